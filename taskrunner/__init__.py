@@ -1,0 +1,1 @@
+"""taskrunner: a self-hosted, durable queue for outbound HTTP."""
