@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.record import Attempt, DeadLetter, Record
+from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 
@@ -76,24 +76,6 @@ class Claimed:
 
     answer: ClaimAnswer
     attempt_limit: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """The end of an attempt. Written only while exactly this attempt runs.
-
-    `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
-    `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
-    terminal status. `result` carries the body to store, already cut to its cap.
-    """
-
-    id: str
-    attempt: Attempt
-    status: Status
-    due: datetime | None
-    error: str | None
-    result: Response | None
-    keep: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
