@@ -24,7 +24,8 @@ class NewTask:
     """A task to accept. `encoded` is the task by `encode_task`; `due` is when the relay is to publish it.
 
     `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
-    fingerprint is a conflict.
+    fingerprint is a conflict. `attempt` is the number of attempts made before, above 0 only for a task
+    whose record was lost; the attempt limit is then at least one more.
     """
 
     id: str
@@ -35,6 +36,7 @@ class NewTask:
     due: datetime
     idempotency_key: str | None = None
     fingerprint: str = ""
+    attempt: int = 0
 
 
 class AcceptAnswer(StrEnum):
@@ -65,7 +67,7 @@ class ClaimAnswer(StrEnum):
     """What became of one claim; only `CLAIMED` may run."""
 
     CLAIMED = "claimed"
-    HELD = "held"  # this very attempt runs already
+    HELD = "held"  # this very attempt runs already, at another consumer
     STALE = "stale"  # another attempt is next, or the task is terminal
     UNKNOWN = "unknown"  # no record: to be adopted
 
@@ -161,7 +163,10 @@ class Store(ABC):
     async def claim(
         self, refs: Sequence[AttemptRef], *, now: datetime, lease_until: datetime, consumer: str
     ) -> Sequence[Claimed]:
-        """Start attempts: status `running`, `attempt` counted up, due when the lease ends."""
+        """Start attempts: status `running`, `attempt` counted up, due when the lease ends.
+
+        A claim repeated by the same consumer, which did not hear the answer, is `CLAIMED` once more.
+        """
 
     @abstractmethod
     async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
