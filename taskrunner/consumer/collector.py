@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import Draft
 from taskrunner.domain.envelope import Envelope, open_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, Events
@@ -13,7 +14,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import AttemptRef, Store
 
 _PREFETCH = 50
 _BATCH = 50
@@ -40,42 +41,62 @@ class Collector:
         self._batcher.submit(dead)
 
     async def _bury(self, group: Sequence[DeadDelivery]) -> Sequence[None]:
-        letters = [self._letter(dead) for dead in group]
         backoff = Backoff()
         while True:
             try:
-                await self._store.bury(letters, keep=self._keep)
+                for dead in group:
+                    await self._take_in(dead)
                 break
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
         self._broker.ack(group)
-        for letter in letters:
-            self._events.emit(DeadLetterCollected(id=letter.id, reason=letter.reason))
         return [None] * len(group)
 
-    def _letter(self, dead: DeadDelivery) -> DeadLetter:
-        error, url = self._explain(dead)
+    async def _take_in(self, dead: DeadDelivery) -> None:
+        """A task's envelope fails its task, which is then the dead letter; all else is kept as a message.
+
+        An envelope whose task is running, finished, or waiting for another attempt is a stale double.
+        """
+        content = self._read(dead)
+        if isinstance(content, Envelope) and await self._store.get(content.task.id) is not None:
+            await self._store.fail(
+                [AttemptRef(id=content.task.id, attempt=content.attempt)],
+                now=self._clock.now(),
+                reason=dead.reason,
+                error=f"the broker dead-lettered it: {dead.reason}",
+                keep=self._keep,
+            )
+            letter_id = content.task.id
+        else:
+            letter = self._letter(dead, content)
+            await self._store.bury([letter], keep=self._keep)
+            letter_id = letter.id
+        self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
+
+    def _read(self, dead: DeadDelivery) -> Envelope | Draft | EnvelopeUnreadable:
+        try:
+            return open_envelope(dead.body, self._limits)
+        except EnvelopeUnreadable as exc:
+            return exc
+
+    def _letter(self, dead: DeadDelivery, content: Envelope | Draft | EnvelopeUnreadable) -> DeadLetter:
         return DeadLetter(
             id=_letter_id(dead),
             kind=DeadLetterKind.MESSAGE,
             reason=dead.reason,
-            error=error,
+            error=str(content) if isinstance(content, EnvelopeUnreadable) else None,
             died_at=self._clock.now(),
             lane=dead.lane,
-            url=url,
+            url=_url(content),
             raw=dead.body,
             x_death=dead.x_death,
         )
 
-    def _explain(self, dead: DeadDelivery) -> tuple[str | None, str | None]:
-        """Why nobody ran it, and its URL where it has one."""
-        try:
-            content = open_envelope(dead.body, self._limits)
-        except EnvelopeUnreadable as exc:
-            return str(exc), None
-        if isinstance(content, Envelope):
-            return f"task {content.task.id} was dead-lettered by the broker", content.task.url
-        return None, content.url
+
+def _url(content: Envelope | Draft | EnvelopeUnreadable) -> str | None:
+    if isinstance(content, EnvelopeUnreadable):
+        return None
+    return content.url if isinstance(content, Draft) else content.task.url
 
 
 def _letter_id(dead: DeadDelivery) -> str:

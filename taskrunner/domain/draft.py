@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
@@ -99,6 +100,14 @@ class Draft(BaseModel):
         """Parse one JSON object; raises `TaskInvalid` with everything that is wrong in it."""
         try:
             return cls.model_validate_json(raw, context=limits)
+        except ValidationError as exc:
+            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+        """As `from_json`, from Python values."""
+        try:
+            return cls.model_validate(fields, context=limits)
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
 

@@ -19,14 +19,15 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 LIVE = frozenset(Status) - TERMINAL
 
 # `running` may follow `scheduled` and `retrying` directly: a delivery can overtake the mark that it
-# was published. `failed -> scheduled` is a revived dead letter.
+# was published. A waiting task fails without a run when the broker dead-letters it. `failed -> scheduled`
+# is a revived dead letter.
 FOLLOWERS: dict[Status, frozenset[Status]] = {
-    Status.SCHEDULED: frozenset({Status.QUEUED, Status.RUNNING, Status.CANCELLED}),
+    Status.SCHEDULED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset(
         {Status.SUCCEEDED, Status.FAILED, Status.RETRYING, Status.SCHEDULED, Status.CANCELLED}
     ),
-    Status.RETRYING: frozenset({Status.QUEUED, Status.RUNNING, Status.CANCELLED}),
+    Status.RETRYING: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
     Status.SUCCEEDED: frozenset(),
     Status.FAILED: frozenset({Status.SCHEDULED}),
     Status.CANCELLED: frozenset(),

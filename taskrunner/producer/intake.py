@@ -22,6 +22,23 @@ _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A checked task and what the store is to write for it."""
+
+    task: Task
+    new: NewTask
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it is to be published now rather than by the relay when it is due."""
+        return self.task.run_at is None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(id=self.task.id, lane=self.task.lane, encoded=self.new.encoded, attempt=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """An accepted task. `created` is False when the same id or key had been submitted before.
 
@@ -55,41 +72,8 @@ class Intake:
         self.rules = rules
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
-        """Accept one task, in a group with whatever else is being submitted.
-
-        Raises `TaskInvalid`, `StateConflict` (the key was used for another request), `StoreUnavailable`.
-        """
-        task, new = self._prepare(draft, idempotency_key)
-        accepted = await self._accepting.submit(new)
-        _refuse_conflict(accepted, idempotency_key)
-        if accepted.answer is not AcceptAnswer.CREATED:
-            return Submitted(id=accepted.id, task=task, created=False, published=False)
-        published = task.run_at is None and await self._publisher.publish_accepted(_outgoing(task, new))
-        return Submitted(id=task.id, task=task, created=True, published=published)
-
-    async def submit_many(self, drafts: Sequence[Draft]) -> list[Submitted]:
-        """Accept a batch: one write, one flush of publishes. Raises as `submit`, without writing a part."""
-        prepared = [self._prepare(draft, None) for draft in drafts]
-        answers = await self._accept([new for _, new in prepared])
-        created = [answer.answer is AcceptAnswer.CREATED for answer in answers]
-        ready = [
-            _outgoing(task, new)
-            for (task, new), fresh in zip(prepared, created, strict=True)
-            if fresh and task.run_at is None
-        ]
-        left = {item.id for item in await self._publisher.publish(ready, by_relay=False)}
-        published = {item.id for item in ready} - left
-        return [
-            Submitted(id=answer.id, task=task, created=fresh, published=task.id in published)
-            for (task, _), answer, fresh in zip(prepared, answers, created, strict=True)
-        ]
-
-    async def drain(self) -> None:
-        """Wait for what is under way."""
-        await self._accepting.drain()
-
-    def _prepare(self, draft: Draft, key: str | None) -> tuple[Task, NewTask]:
+    def prepare(self, draft: Draft, *, idempotency_key: str | None = None) -> Prepared:
+        """The task of a draft, ready to be written. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.rules, task_id=new_task_id(), now=now)
         new = NewTask(
@@ -99,19 +83,48 @@ class Intake:
             max_attempts=task.max_attempts,
             created_at=now,
             due=task.run_at or now + self._hold,
-            idempotency_key=key,
-            fingerprint=_fingerprint(draft) if key else "",
+            idempotency_key=idempotency_key,
+            fingerprint=_fingerprint(draft) if idempotency_key else "",
         )
-        return task, new
+        return Prepared(task=task, new=new)
+
+    async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
+        """Accept one task, in a group with whatever else is being submitted.
+
+        Raises `TaskInvalid`, `StateConflict` (the key was used for another request), `StoreUnavailable`.
+        """
+        prepared = self.prepare(draft, idempotency_key=idempotency_key)
+        accepted = await self._accepting.submit(prepared.new)
+        _refuse_conflict(accepted, idempotency_key)
+        created = accepted.answer is AcceptAnswer.CREATED
+        published = created and prepared.at_once and await self._publisher.publish_accepted(prepared.outgoing)
+        return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
+
+    async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
+        """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises `StoreUnavailable`."""
+        answers = await self._accept([prepared.new for prepared in batch])
+        created = {answer.id for answer in answers if answer.answer is AcceptAnswer.CREATED}
+        ready = [prepared.outgoing for prepared in batch if prepared.at_once and prepared.task.id in created]
+        left = {item.id for item in await self._publisher.publish(ready, by_relay=False)}
+        published = {item.id for item in ready} - left
+        return [
+            Submitted(
+                id=answer.id,
+                task=prepared.task,
+                created=answer.id in created,
+                published=answer.id in published,
+            )
+            for prepared, answer in zip(batch, answers, strict=True)
+        ]
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await self._accepting.drain()
 
     async def _accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
         answers = await self._store.accept(batch)
         self._events.emit(TasksAccepted(count=sum(a.answer is AcceptAnswer.CREATED for a in answers)))
         return answers
-
-
-def _outgoing(task: Task, new: NewTask) -> Outgoing:
-    return Outgoing(id=task.id, lane=task.lane, encoded=new.encoded, attempt=1)
 
 
 def _fingerprint(draft: Draft) -> str:

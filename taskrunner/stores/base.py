@@ -185,6 +185,15 @@ class Store(ABC):
         """Look at queued tasks (those whose next attempt this is) again at `due`."""
 
     @abstractmethod
+    async def fail(
+        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+    ) -> Sequence[bool]:
+        """Fail tasks that wait (scheduled, queued, retrying) for this attempt, without running it.
+
+        False for any other. `reason` is the dead letter's, `keep` the seconds the record outlives it.
+        """
+
+    @abstractmethod
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         """Failed tasks become `scheduled` again, with `max_attempts` more attempts and their history kept.
 
