@@ -48,6 +48,12 @@ class Backlog:
             self._queues[waiting.delivery.lane].appendleft(waiting)
             self._size += 1
 
+    def discard_older(self, epoch: int) -> None:
+        """Forget deliveries of earlier connections: the broker has taken them back and sends them again."""
+        for lane, queue in self._queues.items():
+            self._queues[lane] = deque(item for item in queue if item.delivery.epoch >= epoch)
+        self._size = sum(map(len, self._queues.values()))
+
     def take(self, count: int) -> list[Waiting]:
         """Up to `count` of what waits, the lanes in turn."""
         taken: list[Waiting] = []

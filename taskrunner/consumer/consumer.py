@@ -61,6 +61,7 @@ class Consumer:
         self._settings = settings
         self._held: dict[tuple[str, int], Running] = {}
         self._consuming = False
+        self._epoch = 0
         self.backlog = Backlog(settings.weights)
         self.pool = Pool(make_handler, events, self._on_finished)
         self._settler = Settler(
@@ -115,6 +116,9 @@ class Consumer:
         return self.pool.room()
 
     def _on_delivery(self, delivery: Delivery) -> None:
+        if delivery.epoch != self._epoch:
+            self._epoch = delivery.epoch
+            self.backlog.discard_older(delivery.epoch)
         try:
             envelope = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:

@@ -124,6 +124,7 @@ class Pool:
 
     def interrupt(self) -> list[Running]:
         """Give up what still runs, without waiting for the threads; their answers will be dropped."""
+        self._collect()
         given_up: list[Running] = []
         for worker in self._workers.values():
             running = worker.current
@@ -150,8 +151,9 @@ class Pool:
                 worker.current = running
                 outcome = handler.run(running.attempting)
                 running.elapsed = time.monotonic() - running.started
-                worker.current = None
+                # In this order: an attempt must be seen in one place or the other at every moment.
                 self._answer((worker, running, outcome))
+                worker.current = None
                 if worker.written_off:
                     break
         finally:

@@ -1,6 +1,7 @@
 """The supervisor keeps as many workers as the load needs, and replaces those that hang."""
 
 import time
+from typing import Any
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.consumer import Consumer
@@ -34,13 +35,21 @@ class Supervisor(Service):
         self._memory = Memory(target=bounds.min_workers)
         self.last_decision: Decision | None = None
 
-    @property
-    def bounds(self) -> Bounds:
-        return self._bounds
-
-    @property
-    def target(self) -> int:
-        return self._memory.target
+    def describe(self) -> dict[str, Any]:
+        """The workers as `/stats` shows them."""
+        pool = self._consumer.pool
+        decision = self.last_decision
+        return {
+            "total": pool.total,
+            "busy": pool.busy,
+            "min": self._bounds.min_workers,
+            "max": self._bounds.max_workers,
+            "target": self._memory.target,
+            "wanted": None if decision is None else decision.wanted,
+            "last_decision": None if decision is None else decision.reason,
+            "task_time": pool.task_time,
+            "backlog": len(self._consumer.backlog),
+        }
 
     async def start(self) -> None:
         self._consumer.pool.resize(self._bounds.min_workers)

@@ -51,6 +51,7 @@ class Batcher(Generic[Item, Answer]):
     async def _commit_group(self, group: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:
             answers = await self._commit([item for item, _ in group])
+            answered = list(zip(group, answers, strict=True))
         except Exception as exc:  # noqa: BLE001 - handed on to whoever waits for the items
             for _, future in group:
                 if not future.done():
@@ -60,6 +61,6 @@ class Batcher(Generic[Item, Answer]):
             for _, future in group:
                 future.cancel()
             raise
-        for (_, future), answer in zip(group, answers, strict=True):
+        for (_, future), answer in answered:
             if not future.done():
                 future.set_result(answer)

@@ -1,0 +1,80 @@
+"""The backlog takes lanes in turn by weight and forgets what the broker has taken back."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.domain.envelope import Envelope
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.task import Lane, Task
+
+WEIGHTS = {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
+
+
+def waiting(name: str, lane: Lane = Lane.MEDIUM, epoch: int = 1) -> Waiting:
+    task = Task(
+        id=name,
+        url="http://localhost/",
+        lane=lane,
+        timeout=1,
+        max_attempts=1,
+        retry=RetryPolicy(),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    delivery = Delivery(b"", lane, redelivered=False, message_id=None, tag=1, epoch=epoch)
+    return Waiting(Envelope(attempt=1, task=task), delivery)
+
+
+def names(taken: list[Waiting]) -> list[str]:
+    return [item.envelope.task.id for item in taken]
+
+
+def test_one_lane_is_first_in_first_out() -> None:
+    """Within a lane the order of arrival is kept."""
+    backlog = Backlog(WEIGHTS)
+    for name in "abc":
+        backlog.append(waiting(name))
+    assert names(backlog.take(2)) == ["a", "b"]
+    assert names(backlog.take(2)) == ["c"]
+    assert len(backlog) == 0
+
+
+def test_lanes_share_by_weight_and_none_starves() -> None:
+    """Of 21 taken from full lanes 16 are high, 4 medium and 1 low."""
+    backlog = Backlog(WEIGHTS)
+    for number in range(50):
+        for lane in Lane:
+            backlog.append(waiting(f"{lane}-{number}", lane))
+    lanes = [item.delivery.lane for item in backlog.take(21)]
+    assert {lane: lanes.count(lane) for lane in Lane} == WEIGHTS
+
+
+def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
+    """A batch whose claim failed is tried again before anything that came later."""
+    backlog = Backlog(WEIGHTS)
+    for name in "abcd":
+        backlog.append(waiting(name))
+    batch = backlog.take(3)
+    backlog.append(waiting("e"))
+    backlog.put_back(batch)
+    assert names(backlog.take(9)) == list("abcde")
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_taking_nothing_takes_nothing(count: int) -> None:
+    """A pool without room, or with less than none, gets nothing."""
+    backlog = Backlog(WEIGHTS)
+    backlog.append(waiting("a"))
+    assert backlog.take(count) == []
+    assert len(backlog) == 1
+
+
+def test_deliveries_of_an_earlier_connection_are_forgotten() -> None:
+    """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
+    backlog = Backlog(WEIGHTS)
+    backlog.append(waiting("old", Lane.HIGH, epoch=1))
+    backlog.append(waiting("new", Lane.LOW, epoch=2))
+    backlog.discard_older(2)
+    assert names(backlog.take(9)) == ["new"]
