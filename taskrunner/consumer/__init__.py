@@ -1,0 +1,1 @@
+"""Everything on the way from a delivery to its ack: claims, the worker pool, settling, scaling."""

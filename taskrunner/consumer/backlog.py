@@ -1,0 +1,67 @@
+"""The backlog: tasks delivered to this process and not yet claimed, one queue per lane."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from taskrunner.brokers.base import Delivery
+from taskrunner.domain.envelope import Envelope
+from taskrunner.domain.task import Lane
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A readable delivery that waits for a free worker."""
+
+    envelope: Envelope
+    delivery: Delivery
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What the fences tell apart: the task and the attempt."""
+        return self.envelope.task.id, self.envelope.attempt
+
+
+class Backlog:
+    """Takes from the lanes in turn by weight, so that a full high lane slows the others but starves none.
+
+    The turn is smooth weighted round-robin over the lanes that have something: with weights 16, 4 and 1 a
+    low task still gets one turn in 21.
+    """
+
+    def __init__(self, weights: Mapping[Lane, int]) -> None:
+        self._weights = dict(weights)
+        self._queues: dict[Lane, deque[Waiting]] = {lane: deque() for lane in Lane}
+        self._credit: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, waiting: Waiting) -> None:
+        self._queues[waiting.delivery.lane].append(waiting)
+        self._size += 1
+
+    def put_back(self, batch: Iterable[Waiting]) -> None:
+        """Return what `take` gave, in its order, ahead of everything else."""
+        for waiting in reversed(list(batch)):
+            self._queues[waiting.delivery.lane].appendleft(waiting)
+            self._size += 1
+
+    def take(self, count: int) -> list[Waiting]:
+        """Up to `count` of what waits, the lanes in turn."""
+        taken: list[Waiting] = []
+        while self._size and len(taken) < count:
+            taken.append(self._queues[self._next_lane()].popleft())
+            self._size -= 1
+        return taken
+
+    def _next_lane(self) -> Lane:
+        open_lanes = [lane for lane, queue in self._queues.items() if queue]
+        if len(open_lanes) == 1:
+            return open_lanes[0]
+        for lane in open_lanes:
+            self._credit[lane] += self._weights.get(lane, 1)
+        best = max(open_lanes, key=self._credit.__getitem__)
+        self._credit[best] -= sum(self._weights.get(lane, 1) for lane in open_lanes)
+        return best

@@ -1,0 +1,151 @@
+"""The claimer takes tasks from the backlog as workers become free, and claims them in the store.
+
+Of a batch, what is claimed goes to the pool; what is stale, doubled or cancelled is acked and dropped;
+what has no record is adopted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from taskrunner.brokers.base import Broker
+from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.consumer.running import Running
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted
+from taskrunner.handlers.base import Attempting
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, NewTask, Store
+
+_BATCH = 200
+# Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
+_REST = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSettings:
+    """`consumer` is the name in the claim, `lease` its seconds, `hold` the relay's for adopted tasks."""
+
+    consumer: str
+    lease: float
+    hold: float
+
+
+class Claimer(Service):
+    """One turn claims as much as the pool has room for. `held` is everything claimed and not yet settled."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        backlog: Backlog,
+        held: dict[tuple[str, int], Running],
+        settings: ClaimSettings,
+        *,
+        room: Callable[[], int],
+        start: Callable[[Running], None],
+    ) -> None:
+        super().__init__("claimer", events)
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._backlog = backlog
+        self._held = held
+        self._settings = settings
+        self._room = room
+        self._start = start
+
+    async def turn(self) -> float:
+        batch = self._take(min(self._room(), _BATCH))
+        if not batch:
+            return _REST
+        try:
+            await self._claim(batch)
+        except OutsideError:
+            # Unacked and unclaimed as far as we know; a claim that did take effect may be repeated by us.
+            self._backlog.put_back(batch)
+            raise
+        return 0.0 if self._room() > 0 and len(self._backlog) else _REST
+
+    def _take(self, count: int) -> list[Waiting]:
+        """A batch without doubles: what we hold already, the broker has merely sent again."""
+        batch: dict[tuple[str, int], Waiting] = {}
+        for waiting in self._backlog.take(count):
+            if waiting.key in self._held or waiting.key in batch:
+                self._drop(waiting, ClaimAnswer.HELD)
+            else:
+                batch[waiting.key] = waiting
+        return list(batch.values())
+
+    async def _claim(self, batch: Sequence[Waiting]) -> None:
+        now = self._clock.now()
+        answers = await self._ask(batch, now)
+        unknown = [
+            waiting
+            for waiting, claimed in zip(batch, answers, strict=True)
+            if claimed.answer is ClaimAnswer.UNKNOWN
+        ]
+        adopted = iter(await self._adopt(unknown, now) if unknown else ())
+        for waiting, claimed in zip(batch, answers, strict=True):
+            self._act(waiting, next(adopted) if claimed.answer is ClaimAnswer.UNKNOWN else claimed, now)
+
+    async def _ask(self, batch: Sequence[Waiting], now: datetime) -> Sequence[Claimed]:
+        refs = [AttemptRef(id=task_id, attempt=number) for task_id, number in (w.key for w in batch)]
+        lease_until = now + timedelta(seconds=self._settings.lease)
+        return await self._store.claim(
+            refs, now=now, lease_until=lease_until, consumer=self._settings.consumer
+        )
+
+    async def _adopt(self, batch: Sequence[Waiting], now: datetime) -> Sequence[Claimed]:
+        """Make the missing records from the envelopes, then claim again.
+
+        A task that is to run later gets its record only; the relay publishes it when it is due.
+        """
+        await self._store.accept([self._record(waiting, now) for waiting in batch])
+        ready = [waiting for waiting in batch if not _is_early(waiting, now)]
+        claimed = iter(await self._ask(ready, now))
+        for waiting in batch:
+            task = waiting.envelope.task
+            self._events.emit(TaskAdopted(task_id=task.id, lane=task.lane))
+        return [Claimed(answer=ClaimAnswer.STALE) if _is_early(w, now) else next(claimed) for w in batch]
+
+    def _record(self, waiting: Waiting, now: datetime) -> NewTask:
+        task = waiting.envelope.task
+        return NewTask(
+            id=task.id,
+            encoded=encode_task(task),
+            lane=task.lane,
+            max_attempts=task.max_attempts,
+            created_at=task.created_at,
+            due=task.run_at
+            if task.run_at and task.run_at > now
+            else now + timedelta(seconds=self._settings.hold),
+            attempt=waiting.envelope.attempt - 1,
+        )
+
+    def _act(self, waiting: Waiting, claimed: Claimed, now: datetime) -> None:
+        if claimed.answer is not ClaimAnswer.CLAIMED:
+            self._drop(waiting, claimed.answer)
+            return
+        running = Running(
+            attempting=Attempting(waiting.envelope.task, waiting.envelope.attempt),
+            delivery=waiting.delivery,
+            attempt_limit=claimed.attempt_limit,
+            claimed_at=now,
+        )
+        self._held[running.key] = running
+        self._start(running)
+
+    def _drop(self, waiting: Waiting, answer: ClaimAnswer) -> None:
+        task_id, number = waiting.key
+        self._broker.ack([waiting.delivery])
+        self._events.emit(DeliveryDropped(task_id=task_id, attempt=number, reason=answer.value))
+
+
+def _is_early(waiting: Waiting, now: datetime) -> bool:
+    run_at = waiting.envelope.task.run_at
+    return run_at is not None and run_at > now

@@ -1,0 +1,105 @@
+"""The collector moves the broker's dead letters into the store, with their bytes, and then acks them."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from taskrunner.brokers.base import Broker, DeadDelivery
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.envelope import Envelope, open_envelope
+from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable
+from taskrunner.domain.events import DeadLetterCollected, Events
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.batcher import Batcher
+from taskrunner.stores.base import AttemptRef, Store
+
+_PREFETCH = 50
+_BATCH = 50
+
+
+class Collector:
+    """Consumes the dead letter queue; `keep` is the seconds for which the store keeps a message."""
+
+    def __init__(
+        self, store: Store, broker: Broker, events: Events, clock: Clock, limits: Limits, *, keep: float
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._events = events
+        self._clock = clock
+        self._limits = limits
+        self._keep = keep
+        self._batcher: Batcher[DeadDelivery, None] = Batcher(self._bury, limit=_BATCH)
+
+    def start(self) -> None:
+        self._broker.collect(_PREFETCH, self._on_dead)
+
+    def _on_dead(self, dead: DeadDelivery) -> None:
+        self._batcher.submit(dead)
+
+    async def _bury(self, group: Sequence[DeadDelivery]) -> Sequence[None]:
+        backoff = Backoff()
+        while True:
+            try:
+                for dead in group:
+                    await self._take_in(dead)
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(backoff.next())
+        self._broker.ack(group)
+        return [None] * len(group)
+
+    async def _take_in(self, dead: DeadDelivery) -> None:
+        """A task's envelope fails its task, which is then the dead letter; all else is kept as a message.
+
+        An envelope whose task is running, finished, or waiting for another attempt is a stale double.
+        """
+        content = self._read(dead)
+        if isinstance(content, Envelope) and await self._store.get(content.task.id) is not None:
+            await self._store.fail(
+                [AttemptRef(id=content.task.id, attempt=content.attempt)],
+                now=self._clock.now(),
+                reason=dead.reason,
+                error=f"the broker dead-lettered it: {dead.reason}",
+                keep=self._keep,
+            )
+            letter_id = content.task.id
+        else:
+            letter = self._letter(dead, content)
+            await self._store.bury([letter], keep=self._keep)
+            letter_id = letter.id
+        self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
+
+    def _read(self, dead: DeadDelivery) -> Envelope | Draft | EnvelopeUnreadable:
+        try:
+            return open_envelope(dead.body, self._limits)
+        except EnvelopeUnreadable as exc:
+            return exc
+
+    def _letter(self, dead: DeadDelivery, content: Envelope | Draft | EnvelopeUnreadable) -> DeadLetter:
+        return DeadLetter(
+            id=_letter_id(dead),
+            kind=DeadLetterKind.MESSAGE,
+            reason=dead.reason,
+            error=str(content) if isinstance(content, EnvelopeUnreadable) else None,
+            died_at=self._clock.now(),
+            lane=dead.lane,
+            url=_url(content),
+            raw=dead.body,
+            x_death=dead.x_death,
+        )
+
+
+def _url(content: Envelope | Draft | EnvelopeUnreadable) -> str | None:
+    if isinstance(content, EnvelopeUnreadable):
+        return None
+    return content.url if isinstance(content, Draft) else content.task.url
+
+
+def _letter_id(dead: DeadDelivery) -> str:
+    """The same for a message that is delivered twice, so that burying it twice leaves one letter."""
+    content = dead.body + (dead.x_death or "").encode() + (dead.message_id or "").encode()
+    return "message-" + hashlib.sha256(content).hexdigest()[:32]

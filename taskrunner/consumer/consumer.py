@@ -1,0 +1,189 @@
+"""The consumer: from a delivery to its ack, and an orderly end."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskrunner.brokers.base import Broker, Delivery
+from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.consumer.claimer import Claimer, ClaimSettings
+from taskrunner.consumer.leases import LeaseKeeper
+from taskrunner.consumer.pool import MakeHandler, Pool
+from taskrunner.consumer.running import Finished, Running
+from taskrunner.consumer.settler import Settler
+from taskrunner.domain.admission import ID_PATTERN
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import TaskRules
+from taskrunner.domain.envelope import Envelope, open_envelope
+from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.events import Events, MessageRejected, TaskStarted
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.settlement import Retention
+from taskrunner.domain.task import Lane, new_task_id
+from taskrunner.stores.base import Store
+
+# Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
+_UNSETTLED_LIMIT = 1000
+# After an abort the store gets this long to take the interrupted attempts.
+_ABORT_SETTLE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerSettings:
+    """The dials of a consumer; durations are seconds. `name` must be unique among running processes."""
+
+    name: str
+    lanes: tuple[Lane, ...] = tuple(Lane)
+    weights: Mapping[Lane, int]
+    prefetch: int = 250
+    lease: float = 30.0
+    hold: float = 10.0
+
+
+class Consumer:
+    """Owns the backlog, the pool and everything that is claimed; `pool` is for the supervisor to size."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        rules: TaskRules,
+        retention: Retention,
+        make_handler: MakeHandler,
+        settings: ConsumerSettings,
+    ) -> None:
+        self._broker = broker
+        self._events = events
+        self._clock = clock
+        self._rules = rules
+        self._settings = settings
+        self._held: dict[tuple[str, int], Running] = {}
+        self._consuming = False
+        self.backlog = Backlog(settings.weights)
+        self.pool = Pool(make_handler, events, self._on_finished)
+        self._settler = Settler(
+            store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
+        )
+        self._leases = LeaseKeeper(store, events, clock, self._held, lease=settings.lease)
+        self._claimer = Claimer(
+            store,
+            broker,
+            events,
+            clock,
+            self.backlog,
+            self._held,
+            ClaimSettings(consumer=settings.name, lease=settings.lease, hold=settings.hold),
+            room=self._room,
+            start=self._start,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts that are claimed and not yet settled."""
+        return len(self._held)
+
+    async def start(self) -> None:
+        await self._leases.start()
+        await self._claimer.start()
+        self._broker.consume(self._settings.lanes, self._settings.prefetch, self._on_delivery)
+        self._consuming = True
+
+    async def stop(self, grace: float, abort: asyncio.Event) -> None:
+        """Take nothing new, give back what has not begun, and let the rest run for `grace` seconds.
+
+        What still runs then, or when `abort` is set, is given up as an attempt that does not count.
+        """
+        self._consuming = False
+        self._broker.cancel_consume()
+        await self._claimer.stop()
+        self._give_back()
+        await self._wait_idle(grace, abort)
+        self._interrupt(self.pool.interrupt())
+        await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
+        await self._leases.stop()
+        self.pool.close()
+
+    def wake(self) -> None:
+        """There may be room now: look at the backlog."""
+        self._claimer.wake()
+
+    def _room(self) -> int:
+        if len(self._held) - self.pool.in_flight >= _UNSETTLED_LIMIT:
+            return 0
+        return self.pool.room()
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        try:
+            envelope = self._read(delivery)
+        except (EnvelopeUnreadable, TaskInvalid) as exc:
+            self._broker.reject([delivery])
+            self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
+            return
+        self.backlog.append(Waiting(envelope, delivery))
+        if not self._consuming:
+            self._give_back()
+        elif self._room() > 0:
+            self._claimer.wake()
+
+    def _read(self, delivery: Delivery) -> Envelope:
+        content = open_envelope(delivery.body, self._rules.limits)
+        if isinstance(content, Envelope):
+            return content
+        # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
+        # crash would be another task.
+        message_id = delivery.message_id or ""
+        task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
+        now = self._clock.now()
+        task = content.model_copy(update={"priority": content.priority or delivery.lane}).to_task(
+            self._rules, task_id=task_id, now=now
+        )
+        return Envelope(attempt=1, task=task)
+
+    def _start(self, running: Running) -> None:
+        self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
+        self.pool.submit(running)
+
+    def _on_finished(self, finished: Finished) -> None:
+        self._settler.submit(finished)
+        if len(self.backlog):
+            self._claimer.wake()
+
+    def _on_settled(self, running: Running) -> None:
+        self._held.pop(running.key, None)
+
+    def _give_back(self) -> None:
+        waiting = self.backlog.take(len(self.backlog))
+        self._broker.release([item.delivery for item in waiting])
+        self._interrupt(self.pool.withdraw())
+
+    def _interrupt(self, given_up: list[Running]) -> None:
+        outcome = Outcome(
+            kind=OutcomeKind.INTERRUPTED,
+            error="the consumer was stopped; this attempt does not count",
+            counted=False,
+        )
+        for running in given_up:
+            self._settler.submit(Finished(running, outcome))
+
+    async def _wait_idle(self, grace: float, abort: asyncio.Event) -> None:
+        idle = asyncio.create_task(self.pool.wait_idle())
+        aborted = asyncio.create_task(abort.wait())
+        await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        for waiter in (idle, aborted):
+            waiter.cancel()
+        await asyncio.gather(idle, aborted, return_exceptions=True)
+
+    async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
+        """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
+        settled = asyncio.create_task(self._settler.drain())
+        aborted = asyncio.create_task(abort.wait())
+        done, _ = await asyncio.wait(
+            {settled, aborted}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        if settled not in done:
+            await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
+        for waiter in (settled, aborted):
+            waiter.cancel()
+        await asyncio.gather(settled, aborted, return_exceptions=True)

@@ -1,0 +1,115 @@
+"""The settler judges outcomes, writes the verdicts to the store, and then acks.
+
+Only this module acks what has run: write first, ack last. A store that is away is waited for; what it
+did not take stays unacked and is tried again.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from taskrunner.brokers.base import Broker
+from taskrunner.consumer.running import Finished, Running
+from taskrunner.domain import retry
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.events import Events, SettleRefused, TaskSettled
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.batcher import Batcher
+from taskrunner.stores.base import Store
+
+_BATCH = 500
+
+
+class Settler:
+    """Settles in groups. `on_settled` hears of every attempt that is off our hands."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        retention: Retention,
+        *,
+        consumer: str,
+        on_settled: Callable[[Running], None],
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._events = events
+        self._clock = clock
+        self._retention = retention
+        self._consumer = consumer
+        self._on_settled = on_settled
+        self._batcher: Batcher[Finished, None] = Batcher(self._settle, limit=_BATCH)
+
+    def submit(self, finished: Finished) -> None:
+        """Settle an attempt soon; returns at once."""
+        self._batcher.submit(finished)
+
+    async def drain(self) -> None:
+        """Wait until everything submitted is settled and acked."""
+        await self._batcher.drain()
+
+    async def _settle(self, group: Sequence[Finished]) -> Sequence[None]:
+        now = self._clock.now()
+        verdicts = [self._judge(finished) for finished in group]
+        settlements = [
+            settlement(self._ended(finished.running), finished.outcome, verdict, self._retention)
+            for finished, verdict in zip(group, verdicts, strict=True)
+        ]
+        backoff = Backoff()
+        while True:
+            try:
+                answers = await self._store.settle(settlements, now=now)
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(backoff.next())
+        self._broker.ack([finished.running.delivery for finished in group])
+        for finished, verdict, settled in zip(group, verdicts, answers, strict=True):
+            self._tell(finished, verdict, settled=settled)
+        return [None] * len(group)
+
+    def _judge(self, finished: Finished) -> Verdict:
+        running = finished.running
+        return retry.decide(
+            running.attempting.task.retry,
+            finished.outcome,
+            attempt=running.attempting.number,
+            attempt_limit=running.attempt_limit,
+            now=self._clock.now(),
+            random=random.random(),
+        )
+
+    def _ended(self, running: Running) -> Ended:
+        finished_at = self._clock.now()
+        return Ended(
+            id=running.attempting.task.id,
+            number=running.attempting.number,
+            consumer=self._consumer,
+            started_at=finished_at - timedelta(seconds=running.elapsed)
+            if running.started
+            else running.claimed_at,
+            finished_at=finished_at,
+        )
+
+    def _tell(self, finished: Finished, verdict: Verdict, *, settled: bool) -> None:
+        running = finished.running
+        self._on_settled(running)
+        attempting = running.attempting
+        if not settled:
+            self._events.emit(SettleRefused(task_id=attempting.task.id, attempt=attempting.number))
+            return
+        self._events.emit(
+            TaskSettled(
+                task=attempting.task,
+                attempt=attempting.number,
+                outcome=finished.outcome,
+                verdict=verdict,
+                elapsed=running.elapsed,
+            )
+        )

@@ -1,0 +1,242 @@
+"""A draft: a task as somebody hands it in, checked; with defaults it becomes a `Task`."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+import orjson
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from taskrunner.domain import admission
+from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.validation import field_errors
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefaults:
+    """What a draft gets where it says nothing; `timeout` is seconds."""
+
+    timeout: float = 30.0
+    max_attempts: int = 5
+    retry: RetryPolicy = RetryPolicy()
+    lane: Lane = Lane.MEDIUM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRules:
+    """The limits and defaults that turn a draft into a task."""
+
+    limits: Limits = Limits()
+    defaults: TaskDefaults = TaskDefaults()
+
+
+class RetryDraft(BaseModel):
+    """The parts of a retry policy that the task sets itself; durations are seconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    strategy: Strategy | None = None
+    base: Seconds | None = Field(default=None, ge=0, le=86_400)
+    cap: Seconds | None = Field(default=None, ge=0, le=30 * 86_400)
+    jitter: Seconds | None = Field(default=None, ge=0, le=1)
+    delays: tuple[Annotated[float, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
+        default=None, max_length=100
+    )
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    def over(self, default: RetryPolicy) -> RetryPolicy:
+        """`default` with the fields that this draft sets; its own strategy ends a default's delays."""
+        given = self.model_dump(exclude_none=True)
+        if given.keys() & {"strategy", "base"}:
+            given.setdefault("delays", ())
+        return replace(default, **given)
+
+
+class Draft(BaseModel):
+    """The fields of `POST /tasks`, of a JSONL line, and of a message by a foreign AMQP client.
+
+    Unknown fields are refused, except in messages (`from_message`). Validated with a `Limits` as context.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str | None = None
+    url: str
+    method: str = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | dict[str, Any] | list[Any] | None = None
+    body_base64: str | None = None
+    priority: Lane | None = None
+    delay: Seconds | None = Field(default=None, ge=0)
+    run_at: AwareDatetime | None = None
+    timeout: Seconds | None = Field(default=None, gt=0)
+    max_attempts: int | None = Field(default=None, ge=1)
+    retry: RetryDraft | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
+        """Parse one JSON object; raises `TaskInvalid` with everything that is wrong in it."""
+        try:
+            return cls.model_validate_json(raw, context=limits)
+        except ValidationError as exc:
+            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+        """As `from_json`, from Python values."""
+        try:
+            return cls.model_validate(fields, context=limits)
+        except ValidationError as exc:
+            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+
+    @classmethod
+    def from_message(cls, raw: bytes, limits: Limits) -> Self:
+        """As `from_json`, but fields that we do not know are passed over: publishers add their own."""
+        try:
+            return cls.model_validate_json(raw, context=limits, extra="ignore")
+        except ValidationError as exc:
+            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+
+    @field_validator("id")
+    @classmethod
+    def _id(cls, value: str | None) -> str | None:
+        return value if value is None else admission.check_id(value)
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str, info: ValidationInfo) -> str:
+        return admission.check_url(value, _limits(info))
+
+    @field_validator("method")
+    @classmethod
+    def _method(cls, value: str) -> str:
+        return admission.check_method(value)
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        admission.check_headers(value, _limits(info))
+        return value
+
+    @field_validator("body", mode="after")
+    @classmethod
+    def _body(cls, value: Any, info: ValidationInfo) -> Any:
+        text = value if isinstance(value, str) or value is None else orjson.dumps(value).decode()
+        _check_size(text.encode() if text else b"", _limits(info))
+        return value
+
+    @field_validator("body_base64")
+    @classmethod
+    def _body_base64(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            try:
+                content = base64.b64decode(value, validate=True)
+            except binascii.Error as exc:
+                raise ValueError(f"is not base64: {exc}") from exc
+            _check_size(content, _limits(info))
+        return value
+
+    @field_validator("delay")
+    @classmethod
+    def _delay(cls, value: float | None, info: ValidationInfo) -> float | None:
+        limit = _limits(info).max_delay
+        if value is not None and value > limit:
+            raise ValueError(f"must be at most {limit:.0f} seconds, got {value:g}")
+        return value
+
+    @field_validator("run_at")
+    @classmethod
+    def _run_at(cls, value: datetime | None) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    @field_validator("timeout")
+    @classmethod
+    def _timeout(cls, value: float | None, info: ValidationInfo) -> float | None:
+        limit = _limits(info).max_timeout
+        if value is not None and value > limit:
+            raise ValueError(f"must be at most {limit:g} seconds, got {value:g}")
+        return value
+
+    @field_validator("max_attempts")
+    @classmethod
+    def _max_attempts(cls, value: int | None, info: ValidationInfo) -> int | None:
+        limit = _limits(info).max_attempts
+        if value is not None and value > limit:
+            raise ValueError(f"must be at most {limit}, got {value}")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        admission.check_labels(value, _limits(info))
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if self.delay is not None and self.run_at is not None:
+            raise ValueError("delay and run_at are both given; give one of them")
+        if self.body is not None and self.body_base64 is not None:
+            raise ValueError("body and body_base64 are both given; give one of them")
+        return self
+
+    def to_task(self, rules: TaskRules, *, task_id: str, now: datetime) -> Task:
+        """The complete task. Raises `TaskInvalid` when `run_at` lies beyond the longest delay."""
+        run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
+        if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
+            raise TaskInvalid([FieldError(field="run_at", message="is further away than 5 years")])
+        defaults = rules.defaults
+        headers, body = self._content()
+        return Task(
+            id=self.id or task_id,
+            url=self.url,
+            method=self.method,
+            headers=headers,
+            body=body,
+            body_base64=self.body_base64,
+            lane=self.priority or defaults.lane,
+            timeout=self.timeout or defaults.timeout,
+            max_attempts=self.max_attempts or defaults.max_attempts,
+            retry=self.retry.over(defaults.retry) if self.retry else defaults.retry,
+            labels=self.labels,
+            created_at=now,
+            run_at=run_at,
+        )
+
+    def _content(self) -> tuple[dict[str, str], str | None]:
+        if self.body is None or isinstance(self.body, str):
+            return self.headers, self.body
+        headers = self.headers
+        if not any(name.lower() == "content-type" for name in headers):
+            headers = {**headers, "Content-Type": "application/json"}
+        return headers, orjson.dumps(self.body).decode()
+
+
+def _limits(info: ValidationInfo) -> Limits:
+    return info.context if isinstance(info.context, Limits) else Limits()
+
+
+def _check_size(content: bytes, limits: Limits) -> None:
+    if len(content) > limits.max_body_bytes:
+        raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

@@ -1,0 +1,75 @@
+"""An envelope: a task on the wire, with the number of the attempt that it starts.
+
+Ours is `{"v":1,"attempt":N,"task":{…}}`, where the inner object is the task exactly as the store keeps it,
+so that it is encoded once in its life. A foreign client's message is a draft: `{"url":"…"}`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.task import Task
+
+_OURS = b'{"v":'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A task, and the attempt that a delivery of this envelope may start."""
+
+    attempt: int
+    task: Task
+
+
+_TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
+
+
+def encode_task(task: Task) -> bytes:
+    """The task's JSON form without fields that are None; defaults stand in it, versions differ in them."""
+    return _TASK.dump_json(task, by_alias=True, exclude_none=True)
+
+
+def task_fields(task: Task) -> dict[str, Any]:
+    """The task's JSON form as a mapping, every field present, for showing it to people."""
+    fields: dict[str, Any] = _TASK.dump_python(task, mode="json", by_alias=True)
+    return fields
+
+
+def decode_task(encoded: bytes) -> Task:
+    """The inverse of `encode_task`; raises `EnvelopeUnreadable`."""
+    try:
+        return _TASK.validate_json(encoded)
+    except ValidationError as exc:
+        raise EnvelopeUnreadable(_reason(exc)) from exc
+
+
+def seal(encoded_task: bytes, attempt: int) -> bytes:
+    """The envelope that starts attempt number `attempt` of a task encoded by `encode_task`."""
+    return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
+
+
+def open_envelope(raw: bytes, limits: Limits) -> Envelope | Draft:
+    """An `Envelope` that we sealed, or the `Draft` of a foreign client.
+
+    Raises `EnvelopeUnreadable` when it is neither.
+    """
+    if raw.startswith(_OURS):
+        try:
+            return _ENVELOPE.validate_json(raw)
+        except ValidationError as exc:
+            raise EnvelopeUnreadable(_reason(exc)) from exc
+    try:
+        return Draft.from_message(raw, limits)
+    except TaskInvalid as exc:
+        raise EnvelopeUnreadable(str(exc)) from exc
+
+
+def _reason(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

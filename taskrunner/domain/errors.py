@@ -1,0 +1,92 @@
+"""Every error that taskrunner raises on purpose, in one tree.
+
+    TaskrunnerError
+    ├── CallerError                 whoever called us must change something: HTTP 4xx, exit 2
+    │   ├── ConfigInvalid           the configuration cannot be used
+    │   ├── TaskInvalid             a submitted task breaks a rule; lists every bad field
+    │   ├── EnvelopeUnreadable      a message is no task
+    │   ├── TaskUnknown             no task (or dead letter) has this id
+    │   └── StateConflict           the task's status does not allow this
+    ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
+    │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
+    │   └── StoreUnavailable        the store cannot be reached, or cannot take writes
+    └── SetupError                  a service is there, but not as we need it: exit 3
+        ├── TopologyConflict        a queue or exchange exists with other arguments
+        └── StoreUnfit              the store's version, schema or settings cannot keep our promises
+
+A message names the thing, the value, what was expected and the next step. It never holds a secret.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TaskrunnerError(Exception):
+    """The root: whoever catches it catches all of ours and nothing else."""
+
+
+class CallerError(TaskrunnerError):
+    """Whoever called us must change something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """One thing that is wrong in one field; `field` is a dotted path such as `retry.base`."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class _FieldsInvalid(CallerError):
+    """Several fields can be wrong at once; all of them are told."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
+class ConfigInvalid(_FieldsInvalid):
+    """The configuration cannot be used."""
+
+
+class TaskInvalid(_FieldsInvalid):
+    """A submitted task breaks at least one rule."""
+
+
+class EnvelopeUnreadable(CallerError):
+    """A message is not a task: not JSON, not an object, or without a usable URL."""
+
+
+class TaskUnknown(CallerError):
+    """Nothing is stored under this id: it never was, or its retention is over."""
+
+
+class StateConflict(CallerError):
+    """What was asked does not fit the status that the task has now."""
+
+
+class OutsideError(TaskrunnerError):
+    """The world around us failed; the same call may work later."""
+
+
+class BrokerUnavailable(OutsideError):
+    """The broker cannot be reached, is blocked, or did not confirm in time."""
+
+
+class StoreUnavailable(OutsideError):
+    """The store cannot be reached, or cannot take writes now."""
+
+
+class SetupError(TaskrunnerError):
+    """A service answers, but is not set up as we need it; an operator must act."""
+
+
+class TopologyConflict(SetupError):
+    """A queue or exchange exists with other arguments than ours."""
+
+
+class StoreUnfit(SetupError):
+    """The store's version, schema or settings cannot keep what we promise."""

@@ -1,0 +1,21 @@
+"""The bounds on what a task may ask for. Configuration can move them; nothing is without one."""
+
+from dataclasses import dataclass
+
+FIVE_YEARS = 5 * 366 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Upper bounds, checked when a task is handed in. Durations are seconds."""
+
+    max_url_bytes: int = 8 * 1024
+    max_body_bytes: int = 256 * 1024
+    max_headers: int = 50
+    max_header_bytes: int = 8 * 1024
+    max_headers_bytes: int = 16 * 1024
+    max_labels: int = 32
+    max_label_bytes: int = 256
+    max_timeout: float = 900.0
+    max_attempts: int = 100
+    max_delay: float = FIVE_YEARS

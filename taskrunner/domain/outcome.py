@@ -1,0 +1,71 @@
+"""What one attempt came to: the handler's answer, before anybody has judged it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OutcomeKind(StrEnum):
+    """The closed taxonomy: every attempt ends in exactly one of these."""
+
+    OK = "ok"
+    HTTP_ERROR = "http_error"
+    TIMEOUT = "timeout"
+    CONNECT_ERROR = "connect_error"
+    DNS_ERROR = "dns_error"
+    TLS_ERROR = "tls_error"
+    PROTOCOL_ERROR = "protocol_error"
+    TOO_LARGE = "too_large"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    BLOCKED = "blocked"
+    DECODE_ERROR = "decode_error"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds from the start of the attempt's last hop; `total` covers all hops."""
+
+    dns: float = 0.0
+    connect: float = 0.0
+    tls: float = 0.0
+    first_byte: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The final answer of the target.
+
+    `size_bytes` and `sha256` (hex) are of the whole decoded body; `body` is its beginning, up to the
+    configured cap, and `truncated` says that there was more. `url` is where the last redirect led.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str | None = None
+    size_bytes: int = 0
+    sha256: str = ""
+    timings: Timings = Timings()
+    body: bytes = b""
+    truncated: bool = False
+    url: str = ""
+    redirects: int = 0
+    http_version: str = "1.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One attempt's end. `error` is a sentence for people, None when all went well.
+
+    `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say
+    (None: the kind decides). `counted` is False when the attempt ended through a fault of ours, which
+    must not use up the task's attempts.
+    """
+
+    kind: OutcomeKind
+    error: str | None = None
+    response: Response | None = None
+    retry_after: float | None = None
+    retryable: bool | None = None
+    counted: bool = True

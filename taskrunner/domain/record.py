@@ -1,0 +1,72 @@
+"""What is known of a task: the task itself, where it stands, and every attempt so far."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from taskrunner.domain.outcome import OutcomeKind, Response
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Lane, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a task. `finished_at` and `outcome` are None while it runs."""
+
+    number: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    outcome: OutcomeKind | None = None
+    status_code: int | None = None
+    error: str | None = None
+    counted: bool = True
+    consumer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A task's record. `attempt` is the number of the last attempt that started, 0 before the first.
+
+    `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
+    did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
+    store's `body` reads that.
+    """
+
+    task: Task
+    status: Status
+    attempt: int
+    attempt_limit: int
+    due: datetime | None
+    attempts: tuple[Attempt, ...]
+    result: Response | None
+    error: str | None
+    updated_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime | None
+
+
+class DeadLetterKind(StrEnum):
+    """A dead letter is a task that failed, or a message that nobody could read."""
+
+    TASK = "task"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Something that ended badly and waits for an operator.
+
+    For a task, `id` is the task's id. For a message, `raw` holds its bytes as they came and `x_death`
+    RabbitMQ's account of its way (https://www.rabbitmq.com/docs/dlx#effects).
+    """
+
+    id: str
+    kind: DeadLetterKind
+    reason: str
+    error: str | None
+    died_at: datetime
+    lane: Lane | None = None
+    url: str | None = None
+    attempt: int = 0
+    raw: bytes | None = None
+    x_death: str | None = None

@@ -1,0 +1,45 @@
+"""How long to wait between two attempts, as data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Strategy(StrEnum):
+    """How the delay grows with the number of attempts that failed."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """`base` and `cap` are seconds; `jitter` is the share of the delay that is random, 0 to 1.
+
+    `delays`, when not empty, is the list of delays to use in order (the last one repeats) in place of
+    the strategy.
+    """
+
+    strategy: Strategy = Strategy.EXPONENTIAL
+    base: float = 1.0
+    cap: float = 300.0
+    jitter: float = 0.2
+    delays: tuple[float, ...] = ()
+
+    def delay(self, failed: int, random: float) -> float:
+        """Seconds to wait after the `failed`-th failed attempt (1, 2, …); `random` is in [0, 1).
+
+        Jitter only shortens, so that `cap` stays an upper bound.
+        """
+        full = min(self.cap, self._growth(failed))
+        return full * (1 - self.jitter * random)
+
+    def _growth(self, failed: int) -> float:
+        if self.delays:
+            return self.delays[min(failed, len(self.delays)) - 1]
+        if self.strategy is Strategy.CONSTANT:
+            return self.base
+        if self.strategy is Strategy.LINEAR:
+            return self.base * failed
+        # 2**1024 overflows a float; a cap of 5 years is passed long before 2**40 seconds.
+        return float(self.base * 2 ** min(failed - 1, 40))

@@ -1,0 +1,79 @@
+"""A settlement: what the store is to write when an attempt has ended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.domain.outcome import Outcome, Response
+from taskrunner.domain.record import Attempt
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The end of an attempt. Written only while exactly this attempt runs.
+
+    `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
+    `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
+    terminal status. `result` carries the body to store, already cut to its cap.
+    """
+
+    id: str
+    attempt: Attempt
+    status: Status
+    due: datetime | None
+    error: str | None
+    result: Response | None
+    keep: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How many seconds a finished task is kept, per terminal status."""
+
+    succeeded: float = 7 * 86_400.0
+    failed: float = 30 * 86_400.0
+    cancelled: float = 7 * 86_400.0
+
+    def keep(self, status: Status) -> float:
+        """Seconds for a terminal status, 0 for a live one."""
+        return {
+            Status.SUCCEEDED: self.succeeded,
+            Status.FAILED: self.failed,
+            Status.CANCELLED: self.cancelled,
+        }.get(status, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An attempt that ended: which one, where it ran and when."""
+
+    id: str
+    number: int
+    consumer: str | None
+    started_at: datetime
+    finished_at: datetime
+
+
+def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
+    """What to write for `ended`, which came to `outcome` and was judged by `verdict`."""
+    response = outcome.response
+    line = Attempt(
+        number=ended.number,
+        started_at=ended.started_at,
+        finished_at=ended.finished_at,
+        outcome=outcome.kind,
+        status_code=None if response is None else response.status,
+        error=outcome.error,
+        counted=verdict.counted,
+        consumer=ended.consumer,
+    )
+    return Settlement(
+        id=ended.id,
+        attempt=line,
+        status=verdict.status,
+        due=verdict.due,
+        error=None if verdict.status is Status.SUCCEEDED else outcome.error,
+        result=response,
+        keep=retention.keep(verdict.status),
+    )

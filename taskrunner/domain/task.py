@@ -1,0 +1,57 @@
+"""A task: the request that somebody handed in, complete with every default filled in."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import uuid_utils
+from pydantic import Field
+
+from taskrunner.domain.retry_policy import RetryPolicy
+
+
+class Lane(StrEnum):
+    """A priority, and the queue that carries it."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What to fetch and how hard to try. It never changes after it was accepted.
+
+    `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible".
+    The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
+    text stands in `body_base64`; at most one of the two is set.
+    """
+
+    id: str
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    body_base64: str | None = None
+    lane: Annotated[Lane, Field(alias="priority")] = Lane.MEDIUM
+    timeout: float
+    max_attempts: int
+    retry: RetryPolicy
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime
+    run_at: datetime | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """The bytes to send as the request's body; None for no body at all."""
+        if self.body_base64 is not None:
+            return base64.b64decode(self.body_base64)
+        return None if self.body is None else self.body.encode()
+
+
+def new_task_id() -> str:
+    """A UUIDv7 (RFC 9562): ids sort by the time at which they were made."""
+    return str(uuid_utils.uuid7())

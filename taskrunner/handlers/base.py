@@ -1,0 +1,36 @@
+"""The seam to a handler: what a worker thread calls."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.task import Task
+
+
+@dataclass(slots=True, eq=False)
+class Attempting:
+    """One attempt in the hands of a worker.
+
+    `cancelled` may turn True at any time, set by the event loop: the handler is then to end as soon as it
+    can, with an outcome of kind `cancelled` or `interrupted`.
+    """
+
+    task: Task
+    number: int
+    cancelled: bool = False
+
+
+class Handler(ABC):
+    """Runs attempts one after the other, always in the same thread.
+
+    Each worker has a handler of its own, so a handler may keep what is costly to make (a connection, a
+    curl handle) between attempts.
+    """
+
+    @abstractmethod
+    def run(self, attempting: Attempting) -> Outcome:
+        """Make the attempt. Ends by the task's timeout by itself, and raises nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what was kept. Called in the same thread, once, after the last attempt."""

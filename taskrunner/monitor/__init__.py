@@ -1,0 +1,1 @@
+"""What operators see: logs, rates, health. It listens to events and asks; it decides nothing."""

@@ -1,0 +1,1 @@
+"""Everything on the way from a submitted task to its envelope in the broker."""

@@ -1,0 +1,115 @@
+"""Bulk submit: many drafts from a stream, in batches that overlap, with answers in the stream's order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import StoreUnavailable, TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.producer.intake import Intake, Prepared, Submitted
+from taskrunner.runtime.backoff import Backoff
+
+_BATCH = 500
+# While one batch is written and another confirmed, the next is being read.
+_OVERLAP = 4
+# A line longer than this is no task: the largest body in base64, with its headers and URL, is below it.
+_LINE_LIMIT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A line that is no task; `number` counts from 1."""
+
+    number: int
+    error: TaskInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDone:
+    """A batch that is accepted. `lines` is how many lines were read up to its end."""
+
+    submitted: list[Submitted]
+    refused: list[Refused]
+    lines: int
+
+
+class Bulk:
+    """Submits lines, each a URL or a JSON object with the fields of `POST /tasks`.
+
+    `base` has the fields for every plain URL; a JSON line's own fields win. `patience` is the seconds for
+    which a store that is away is waited for. Repeating a batch is safe, since its ids are made before.
+    """
+
+    def __init__(self, intake: Intake, base: Draft | None, *, patience: float) -> None:
+        self._intake = intake
+        self._base = {} if base is None else base.model_dump(exclude_unset=True, exclude={"url", "id"})
+        self._patience = patience
+
+    async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
+        """Yield each batch once it is accepted. Raises `StoreUnavailable` when patience has run out."""
+        numbered = _meaningful(lines)
+        under_way: deque[asyncio.Task[BatchDone]] = deque()
+        try:
+            while True:
+                batch = list(islice(numbered, _BATCH))
+                if batch:
+                    under_way.append(asyncio.create_task(self._submit_batch(batch)))
+                    # Reading and checking the next lines must not keep the batches from going out.
+                    await asyncio.sleep(0)
+                if under_way and (not batch or len(under_way) >= _OVERLAP):
+                    yield await under_way.popleft()
+                if not batch and not under_way:
+                    return
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _submit_batch(self, batch: list[tuple[int, bytes]]) -> BatchDone:
+        prepared: list[Prepared] = []
+        refused: list[Refused] = []
+        for number, line in batch:
+            try:
+                prepared.append(self._intake.prepare(self._draft(line)))
+            except TaskInvalid as exc:
+                refused.append(Refused(number=number, error=exc))
+        return BatchDone(submitted=await self._persist(prepared), refused=refused, lines=batch[-1][0])
+
+    def _draft(self, line: bytes) -> Draft:
+        limits = self._intake.rules.limits
+        draft = _parse(line, limits)
+        if self._base:
+            missing = {
+                name: value for name, value in self._base.items() if name not in draft.model_fields_set
+            }
+            draft = draft.model_copy(update=missing)
+        return draft
+
+    async def _persist(self, prepared: list[Prepared]) -> list[Submitted]:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._patience
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._intake.submit_many(prepared)
+            except StoreUnavailable:
+                if loop.time() > give_up:
+                    raise
+                await asyncio.sleep(backoff.next())
+
+
+def _meaningful(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines without blanks and `#` comments."""
+    for number, line in enumerate(lines, start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith(b"#"):
+            yield number, stripped
+
+
+def _parse(line: bytes, limits: Limits) -> Draft:
+    if line.startswith(b"{"):
+        return Draft.from_json(line[: _LINE_LIMIT_BYTES + 1], limits)
+    return Draft.from_fields({"url": line.decode("utf-8", "replace")}, limits)

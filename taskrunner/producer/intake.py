@@ -1,0 +1,138 @@
+"""The intake turns drafts into stored tasks and sends them on their way.
+
+A draft is accepted once the store has its record and its due line; publishing it is the fast path.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import Draft, TaskRules
+from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.errors import StateConflict
+from taskrunner.domain.events import Events, TasksAccepted
+from taskrunner.domain.task import Task, new_task_id
+from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.runtime.batcher import Batcher
+from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A checked task and what the store is to write for it."""
+
+    task: Task
+    new: NewTask
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it is to be published now rather than by the relay when it is due."""
+        return self.task.run_at is None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(id=self.task.id, lane=self.task.lane, encoded=self.new.encoded, attempt=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """An accepted task. `created` is False when the same id or key had been submitted before.
+
+    `published` is False while the broker has not confirmed it: it is delayed, or the relay will do it.
+    """
+
+    id: str
+    task: Task
+    created: bool
+    published: bool
+
+
+class Intake:
+    """Accepts tasks; `hold` is the seconds for which a new task is left to the fast path."""
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        events: Events,
+        clock: Clock,
+        rules: TaskRules,
+        *,
+        hold: float,
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._events = events
+        self._clock = clock
+        self._hold = timedelta(seconds=hold)
+        self.rules = rules
+        self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
+
+    def prepare(self, draft: Draft, *, idempotency_key: str | None = None) -> Prepared:
+        """The task of a draft, ready to be written. Raises `TaskInvalid`."""
+        now = self._clock.now()
+        task = draft.to_task(self.rules, task_id=new_task_id(), now=now)
+        new = NewTask(
+            id=task.id,
+            encoded=encode_task(task),
+            lane=task.lane,
+            max_attempts=task.max_attempts,
+            created_at=now,
+            due=task.run_at or now + self._hold,
+            idempotency_key=idempotency_key,
+            fingerprint=_fingerprint(draft) if idempotency_key else "",
+        )
+        return Prepared(task=task, new=new)
+
+    async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
+        """Accept one task, in a group with whatever else is being submitted.
+
+        Raises `TaskInvalid`, `StateConflict` (the key was used for another request), `StoreUnavailable`.
+        """
+        prepared = self.prepare(draft, idempotency_key=idempotency_key)
+        accepted = await self._accepting.submit(prepared.new)
+        _refuse_conflict(accepted, idempotency_key)
+        created = accepted.answer is AcceptAnswer.CREATED
+        published = created and prepared.at_once and await self._publisher.publish_accepted(prepared.outgoing)
+        return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
+
+    async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
+        """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises `StoreUnavailable`."""
+        answers = await self._accept([prepared.new for prepared in batch])
+        created = {answer.id for answer in answers if answer.answer is AcceptAnswer.CREATED}
+        ready = [prepared.outgoing for prepared in batch if prepared.at_once and prepared.task.id in created]
+        left = {item.id for item in await self._publisher.publish(ready, by_relay=False)}
+        published = {item.id for item in ready} - left
+        return [
+            Submitted(
+                id=answer.id,
+                task=prepared.task,
+                created=answer.id in created,
+                published=answer.id in published,
+            )
+            for prepared, answer in zip(batch, answers, strict=True)
+        ]
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await self._accepting.drain()
+
+    async def _accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
+        answers = await self._store.accept(batch)
+        self._events.emit(TasksAccepted(count=sum(a.answer is AcceptAnswer.CREATED for a in answers)))
+        return answers
+
+
+def _fingerprint(draft: Draft) -> str:
+    return hashlib.sha256(draft.model_dump_json(exclude_none=True).encode()).hexdigest()
+
+
+def _refuse_conflict(accepted: Accepted, key: str | None) -> None:
+    if accepted.answer is AcceptAnswer.CONFLICT:
+        raise StateConflict(
+            f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
+        )

@@ -1,0 +1,150 @@
+"""The relay takes what is due and does the next thing: publish, look again, or rescue from a dead worker.
+
+Any number of relays may run: `take_due` hides what one has taken from the others.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from taskrunner.brokers.base import Broker
+from taskrunner.domain import retry
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
+from taskrunner.domain.events import Events, LeaseExpired
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
+from taskrunner.domain.status import Status
+from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import AttemptRef, Due, Store
+
+_PRUNE_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """The dials of the relay; durations are seconds.
+
+    `attempts`: how often one turn tries to publish what it took before it leaves that in the index.
+    `lease` is the consumers' lease: after an outage of the store nobody is declared dead for that long.
+    """
+
+    poll_interval: float = 0.5
+    batch_size: int = 500
+    attempts: int = 3
+    hold: float = 10.0
+    forgotten_after: float = 300.0
+    lease: float = 30.0
+
+
+class Relay(Service):
+    """One turn: take a batch from the due index and act on it by status."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        publisher: Publisher,
+        events: Events,
+        clock: Clock,
+        settings: RelaySettings,
+        retention: Retention,
+    ) -> None:
+        super().__init__("relay", events)
+        self._store = store
+        self._broker = broker
+        self._publisher = publisher
+        self._clock = clock
+        self._settings = settings
+        self._retention = retention
+        self._store_was_away = False
+        self._rescue_from = clock.monotonic()
+
+    async def turn(self) -> float:
+        if not self._broker.status().connected:
+            # What is due needs the broker: to take it now would only hide it when the broker is back.
+            return self._settings.poll_interval
+        try:
+            taken = await self._take()
+        except StoreUnavailable:
+            self._store_was_away = True
+            raise
+        await self._act(taken)
+        await self._store.prune(now=self._clock.now(), limit=_PRUNE_BATCH)
+        return 0.0 if len(taken) >= self._settings.batch_size else self._settings.poll_interval
+
+    async def _take(self) -> Sequence[Due]:
+        taken = await self._store.take_due(
+            now=self._clock.now(), limit=self._settings.batch_size, hold=self._settings.hold
+        )
+        if self._store_was_away:
+            # Leases ran out because nobody could renew them; their owners get the time to do so now.
+            self._store_was_away = False
+            self._rescue_from = self._clock.monotonic() + self._settings.lease
+        return taken
+
+    async def _act(self, taken: Sequence[Due]) -> None:
+        to_publish = [due for due in taken if due.status in (Status.SCHEDULED, Status.RETRYING)]
+        suspects = [due for due in taken if due.status is Status.QUEUED]
+        running = [due for due in taken if due.status is Status.RUNNING]
+        if running and self._clock.monotonic() >= self._rescue_from:
+            await self._rescue(running)
+        if to_publish:
+            await self._publish(to_publish)
+        if suspects:
+            await self._look_after(suspects)
+
+    async def _publish(self, batch: Sequence[Due]) -> None:
+        """Try a few times; what is left stays hidden for `hold` seconds and comes up again by itself."""
+        backoff = Backoff(first=0.05, cap=1.0)
+        left = [_outgoing(due) for due in batch]
+        for _ in range(self._settings.attempts):
+            left = await self._publisher.publish(left, by_relay=True)
+            if not left or self.stopping or not self._broker.status().connected:
+                return
+            await self._pause(backoff.next())
+
+    async def _look_after(self, suspects: Sequence[Due]) -> None:
+        """A task queued for long: if its lane is empty the broker forgot it, else it waits its turn."""
+        try:
+            depths = await self._broker.depths()
+        except BrokerUnavailable:
+            return
+        forgotten = [due for due in suspects if depths.get(due.lane, 0) == 0]
+        waiting = [due for due in suspects if depths.get(due.lane, 0) > 0]
+        if forgotten:
+            await self._publish(forgotten)
+        later = self._clock.now() + timedelta(seconds=self._settings.forgotten_after)
+        await self._store.postpone(
+            [AttemptRef(id=due.id, attempt=due.attempt + 1) for due in waiting], due=later
+        )
+
+    async def _rescue(self, running: Sequence[Due]) -> None:
+        """Their leases ran out: the attempt counts, since it may be the task that kills its workers."""
+        for due in running:
+            self._events.emit(LeaseExpired(task_id=due.id, attempt=due.attempt))
+        await self._store.settle([self._lost(due) for due in running], now=self._clock.now())
+
+    def _lost(self, due: Due) -> Settlement:
+        now = self._clock.now()
+        outcome = Outcome(
+            kind=OutcomeKind.INTERRUPTED, error="the worker is gone: its lease ran out before it answered"
+        )
+        verdict = retry.decide(
+            decode_task(due.encoded).retry,
+            outcome,
+            attempt=due.attempt,
+            attempt_limit=due.attempt_limit,
+            now=now,
+            random=random.random(),
+        )
+        ended = Ended(id=due.id, number=due.attempt, consumer=None, started_at=now, finished_at=now)
+        return settlement(ended, outcome, verdict, self._retention)
+
+
+def _outgoing(due: Due) -> Outgoing:
+    return Outgoing(id=due.id, lane=due.lane, encoded=due.encoded, attempt=due.attempt + 1)

@@ -1,0 +1,70 @@
+"""A service: a loop with start and stop, an owner for its task, and a pause after a fault."""
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import Events, LoopFailed
+
+# After a fault a loop waits this long, so that a permanent one does not burn a core.
+FAULT_PAUSE = 1.0
+
+
+class Service(ABC):
+    """Runs `turn` until `stop`. A turn that raises is told once as an event and tried again after a pause.
+
+    An `OutsideError` is not told here: the adapter that raised it has told of the outage.
+    """
+
+    def __init__(self, name: str, events: Events) -> None:
+        self.name = name
+        self._events = events
+        self._stopping = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._stopping.clear()
+        self._loop_task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        """Let the turn under way end, then return. Safe to call twice."""
+        self._stopping.set()
+        self._wake.set()
+        if self._loop_task is not None:
+            await asyncio.wait([self._loop_task])
+            self._loop_task = None
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def wake(self) -> None:
+        """End the present pause early."""
+        self._wake.set()
+
+    @abstractmethod
+    async def turn(self) -> float:
+        """Do what there is to do; answers the seconds to wait before the next turn."""
+
+    async def _run(self) -> None:
+        while not self.stopping:
+            try:
+                pause = await self.turn()
+            except OutsideError:
+                pause = FAULT_PAUSE
+            except Exception as exc:  # noqa: BLE001 - the boundary of a service: tell, pause, go on
+                self._events.emit(LoopFailed(service=self.name, error=exc))
+                pause = FAULT_PAUSE
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        if self.stopping:
+            return
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._wake.clear()

@@ -1,0 +1,237 @@
+"""The seam to a store: what every adapter promises, and the values that cross it.
+
+Every change is conditional on the state it expects, and each call commits its batch before it returns.
+The contract tests in `tests/contract` say the same in code; each adapter passes them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.settlement import Settlement as Settlement
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Lane
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task to accept. `encoded` is the task by `encode_task`; `due` is when the relay is to publish it.
+
+    `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
+    fingerprint is a conflict. `attempt` is the number of attempts made before, above 0 only for a task
+    whose record was lost; the attempt limit is then at least one more.
+    """
+
+    id: str
+    encoded: bytes
+    lane: Lane
+    max_attempts: int
+    created_at: datetime
+    due: datetime
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    attempt: int = 0
+
+
+class AcceptAnswer(StrEnum):
+    """What became of one new task."""
+
+    CREATED = "created"
+    EXISTS = "exists"  # the same id, or the same key and fingerprint: nothing was written
+    CONFLICT = "conflict"  # the same key with another fingerprint: nothing was written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The answer to a `NewTask`; `id` is that of the task that stands, which may be an earlier one."""
+
+    id: str
+    answer: AcceptAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRef:
+    """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs."""
+
+    id: str
+    attempt: int
+
+
+class ClaimAnswer(StrEnum):
+    """What became of one claim; only `CLAIMED` may run."""
+
+    CLAIMED = "claimed"
+    HELD = "held"  # this very attempt runs already, at another consumer
+    STALE = "stale"  # another attempt is next, or the task is terminal
+    UNKNOWN = "unknown"  # no record: to be adopted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """The answer to a claim; `attempt_limit` counts only for `CLAIMED`."""
+
+    answer: ClaimAnswer
+    attempt_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A task whose due time has come. Its due time was moved on, so that no other relay gets it now.
+
+    `attempt` is the last that started; for `running` that is the one whose lease ran out.
+    """
+
+    id: str
+    status: Status
+    attempt: int
+    attempt_limit: int
+    lane: Lane
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """A part of a list, newest first; `cursor` asks for the next part, None at the end."""
+
+    items: Sequence[Item]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """How the adapter stands with its store. `warnings` are settings that weaken our promises."""
+
+    connected: bool
+    reconnects: int
+    error: str | None = None
+    warnings: Sequence[str] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Store(ABC):
+    """Records, the due index, and the dead letters.
+
+    All methods are for one event loop; any may raise `StoreUnavailable`, after which the caller cannot
+    know whether the call took effect: every change is safe to repeat. Batches may be empty. `now` is the
+    caller's clock.
+    """
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to connect and return at once; see `wait_ready`.
+
+        A store that is away is no error here.
+        """
+
+    @abstractmethod
+    async def wait_ready(self, timeout: float) -> None:
+        """Return once the store answers and is fit to be used.
+
+        Raises `StoreUnavailable` after `timeout` seconds, `StoreUnfit` as soon as that is known.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    def status(self) -> StoreStatus:
+        """How things stood at the last call or ping."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """One round trip. Raises `StoreUnavailable`."""
+
+    @abstractmethod
+    async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        """Write each record (status `scheduled`) with its due line, in one atomic step per task."""
+
+    @abstractmethod
+    async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
+        """Attempt `attempt` of these tasks was published; `due` is when to suspect that it got lost.
+
+        Without effect on a task that is not scheduled, retrying or queued before that attempt.
+        """
+
+    @abstractmethod
+    async def claim(
+        self, refs: Sequence[AttemptRef], *, now: datetime, lease_until: datetime, consumer: str
+    ) -> Sequence[Claimed]:
+        """Start attempts: status `running`, `attempt` counted up, due when the lease ends.
+
+        A claim repeated by the same consumer, which did not hear the answer, is `CLAIMED` once more.
+        """
+
+    @abstractmethod
+    async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
+        """Move the end of leases; False for a task that no longer runs this attempt."""
+
+    @abstractmethod
+    async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
+        """End attempts; False, and nothing written, for a task that no longer runs this attempt."""
+
+    @abstractmethod
+    async def take_due(self, *, now: datetime, limit: int, hold: float) -> Sequence[Due]:
+        """Up to `limit` tasks that are due, the longest overdue first; each is due again `hold` s later."""
+
+    @abstractmethod
+    async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
+        """Look at queued tasks (those whose next attempt this is) again at `due`."""
+
+    @abstractmethod
+    async def fail(
+        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+    ) -> Sequence[bool]:
+        """Fail tasks that wait (scheduled, queued, retrying) for this attempt, without running it.
+
+        False for any other. `reason` is the dead letter's, `keep` the seconds the record outlives it.
+        """
+
+    @abstractmethod
+    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        """Failed tasks become `scheduled` again, with `max_attempts` more attempts and their history kept.
+
+        None for an id that is not a failed task.
+        """
+
+    @abstractmethod
+    async def get(self, task_id: str) -> Record | None:
+        """The record, or None."""
+
+    @abstractmethod
+    async def body(self, task_id: str) -> bytes | None:
+        """The stored beginning of the fetched body, or None where there is none."""
+
+    @abstractmethod
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        """Records by descending id, of one status or of all. `cursor` is the last id of the page before."""
+
+    @abstractmethod
+    async def counts(self) -> Mapping[Status, int]:
+        """Tasks per status, every status present."""
+
+    @abstractmethod
+    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+        """Keep unreadable messages as dead letters for `keep` seconds. Safe to repeat for the same ids."""
+
+    @abstractmethod
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """One dead letter, a failed task or a message, with its raw bytes; or None."""
+
+    @abstractmethod
+    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
+        """Dead letters, the latest first, without raw bytes."""
+
+    @abstractmethod
+    async def exhume(self, letter_id: str) -> bool:
+        """Remove a message (not a task) from the dead letters; False when it is not there."""
+
+    @abstractmethod
+    async def prune(self, *, now: datetime, limit: int) -> int:
+        """Remove what has outlived its retention from every index, at most `limit`; answers how many."""
