@@ -29,7 +29,8 @@ class SystemClock:
 
 def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970-01-01T00:00Z, as stores keep them."""
-    return int(moment.timestamp() * 1000)
+    # Rounded, not cut: 1.001 s is 1000.9999… ms as a float.
+    return round(moment.timestamp() * 1000)
 
 
 def from_ms(epoch_ms: float) -> datetime:

@@ -1,0 +1,193 @@
+"""The servers of one folder, and the state file through which commands, tests and benches find them.
+
+Law: every change of the state file is a read, a change and an atomic replacement under the folder's lock, so
+a test may restart one server while another command restarts the next.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from servers.base import Server
+from servers.container import Container
+from servers.ports import free_ports
+from servers.postgres import Postgres
+from servers.process import Process, ServerFailed, tail
+from servers.programs import has_programs
+from servers.rabbitmq import RabbitMQ
+from servers.redis import Redis
+
+KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Postgres)}
+FOLDER_PREFIX = "taskrunner-services-"
+READY_WITHIN = 120.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STATE_FILE = "services.json"
+_PROBE_INTERVAL = 0.05
+
+
+class Fleet:
+    """The servers under one folder. It holds no state of its own: each call reads the file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.resolve()
+        self.state_file = self.directory / _STATE_FILE
+
+    @classmethod
+    def create(cls, directory: Path | None = None) -> "Fleet":
+        """A new folder, or a given one that holds no servers yet."""
+        fleet = cls(directory or Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)))
+        fleet.directory.mkdir(parents=True, exist_ok=True)
+        if fleet.state_file.exists():
+            raise ServerFailed(f"{fleet.state_file} exists: stop those servers first, or take another --dir")
+        # PostgreSQL runs as another user when we are root, and has to reach its own folder below this one.
+        fleet.directory.chmod(0o711)
+        return fleet
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start the named servers side by side and return when every one is ready."""
+        servers = [self._build(name) for name in names]
+        with _signals_deferred():  # a process that was launched but not recorded would never be stopped
+            for server in servers:
+                server.folder.mkdir()
+                self._record(server)
+                try:
+                    server.up()
+                finally:
+                    self._record(server)
+        wait_until_ready(servers)
+
+    def server(self, name: str) -> Server:
+        """A server as the state file knows it."""
+        services = self.read()["services"]
+        if name not in services:
+            raise ServerFailed(
+                f"{self.directory} holds no {name}; it holds {', '.join(services) or 'nothing'}"
+            )
+        known = services[name]
+        processes = {role: Process(**process) for role, process in known["processes"].items()}
+        server = KINDS[name](Path(known["data"]), known["ports"], processes)
+        return Container(server) if "container" in known else server
+
+    def down(self, name: str, *, kill: bool = False) -> None:
+        """End a server, gracefully or by kill -9, and keep its data and its port."""
+        server = self.server(name)
+        server.down(kill=kill)
+        self._record(server)
+
+    def up(self, name: str) -> None:
+        """Start a server that is down, on its old data and port; return when it is ready."""
+        server = self.server(name)
+        if not server.is_running:
+            server.up()
+            self._record(server)
+        wait_until_ready([server])
+
+    def stop(self) -> None:
+        """End every server and remove all data; a second call does nothing."""
+        for name in self.read()["services"]:
+            server = self.server(name)
+            server.remove()
+            shutil.rmtree(server.folder, ignore_errors=True)
+        for name in (_STATE_FILE, "lock"):
+            (self.directory / name).unlink(missing_ok=True)
+        with suppress(OSError):  # a folder of the caller's that holds more than servers stays
+            self.directory.rmdir()
+
+    def environment(self) -> dict[str, str]:
+        """What a test run finds the servers by."""
+        urls = {
+            f"TASKRUNNER_TEST_{name.upper()}_URL": facts["url"]
+            for name, facts in self.read()["services"].items()
+        }
+        return urls | {"TASKRUNNER_TEST_SERVICES": str(self.state_file)}
+
+    def read(self) -> dict[str, Any]:
+        """The state file's content, or that of a folder without servers."""
+        try:
+            content: dict[str, Any] = json.loads(self.state_file.read_text())
+        except FileNotFoundError:
+            return {"directory": str(self.directory), "services": {}}
+        return content
+
+    def _build(self, name: str) -> Server:
+        kind = KINDS[name]
+        ports = dict(zip(kind.port_names, free_ports(len(kind.port_names)), strict=True))
+        server = kind(self.directory / name, ports)
+        return server if has_programs(name) else Container(server)
+
+    def _record(self, server: Server) -> None:
+        name = server.folder.name
+        script = Path(__file__).parent.parent / "services.py"
+        facts = {
+            "url": server.url,
+            "port": server.port,
+            "pid": server.pid,
+            "data": str(server.folder),
+            "log": str(server.log),
+            "ports": server.ports,
+            "processes": {role: asdict(process) for role, process in server.processes.items()},
+            "control_environment": server.control(),
+            "restart": [sys.executable, str(script), "restart", name, "--dir", str(self.directory)],
+            **server.describe(),
+        }
+        with self._locked():
+            content = self.read()
+            content["services"][name] = facts
+            fresh = self.state_file.with_suffix(".new")
+            fresh.write_text(json.dumps(content, indent=2) + "\n")
+            fresh.replace(self.state_file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def wait_until_ready(servers: Iterable[Server], *, within: float = READY_WITHIN) -> None:
+    """Return when every server answers; raise `ServerFailed` with the end of its log for one that cannot."""
+    deadline = time.monotonic() + within
+    waiting = list(servers)
+    while waiting:
+        waiting = [server for server in waiting if not server.is_ready()]
+        for server in waiting:
+            if not server.is_running:
+                raise ServerFailed(f"{server.folder.name} ended while starting:\n{tail(server.log)}")
+            if time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"{server.folder.name} is not ready after {within:.0f} s:\n{tail(server.log)}"
+                )
+        time.sleep(_PROBE_INTERVAL if waiting else 0)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Hold Python's handlers of the ending signals back; a signal that came meanwhile is raised afterwards.
+
+    Not by a signal mask: the servers would inherit it, and never hear a SIGTERM.
+    """
+    came: list[int] = []
+    old = {number: signal.signal(number, lambda sent, _: came.append(sent)) for number in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def known_folders() -> list[Path]:
+    """The folders under the temporary folder that hold servers of this user."""
+    found = Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{_STATE_FILE}")
+    return [path.parent for path in sorted(found) if path.stat().st_uid == os.getuid()]

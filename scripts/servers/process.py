@@ -1,0 +1,127 @@
+"""Detached processes that outlive the command which started them, and are never mistaken for another one.
+
+Law: no signal goes to a pid before its start time was compared, because pids are used again.
+"""
+
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_INTERVAL = 0.02
+_GONE = -1
+
+# The shell forks the program and leaves. So it is nobody's child here: no zombie stays with a test that
+# restarts a server, and a test that counts its children sees its own only.
+_DETACH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+
+
+class ServerFailed(Exception):
+    """A server did not start, did not stop, or is unknown; the message holds the end of its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process by pid and start, in clock ticks since boot (None where there is no /proc)."""
+
+    pid: int
+    started: int | None
+
+    @property
+    def is_running(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return self.started is None or self.started == _start_time(self.pid) != _GONE
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process; one that has ended already is fine."""
+        if self.is_running:
+            os.kill(self.pid, number)
+
+    def end(self, number: signal.Signals, *, within: float) -> None:
+        """Signal the process and wait for its end; SIGKILL follows after `within` seconds."""
+        self.send(number)
+        if not self._wait(within):
+            self.send(signal.SIGKILL)
+            if not self._wait(10.0):
+                raise ServerFailed(f"process {self.pid} does not end, not even by SIGKILL")
+
+    def _wait(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.is_running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_INTERVAL)
+        return True
+
+
+def launch(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, user: str | None = None
+) -> Process:
+    """Start `command` in a session of its own, as `user` if one is named, with its output added to `log`."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", _DETACH, "sh", str(log), *command],
+        env=env,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        check=True,
+        user=user,
+        group=_group(user),
+        extra_groups=[] if user else None,
+    )
+    pid = int(done.stdout)
+    return Process(pid=pid, started=_start_time(pid))
+
+
+def run_quietly(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str], user: str | None = None
+) -> None:
+    """Run `command` to its end with its output in `log`; a failure raises `ServerFailed` with that output."""
+    with log.open("ab") as output:
+        done = subprocess.run(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            user=user,
+            group=_group(user),
+            extra_groups=[] if user else None,
+        )
+    if done.returncode:
+        raise ServerFailed(f"{command[0]} failed with exit code {done.returncode}:\n{tail(log)}")
+
+
+def tail(log: Path, lines: int = 30) -> str:
+    """The end of a log, indented, or a word that there is none."""
+    try:
+        text = log.read_text(errors="replace")
+    except FileNotFoundError:
+        return f"    (no log at {log})"
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or f"    ({log} is empty)"
+
+
+def _group(user: str | None) -> int | None:
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def _start_time(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat; `_GONE` for an ended process, zombies too; None without /proc."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _GONE
+    fields = stat.rpartition(")")[2].split()
+    return _GONE if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,76 @@
+"""A private RabbitMQ node: own name, epmd, cookie, ports, data and log, and no plugins."""
+
+import secrets
+
+from servers.base import Server, clean_environment
+from servers.probes import amqp_is_ready
+from servers.programs import program
+
+
+class RabbitMQ(Server):
+    """`main` is the Erlang VM itself, so a signal to its pid reaches the node and not a wrapper script.
+
+    Law: the wrapper in /usr/sbin is never called. As root it becomes the user `rabbitmq`, who may not enter
+    the folder.
+    """
+
+    name = "rabbitmq"
+    port_names = ("main", "dist", "epmd")
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def is_ready(self) -> bool:
+        return amqp_is_ready(self.port)
+
+    def up(self) -> None:
+        if not (self.folder / "rabbitmq.conf").exists():
+            self._lay_out()
+        env = clean_environment() | self.control()
+        epmd = self.processes.get("epmd")
+        if not (epmd and epmd.is_running):
+            port = str(self.ports["epmd"])
+            self._start(
+                "epmd", [program("rabbitmq", "epmd"), "-port", port, "-address", "127.0.0.1"], env=env
+            )
+        # With ALLOW_INPUT the script becomes the Erlang VM instead of waiting for it; -noinput is then ours.
+        self._start(
+            "main",
+            [program("rabbitmq", "rabbitmq-server"), "-noinput"],
+            env=env | {"RABBITMQ_ALLOW_INPUT": "1"},
+        )
+
+    def control(self) -> dict[str, str]:
+        folder = self.folder
+        return {
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "RABBITMQ_NODENAME": f"taskrunner-{self.port}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "no-rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "no-advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_DIST_PORT": str(self.ports["dist"]),
+            # The tools listen too; ten ports for all are few when several test runs share a machine.
+            "RABBITMQ_CTL_DIST_PORT_MIN": "14000",
+            "RABBITMQ_CTL_DIST_PORT_MAX": "14999",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def _lay_out(self) -> None:
+        cookie = self.folder / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex(16))
+        cookie.chmod(0o400)
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.local = 127.0.0.1:{self.port}\n"
+            # Said aloud: an image that scales it to memory would block all publishers on a small disk.
+            "disk_free_limit.absolute = 50MB\n"
+        )

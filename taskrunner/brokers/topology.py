@@ -1,0 +1,115 @@
+"""The one declaration of exchanges and queues, for every subcommand and every adapter that has queues.
+
+    publisher ─> taskrunner (direct) ─ high|medium|low ─> taskrunner.high, taskrunner.medium, taskrunner.low
+                                                                  │ rejected, delivered too often
+                                                                  v
+                                              taskrunner.dlx (direct) ─ dead ─> taskrunner.dead
+
+Pure data: adapters carry it out. A change of a queue's arguments needs a new queue name or a migration,
+since RabbitMQ refuses to declare an existing queue with other arguments.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from taskrunner.domain.errors import TopologyConflict
+from taskrunner.domain.task import Lane
+
+DEAD_KEY = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue, bound to one exchange with one key."""
+
+    name: str
+    exchange: str
+    key: str
+    arguments: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Names and arguments; `exchange` is the prefix of every name.
+
+    `delivery_limit` is how often the broker hands out a message before it takes it for dead. A restart of
+    a consumer costs each message it held one delivery, so this is generous.
+    """
+
+    exchange: str = "taskrunner"
+    delivery_limit: int = 20
+    lanes: Sequence[Lane] = field(default=tuple(Lane))
+
+    @property
+    def dead_exchange(self) -> str:
+        return f"{self.exchange}.dlx"
+
+    @property
+    def dead_queue(self) -> str:
+        return f"{self.exchange}.dead"
+
+    def lane_queue(self, lane: Lane) -> str:
+        return f"{self.exchange}.{lane.value}"
+
+    def lane_of(self, queue: object) -> Lane | None:
+        """The lane that a queue's name stands for; None for any other value."""
+        return next((lane for lane in Lane if self.lane_queue(lane) == queue), None)
+
+    @property
+    def exchanges(self) -> Sequence[str]:
+        """All are direct and durable."""
+        return (self.exchange, self.dead_exchange)
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """The dead letter queue first: a lane must never run without it."""
+        dead = Queue(self.dead_queue, self.dead_exchange, DEAD_KEY, {"x-queue-type": "quorum"})
+        # At-least-once dead lettering demands reject-publish:
+        # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
+        arguments: dict[str, str | int] = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": self.delivery_limit,
+            "x-dead-letter-exchange": self.dead_exchange,
+            "x-dead-letter-routing-key": DEAD_KEY,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        return (
+            dead,
+            *(Queue(self.lane_queue(lane), self.exchange, lane.value, arguments) for lane in self.lanes),
+        )
+
+
+# RabbitMQ 3.10 to 4.x; its reply text is cut at 255 bytes, so the end may be missing.
+_INEQUIVALENT = re.compile(
+    r"inequivalent arg '(?P<argument>[^']*)' for (?P<kind>queue|exchange) '(?P<name>[^']*)' in vhost "
+    r"'(?P<vhost>[^']*)': received (?P<ours>.*?) but current is (?P<theirs>.*)",
+    re.DOTALL,
+)
+_VALUE = re.compile(
+    r"(?:the value )?'?(?P<value>.*?)'?(?: of type '(?P<type>[^']*)'?)?(?:\.\.\.)?$", re.DOTALL
+)
+
+
+def conflict(reply_text: str) -> TopologyConflict | None:
+    """What a 406 PRECONDITION_FAILED says about a declaration, for people; None when it is about another."""
+    match = _INEQUIVALENT.search(reply_text)
+    if match is None:
+        return None
+    kind, name = match["kind"], match["name"]
+    way_out = (
+        f"drain it, then delete it (rabbitmqctl delete_queue {name} --vhost {match['vhost']}), "
+        "or set Rabbit.exchange to another name"
+        if kind == "queue"
+        else "delete it, or set Rabbit.exchange to another name"
+    )
+    return TopologyConflict(
+        f"{kind} {name!r} in vhost {match['vhost']!r} exists with {match['argument']} = "
+        f"{_value(match['theirs'])}, but taskrunner needs {_value(match['ours'])}; {way_out}"
+    )
+
+
+def _value(text: str) -> str:
+    match = _VALUE.match(text.strip())
+    return match["value"] if match else text

@@ -1,0 +1,106 @@
+"""Turns values of the seam into the flat arguments of the scripts.
+
+Flat, since the driver packs a flat list in C and Lua reads it without decoding anything.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from taskrunner.domain.clock import to_ms
+from taskrunner.domain.record import Attempt, DeadLetter
+from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
+from taskrunner.stores.base import AttemptRef, NewTask, Settlement
+from taskrunner.stores.codec import encode_attempt, encode_response, storable
+
+Argument = str | bytes | int
+
+# Redis counts a TTL in ms from 1970 in 63 bits; a hundred years are "for ever" to anybody.
+_MAX_KEEP = 100 * 366 * 86_400.0
+
+
+def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
+    args: list[Argument] = []
+    for task in tasks:
+        args += (
+            task.id,
+            task.encoded,
+            task.lane,
+            task.max_attempts,
+            to_ms(task.created_at),
+            to_ms(task.due),
+            task.idempotency_key or "",
+            task.fingerprint,
+        )
+    return args
+
+
+def attempt_refs(refs: Sequence[AttemptRef]) -> list[Argument]:
+    args: list[Argument] = []
+    for ref in refs:
+        args += (ref.id, ref.attempt)
+    return args
+
+
+def claims(refs: Sequence[AttemptRef], now: datetime, consumer: str) -> list[Argument]:
+    # Most attempts of a batch are the first, and then their first lines are the same.
+    lines: dict[int, bytes] = {}
+    args: list[Argument] = []
+    for ref in refs:
+        line = lines.get(ref.attempt)
+        if line is None:
+            line = encode_attempt(Attempt(number=ref.attempt, started_at=now, consumer=consumer))
+            lines[ref.attempt] = line
+        args += (ref.id, ref.attempt, line)
+    return args
+
+
+def settlements(items: Sequence[Settlement]) -> list[Argument]:
+    """Raises `ValueError` for a status that cannot follow `running`."""
+    args: list[Argument] = []
+    for item in items:
+        if item.status not in FOLLOWERS[Status.RUNNING]:
+            raise ValueError(f"task {item.id}: {item.status} cannot follow running")
+        result = item.result
+        args += (
+            item.id,
+            item.attempt.number,
+            item.status,
+            _due(item),
+            encode_attempt(item.attempt),
+            storable(item.error) if item.error else "",
+            encode_response(result) if result is not None else "",
+            result.body if result is not None else "",
+            keep_ms(item.keep),
+            "" if item.attempt.counted else "1",
+        )
+    return args
+
+
+def letters(items: Sequence[DeadLetter], keep: float) -> list[Argument]:
+    args: list[Argument] = []
+    for item in items:
+        fields: dict[str, Argument | None] = {
+            "reason": storable(item.reason),
+            "error": None if item.error is None else storable(item.error),
+            "lane": item.lane,
+            "url": None if item.url is None else storable(item.url),
+            "attempt": item.attempt,
+            "raw": item.raw,
+            "x_death": None if item.x_death is None else storable(item.x_death),
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        died = to_ms(item.died_at)
+        args += (item.id, died, died + keep_ms(keep), 2 * len(given))
+        for name, value in given.items():
+            args += (name, value)
+    return args
+
+
+def keep_ms(seconds: float) -> int:
+    return max(1, int(min(seconds, _MAX_KEEP) * 1000))
+
+
+def _due(item: Settlement) -> Argument:
+    if (item.due is None) is not (item.status in TERMINAL):
+        raise ValueError(f"task {item.id}: due is set exactly for a status that is not terminal")
+    return "" if item.due is None else to_ms(item.due)

@@ -1,0 +1,81 @@
+"""Turns the driver's errors into a sentence for people, and tells which of them are outages."""
+
+import re
+from dataclasses import dataclass
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004 - the driver's name
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a call failed. `answers`: the server is there and can be read, but it refuses writes."""
+
+    message: str
+    answers: bool = False
+
+
+_REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
+_REASONS = {
+    "LOADING": "is still loading its data from disk",
+    "READONLY": "is a read-only replica: point Redis.addr at the primary",
+    "MASTERDOWN": "is a replica that has lost its primary: point Redis.addr at the primary",
+    "OOM": "is out of memory and takes no writes: raise its maxmemory or shorten the retention",
+    "MISCONF": "cannot save to disk and takes no writes: see its log and the free space on its disk",
+    "NOREPLICAS": "has too few replicas in step and takes no writes: see min-replicas-to-write",
+    "BUSY": "is busy with somebody's long script",
+    "CLUSTERDOWN": "belongs to a cluster that is down",
+    "MOVED": "is a cluster node without our slot: point Redis.addr at the node that has it",
+    "NOAUTH": _REFUSAL,
+    "WRONGPASS": _REFUSAL,
+    "NOPERM": "forbids a command to our user: its ACL must allow all commands of scripts on our keys",
+}
+_ANSWERING = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
+# The driver cuts some codes off the text and makes classes of them; Redis 6.2 puts a script's code mid-text.
+_CLASSES: tuple[tuple[type[RedisError], str], ...] = (
+    (BusyLoadingError, "LOADING"),
+    (AuthenticationError, "WRONGPASS"),
+    (NoPermissionError, "NOPERM"),
+    (ReadOnlyError, "READONLY"),
+    (MasterDownError, "MASTERDOWN"),
+    (OutOfMemoryError, "OOM"),
+    (MovedError, "MOVED"),
+    (ClusterDownError, "CLUSTERDOWN"),
+)
+_CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
+
+
+def fault(exc: Exception, server: str) -> Fault | None:
+    """What `exc`, raised by a call to `server`, says about it; None when it says something about us."""
+    code = _code(exc)
+    if code is not None:
+        return Fault(message=f"Redis at {server} {_REASONS[code]}", answers=code in _ANSWERING)
+    if isinstance(exc, ResponseError):
+        return None
+    if isinstance(exc, ConnectionError | OSError):
+        return Fault(message=f"cannot reach Redis at {server}: {_brief(exc)}")
+    return Fault(message=f"Redis at {server} failed: {_brief(exc)}")
+
+
+def _code(exc: Exception) -> str | None:
+    for kind, code in _CLASSES:
+        if isinstance(exc, kind):
+            return code
+    found = _CODE.search(str(exc)) if isinstance(exc, ResponseError) else None
+    return found[1] if found else None
+
+
+def _brief(exc: Exception) -> str:
+    text = str(exc).strip() or type(exc).__name__
+    return text.splitlines()[0].rstrip(".")

@@ -1,0 +1,60 @@
+-- ARGV: token, then for each task: id, spec, lane, max attempts, created, due, idempotency key, fingerprint.
+-- Answers for each task: created | exists | conflict, and the id that stands ('' for its own).
+
+local token = ARGV[1]
+local answers, size = {}, 0
+local seen = {}
+
+local function answer(word, id)
+  answers[size + 1] = word
+  answers[size + 2] = id
+  size = size + 2
+end
+
+-- The id and the fingerprint that hold a key, as long as that task has a record.
+local function holder(key)
+  local value = key ~= '' and call('GET', KEY .. key)
+  if not value then
+    return nil
+  end
+  local id, fingerprint = string.match(value, '^(%S*) (.*)$')
+  if id and call('EXISTS', TASK .. id) == 1 then
+    return id, fingerprint
+  end
+  return nil
+end
+
+for i = 2, #ARGV, 8 do
+  local id, key, fingerprint = ARGV[i], ARGV[i + 6], ARGV[i + 7]
+  local held_by, held_for = holder(key)
+  if held_by and held_for ~= fingerprint then
+    answer('conflict', held_by)
+  elseif held_by and held_by ~= id then
+    answer('exists', held_by)
+  else
+    local writer = call('HGET', TASK .. id, 'token')
+    if not writer then
+      local fields = {
+        'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 3],
+        'status', 'scheduled', 'attempt', '0', 'updated', ARGV[i + 4], 'token', token,
+      }
+      if key ~= '' then
+        fields[17], fields[18] = 'key', key
+        call('SET', KEY .. key, id .. ' ' .. fingerprint)
+      end
+      call('HSET', TASK .. id, unpack(fields))
+      add(DUE, ARGV[i + 5], id)
+      add(INDEX .. 'scheduled', '0', id)
+      seen[id] = true
+      answer('created', '')
+    elseif writer == token and not seen[id] then
+      seen[id] = true -- this very call was sent again, its first answer got lost
+      answer('created', '')
+    else
+      answer('exists', '')
+    end
+  end
+end
+
+flush()
+return answers

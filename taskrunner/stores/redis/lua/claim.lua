@@ -1,0 +1,34 @@
+-- ARGV: token, now, end of lease, then for each attempt: id, number, its first line in JSON.
+-- Answers for each: claimed | held | stale | unknown, and the attempt limit.
+
+local token, now, lease = ARGV[1], ARGV[2], ARGV[3]
+local answers, size = {}, 0
+local seen = {}
+
+for i = 4, #ARGV, 3 do
+  local id, number = ARGV[i], ARGV[i + 1]
+  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'token')
+  local status = state[1]
+  local word = 'stale'
+  if not status then
+    word = 'unknown'
+  elseif status == 'running' and state[2] == number then
+    -- The same token: this very call was sent again, its first answer got lost.
+    word = (state[4] == token and not seen[id]) and 'claimed' or 'held'
+  elseif CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(number) then
+    call('HSET', TASK .. id, 'status', 'running', 'attempt', number, 'a' .. number, ARGV[i + 2],
+      'updated', now, 'token', token)
+    add(DUE, lease, id)
+    move(id, status, 'running')
+    word = 'claimed'
+  end
+  if word == 'claimed' then
+    seen[id] = true
+  end
+  answers[size + 1] = word
+  answers[size + 2] = tonumber(state[3]) or 0
+  size = size + 2
+end
+
+flush()
+return answers

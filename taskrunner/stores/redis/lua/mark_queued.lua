@@ -1,0 +1,19 @@
+-- ARGV: now, due, then for each task: id, number of the attempt that was published.
+
+local now, due = ARGV[1], ARGV[2]
+
+for i = 3, #ARGV, 2 do
+  local id = ARGV[i]
+  local state = call('HMGET', TASK .. id, 'status', 'attempt')
+  local status = state[1]
+  if PUBLISHABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1]) then
+    if status ~= 'queued' then
+      call('HSET', TASK .. id, 'status', 'queued', 'updated', now)
+      move(id, status, 'queued')
+    end
+    add(DUE, due, id)
+  end
+end
+
+flush()
+return 1

@@ -1,0 +1,60 @@
+-- What every script shares: names of keys, and sorted sets written with few commands.
+-- Before this text stand the tables CLAIMABLE, PUBLISHABLE and TERMINAL and the list LIVE,
+-- which the adapter writes from the domain's status table.
+
+local PREFIX = KEYS[1]             -- "{taskrunner}:"; its hash tag puts all keys in one slot
+local TASK = PREFIX .. 'task:'     -- hash: the record of one task
+local KEY = PREFIX .. 'key:'       -- string: "<task id> <fingerprint>" of an idempotency key
+local LETTER = PREFIX .. 'letter:' -- hash: an unreadable message
+local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids, all with score 0, so they sort as text
+local DUE = PREFIX .. 'due'        -- sorted set: ids of live tasks by due time, ms
+local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<letter id>" by time of death, ms
+local EXPIRY = PREFIX .. 'expiry'  -- sorted set: the same members by the time at which they may go, ms
+
+-- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
+local PART = 2000
+
+local call = redis.call
+local adds, removals = {}, {}
+
+local function gather(lists, set)
+  local list = lists[set]
+  if not list then
+    list = {}
+    lists[set] = list
+  end
+  return list
+end
+
+local function add(set, score, member)
+  local list = gather(adds, set)
+  local size = #list
+  list[size + 1] = score
+  list[size + 2] = member
+end
+
+local function remove(set, member)
+  local list = gather(removals, set)
+  list[#list + 1] = member
+end
+
+local function move(id, from, to)
+  if from ~= to then
+    remove(INDEX .. from, id)
+    add(INDEX .. to, '0', id)
+  end
+end
+
+local function send(command, lists)
+  for set, list in pairs(lists) do
+    for first = 1, #list, PART do
+      call(command, set, unpack(list, first, math.min(first + PART - 1, #list)))
+    end
+  end
+end
+
+-- Additions first: a server that is out of memory must refuse the first write of a script, not a later one.
+local function flush()
+  send('ZADD', adds)
+  send('ZREM', removals)
+end

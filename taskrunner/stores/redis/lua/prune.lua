@@ -1,0 +1,34 @@
+-- ARGV: now, most. Answers how many were removed. A record is mostly gone by its TTL already.
+
+local members = call('ZRANGEBYSCORE', EXPIRY, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+
+local function prune_task(id, member)
+  local state = call('HMGET', TASK .. id, 'status', 'key')
+  if state[1] and not TERMINAL[state[1]] then
+    return
+  end
+  if state[1] then
+    call('UNLINK', TASK .. id)
+  end
+  if state[2] then
+    call('UNLINK', KEY .. state[2])
+  end
+  for status in pairs(TERMINAL) do
+    remove(INDEX .. status, id)
+  end
+  remove(DEAD, member)
+end
+
+for _, member in ipairs(members) do
+  local id = string.sub(member, 3)
+  if string.sub(member, 1, 2) == 't:' then
+    prune_task(id, member)
+  else
+    call('UNLINK', LETTER .. id)
+    remove(DEAD, member)
+  end
+  remove(EXPIRY, member)
+end
+
+flush()
+return #members

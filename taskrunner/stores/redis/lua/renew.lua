@@ -1,0 +1,16 @@
+-- ARGV: end of lease, then for each attempt: id, number. Answers 1 for each that still runs, else 0.
+
+local lease = ARGV[1]
+local answers = {}
+
+for i = 2, #ARGV, 2 do
+  local state = call('HMGET', TASK .. ARGV[i], 'status', 'attempt')
+  local runs = state[1] == 'running' and state[2] == ARGV[i + 1]
+  if runs then
+    add(DUE, lease, ARGV[i])
+  end
+  answers[#answers + 1] = runs and 1 or 0
+end
+
+flush()
+return answers

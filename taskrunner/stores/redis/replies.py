@@ -1,0 +1,108 @@
+"""Turns the scripts' answers into values of the seam."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from taskrunner.domain.clock import from_ms
+from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Lane
+from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask
+from taskrunner.stores.codec import StoredRecord
+
+_ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
+_STATUS = {status.encode(): status for status in Status}
+_LANE = {lane.encode(): lane for lane in Lane}
+_DUE_FIELDS = 6
+
+
+def accepted(tasks: Sequence[NewTask], answers: list[bytes]) -> list[Accepted]:
+    return [
+        Accepted(id=standing.decode() if standing else task.id, answer=_ACCEPT[word])
+        for task, word, standing in zip(tasks, answers[::2], answers[1::2], strict=True)
+    ]
+
+
+def claimed(answers: list[Any]) -> list[Claimed]:
+    return [_claimed(word, limit) for word, limit in zip(answers[::2], answers[1::2], strict=True)]
+
+
+@lru_cache(maxsize=1024)
+def _claimed(word: bytes, limit: int) -> Claimed:
+    return Claimed(answer=ClaimAnswer(word.decode()), attempt_limit=limit)
+
+
+def due_tasks(answers: list[bytes]) -> list[Due]:
+    return [due_task(answers[i : i + _DUE_FIELDS]) for i in range(0, len(answers), _DUE_FIELDS)]
+
+
+def due_task(fields: Sequence[bytes]) -> Due:
+    task_id, status, attempt, limit, lane, spec = fields
+    return Due(
+        id=task_id.decode(),
+        status=_STATUS[status],
+        attempt=int(attempt),
+        attempt_limit=int(limit),
+        lane=_LANE[lane],
+        encoded=spec,
+    )
+
+
+def record(fields: Sequence[Any]) -> Record:
+    _, status, attempt, limit, updated, due, expiry, error, result, spec, *attempts = fields
+    return StoredRecord(
+        encoded=spec,
+        status=_STATUS[status],
+        attempt=int(attempt),
+        attempt_limit=int(limit),
+        attempts=[encoded for encoded in attempts if encoded is not None],
+        result=result,
+        error=_text(error),
+        due_ms=_number(due),
+        updated_ms=float(updated),
+        expires_ms=_number(expiry),
+    ).decode()
+
+
+def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
+    member, died, *rest = fields
+    letter_id = member[2:].decode()
+    if member.startswith(b"t:"):
+        return _failed_task(letter_id, record(rest[0]))
+    reason, error, lane, url, attempt, x_death = rest
+    return DeadLetter(
+        id=letter_id,
+        kind=DeadLetterKind.MESSAGE,
+        reason=reason.decode(),
+        error=_text(error),
+        died_at=from_ms(float(died)),
+        lane=_LANE[lane] if lane is not None else None,
+        url=_text(url),
+        attempt=int(attempt),
+        raw=raw,
+        x_death=_text(x_death),
+    )
+
+
+def _failed_task(task_id: str, failed: Record) -> DeadLetter:
+    """What kind of end the last attempt came to is the reason."""
+    last = failed.attempts[-1].outcome if failed.attempts else None
+    return DeadLetter(
+        id=task_id,
+        kind=DeadLetterKind.TASK,
+        reason=str(last or Status.FAILED),
+        error=failed.error,
+        died_at=failed.updated_at,
+        lane=failed.task.lane,
+        url=failed.task.url,
+        attempt=failed.attempt,
+    )
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _number(value: bytes | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,89 @@
+"""Where the Redis server is and how patient we are with it."""
+
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from taskrunner.domain.errors import ConfigInvalid, FieldError
+
+_DEFAULT_PORT = 6379
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisSettings:
+    """`address` is `host:port`, `redis://…`, `rediss://…` (TLS) or `unix:///path`; a URL may hold the rest.
+
+    `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `max_retries` is how
+    often a call is sent again, within its timeout, when its connection breaks. All keys begin with `prefix`;
+    its braces are a hash tag, which keeps them in one slot of a cluster.
+    """
+
+    address: str = field(default="localhost:6379", repr=False)
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    db: int = 0
+    tls: bool = False
+    max_retries: int = 5
+    dial_timeout: float = 10.0
+    timeout: float = 5.0
+    prefix: str = "{taskrunner}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The parts of an address. `path` is that of a unix socket, and then there is no host."""
+
+    host: str = ""
+    port: int = _DEFAULT_PORT
+    path: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    db: int = 0
+    tls: bool = False
+
+    def __str__(self) -> str:
+        """The address as a message may show it: without user and password."""
+        if self.path is not None:
+            return self.path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def endpoint(settings: RedisSettings) -> Endpoint:
+    """The parts of the settings' address; what the URL says goes before the other settings.
+
+    Raises `ConfigInvalid`.
+    """
+    address = settings.address if "://" in settings.address else f"redis://{settings.address}"
+    try:
+        return _from_url(urlsplit(address), settings)
+    except ValueError as exc:
+        # The address itself may hold a password, so it is not shown.
+        problem = FieldError(field="redis.addr", message=f"expected host:port or redis://host:port/db, {exc}")
+        raise ConfigInvalid([problem]) from exc
+
+
+def _from_url(url: SplitResult, settings: RedisSettings) -> Endpoint:
+    if url.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("the scheme must be redis, rediss or unix")
+    user = unquote(url.username) if url.username else settings.user
+    password = unquote(url.password) if url.password else settings.password
+    if url.scheme == "unix":
+        return Endpoint(path=url.path, user=user, password=password, db=settings.db)
+    database = url.path.strip("/")
+    if database and not database.isdecimal():
+        raise ValueError("the database must be a number")
+    return Endpoint(
+        host=url.hostname or "localhost",
+        port=_port(url),
+        user=user,
+        password=password,
+        db=int(database) if database else settings.db,
+        tls=settings.tls or url.scheme == "rediss",
+    )
+
+
+def _port(url: SplitResult) -> int:
+    try:
+        return _DEFAULT_PORT if url.port is None else url.port
+    except ValueError:
+        raise ValueError("the port must be a number up to 65535") from None

@@ -1,0 +1,220 @@
+"""The store on Redis: every method is one script over a batch, large batches in parts."""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from taskrunner.domain.clock import to_ms
+from taskrunner.domain.events import Events
+from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.status import Status
+from taskrunner.stores.base import (
+    Accepted,
+    AttemptRef,
+    Claimed,
+    Due,
+    NewTask,
+    Page,
+    Settlement,
+    Store,
+    StoreStatus,
+)
+from taskrunner.stores.redis import arguments, replies
+from taskrunner.stores.redis.arguments import Argument
+from taskrunner.stores.redis.client import make_client
+from taskrunner.stores.redis.link import Link
+from taskrunner.stores.redis.scripts import Script, Scripts
+from taskrunner.stores.redis.settings import Endpoint, RedisSettings, endpoint
+
+Item = TypeVar("Item")
+
+# One script holds up the whole server: 500 items take it about 5 ms.
+BATCH_ITEMS = 500
+# What one command may carry, and one answer bring, beyond a single large item.
+BATCH_BYTES = 8 * 1024 * 1024
+# How many expired and not yet pruned entries of a list one call looks at beyond its page.
+LIST_SLACK = 200
+
+MakeClient = Callable[[RedisSettings, Endpoint], Redis]
+
+
+class RedisStore(Store):
+    """See `Store`. Ids sort by their bytes; every key of a finished task has a TTL.
+
+    `make_client` is for tests on another server than a real one.
+    """
+
+    def __init__(
+        self, settings: RedisSettings, events: Events, *, make_client: MakeClient = make_client
+    ) -> None:
+        where = endpoint(settings)
+        self._link = Link(make_client(settings, where), settings, str(where), events)
+        self._scripts = Scripts()
+        self._prefix = f"{settings.prefix}:"
+        # A token names one batch. A script that is sent again under its token, because the answer was
+        # lost, finds what it wrote the first time and gives the same answers.
+        self._token_prefix = secrets.token_hex(4)
+        self._token_numbers = itertools.count()
+
+    async def start(self) -> None:
+        self._link.start()
+
+    async def wait_ready(self, timeout: float) -> None:
+        await self._link.wait_ready(timeout)
+
+    async def stop(self) -> None:
+        await self._link.stop()
+
+    def status(self) -> StoreStatus:
+        return self._link.status()
+
+    async def ping(self) -> None:
+        await self._link.call("PING")
+
+    async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        answers: list[Accepted] = []
+        for part in _parts(tasks, lambda task: len(task.encoded)):
+            answer = await self._run(self._scripts.accept, self._token(), *arguments.new_tasks(part))
+            answers += replies.accepted(part, answer)
+        return answers
+
+    async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
+        for part in _parts(refs):
+            await self._run(self._scripts.mark_queued, to_ms(now), to_ms(due), *arguments.attempt_refs(part))
+
+    async def claim(
+        self, refs: Sequence[AttemptRef], *, now: datetime, lease_until: datetime, consumer: str
+    ) -> Sequence[Claimed]:
+        answers: list[Claimed] = []
+        for part in _parts(refs):
+            args = arguments.claims(part, now, consumer)
+            answer = await self._run(
+                self._scripts.claim, self._token(), to_ms(now), to_ms(lease_until), *args
+            )
+            answers += replies.claimed(answer)
+        return answers
+
+    async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(refs):
+            answer = await self._run(self._scripts.renew, to_ms(lease_until), *arguments.attempt_refs(part))
+            answers += map(bool, answer)
+        return answers
+
+    async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(settlements, _body_bytes):
+            answer = await self._run(
+                self._scripts.settle, self._token(), to_ms(now), *arguments.settlements(part)
+            )
+            answers += map(bool, answer)
+        return answers
+
+    async def take_due(self, *, now: datetime, limit: int, hold: float) -> Sequence[Due]:
+        """Fewer than `limit`, though more are due, when these alone are several MiB."""
+        if limit < 1:
+            return []
+        again = to_ms(now + timedelta(seconds=hold))
+        answer = await self._run(self._scripts.take_due, to_ms(now), limit, again, BATCH_BYTES)
+        return replies.due_tasks(answer)
+
+    async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
+        for part in _parts(refs):
+            await self._run(self._scripts.postpone, to_ms(due), *arguments.attempt_refs(part))
+
+    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        answers: list[Due | None] = []
+        for part in _parts(ids):
+            answer = await self._run(self._scripts.revive, self._token(), to_ms(now), to_ms(due), *part)
+            answers += [replies.due_task(fields) if fields else None for fields in answer]
+        return answers
+
+    async def get(self, task_id: str) -> Record | None:
+        (fields,) = await self._run(self._scripts.get_records, task_id)
+        return replies.record(fields) if fields else None
+
+    async def body(self, task_id: str) -> bytes | None:
+        key = f"{self._prefix}task:{task_id}"
+        body, result = await self._link.call("HMGET", key, "body", "result")
+        # An empty body is not stored.
+        return b"" if body is None and result is not None else body
+
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        most = limit + LIST_SLACK
+        statuses = list(Status) if status is None else [status]
+        lists = await self._run(self._scripts.list_ids, most, cursor or "", *statuses)
+        ids = sorted(itertools.chain.from_iterable(lists), reverse=True)[:most]
+        found: list[Record] = []
+        for first in range(0, len(ids), limit):
+            part = ids[first : first + limit]
+            answer = await self._run(self._scripts.get_records, *part)
+            for task_id, fields in zip(part, answer, strict=True):
+                if fields:
+                    found.append(replies.record(fields))
+                if len(found) == limit:
+                    at_end = task_id == ids[-1] and len(ids) < most
+                    return Page(items=found, cursor=None if at_end else task_id.decode())
+        return Page(items=found, cursor=ids[-1].decode() if len(ids) == most else None)
+
+    async def counts(self) -> Mapping[Status, int]:
+        answer = await self._run(self._scripts.count, *Status)
+        return dict(zip(Status, answer, strict=True))
+
+    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+        for letter in letters:
+            if letter.kind is not DeadLetterKind.MESSAGE:
+                raise ValueError(f"{letter.id} is a task: it becomes a dead letter when it fails")
+        for part in _parts(letters, lambda letter: len(letter.raw or b"")):
+            await self._run(self._scripts.bury, arguments.keep_ms(keep), *arguments.letters(part, keep))
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        answer = await self._run(self._scripts.dead_letter, letter_id)
+        return replies.dead_letter(answer[0], answer[1]) if answer else None
+
+    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
+        """The cursor is when the last letter of the page died, a colon, and its name. Raises `ValueError`."""
+        died, _, member = (cursor or ":").partition(":")
+        if cursor is not None and not (died.isdecimal() and member):
+            raise ValueError(f"no cursor of a list of dead letters: {cursor!r}")
+        next_died, next_member, *found = await self._run(
+            self._scripts.list_dead_letters, limit, died, member, limit + LIST_SLACK
+        )
+        following = f"{next_died.decode()}:{next_member.decode()}" if next_member else None
+        return Page(items=[replies.dead_letter(fields) for fields in found], cursor=following)
+
+    async def exhume(self, letter_id: str) -> bool:
+        return bool(await self._run(self._scripts.exhume, letter_id))
+
+    async def prune(self, *, now: datetime, limit: int) -> int:
+        return int(await self._run(self._scripts.prune, to_ms(now), limit))
+
+    def _token(self) -> str:
+        return f"{self._token_prefix}{next(self._token_numbers):x}"
+
+    async def _run(self, script: Script, *args: Argument) -> Any:
+        try:
+            return await self._link.call("EVALSHA", script.sha, 1, self._prefix, *args)
+        except NoScriptError:
+            # The server restarted, or somebody flushed its scripts: this also loads it again.
+            return await self._link.call("EVAL", script.source, 1, self._prefix, *args)
+
+
+def _parts(items: Sequence[Item], size: Callable[[Item], int] = lambda item: 0) -> Iterator[Sequence[Item]]:
+    """`items` in parts of at most `BATCH_ITEMS`, and of about `BATCH_BYTES` by `size`."""
+    first, room = 0, BATCH_BYTES
+    for position, item in enumerate(items):
+        room -= size(item)
+        if position > first and (room < 0 or position - first == BATCH_ITEMS):
+            yield items[first:position]
+            first, room = position, BATCH_BYTES - size(item)
+    if first < len(items):
+        yield items[first:]
+
+
+def _body_bytes(item: Settlement) -> int:
+    return len(item.result.body) if item.result is not None else 0
