@@ -29,7 +29,7 @@ class Record:
 
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
     did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
-    store's `body` reads that.
+    store's `body` reads that. `reason` is set for a task that failed without a last attempt of its own.
     """
 
     task: Task
@@ -40,6 +40,7 @@ class Record:
     attempts: tuple[Attempt, ...]
     result: Response | None
     error: str | None
+    reason: str | None = None
     updated_at: datetime
     finished_at: datetime | None
     expires_at: datetime | None

@@ -142,7 +142,14 @@ class Relay(Service):
             now=now,
             random=random.random(),
         )
-        ended = Ended(id=due.id, number=due.attempt, consumer=None, started_at=now, finished_at=now)
+        line = due.running
+        ended = Ended(
+            id=due.id,
+            number=due.attempt,
+            consumer=None if line is None else line.consumer,
+            started_at=now if line is None else line.started_at,
+            finished_at=now,
+        )
         return settlement(ended, outcome, verdict, self._retention)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
@@ -84,7 +84,8 @@ class Claimed:
 class Due:
     """A task whose due time has come. Its due time was moved on, so that no other relay gets it now.
 
-    `attempt` is the last that started; for `running` that is the one whose lease ran out.
+    `attempt` is the last that started; for `running` that is the one whose lease ran out, and `running` is
+    its line in the record.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Due:
     attempt_limit: int
     lane: Lane
     encoded: bytes
+    running: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

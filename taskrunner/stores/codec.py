@@ -90,6 +90,7 @@ class StoredRecord:
     attempts: Iterable[bytes]
     result: bytes | None
     error: str | None
+    reason: str | None = None
     due_ms: float | None
     updated_ms: float
     expires_ms: float | None
@@ -107,6 +108,7 @@ class StoredRecord:
             attempts=tuple(decode_attempt(encoded) for encoded in self.attempts),
             result=None if self.result is None else decode_response(self.result),
             error=self.error,
+            reason=self.reason,
             updated_at=updated_at,
             finished_at=updated_at if terminal else None,
             expires_at=from_ms(self.expires_ms) if terminal and self.expires_ms is not None else None,

@@ -26,6 +26,8 @@ def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
             task.encoded,
             task.lane,
             task.max_attempts,
+            max(task.max_attempts, task.attempt + 1),
+            task.attempt,
             to_ms(task.created_at),
             to_ms(task.due),
             task.idempotency_key or "",

@@ -9,12 +9,12 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask
-from taskrunner.stores.codec import StoredRecord
+from taskrunner.stores.codec import StoredRecord, decode_attempt
 
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
 _STATUS = {status.encode(): status for status in Status}
 _LANE = {lane.encode(): lane for lane in Lane}
-_DUE_FIELDS = 6
+_DUE_FIELDS = 7
 
 
 def accepted(tasks: Sequence[NewTask], answers: list[bytes]) -> list[Accepted]:
@@ -38,7 +38,7 @@ def due_tasks(answers: list[bytes]) -> list[Due]:
 
 
 def due_task(fields: Sequence[bytes]) -> Due:
-    task_id, status, attempt, limit, lane, spec = fields
+    task_id, status, attempt, limit, lane, spec, line = fields
     return Due(
         id=task_id.decode(),
         status=_STATUS[status],
@@ -46,11 +46,12 @@ def due_task(fields: Sequence[bytes]) -> Due:
         attempt_limit=int(limit),
         lane=_LANE[lane],
         encoded=spec,
+        running=decode_attempt(line) if line else None,
     )
 
 
 def record(fields: Sequence[Any]) -> Record:
-    _, status, attempt, limit, updated, due, expiry, error, result, spec, *attempts = fields
+    _, status, attempt, limit, updated, due, expiry, error, reason, result, spec, *attempts = fields
     return StoredRecord(
         encoded=spec,
         status=_STATUS[status],
@@ -59,6 +60,7 @@ def record(fields: Sequence[Any]) -> Record:
         attempts=[encoded for encoded in attempts if encoded is not None],
         result=result,
         error=_text(error),
+        reason=_text(reason),
         due_ms=_number(due),
         updated_ms=float(updated),
         expires_ms=_number(expiry),
@@ -86,12 +88,12 @@ def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
 
 
 def _failed_task(task_id: str, failed: Record) -> DeadLetter:
-    """What kind of end the last attempt came to is the reason."""
+    """Where none was given, the reason is what the last attempt came to."""
     last = failed.attempts[-1].outcome if failed.attempts else None
     return DeadLetter(
         id=task_id,
         kind=DeadLetterKind.TASK,
-        reason=str(last or Status.FAILED),
+        reason=failed.reason or str(last or Status.FAILED),
         error=failed.error,
         died_at=failed.updated_at,
         lane=failed.task.lane,

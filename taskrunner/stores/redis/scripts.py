@@ -7,6 +7,8 @@ from importlib.resources import files
 from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
 
 _SHARED = {
+    "settle": ("retain",),
+    "fail": ("retain",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -33,6 +35,7 @@ class Scripts:
         self.settle = _load("settle")
         self.take_due = _load("take_due")
         self.postpone = _load("postpone")
+        self.fail = _load("fail")
         self.revive = _load("revive")
         self.get_records = _load("get_records")
         self.list_ids = _load("list_ids")

@@ -24,6 +24,7 @@ from taskrunner.stores.base import (
     Store,
     StoreStatus,
 )
+from taskrunner.stores.codec import storable
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.client import make_client
@@ -93,9 +94,7 @@ class RedisStore(Store):
         answers: list[Claimed] = []
         for part in _parts(refs):
             args = arguments.claims(part, now, consumer)
-            answer = await self._run(
-                self._scripts.claim, self._token(), to_ms(now), to_ms(lease_until), *args
-            )
+            answer = await self._run(self._scripts.claim, consumer, to_ms(now), to_ms(lease_until), *args)
             answers += replies.claimed(answer)
         return answers
 
@@ -126,6 +125,18 @@ class RedisStore(Store):
     async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
         for part in _parts(refs):
             await self._run(self._scripts.postpone, to_ms(due), *arguments.attempt_refs(part))
+
+    async def fail(
+        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+    ) -> Sequence[bool]:
+        answers: list[bool] = []
+        why = (storable(reason), storable(error), arguments.keep_ms(keep))
+        for part in _parts(refs):
+            answer = await self._run(
+                self._scripts.fail, self._token(), to_ms(now), *why, *arguments.attempt_refs(part)
+            )
+            answers += map(bool, answer)
+        return answers
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         answers: list[Due | None] = []

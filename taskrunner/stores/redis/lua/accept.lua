@@ -1,4 +1,5 @@
--- ARGV: token, then for each task: id, spec, lane, max attempts, created, due, idempotency key, fingerprint.
+-- ARGV: token, then for each task: id, spec, lane, max attempts, attempt limit,
+-- attempts made before, created, due, idempotency key, fingerprint.
 -- Answers for each task: created | exists | conflict, and the id that stands ('' for its own).
 
 local token = ARGV[1]
@@ -24,8 +25,8 @@ local function holder(key)
   return nil
 end
 
-for i = 2, #ARGV, 8 do
-  local id, key, fingerprint = ARGV[i], ARGV[i + 6], ARGV[i + 7]
+for i = 2, #ARGV, 10 do
+  local id, key, fingerprint = ARGV[i], ARGV[i + 8], ARGV[i + 9]
   local held_by, held_for = holder(key)
   if held_by and held_for ~= fingerprint then
     answer('conflict', held_by)
@@ -35,15 +36,15 @@ for i = 2, #ARGV, 8 do
     local writer = call('HGET', TASK .. id, 'token')
     if not writer then
       local fields = {
-        'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 3],
-        'status', 'scheduled', 'attempt', '0', 'updated', ARGV[i + 4], 'token', token,
+        'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 4],
+        'status', 'scheduled', 'attempt', ARGV[i + 5], 'updated', ARGV[i + 6], 'token', token,
       }
       if key ~= '' then
         fields[17], fields[18] = 'key', key
         call('SET', KEY .. key, id .. ' ' .. fingerprint)
       end
       call('HSET', TASK .. id, unpack(fields))
-      add(DUE, ARGV[i + 5], id)
+      add(DUE, ARGV[i + 7], id)
       add(INDEX .. 'scheduled', '0', id)
       seen[id] = true
       answer('created', '')

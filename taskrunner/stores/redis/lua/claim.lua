@@ -1,7 +1,7 @@
--- ARGV: token, now, end of lease, then for each attempt: id, number, its first line in JSON.
+-- ARGV: consumer, now, end of lease, then for each attempt: id, number, its first line in JSON.
 -- Answers for each: claimed | held | stale | unknown, and the attempt limit.
 
-local token, now, lease = ARGV[1], ARGV[2], ARGV[3]
+local consumer, now, lease = ARGV[1], ARGV[2], ARGV[3]
 local answers, size = {}, 0
 local seen = {}
 
@@ -13,11 +13,11 @@ for i = 4, #ARGV, 3 do
   if not status then
     word = 'unknown'
   elseif status == 'running' and state[2] == number then
-    -- The same token: this very call was sent again, its first answer got lost.
-    word = (state[4] == token and not seen[id]) and 'claimed' or 'held'
+    -- The same consumer: it claims again, since the first answer got lost.
+    word = (state[4] == consumer and not seen[id]) and 'claimed' or 'held'
   elseif CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(number) then
     call('HSET', TASK .. id, 'status', 'running', 'attempt', number, 'a' .. number, ARGV[i + 2],
-      'updated', now, 'token', token)
+      'updated', now, 'token', consumer)
     add(DUE, lease, id)
     move(id, status, 'running')
     word = 'claimed'

@@ -1,4 +1,4 @@
--- ARGV: token, now, due, then ids. Answers for each: false, or {id, status, attempt, limit, lane, spec}.
+-- ARGV: token, now, due, then ids. Answers for each: false, or {id, status, attempt, limit, lane, spec, ''}.
 
 local token, now, due = ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
@@ -6,7 +6,7 @@ local seen = {}
 
 local function answer(id, task, status, attempt, limit)
   local rest = call('HMGET', task, 'lane', 'spec')
-  answers[#answers + 1] = { id, status, attempt, tostring(limit), rest[1], rest[2] }
+  answers[#answers + 1] = { id, status, attempt, tostring(limit), rest[1], rest[2], '' }
   seen[id] = true
 end
 
@@ -17,6 +17,7 @@ for i = 4, #ARGV do
   if state[1] == 'failed' then
     local limit = tonumber(state[2]) + tonumber(state[4])
     call('HSET', task, 'status', 'scheduled', 'limit', limit, 'updated', now, 'token', token)
+    call('HDEL', task, 'reason')
     call('PERSIST', task)
     if state[5] then
       call('PERSIST', KEY .. state[5])

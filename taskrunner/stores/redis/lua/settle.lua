@@ -17,18 +17,6 @@ local function clear(task, error, result, body)
   end
 end
 
-local function retain(id, task, status, key, keep)
-  call('PEXPIRE', task, keep)
-  if key then
-    call('PEXPIRE', KEY .. key, keep)
-  end
-  remove(DUE, id)
-  add(EXPIRY, tonumber(now) + tonumber(keep), 't:' .. id)
-  if status == 'failed' then
-    add(DEAD, now, 't:' .. id)
-  end
-end
-
 for i = 3, #ARGV, 10 do
   local id, number, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local task = TASK .. id
@@ -55,7 +43,7 @@ for i = 3, #ARGV, 10 do
     end
     move(id, 'running', status)
     if TERMINAL[status] then
-      retain(id, task, status, state[5], ARGV[i + 8])
+      retain(id, task, status, state[5], now, ARGV[i + 8])
     else
       add(DUE, ARGV[i + 3], id)
     end

@@ -1,5 +1,5 @@
 -- ARGV: now, most tasks, when they are due again, most bytes of specs to answer with.
--- Answers for each task: id, status, attempt, limit, lane, spec.
+-- Answers for each task: id, status, attempt, limit, lane, spec, the line of a running attempt.
 
 local ids = call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local room = tonumber(ARGV[4])
@@ -25,7 +25,8 @@ for _, id in ipairs(ids) do
     for field = 1, 5 do
       answers[size + 1 + field] = state[field]
     end
-    size = size + 6
+    answers[size + 7] = status == 'running' and call('HGET', TASK .. id, 'a' .. state[2]) or ''
+    size = size + 7
   end
 end
 
