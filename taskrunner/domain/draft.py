@@ -119,6 +119,13 @@ class Draft(BaseModel):
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
 
+    def with_url(self, url: str, limits: Limits) -> Self:
+        """This draft for another URL. Raises `TaskInvalid`."""
+        try:
+            return self.model_copy(update={"url": admission.check_url(url, limits)})
+        except ValueError as exc:
+            raise TaskInvalid([FieldError(field="url", message=str(exc))]) from exc
+
     @field_validator("id")
     @classmethod
     def _id(cls, value: str | None) -> str | None:

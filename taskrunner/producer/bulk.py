@@ -8,7 +8,6 @@ from itertools import islice
 
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable, TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.producer.intake import Intake, Prepared, Submitted
 from taskrunner.runtime.backoff import Backoff
 
@@ -39,13 +38,15 @@ class BatchDone:
 class Bulk:
     """Submits lines, each a URL or a JSON object with the fields of `POST /tasks`.
 
-    `base` has the fields for every plain URL; a JSON line's own fields win. `patience` is the seconds for
-    which a store that is away is waited for. Repeating a batch is safe, since its ids are made before.
+    `base` has the fields for every line but its URL; a JSON line's own fields win. `patience` is the seconds
+    for which a store that is away is waited for. Repeating a batch is safe: its ids are made before.
     """
 
-    def __init__(self, intake: Intake, base: Draft | None, *, patience: float) -> None:
+    def __init__(self, intake: Intake, base: Draft, *, patience: float) -> None:
         self._intake = intake
-        self._base = {} if base is None else base.model_dump(exclude_unset=True, exclude={"url", "id"})
+        self._base = base
+        given = base.model_fields_set - {"url", "id"}
+        self._defaults = {name: getattr(base, name) for name in given}
         self._patience = patience
 
     async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
@@ -79,14 +80,13 @@ class Bulk:
         return BatchDone(submitted=await self._persist(prepared), refused=refused, lines=batch[-1][0])
 
     def _draft(self, line: bytes) -> Draft:
-        limits = self._intake.rules.limits
-        draft = _parse(line, limits)
-        if self._base:
-            missing = {
-                name: value for name, value in self._base.items() if name not in draft.model_fields_set
-            }
-            draft = draft.model_copy(update=missing)
-        return draft
+        if not line.startswith(b"{"):
+            # The rest was checked with `base`, so a plain line costs the check of its URL only.
+            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.rules.limits)
+        draft = Draft.from_json(line[: _LINE_LIMIT_BYTES + 1], self._intake.rules.limits)
+        return draft.model_copy(
+            update={n: v for n, v in self._defaults.items() if n not in draft.model_fields_set}
+        )
 
     async def _persist(self, prepared: list[Prepared]) -> list[Submitted]:
         loop = asyncio.get_running_loop()
@@ -107,9 +107,3 @@ def _meaningful(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         stripped = line.strip()
         if stripped and not stripped.startswith(b"#"):
             yield number, stripped
-
-
-def _parse(line: bytes, limits: Limits) -> Draft:
-    if line.startswith(b"{"):
-        return Draft.from_json(line[: _LINE_LIMIT_BYTES + 1], limits)
-    return Draft.from_fields({"url": line.decode("utf-8", "replace")}, limits)
