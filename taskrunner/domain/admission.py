@@ -34,7 +34,10 @@ _OWN_HEADERS = frozenset(
 
 
 def check_url(url: str, limits: Limits) -> str:
-    """An absolute http or https URL with a host, in ASCII, without user info and fragment."""
+    """An absolute http or https URL with a host, in ASCII, without user info; answered without its fragment.
+
+    A fragment is for whoever asked and is not sent (RFC 9110 section 7.1).
+    """
     if len(url.encode()) > limits.max_url_bytes:
         raise ValueError(f"is {len(url.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
     if not _URL_CHARS.fullmatch(url):
@@ -43,14 +46,22 @@ def check_url(url: str, limits: Limits) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise ValueError(f"is no URL ({exc}): {shown(url)}") from exc
+        raise ValueError(f"is no URL ({exc}): {_shown_url(url)}") from exc
     if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"must start with http:// or https://, got {shown(url)}")
+        raise ValueError(f"must start with http:// or https://, got {_shown_url(url)}")
     if not parts.hostname or port == 0:
-        raise ValueError(f"has no usable host or port: {shown(url)}")
+        raise ValueError(f"has no usable host or port: {_shown_url(url)}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user name or password; send an Authorization header")
-    return url
+    return url.partition("#")[0]
+
+
+def _shown_url(url: str) -> str:
+    """A URL, broken or not, without the parts that may be secret: user information and query."""
+    start, separator, _ = url.partition("?")
+    scheme, slashes, rest = start.rpartition("//")
+    place = rest.rpartition("@")[2]
+    return shown(f"{scheme}{slashes}{place}{separator and '?…'}")
 
 
 def check_method(method: str) -> str:

@@ -26,6 +26,9 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.validation import field_errors
 
+# Their values may be secret, so no finding shows them.
+_HIDDEN = frozenset({"headers", "body", "body_base64"})
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -56,9 +59,15 @@ class RetryDraft(BaseModel):
     base: Seconds | None = Field(default=None, ge=0, le=86_400)
     cap: Seconds | None = Field(default=None, ge=0, le=30 * 86_400)
     jitter: Seconds | None = Field(default=None, ge=0, le=1)
-    delays: tuple[Annotated[float, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
+    delays: tuple[Annotated[Seconds, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
         default=None, max_length=100
     )
+
+    @model_validator(mode="after")
+    def _base_below_cap(self) -> Self:
+        if self.base is not None and self.cap is not None and self.base > self.cap:
+            raise ValueError(f"base ({self.base:g}) must be at most cap ({self.cap:g})")
+        return self
 
     @field_validator("strategy", mode="before")
     @classmethod
@@ -101,7 +110,7 @@ class Draft(BaseModel):
         try:
             return cls.model_validate_json(raw, context=limits)
         except ValidationError as exc:
-            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+            raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
@@ -117,7 +126,7 @@ class Draft(BaseModel):
         try:
             return cls.model_validate_json(raw, context=limits, extra="ignore")
         except ValidationError as exc:
-            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+            raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     def with_url(self, url: str, limits: Limits) -> Self:
         """This draft for another URL. Raises `TaskInvalid`."""
@@ -212,7 +221,9 @@ class Draft(BaseModel):
         """The complete task. Raises `TaskInvalid` when `run_at` lies beyond the longest delay."""
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
         if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
-            raise TaskInvalid([FieldError(field="run_at", message="is further away than 5 years")])
+            limit = rules.limits.max_delay
+            message = f"must be at most {limit:.0f} seconds away"
+            raise TaskInvalid([FieldError(field="run_at", message=message)])
         defaults = rules.defaults
         headers, body = self._content()
         return Task(

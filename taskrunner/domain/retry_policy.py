@@ -17,7 +17,7 @@ class RetryPolicy:
     """`base` and `cap` are seconds; `jitter` is the share of the delay that is random, 0 to 1.
 
     `delays`, when not empty, is the list of delays to use in order (the last one repeats) in place of
-    the strategy.
+    the strategy; `cap` does not cut them, since somebody chose each.
     """
 
     strategy: Strategy = Strategy.EXPONENTIAL
@@ -31,12 +31,14 @@ class RetryPolicy:
 
         Jitter only shortens, so that `cap` stays an upper bound.
         """
-        full = min(self.cap, self._growth(failed))
-        return full * (1 - self.jitter * random)
+        return self._full(failed) * (1 - self.jitter * random)
 
-    def _growth(self, failed: int) -> float:
+    def _full(self, failed: int) -> float:
         if self.delays:
             return self.delays[min(failed, len(self.delays)) - 1]
+        return min(self.cap, self._growth(failed))
+
+    def _growth(self, failed: int) -> float:
         if self.strategy is Strategy.CONSTANT:
             return self.base
         if self.strategy is Strategy.LINEAR:

@@ -1,6 +1,7 @@
 """Turns pydantic's findings into our field errors, with a proposal for names that were misspelt."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from pydantic import ValidationError
@@ -8,13 +9,37 @@ from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError
 
+MASK = "***"
 _SHOWN_CHARS = 60
+# Up to the last @, since a password that is not percent-encoded can hold any character.
+_USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
+_QUOTED = re.compile(r"'([^']+)'")
 
 
-def field_errors(exc: ValidationError, known: Iterable[str] = ()) -> list[FieldError]:
-    """One `FieldError` per finding, in the order of the fields; `known` are the names to propose from."""
+def field_errors(
+    exc: ValidationError, known: Iterable[str] = (), hidden: Collection[str] = ()
+) -> list[FieldError]:
+    """One `FieldError` per finding, in the order of the fields.
+
+    `known` are the names to propose from, `hidden` the top-level fields whose values are never shown.
+    """
     names = list(known)
-    return [_field_error(detail, names) for detail in exc.errors(include_url=False)]
+    return [_field_error(detail, names, hidden) for detail in exc.errors(include_url=False)]
+
+
+def finding(detail: ErrorDetails, *, hidden: bool) -> str:
+    """What is wrong with a value, in a sentence; `hidden`: without the value."""
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in {"value_error", "json_invalid"}:
+        return message
+    message = message.replace("Input should ", "must ", 1)
+    message = message[:1].lower() + message[1:]
+    if hidden or not isinstance(detail["input"], str | int | float | None):
+        return message
+    message = f"{message}, got {shown(detail['input'])}"
+    if detail["type"] in {"enum", "literal_error"}:
+        message += did_you_mean(str(detail["input"]), _QUOTED.findall(detail["ctx"]["expected"]))
+    return message
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -25,19 +50,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` as an error message may show it: short, and on one line."""
-    text = repr(value)
+    """`value` as an error message may show it: short, on one line, without user information of a URL."""
+    text = repr(mask_user_info(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-def _field_error(detail: ErrorDetails, known: list[str]) -> FieldError:
+def mask_user_info(text: str) -> str:
+    """`text` with what stands between `//` and `@` masked."""
+    return _USER_INFO.sub(f"{MASK}@", text)
+
+
+def _field_error(detail: ErrorDetails, known: list[str], hidden: Collection[str]) -> FieldError:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return FieldError(field=path, message="unknown field" + did_you_mean(str(detail["loc"][-1]), known))
     if detail["type"] == "missing":
         return FieldError(field=path, message="is required")
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] in {"value_error", "json_invalid"}:
-        return FieldError(field=path, message=message)
-    message = message[:1].lower() + message[1:]
-    return FieldError(field=path, message=f"{message}, got {shown(detail['input'])}")
+    # Without a path the value is the whole document.
+    is_hidden = not detail["loc"] or detail["loc"][0] in hidden
+    return FieldError(field=path, message=finding(detail, hidden=is_hidden))

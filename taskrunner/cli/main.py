@@ -1,0 +1,47 @@
+"""The `taskrunner` command: the table of its subcommands, each imported only when it is called."""
+
+from importlib import import_module
+
+import click
+
+from taskrunner.cli.errors import exit_codes
+from taskrunner.version import __version__
+
+# A subcommand's module is `taskrunner.cli.<name>`, its click object there is `command`.
+COMMANDS = {
+    "serve": "Run the HTTP API and the relay.",
+    "consume": "Run the workers that fetch what is queued.",
+    "produce": "Submit one URL, or many from a file.",
+    "config": "Check or show the configuration.",
+}
+
+
+class Root(click.Group):
+    """Lists subcommands from the table, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"taskrunner.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        with exit_codes():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable.",
+)
+@click.version_option(__version__, prog_name="taskrunner")
+def main() -> None:
+    """A durable queue for outbound HTTP, on RabbitMQ and Redis."""

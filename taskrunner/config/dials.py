@@ -1,0 +1,304 @@
+"""Every dial, with its default, its bounds and one line of why.
+
+Durations are seconds, sizes are bytes. A model alone checks each value by itself; limits that cross are
+found by `taskrunner.config.loading`.
+"""
+
+import os
+import socket
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from taskrunner.config.values import (
+    AmqpUrls,
+    Bytes,
+    ConsumerName,
+    Delays,
+    Exceptions,
+    Exchange,
+    Host,
+    Lanes,
+    LowerCase,
+    Port,
+    Ports,
+    Prefix,
+    RedisAddr,
+    Retention,
+    Seconds,
+    SecondsOrNone,
+    Secret,
+    UserAgent,
+    masked,
+)
+from taskrunner.domain.draft import TaskDefaults, TaskRules
+from taskrunner.domain.limits import FIVE_YEARS
+from taskrunner.domain.limits import Limits as TaskLimits
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.task import Lane
+from taskrunner.version import __version__
+
+KIB = 1024
+MIB = 1024 * 1024
+DAY = 86_400.0
+
+
+class Section(BaseModel):
+    """The base of all sections: immutable, closed, and silent about the values it refuses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def redacted(self) -> dict[str, Any]:
+        """Every dial by its name, as JSON values, secrets masked."""
+        values = self.model_dump(mode="json")
+        for name, field in type(self).model_fields.items():
+            if any(isinstance(mark, Secret) for mark in field.metadata):
+                values[name] = masked(values[name])
+        return values
+
+
+class Server(Section):
+    """The health and statistics page of `consume`."""
+
+    addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for containers
+    port: Port = Field(8080, description='the port, also as ":8080"; 0 is any free one')
+
+
+class Api(Section):
+    """The HTTP API of `serve`."""
+
+    addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for containers
+    port: Port = Field(8000, description='the port, also as ":8000"; 0 is any free one')
+    max_body_bytes: Bytes = Field(
+        512 * KIB, description="a request; has room for the largest task body in base64"
+    )
+    max_json_depth: int = Field(
+        32, ge=1, le=100, description="levels of nesting in a request; deeper ones only cost time"
+    )
+    request_timeout: Seconds = Field(10.0, description="a request that is not complete by then is cut off")
+    max_connections: int = Field(
+        1024, ge=1, le=100_000, description="open connections; keeps file descriptors for our own use"
+    )
+
+
+class Rabbit(Section):
+    """The broker."""
+
+    addr: Annotated[AmqpUrls, Secret()] = Field(
+        ("amqp://guest:guest@rabbitmq:5672/",),
+        repr=False,
+        description="one URL, or several of one cluster; also as addr_file",
+    )
+    prefetch: int = Field(
+        100, ge=1, le=65_535, description="deliveries held here per lane; enough to keep 50 workers fed"
+    )
+    heartbeat: int = Field(30, ge=1, le=3600, description="a peer silent for this long is taken for dead")
+    dial_timeout: Seconds = Field(5.0, description="the longest wait for a connection to be set up")
+    publish_timeout: Seconds = Field(5.0, description="the longest wait for the broker's confirm")
+    delivery_limit: int = Field(
+        50, ge=1, le=100_000, description="deliveries of one message before the broker calls it dead"
+    )
+    exchange: Exchange = Field("taskrunner", description="names the exchange, and begins the queues' names")
+
+
+class Redis(Section):
+    """The store."""
+
+    addr: RedisAddr = Field("redis:6379", description="host:port")
+    user: str | None = Field(None, max_length=256, description="for servers with ACLs; empty for none")
+    password: Annotated[str | None, Secret()] = Field(
+        None, max_length=4096, repr=False, description="empty for none; also as password_file"
+    )
+    db: int = Field(0, ge=0, le=65_535, description="the number of the database")
+    max_retries: int = Field(5, ge=0, le=100, description="tries again of one call before it has failed")
+    dial_timeout: Seconds = Field(10.0, description="the longest wait for a connection to be set up")
+    timeout: Seconds = Field(5.0, description="the longest wait for an answer")
+    prefix: Prefix = Field(
+        "{taskrunner}", description="begins every key; the braces keep all keys in one slot of a cluster"
+    )
+    tls: bool = Field(False, description="encrypt the connection, as rediss:// does")
+
+    @property
+    def host(self) -> str:
+        """The host in `addr`, an IPv6 address without its brackets."""
+        return self.addr.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port in `addr`."""
+        return int(self.addr.rpartition(":")[2])
+
+
+class Logger(Section):
+    """The log, which goes to stderr."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
+        "info", description="debug, info, warning or error; info has one line per attempt"
+    )
+    format: Annotated[Literal["auto", "json", "console"], LowerCase] = Field(
+        "auto", description="json or console; auto is console on a terminal"
+    )
+
+
+class Workers(Section):
+    """The worker threads of `consume`, and the supervisor that counts them."""
+
+    min_workers: int = Field(5, ge=1, le=1000, description="kept when there is nothing to do")
+    max_workers: int = Field(50, ge=1, le=1000, description="the most threads, however deep the queue is")
+    cooldown: SecondsOrNone = Field(
+        30.0, description="fewer must have been enough for this long before any is retired"
+    )
+    drain_within: Seconds = Field(1.0, description="as many are wanted as empty the queue in this time")
+    interval: float = Field(
+        0.25, gt=0, le=60, allow_inf_nan=False, description="between two decisions on their number"
+    )
+    lease: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        description="how long a dead consumer's tasks wait; a live one renews it",
+    )
+    shutdown_grace: SecondsOrNone = Field(30.0, description="running tasks may end in this time on SIGTERM")
+    queues: Lanes = Field(tuple(Lane), description="the lanes to serve: high, medium, low")
+    name: ConsumerName = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        description="who holds a lease; by default host name and process id",
+    )
+
+
+class Retry(Section):
+    """What a task gets that says nothing about retries itself."""
+
+    max_attempts: int = Field(5, ge=1, le=10_000, description="attempts in all, the first included")
+    strategy: Annotated[Strategy, LowerCase] = Field(
+        Strategy.EXPONENTIAL, description="constant, linear or exponential growth of the delays"
+    )
+    base: SecondsOrNone = Field(1.0, description="the delay after the first failed attempt")
+    cap: float = Field(
+        300.0, ge=0, le=30 * DAY, allow_inf_nan=False, description="the strategy's longest delay"
+    )
+    jitter: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="random share of a delay, so that none march in step",
+    )
+    delays: Delays = Field((), description="exact delays in order (the last repeats) in place of a strategy")
+
+
+class Fetch(Section):
+    """How the built-in handler fetches a URL."""
+
+    timeout: Seconds = Field(30.0, description="for one attempt, redirects included, unless the task says so")
+    connect_timeout: Seconds = Field(10.0, description="the part of it that a connection may take")
+    max_body_bytes: Bytes = Field(64 * MIB, description="decoded bytes read at most; ends bombs and streams")
+    store_body_bytes: int = Field(
+        MIB, ge=0, le=64 * MIB, description="the beginning of a body that is kept; the rest is only hashed"
+    )
+    max_header_bytes: int = Field(64 * KIB, ge=KIB, le=MIB, description="ends floods of response headers")
+    max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
+    user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
+    allow_private: Exceptions = Field(
+        (), description="private networks (10.0.0.0/8) or hosts that tasks may reach"
+    )
+    ports: Ports = Field((80, 443, 8080, 8443), description="the ports that tasks may reach")
+
+
+class Limits(Section):
+    """What a task may ask for at most."""
+
+    max_url_bytes: int = Field(8 * KIB, ge=64, le=64 * KIB, description="many servers refuse longer URLs")
+    max_body_bytes: Bytes = Field(256 * KIB, description="a task's body; it travels in the envelope")
+    max_headers: int = Field(50, ge=0, le=1000, description="a task's headers")
+    max_header_bytes: int = Field(8 * KIB, ge=16, le=MIB, description="one header, name and value")
+    max_headers_bytes: int = Field(16 * KIB, ge=16, le=MIB, description="all headers of a task together")
+    max_labels: int = Field(32, ge=0, le=1000, description="labels are for finding tasks, not for data")
+    max_label_bytes: int = Field(256, ge=1, le=64 * KIB, description="one label, name and value")
+    max_timeout: Seconds = Field(900.0, description="a longer attempt would hold its worker for too long")
+    max_attempts: int = Field(100, ge=1, le=10_000, description="attempts that a task may ask for")
+    max_delay: float = Field(
+        FIVE_YEARS,
+        ge=0,
+        le=FIVE_YEARS * 20,
+        allow_inf_nan=False,
+        description="how far ahead a task may be due",
+    )
+
+
+class Results(Section):
+    """How long finished tasks are kept."""
+
+    keep: Retention = Field(7 * DAY, description="a succeeded or cancelled task and its result")
+    keep_failed: Retention = Field(30 * DAY, description="dead letters; long enough for somebody to look")
+    prune_interval: Seconds = Field(30.0, description="between two turns of taking out what has expired")
+    prune_batch: int = Field(1000, ge=1, le=100_000, description="entries taken out at a time")
+
+
+class Relay(Section):
+    """The loop that does what is due: publishing, retrying, rescuing."""
+
+    poll_interval: float = Field(
+        0.5, gt=0, le=60, allow_inf_nan=False, description="between two looks; bounds how late a due task is"
+    )
+    batch_size: int = Field(500, ge=1, le=10_000, description="due tasks taken in one step")
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="tries to publish a batch in one turn; then it waits for a later one",
+    )
+    hold: Seconds = Field(10.0, description="a taken task is hidden from other relays for this long")
+    forgotten_after: Seconds = Field(300.0, description="a queued task may have been lost after this time")
+
+
+class Config(BaseModel):
+    """The whole configuration. `Config()` has every default; `taskrunner.config.load` reads the real one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    server: Server = Server()
+    api: Api = Api()
+    rabbit: Rabbit = Rabbit()
+    redis: Redis = Redis()
+    logger: Logger = Logger()
+    workers: Workers = Field(default_factory=Workers)
+    retry: Retry = Retry()
+    fetch: Fetch = Fetch()
+    limits: Limits = Limits()
+    results: Results = Results()
+    relay: Relay = Relay()
+
+    def redacted(self) -> dict[str, dict[str, Any]]:
+        """Every section and dial by the names of the file, as JSON values, secrets masked."""
+        return {name.capitalize(): section.redacted() for name, section in self}
+
+    def task_rules(self) -> TaskRules:
+        """The limits and defaults that turn a draft into a task."""
+        return TaskRules(limits=self.task_limits(), defaults=self.task_defaults())
+
+    def task_limits(self) -> TaskLimits:
+        """The bounds on what a task may ask for."""
+        return TaskLimits(**self.limits.model_dump())
+
+    def task_defaults(self) -> TaskDefaults:
+        """What a draft gets where it says nothing."""
+        return TaskDefaults(
+            timeout=self.fetch.timeout, max_attempts=self.retry.max_attempts, retry=self.retry_policy()
+        )
+
+    def retry_policy(self) -> RetryPolicy:
+        """The delays between the attempts of a task that has no policy of its own."""
+        return RetryPolicy(**self.retry.model_dump(exclude={"max_attempts"}))
+
+    def scaling_bounds(self) -> Bounds:
+        """The dials of the supervisor's decision."""
+        workers = self.workers
+        return Bounds(
+            min_workers=workers.min_workers,
+            max_workers=workers.max_workers,
+            cooldown=workers.cooldown,
+            drain_within=workers.drain_within,
+        )

@@ -1,0 +1,117 @@
+"""The environment: `TASKRUNNER_<SECTION>__<KEY>`, and the names that operators already use."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
+from taskrunner.config.layers import Layer, Setting
+from taskrunner.config.values import REDIS_PORT, split_url
+from taskrunner.domain.validation import did_you_mean, shown
+
+PREFIX = "TASKRUNNER_"
+_FILE_SUFFIX = "_FILE"
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """What the variables with our prefix set.
+
+    Names without `__`, such as `TASKRUNNER_CONFIG`, are no dials. An empty variable is as good as none:
+    that is what container tools make of one that was not given.
+    """
+    layer = Layer()
+    for variable, value in sorted(environ.items()):
+        section, separator, name = variable.removeprefix(PREFIX).partition("__")
+        if not variable.startswith(PREFIX) or not separator or not value:
+            continue
+        source = f"environment {variable}"
+        known = find_section(section)
+        if known is None:
+            proposed = did_you_mean(section, [name.upper() for name in section_names()])
+            layer.refuse(source, f"unknown section{proposed}")
+            continue
+        found = find_key(known, name)
+        if found is None:
+            proposed = did_you_mean(name, [name.upper() for name in key_names(known)])
+            layer.refuse(source, f"unknown key{proposed}")
+            continue
+        key, from_file = found
+        if from_file:
+            layer.put_file(key, Path(value), source=source, label=source)
+        else:
+            layer.put(Setting(key=key, value=value, source=source, label=source))
+    return layer
+
+
+def read_operator_names(environ: Mapping[str, str]) -> Layer:
+    """What the variables set that are in use without our prefix; a URL also by a file, `REDIS_URL_FILE`."""
+    layer = Layer()
+    for variable, translate in _OPERATOR_NAMES.items():
+        source = f"environment {variable}"
+        value: str | None = environ.get(variable, "")
+        path = environ.get(variable + _FILE_SUFFIX, "") if variable.endswith("_URL") else ""
+        if value and path:
+            layer.refuse(source + _FILE_SUFFIX, f"sets the same as {source}; keep one of them")
+            continue
+        if path:
+            source += _FILE_SUFFIX
+            value = layer.read_secret(Path(path), source)
+        if not value:
+            continue
+        try:
+            settings = translate(value)
+        except ValueError as exc:
+            layer.refuse(source, str(exc))
+            continue
+        for key, translated in settings.items():
+            layer.put(Setting(key=key, value=translated, source=source, label=source))
+    return layer
+
+
+def _as(section: str, name: str) -> Callable[[str], dict[Key, object]]:
+    key = Key(section=section, name=name)
+    return lambda value: {key: value}
+
+
+def _from_redis_url(url: str) -> dict[Key, object]:
+    """All that a URL says, and that it says nothing: no password of another source goes to its server.
+
+    https://www.iana.org/assignments/uri-schemes/prov/redis
+    """
+    scheme, separator, _ = url.partition("://")
+    if scheme not in {"redis", "rediss"} or not separator:
+        raise ValueError("must be redis://[user:password@]host[:port][/db], or the same with rediss://")
+    parts = split_url(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    values: dict[str, object] = {
+        "addr": f"{host}:{parts.port or REDIS_PORT}",
+        "user": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
+        "db": parts.path.strip("/") or 0,
+        "tls": scheme == "rediss",
+    }
+    return {Key(section="Redis", name=name): value for name, value in values.items()}
+
+
+def _from_max_retries(value: str) -> dict[Key, object]:
+    """Retries do not count the first attempt; our attempts do."""
+    try:
+        retries = int(value)
+    except ValueError:
+        retries = -1
+    if retries < 0:
+        raise ValueError(f"must be a whole number, 0 or more, got {shown(value)}")
+    return {Key(section="Retry", name="max_attempts"): retries + 1}
+
+
+_OPERATOR_NAMES: Mapping[str, Callable[[str], dict[Key, object]]] = {
+    "RABBITMQ_URL": _as("Rabbit", "addr"),
+    "REDIS_URL": _from_redis_url,
+    "WORKER_QUEUES": _as("Workers", "queues"),
+    "WORKER_PREFETCH": _as("Rabbit", "prefetch"),
+    "MAX_RETRIES": _from_max_retries,
+    "RETRY_DELAYS_SECONDS": _as("Retry", "delays"),
+    "OUTBOX_POLL_INTERVAL": _as("Relay", "poll_interval"),
+    "OUTBOX_BATCH_SIZE": _as("Relay", "batch_size"),
+    "OUTBOX_MAX_ATTEMPTS": _as("Relay", "max_attempts"),
+}

@@ -1,0 +1,91 @@
+"""The names of the dials: how they may be spelt, and which of them are secret.
+
+A section's and a key's case and underscores do not matter: `max_workers`, `maxWorkers` and `MAX_WORKERS` are
+one key. A secret key with `_file` behind it names a file that holds the value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskrunner.config.dials import Config, Section
+from taskrunner.config.values import Secret
+
+_FILE = "file"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One dial, by the names that the file uses: `Workers`, `max_workers`."""
+
+    section: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value must not be shown."""
+        return any(
+            isinstance(mark, Secret)
+            for mark in section_models()[self.section].model_fields[self.name].metadata
+        )
+
+
+def section_models() -> Mapping[str, type[Section]]:
+    """The sections by the name that the file gives them, in the file's order."""
+    models: dict[str, type[Section]] = {}
+    for attribute, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            models[attribute.capitalize()] = field.annotation
+    return models
+
+
+def every_key() -> list[Key]:
+    """All dials, in the file's order."""
+    return [
+        Key(section=section, name=name)
+        for section, model in section_models().items()
+        for name in model.model_fields
+    ]
+
+
+def find_section(name: str) -> str | None:
+    """The section that is spelt like this, or None."""
+    return {_folded(section): section for section in section_models()}.get(_folded(name))
+
+
+def find_key(section: str, name: str) -> tuple[Key, bool] | None:
+    """The key of `section` that is spelt like this, and whether it asks for the content of a file."""
+    by_folded = {_folded(known): known for known in section_models()[section].model_fields}
+    folded = _folded(name)
+    if folded in by_folded:
+        return Key(section=section, name=by_folded[folded]), False
+    if folded.endswith(_FILE) and folded.removesuffix(_FILE) in by_folded:
+        key = Key(section=section, name=by_folded[folded.removesuffix(_FILE)])
+        return (key, True) if key.secret else None
+    return None
+
+
+def section_names() -> list[str]:
+    """What a section can be called, for proposals."""
+    return list(section_models())
+
+
+def key_names(section: str) -> list[str]:
+    """What a key of this section can be called, for proposals."""
+    keys = [key for key in every_key() if key.section == section]
+    return [key.name for key in keys] + [f"{key.name}_file" for key in keys if key.secret]
+
+
+def plain(name: str) -> str:
+    """A name as a message may show it: a missing space after a colon makes a value part of the name."""
+    match = _PLAIN_NAME.match(name)
+    start = match.group() if match else ""
+    return name if start == name else f"{start}…"
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").casefold()

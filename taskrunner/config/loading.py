@@ -1,0 +1,130 @@
+"""Loading: flags over environment over file over defaults, and every finding with its source."""
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from taskrunner.config.crossings import find_crossings
+from taskrunner.config.dials import Config
+from taskrunner.config.environment import read_environment, read_operator_names
+from taskrunner.config.file import find_file, read_file
+from taskrunner.config.keys import Key, section_models
+from taskrunner.config.layers import Layer, Setting
+from taskrunner.domain.errors import ConfigInvalid, FieldError
+from taskrunner.domain.validation import finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A configuration, the file it came from, and the source of each dial that is not at its default."""
+
+    config: Config
+    path: Path | None
+    sources: Mapping[Key, str]
+
+
+def load(
+    path: Path | str | None = None,
+    *,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Config:
+    """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
+
+    `path` is the file that must be read; without it `TASKRUNNER_CONFIG`, then `config.yaml` in `folder` (the
+    current one) are tried. `flags` go by the name of the dial (`Workers.queues`), None for one not given.
+    `environ` is the process's own by default.
+    """
+    return read(path, flags=flags, environ=environ, folder=folder).config
+
+
+def read(
+    path: Path | str | None = None,
+    *,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Reading:
+    """As `load`, with an account of where the values come from."""
+    variables = os.environ if environ is None else environ
+    found = find_file(Path(path) if path is not None else None, variables, folder or Path())
+    findings: list[FieldError] = []
+    layers = [read_operator_names(variables), read_environment(variables), _read_flags(flags or {})]
+    if found is not None:
+        try:
+            layers.insert(0, read_file(found))
+        except ConfigInvalid as exc:
+            findings += exc.errors
+    for layer in layers:
+        findings += layer.findings
+    settings = _overlay(layers)
+    config, more = _build(settings)
+    if findings or more:
+        raise ConfigInvalid([*findings, *more])
+    return Reading(config=config, path=found, sources={key: each.source for key, each in settings.items()})
+
+
+def _read_flags(flags: Mapping[str, object]) -> Layer:
+    layer = Layer()
+    for path, value in flags.items():
+        section, _, name = path.partition(".")
+        if name not in section_models()[section].model_fields:
+            raise KeyError(path)
+        if value is None:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        layer.put(Setting(key=Key(section=section, name=name), value=value, source=flag, label=flag))
+    return layer
+
+
+def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
+    """The setting that counts for each dial, those of the strongest source last."""
+    settings: dict[Key, Setting] = {}
+    for layer in layers:
+        for key, setting in layer.settings.items():
+            if setting.value is not None or _default(key) is None:
+                settings.pop(key, None)
+                settings[key] = setting
+    return settings
+
+
+def _build(settings: dict[Key, Setting]) -> tuple[Config, list[FieldError]]:
+    """The configuration, with defaults in place of what cannot be used, and the findings."""
+    findings: dict[Key, FieldError] = {}
+    usable = dict(settings)
+    while True:
+        try:
+            config = Config.model_validate(_nested(usable))
+        except ValidationError as exc:
+            for detail in exc.errors(include_url=False):
+                key = Key(section=str(detail["loc"][0]).capitalize(), name=str(detail["loc"][1]))
+                label = settings[key].label
+                findings.setdefault(key, FieldError(field=label, message=finding(detail, hidden=key.secret)))
+                usable.pop(key, None)
+        else:
+            return config, [*findings.values(), *_crossed(config, usable, findings.keys())]
+
+
+def _crossed(config: Config, settings: Mapping[Key, Setting], wrong: Collection[Key]) -> list[FieldError]:
+    findings = []
+    for crossing in find_crossings(config):
+        if wrong and set(crossing.keys) & set(wrong):
+            continue
+        labels = [setting.label for key, setting in settings.items() if key in crossing.keys]
+        findings.append(FieldError(field=labels[-1] if labels else "", message=crossing.message))
+    return findings
+
+
+def _nested(settings: Mapping[Key, Setting]) -> dict[str, dict[str, object]]:
+    nested: dict[str, dict[str, object]] = {}
+    for key, setting in settings.items():
+        nested.setdefault(key.section.lower(), {})[key.name] = setting.value
+    return nested
+
+
+def _default(key: Key) -> object:
+    return section_models()[key.section].model_fields[key.name].get_default(call_default_factory=True)

@@ -1,0 +1,181 @@
+"""The kinds of values a dial can have, and what makes each one usable.
+
+The file and the environment hand in text; a list may be one text with commas. Each check raises
+`ValueError` with the reason and never shows user information of a URL.
+"""
+
+import ipaddress
+import re
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from taskrunner.domain import admission
+from taskrunner.domain.task import Lane
+from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
+
+AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
+REDIS_PORT = 6379
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+# Redis Cluster hashes what stands between the first { and the next }, if it is not empty.
+# https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+_TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
+
+
+class Secret:
+    """Marks a dial whose value is never shown, and which can be read from a file (`key_file`)."""
+
+
+def masked(value: Any) -> Any:
+    """A secret as it may be shown: nothing of it, or a URL without its user information."""
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if not value:
+        return value
+    return mask_user_info(value) if "://" in value else MASK
+
+
+def split_commas(value: Any) -> Any:
+    """A text with commas as the list of its parts; anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL that has a host. Raises `ValueError` without naming the URL."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("has no usable host or port; percent-encode special characters of a password")
+    return parts
+
+
+def check_host(host: str) -> str:
+    """A host name or an IP address, without a port."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not is_host_name(host):
+            raise ValueError(f"must be a host name or an IP address, got {shown(host)}") from None
+    return host
+
+
+def is_host_name(name: str) -> bool:
+    """Whether `name` is one; a last part of digits would make it a (broken) IPv4 address."""
+    return _HOST.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def _check_amqp_url(url: str) -> str:
+    if not url.startswith(("amqp://", "amqps://")):
+        raise ValueError("must start with amqp:// or amqps://")
+    split_url(url)
+    return url
+
+
+def check_redis_addr(addr: str) -> str:
+    """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
+    if "://" in addr or "@" in addr:
+        raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
+    parts = split_url(f"//{addr}")
+    if parts.path or parts.query or parts.fragment or parts.hostname is None:
+        raise ValueError(f"must be host:port, got {shown(addr)}")
+    host = check_host(parts.hostname)
+    return f"[{host}]:{parts.port or REDIS_PORT}" if ":" in host else f"{host}:{parts.port or REDIS_PORT}"
+
+
+def _check_lane(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Lane):
+        return value
+    known = [lane.value for lane in Lane]
+    if value.lower() not in known:
+        hint = did_you_mean(value, known)
+        raise ValueError(f"must be some of {', '.join(known)}, got {shown(value)}{hint}")
+    return Lane(value.lower())
+
+
+def _check_exception(value: str) -> str:
+    if "/" not in value:
+        return check_host(value)
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"must be addresses such as 10.0.0.0/8, got {shown(value)}") from None
+
+
+def _check_prefix(value: str) -> str:
+    if not _TAGGED.fullmatch(value):
+        raise ValueError(
+            f"must hold one hash tag such as {{taskrunner}} and no spaces, got {shown(value)}: "
+            "all keys have to be in one slot"
+        )
+    return value
+
+
+def _check_exchange(value: str) -> str:
+    # RabbitMQ refuses to declare names that begin with "amq.": https://www.rabbitmq.com/docs/exchanges
+    if value.startswith("amq."):
+        raise ValueError(f"must not begin with amq., which RabbitMQ keeps for itself, got {shown(value)}")
+    return value
+
+
+def _check_agent(value: str) -> str:
+    admission.check_header("User-Agent", value)
+    return value
+
+
+def _without_colon(value: Any) -> Any:
+    return value.strip().removeprefix(":") if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+_Commas = BeforeValidator(split_commas)
+_Finite = Field(allow_inf_nan=False)
+
+Seconds = Annotated[float, _Finite, Field(gt=0, le=86_400)]
+SecondsOrNone = Annotated[float, _Finite, Field(ge=0, le=86_400)]
+Retention = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
+Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
+Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
+Host = Annotated[str, AfterValidator(check_host)]
+AmqpUrls = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...], _Commas, Field(min_length=1, max_length=100)
+]
+RedisAddr = Annotated[str, AfterValidator(check_redis_addr)]
+Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
+# 127 and not the 255 of AMQP, since the names of queues are made from it.
+Exchange = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=127), AfterValidator(_check_exchange)
+]
+ConsumerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$", max_length=128)]
+Lanes = Annotated[
+    tuple[Annotated[Lane, BeforeValidator(_check_lane)], ...],
+    _Commas,
+    Field(min_length=1, max_length=30),
+    AfterValidator(_unique),
+]
+Delays = Annotated[
+    tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
+]
+Exceptions = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_exception)], ...], _Commas, Field(max_length=1000)
+]
+Ports = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
+    _Commas,
+    Field(min_length=1, max_length=1000),
+    AfterValidator(_unique),
+]
+UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
+LowerCase = BeforeValidator(_lower)
