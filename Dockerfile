@@ -1,0 +1,38 @@
+# syntax=docker/dockerfile:1
+# One image for every subcommand: `serve` (the default), `consume`, `produce`, ...
+
+FROM python:3.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+COPY requirements/ requirements/
+# The environment that is shipped has no pip of its own: this stage's pip fills it.
+RUN python -m venv --without-pip /opt/taskrunner \
+    && pip --python /opt/taskrunner/bin/python install --require-hashes --only-binary :all: -r requirements/runtime.txt \
+    && pip install --require-hashes -r requirements/build.txt
+COPY pyproject.toml setup.cfg README.md LICENSE ./
+COPY taskrunner/ taskrunner/
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/taskrunner/bin/python install --no-deps --no-index /wheels/*.whl
+
+FROM python:3.12-slim-bookworm
+LABEL org.opencontainers.image.title="taskrunner" \
+      org.opencontainers.image.description="A self-hosted, durable queue for outbound HTTP" \
+      org.opencontainers.image.licenses="MIT"
+# The ids are fixed so that the owner of a mounted file or volume stays the same from image to image.
+RUN groupadd --system --gid 10001 taskrunner \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin taskrunner
+COPY --from=build /opt/taskrunner /opt/taskrunner
+ENV PATH=/opt/taskrunner/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    TASKRUNNER_HEALTH_URL=http://127.0.0.1:8000/livez
+USER 10001:10001
+WORKDIR /etc/taskrunner
+EXPOSE 8000 8080
+# `consume` answers on port 8080: set TASKRUNNER_HEALTH_URL there.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['TASKRUNNER_HEALTH_URL'], timeout=4)"]
+# In exec form taskrunner is PID 1 and gets SIGTERM itself. It needs no init before it: it handles the signals on its
+# own, and it starts threads but no processes, so there is nothing to reap.
+ENTRYPOINT ["taskrunner"]
+CMD ["serve"]

@@ -1,0 +1,49 @@
+# `make` lists the targets. Everything runs in .venv, with the locked packages of requirements/.
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+SERVICES := $(BIN)/python scripts/services.py run
+CODE := $(wildcard taskrunner tests bench scripts)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run check format test bench lock upgrade clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## make .venv with the locked packages
+
+$(STAMP): requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml scripts/venv.sh
+	@scripts/venv.sh $(VENV)
+	@touch $@
+
+# Later this is `taskrunner dev`, in one process and without servers.
+run: $(STAMP) ## start RabbitMQ, Redis, the API and a consumer, all thrown away at Ctrl-C
+	@$(SERVICES) -- $(BIN)/python scripts/run_local.py
+
+check: $(STAMP) ## format, lint, types, layers, unit tests: what each commit passes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit
+
+format: $(STAMP) ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest $(ARGS)
+
+bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
+	$(SERVICES) -- $(BIN)/python -m bench $(ARGS)
+
+lock: $(STAMP) ## write requirements/*.txt from setup.cfg
+	UV=$(BIN)/uv scripts/lock.sh
+
+upgrade: $(STAMP) ## the same, with the newest versions
+	UPGRADE=1 UV=$(BIN)/uv scripts/lock.sh
+
+clean: ## remove .venv, caches and build products
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Write the locks from setup.cfg. UV names the uv to use; UPGRADE=1 takes the newest versions instead of the locked ones.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+UV=${UV:-uv}
+
+compile() {
+    "$UV" pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+        --no-emit-index-url --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
+}
+
+compile requirements/build.in --output-file requirements/build.txt
+compile setup.cfg --extra dev --output-file requirements/dev.txt
+# What is shipped is what was tested.
+compile setup.cfg --constraints requirements/dev.txt --output-file requirements/runtime.txt

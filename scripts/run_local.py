@@ -1,0 +1,61 @@
+"""Run the API and one consumer in the foreground, on the servers that `scripts/services.py run` started.
+
+Ends when either ends, or on a signal; the other is then asked to end too.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+from urllib.parse import urlsplit
+
+ENDS_WITHIN = 40.0  # more than the consumer's shutdown_grace
+
+
+def main() -> int:
+    environment = os.environ | {
+        "TASKRUNNER_RABBIT__ADDR": os.environ["TASKRUNNER_TEST_RABBITMQ_URL"],
+        "TASKRUNNER_REDIS__ADDR": urlsplit(os.environ["TASKRUNNER_TEST_REDIS_URL"]).netloc,
+    }
+    api = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_API__PORT', '8000')}"
+    health = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_SERVER__PORT', '8080')}"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    print(f"API {api}   consumer {health}/health   end both with Ctrl-C", flush=True)
+    body = '{"url": "https://example.com/"}'
+    print(f"  curl -X POST {api}/tasks -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    command = [sys.executable, "-m", "taskrunner"]
+    children = [subprocess.Popen([*command, verb], env=environment) for verb in ("serve", "consume")]
+    try:
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        pass
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    return _end(children)
+
+
+def _end(children: list[subprocess.Popen[bytes]]) -> int:
+    """Ask all to end, kill what does not; the first exit code that is not 0 is ours."""
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    deadline = time.monotonic() + ENDS_WITHIN
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    return next((abs(child.returncode) for child in children if child.returncode), 0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The servers that tests may use, as fixtures. A missing server fails the run; it does not skip it."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """The URL of a RabbitMQ that belongs to this run alone."""
+    return _url("RABBITMQ")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The URL of a Redis that belongs to this run alone."""
+    return _url("REDIS")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The URL of a PostgreSQL database that belongs to this run alone."""
+    return _url("POSTGRES")
+
+
+def _url(service: str) -> str:
+    variable = f"TASKRUNNER_TEST_{service}_URL"
+    url = os.environ.get(variable)
+    if not url:
+        pytest.fail(
+            f"{variable} is not set, and this test needs that server: run `make test`, or "
+            "`python scripts/services.py run --with rabbitmq,redis,postgres -- pytest`",
+            pytrace=False,
+        )
+    return url

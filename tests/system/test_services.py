@@ -1,0 +1,114 @@
+"""The scripts that start servers: what every other system test stands on."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import services
+from servers.fleet import Fleet
+from servers.process import ServerFailed
+from servers.programs import install
+
+SCRIPT = Path(services.__file__)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """A Redis of the test's own, for the run's other servers must not suffer."""
+    install(["redis"])
+    fleet = Fleet.create(tmp_path / "fleet")
+    try:
+        fleet.start(["redis"])
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+def redis_says(fleet: Fleet, command: bytes) -> bytes:
+    """One inline command, and the beginning of the answer."""
+    address = urlsplit(fleet.environment()["TASKRUNNER_TEST_REDIS_URL"])
+    assert address.port
+    with socket.create_connection(("127.0.0.1", address.port), timeout=5) as stream:
+        stream.sendall(command + b"\r\n")
+        return stream.recv(100)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_restarted_server_has_its_port_and_its_data(fleet: Fleet, kill: bool) -> None:
+    """Gracefully or by kill -9, Redis is back as another process with what it had written down."""
+    assert redis_says(fleet, b"CONFIG SET appendfsync always") == b"+OK\r\n"
+    assert redis_says(fleet, b"SET k v") == b"+OK\r\n"
+    before = fleet.server("redis").pid
+    services.restart("redis", kill=kill, fleet=fleet)
+    assert fleet.server("redis").pid != before
+    assert redis_says(fleet, b"GET k") == b"$1\r\nv\r\n"
+
+
+def test_a_server_stays_down_until_it_is_asked_up(fleet: Fleet) -> None:
+    """An outage lasts as long as the test wants."""
+    services.down("redis", kill=True, fleet=fleet)
+    with pytest.raises(ConnectionRefusedError):
+        redis_says(fleet, b"PING")
+    services.up("redis", fleet=fleet)
+    assert redis_says(fleet, b"PING") == b"+PONG\r\n"
+
+
+def test_a_server_that_is_not_there_is_named(fleet: Fleet) -> None:
+    """The message tells what the folder holds instead."""
+    with pytest.raises(ServerFailed, match="holds no rabbitmq; it holds redis"):
+        services.restart("rabbitmq", fleet=fleet)
+
+
+def test_a_server_that_cannot_start_shows_its_log(fleet: Fleet) -> None:
+    """The reason is on the screen, not in a folder that is gone by then."""
+    services.down("redis", fleet=fleet)
+    for manifest in fleet.server("redis").folder.glob("appendonlydir/*.manifest"):
+        manifest.write_text("not a manifest\n")
+    with pytest.raises(ServerFailed, match=r"(?s)ended while starting.*manifest"):
+        services.up("redis", fleet=fleet)
+
+
+def test_the_command_gets_the_url_and_gives_the_exit_code() -> None:
+    """`run` is transparent: CI sees the exit code of the tests."""
+    check = (
+        "import os, sys; sys.exit(7 if os.environ['TASKRUNNER_TEST_REDIS_URL'].startswith('redis://') else 1)"
+    )
+    done = run_services([sys.executable, "-c", check])
+    assert done.wait(60) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_a_signal_ends_the_run(tmp_path: Path, number: signal.Signals) -> None:
+    """The command ends by the signal, the server is gone, and so is its data."""
+    told = tmp_path / "told"
+    script = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && mv {told}.new {told} && exec sleep 60'
+    running = run_services(["sh", "-c", script])
+    wait_for(told)
+    state = json.loads(told.read_text())
+    running.send_signal(number)
+    assert running.wait(60) == 128 + number
+    assert not Path(state["directory"]).exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", state["services"]["redis"]["port"]), timeout=5)
+
+
+def run_services(command: list[str]) -> subprocess.Popen[bytes]:
+    """`services.py run` with Redis alone, which starts in an instant."""
+    start = [sys.executable, str(SCRIPT), "run", "--with", "redis", "--", *command]
+    return subprocess.Popen(start, stdin=subprocess.DEVNULL, env=dict(os.environ))
+
+
+def wait_for(path: Path) -> None:
+    """Poll until the file is there."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"no {path}"
+        time.sleep(0.02)

@@ -1,0 +1,104 @@
+"""What ships beside the code: the image, the compose file and the locks."""
+
+import configparser
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+OURS = ("api", "consumer")
+
+
+def names_in(lock: str) -> dict[str, str]:
+    """Locked versions by name."""
+    text = (ROOT / "requirements" / lock).read_text()
+    return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_every_service_can_be_waited_for_and_comes_back(name: str) -> None:
+    """`depends_on: service_healthy` needs a health check, a crashed machine a restart policy."""
+    service = COMPOSE["services"][name]
+    assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_wait_for_healthy_servers(name: str) -> None:
+    """Neither API nor consumer starts before the servers answer."""
+    wanted = {"rabbitmq": {"condition": "service_healthy"}, "redis": {"condition": "service_healthy"}}
+    assert COMPOSE["services"][name]["depends_on"] == wanted
+
+
+def test_docker_waits_longer_than_the_consumer_drains() -> None:
+    """Docker's SIGKILL must not come while running tasks still have time."""
+    grace = yaml.safe_load((ROOT / "deploy" / "config.yaml").read_text())["Workers"]["shutdown_grace"]
+    assert int(COMPOSE["services"]["consumer"]["stop_grace_period"].removesuffix("s")) > grace
+
+
+def test_consumers_can_be_scaled() -> None:
+    """A fixed name or a published port would let only one start."""
+    assert not {"ports", "container_name", "hostname"} & COMPOSE["services"]["consumer"].keys()
+
+
+def test_servers_keep_their_data() -> None:
+    """A volume each, a stable node name for RabbitMQ, and a Redis that writes and never evicts."""
+    services = COMPOSE["services"]
+    for name in ("rabbitmq", "redis"):
+        assert services[name]["volumes"][0].partition(":")[0] in COMPOSE["volumes"]
+    assert services["rabbitmq"]["hostname"] == "rabbitmq"
+    flags = services["redis"]["command"][1:]
+    settings = dict(zip(flags[::2], flags[1::2], strict=True))
+    assert settings["--appendonly"] == "yes"
+    assert settings["--maxmemory-policy"] == "noeviction"
+
+
+def test_only_the_api_is_published_and_only_on_loopback() -> None:
+    """The default passwords are known to everybody, so no port may face a network by default."""
+    published = {
+        name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service
+    }
+    assert list(published) == ["api"]
+    assert all(port.startswith("127.0.0.1:") for port in published["api"])
+
+
+def test_the_image_runs_as_nobody_special() -> None:
+    """The last stage ends as a fixed user that is not root."""
+    last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+    users = re.findall(r"^USER (\d+):(\d+)$", last_stage, flags=re.MULTILINE)
+    assert users
+    assert all(int(number) > 0 for number in users[-1])
+
+
+def test_signals_reach_the_program_in_the_image() -> None:
+    """A shell as PID 1 would not pass SIGTERM on."""
+    assert re.search(r'^ENTRYPOINT \["taskrunner"\]$', DOCKERFILE, flags=re.MULTILINE)
+
+
+def test_the_image_holds_what_was_tested() -> None:
+    """Each version in the image's lock is the one of CI's lock."""
+    assert names_in("runtime.txt").items() <= names_in("dev.txt").items()
+
+
+@pytest.mark.parametrize("lock", ["build.txt", "dev.txt", "runtime.txt"])
+def test_locks_are_checked_by_hash_and_name_no_index(lock: str) -> None:
+    """Each entry has a hash, and where to download from is the installing machine's choice."""
+    text = (ROOT / "requirements" / lock).read_text()
+    entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert entries
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert not re.search(r"://|^--(extra-)?index-url|^--find-links", text, flags=re.MULTILINE)
+
+
+def test_locks_follow_setup_cfg() -> None:
+    """A dependency that was added without `make lock` is missed here and not in production."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    wanted = config["options"]["install_requires"].strip().splitlines()
+    names = {re.split(r"[\[<>=~! ]", line)[0].lower() for line in wanted if not line.startswith("#")}
+    assert names <= names_in("runtime.txt").keys()
