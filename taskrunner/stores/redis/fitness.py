@@ -1,13 +1,18 @@
 """Whether a server can keep our promises: its version, and the settings that a crash would reveal."""
 
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
 
 MIN_VERSION = (6, 2)
+
+Send = Callable[..., Awaitable[Any]]
+_VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,39 +23,40 @@ class Fitness:
     warnings: tuple[str, ...]
 
 
-async def inspect(client: Redis, server: str) -> Fitness:
-    """Ask the server how it is set up. Raises `StoreUnfit`, and the driver's errors."""
-    version = await _version(client)
+async def inspect(send: Send, server: str) -> Fitness:
+    """Ask the server how it is set up, by `send`. Raises `StoreUnfit`, and the driver's errors."""
+    version = await _version(send)
     if version and _numbers(version) < MIN_VERSION:
         least = ".".join(map(str, MIN_VERSION))
         raise StoreUnfit(f"Redis at {server} is version {version}, but at least {least} is needed")
     warnings = [] if version else ["Redis does not tell its version: unknown whether it is 6.2 or later"]
     warnings += [
-        *_persistence(await _setting(client, "appendonly")),
-        *_eviction(await _setting(client, "maxmemory"), await _setting(client, "maxmemory-policy")),
+        *_persistence(await _setting(send, "appendonly")),
+        *_eviction(await _setting(send, "maxmemory"), await _setting(send, "maxmemory-policy")),
     ]
     return Fitness(version=version, warnings=tuple(warnings))
 
 
-async def _version(client: Redis) -> str:
+async def _version(send: Send) -> str:
     try:
-        info = await client.info("server")
+        info: bytes = await send("INFO", "server")
     except ResponseError:
         return ""
-    return str(info.get("redis_version", ""))
+    found = _VERSION.search(info)
+    return found[1].decode() if found else ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
-async def _setting(client: Redis, name: str) -> str | None:
+async def _setting(send: Send, name: str) -> str | None:
     """A setting's value, or None when the server does not tell (managed ones often forbid CONFIG)."""
     try:
-        answer = await client.config_get(name)
+        answer: list[bytes] = await send("CONFIG", "GET", name)
     except ResponseError:
         return None
-    return str(answer[name]) if name in answer else None
+    return answer[1].decode() if answer else None
 
 
 def _persistence(appendonly: str | None) -> list[str]:

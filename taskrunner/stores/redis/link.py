@@ -5,11 +5,9 @@ Law: while the link is down, only its own watch talks to the server; all other c
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
@@ -17,6 +15,7 @@ from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.stores.base import StoreStatus
+from taskrunner.stores.redis.connections import Connections
 from taskrunner.stores.redis.faults import Fault, fault
 from taskrunner.stores.redis.fitness import Fitness, inspect
 from taskrunner.stores.redis.settings import RedisSettings
@@ -44,9 +43,10 @@ class Standing(Enum):
 class Link:
     """Sends commands within `settings.timeout` and translates the driver's errors."""
 
-    def __init__(self, client: Redis, settings: RedisSettings, server: str, events: Events) -> None:
-        self._client = client
-        self._send: Callable[..., Awaitable[Any]] = client.execute_command
+    def __init__(
+        self, connections: Connections, settings: RedisSettings, server: str, events: Events
+    ) -> None:
+        self._connections = connections
         self._settings = settings
         self._server = server
         self._events = events
@@ -69,7 +69,7 @@ class Link:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
             self._watcher = None
-        await self._client.aclose(close_connection_pool=True)
+        await self._connections.close()
 
     async def wait_ready(self, timeout: float) -> None:
         """Return once the server is up. Raises `StoreUnavailable`, or `StoreUnfit` as soon as it is known."""
@@ -116,12 +116,12 @@ class Link:
         pause = Backoff(_RESEND_FIRST, _RESEND_CAP)
         for _ in range(self._settings.max_retries):
             try:
-                return await self._send(*args)
+                return await self._connections.send(*args)
             except (DriverConnectionError, OSError) as exc:
                 if isinstance(exc, DriverConnectionError) and type(exc) is not DriverConnectionError:
                     raise  # the driver derives refusals, such as a wrong password, from broken connections
                 await asyncio.sleep(pause.next())
-        return await self._send(*args)
+        return await self._connections.send(*args)
 
     def _silence(self, seconds: float) -> str:
         return f"Redis at {self._server} did not answer within {seconds:g} s"
@@ -183,10 +183,10 @@ class Link:
         try:
             async with asyncio.timeout(limit):
                 # What hangs or points at a former primary must not be used again.
-                await self._client.connection_pool.disconnect(inuse_connections=False)
-                fitness = await inspect(self._client, self._server)
+                await self._connections.drop_idle()
+                fitness = await inspect(self._connections.send, self._server)
                 command, key, *rest = _PROBE
-                await self._send(command, f"{self._settings.prefix}:{key}", *rest)
+                await self._connections.send(command, f"{self._settings.prefix}:{key}", *rest)
         except TimeoutError:
             self._lose(Standing.DOWN, self._silence(limit))
         except StoreUnfit as exc:

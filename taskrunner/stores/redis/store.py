@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from taskrunner.domain.clock import to_ms
@@ -27,10 +26,10 @@ from taskrunner.stores.base import (
 from taskrunner.stores.codec import storable
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
-from taskrunner.stores.redis.client import make_client
+from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.link import Link
 from taskrunner.stores.redis.scripts import Script, Scripts
-from taskrunner.stores.redis.settings import Endpoint, RedisSettings, endpoint
+from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
 Item = TypeVar("Item")
 
@@ -41,20 +40,19 @@ BATCH_BYTES = 8 * 1024 * 1024
 # How many expired and not yet pruned entries of a list one call looks at beyond its page.
 LIST_SLACK = 200
 
-MakeClient = Callable[[RedisSettings, Endpoint], Redis]
-
 
 class RedisStore(Store):
     """See `Store`. Ids sort by their bytes; every key of a finished task has a TTL.
 
-    `make_client` is for tests on another server than a real one.
+    `make_connection` is for tests on another server than a real one.
     """
 
     def __init__(
-        self, settings: RedisSettings, events: Events, *, make_client: MakeClient = make_client
+        self, settings: RedisSettings, events: Events, *, make_connection: MakeConnection = make_connection
     ) -> None:
         where = endpoint(settings)
-        self._link = Link(make_client(settings, where), settings, str(where), events)
+        connections = Connections(lambda: make_connection(settings, where))
+        self._link = Link(connections, settings, str(where), events)
         self._scripts = Scripts()
         self._prefix = f"{settings.prefix}:"
         # A token names one batch. A script that is sent again under its token, because the answer was
