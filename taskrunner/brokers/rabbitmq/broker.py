@@ -74,6 +74,7 @@ class RabbitBroker(Broker):
         )
 
     async def start(self) -> None:
+        self._stopping = False
         for link in self._links:
             link.start()
         await self._watchdog.start()
@@ -94,6 +95,7 @@ class RabbitBroker(Broker):
         self._stopping = True
         await self._watchdog.stop()
         await asyncio.gather(*(link.stop() for link in self._links))
+        self._subscriber.forget()
 
     def status(self) -> BrokerStatus:
         stalled = self._watchdog.verdict

@@ -81,6 +81,10 @@ class Subscriber(Role):
             if subscription is not None:
                 subscription.cancel()
 
+    def forget(self) -> None:
+        """Want nothing any more."""
+        self._wants.clear()
+
     @property
     def is_complete(self) -> bool:
         """Whether every want is served now."""
