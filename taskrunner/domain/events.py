@@ -146,6 +146,16 @@ class LoopFailed(Event):
     error: BaseException
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFailed(Event):
+    """A request to our API met an error that nobody expected; its answer names `id` and nothing else."""
+
+    id: str
+    method: str
+    path: str
+    error: BaseException
+
+
 Listener = Callable[[Event], None]
 
 

@@ -1,0 +1,59 @@
+"""The applications: the API of `serve`, and the operators' routes alone for `consume`.
+
+Errors leave an application as exceptions; `WebServer` turns them into problems.
+"""
+
+from aiohttp import web
+
+from taskrunner.api.dead_letters import DeadLetterRoutes
+from taskrunner.api.health import HealthRoutes
+from taskrunner.api.index import IndexRoutes
+from taskrunner.api.options import ApiOptions
+from taskrunner.api.routes import Routes
+from taskrunner.api.tasks import TaskRoutes
+from taskrunner.domain.limits import Limits
+from taskrunner.monitor.health import Health
+from taskrunner.monitor.metrics import Metrics
+from taskrunner.monitor.stats import Stats
+from taskrunner.producer.intake import Intake
+from taskrunner.producer.revival import Revival
+from taskrunner.stores.base import Store
+
+# The operators' routes take no bodies; this much is read to get to the next request.
+_MONITOR_REQUEST_BYTES = 4096
+
+
+def build_api(
+    *,
+    intake: Intake,
+    revival: Revival,
+    store: Store,
+    health: Health,
+    stats: Stats,
+    metrics: Metrics,
+    options: ApiOptions = ApiOptions(),  # noqa: B008 - frozen, so a default may be shared
+) -> web.Application:
+    """Everything that `serve` answers."""
+    max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
+    app = web.Application(client_max_size=max_request_bytes)
+    routes = Routes(app, max_request_bytes=max_request_bytes)
+    TaskRoutes(intake, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    DeadLetterRoutes(revival, store, options).add_to(routes)
+    HealthRoutes(health, stats, metrics).add_to(routes)
+    IndexRoutes(routes).add_to(routes)
+    return app
+
+
+def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.Application:
+    """What `consume` answers: health and statistics."""
+    app = web.Application(client_max_size=_MONITOR_REQUEST_BYTES)
+    routes = Routes(app, max_request_bytes=_MONITOR_REQUEST_BYTES)
+    HealthRoutes(health, stats, metrics).add_to(routes)
+    IndexRoutes(routes).add_to(routes)
+    return app
+
+
+def request_bound(limits: Limits) -> int:
+    """Bytes of a task's JSON with its body, URL, headers and labels each as large as they may be."""
+    labels = limits.max_labels * limits.max_label_bytes
+    return limits.max_body_bytes + limits.max_url_bytes + limits.max_headers_bytes + labels

@@ -1,0 +1,51 @@
+"""The routes for dead letters: list, read, requeue."""
+
+from aiohttp import web
+
+from taskrunner.api.options import ApiOptions
+from taskrunner.api.requests import Query, prefix_of, task_id_of
+from taskrunner.api.resources import dead_letter_resource, page_resource, task_resource
+from taskrunner.api.responses import json_response
+from taskrunner.api.routes import Routes
+from taskrunner.domain.errors import TaskUnknown
+from taskrunner.producer.revival import Revival
+from taskrunner.stores.base import Store
+
+
+class DeadLetterRoutes:
+    """`GET /dead-letters`, `GET /dead-letters/{id}`, `POST /dead-letters/{id}/requeue`."""
+
+    def __init__(self, revival: Revival, store: Store, options: ApiOptions) -> None:
+        self._revival = revival
+        self._store = store
+        self._options = options
+
+    def add_to(self, routes: Routes) -> None:
+        routes.get("/dead-letters", self.list)
+        routes.get("/dead-letters/{id}", self.read)
+        routes.post("/dead-letters/{id}/requeue", self.requeue)
+
+    async def list(self, request: web.Request) -> web.Response:
+        query = Query(request, ("limit", "cursor"))
+        cursor = query.cursor()
+        limit = query.limit(self._options.default_page, self._options.max_page)
+        query.refuse_if_wrong()
+        page = await self._store.list_dead_letters(limit=limit, cursor=cursor)
+        prefix = prefix_of(request)
+        letters = [dead_letter_resource(letter, prefix=prefix) for letter in page.items]
+        return json_response(page_resource("dead_letters", letters, page.cursor))
+
+    async def read(self, request: web.Request) -> web.Response:
+        letter_id = task_id_of(request)
+        letter = await self._store.dead_letter(letter_id)
+        if letter is None:
+            raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
+        return json_response(dead_letter_resource(letter, prefix=prefix_of(request), full=True))
+
+    async def requeue(self, request: web.Request) -> web.Response:
+        """202 with the task that goes on; a body, if there is one, is not looked at."""
+        task_id = await self._revival.requeue(task_id_of(request))
+        prefix = prefix_of(request)
+        record = await self._store.get(task_id)
+        resource = {"id": task_id} if record is None else task_resource(record, prefix=prefix)
+        return json_response(resource, status=202, headers=(("Location", f"{prefix}/tasks/{task_id}"),))

@@ -1,0 +1,163 @@
+"""Problems: every error of our HTTP servers as `application/problem+json` (RFC 9457).
+
+`type` is always `about:blank`, so `title` is the status's own phrase; what a program is to look at is
+`code`, which never changes, and what a person is to read is `detail`. A `CallerError` names what to change,
+so its text is shown; of an unexpected error only an id is, under which the log has the rest.
+
+| status | code | when |
+|---|---|---|
+| 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
+| 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
+| 422 | `idempotency_key_reused` | the key came with another request before |
+| 404, 405 | `not_found`, `task_unknown`, `method_not_allowed` | |
+| 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
+| 409 | `state_conflict` | the task's status does not allow it |
+| 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
+| 500 | `internal_error` | ours; `instance` is the id in the log |
+
+A key used twice is 422 rather than 409 by draft-ietf-httpapi-idempotency-key-header, section 2.7.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from taskrunner.domain.errors import (
+    BrokerUnavailable,
+    CallerError,
+    FieldError,
+    OutsideError,
+    StateConflict,
+    StoreUnavailable,
+    TaskInvalid,
+    TaskUnknown,
+)
+
+CONTENT_TYPE = "application/problem+json"
+# Seconds. Adapters reconnect within a few seconds of a service's return; sooner is only load.
+RETRY_AFTER = 2
+# Our own, since Python's names for some of these changed with RFC 9110.
+_HTTP_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    414: "url_too_long",
+    417: "expectation_failed",
+    431: "headers_too_large",
+    503: "too_many_connections",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error as it is told to a client. `headers` go with it, beside the content type."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    instance: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return HTTPStatus(self.status).phrase
+
+    def encode(self) -> bytes:
+        """The JSON body."""
+        members: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.instance is not None:
+            members["instance"] = self.instance
+        if self.errors:
+            members["errors"] = self.errors
+        return orjson.dumps(members)
+
+
+class RequestRefused(CallerError):
+    """A request breaks a rule of HTTP or of this API, rather than of the domain."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.detail)
+
+
+def refuse(status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> RequestRefused:
+    """The exception to raise for a problem with the request itself."""
+    return RequestRefused(Problem(status=status, code=code, detail=detail, errors=errors))
+
+
+def problem_of(exc: BaseException) -> Problem | None:
+    """What to tell a client of `exc`; None for an error that nobody expected."""
+    if isinstance(exc, RequestRefused):
+        return exc.problem
+    if isinstance(exc, TaskInvalid):
+        return _task_invalid(exc)
+    if isinstance(exc, TaskUnknown):
+        return Problem(status=404, code="task_unknown", detail=str(exc))
+    if isinstance(exc, StateConflict):
+        return Problem(status=409, code="state_conflict", detail=str(exc))
+    if isinstance(exc, CallerError):
+        return Problem(status=400, code="bad_request", detail=str(exc))
+    if isinstance(exc, OutsideError):
+        return _unavailable(exc)
+    return None
+
+
+def internal_error(error_id: str) -> Problem:
+    """The problem for an unexpected error that was logged under `error_id`, a UUID."""
+    return Problem(
+        status=500,
+        code="internal_error",
+        detail="taskrunner met an error that it did not expect; the log has it under the id in `instance`",
+        instance=f"urn:uuid:{error_id}",
+    )
+
+
+def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem for an error of the HTTP layer itself, such as a path that is not there."""
+    code = _HTTP_CODES.get(status, f"http_{status}")
+    return Problem(status=status, code=code, detail=reason, headers=headers or {})
+
+
+def _task_invalid(exc: TaskInvalid) -> Problem:
+    if _is_syntax(exc):
+        return Problem(status=400, code="bad_json", detail=f"the body is no JSON: {exc}", errors=exc.errors)
+    count = len(exc.errors)
+    fields = "1 field is" if count == 1 else f"{count} fields are"
+    return Problem(
+        status=422, code="task_invalid", detail=f"{fields} not right; see errors", errors=exc.errors
+    )
+
+
+def _is_syntax(exc: TaskInvalid) -> bool:
+    cause = exc.__cause__
+    if not isinstance(cause, ValidationError):
+        return False
+    return any(error["type"] == "json_invalid" for error in cause.errors(include_url=False))
+
+
+def _unavailable(exc: OutsideError) -> Problem:
+    code, what = "service_unavailable", "A service that taskrunner needs is away."
+    if isinstance(exc, StoreUnavailable):
+        code, what = "store_unavailable", "The store cannot be reached or cannot take writes."
+    elif isinstance(exc, BrokerUnavailable):
+        code, what = "broker_unavailable", "The broker cannot be reached."
+    return Problem(
+        status=503,
+        code=code,
+        # The exception's own text names hosts and ports, which are not for every client.
+        detail=f"{what} Send the same request again after {RETRY_AFTER} s, with the same Idempotency-Key.",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )

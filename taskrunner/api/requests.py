@@ -1,0 +1,138 @@
+"""Reading requests: bodies within their bounds, media types, query strings, keys."""
+
+import asyncio
+import re
+from collections.abc import Collection
+
+from aiohttp import web
+
+from taskrunner.api.problems import refuse
+from taskrunner.domain.admission import ID_PATTERN
+from taskrunner.domain.errors import FieldError, TaskUnknown
+from taskrunner.domain.status import Status
+from taskrunner.domain.validation import did_you_mean, shown
+
+# draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
+_KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,256}")
+_PREFIX = "/api/v1"
+
+
+def prefix_of(request: web.Request) -> str:
+    """`/api/v1` when the request came by that name of the API, else an empty string."""
+    return _PREFIX if request.path.startswith(_PREFIX) else ""
+
+
+def task_id_of(request: web.Request) -> str:
+    """The id in the path. One that no task can have raises `TaskUnknown` without a look into the store."""
+    given = request.match_info["id"]
+    if not ID_PATTERN.fullmatch(given):
+        raise TaskUnknown(f"no task can have the id {shown(given)}")
+    return given
+
+
+async def read_json_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
+    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow."""
+    _check_media_type(request)
+    length = request.content_length
+    if length is not None and length > limit:
+        raise too_large(limit)
+    if request.content.is_eof():
+        return await _read(request, limit)
+    try:
+        async with asyncio.timeout(timeout):
+            return await _read(request, limit)
+    except TimeoutError as exc:
+        raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+
+
+def too_large(limit: int) -> Exception:
+    """The refusal of a body of more than `limit` bytes."""
+    return refuse(413, "body_too_large", f"the body is larger than {limit} bytes")
+
+
+def idempotency_key_of(request: web.Request) -> str | None:
+    """The `Idempotency-Key`, without quotes; None when there is none."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    match = _KEY.fullmatch(given)
+    if match is None:
+        problem = FieldError(field="Idempotency-Key", message="must be 1 to 255 visible ASCII characters")
+        raise refuse(400, "bad_header", str(problem), [problem])
+    return match[1] or match[2]
+
+
+class Query:
+    """The query string of a request; collects what is wrong in it, and tells all of that at once."""
+
+    def __init__(self, request: web.Request, known: Collection[str]) -> None:
+        self._given = request.query
+        self._errors: list[FieldError] = []
+        for name in dict.fromkeys(self._given):
+            if name not in known:
+                self._wrong(name, "unknown parameter" + did_you_mean(name, known))
+            elif len(self._given.getall(name)) > 1:
+                self._wrong(name, "is given more than once")
+
+    def limit(self, default: int, most: int) -> int:
+        given = self._given.get("limit")
+        if given is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= most:
+            self._wrong("limit", f"must be a whole number from 1 to {most}, got {shown(given)}")
+            return default
+        return int(given)
+
+    def status(self) -> Status | None:
+        given = self._given.get("status")
+        if given is None:
+            return None
+        try:
+            return Status(given)
+        except ValueError:
+            self._wrong("status", f"must be one of {', '.join(Status)}, got {shown(given)}")
+            return None
+
+    def cursor(self) -> str | None:
+        given = self._given.get("cursor")
+        if given is not None and not _CURSOR.fullmatch(given):
+            self._wrong("cursor", "is not one that this API gave out; leave it away to start at the top")
+            return None
+        return given
+
+    def refuse_if_wrong(self) -> None:
+        if self._errors:
+            detail = "; ".join(str(error) for error in self._errors)
+            raise refuse(400, "bad_query", detail, self._errors)
+
+    def _wrong(self, name: str, message: str) -> None:
+        self._errors.append(FieldError(field=name, message=message))
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise too_large(limit) from exc
+    except web.RequestPayloadError as exc:
+        raise refuse(400, "bad_request", "the body breaks the rules of its coding or was cut short") from exc
+
+
+def _check_media_type(request: web.Request) -> None:
+    given = request.headers.get("Content-Type")
+    if given == "application/json":
+        return
+    if given is None:
+        # A page of another site can make a browser post without a type and without asking us first.
+        if "Origin" in request.headers:
+            raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
+        return
+    media_type = given.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise refuse(
+            415,
+            "unsupported_media_type",
+            f"send JSON with Content-Type: application/json, not {shown(given)}; "
+            "curl -d needs -H 'Content-Type: application/json', or use curl --json",
+        )

@@ -1,0 +1,189 @@
+"""The JSON form of what we show: tasks, dead letters, lists. Shared by the API and the CLI's `--json`.
+
+Values are what `encode` can write: times stay `datetime` until then. Secrets in the headers of a task are
+masked here, so that no reader of a resource has to think of it.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from taskrunner.domain.outcome import Response
+from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+
+Resource = dict[str, Any]
+MASK = "***"
+_SECRET_NAME = re.compile(
+    r"authorization|cookie|token|secret|passw|api-?key|credential|signature|session", re.IGNORECASE
+)
+
+
+def encode(resource: Any) -> bytes:
+    """JSON in UTF-8; times by RFC 3339 in UTC with `Z`."""
+    return orjson.dumps(resource, option=orjson.OPT_UTC_Z)
+
+
+def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None) -> Resource:
+    """A task and all that is known of it.
+
+    `prefix` goes before the paths of links. `body`, the stored beginning of the fetched body, is shown
+    inline when it is text.
+    """
+    result = None
+    if record.result is not None:
+        result = _result_resource(record.result, f"{prefix}/tasks/{record.task.id}/body", body)
+    return _task(
+        record.task,
+        status=record.status,
+        attempt=record.attempt,
+        attempt_limit=record.attempt_limit,
+        attempts=[_attempt_resource(attempt) for attempt in record.attempts],
+        result=result,
+        error=record.error,
+        due_at=record.due,
+        updated_at=record.updated_at,
+        finished_at=record.finished_at,
+        expires_at=record.expires_at,
+    )
+
+
+def accepted_resource(task: Task, *, published: bool) -> Resource:
+    """A task that was accepted a moment ago, as `task_resource` would show it."""
+    return _task(
+        task,
+        status=Status.QUEUED if published else Status.SCHEDULED,
+        attempt=0,
+        attempt_limit=task.max_attempts,
+        attempts=[],
+        result=None,
+        error=None,
+        due_at=task.run_at,
+        updated_at=task.created_at,
+        finished_at=None,
+        expires_at=None,
+    )
+
+
+def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = False) -> Resource:
+    """A dead letter; `full` adds the message as it came: in base64, and as text where it is UTF-8."""
+    resource: Resource = {
+        "id": letter.id,
+        "kind": letter.kind,
+        "reason": letter.reason,
+        "error": letter.error,
+        "died_at": letter.died_at,
+        "priority": letter.lane,
+        "url": letter.url,
+        "attempt": letter.attempt,
+        "task_url": f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
+    }
+    if full:
+        resource["x_death"] = _json_or_text(letter.x_death)
+        resource["raw_base64"] = None if letter.raw is None else base64.b64encode(letter.raw).decode()
+        resource["raw_text"] = None if letter.raw is None else as_text(letter.raw, cut=False)
+    return resource
+
+
+def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> Resource:
+    """A part of a list: the items under `name`, and what to send as `cursor` to get the next part."""
+    return {name: items, "next_cursor": cursor}
+
+
+def masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with `MASK` for every value whose name suggests a secret."""
+    return {name: MASK if _SECRET_NAME.search(name) else value for name, value in headers.items()}
+
+
+def as_text(content: bytes, *, cut: bool) -> str | None:
+    """`content` as UTF-8 text, None if it is none; when it was `cut`, a character cut short is dropped."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        # UTF-8 takes at most 4 bytes (RFC 3629): only a fault in the last 3 can come from the cut.
+        if cut and exc.reason == "unexpected end of data" and exc.start >= len(content) - 3:
+            return content[: exc.start].decode()
+        return None
+
+
+def _task(
+    task: Task,
+    *,
+    status: Status,
+    attempt: int,
+    attempt_limit: int,
+    attempts: list[Resource],
+    result: Resource | None,
+    error: str | None,
+    due_at: datetime | None,
+    updated_at: datetime,
+    finished_at: datetime | None,
+    expires_at: datetime | None,
+) -> Resource:
+    content = task.content
+    return {
+        "id": task.id,
+        "status": status,
+        "attempt": attempt,
+        "max_attempts": task.max_attempts,
+        "attempt_limit": attempt_limit,
+        "attempts": attempts,
+        "result": result,
+        "error": error,
+        "created_at": task.created_at,
+        "updated_at": updated_at,
+        "due_at": due_at,
+        "run_at": task.run_at,
+        "finished_at": finished_at,
+        "expires_at": expires_at,
+        "url": task.url,
+        "method": task.method,
+        "headers": masked(task.headers),
+        "body_size": 0 if content is None else len(content),
+        "priority": task.lane,
+        "timeout": task.timeout,
+        "retry": task.retry,
+        "labels": task.labels,
+    }
+
+
+def _attempt_resource(attempt: Attempt) -> Resource:
+    return {
+        "number": attempt.number,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "outcome": attempt.outcome,
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+        "counted": attempt.counted,
+        "consumer": attempt.consumer,
+    }
+
+
+def _result_resource(response: Response, body_url: str, body: bytes | None) -> Resource:
+    return {
+        "status_code": response.status,
+        "headers": [{"name": name, "value": value} for name, value in response.headers],
+        "content_type": response.content_type,
+        "size": response.size_bytes,
+        "sha256": response.sha256,
+        "truncated": response.truncated,
+        "body": None if body is None else as_text(body, cut=response.truncated),
+        "body_url": body_url,
+        "timings": response.timings,
+        "url": response.url,
+        "redirects": response.redirects,
+        "http_version": response.http_version,
+    }
+
+
+def _json_or_text(text: str | None) -> Any:
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,93 @@
+"""The web server: an application behind a listening socket, with bounds on what a client may do to it."""
+
+import asyncio
+import errno
+import os
+import socket
+
+from aiohttp import web
+
+from taskrunner.api.boundary import Boundary
+from taskrunner.api.connection import ConnectionServer
+from taskrunner.api.options import ServerOptions
+from taskrunner.domain.errors import SetupError
+from taskrunner.domain.events import Events
+
+# The share of the request timeout between two looks for slow connections.
+_SWEEPS_PER_TIMEOUT = 10
+
+
+class WebServer:
+    """Serves `app` on `host` and `port`; port 0 takes a free one, which `port` then tells.
+
+    `dial` is what the operator calls the port, for the error when it is taken.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        host: str,
+        port: int,
+        *,
+        events: Events,
+        options: ServerOptions = ServerOptions(),  # noqa: B008 - frozen, so a default may be shared
+        dial: str = "Api.port",
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._events = events
+        self._options = options
+        self._dial = dial
+        # The application's own runner starts and ends it; its server is not used, only what it is made of.
+        self._app_runner = web.AppRunner(app, access_log=None)
+        self._runner: web.ServerRunner | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises `SetupError` when the address cannot be had."""
+        await self._app_runner.setup()
+        app_server = self._app_runner.server
+        if app_server is None:
+            raise RuntimeError("aiohttp set an application up without a server")
+        boundary = Boundary(app_server.request_handler, self._events)
+        server = ConnectionServer(app_server, boundary, self._options)
+        self._runner = web.ServerRunner(server, shutdown_timeout=self._options.shutdown_grace)
+        await self._runner.setup()
+        try:
+            await self._listen(self._runner)
+        except OSError as exc:
+            await self.stop()
+            raise SetupError(self._why(exc)) from exc
+        self._sweeper = asyncio.create_task(self._sweep(server), name="slow connections")
+
+    async def stop(self) -> None:
+        """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+            self._sweeper = None
+        await self._app_runner.cleanup()
+
+    async def _listen(self, runner: web.ServerRunner) -> None:
+        site = web.TCPSite(runner, self.host, self.port, backlog=self._options.backlog)
+        await site.start()
+        self.port = runner.addresses[0][1]
+
+    async def _sweep(self, server: ConnectionServer) -> None:
+        while True:
+            await asyncio.sleep(self._options.request_timeout / _SWEEPS_PER_TIMEOUT)
+            server.end_slow()
+
+    def _why(self, exc: OSError) -> str:
+        where = f"{self.host}:{self.port}"
+        if exc.errno == errno.EADDRINUSE:
+            return f"{where} is in use: stop what listens there, or set {self._dial} to another port"
+        if exc.errno == errno.EACCES:
+            return f"{where}: not allowed to listen on this port; set {self._dial} to one above 1023"
+        if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
+            return f"{self.host} is no address of this machine; 0.0.0.0 listens on all of them"
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        return f"cannot listen on {where} ({reason}); see {self._dial}"

@@ -1,0 +1,138 @@
+"""The routes for tasks: submit, read, list, and the bytes that were fetched."""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from taskrunner.api.options import ApiOptions
+from taskrunner.api.problems import refuse
+from taskrunner.api.requests import Query, idempotency_key_of, prefix_of, read_json_body, task_id_of
+from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
+from taskrunner.api.responses import json_response
+from taskrunner.api.routes import Routes
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.outcome import Response
+from taskrunner.domain.record import Record
+from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.stores.base import Store
+
+_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
+_TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
+# What was fetched is a stranger's: nothing in it may run, be guessed at, or be shown as a page of ours.
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class TaskRoutes:
+    """`POST /tasks`, `GET /tasks`, `GET /tasks/{id}`, `GET /tasks/{id}/body`."""
+
+    def __init__(self, intake: Intake, store: Store, options: ApiOptions, *, max_request_bytes: int) -> None:
+        self._intake = intake
+        self._store = store
+        self._options = options
+        self._max_request_bytes = max_request_bytes
+
+    def add_to(self, routes: Routes) -> None:
+        routes.post("/tasks", self.submit)
+        routes.get("/tasks", self.list)
+        routes.get("/tasks/{id}", self.read)
+        routes.get("/tasks/{id}/body", self.body)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """202 once the store has the task.
+
+        A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
+        first answer did, with the task as it is now, and `Idempotency-Replayed: true`.
+        """
+        raw = await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout
+        )
+        key = idempotency_key_of(request)
+        draft = Draft.from_json(raw, self._intake.rules.limits)
+        try:
+            submitted = await self._intake.submit(draft, idempotency_key=key)
+        except StateConflict as exc:
+            raise refuse(422, "idempotency_key_reused", str(exc)) from exc
+        location = ("Location", f"{request.path}/{submitted.id}")
+        if not submitted.created:
+            return await self._replay(draft, submitted, location, prefix_of(request))
+        resource = accepted_resource(submitted.task, published=submitted.published)
+        return json_response(resource, status=202, headers=(location,))
+
+    async def list(self, request: web.Request) -> web.Response:
+        query = Query(request, ("status", "limit", "cursor"))
+        status, cursor = query.status(), query.cursor()
+        limit = query.limit(self._options.default_page, self._options.max_page)
+        query.refuse_if_wrong()
+        page = await self._store.list_tasks(status, limit=limit, cursor=cursor)
+        prefix = prefix_of(request)
+        tasks = [task_resource(record, prefix=prefix) for record in page.items]
+        return json_response(page_resource("tasks", tasks, page.cursor))
+
+    async def read(self, request: web.Request) -> web.Response:
+        record = await self._record(task_id_of(request))
+        body = await self._inline_body(record)
+        return json_response(task_resource(record, prefix=prefix_of(request), body=body))
+
+    async def body(self, request: web.Request) -> web.Response:
+        record = await self._record(task_id_of(request))
+        result = record.result
+        content = None if result is None else await self._content(record.task.id, result)
+        if result is None or content is None:
+            raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
+        return _body_response(record.task.id, result, content)
+
+    async def _record(self, task_id: str) -> Record:
+        record = await self._store.get(task_id)
+        if record is None:
+            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        return record
+
+    async def _content(self, task_id: str, result: Response) -> bytes | None:
+        content = await self._store.body(task_id)
+        return b"" if content is None and result.size_bytes == 0 else content
+
+    async def _inline_body(self, record: Record) -> bytes | None:
+        result = record.result
+        if result is None or result.size_bytes > self._options.inline_body_bytes:
+            return None
+        return await self._content(record.task.id, result)
+
+    async def _replay(
+        self, draft: Draft, submitted: Submitted, location: tuple[str, str], prefix: str
+    ) -> web.Response:
+        record = await self._record(submitted.id)
+        if draft.id == submitted.id and not _same_request(submitted, record, draft):
+            raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
+        resource = task_resource(record, prefix=prefix, body=await self._inline_body(record))
+        return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+
+
+def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:
+    """A delay is counted from the time of the request, so its `run_at` differs from one to the next."""
+    known = record.task
+    run_at = known.run_at if draft.delay else submitted.task.run_at
+    return replace(submitted.task, created_at=known.created_at, run_at=run_at) == known
+
+
+def _body_response(task_id: str, result: Response, content: bytes) -> web.Response:
+    text = _is_textual(result.content_type) and as_text(content, cut=result.truncated) is not None
+    extension = "txt" if text else "bin"
+    headers = {
+        **_SAFE_HEADERS,
+        "Content-Type": "text/plain; charset=utf-8" if text else "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{task_id}.{extension}"',
+        "Taskrunner-Body-Truncated": "true" if result.truncated else "false",
+        "Taskrunner-Body-Size": str(result.size_bytes),
+    }
+    return web.Response(body=content, headers=headers)
+
+
+def _is_textual(content_type: str | None) -> bool:
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return media_type.startswith(_TEXT_TYPES) or media_type.endswith(_TEXT_SUFFIXES)

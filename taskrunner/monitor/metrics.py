@@ -1,0 +1,109 @@
+"""Metrics: what has happened in this process, counted from events, as totals, rates and durations.
+
+Counters only grow, until the process ends. No event is kept, and no value of a task becomes a name here.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from taskrunner.domain import events
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.status import Status
+from taskrunner.monitor.meter import WINDOWS, Meter
+
+# Seconds; from a local target to the longest timeout that a task may have.
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+
+# The counters by the names they have in `/stats` and `/metrics`, with what they count.
+COUNTERS = {
+    "accepted": "New tasks written to the store",
+    "published": "Envelopes confirmed by the broker",
+    "published_by_relay": "Of those, the ones that the relay published",
+    "publish_failed": "Envelopes the broker did not take; the relay publishes them again",
+    "started": "Attempts begun",
+    "succeeded": "Tasks that ended succeeded",
+    "failed": "Tasks that ended failed",
+    "retried": "Attempts that failed and will be followed by another",
+    "interrupted": "Attempts ended by a fault of ours, which do not count",
+    "settle_refused": "Late answers dropped because the attempt no longer ran",
+    "dropped": "Stale or doubled deliveries acked without a run",
+    "adopted": "Tasks made from an envelope without a record",
+    "rejected": "Messages that were no task",
+    "dead_letters": "Messages moved from the dead letter queue to the store",
+    "leases_expired": "Attempts whose worker was found to be gone",
+    "written_off": "Workers replaced because they outlived a deadline",
+    "faults": "Errors in a loop or a request that nobody expected",
+}
+# The rates that `/stats` shows; the rest change too seldom for a rate to tell anything.
+RATES = ("accepted", "published", "started", "succeeded", "failed", "retried")
+
+
+class Metrics:
+    """A listener of events. One dictionary look-up and one addition per event."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        second = int(clock.monotonic())
+        self._meters = {name: Meter(second) for name in COUNTERS}
+        self._durations = [0] * (len(DURATION_BUCKETS) + 1)
+        self._elapsed = 0.0
+        # The key decides the type of the argument, which the type of a dictionary cannot say.
+        self._rules: Mapping[type[events.Event], Callable[[Any], None]] = {
+            events.TasksAccepted: lambda event: self._add("accepted", event.count),
+            events.TasksPublished: self._published,
+            events.PublishFailed: lambda event: self._add("publish_failed", event.count),
+            events.TaskStarted: lambda _: self._add("started"),
+            events.TaskSettled: self._settled,
+            events.SettleRefused: lambda _: self._add("settle_refused"),
+            events.DeliveryDropped: lambda _: self._add("dropped"),
+            events.TaskAdopted: lambda _: self._add("adopted"),
+            events.MessageRejected: lambda _: self._add("rejected"),
+            events.DeadLetterCollected: lambda _: self._add("dead_letters"),
+            events.LeaseExpired: lambda _: self._add("leases_expired"),
+            events.WorkerWrittenOff: lambda _: self._add("written_off"),
+            events.LoopFailed: lambda _: self._add("faults"),
+            events.RequestFailed: lambda _: self._add("faults"),
+        }
+
+    def __call__(self, event: events.Event) -> None:
+        rule = self._rules.get(type(event))
+        if rule is not None:
+            rule(event)
+
+    def totals(self) -> dict[str, int]:
+        """Every counter since this process began."""
+        return {name: meter.total for name, meter in self._meters.items()}
+
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Per second over the last 1, 10 and 60 complete seconds."""
+        second = int(self._clock.monotonic())
+        return {
+            name: {f"{window}s": round(self._meters[name].rate(window, second), 2) for window in WINDOWS}
+            for name in RATES
+        }
+
+    def durations(self) -> tuple[list[int], float]:
+        """Attempts per bucket of `DURATION_BUCKETS` (the last: longer than all), and their sum in seconds."""
+        return list(self._durations), self._elapsed
+
+    def _add(self, name: str, count: int = 1) -> None:
+        self._meters[name].add(count, int(self._clock.monotonic()))
+
+    def _published(self, event: events.TasksPublished) -> None:
+        self._add("published", event.count)
+        if event.by_relay:
+            self._add("published_by_relay", event.count)
+
+    def _settled(self, event: events.TaskSettled) -> None:
+        self._durations[bisect_left(DURATION_BUCKETS, event.elapsed)] += 1
+        self._elapsed += event.elapsed
+        verdict = event.verdict
+        if verdict.status is Status.SUCCEEDED:
+            self._add("succeeded")
+        elif verdict.status is Status.FAILED:
+            self._add("failed")
+        elif verdict.counted:
+            self._add("retried")
+        else:
+            self._add("interrupted")
