@@ -114,11 +114,8 @@ class Draft(BaseModel):
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
-        """As `from_json`, from Python values."""
-        try:
-            return cls.model_validate(fields, context=limits)
-        except ValidationError as exc:
-            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+        """As `from_json`, from Python values that JSON can hold."""
+        return cls.from_json(orjson.dumps(fields), limits)
 
     @classmethod
     def from_message(cls, raw: bytes, limits: Limits) -> Self:

@@ -16,7 +16,7 @@ Sample = tuple[Mapping[str, str], float]
 
 
 def render(metrics: Metrics, stats: Mapping[str, Any]) -> str:
-    """Counters and durations of `metrics`, and what `stats` tells as gauges; what is null there is left out."""
+    """Counters and durations of `metrics` and what `stats` tells as gauges; what is null is left out."""
     lines: list[str] = []
     for name, total in metrics.totals().items():
         lines += _family(f"taskrunner_{name}_total", "counter", COUNTERS[name], [({}, total)])

@@ -1,0 +1,188 @@
+"""The whole flow in one process: memory broker, a store, and as many processes of ours as a test wants."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.consumer.collector import Collector
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings
+from taskrunner.domain.draft import Draft, TaskRules
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.record import Record
+from taskrunner.domain.settlement import Retention
+from taskrunner.domain.status import Status
+from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.relay import Relay, RelaySettings
+from taskrunner.producer.revival import Revival
+from taskrunner.stores.base import Store
+from tests.tools.clock import ManualClock
+
+Kind = TypeVar("Kind", bound=Event)
+Answer = Callable[[Attempting], Outcome]
+
+HOLD = 10.0
+LEASE = 30.0
+FORGOTTEN = 300.0
+DEADLINE = 10.0
+OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
+
+
+def http_error(status: int, retry_after: float | None = None) -> Outcome:
+    return Outcome(
+        kind=OutcomeKind.HTTP_ERROR,
+        error=f"the target answered {status}",
+        response=Response(status=status),
+        retry_after=retry_after,
+    )
+
+
+class Target:
+    """What the handlers call in place of the network: it answers by script, and keeps a ledger."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda attempting: OK
+        self.ledger: list[tuple[str, int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def script(self, *outcomes: Outcome) -> None:
+        """Answer the first attempt with the first outcome and so on; the last one stays."""
+        self.answer = lambda attempting: outcomes[min(attempting.number, len(outcomes)) - 1]
+
+    def runs(self, task_id: str) -> int:
+        return sum(seen == task_id for seen, _ in self.ledger)
+
+
+class TargetHandler(Handler):
+    """A handler whose network is a `Target`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def run(self, attempting: Attempting) -> Outcome:
+        self._target.ledger.append((attempting.task.id, attempting.number))
+        assert self._target.gate.wait(DEADLINE), "the gate stayed closed"
+        return self._target.answer(attempting)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class House:
+    """Parts on one store and one broker. Nothing moves by itself but consumers that were started."""
+
+    def __init__(self, store: Store, *, wipe: Callable[[], Awaitable[None]]) -> None:
+        self.lose_store = wipe
+        self.clock = ManualClock()
+        self.events = Events()
+        self.log: list[Event] = []
+        self._heard = asyncio.Event()
+        self.events.subscribe(self._hear)
+        self.store = store
+        self.broker = MemoryBroker(self.events)
+        self.target = Target()
+        self.publisher = self.make_publisher(store)
+        self.intake = self.make_intake(store)
+        self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.relay = self.make_relay(store)
+        self.consumers: list[Consumer] = []
+
+    def make_publisher(self, store: Store) -> Publisher:
+        return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
+
+    def make_intake(self, store: Store) -> Intake:
+        return Intake(store, self.make_publisher(store), self.events, self.clock, TaskRules(), hold=HOLD)
+
+    def make_relay(self, store: Store) -> Relay:
+        settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
+        return Relay(
+            store, self.broker, self.make_publisher(store), self.events, self.clock, settings, Retention()
+        )
+
+    def collect(self) -> None:
+        """Start to move the broker's dead letters into the store."""
+        Collector(self.store, self.broker, self.events, self.clock, Limits(), keep=1000).start()
+
+    async def consumer(self, store: Store | None = None, workers: int = 2) -> Consumer:
+        """A running consumer, of another process than those before."""
+        settings = ConsumerSettings(
+            name=f"consumer-{len(self.consumers) + 1}", weights={}, prefetch=100, lease=LEASE, hold=HOLD
+        )
+        consumer = Consumer(
+            store or self.store,
+            self.broker,
+            self.events,
+            self.clock,
+            TaskRules(),
+            Retention(),
+            lambda: TargetHandler(self.target),
+            settings,
+        )
+        self.consumers.append(consumer)
+        consumer.pool.resize(workers)
+        await consumer.start()
+        return consumer
+
+    async def submit(self, url: str = "http://localhost/", **fields: object) -> Submitted:
+        submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))
+        await self.publisher.drain()
+        return submitted
+
+    async def record(self, task_id: str) -> Record:
+        record = await self.store.get(task_id)
+        assert record is not None, f"task {task_id} has no record"
+        return record
+
+    async def status(self, task_id: str) -> Status:
+        return (await self.record(task_id)).status
+
+    def told(self, kind: type[Kind]) -> list[Kind]:
+        return [event for event in self.log if isinstance(event, kind)]
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for events until the condition holds; fails after the deadline, naming `what`."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not condition():
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            raise AssertionError(f"never came: {what}; told so far: {self.log}") from None
+
+    async def heard(self, kind: type[Kind], count: int = 1) -> list[Kind]:
+        await self.until(lambda: len(self.told(kind)) >= count, f"{count} x {kind.__name__}")
+        return self.told(kind)
+
+    async def until_runs(self, count: int) -> None:
+        """Wait until that many attempts have reached the target; threads do not tell, so this polls."""
+        async with asyncio.timeout(DEADLINE):
+            while len(self.target.ledger) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+
+    async def later(self, seconds: float) -> None:
+        """Move the clock and let the relay do what is due."""
+        self.clock.advance(seconds)
+        await self.relay.turn()
+
+    async def break_connections(self) -> None:
+        """The broker takes back everything unacked, and sends it again."""
+        self.broker.disconnect()
+        self.broker.reconnect()
+
+    async def close(self) -> None:
+        self.target.gate.set()
+        for consumer in self.consumers:
+            aborted = asyncio.Event()
+            aborted.set()
+            await consumer.stop(0, aborted)
+        await self.broker.stop()
+
+    def _hear(self, event: Event) -> None:
+        self.log.append(event)
+        self._heard.set()

@@ -1,0 +1,222 @@
+"""Tasks on their way through the whole flow: the good way, retries, refusals, dead letters."""
+
+import asyncio
+
+import pytest
+
+from taskrunner.brokers.base import Publication
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.events import (
+    DeadLetterCollected,
+    DeliveryDropped,
+    MessageRejected,
+    TaskAdopted,
+    TaskSettled,
+)
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.record import DeadLetterKind
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Lane
+from tests.flow.house import FORGOTTEN, HOLD, OK, House, http_error
+
+
+async def test_a_task_succeeds(house: House) -> None:
+    """It is fetched once, and its record holds the attempt, the result and the body."""
+    await house.consumer()
+    submitted = await house.submit()
+    assert submitted.published
+    await house.heard(TaskSettled)
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt, record.due) == (Status.SUCCEEDED, 1, None)
+    assert record.attempts[0].outcome is OutcomeKind.OK
+    assert record.result is not None
+    assert record.result.status == 200
+    assert await house.store.body(submitted.id) == b"fine"
+    assert house.target.runs(submitted.id) == 1
+
+
+async def test_a_delayed_task_waits_for_its_time(house: House) -> None:
+    """Nothing of it is in the broker before."""
+    await house.consumer()
+    submitted = await house.submit(delay=60)
+    assert not submitted.published
+    await house.later(59)
+    assert (await house.status(submitted.id), house.target.ledger) == (Status.SCHEDULED, [])
+    await house.later(1)
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_a_failed_attempt_is_retried_after_its_delay(house: House) -> None:
+    """The second attempt is published by the relay when it is due, not before."""
+    house.target.script(http_error(503), OK)
+    await house.consumer()
+    submitted = await house.submit(retry={"strategy": "constant", "base": 5, "jitter": 0})
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.RETRYING
+    await house.later(4.9)
+    assert len(house.target.ledger) == 1
+    await house.later(0.2)
+    await house.heard(TaskSettled, 2)
+    record = await house.record(submitted.id)
+    assert [attempt.status_code for attempt in record.attempts] == [503, 200]
+    assert record.status is Status.SUCCEEDED
+    assert record.error is None
+
+
+async def test_retry_after_is_the_floor_of_the_delay(house: House) -> None:
+    """The target's wish counts where it is longer than our own delay."""
+    house.target.script(http_error(429, retry_after=120), OK)
+    await house.consumer()
+    submitted = await house.submit(retry={"strategy": "constant", "base": 1})
+    await house.heard(TaskSettled)
+    await house.later(119)
+    assert await house.status(submitted.id) is Status.RETRYING
+    await house.later(1)
+    await house.heard(TaskSettled, 2)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_a_refusal_is_not_retried(house: House) -> None:
+    """404 is an answer: the task fails with its attempts left."""
+    house.target.script(http_error(404))
+    await house.consumer()
+    submitted = await house.submit()
+    await house.heard(TaskSettled)
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt, record.error) == (Status.FAILED, 1, "the target answered 404")
+
+
+async def test_a_failed_task_is_a_dead_letter_and_can_be_requeued(house: House) -> None:
+    """Requeued it has as many attempts again, and keeps its history."""
+    house.target.script(http_error(500), http_error(500), OK)
+    await house.consumer()
+    submitted = await house.submit(max_attempts=2, retry={"strategy": "constant", "base": 0})
+    await house.heard(TaskSettled)
+    await house.later(0)
+    await house.heard(TaskSettled, 2)
+    assert await house.status(submitted.id) is Status.FAILED
+    (letter,) = (await house.store.list_dead_letters(limit=10, cursor=None)).items
+    assert (letter.id, letter.kind) == (submitted.id, DeadLetterKind.TASK)
+
+    assert await house.revival.requeue(submitted.id) == submitted.id
+    await house.heard(TaskSettled, 3)
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt, record.attempt_limit) == (Status.SUCCEEDED, 3, 4)
+    assert [attempt.status_code for attempt in record.attempts] == [500, 500, 200]
+    assert not (await house.store.list_dead_letters(limit=10, cursor=None)).items
+
+
+async def test_what_is_no_dead_letter_cannot_be_requeued(house: House) -> None:
+    """An unknown id and a succeeded task are told apart from success."""
+    await house.consumer()
+    submitted = await house.submit()
+    await house.heard(TaskSettled)
+    for letter_id in ("nobody", submitted.id):
+        with pytest.raises((TaskUnknown, StateConflict)):
+            await house.revival.requeue(letter_id)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"garbage", b"[]", b'{"v":1}', b'{"url":"ftp://x/"}', b"\xff\xfe", b"{" * 5000]
+)
+async def test_garbage_becomes_a_dead_letter_with_its_bytes(house: House, raw: bytes) -> None:
+    """It goes through the dead letter exchange into the store, and the consumer goes on."""
+    house.collect()
+    await house.consumer()
+    await house.broker.publish([Publication(lane=Lane.HIGH, body=raw, task_id="")])
+    await house.heard(DeadLetterCollected)
+    (listed,) = (await house.store.list_dead_letters(limit=10, cursor=None)).items
+    letter = await house.store.dead_letter(listed.id)
+    assert letter is not None
+    assert (letter.kind, letter.raw, letter.reason) == (DeadLetterKind.MESSAGE, raw, "rejected")
+    assert letter.error
+    assert len(house.told(MessageRejected)) == 1
+    with pytest.raises(StateConflict, match="unreadable"):
+        await house.revival.requeue(letter.id)
+    submitted = await house.submit()
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_a_foreign_message_becomes_a_task(house: House) -> None:
+    """`{"url": …}` by any AMQP client is adopted, with the lane's priority and the message id as its id."""
+    await house.consumer()
+    body = b'{"url":"http://localhost/foreign","colour":"blue"}'
+    await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="order-7")])
+    await house.heard(TaskSettled)
+    record = await house.record("order-7")
+    assert (record.status, record.task.lane) == (Status.SUCCEEDED, Lane.LOW)
+    assert len(house.told(TaskAdopted)) == 1
+
+
+async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
+    """The second is stale."""
+    await house.consumer()
+    publication = Publication(lane=Lane.LOW, body=b'{"url":"http://localhost/"}', task_id="order-7")
+    await house.broker.publish([publication])
+    await house.heard(TaskSettled)
+    await house.broker.publish([publication])
+    await house.heard(DeliveryDropped)
+    assert house.target.runs("order-7") == 1
+
+
+async def test_a_foreign_message_may_be_delayed(house: House) -> None:
+    """Its record waits in the store; the message itself is acked."""
+    await house.consumer()
+    body = b'{"id":"later","url":"http://localhost/","delay":60}'
+    await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="")])
+    await house.heard(DeliveryDropped)
+    assert await house.status("later") is Status.SCHEDULED
+    await house.later(60)
+    await house.heard(TaskSettled)
+    assert await house.status("later") is Status.SUCCEEDED
+
+
+async def test_submits_while_the_broker_is_away_are_published_later(house: House) -> None:
+    """The task is accepted; the relay publishes it when the broker is back."""
+    await house.consumer()
+    house.broker.disconnect()
+    submitted = await house.submit()
+    assert (submitted.created, submitted.published) == (True, False)
+    await house.later(HOLD)
+    assert await house.status(submitted.id) is Status.SCHEDULED
+    house.broker.reconnect()
+    await house.later(0)
+    await house.heard(TaskSettled)
+    assert house.target.runs(submitted.id) == 1
+
+
+async def test_a_task_that_the_broker_forgot_is_published_again(house: House) -> None:
+    """A purged lane is refilled from the store."""
+    submitted = await house.submit()
+    assert house.broker.lose(Lane.MEDIUM) == 1
+    await house.consumer()
+    await house.later(FORGOTTEN)
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_a_task_that_waits_its_turn_is_not_published_again(house: House) -> None:
+    """As long as its lane is not empty, a queued task is only looked at again later."""
+    await house.submit()
+    await house.later(FORGOTTEN)
+    assert (await house.broker.depths())[Lane.MEDIUM] == 1
+    await house.later(FORGOTTEN)
+    assert (await house.broker.depths())[Lane.MEDIUM] == 1
+
+
+async def test_an_idempotency_key_counts_once(house: House) -> None:
+    """A hundred submits under one key are one task; another request under it is refused."""
+    await house.consumer()
+    draft = Draft.from_fields({"url": "http://localhost/"}, Limits())
+    answers = await asyncio.gather(*(house.intake.submit(draft, idempotency_key="k") for _ in range(100)))
+    assert len({answer.id for answer in answers}) == 1
+    assert sum(answer.created for answer in answers) == 1
+    other = Draft.from_fields({"url": "http://localhost/other"}, Limits())
+    with pytest.raises(StateConflict, match="Idempotency-Key"):
+        await house.intake.submit(other, idempotency_key="k")
+    await house.heard(TaskSettled)
+    assert len(house.target.ledger) == 1
