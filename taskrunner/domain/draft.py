@@ -118,7 +118,7 @@ class Draft(BaseModel):
         try:
             return cls.model_validate(fields, context=limits)
         except ValidationError as exc:
-            raise TaskInvalid(field_errors(exc, cls.model_fields)) from exc
+            raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     @classmethod
     def from_message(cls, raw: bytes, limits: Limits) -> Self:
