@@ -24,11 +24,12 @@ from taskrunner.config.values import (
     Ports,
     Prefix,
     RedisAddr,
-    Retention,
+    RetentionSeconds,
     Seconds,
     SecondsOrNone,
     Secret,
     UserAgent,
+    Weights,
     masked,
 )
 from taskrunner.domain.draft import TaskDefaults, TaskRules
@@ -36,6 +37,7 @@ from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.limits import Limits as TaskLimits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane
 from taskrunner.version import __version__
 
@@ -73,12 +75,16 @@ class Api(Section):
     max_body_bytes: Bytes = Field(
         512 * KIB, description="a request; has room for the largest task body in base64"
     )
-    max_json_depth: int = Field(
-        32, ge=1, le=100, description="levels of nesting in a request; deeper ones only cost time"
-    )
     request_timeout: Seconds = Field(10.0, description="a request that is not complete by then is cut off")
+    keepalive_timeout: Seconds = Field(
+        75.0, description="an idle connection; over the 60 of common proxies: they close it"
+    )
+    shutdown_grace: SecondsOrNone = Field(10.0, description="requests may end in this time on SIGTERM")
     max_connections: int = Field(
-        1024, ge=1, le=100_000, description="open connections; keeps file descriptors for our own use"
+        900, ge=1, le=100_000, description="open ones; 1024 file descriptors are the usual limit of a process"
+    )
+    inline_body_bytes: int = Field(
+        64 * KIB, ge=0, le=MIB, description="a fetched text up to this size stands in the task's own JSON"
     )
 
 
@@ -162,6 +168,9 @@ class Workers(Section):
     )
     shutdown_grace: SecondsOrNone = Field(30.0, description="running tasks may end in this time on SIGTERM")
     queues: Lanes = Field(tuple(Lane), description="the lanes to serve: high, medium, low")
+    weights: Weights = Field(
+        (16, 4, 1), description="turns of high, medium and low; a full lane slows the others, starves none"
+    )
     name: ConsumerName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="who holds a lease; by default host name and process id",
@@ -231,10 +240,10 @@ class Limits(Section):
 class Results(Section):
     """How long finished tasks are kept."""
 
-    keep: Retention = Field(7 * DAY, description="a succeeded or cancelled task and its result")
-    keep_failed: Retention = Field(30 * DAY, description="dead letters; long enough for somebody to look")
-    prune_interval: Seconds = Field(30.0, description="between two turns of taking out what has expired")
-    prune_batch: int = Field(1000, ge=1, le=100_000, description="entries taken out at a time")
+    keep: RetentionSeconds = Field(7 * DAY, description="a succeeded or cancelled task and its result")
+    keep_failed: RetentionSeconds = Field(
+        30 * DAY, description="dead letters; long enough for somebody to look"
+    )
 
 
 class Relay(Section):
@@ -292,6 +301,15 @@ class Config(BaseModel):
     def retry_policy(self) -> RetryPolicy:
         """The delays between the attempts of a task that has no policy of its own."""
         return RetryPolicy(**self.retry.model_dump(exclude={"max_attempts"}))
+
+    def retention(self) -> Retention:
+        """How long finished tasks are kept."""
+        keep = self.results.keep
+        return Retention(succeeded=keep, failed=self.results.keep_failed, cancelled=keep)
+
+    def lane_weights(self) -> dict[Lane, int]:
+        """The turns that each lane gets when all have something waiting."""
+        return dict(zip(Lane, self.workers.weights, strict=True))
 
     def scaling_bounds(self) -> Bounds:
         """The dials of the supervisor's decision."""

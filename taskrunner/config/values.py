@@ -145,7 +145,7 @@ _Finite = Field(allow_inf_nan=False)
 
 Seconds = Annotated[float, _Finite, Field(gt=0, le=86_400)]
 SecondsOrNone = Annotated[float, _Finite, Field(ge=0, le=86_400)]
-Retention = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
+RetentionSeconds = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
 Host = Annotated[str, AfterValidator(check_host)]
@@ -164,6 +164,11 @@ Lanes = Annotated[
     _Commas,
     Field(min_length=1, max_length=30),
     AfterValidator(_unique),
+]
+Weights = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1000)], ...],
+    _Commas,
+    Field(min_length=len(Lane), max_length=len(Lane)),
 ]
 Delays = Annotated[
     tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
