@@ -1,0 +1,1 @@
+"""The parts that every scenario uses: servers, child processes, contenders, figures."""

@@ -1,0 +1,79 @@
+"""Submits: tasks handed in by HTTP and in bulk, with nobody to run them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.bench import Bench, tell
+from harness.child import Child, ChildFailed
+from harness.figures import Figure
+
+CONNECTIONS = 64
+_WARMUP = 1_000
+_WANTED_POSTS = 2_500.0
+_WANTED_P99_MS = 60.0
+_WANTED_LINES = 10_000.0
+_LOAD = Path(__file__).parents[1] / "load.py"
+
+
+def post(bench: Bench) -> None:
+    """POST /tasks on kept-alive connections, each task durable when it is answered."""
+    reports = [_post_once(bench) for _ in range(bench.sizes.repeat)]
+
+    def runs(name: str) -> list[float]:
+        return [float(report[name]) for report in reports]
+
+    what = f"POST /tasks, {CONNECTIONS} connections"
+    bench.figures += [
+        Figure(what=what, unit="requests/s", runs=runs("rate"), at_least=_WANTED_POSTS),
+        Figure(what="  p99", unit="ms", runs=runs("p99_ms"), at_most=_WANTED_P99_MS),
+        Figure(what="  p50", unit="ms", runs=runs("p50_ms")),
+        Figure(what="  slowest", unit="ms", runs=runs("max_ms")),
+        Figure(what="  answers other than 202", unit="", runs=runs("refused"), at_most=0),
+    ]
+
+
+def bulk(bench: Bench) -> None:
+    """Lines to `produce --file -`, from the command's start to its end."""
+    lines = bench.sizes.bulk
+    runs = []
+    for _ in range(bench.sizes.repeat):
+        bench.backends.reset()
+        tell(f"taskrunner: {lines:,} lines to produce --file -")
+        seconds = bench.ours.produce(bench.target.pattern(0), lines)
+        runs.append(lines / seconds)
+        tell(f"  {runs[-1]:,.0f} tasks/s, {seconds:.2f} s")
+        if (accepted := bench.ours.accepted()) != lines:
+            bench.lose(f"produce printed {lines} ids, and {accepted} tasks are in the store")
+    bench.figures.append(
+        Figure(what="bulk submit, produce --file -", unit="tasks/s", runs=runs, at_least=_WANTED_LINES)
+    )
+
+
+def _post_once(bench: Bench) -> dict[str, Any]:
+    bench.backends.reset()
+    tell(f"taskrunner: {bench.sizes.post:,} POST /tasks")
+    with bench.ours.serve() as server:
+        report = _load(bench)
+        report["peak_rss_bytes"] = server.peak_rss_bytes()
+    tell(f"  {report['rate']:,.0f} requests/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms")
+    # An answer that never came may stand for a task that was accepted, so there may be more, but never fewer.
+    if (accepted := bench.ours.accepted()) < report["accepted"]:
+        bench.lose(f"{report['accepted']} tasks were answered with 202, and {accepted} are in the store")
+    return report
+
+
+def _load(bench: Bench) -> dict[str, Any]:
+    command = [
+        *(sys.executable, str(_LOAD), "--port", str(bench.ours.api_port)),
+        *("--connections", str(CONNECTIONS), "--requests", str(bench.sizes.post)),
+        *("--warmup", str(min(_WARMUP, bench.sizes.post)), "--task-url", bench.target.pattern(0)),
+    ]
+    with Child(command, log=bench.folder / "load.log", stdout=subprocess.PIPE) as child:
+        report: dict[str, Any] = json.loads(child.read_line() or "{}")
+        child.process.wait()
+    if not report:
+        raise ChildFailed("the load generator reported nothing; see load.log")
+    return report
