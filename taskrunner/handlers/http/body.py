@@ -1,0 +1,118 @@
+"""The body of an answer while it is read: counted, hashed, its beginning kept, never more than allowed."""
+
+import hashlib
+from enum import Enum, auto
+
+from taskrunner.handlers.http.codings import CodingBroken, Decoder
+
+
+class Trouble(Enum):
+    """Why the reading of a body was given up."""
+
+    TOO_LARGE = auto()
+    BROKEN_CODING = auto()
+    UNWANTED = auto()
+
+
+class Body:
+    """Takes the bytes of one body as they come off the wire.
+
+    `size_bytes` counts decoded bytes. Both the bytes on the wire and the decoded ones may be at most
+    `max_bytes`; `store_bytes` of the decoded ones are kept.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_hash",
+        "_kept",
+        "_kept_bytes",
+        "_max_bytes",
+        "_store_bytes",
+        "_wire_bytes",
+        "size_bytes",
+        "trouble",
+    )
+
+    def __init__(self, *, max_bytes: int, store_bytes: int, decoder: Decoder | None) -> None:
+        self.size_bytes = 0
+        self.trouble: Trouble | None = None
+        self._wire_bytes = 0
+        self._max_bytes = max_bytes
+        self._store_bytes = store_bytes
+        self._decoder = decoder
+        self._hash = hashlib.sha256()
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take what arrived; False when the rest is not wanted, and `trouble` says why."""
+        self._wire_bytes += len(chunk)
+        if self._wire_bytes > self._max_bytes:
+            self.trouble = Trouble.TOO_LARGE
+        elif self._decoder is None:
+            self._take(chunk)
+        else:
+            self._decode(self._decoder, chunk)
+        return self.trouble is None
+
+    def finish(self) -> None:
+        """No more will come: a coding that has not ended by now was cut short."""
+        if self.trouble is None and self._decoder is not None and not self._decoder.ended:
+            self.trouble = Trouble.BROKEN_CODING
+
+    @property
+    def content(self) -> bytes:
+        """The part that was kept."""
+        kept = self._kept
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether more was read than kept."""
+        return self.size_bytes > self._kept_bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole decoded body, in hex."""
+        return self._hash.hexdigest()
+
+    def _decode(self, decoder: Decoder, chunk: bytes) -> None:
+        try:
+            for piece in decoder.decode(chunk):
+                if not self._take(piece):
+                    return
+        except CodingBroken:
+            self.trouble = Trouble.BROKEN_CODING
+
+    def _take(self, piece: bytes) -> bool:
+        self.size_bytes += len(piece)
+        if self.size_bytes > self._max_bytes:
+            self.trouble = Trouble.TOO_LARGE
+            return False
+        self._hash.update(piece)
+        room = self._store_bytes - self._kept_bytes
+        if room > 0:
+            kept = piece if len(piece) <= room else piece[:room]
+            self._kept.append(kept)
+            self._kept_bytes += len(kept)
+        return True
+
+
+class Unwanted(Body):
+    """The body of a redirect: not kept, and read only if it is there at once and small.
+
+    A body that has come in one piece leaves the connection fit for the next hop; for any other it is
+    cheaper and safer to close the connection than to read on.
+    """
+
+    __slots__ = ("_announced",)
+
+    def __init__(self, announced_bytes: str | None) -> None:
+        super().__init__(max_bytes=0, store_bytes=0, decoder=None)
+        self._announced = announced_bytes
+
+    def feed(self, chunk: bytes) -> bool:
+        if self._announced == str(len(chunk)):
+            return True
+        self.trouble = Trouble.UNWANTED
+        return False

@@ -1,0 +1,167 @@
+"""The diagnosis: what an exchange that went wrong means, as a kind of outcome and a sentence for people.
+
+The sentences are ours alone. libcurl's texts can quote the peer (the banner of an SSH or Redis server, say),
+and whoever may submit a URL must not be able to read such things off an error.
+"""
+
+import re
+from dataclasses import dataclass
+
+import pycurl
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.handlers.http.body import Trouble
+from taskrunner.handlers.http.engine import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
+from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.policy import FetchPolicy
+
+# A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.
+_TLS_ATTEMPTS = 2
+# Codes that pycurl does not name. CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+_E_HTTP2_STREAM = 92
+_E_TOO_LARGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the sentence and the verdict need beside the exchange; `phase` follows "while"."""
+
+    policy: FetchPolicy
+    attempt: int
+    timeout: float
+    phase: str
+
+
+def _connect(error: str) -> Failure:
+    return Failure(kind=OutcomeKind.CONNECT_ERROR, error=error)
+
+
+def _tls(error: str) -> Failure:
+    return Failure(kind=OutcomeKind.TLS_ERROR, error=error)
+
+
+def _framing(error: str) -> Failure:
+    """The answer was damaged on its way, which another attempt may mend."""
+    return Failure(kind=OutcomeKind.PROTOCOL_ERROR, error=error)
+
+
+def _no_http(error: str) -> Failure:
+    """What answers there does not speak HTTP as we know it, and will not at the next attempt."""
+    return Failure(kind=OutcomeKind.PROTOCOL_ERROR, error=error, retryable=False)
+
+
+_NOT_HTTP = _no_http("What answered is not valid HTTP.")
+_LOST = _connect("The connection was lost before the answer was complete.")
+_BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
+_BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
+_NO_HANDSHAKE = _tls("The TLS handshake failed.")
+_TOO_LARGE = Failure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
+_BLOCKED = Failure(kind=OutcomeKind.BLOCKED, error="The target's address is not allowed.")
+_BROKEN_CODING = Failure(
+    kind=OutcomeKind.DECODE_ERROR,
+    error="The body is damaged: it is not what its Content-Encoding says.",
+)
+
+# By libcurl's error code (https://curl.se/libcurl/c/libcurl-errors.html); a missing one is told by number.
+FAILURES: dict[int, Failure] = {
+    pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,
+    pycurl.E_URL_MALFORMAT: Failure(kind=OutcomeKind.BLOCKED, error="The URL cannot be used."),
+    pycurl.E_COULDNT_RESOLVE_HOST: Failure(
+        kind=OutcomeKind.DNS_ERROR, error="The host name could not be resolved."
+    ),
+    pycurl.E_COULDNT_CONNECT: _connect("The connection could not be made."),
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
+    pycurl.E_HTTP2: _BROKEN_HTTP2,
+    _E_HTTP2_STREAM: _BROKEN_HTTP2,
+    pycurl.E_PARTIAL_FILE: _framing("The answer ended before its announced length."),
+    pycurl.E_GOT_NOTHING: _connect("The connection was closed without an answer."),
+    pycurl.E_SEND_ERROR: _LOST,
+    pycurl.E_RECV_ERROR: _framing("The framing of the answer is broken."),
+    pycurl.E_SSL_CONNECT_ERROR: _NO_HANDSHAKE,
+    pycurl.E_SSL_CIPHER: _NO_HANDSHAKE,
+    pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
+    pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
+    _E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
+}
+
+# OpenSSL's verify codes (`man x509_v3_verify`), which libcurl puts in parentheses behind the phrase.
+_VERIFY_REASONS = {
+    "9": "it is not yet valid",
+    "10": "it has expired",
+    "18": "it is self-signed",
+    "19": "its issuer is not trusted",
+    "20": "its issuer is not trusted",
+    "21": "its issuer is not trusted",
+    "62": "it is for another host name",
+}
+
+
+def diagnose(hop: Hop, circumstances: Circumstances) -> Failure | None:
+    """What went wrong in `hop`; None when there is a sound answer, whatever its status."""
+    if hop.refused:
+        return _BLOCKED
+    trouble = hop.body.trouble if hop.body is not None else None
+    if trouble is Trouble.TOO_LARGE:
+        return _TOO_LARGE
+    return _head_failure(hop, circumstances.policy) or _curl_failure(hop, trouble, circumstances)
+
+
+def _head_failure(hop: Hop, policy: FetchPolicy) -> Failure | None:
+    if hop.head_bytes <= policy.max_header_bytes and hop.lines <= MAX_HEAD_LINES:
+        return None
+    if hop.head.interim > MAX_INTERIM:
+        return _framing(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
+    if hop.longest_line > MAX_LINE_BYTES:
+        return FAILURES[_E_TOO_LARGE]
+    if len(hop.head.headers) > MAX_HEAD_LINES or hop.lines >= MAX_LINES:
+        return _no_http(f"The answer has more than {MAX_HEAD_LINES} header lines.")
+    if hop.head_bytes > policy.max_header_bytes:
+        return Failure(
+            kind=OutcomeKind.TOO_LARGE,
+            error=f"The answer's headers are larger than {policy.max_header_bytes} bytes.",
+        )
+    return None
+
+
+def _curl_failure(hop: Hop, trouble: Trouble | None, circumstances: Circumstances) -> Failure | None:
+    if trouble is Trouble.BROKEN_CODING and hop.code in {0, pycurl.E_WRITE_ERROR}:
+        return _BROKEN_CODING
+    if hop.code == 0:
+        return None if 200 <= hop.head.status <= 999 else _NOT_HTTP
+    if hop.code == pycurl.E_OPERATION_TIMEDOUT:
+        return _timeout(circumstances)
+    if hop.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
+        return _tls_failure(hop, circumstances.attempt)
+    if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
+        return _LOST
+    return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
+
+
+def _timeout(circumstances: Circumstances) -> Failure:
+    return Failure(
+        kind=OutcomeKind.TIMEOUT,
+        error=f"Timed out after {circumstances.timeout:.3g} s while {circumstances.phase}.",
+    )
+
+
+def _tls_failure(hop: Hop, attempt: int) -> Failure:
+    if hop.code == pycurl.E_SSL_CONNECT_ERROR and _is_lost(hop.text):
+        return _tls("The connection was lost in the TLS handshake.")
+    known = FAILURES[hop.code]
+    return Failure(
+        kind=known.kind, error=_certificate_error(hop.text) or known.error, retryable=attempt < _TLS_ATTEMPTS
+    )
+
+
+def _certificate_error(text: str) -> str | None:
+    code = re.search(r"\((\d+)\)\s*$", text)
+    reason = _VERIFY_REASONS.get(code[1]) if code else None
+    if reason is None and "subject name" in text:
+        reason = _VERIFY_REASONS["62"]
+    return f"The target's certificate is not trusted: {reason}." if reason else None
+
+
+def _is_lost(text: str) -> bool:
+    """Whether libcurl's words tell of a connection that went away, rather than of what came over it."""
+    lowered = text.lower()
+    return any(sign in lowered for sign in ("recv failure", "ssl_read", "syscall", "unexpected eof", "reset"))

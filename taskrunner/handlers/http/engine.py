@@ -1,0 +1,247 @@
+"""The engine: one request, one answer, over libcurl, with every bound of the policy on it.
+
+Each call from libcurl into Python takes the interpreter lock, and at 50 threads that handover is what a fetch
+costs (0.1 ms of 0.2 ms). So options are set once per handle and again only when they change, header
+lines go straight into a `deque`, and there is no progress callback (see `line`).
+"""
+
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import pycurl
+
+from taskrunner.domain.outcome import Timings
+from taskrunner.handlers.http.body import Body, Trouble, Unwanted
+from taskrunner.handlers.http.codings import decoder_for
+from taskrunner.handlers.http.head import Head, read_head
+from taskrunner.handlers.http.line import Line
+from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.request import Request
+from taskrunner.handlers.http.trust import find_trust
+
+# Lines of one answer's head, and of a whole exchange with its 1xx answers and trailers. libcurl itself
+# stops at 300 KB per head and 6 MB per exchange, so this many lines cannot be large either.
+MAX_HEAD_LINES = 100
+MAX_LINES = 256
+MAX_LINE_BYTES = 64 * 1024
+MAX_INTERIM = 16
+
+# Idle connections: few per worker, and younger than the idle time after which most servers close.
+_KEPT_CONNECTIONS = 4
+_IDLE_SECONDS = 15
+_LIFETIME_SECONDS = 300
+# CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
+_QUICK_EXIT = 322
+_NO_SOCKET: int = pycurl.SOCKET_BAD
+_GO_ON: int = pycurl.SOCKOPT_OK
+_HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
+
+
+@dataclass(slots=True)
+class Hop:
+    """How one request ended: `code` 0 and an answer, or libcurl's error code and its own words.
+
+    `text` may hold bytes of the peer; it is for telling cases apart, never for people. `body` is None
+    when no byte of one arrived.
+    """
+
+    head: Head
+    body: Body | None = None
+    code: int = 0
+    text: str = ""
+    lines: int = 0
+    head_bytes: int = 0
+    longest_line: int = 0
+    refused: bool = False
+
+
+class Engine:
+    """One libcurl handle with its connections. For one thread only, but for `Line`."""
+
+    def __init__(self, policy: FetchPolicy, line: Line) -> None:
+        self._policy = policy
+        self._line = line
+        self._received: deque[bytes] = deque(maxlen=MAX_LINES)
+        self._hop: Hop = Hop(head=Head())
+        self._fault: BaseException | None = None
+        self._dialled: socket.socket | None = None
+        self._refused = False
+        self._shape = ("GET", False)
+        self._timeout_ms = 0
+        self._curl = pycurl.Curl()
+        self._set_constants()
+
+    def fetch(self, request: Request, timeout: float) -> Hop:
+        """Send `request` and read the answer, in at most `timeout` seconds."""
+        curl = self._curl
+        self._received.clear()
+        self._hop = hop = Hop(head=Head())
+        self._fault, self._refused = None, False
+        self._set_request(request, timeout)
+        try:
+            curl.perform()
+        except pycurl.error as exc:
+            hop.code, hop.text = exc.args[0], str(exc.args[-1])
+        if self._fault is not None:
+            raise self._fault
+        self._finish(hop)
+        return hop
+
+    def timings(self, total: float) -> Timings:
+        """Of the last hop, as moments since its start; `total` is the caller's, over all hops."""
+        ask = self._curl.getinfo
+        return Timings(
+            dns=ask(pycurl.NAMELOOKUP_TIME),
+            connect=ask(pycurl.CONNECT_TIME),
+            tls=ask(pycurl.APPCONNECT_TIME),
+            first_byte=ask(pycurl.STARTTRANSFER_TIME),
+            total=total,
+        )
+
+    def http_version(self) -> str:
+        """Of the last answer."""
+        return _HTTP_VERSIONS.get(self._curl.getinfo(pycurl.INFO_HTTP_VERSION), "")
+
+    def phase(self) -> str:
+        """What the last hop was doing when it ended, in words that follow "while"."""
+        ask = self._curl.getinfo
+        if self._received:
+            return "reading the answer"
+        if ask(pycurl.PRETRANSFER_TIME) > 0:
+            return "waiting for the answer"
+        if ask(pycurl.CONNECT_TIME) > 0:
+            return "in the TLS handshake"
+        return "connecting" if ask(pycurl.NAMELOOKUP_TIME) > 0 else "looking up the host name"
+
+    def close(self) -> None:
+        """Close the handle and its connections."""
+        self._curl.close()
+        self._close_dialled()
+
+    def _set_constants(self) -> None:
+        curl, policy = self._curl, self._policy
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(_QUICK_EXIT, 1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
+        curl.setopt(pycurl.HTTP09_ALLOWED, 0)
+        curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
+        # An empty proxy keeps libcurl from reading http_proxy and its kin.
+        curl.setopt(pycurl.PROXY, "")
+        curl.setopt(pycurl.NOPROXY, "*")
+        curl.setopt(pycurl.PATH_AS_IS, 1)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(policy.connect_timeout))
+        curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
+        curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        curl.setopt(pycurl.MAXLIFETIME_CONN, _LIFETIME_SECONDS)
+        curl.setopt(pycurl.HEADERFUNCTION, self._received.append)
+        curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._on_dial)
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_dialled)
+        curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._on_close)
+        self._set_trust()
+
+    def _set_trust(self) -> None:
+        trust = find_trust(self._policy.ca_file)
+        if trust.folder is not None:
+            self._curl.unsetopt(pycurl.CAINFO)
+            self._curl.setopt(pycurl.CAPATH, trust.folder)
+        elif trust.file is not None:
+            self._curl.unsetopt(pycurl.CAPATH)
+            self._curl.setopt(pycurl.CAINFO, trust.file)
+
+    def _set_request(self, request: Request, timeout: float) -> None:
+        curl = self._curl
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.HTTPHEADER, request.lines)
+        shape = (request.method, request.content is not None)
+        if shape != self._shape:
+            self._set_shape(*shape)
+            self._shape = shape
+        if request.content is not None:
+            curl.setopt(pycurl.POSTFIELDS, request.content)
+        timeout_ms = _milliseconds(timeout)
+        if timeout_ms != self._timeout_ms:
+            curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
+            self._timeout_ms = timeout_ms
+
+    def _set_shape(self, method: str, has_content: bool) -> None:
+        """Each of libcurl's three switches undoes the other two."""
+        curl = self._curl
+        curl.unsetopt(pycurl.CUSTOMREQUEST)
+        if method == "HEAD":
+            curl.setopt(pycurl.NOBODY, 1)
+            return
+        curl.setopt(pycurl.POST if has_content else pycurl.HTTPGET, 1)
+        if method != ("POST" if has_content else "GET"):
+            curl.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _on_body(self, chunk: bytes) -> int | None:
+        try:
+            body = self._hop.body
+            if body is None:
+                body = self._begin_body()
+            return None if body.feed(chunk) else 0
+        except BaseException as exc:  # noqa: BLE001 - libcurl cannot carry it; fetch raises it
+            self._fault = exc
+            return 0
+
+    def _begin_body(self) -> Body:
+        hop, policy = self._hop, self._policy
+        hop.head = head = read_head(self._received)
+        if head.redirects:
+            hop.body = Unwanted(head.value("content-length"))
+        else:
+            hop.body = Body(
+                max_bytes=policy.max_body_bytes,
+                store_bytes=policy.store_body_bytes,
+                decoder=decoder_for(head.value("content-encoding") or ""),
+            )
+        return hop.body
+
+    def _finish(self, hop: Hop) -> None:
+        received = self._received
+        hop.refused = self._refused
+        hop.lines = len(received)
+        sizes = [len(line) for line in received]
+        hop.head_bytes, hop.longest_line = sum(sizes), max(sizes, default=0)
+        if hop.body is None:
+            hop.head = read_head(received)
+        elif hop.code == 0:
+            hop.body.finish()
+        elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:
+            hop.code = 0
+
+    def _on_dial(self, purpose: int, address: Any) -> socket.socket | int:
+        """Called with each resolved address before it is dialled: the place of the address guard."""
+        try:
+            if self._line.cancelled:
+                return _NO_SOCKET
+            self._close_dialled()
+            self._dialled = socket.socket(address.family, address.socktype, address.protocol)
+        except OSError:
+            return _NO_SOCKET
+        return self._dialled
+
+    def _on_dialled(self, number: int, purpose: int) -> int:
+        """libcurl works on a copy of the socket that we made, `number`; ours is of no more use."""
+        self._line.add(number)
+        self._close_dialled()
+        return _GO_ON
+
+    def _on_close(self, number: int) -> int:
+        self._line.close_socket(number)
+        return 0
+
+    def _close_dialled(self) -> None:
+        if self._dialled is not None:
+            self._dialled.close()
+            self._dialled = None
+
+
+def _milliseconds(seconds: float) -> int:
+    """At least 1, since 0 means no limit at all to libcurl."""
+    return max(1, int(seconds * 1000))

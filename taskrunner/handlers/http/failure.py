@@ -1,0 +1,16 @@
+"""A failure: how an attempt ended without a usable answer."""
+
+from dataclasses import dataclass
+
+from taskrunner.domain.outcome import OutcomeKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """`error` is our own sentence: it never holds a byte of the peer, which may be no HTTP server at all
+    and none of the task owner's business. `retryable` as in `Outcome`.
+    """
+
+    kind: OutcomeKind
+    error: str
+    retryable: bool | None = None

@@ -1,0 +1,156 @@
+"""The handler: runs a task's attempt as a chain of hops and turns its end into an outcome."""
+
+import logging
+import time
+import traceback
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.handlers.http.body import Trouble
+from taskrunner.handlers.http.diagnosis import Circumstances, diagnose
+from taskrunner.handlers.http.engine import Engine, Hop
+from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.redirects import next_request
+from taskrunner.handlers.http.request import Request, first_request
+from taskrunner.handlers.http.retry_after import retry_after
+
+_log = logging.getLogger(__name__)
+_PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
+
+
+class HttpHandler(Handler):
+    """One worker's fetch, with connections that are kept from attempt to attempt.
+
+    `watch` cuts the connections of cancelled attempts; all workers share one, which its owner has started.
+    A cancel takes effect within `line.WATCH_INTERVAL`; while a host name is being looked up it has to wait
+    for that, at most `connect_timeout`.
+    """
+
+    def __init__(self, policy: FetchPolicy, watch: Watch) -> None:
+        self._policy = policy
+        self._watch = watch
+        self._line = watch.open_line()
+        self._engine = Engine(policy, self._line)
+
+    def run(self, attempting: Attempting) -> Outcome:
+        started = time.monotonic()
+        self._line.begin(attempting)
+        try:
+            return self._attempt(attempting, started)
+        except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
+            return self._recover(attempting, exc)
+        finally:
+            self._line.end()
+
+    def close(self) -> None:
+        self._engine.close()
+        self._watch.close_line(self._line)
+
+    def _attempt(self, attempting: Attempting, started: float) -> Outcome:
+        task, deadline = attempting.task, started + attempting.task.timeout
+        try:
+            request = first_request(task, attempting.number, self._policy)
+        except ValueError:
+            return _outcome(Failure(kind=OutcomeKind.BLOCKED, error="The request breaks a rule for tasks."))
+        left = task.timeout
+        for redirects in range(self._policy.max_redirects + 1):
+            if attempting.cancelled:
+                return _CANCELLED
+            hop = self._engine.fetch(request, left)
+            if self._line.cancelled and (self._line.was_cut or hop.code):
+                return _CANCELLED
+            now = time.monotonic()
+            if failure := diagnose(hop, self._circumstances(attempting, hop, now - started)):
+                return self._failed(failure, hop, request, redirects, now - started)
+            if not hop.head.redirects:
+                return self._answered(hop, request, redirects, now - started)
+            following = next_request(request, hop.head, self._policy.limits)
+            if isinstance(following, Failure):
+                return _outcome(following, self._response(hop, request, redirects, now - started))
+            request, left = following, deadline - now
+            if left <= 0:
+                return _outcome(_timed_out(task.timeout))
+        return _outcome(
+            Failure(
+                kind=OutcomeKind.TOO_MANY_REDIRECTS,
+                error=f"The target redirected more than {self._policy.max_redirects} times.",
+            )
+        )
+
+    def _circumstances(self, attempting: Attempting, hop: Hop, elapsed: float) -> Circumstances:
+        return Circumstances(
+            policy=self._policy,
+            attempt=attempting.number,
+            timeout=elapsed,
+            phase=self._engine.phase() if hop.code else "",
+        )
+
+    def _answered(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Outcome:
+        response = self._response(hop, request, redirects, elapsed)
+        if 200 <= response.status < 300:
+            return Outcome(kind=OutcomeKind.OK, response=response)
+        told = _PHRASES.get(response.status, str(response.status))
+        return Outcome(
+            kind=OutcomeKind.HTTP_ERROR,
+            error=f"The target answered {told}.",
+            response=response,
+            retry_after=retry_after(hop.head.values("retry-after"), datetime.now(UTC)),
+        )
+
+    def _failed(
+        self, failure: Failure, hop: Hop, request: Request, redirects: int, elapsed: float
+    ) -> Outcome:
+        """An answer that was given up half-way is shown by its head, without what came of its body."""
+        if hop.body is None or hop.body.trouble not in {Trouble.TOO_LARGE, Trouble.BROKEN_CODING}:
+            return _outcome(failure)
+        response = self._response(hop, request, redirects, elapsed)
+        return _outcome(failure, replace(response, body=b"", sha256="", truncated=True))
+
+    def _response(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Response:
+        head, body = hop.head, hop.body
+        return Response(
+            status=head.status,
+            headers=tuple(head.headers),
+            content_type=head.value("content-type"),
+            size_bytes=body.size_bytes if body is not None else 0,
+            sha256=body.sha256 if body is not None else _EMPTY_SHA256,
+            timings=self._engine.timings(elapsed),
+            body=body.content if body is not None else b"",
+            truncated=body is not None and body.truncated,
+            url=request.url,
+            redirects=redirects,
+            http_version=self._engine.http_version(),
+        )
+
+    def _recover(self, attempting: Attempting, exc: Exception) -> Outcome:
+        """Tell of a fault of ours, and start afresh: the handle may be in any state.
+
+        The attempt counts, although the fault is ours: one that a task provokes each time would otherwise
+        be repeated for ever. The exception's text is left out, since it may hold a secret of the task.
+        """
+        name = type(exc).__name__
+        where = "".join(traceback.format_tb(exc.__traceback__))
+        _log.error("the fetch of task %s failed with %s\n%s", attempting.task.id, name, where)
+        self._engine.close()
+        self._engine = Engine(self._policy, self._line)
+        return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
+
+
+# Of no bytes at all, so that an answer without a body is not hashed each time.
+_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def _timed_out(timeout: float) -> Failure:
+    return Failure(
+        kind=OutcomeKind.TIMEOUT, error=f"Timed out after {timeout:.3g} s while following redirects."
+    )
+
+
+def _outcome(failure: Failure, response: Response | None = None) -> Outcome:
+    return Outcome(kind=failure.kind, error=failure.error, response=response, retryable=failure.retryable)

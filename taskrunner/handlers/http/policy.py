@@ -1,0 +1,29 @@
+"""What every fetch has to keep to, whatever a task asks for."""
+
+from dataclasses import dataclass
+
+from taskrunner.domain.limits import Limits
+from taskrunner.version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPolicy:
+    """The dials of the fetch. Durations are seconds.
+
+    `max_body_bytes` bounds what is read of a body, on the wire and decoded; beyond it the outcome is
+    `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
+    bounds the head of one answer. `ca_file` (PEM) replaces the system's trusted certificates.
+
+    `allow_private` (CIDRs or hosts) and `ports` are for the address guard, which does not exist yet.
+    """
+
+    connect_timeout: float = 10.0
+    max_body_bytes: int = 16 * 1024 * 1024
+    store_body_bytes: int = 1024 * 1024
+    max_header_bytes: int = 64 * 1024
+    max_redirects: int = 5
+    user_agent: str = f"taskrunner/{__version__}"
+    ca_file: str | None = None
+    allow_private: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (80, 443, 8080, 8443)
+    limits: Limits = Limits()

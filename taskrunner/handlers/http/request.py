@@ -1,0 +1,93 @@
+"""One request as it goes on the wire: what the task says, plus what names the attempt.
+
+libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing else: its own `Expect` and
+`Content-Type` are taken out here.
+"""
+
+from dataclasses import dataclass
+
+from taskrunner.domain import admission
+from taskrunner.domain.task import Task
+from taskrunner.handlers.http.codings import ACCEPT_ENCODING
+from taskrunner.handlers.http.policy import FetchPolicy
+
+# Names that only we may set: a receiver must be able to trust them.
+_RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})
+# RFC 9110 8.6: these say how long their content is even when there is none.
+_CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`lines` are header lines in libcurl's spelling, see `header_line`; `content` None means no body.
+
+    Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
+
+    `identity` are the lines that name us and the attempt; they alone go along to another origin.
+    """
+
+    method: str
+    url: str
+    lines: list[str]
+    identity: list[str]
+    content: bytes | None = None
+
+
+def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
+    """The request of attempt `number`. Raises `ValueError` when the task breaks a rule of admission.
+
+    A task is checked when it is handed in, but an envelope can reach us without having been.
+    """
+    admission.check_url(task.url, policy.limits)
+    method = admission.check_method(task.method)
+    if task.headers:
+        admission.check_headers(task.headers, policy.limits)
+    identity = [
+        "Expect:",
+        ACCEPT_ENCODING,
+        f"User-Agent: {policy.user_agent}",
+        f"Idempotency-Key: {task.id}",
+        f"Taskrunner-Task-Id: {task.id}",
+        f"Taskrunner-Attempt: {number}",
+    ]
+    content = _content(task, method)
+    return Request(
+        method=method,
+        url=task.url.partition("#")[0],
+        lines=_lines(task, identity, content),
+        identity=identity,
+        content=content,
+    )
+
+
+def header_line(name: str, value: str) -> str:
+    """As libcurl takes it: `Name;` is how it sends an empty value, `Name:` would drop the header."""
+    return f"{name}: {value}" if value else f"{name};"
+
+
+def line_name(line: str) -> str:
+    """The lower-case header name of a line."""
+    return line.partition(":")[0].removesuffix(";").lower()
+
+
+def _content(task: Task, method: str) -> bytes | None:
+    content = task.content
+    if content is None:
+        return b"" if method in _CONTENT_EXPECTED else None
+    return None if method == "HEAD" else content
+
+
+def _lines(task: Task, identity: list[str], content: bytes | None) -> list[str]:
+    lines = _merged(task, identity) if task.headers else identity
+    if content is None or any(line_name(line) == "content-type" for line in lines):
+        return lines
+    return [*lines, "Content-Type:"]
+
+
+def _merged(task: Task, identity: list[str]) -> list[str]:
+    given = {name.lower() for name in task.headers} - _RESERVED
+    lines = [line for line in identity if line_name(line) not in given]
+    for name, value in task.headers.items():
+        if name.lower() not in _RESERVED:
+            lines.append(header_line(name, value))
+    return lines
