@@ -18,10 +18,11 @@ DEFAULT_NAME = "config.yaml"
 PATH_VARIABLE = "TASKRUNNER_CONFIG"
 # A documented file is some 10 KiB; the bound keeps a wrong path from being read into memory.
 _MAX_BYTES = 1024 * 1024
-_STANDARD_TAG = "tag:yaml.org,2002:"
-_NULL = f"{_STANDARD_TAG}null"
+_NULL = "tag:yaml.org,2002:null"
+# What YAML finds by itself in a plain value. https://yaml.org/type/
+_KINDS = frozenset({"null", "str", "int", "float", "bool", "timestamp", "merge", "value", "seq", "map"})
 # PyYAML quotes what it stumbled on: a character, a <token>, or a name that may be part of a password.
-_QUOTED_NAME = re.compile(r"'[^'<][^']+'")
+_QUOTED_NAME = re.compile(r"'(?!\\)[^'<][^']+'")
 
 
 def find_file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -76,7 +77,7 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
 
 
 def _value(layer: Layer, node: yaml.Node, label: str) -> str | list[str] | None:
-    if not node.tag.startswith(_STANDARD_TAG):
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _KINDS:
         layer.refuse(label, "put a value that begins with ! into quotes")
         return None
     if isinstance(node, yaml.ScalarNode):

@@ -7,6 +7,7 @@ one key. A secret key with `_file` behind it names a file that holds the value.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from taskrunner.config.dials import Config, Section
 from taskrunner.config.values import Secret
@@ -34,6 +35,7 @@ class Key:
         )
 
 
+@cache
 def section_models() -> Mapping[str, type[Section]]:
     """The sections by the name that the file gives them, in the file's order."""
     models: dict[str, type[Section]] = {}

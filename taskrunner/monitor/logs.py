@@ -23,6 +23,7 @@ from taskrunner.domain.events import (
     LoopFailed,
     MessageRejected,
     PublishFailed,
+    RequestFailed,
     ServiceLost,
     ServiceRestored,
     SettleRefused,
@@ -109,14 +110,18 @@ class _Redirect(logging.Handler):
     """Hands records of the standard library's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            record.levelno, cut_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info
-        )
+        # By threshold, since libraries may have levels of their own between the standard ones.
+        at = "error" if record.levelno >= logging.ERROR else "warning"
+        try:
+            write = getattr(structlog.get_logger(), at)
+            write(cut_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
+        except Exception:  # noqa: BLE001 - a bad log call must not fail whoever made it
+            self.handleError(record)
 
 
 def _redirect_standard_logging() -> None:
     root = logging.getLogger()
-    root.handlers[:] = [_Redirect()]
+    root.handlers[:] = [_Redirect(logging.WARNING)]
     root.setLevel(logging.WARNING)
     # pika tells every failed dial at length; our ServiceLost tells of an outage once.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -218,6 +223,12 @@ def _failed(event: LoopFailed) -> dict[str, Any]:
     return {"service": event.service, "error": type(event.error).__name__, "exc_info": event.error}
 
 
+def _request_failed(event: RequestFailed) -> dict[str, Any]:
+    path = event.path[:_MAX_URL_CHARS].partition("?")[0]
+    shown = {"id": event.id, "method": event.method, "path": path}
+    return {**shown, "error": type(event.error).__name__, "exc_info": event.error}
+
+
 # The level and the fields of each event. WARNING is for today, ERROR is for now; what happens all the
 # time without an operator having to do anything is DEBUG.
 LINES: Mapping[type[Event], tuple[str, Fields]] = {
@@ -237,4 +248,5 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ServiceLost: ("warning", _plain),
     ServiceRestored: ("info", _plain),
     LoopFailed: ("error", _failed),
+    RequestFailed: ("error", _request_failed),
 }

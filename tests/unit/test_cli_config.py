@@ -1,0 +1,195 @@
+"""The command: its help, its exit codes, and `config check` and `config show`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from taskrunner.cli import errors
+from taskrunner.cli.main import COMMANDS, Root, main
+from taskrunner.domain.errors import (
+    BrokerUnavailable,
+    ConfigInvalid,
+    FieldError,
+    StateConflict,
+    StoreUnfit,
+    TaskInvalid,
+    TaskrunnerError,
+    TaskUnknown,
+    TopologyConflict,
+)
+from taskrunner.version import __version__
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    # Whoever runs the tests may have a configuration of his own.
+    for name in os.environ:
+        if name.startswith(("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "MAX_RET", "RETRY_")):
+            monkeypatch.delenv(name)
+
+    def run(*args: str, **environ: str) -> Result:
+        return CliRunner().invoke(main, args, env=environ)
+
+    return run
+
+
+def test_a_good_configuration_is_told(run: Run, tmp_path: Path) -> None:
+    """With the file that was read, or that there was none; exit 0."""
+    result = run("config", "check")
+    assert (result.exit_code, result.stdout) == (0, "no file: the configuration is valid\n")
+    (tmp_path / "config.yaml").write_text("Api: {port: 1}")
+    assert run("config", "check").stdout == "config.yaml: the configuration is valid\n"
+    (tmp_path / "other.yaml").write_text("")
+    assert run("config", "check", "--config", "other.yaml").stdout.startswith("other.yaml: ")
+    assert run("config", "check", TASKRUNNER_CONFIG="other.yaml").stdout.startswith("other.yaml: ")
+
+
+def test_a_bad_configuration_is_a_line_each_on_stderr(run: Run, tmp_path: Path) -> None:
+    """And exit 2, for `show` as well."""
+    (tmp_path / "config.yaml").write_text("Rabbit: {adr: x}\nWorkers: {min_workers: 60}")
+    for verb in ("check", "show"):
+        result = run("config", verb)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.splitlines() == [
+            'taskrunner: config.yaml: Rabbit.adr: unknown key, did you mean "addr"?',
+            "taskrunner: config.yaml: Workers.min_workers: Workers.min_workers (60) must be at most "
+            "Workers.max_workers (50): they are the ends of one range",
+        ]
+
+
+def test_a_missing_file_is_a_line(run: Run) -> None:
+    """Exit 2 with the path."""
+    result = run("config", "check", "--config", "none.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == "taskrunner: none.yaml: cannot be read: No such file or directory\n"
+
+
+def test_show_tells_value_and_source_of_every_dial(run: Run, tmp_path: Path) -> None:
+    """As YAML, secrets masked."""
+    (tmp_path / "config.yaml").write_text("Redis: {password: hunter2}")
+    result = run("config", "show", RABBITMQ_URL="amqp://me:hunter2@h/")
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    assert '  password: "***"  # config.yaml\n' in result.stdout
+    assert '  addr: ["amqp://***@h/"]  # environment RABBITMQ_URL\n' in result.stdout
+    assert "  port: 8000  # default\n" in result.stdout
+    assert yaml.safe_load(result.stdout)["Fetch"]["ports"] == [80, 443, 8080, 8443]
+
+
+def test_show_can_be_json(run: Run) -> None:
+    """The same values, for programs."""
+    shown = run("config", "show", "--json").stdout
+    assert yaml.safe_load(shown)["Workers"]["max_workers"] == 50
+
+
+def test_what_was_shown_loads_again(run: Run, tmp_path: Path) -> None:
+    """Nothing secret in it: the output is a configuration."""
+    (tmp_path / "shown.yaml").write_text(run("config", "show", RABBITMQ_URL="amqp://h/").stdout)
+    assert run("config", "check", "--config", "shown.yaml").exit_code == 0
+
+
+def test_help_lists_every_subcommand(run: Run) -> None:
+    """With its one line from the table."""
+    for args in (("--help",), ("-h",)):
+        result = run(*args)
+        assert result.exit_code == 0
+        for name, line in COMMANDS.items():
+            assert f"{name} " in result.stdout
+            assert line in result.stdout
+
+
+def test_help_imports_no_subcommand() -> None:
+    """Nor pydantic or a driver: that is what keeps it quick."""
+    code = (
+        "import sys\nfrom taskrunner.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'pydantic', 'aiohttp', 'pika', 'redis', 'taskrunner.config', 'taskrunner.cli.config'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if find_spec(f"taskrunner.cli.{name}")])
+def test_every_subcommand_has_a_command(name: str) -> None:
+    """The table and the modules agree."""
+    assert isinstance(Root().get_command(click.Context(main), name), click.Command)
+
+
+def test_version(run: Run) -> None:
+    """The package's own."""
+    assert run("--version").stdout == f"taskrunner, version {__version__}\n"
+
+
+@pytest.mark.parametrize("args", [("nonsense",), ("config", "nonsense"), ("config", "check", "--nonsense")])
+def test_wrong_use_is_exit_2(run: Run, args: tuple[str, ...]) -> None:
+    """On stderr, with a way to help."""
+    result = run(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage:" in result.stderr
+
+
+def fail_with(error: BaseException) -> Result:
+    @click.group(cls=Root)
+    def group() -> None:
+        raise error
+
+    return CliRunner().invoke(group, ["config", "check"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (
+            ConfigInvalid([FieldError(field="a", message="b"), FieldError(field="c", message="d")]),
+            2,
+            ["a: b", "c: d"],
+        ),
+        (TaskInvalid([FieldError(field="url", message="is required")]), 2, ["url: is required"]),
+        (TaskUnknown("no task x"), 2, ["no task x"]),
+        (StateConflict("is\n running"), 2, ["is running"]),
+        (BrokerUnavailable("refused"), 3, ["refused"]),
+        (TopologyConflict("queue x"), 3, ["queue x"]),
+        (StoreUnfit("too old"), 3, ["too old"]),
+        (TaskrunnerError("other"), 1, ["other"]),
+    ],
+)
+def test_errors_have_their_exit_code(error: Exception, code: int, lines: list[str]) -> None:
+    """Whose fault it is decides; never a traceback."""
+    result = fail_with(error)
+    assert result.exit_code == code
+    assert result.stderr.splitlines() == [f"taskrunner: {line}" for line in lines]
+
+
+def test_a_fault_of_ours_names_its_place() -> None:
+    """In one line, as something that should not be."""
+    result = fail_with(KeyError("x"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("taskrunner: internal error in test_cli_config.py:")
+    assert result.stderr.endswith(": KeyError: 'x'\n")
+
+
+def test_an_interrupt_is_130() -> None:
+    """As shells expect, and silent."""
+    for error in (KeyboardInterrupt(), click.Abort()):
+        result = fail_with(error)
+        assert (result.exit_code, result.output) == (errors.INTERRUPTED, "")
+
+
+def test_errors_of_click_are_left_to_click() -> None:
+    """Its own code and text."""
+    assert fail_with(click.UsageError("no")).exit_code == 2
+    assert fail_with(click.ClickException("no")).exit_code == 1

@@ -1,0 +1,243 @@
+"""The configuration: what is understood, what wins, and that every default is sound and documented."""
+
+import re
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+from taskrunner.config import Config, load, read
+from taskrunner.config.crossings import find_crossings
+from taskrunner.config.keys import Key, every_key, section_models
+from taskrunner.domain.draft import TaskDefaults, TaskRules
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.settlement import Retention
+from taskrunner.domain.task import Lane
+
+ROOT = Path(__file__).parents[2]
+SHORT_FILE = """\
+Server: {addr: "0.0.0.0", port: ":8080"}
+Rabbit: {addr: "amqp://guest:guest@rabbitmq:5672/"}
+Redis: {addr: "redis:6379", user: , password: , db: 0, maxRetries: 5, dialTimeout: 10, timeout: 5}
+Logger: {level: "debug"}
+"""
+
+
+def load_text(tmp_path: Path, text: str, **environ: str) -> Config:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return load(path, environ=environ)
+
+
+def same_but_name(config: Config) -> dict[str, dict[str, object]]:
+    values = config.redacted()
+    del values["Workers"]["name"]
+    return values
+
+
+def test_the_short_file_loads_as_it_stands(tmp_path: Path) -> None:
+    """The file that operators start from sets what it says, and all else is at its default."""
+    config = load_text(tmp_path, SHORT_FILE)
+    assert (config.server.addr, config.server.port) == ("0.0.0.0", 8080)
+    assert config.rabbit.addr == ("amqp://guest:guest@rabbitmq:5672/",)
+    assert (config.redis.addr, config.redis.user, config.redis.password) == ("redis:6379", None, None)
+    assert (config.redis.max_retries, config.redis.dial_timeout, config.redis.timeout) == (5, 10.0, 5.0)
+    assert config.logger.level == "debug"
+    expected = same_but_name(Config())
+    expected["Logger"]["level"] = "debug"
+    assert same_but_name(config) == expected
+
+
+def test_no_file_and_no_environment_are_the_defaults(tmp_path: Path) -> None:
+    """Nothing has to be configured."""
+    assert same_but_name(load(environ={}, folder=tmp_path)) == same_but_name(Config())
+
+
+def test_the_defaults_do_not_cross() -> None:
+    """No pair of defaults contradicts itself."""
+    assert find_crossings(Config()) == []
+
+
+def test_the_defaults_are_those_of_the_domain() -> None:
+    """The domain's own defaults and the dials cannot drift apart."""
+    config = Config()
+    assert config.task_limits() == Limits()
+    assert config.task_defaults() == TaskDefaults()
+    assert config.task_rules() == TaskRules()
+    assert config.retry_policy() == RetryPolicy()
+    assert config.scaling_bounds() == Bounds()
+    assert config.retention() == Retention()
+    assert config.lane_weights() == {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
+    assert {each.name for each in fields(Limits)} == set(type(config.limits).model_fields)
+
+
+def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
+    """What is configured is what the flow gets."""
+    config = load_text(
+        tmp_path,
+        "Retry: {max_attempts: 3, strategy: Linear, base: 2, cap: 9, jitter: 0, delays: [1, 2]}\n"
+        "Fetch: {timeout: 7, connect_timeout: 7}\nLimits: {max_labels: 4}\n"
+        "Workers: {min_workers: 1, max_workers: 2, cooldown: 3, drain_within: 4, weights: '3,2,1'}\n"
+        "Results: {keep: 60, keep_failed: 70}\n",
+    )
+    policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
+    assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
+    assert config.task_limits() == Limits(max_labels=4)
+    assert asdict(config.scaling_bounds()) == {
+        "min_workers": 1,
+        "max_workers": 2,
+        "cooldown": 3,
+        "drain_within": 4,
+    }
+    assert config.retention() == Retention(succeeded=60, failed=70, cancelled=60)
+    assert config.lane_weights()[Lane.LOW] == 1
+
+
+@pytest.mark.parametrize("key", ["max_workers", "maxWorkers", "MaxWorkers", "MAX_WORKERS"])
+@pytest.mark.parametrize("section", ["Workers", "workers", "WORKERS"])
+def test_every_spelling_of_a_key_is_understood(tmp_path: Path, section: str, key: str) -> None:
+    """Snake case, camel case, and any case of the section."""
+    assert load_text(tmp_path, f"{section}: {{{key}: 7}}").workers.max_workers == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "port"), [("8080", 8080), ('"8080"', 8080), ('":8081"', 8081), (":8081", 8081), ("0", 0)]
+)
+def test_a_port_can_begin_with_a_colon(tmp_path: Path, text: str, port: int) -> None:
+    """Both the number and the form that other tools use."""
+    assert load_text(tmp_path, f"Api:\n  port: {text}").api.port == port
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[amqp://a:1/, amqps://b/]", '"amqp://a:1/, amqps://b/"', "\n  - amqp://a:1/\n  - amqps://b/"],
+)
+def test_brokers_are_a_list_or_a_text_with_commas(tmp_path: Path, text: str) -> None:
+    """Several nodes of one cluster."""
+    assert load_text(tmp_path, f"Rabbit:\n  addr: {text}").rabbit.addr == ("amqp://a:1/", "amqps://b/")
+
+
+def test_a_password_stays_the_text_that_was_written(tmp_path: Path) -> None:
+    """YAML would make numbers, dates or truth of these."""
+    for password in ("0123", "1e3", "yes", "2024-01-01"):
+        assert load_text(tmp_path, f"Redis: {{password: {password}}}").redis.password == password
+
+
+@pytest.mark.parametrize(
+    ("text", "addr", "host", "port"),
+    [
+        ("redis", "redis:6379", "redis", 6379),
+        ("10.0.0.1:7000", "10.0.0.1:7000", "10.0.0.1", 7000),
+        ('"[::1]:7000"', "[::1]:7000", "::1", 7000),
+        ('"[::1]"', "[::1]:6379", "::1", 6379),
+    ],
+)
+def test_redis_has_a_default_port(tmp_path: Path, text: str, addr: str, host: str, port: int) -> None:
+    """Host and port come apart again, for IPv6 too."""
+    redis = load_text(tmp_path, f"Redis: {{addr: {text}}}").redis
+    assert (redis.addr, redis.host, redis.port) == (addr, host, port)
+
+
+def test_lists_have_no_doubles_and_any_case(tmp_path: Path) -> None:
+    """A lane that is named twice is served once."""
+    assert load_text(tmp_path, "Workers: {queues: 'Low,HIGH,low'}").workers.queues == (Lane.LOW, Lane.HIGH)
+
+
+def test_private_networks_are_canonical(tmp_path: Path) -> None:
+    """Host bits are taken off, hosts stay."""
+    config = load_text(tmp_path, "Fetch: {allow_private: '10.1.2.3/8,::1,db.internal', ports: '80,9000'}")
+    assert config.fetch.allow_private == ("10.0.0.0/8", "::1", "db.internal")
+    assert config.fetch.ports == (80, 9000)
+
+
+def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    """Each source hides the weaker ones, dial by dial, and is told as the origin."""
+    path = tmp_path / "config.yaml"
+    path.write_text("Rabbit: {prefetch: 1, heartbeat: 1}\nWorkers: {queues: low, lease: 40}")
+    environ = {"TASKRUNNER_RABBIT__PREFETCH": "2", "WORKER_QUEUES": "medium,low", "WORKER_PREFETCH": "3"}
+    reading = read(path, flags={"Workers.queues": "high", "Workers.lease": None}, environ=environ)
+    config = reading.config
+    assert (config.rabbit.heartbeat, config.rabbit.prefetch) == (1, 2)
+    assert (config.workers.queues, config.workers.lease) == ((Lane.HIGH,), 40.0)
+    assert reading.sources[Key(section="Workers", name="queues")] == "--queues"
+    assert (
+        reading.sources[Key(section="Rabbit", name="prefetch")] == "environment TASKRUNNER_RABBIT__PREFETCH"
+    )
+    assert reading.sources[Key(section="Rabbit", name="heartbeat")] == str(path)
+    assert Key(section="Rabbit", name="exchange") not in reading.sources
+
+
+def test_a_flag_takes_a_sequence(tmp_path: Path) -> None:
+    """A command may have parsed the value already."""
+    config = load(flags={"Workers.queues": (Lane.LOW,)}, environ={}, folder=tmp_path)
+    assert config.workers.queues == (Lane.LOW,)
+
+
+def test_a_flag_for_no_dial_is_our_own_mistake(tmp_path: Path) -> None:
+    """It is not told as the operator's."""
+    with pytest.raises(KeyError):
+        load(flags={"Workers.quues": 1}, environ={}, folder=tmp_path)
+
+
+def test_config_yaml_of_the_folder_is_found(tmp_path: Path) -> None:
+    """Without being named, if it is there; `TASKRUNNER_CONFIG` and a path go before it."""
+    (tmp_path / "config.yaml").write_text("Api: {port: 1}")
+    (tmp_path / "named.yaml").write_text("Api: {port: 2}")
+    (tmp_path / "given.yaml").write_text("Api: {port: 3}")
+    environ = {"TASKRUNNER_CONFIG": str(tmp_path / "named.yaml")}
+    assert load(environ={}, folder=tmp_path).api.port == 1
+    assert load(environ=environ, folder=tmp_path).api.port == 2
+    assert load(tmp_path / "given.yaml", environ=environ, folder=tmp_path).api.port == 3
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "Rabbit:\nRedis: {}\n", "\ufeffApi: {port: }"])
+def test_empty_files_sections_and_values_are_the_defaults(tmp_path: Path, text: str) -> None:
+    """What is empty says nothing."""
+    assert same_but_name(load_text(tmp_path, text)) == same_but_name(Config())
+
+
+def test_the_default_name_is_host_and_process() -> None:
+    """Two consumers on one machine have two names."""
+    assert re.fullmatch(r".+-\d+", Config().workers.name)
+
+
+def test_a_configuration_does_not_change() -> None:
+    """It is handed to many parts."""
+    with pytest.raises(ValueError, match="frozen"):
+        Config().workers.max_workers = 1  # type: ignore[misc]  # what the test is about
+
+
+def root_lines() -> list[tuple[str, str, str, str]]:
+    """Section, key, value and why of each dial in the documented file, set or commented out."""
+    found = []
+    section = ""
+    for line in (ROOT / "config.yaml").read_text().splitlines():
+        if heading := re.fullmatch(r"(\w+):", line):
+            section = heading[1]
+        elif dial := re.fullmatch(r"  (?:# )?(\w+):(.*?)  # (.+)", line):
+            found.append((section, dial[1], dial[2].strip(), dial[3]))
+    return found
+
+
+def test_the_documented_file_has_every_dial_with_its_why() -> None:
+    """In order, once each, in the words that the code has."""
+    models = section_models()
+    assert [(section, key) for section, key, _, _ in root_lines()] == [
+        (key.section, key.name) for key in every_key()
+    ]
+    for section, key, _, why in root_lines():
+        assert why == models[section].model_fields[key].description
+
+
+def test_the_documented_file_is_the_defaults_but_for_the_short_file(tmp_path: Path) -> None:
+    """As it stands it equals the short file, which only moves the level of the log."""
+    documented = load(ROOT / "config.yaml", environ={})
+    assert same_but_name(documented) == same_but_name(load_text(tmp_path, SHORT_FILE))
+
+
+def test_the_values_that_are_commented_out_are_the_defaults(tmp_path: Path) -> None:
+    """Taking a comment sign away changes nothing."""
+    every = re.sub(r"(?m)^  # (?=\w+:)", "  ", (ROOT / "config.yaml").read_text())
+    assert same_but_name(load_text(tmp_path, every)) == same_but_name(load_text(tmp_path, SHORT_FILE))

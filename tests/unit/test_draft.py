@@ -1,0 +1,260 @@
+"""The draft: defaults where it says nothing, and every bad field told at once."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.draft import Draft, TaskDefaults, TaskRules
+from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.task import Lane, Task
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RULES = TaskRules()
+URL = "http://example.com/"
+
+
+def task_of(fields: dict[str, Any], rules: TaskRules = RULES) -> Task:
+    draft = Draft.from_json(json.dumps(fields), rules.limits)
+    return draft.to_task(rules, task_id="new", now=NOW)
+
+
+def findings_of(raw: dict[str, Any] | bytes, limits: Limits = RULES.limits) -> dict[str, str]:
+    with pytest.raises(TaskInvalid) as caught:
+        Draft.from_json(raw if isinstance(raw, bytes) else json.dumps(raw), limits)
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_a_url_is_enough() -> None:
+    """All else has a default."""
+    assert task_of({"url": URL}) == Task(
+        id="new", url=URL, timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW
+    )
+
+
+def test_everything_can_be_said() -> None:
+    """Each field lands in the task."""
+    task = task_of(
+        {
+            "id": "mine",
+            "url": URL,
+            "method": "post",
+            "headers": {"X-A": "b"},
+            "body": "text",
+            "priority": "high",
+            "run_at": "2026-01-01T01:00:00+01:00",
+            "timeout": 5,
+            "max_attempts": 2,
+            "retry": {"strategy": "Linear", "base": 2, "cap": 10, "jitter": 0},
+            "labels": {"team": "a"},
+        }
+    )
+    assert task == Task(
+        id="mine",
+        url=URL,
+        method="POST",
+        headers={"X-A": "b"},
+        body="text",
+        lane=Lane.HIGH,
+        run_at=NOW,
+        timeout=5,
+        max_attempts=2,
+        retry=RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=10, jitter=0),
+        labels={"team": "a"},
+        created_at=NOW,
+    )
+    assert task.content == b"text"
+
+
+def test_defaults_are_those_of_the_rules() -> None:
+    """What is configured, not what is built in."""
+    retry = RetryPolicy(base=7, delays=(1, 2))
+    rules = TaskRules(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, lane=Lane.LOW))
+    task = task_of({"url": URL}, rules)
+    assert (task.timeout, task.max_attempts, task.retry, task.lane) == (3, 9, retry, Lane.LOW)
+
+
+@pytest.mark.parametrize(
+    ("retry", "expected"),
+    [
+        ({}, RetryPolicy(base=7, delays=(1, 2))),
+        ({"jitter": 1}, RetryPolicy(base=7, delays=(1, 2), jitter=1)),
+        ({"base": 3}, RetryPolicy(base=3)),
+        ({"strategy": "constant"}, RetryPolicy(base=7, strategy=Strategy.CONSTANT)),
+        ({"base": 3, "delays": [4]}, RetryPolicy(base=3, delays=(4,))),
+        ({"delays": []}, RetryPolicy(base=7)),
+    ],
+)
+def test_a_policy_is_laid_over_the_default(retry: dict[str, Any], expected: RetryPolicy) -> None:
+    """Its own strategy or base ends the default's list of delays."""
+    rules = TaskRules(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
+    assert task_of({"url": URL, "retry": retry}, rules).retry == expected
+
+
+def test_a_delay_is_a_time_to_run_at() -> None:
+    """Counted from the moment of acceptance; none at all means now."""
+    assert task_of({"url": URL, "delay": 90}).run_at == NOW + timedelta(seconds=90)
+    assert task_of({"url": URL, "delay": 0}).run_at is None
+
+
+@pytest.mark.parametrize(
+    ("body", "encoded"), [({"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'), ([], "[]"), ({}, "{}")]
+)
+def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
+    """With the content type, unless the task names one in any case."""
+    task = task_of({"url": URL, "body": body})
+    assert (task.body, task.headers) == (encoded, {"Content-Type": "application/json"})
+    task = task_of({"url": URL, "body": body, "headers": {"content-type": "x/y"}})
+    assert task.headers == {"content-type": "x/y"}
+
+
+def test_bytes_are_a_body_in_base64() -> None:
+    """Exactly as they were; an empty body is not no body."""
+    content = bytes(range(256))
+    assert task_of({"url": URL, "body_base64": base64.b64encode(content).decode()}).content == content
+    assert task_of({"url": URL, "body": ""}).content == b""
+    assert task_of({"url": URL}).content is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"url": None}, "url", "must be a valid string, got None"),
+        ({"url": 5}, "url", "must be a valid string, got 5"),
+        ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
+        ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
+        ({"headers": {"a b": "c"}}, "headers", "'a b' is no header name"),
+        ({"headers": {"a": 5}}, "headers.a", "must be a valid string"),
+        ({"headers": ["a"]}, "headers", "must be an object"),
+        ({"body": 5}, "body.str", "must be a valid string"),
+        ({"body": "x" * (256 * 1024 + 1)}, "body", "is 262145 bytes long, at most 262144 are allowed"),
+        ({"body": "\u00e9" * (128 * 1024 + 1)}, "body", "is 262146 bytes long"),
+        ({"body_base64": "???"}, "body_base64", "is not base64"),
+        ({"body_base64": base64.b64encode(b"x" * 262145).decode()}, "body_base64", "is 262145 bytes long"),
+        ({"body": "a", "body_base64": "YQ=="}, "", "body and body_base64 are both given; give one of them"),
+        ({"priority": "urgent"}, "priority", "must be 'high', 'medium' or 'low', got 'urgent'"),
+        ({"priority": "hihg"}, "priority", 'did you mean "high"?'),
+        ({"delay": -1}, "delay", "must be greater than or equal to 0"),
+        ({"delay": "soon"}, "delay", "must be a valid number, got 'soon'"),
+        ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),
+        ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
+        ({"run_at": "2026-01-01T00:00:00"}, "run_at", "must have timezone info"),
+        ({"run_at": "tomorrow"}, "run_at", "must be a valid datetime"),
+        ({"timeout": 0}, "timeout", "must be greater than 0"),
+        ({"timeout": 901}, "timeout", "must be at most 900 seconds, got 901"),
+        ({"timeout": True}, "timeout", "must be a valid number"),
+        ({"max_attempts": 0}, "max_attempts", "must be greater than or equal to 1"),
+        ({"max_attempts": 101}, "max_attempts", "must be at most 100, got 101"),
+        ({"max_attempts": 1.5}, "max_attempts", "must be a valid integer"),
+        ({"max_attempts": "3"}, "max_attempts", "must be a valid integer"),
+        (
+            {"retry": {"strategy": "random"}},
+            "retry.strategy",
+            "must be 'constant', 'linear' or 'exponential'",
+        ),
+        ({"retry": {"base": -1}}, "retry.base", "must be greater than or equal to 0"),
+        ({"retry": {"base": 9, "cap": 8}}, "retry", "base (9) must be at most cap (8)"),
+        ({"retry": {"jitter": 1.1}}, "retry.jitter", "must be less than or equal to 1"),
+        ({"retry": {"delays": [-1]}}, "retry.delays.0", "must be greater than or equal to 0"),
+        ({"retry": {"delays": [1] * 101}}, "retry.delays", "at most 100"),
+        ({"retry": {"bas": 1}}, "retry.bas", "unknown field"),
+        ({"retry": 3}, "retry", "must be an object"),
+        ({"labels": {"a": "x" * 300}}, "labels", "1 to 256 bytes"),
+        ({"id": "a/b"}, "id", "must be 1 to 128 letters"),
+        ({"urll": "x"}, "urll", 'unknown field, did you mean "url"?'),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, Any], field: str, message: str) -> None:
+    """With its path, what was expected and what came."""
+    findings = findings_of({"url": URL} | fields)
+    assert message in findings[field]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(number: str) -> None:
+    """JSON does not have them, but some writers do."""
+    for field in ("timeout", "delay", "retry"):
+        value = f'{{"delays":[{number}]}}' if field == "retry" else number
+        assert findings_of(f'{{"url":"{URL}","{field}":{value}}}'.encode())
+
+
+def test_all_findings_come_at_once() -> None:
+    """One round is enough to put everything right."""
+    fields = {"url": "x", "method": "y", "timeout": -1, "retry": {"jitter": 2}, "nope": 1}
+    assert set(findings_of(fields)) == {"url", "method", "timeout", "retry.jitter", "nope"}
+    assert findings_of({}) == {"url": "is required"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b'"http://h/"',
+        b"5",
+        b"null",
+        b'{"url":',
+        b"\xff",
+        b"[" * 5000,
+        b'{"url":"\\ud800"}',
+    ],
+)
+def test_what_is_no_object_is_refused(raw: bytes) -> None:
+    """Never with another error than ours."""
+    assert findings_of(raw)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"headers": {"Authorization": 12345678}},
+        {"headers": {"Authorization": "12345678\n"}},
+        {"headers": "Authorization: 12345678"},
+        {"body": 12345678},
+        {"body_base64": "12345678?"},
+        {"body_base64": 12345678},
+    ],
+)
+def test_no_finding_shows_a_header_or_a_body(fields: dict[str, Any]) -> None:
+    """They may be secret, and findings are logged."""
+    findings = findings_of({"url": URL} | fields)
+    assert findings
+    assert "12345678" not in str(findings)
+    with pytest.raises(TaskInvalid) as caught:
+        Draft.from_fields({"url": URL} | fields, RULES.limits)
+    assert "12345678" not in str(caught.value)
+
+
+def test_no_finding_shows_a_whole_document() -> None:
+    """Whatever was sent in place of an object."""
+    assert "hunter2" not in str(findings_of(b'"hunter2"'))
+
+
+def test_a_message_may_have_fields_that_we_do_not_know() -> None:
+    """Publishers add their own; the rest is judged as ever."""
+    raw = json.dumps({"url": URL, "trace": "x"}).encode()
+    assert Draft.from_message(raw, RULES.limits).url == URL
+    with pytest.raises(TaskInvalid, match="url"):
+        Draft.from_message(b'{"trace":"x"}', RULES.limits)
+
+
+def test_limits_can_be_moved() -> None:
+    """Those that are configured count."""
+    limits = Limits(
+        max_url_bytes=10, max_timeout=1, max_attempts=1, max_delay=1, max_body_bytes=1, max_labels=0
+    )
+    fields = {"url": URL, "timeout": 2, "max_attempts": 2, "delay": 2, "body": "xx", "labels": {"a": "b"}}
+    assert set(findings_of(fields, limits)) == set(fields)
+
+
+def test_a_time_to_run_at_is_bounded_too() -> None:
+    """By the longest delay, which the message names."""
+    rules = TaskRules(limits=Limits(max_delay=60))
+    assert task_of({"url": URL, "run_at": "2026-01-01T00:01:00Z"}, rules).run_at
+    with pytest.raises(TaskInvalid, match="run_at: must be at most 60 seconds away"):
+        task_of({"url": URL, "run_at": "2026-01-01T00:01:01Z"}, rules)

@@ -1,0 +1,115 @@
+"""The envelope: a task comes out as it went in, and what is no task is refused as unreadable."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_envelope, seal, task_fields
+from taskrunner.domain.errors import EnvelopeUnreadable
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.task import Lane, Task
+
+LIMITS = Limits()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+tasks = st.builds(
+    Task,
+    id=texts,
+    url=texts,
+    method=texts,
+    headers=st.dictionaries(texts, texts, max_size=3),
+    body=st.none() | texts,
+    body_base64=st.none() | texts,
+    lane=st.sampled_from(Lane),
+    timeout=st.floats(0, 1e6),
+    max_attempts=st.integers(1, 10_000),
+    retry=st.builds(
+        RetryPolicy,
+        strategy=st.sampled_from(Strategy),
+        base=st.floats(0, 1e6),
+        cap=st.floats(0, 1e6),
+        jitter=st.floats(0, 1),
+        delays=st.lists(st.floats(0, 1e6), max_size=3).map(tuple),
+    ),
+    labels=st.dictionaries(texts, texts, max_size=3),
+    created_at=moments,
+    run_at=st.none() | moments,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(tasks, st.integers(0, 100_000))
+def test_what_was_sealed_comes_out(task: Task, attempt: int) -> None:
+    """The task and the attempt, and the stored form by itself."""
+    encoded = encode_task(task)
+    assert decode_task(encoded) == task
+    assert open_envelope(seal(encoded, attempt), LIMITS) == Envelope(attempt=attempt, task=task)
+
+
+def test_the_wire_form_is_stable() -> None:
+    """Envelopes of one version wait in the broker when the next one comes."""
+    sealed = (
+        b'{"v":1,"attempt":2,"task":{"id":"t","url":"http://h/","method":"GET","headers":{},'
+        b'"priority":"medium","timeout":30.0,"max_attempts":5,"retry":{"strategy":"exponential","base":1.0,'
+        b'"cap":300.0,"jitter":0.2,"delays":[]},"labels":{},"created_at":"2026-01-01T00:00:00+00:00"}}'
+    )
+    assert open_envelope(sealed, LIMITS) == Envelope(attempt=2, task=TASK)
+    assert json.loads(seal(encode_task(TASK), 2)).keys() == json.loads(sealed).keys()
+    assert json.loads(encode_task(TASK)).keys() == json.loads(sealed)["task"].keys()
+
+
+def test_people_see_every_field() -> None:
+    """By its JSON name, None included."""
+    shown = task_fields(TASK)
+    assert shown["priority"] == "medium"
+    assert shown["run_at"] is None
+    assert "lane" not in shown
+
+
+def test_a_foreign_message_is_a_draft() -> None:
+    """Only a URL, and fields of the publisher's own."""
+    draft = open_envelope(b'{"url":"http://h/","x":1}', LIMITS)
+    assert isinstance(draft, Draft)
+    assert draft.url == "http://h/"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "Invalid JSON"),
+        (b"garbage", "Invalid JSON"),
+        (b"\x00\xff\xfe", "Invalid JSON"),
+        (b"[]", "must be an object"),
+        (b"{}", "url: is required"),
+        (b'{"url":"ftp://h/"}', "url: must start with"),
+        (b'{"url":"http://h/","timeout":-1}', "timeout: must be greater than 0"),
+        (b'{"v":1}', "attempt: Field required"),
+        (b'{"v":1,"attempt":"one","task":{}}', "attempt: Input should be"),
+        (b'{"v":1,"attempt":1,"task":{"id":"x"}}', "task.url: Field required"),
+        (b'{"v":1,"attempt":1,"task":', "Invalid JSON"),
+    ],
+)
+def test_what_is_no_task_is_unreadable(raw: bytes, reason: str) -> None:
+    """With the reason that the dead letter will show."""
+    with pytest.raises(EnvelopeUnreadable) as caught:
+        open_envelope(raw, LIMITS)
+    assert reason in str(caught.value)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda raw: b'{"v":' + raw))
+def test_no_bytes_raise_anything_else(raw: bytes) -> None:
+    """A consumer survives whatever is on the queue."""
+    try:
+        opened = open_envelope(raw, LIMITS)
+    except EnvelopeUnreadable:
+        return
+    assert isinstance(opened, Envelope | Draft)

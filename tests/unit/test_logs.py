@@ -1,0 +1,260 @@
+"""The log: one line for each event that the level lets through, and nothing secret in any."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import structlog
+
+from taskrunner.domain import events
+from taskrunner.domain.events import (
+    DeliveryDropped,
+    Event,
+    LoopFailed,
+    PublishFailed,
+    RequestFailed,
+    ServiceLost,
+    ServiceRestored,
+    TaskSettled,
+    TasksPublished,
+    TaskStarted,
+    WorkersScaled,
+)
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+from taskrunner.monitor.logs import LINES, EventLog, configure, cut_urls, place
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SECRET = "hunter2"
+TASK = Task(
+    id="t-1",
+    url=f"https://example.com:8443/a/b?token={SECRET}#{SECRET}",
+    method="POST",
+    headers={"Authorization": SECRET},
+    body=SECRET,
+    timeout=30,
+    max_attempts=5,
+    retry=RetryPolicy(),
+    labels={"team": SECRET},
+    created_at=NOW,
+)
+SETTLED = TaskSettled(
+    task=TASK,
+    attempt=2,
+    outcome=Outcome(
+        kind=OutcomeKind.HTTP_ERROR,
+        error=f"503 from https://me:{SECRET}@example.com/a?token={SECRET}",
+        response=Response(status=503, headers=(("Set-Cookie", SECRET),), body=SECRET.encode()),
+    ),
+    verdict=Verdict(status=Status.RETRYING, due=NOW, reason="retry"),
+    elapsed=0.123456,
+)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def written(*happened: Event, level: str = "info") -> list[dict[str, Any]]:
+    stream = io.BytesIO()
+    configure(level, "json", stream=stream)
+    log = EventLog(level)
+    for event in happened:
+        log(event)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def printed(*happened: Event) -> str:
+    stream = io.BytesIO()
+    configure("info", "console", stream=stream)
+    log = EventLog()
+    for event in happened:
+        log(event)
+    return stream.getvalue().decode()
+
+
+def test_an_attempt_is_one_canonical_line() -> None:
+    """All that one wants to know of it, at INFO although it failed."""
+    (line,) = written(SETTLED)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "task_settled",
+        "task": "t-1",
+        "attempt": 2,
+        "method": "POST",
+        "url": "example.com:8443/a/b",
+        "lane": "medium",
+        "outcome": "http_error",
+        "status_code": 503,
+        "status": "retrying",
+        "elapsed": 0.1235,
+        "due": "2026-01-02T03:04:05Z",
+        "reason": "retry",
+        "error": "503 from https://example.com/a",
+    }
+
+
+def test_a_good_attempt_has_no_error_and_no_due_time() -> None:
+    """What does not apply is not there."""
+    good = TaskSettled(
+        task=TASK,
+        attempt=1,
+        outcome=Outcome(kind=OutcomeKind.OK, response=Response(status=200)),
+        verdict=Verdict(status=Status.SUCCEEDED, reason="ok"),
+        elapsed=0.1,
+    )
+    (line,) = written(good)
+    assert not line.keys() & {"due", "error", "reason"}
+    assert (line["status"], line["status_code"]) == ("succeeded", 200)
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_no_line_holds_what_may_be_secret(level: str) -> None:
+    """Header values, bodies, labels, query strings and user information."""
+    lost = ServiceLost(service="redis", error=f"dial redis://me:{SECRET}@h:1/0?x={SECRET} failed")
+    started = TaskStarted(task=TASK, attempt=1)
+    try:
+        raise ValueError(f"cannot fetch https://me:{SECRET}@h/?{SECRET}")
+    except ValueError as exc:
+        failed = LoopFailed(service="relay", error=exc)
+        refused = RequestFailed(id="r", method="GET", path=f"/tasks?{SECRET}", error=exc)
+    happened = (SETTLED, lost, started, failed, refused)
+    assert SECRET not in json.dumps(written(*happened, level=level))
+    assert SECRET not in printed(*happened)
+
+
+def test_every_event_has_a_level_and_a_line() -> None:
+    """A new event that nobody thought of here fails this test."""
+    kinds = {
+        kind
+        for kind in vars(events).values()
+        if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+    }
+    assert kinds == set(LINES)
+
+
+def test_the_level_decides_what_is_written() -> None:
+    """Each level has its own lines and those of the more urgent ones."""
+    happened = (
+        DeliveryDropped(task_id="t", attempt=1, reason="stale"),
+        WorkersScaled(before=5, after=50, reason="up"),
+        ServiceLost(service="redis", error="refused"),
+        ServiceRestored(service="redis", outage=1.5),
+        LoopFailed(service="relay", error=KeyError("x")),
+    )
+    names = {
+        level: [line["event"] for line in written(*happened, level=level)]
+        for level in ("debug", "info", "warning", "error")
+    }
+    assert names == {
+        "debug": ["delivery_dropped", "workers_scaled", "service_lost", "service_restored", "loop_failed"],
+        "info": ["workers_scaled", "service_lost", "service_restored", "loop_failed"],
+        "warning": ["service_lost", "loop_failed"],
+        "error": ["loop_failed"],
+    }
+
+
+def test_an_event_below_the_level_is_not_even_looked_at() -> None:
+    """An attempt costs nothing when its line is not wanted: its fields are not read."""
+    unreadable = TaskSettled.__new__(TaskSettled)
+    assert written(unreadable, level="warning") == []
+
+
+def test_a_fault_of_ours_has_its_traceback() -> None:
+    """With the place in the code, and without the values of variables."""
+    try:
+        hidden = SECRET
+        raise RuntimeError("boom")
+    except RuntimeError as exc:
+        (line,) = written(LoopFailed(service="relay", error=exc))
+    assert (line["level"], line["error"]) == ("error", "RuntimeError")
+    assert "Traceback" in line["exception"]
+    assert "test_logs.py" in line["exception"]
+    assert hidden not in line["exception"]
+
+
+def test_only_the_first_failed_publish_of_an_outage_is_a_warning() -> None:
+    """During an outage each task that is handed in has one."""
+    failed = PublishFailed(count=1, error="away")
+    published = TasksPublished(count=1, by_relay=True)
+    lines = written(failed, failed, published, failed, level="debug")
+    assert [line["level"] for line in lines] == ["warning", "debug", "debug", "warning"]
+    assert len(written(failed, failed, published, failed, level="warning")) == 2
+    assert written(failed, level="error") == []
+
+
+def test_the_console_is_for_people() -> None:
+    """A line with a time, a level and the same fields; no colours where there is no terminal."""
+    text = printed(SETTLED)
+    assert "task_settled" in text
+    assert "due=2026-01-02T03:04:05.000+00:00" in text
+    assert "\x1b" not in text
+
+
+def test_auto_is_json_where_there_is_no_terminal() -> None:
+    """A container's log is read by machines."""
+    stream = io.BytesIO()
+    configure("info", "auto", stream=stream)
+    structlog.get_logger().info("hello")
+    assert json.loads(stream.getvalue())["event"] == "hello"
+
+
+def test_warnings_of_libraries_come_out_the_same_way() -> None:
+    """From WARNING on; pika's tales of a broken connection do not."""
+    stream = io.BytesIO()
+    configure("debug", "json", stream=stream)
+    logging.getLogger("aiohttp.server").info("quiet")
+    logging.getLogger("aiohttp.server").warning("bad request from %s", f"http://me:{SECRET}@h/")
+    logging.getLogger("pika.adapters").error("connection reset")
+    logging.getLogger("aiohttp.access").warning("GET /")
+    (line,) = [json.loads(each) for each in stream.getvalue().splitlines()]
+    assert (line["level"], line["logger"], line["event"]) == (
+        "warning",
+        "aiohttp.server",
+        "bad request from http://h/",
+    )
+
+
+def test_a_bad_call_of_a_library_fails_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong arguments and odd levels are the library's matter."""
+    stream = io.BytesIO()
+    configure("debug", "json", stream=stream)
+    logging.getLogger("odd").log(35, "between")
+    logging.getLogger("odd").warning("%d", "one")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["between"]
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h", "h"),
+        ("http://h?x=1", "h"),
+        ("https://me:pw@h:1/a@b#c", "h:1/a@b"),
+        ("http://h/" + "a" * 9000, "h/" + "a" * (512 - len("http://h/"))),
+        ("nonsense", ""),
+    ],
+)
+def test_a_url_is_shown_by_host_and_path(url: str, shown: str) -> None:
+    """Its query may hold a token, and its length has a bound."""
+    assert place(url) == shown
+
+
+def test_urls_in_a_text_are_cut() -> None:
+    """Each of them, and the rest of the text stays."""
+    assert cut_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
+    assert cut_urls("no url: a@b?c") == "no url: a@b?c"
