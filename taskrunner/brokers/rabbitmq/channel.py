@@ -11,6 +11,11 @@ from taskrunner.brokers.rabbitmq.errors import translate
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import TaskrunnerError
 
+# How long a queue stays deleted before we declare it again. When RabbitMQ (3.10, measured) finds a queue of
+# the same name by the time a channel hears of the deletion, it sends no basic.cancel but puts the consumer on
+# the new queue, where the channel's stale state swallows every delivery: alive, and never a message again.
+REDECLARE_PAUSE = 1.0
+
 
 class Channel:
     """`ended` is done once the channel is closed, by whomever, and its result says why."""
@@ -64,6 +69,12 @@ class Channel:
         if answer.done():
             return answer.result()
         raise self.ended.result()
+
+
+async def redeclare(connection: Connection, topology: Topology) -> None:
+    """As `declare`, for when a queue has gone; takes `REDECLARE_PAUSE` seconds and more."""
+    await asyncio.sleep(REDECLARE_PAUSE)
+    await declare(connection, topology)
 
 
 async def declare(connection: Connection, topology: Topology) -> None:

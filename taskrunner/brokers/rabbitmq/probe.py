@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from taskrunner.brokers.rabbitmq.channel import Channel, declare
+from taskrunner.brokers.rabbitmq.channel import Channel, redeclare
 from taskrunner.brokers.rabbitmq.connection import Connection
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
@@ -27,6 +27,8 @@ class Probe:
         await asyncio.wait((self._asking,), timeout=self._timeout)
         if not self._asking.done():
             raise BrokerUnavailable(f"RabbitMQ told no queue depths within {self._timeout:g} s")
+        if self._asking.cancelled():
+            raise BrokerUnavailable("RabbitMQ was disconnected")
         return self._asking.result()
 
     def abandon(self) -> None:
@@ -39,7 +41,7 @@ class Probe:
             return await self._count()
         except BrokerUnavailable:
             # A queue that was deleted reads as 404 and closes the channel. It is put back, and is empty.
-            await declare(self._connection, self._topology)
+            await redeclare(self._connection, self._topology)
             return await self._count()
 
     async def _count(self) -> Mapping[Lane, int]:

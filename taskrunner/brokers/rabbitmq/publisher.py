@@ -6,7 +6,7 @@ from typing import Any
 
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq import wire
-from taskrunner.brokers.rabbitmq.channel import Channel, declare
+from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
 from taskrunner.brokers.rabbitmq.confirms import Confirms, Group
 from taskrunner.brokers.rabbitmq.connection import Connection
 from taskrunner.brokers.rabbitmq.link import Role
@@ -46,7 +46,7 @@ class Publisher(Role):
             outlet.attention.clear()
             if not outlet.is_open:
                 raise outlet.channel.ended.result()
-            await declare(connection, self._topology)
+            await redeclare(connection, self._topology)
 
     def detach(self) -> None:
         """The connection is gone: whoever waits for a confirm gets UNKNOWN."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
-from taskrunner.brokers.rabbitmq.channel import Channel, declare
+from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
 from taskrunner.brokers.rabbitmq.connection import Connection
 from taskrunner.brokers.rabbitmq.link import Role
 from taskrunner.brokers.rabbitmq.probe import Probe
@@ -53,7 +53,7 @@ class Subscriber(Role):
                 if loop.time() - mended > MENDED_FOR_GOOD:
                     backoff.reset()
                 await asyncio.sleep(backoff.next())
-                await declare(connection, self._topology)
+                await redeclare(connection, self._topology)
                 self.resubscribed += 1
                 mended = loop.time()
             await self._subscribe(connection)
@@ -112,7 +112,9 @@ class Subscriber(Role):
 
     async def _subscribe(self, connection: Connection) -> None:
         for queue in self._missing():
-            want = self._wants[queue]
+            want = self._wants.get(queue)
+            if want is None:
+                continue  # given up while we waited for another
             channel = await Channel.open(connection)
             subscription = Subscription(want, next(self._epochs), channel)
             self._by_epoch[subscription.epoch] = subscription

@@ -1,0 +1,239 @@
+"""What a broker's contract tests need besides the seam: to make brokers, break them, look from outside."""
+
+import asyncio
+import os
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pika
+
+from taskrunner.brokers.base import Broker, DeadDelivery, Delivery, Publication
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+from taskrunner.brokers.rabbitmq.settings import RabbitSettings
+from taskrunner.brokers.topology import Topology
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.task import Lane, new_task_id
+from tests.tools.proxy import Proxy
+
+PATIENCE = 20.0
+
+
+def rabbitmq_url() -> str:
+    """A missing server fails the run; it does not skip it."""
+    url = os.environ.get("TASKRUNNER_TEST_RABBITMQ_URL")
+    assert url, "set TASKRUNNER_TEST_RABBITMQ_URL to the AMQP URL of a RabbitMQ that tests may use"
+    return url
+
+
+class Inbox:
+    """Collects deliveries; tests wait for how many there are."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.dead: list[DeadDelivery] = []
+        self._more = asyncio.Event()
+
+    def take(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self._more.set()
+
+    def take_dead(self, delivery: DeadDelivery) -> None:
+        self.dead.append(delivery)
+        self._more.set()
+
+    async def wait(self, count: int) -> list[Delivery]:
+        await self._until(lambda: len(self.deliveries) >= count)
+        return self.deliveries
+
+    async def wait_dead(self, count: int) -> list[DeadDelivery]:
+        await self._until(lambda: len(self.dead) >= count)
+        return self.dead
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not reached():
+                self._more.clear()
+                await self._more.wait()
+
+
+async def eventually(check: Callable[[], Any], within: float = PATIENCE) -> None:
+    """Poll until `check` (a function or coroutine function) is true."""
+    async with asyncio.timeout(within):
+        while True:
+            answer = check()
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            if answer:
+                return
+            await asyncio.sleep(0.02)
+
+
+def letters(count: int, lane: Lane = Lane.MEDIUM, size_bytes: int = 20) -> list[Publication]:
+    """Distinct publications whose bodies begin with their number."""
+    return [
+        Publication(lane=lane, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
+        for number in range(count)
+    ]
+
+
+class Backend(ABC):
+    """One broker under test, started and ready, and the power to break it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.bus = Events()
+        self.bus.subscribe(self.events.append)
+
+    broker: Broker
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    async def reopen(self) -> None:
+        """Stop the broker and start another on the same queues."""
+
+    @abstractmethod
+    async def cut(self) -> None:
+        """Break every connection; it can be made again at once."""
+
+    @abstractmethod
+    async def unplug(self) -> None:
+        """Break every connection; none can be made until `plug`."""
+
+    @abstractmethod
+    async def plug(self) -> None: ...
+
+    @abstractmethod
+    async def delete(self, lane: Lane) -> None:
+        """Delete a lane's queue, as an operator may."""
+
+    @abstractmethod
+    async def purge(self, lane: Lane) -> None: ...
+
+    async def depth(self, lane: Lane = Lane.MEDIUM) -> int:
+        return (await self.broker.depths())[lane]
+
+    async def wait_depth(self, count: int, lane: Lane = Lane.MEDIUM) -> None:
+        async def reached() -> bool:
+            return await self.depth(lane) == count
+
+        await eventually(reached)
+
+
+class MemoryBackend(Backend):
+    broker: MemoryBroker
+
+    async def open(self) -> None:
+        self.broker = MemoryBroker(self.bus, delivery_limit=3)
+        await self.broker.start()
+        await self.broker.wait_ready(1)
+
+    async def close(self) -> None:
+        await self.broker.stop()
+
+    async def reopen(self) -> None:
+        await self.broker.stop()
+        await self.broker.start()
+
+    async def cut(self) -> None:
+        self.broker.disconnect()
+        self.broker.reconnect()
+
+    async def unplug(self) -> None:
+        self.broker.disconnect()
+
+    async def plug(self) -> None:
+        self.broker.reconnect()
+
+    async def delete(self, lane: Lane) -> None:
+        self.broker.delete(lane)
+
+    async def purge(self, lane: Lane) -> None:
+        self.broker.lose(lane)
+
+
+class RabbitBackend(Backend):
+    """Behind a proxy, with queues of its own, which it deletes at the end."""
+
+    broker: RabbitBroker
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = rabbitmq_url()
+        parts = urlsplit(self.url)
+        self.proxy = Proxy(parts.hostname or "localhost", parts.port or 5672)
+        self.topology = Topology(exchange=f"test-{uuid.uuid4().hex[:12]}")
+
+    def settings(self, **changes: Any) -> RabbitSettings:
+        parts = urlsplit(self.url)
+        netloc = f"{parts.username}:{parts.password}@127.0.0.1:{self.proxy.port}"
+        facts: dict[str, Any] = {
+            "addresses": (parts._replace(netloc=netloc).geturl(),),
+            "exchange": self.topology.exchange,
+            "delivery_limit": 3,
+            "client_name": self.topology.exchange,
+        }
+        return RabbitSettings(**facts | changes)
+
+    async def open(self) -> None:
+        await self.proxy.listen()
+        await self.start()
+
+    async def start(self, **changes: Any) -> None:
+        """A broker with these settings instead of the standard ones."""
+        self.broker = RabbitBroker(self.settings(**changes), self.bus)
+        await self.broker.start()
+        await self.broker.wait_ready(PATIENCE)
+
+    async def close(self) -> None:
+        await self.broker.stop()
+        await self.proxy.__aexit__()
+        await self.admin(self._delete_all)
+
+    async def reopen(self) -> None:
+        await self.broker.stop()
+        await self.start()
+
+    async def cut(self) -> None:
+        self.proxy.reset()
+        await eventually(lambda: not self.broker.status().connected)
+
+    async def unplug(self) -> None:
+        await self.proxy.refuse()
+        await eventually(lambda: not self.broker.status().connected)
+
+    async def plug(self) -> None:
+        await self.proxy.listen()
+
+    async def delete(self, lane: Lane) -> None:
+        await self.admin(lambda channel: channel.queue_delete(self.topology.lane_queue(lane)))
+
+    async def purge(self, lane: Lane) -> None:
+        await self.admin(lambda channel: channel.queue_purge(self.topology.lane_queue(lane)))
+
+    async def admin(self, act: Callable[[Any], object]) -> None:
+        """Act as another client, straight on the server."""
+
+        def run() -> None:
+            with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
+                act(connection.channel())
+
+        await asyncio.to_thread(run)
+
+    def _delete_all(self, channel: Any) -> None:
+        for queue in self.topology.queues:
+            channel.queue_delete(queue.name)
+        for exchange in self.topology.exchanges:
+            channel.exchange_delete(exchange)
+
+
+def bodies(deliveries: Sequence[Delivery | DeadDelivery]) -> list[bytes]:
+    return [delivery.body for delivery in deliveries]

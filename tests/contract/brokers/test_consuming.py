@@ -1,0 +1,229 @@
+"""Consuming and settling: at least once, in order, never more than the prefetch, with fenced acks."""
+
+import asyncio
+
+import orjson
+
+from taskrunner.brokers.base import Delivery
+from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
+from taskrunner.domain.task import Lane
+from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, letters
+
+ALL = list(Lane)
+
+
+async def settled(backend: Backend) -> None:
+    """Wait until the broker has surely handled what we sent it: a round trip on the same connection."""
+    await backend.broker.depths()
+    await asyncio.sleep(0.05)
+    await backend.broker.depths()
+
+
+async def test_acked_deliveries_never_come_again(backend: Backend) -> None:
+    """An ack is for good, in whatever order the deliveries are acked."""
+    await backend.broker.publish(letters(10))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 10, inbox.take)
+    got = await inbox.wait(10)
+    for part in ([got[7]], got[0:3], [got[4], got[3]], [got[9], got[5], got[6], got[8]]):
+        backend.broker.ack(part)
+    await settled(backend)
+    await backend.reopen()
+    assert await backend.depth() == 0
+
+
+async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> None:
+    """What is settled already is passed over, and the others stay."""
+    await backend.broker.publish(letters(3))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 3, inbox.take)
+    got = await inbox.wait(3)
+    backend.broker.ack([])
+    backend.broker.ack(got[:2])
+    backend.broker.ack(got[:2])
+    backend.broker.release(got[:1])
+    backend.broker.reject(got[1:2])
+    await settled(backend)
+    assert backend.broker.status().connected
+    assert backend.broker.status().reconnects == 0
+    await backend.reopen()
+    await backend.wait_depth(1)
+
+
+async def test_prefetch_bounds_what_is_out(backend: Backend) -> None:
+    """Each lane hands out its prefetch and goes on as deliveries are acked."""
+    await backend.broker.publish([*letters(10, Lane.HIGH), *letters(10, Lane.LOW)])
+    inbox = Inbox()
+    backend.broker.consume([Lane.HIGH, Lane.LOW], 4, inbox.take)
+    got = await inbox.wait(8)
+    await settled(backend)
+    assert len(got) == 8
+    backend.broker.ack([delivery for delivery in got if delivery.lane is Lane.HIGH][:3])
+    await inbox.wait(11)
+    await settled(backend)
+    lanes = [delivery.lane for delivery in got]
+    assert (lanes.count(Lane.HIGH), lanes.count(Lane.LOW)) == (7, 4)
+
+
+async def test_consumes_only_the_lanes_asked_for(backend: Backend) -> None:
+    """A consumer of some lanes leaves the others alone."""
+    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.MEDIUM), *letters(1, Lane.LOW)])
+    inbox = Inbox()
+    backend.broker.consume([Lane.LOW], 10, inbox.take)
+    await inbox.wait(1)
+    await settled(backend)
+    assert [delivery.lane for delivery in inbox.deliveries] == [Lane.LOW]
+
+
+async def test_released_delivery_comes_again(backend: Backend) -> None:
+    """A released message is delivered again, marked as such."""
+    await backend.broker.publish(letters(1))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 1, inbox.take)
+    first = (await inbox.wait(1))[0]
+    backend.broker.release([first])
+    second = (await inbox.wait(2))[1]
+    assert (first.redelivered, second.redelivered) == (False, True)
+    assert second.body == first.body
+
+
+async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
+    """A rejected message reaches the collector with its bytes, lane, reason and the broker's account."""
+    sent = letters(2, Lane.HIGH)
+    await backend.broker.publish(sent)
+    inbox = Inbox()
+    backend.broker.consume(ALL, 10, inbox.take)
+    backend.broker.reject(await inbox.wait(2))
+    backend.broker.collect(10, inbox.take_dead)
+    dead = await inbox.wait_dead(2)
+    assert sorted(bodies(dead)) == sorted(letter.body for letter in sent)
+    assert {(letter.lane, letter.reason) for letter in dead} == {(Lane.HIGH, "rejected")}
+    assert {letter.message_id for letter in dead} == {letter.task_id for letter in sent}
+    account = orjson.loads(dead[0].x_death or "")
+    assert account[0]["reason"] == "rejected"
+    backend.broker.ack(dead)
+    await settled(backend)
+    await backend.reopen()
+    backend.broker.collect(10, inbox.take_dead)
+    await settled(backend)
+    assert len(inbox.dead) == 2
+
+
+async def test_endless_release_ends_in_the_dead_letters(backend: Backend) -> None:
+    """A message that is given back again and again is dead after the delivery limit, not lost."""
+    await backend.broker.publish(letters(1))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 1, lambda delivery: backend.broker.release([delivery]))
+    backend.broker.collect(1, inbox.take_dead)
+    dead = await inbox.wait_dead(1)
+    assert dead[0].reason == "delivery_limit"
+
+
+async def test_stop_gives_back_what_was_not_settled(backend: Backend) -> None:
+    """Stopping loses nothing: unsettled deliveries go to the next consumer."""
+    await backend.broker.publish(letters(5))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 5, inbox.take)
+    backend.broker.ack((await inbox.wait(5))[:2])
+    await backend.reopen()
+    again = Inbox()
+    backend.broker.consume(ALL, 5, again.take)
+    await again.wait(3)
+    assert sorted(bodies(again.deliveries)) == sorted(bodies(inbox.deliveries[2:5]))
+    assert all(delivery.redelivered for delivery in again.deliveries)
+
+
+async def test_cut_connection_redelivers_and_ignores_old_acks(backend: Backend) -> None:
+    """After a reconnect everything unsettled comes again, and acks from before are passed over."""
+    await backend.broker.publish(letters(5))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 5, inbox.take)
+    old = list(await inbox.wait(5))
+    await backend.cut()
+    backend.broker.ack(old[:1])
+    await inbox.wait(10)
+    new = inbox.deliveries[5:]
+    assert sorted(bodies(new)) == sorted(bodies(old))
+    assert {delivery.epoch for delivery in new}.isdisjoint(delivery.epoch for delivery in old)
+    backend.broker.ack(old)
+    backend.broker.release(old)
+    backend.broker.reject(old)
+    backend.broker.ack(new[1:])
+    await settled(backend)
+    await backend.reopen()
+    await backend.wait_depth(1)
+
+
+async def test_outage_is_told_once(backend: Backend) -> None:
+    """However many tries it takes, an outage is one event, and its end another."""
+    await backend.unplug()
+    await asyncio.sleep(0.5)
+    await backend.plug()
+    await backend.broker.wait_ready(10)
+    kinds = [type(event) for event in backend.events]
+    assert kinds == [ServiceLost, ServiceRestored]
+
+
+async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
+    """After `cancel_consume` nothing more comes, and what is out can be settled."""
+    await backend.broker.publish(letters(4))
+    inbox = Inbox()
+    backend.broker.consume(ALL, 2, inbox.take)
+    got = list(await inbox.wait(2))
+    backend.broker.cancel_consume()
+    backend.broker.ack(got[:1])
+    backend.broker.release(got[1:])
+    await settled(backend)
+    await backend.wait_depth(3)
+    assert len(inbox.deliveries) == 2
+    assert backend.broker.status().consuming
+    backend.broker.consume(ALL, 5, inbox.take)
+    await inbox.wait(5)
+
+
+async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
+    """A consumer whose queue was deleted under it goes on by itself; the other lanes notice nothing."""
+    inbox = Inbox()
+    backend.broker.consume(ALL, 5, inbox.take)
+    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
+    before = list(await inbox.wait(2))
+    await backend.delete(Lane.HIGH)
+
+    async def is_back() -> bool:
+        answers = await backend.broker.publish(letters(1, Lane.HIGH))
+        return answers[0] == "confirmed"
+
+    await eventually(is_back)
+    await inbox.wait(3)
+    await eventually(lambda: backend.broker.status().consuming)
+    backend.broker.ack(before)
+    backend.broker.ack(inbox.deliveries[2:])
+    await settled(backend)
+    assert backend.broker.status().reconnects == 0
+
+
+async def test_callback_that_raises_is_told_and_stops_nothing(backend: Backend) -> None:
+    """A fault in the receiver is an event; later deliveries still come."""
+    inbox = Inbox()
+
+    def stumble(delivery: Delivery) -> None:
+        inbox.take(delivery)
+        if len(inbox.deliveries) == 1:
+            raise ValueError("a bug of ours")
+
+    backend.broker.consume(ALL, 5, stumble)
+    await backend.broker.publish(letters(3))
+    await inbox.wait(3)
+    assert [type(event) for event in backend.events] == [LoopFailed]
+
+
+async def test_subscription_made_while_away_holds_after_the_connect(backend: Backend) -> None:
+    """`consume` needs no connection: it is in force as soon as there is one."""
+    await backend.broker.publish(letters(1))
+    await backend.unplug()
+    inbox = Inbox()
+    backend.broker.consume(ALL, 5, inbox.take)
+    assert not backend.broker.status().consuming
+    await backend.plug()
+    await inbox.wait(1)
+    await eventually(lambda: backend.broker.status().consuming)

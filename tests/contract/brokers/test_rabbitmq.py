@@ -1,0 +1,307 @@
+"""What only RabbitMQ can do to us: refusals, conflicts, alarms, timeouts, and broken networks."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pika
+import pytest
+
+from taskrunner.brokers.base import PublishAnswer
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
+from taskrunner.domain.events import ServiceLost, ServiceRestored
+from taskrunner.domain.task import Lane
+from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, eventually, letters
+from tests.tools.proxy import Mode
+
+CONFIRMED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.UNKNOWN
+SERVICES = Path(__file__).parents[3] / "scripts" / "services.py"
+
+
+@pytest.fixture
+async def unstarted() -> AsyncIterator[RabbitBackend]:
+    """A backend whose proxy listens, and whose broker the test makes."""
+    backend = RabbitBackend()
+    await backend.proxy.listen()
+    backend.broker = RabbitBroker(backend.settings(), backend.bus)
+    yield backend
+    await backend.close()
+
+
+async def control(*arguments: str) -> None:
+    """rabbitmqctl on the node under test, which `scripts/services.py` started."""
+    folder = Path(os.environ["TASKRUNNER_TEST_SERVICES"]).parent
+    command = [sys.executable, str(SERVICES), "ctl", "--dir", str(folder), "--", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0
+
+
+async def refused(backend: RabbitBackend, **changes: Any) -> str:
+    """Start a broker that will not get in; answers what it tells."""
+    broker = RabbitBroker(backend.settings(**changes), backend.bus)
+    await broker.start()
+    try:
+        await eventually(lambda: broker.status().error)
+        with pytest.raises(BrokerUnavailable) as caught:
+            await broker.wait_ready(0.01)
+        assert not broker.status().connected
+        assert broker.status().error == str(caught.value)
+        return str(caught.value)
+    finally:
+        await broker.stop()
+
+
+class _MillisecondHeader(pika.BasicProperties):  # type: ignore[misc]  # pika is untyped
+    """Properties as a foreign client may send them: headers {"sent": timestamp}, message id "foreign"."""
+
+    def encode(self) -> list[bytes]:
+        table = b"\x04sentT" + (1_700_000_000_000).to_bytes(8, "big")
+        flags = self.FLAG_HEADERS | self.FLAG_MESSAGE_ID
+        return [flags.to_bytes(2, "big"), len(table).to_bytes(4, "big"), table, b"\x07foreign"]
+
+
+# Refusals
+
+
+async def test_wrong_password_is_told_without_the_password(unstarted: RabbitBackend) -> None:
+    """The broker's refusal is told in its words, and holds no secret."""
+    address = unstarted.settings().addresses[0].replace("guest:guest", "guest:open-sesame")
+    text = await refused(unstarted, addresses=(address,))
+    assert "ACCESS_REFUSED" in text
+    assert "open-sesame" not in text
+
+
+async def test_missing_vhost_is_told(unstarted: RabbitBackend) -> None:
+    """A virtual host that does not exist is named."""
+    address = unstarted.settings().addresses[0].rstrip("/") + "/" + quote("no such vhost")
+    assert "vhost no such vhost not found" in await refused(unstarted, addresses=(address,))
+
+
+async def test_unreachable_broker_is_told(unstarted: RabbitBackend) -> None:
+    """Host and port are named, with what the system said; one event tells of it."""
+    await unstarted.proxy.refuse()
+    text = await refused(unstarted)
+    assert text == f"RabbitMQ at 127.0.0.1:{unstarted.proxy.port}: Connection refused"
+    assert [type(event) for event in unstarted.events] == [ServiceLost]
+
+
+async def test_handshake_that_hangs_is_given_up(unstarted: RabbitBackend) -> None:
+    """A peer that accepts and says nothing costs one dial timeout per try, and no sockets."""
+    unstarted.proxy.mode = Mode.BLACK_HOLE
+    text = await refused(unstarted, dial_timeout=0.2)
+    assert "no AMQP connection after 0.2 s" in text
+    assert unstarted.proxy.accepted >= 2
+    unstarted.proxy.mode = Mode.PASS
+    await eventually(lambda: unstarted.proxy.open_connections == 0)
+
+
+async def test_next_address_is_tried(unstarted: RabbitBackend) -> None:
+    """Of several addresses a dead one costs no wait."""
+    good = unstarted.settings().addresses[0]
+    await unstarted.start(addresses=("amqp://guest:guest@127.0.0.1:1/", good))
+    assert list(await unstarted.broker.publish(letters(1))) == [CONFIRMED]
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "told"),
+    [
+        (0, {"x-queue-type": "classic"}, "x-queue-type = classic, but taskrunner needs quorum"),
+        (1, {"x-delivery-limit": 7}, "x-delivery-limit = 7, but taskrunner needs 3"),
+    ],
+)
+async def test_conflicting_queue_is_told_and_mended(
+    unstarted: RabbitBackend, index: int, changes: dict[str, str | int], told: str
+) -> None:
+    """A queue with other arguments is told at once; when an operator has removed it, we go on."""
+    queue = replace(unstarted.topology, delivery_limit=3).queues[index]
+    await unstarted.admin(
+        lambda channel: channel.queue_declare(
+            queue.name, durable=True, arguments={**queue.arguments, **changes}
+        )
+    )
+    await unstarted.broker.start()
+    with pytest.raises(TopologyConflict, match=told) as caught:
+        await unstarted.broker.wait_ready(10)
+    assert f"rabbitmqctl delete_queue {queue.name}" in str(caught.value)
+    assert told in (unstarted.broker.status().error or "")
+    await unstarted.admin(lambda channel: channel.queue_delete(queue.name))
+    await eventually(lambda: unstarted.broker.status().connected)
+
+
+async def test_conflicting_exchange_is_told(unstarted: RabbitBackend) -> None:
+    """An exchange of another type is told the same way."""
+    await unstarted.admin(
+        lambda channel: channel.exchange_declare(unstarted.topology.exchange, "fanout", durable=True)
+    )
+    await unstarted.broker.start()
+    with pytest.raises(TopologyConflict, match="type = fanout, but taskrunner needs direct"):
+        await unstarted.broker.wait_ready(10)
+
+
+# Networks
+
+
+async def test_unanswered_publish_ends_in_time_and_the_connection_is_made_anew(
+    unstarted: RabbitBackend,
+) -> None:
+    """With answers lost on the way, a publish is UNKNOWN after its timeout, and the link heals."""
+    await unstarted.start(publish_timeout=0.5)
+    unstarted.proxy.mode = Mode.HALF_OPEN
+    began = asyncio.get_running_loop().time()
+    assert list(await unstarted.broker.publish(letters(3))) == [UNKNOWN] * 3
+    assert asyncio.get_running_loop().time() - began < 1.0
+    unstarted.proxy.mode = Mode.PASS
+    await eventually(lambda: unstarted.broker.status().reconnects > 0)
+    await unstarted.broker.wait_ready(10)
+    assert list(await unstarted.broker.publish(letters(1))) == [CONFIRMED]
+
+
+async def test_slow_confirms_do_not_end_the_connection(unstarted: RabbitBackend) -> None:
+    """A publish that runs out of time while confirms come keeps its connection."""
+    await unstarted.start(publish_timeout=1.0)
+    unstarted.proxy.slice_bytes, unstarted.proxy.delay = 4_096, 0.03
+    answers = await unstarted.broker.publish(letters(2_000, size_bytes=400))
+    assert set(answers) == {CONFIRMED, UNKNOWN}
+    assert unstarted.broker.status().reconnects == 0
+
+
+async def test_publishes_in_flight_are_unknown_when_the_link_breaks(rabbit: RabbitBackend) -> None:
+    """A cut in the middle of a frame: every publication is answered, and what was confirmed is there."""
+    rabbit.proxy.cut_after(50_000)
+    answers = list(await rabbit.broker.publish(letters(1_000, size_bytes=400)))
+    assert len(answers) == 1_000
+    assert UNKNOWN in answers
+    await eventually(lambda: rabbit.broker.status().reconnects > 0)
+    await rabbit.broker.wait_ready(10)
+    assert await rabbit.depth() >= answers.count(CONFIRMED)
+
+
+async def test_dead_link_is_found_by_heartbeats(unstarted: RabbitBackend) -> None:
+    """An idle connection whose peer went silent is left after the heartbeat timeout."""
+    await unstarted.start(heartbeat=1)
+    unstarted.proxy.mode = Mode.BLACK_HOLE
+    await eventually(lambda: not unstarted.broker.status().connected)
+    unstarted.proxy.mode = Mode.PASS
+    await eventually(lambda: unstarted.broker.status().connected)
+
+
+async def test_repeated_resets_leak_nothing(rabbit: RabbitBackend) -> None:
+    """After many resets there are two connections, as at the start, and everything works."""
+    inbox = Inbox()
+    rabbit.broker.consume(list(Lane), 10, inbox.take)
+    for _ in range(5):
+        await rabbit.cut()
+        await rabbit.broker.wait_ready(20)
+    assert rabbit.proxy.open_connections == 2
+    await rabbit.broker.publish(letters(3))
+    await inbox.wait(3)
+    lost = [event for event in rabbit.events if isinstance(event, ServiceLost)]
+    restored = [event for event in rabbit.events if isinstance(event, ServiceRestored)]
+    assert len(lost) == len(restored) == 5
+
+
+async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend) -> None:
+    """Frames that arrive in pieces of seven bytes are put together."""
+    rabbit.proxy.slice_bytes = 7
+    inbox = Inbox()
+    rabbit.broker.consume(list(Lane), 100, inbox.take)
+    sent = letters(50, size_bytes=300)
+    assert set(await rabbit.broker.publish(sent)) == {CONFIRMED}
+    assert bodies(await inbox.wait(50)) == [letter.body for letter in sent]
+
+
+# The broker itself
+
+
+async def test_overlapping_publishes_get_their_own_answers(rabbit: RabbitBackend) -> None:
+    """Many calls at once share the channel and are answered each for itself."""
+    calls = [rabbit.broker.publish(letters(number)) for number in range(1, 60)]
+    answers = await asyncio.gather(*calls)
+    assert [len(answer) for answer in answers] == list(range(1, 60))
+    assert {each for answer in answers for each in answer} == {CONFIRMED}
+
+
+async def test_large_batch_is_paced(rabbit: RabbitBackend) -> None:
+    """A batch beyond the window of unconfirmed messages goes through in one call."""
+    assert set(await rabbit.broker.publish(letters(12_000))) == {CONFIRMED}
+    await rabbit.wait_depth(12_000)
+
+
+async def test_alarm_refuses_publishes_and_lets_acks_through(rabbit: RabbitBackend) -> None:
+    """While the broker blocks publishers, publishing fails at once and consuming goes on."""
+    inbox = Inbox()
+    rabbit.broker.consume(list(Lane), 2, inbox.take)
+    await rabbit.broker.publish(letters(4))
+    got = list(await inbox.wait(2))
+    await control("set_disk_free_limit", "1000000000000000")
+    try:
+        await eventually(lambda: rabbit.broker.status().blocked)
+        with pytest.raises(BrokerUnavailable, match="refuses publishes"):
+            await rabbit.broker.publish(letters(1))
+        rabbit.broker.ack(got)
+        await inbox.wait(4)
+        assert rabbit.broker.status().connected
+    finally:
+        await control("set_disk_free_limit", "50MB")
+    await eventually(lambda: rabbit.broker.status().blocked is None)
+    assert list(await rabbit.broker.publish(letters(1))) == [CONFIRMED]
+
+
+async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend) -> None:
+    """`rabbitmqctl close_all_connections` costs a reconnect."""
+    inbox = Inbox()
+    rabbit.broker.consume(list(Lane), 2, inbox.take)
+    await control("close_all_connections", "a test")
+    await eventually(lambda: rabbit.broker.status().reconnects >= 2)
+    await rabbit.broker.wait_ready(10)
+    await rabbit.broker.publish(letters(1))
+    await inbox.wait(1)
+
+
+async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBackend) -> None:
+    """A channel-level error on one lane brings its deliveries back and leaves the connection alone."""
+    inbox = Inbox()
+    rabbit.broker.consume([Lane.HIGH, Lane.LOW], 5, inbox.take)
+    await rabbit.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
+    got = list(await inbox.wait(2))
+    high = next(delivery for delivery in got if delivery.lane is Lane.HIGH)
+    low = next(delivery for delivery in got if delivery.lane is Lane.LOW)
+    subscription = rabbit.broker._subscriber._by_epoch[high.epoch]
+    subscription._channel.raw.basic_ack(delivery_tag=4711)  # 406, as the acknowledgement timeout is
+    await inbox.wait(3)
+    again = inbox.deliveries[2]
+    assert (again.lane, again.redelivered) == (Lane.HIGH, True)
+    rabbit.broker.ack([low, again])
+    await eventually(lambda: rabbit.broker.status().consuming)
+    assert rabbit.broker.status().reconnects == 0
+
+
+async def test_deleted_exchange_comes_back(rabbit: RabbitBackend) -> None:
+    """Publishing to an exchange that is gone is answered, and the exchange declared again."""
+    await rabbit.admin(lambda channel: channel.exchange_delete(rabbit.topology.exchange))
+    assert list(await rabbit.broker.publish(letters(1))) == [UNKNOWN]
+    await eventually(lambda: rabbit.broker.status().reconnects > 0)
+    await rabbit.broker.wait_ready(10)
+    assert list(await rabbit.broker.publish(letters(1))) == [CONFIRMED]
+
+
+async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
+    """A timestamp in milliseconds, which pika cannot decode, is nobody's problem, also in a dead letter."""
+    await rabbit.admin(
+        lambda channel: channel.basic_publish(rabbit.topology.exchange, "low", b"{}", _MillisecondHeader())
+    )
+    inbox = Inbox()
+    rabbit.broker.consume(list(Lane), 5, inbox.take)
+    rabbit.broker.collect(5, inbox.take_dead)
+    got = await inbox.wait(1)
+    assert got[0].message_id == "foreign"
+    rabbit.broker.reject(got)
+    dead = await inbox.wait_dead(1)
+    assert (dead[0].lane, dead[0].reason, dead[0].message_id) == (Lane.LOW, "rejected", "foreign")
+    assert rabbit.broker.status().reconnects == 0
