@@ -106,6 +106,7 @@ def make_connection(settings: RedisSettings, endpoint: Endpoint) -> AbstractConn
         "socket_connect_timeout": settings.dial_timeout,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
+        "client_name": "taskrunner",
     }
     if endpoint.path is not None:
         return _UnixConnection(path=endpoint.path, **options)

@@ -53,6 +53,8 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MovedError, "MOVED"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
+# How Redis 7 says NOPERM within a script.
+_FORBIDDEN = "The user executing the script can't"
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
 
@@ -72,7 +74,11 @@ def _code(exc: Exception) -> str | None:
     for kind, code in _CLASSES:
         if isinstance(exc, kind):
             return code
-    found = _CODE.search(str(exc)) if isinstance(exc, ResponseError) else None
+    if not isinstance(exc, ResponseError):
+        return None
+    if _FORBIDDEN in str(exc):
+        return "NOPERM"
+    found = _CODE.search(str(exc))
     return found[1] if found else None
 
 

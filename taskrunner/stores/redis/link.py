@@ -26,8 +26,6 @@ HEARTBEAT = 1.0
 # Waits between tries to come back: short, since a restarted Redis is back within a second.
 _RECONNECT_CAP = 1.0
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
-# A server that is down may refuse writes only; the probe is one. It is gone by itself after 10 s.
-_PROBE = ("SET", "probe", "1", "PX", "10000")
 
 
 class Standing(Enum):
@@ -41,12 +39,22 @@ class Standing(Enum):
 
 
 class Link:
-    """Sends commands within `settings.timeout` and translates the driver's errors."""
+    """Sends commands within `settings.timeout` and translates the driver's errors.
+
+    `probe` is a command that succeeds only where all that we do would: the link is up when it does.
+    """
 
     def __init__(
-        self, connections: Connections, settings: RedisSettings, server: str, events: Events
+        self,
+        connections: Connections,
+        settings: RedisSettings,
+        server: str,
+        events: Events,
+        *,
+        probe: tuple[str | int, ...],
     ) -> None:
         self._connections = connections
+        self._probe = probe
         self._settings = settings
         self._server = server
         self._events = events
@@ -185,8 +193,7 @@ class Link:
                 # What hangs or points at a former primary must not be used again.
                 await self._connections.drop_idle()
                 fitness = await inspect(self._connections.send, self._server)
-                command, key, *rest = _PROBE
-                await self._connections.send(command, f"{self._settings.prefix}:{key}", *rest)
+                await self._connections.send(*self._probe)
         except TimeoutError:
             self._lose(Standing.DOWN, self._silence(limit))
         except StoreUnfit as exc:

@@ -44,6 +44,7 @@ class Scripts:
         self.dead_letter = _load("dead_letter")
         self.list_dead_letters = _load("list_dead_letters")
         self.exhume = _load("exhume")
+        self.probe = _load("probe")
         self.prune = _load("prune")
 
 

@@ -52,9 +52,10 @@ class RedisStore(Store):
     ) -> None:
         where = endpoint(settings)
         connections = Connections(lambda: make_connection(settings, where))
-        self._link = Link(connections, settings, str(where), events)
         self._scripts = Scripts()
         self._prefix = f"{settings.prefix}:"
+        probe = ("EVAL", self._scripts.probe.source, 1, self._prefix)
+        self._link = Link(connections, settings, str(where), events, probe=probe)
         # A token names one batch. A script that is sent again under its token, because the answer was
         # lost, finds what it wrote the first time and gives the same answers.
         self._token_prefix = secrets.token_hex(4)

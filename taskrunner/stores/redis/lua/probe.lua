@@ -1,0 +1,29 @@
+-- Runs every command that the other scripts use, on a key that is gone afterwards. A server that would refuse
+-- one of them (no memory, a replica, an ACL) then refuses here, and never in the middle of a change.
+
+local probe = PREFIX .. 'probe'
+
+call('SET', probe, '1')
+call('GET', probe)
+call('PEXPIRE', probe, '60000')
+call('PERSIST', probe)
+call('EXISTS', probe)
+call('DEL', probe)
+
+call('HSET', probe, 'one', '1', 'two', '2')
+call('HGET', probe, 'one')
+call('HMGET', probe, 'one', 'two')
+call('HDEL', probe, 'one')
+call('UNLINK', probe)
+
+call('ZADD', probe, '0', 'one', '0', 'two')
+call('ZSCORE', probe, 'one')
+call('ZREVRANK', probe, 'one')
+call('ZCARD', probe)
+call('ZCOUNT', probe, '-inf', '+inf')
+call('ZRANGEBYSCORE', probe, '-inf', '+inf')
+call('ZREVRANGE', probe, '0', '1')
+call('ZREVRANGEBYSCORE', probe, '+inf', '-inf')
+call('ZREVRANGEBYLEX', probe, '+', '-')
+call('ZREM', probe, 'one', 'two')
+return 1

@@ -1,0 +1,50 @@
+"""Addresses of Redis in every form, and no secret in anything that is shown."""
+
+import pytest
+
+from taskrunner.domain.errors import ConfigInvalid
+from taskrunner.stores.redis.settings import Endpoint, RedisSettings, endpoint
+
+
+def parse(address: str, **settings: object) -> Endpoint:
+    return endpoint(RedisSettings(address=address, **settings))  # type: ignore[arg-type]  # mixed values
+
+
+@pytest.mark.parametrize(
+    ("address", "expected", "shown"),
+    [
+        ("redis:6379", Endpoint(host="redis", port=6379), "redis:6379"),
+        ("redis", Endpoint(host="redis", port=6379), "redis:6379"),
+        ("redis://h:1", Endpoint(host="h", port=1), "h:1"),
+        ("redis://h/3", Endpoint(host="h", db=3), "h:6379"),
+        ("rediss://h", Endpoint(host="h", tls=True), "h:6379"),
+        ("redis://u:p%40@h", Endpoint(host="h", user="u", password="p@"), "h:6379"),
+        ("redis://:p@h", Endpoint(host="h", password="p"), "h:6379"),
+        ("[::1]:7", Endpoint(host="::1", port=7), "[::1]:7"),
+        ("unix:///run/redis.sock", Endpoint(path="/run/redis.sock"), "/run/redis.sock"),
+    ],
+)
+def test_addresses(address: str, expected: Endpoint, shown: str) -> None:
+    """Host and port, or a URL with as much as it holds."""
+    assert parse(address) == expected
+    assert str(parse(address)) == shown
+
+
+def test_the_url_goes_before_the_other_settings() -> None:
+    """What it does not say comes from them."""
+    found = parse("redis://u@h/3", user="other", password="p", db=5, tls=True)
+    assert found == Endpoint(host="h", user="u", password="p", db=3, tls=True)
+
+
+@pytest.mark.parametrize("address", ["http://h", "redis://h/x", "h:99999", "redis://h:port", "redis://[::1"])
+def test_addresses_that_are_none(address: str) -> None:
+    """They are refused without being shown, since they may hold a password."""
+    with pytest.raises(ConfigInvalid, match=r"redis\.addr: expected host:port") as caught:
+        parse(address)
+    assert address not in str(caught.value)
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither by the settings nor by the endpoint."""
+    settings = RedisSettings(address="redis://u:secret@h", password="secret")
+    assert "secret" not in f"{settings!r} {endpoint(settings)!r} {endpoint(settings)}"
