@@ -36,7 +36,7 @@ test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to py
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest $(ARGS)
 
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
-	$(SERVICES) -- $(BIN)/python -m bench $(ARGS)
+	$(SERVICES) -- $(BIN)/python bench/run.py $(ARGS)
 
 lock: $(STAMP) ## write requirements/*.txt from setup.cfg
 	UV=$(BIN)/uv scripts/lock.sh
