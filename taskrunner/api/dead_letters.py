@@ -30,7 +30,13 @@ class DeadLetterRoutes:
         cursor = query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
-        page = await self._store.list_dead_letters(limit=limit, cursor=cursor)
+        try:
+            page = await self._store.list_dead_letters(limit=limit, cursor=cursor)
+        except ValueError:
+            # Only the store knows the form of its cursors.
+            query.bad_cursor()
+            query.refuse_if_wrong()
+            raise
         prefix = prefix_of(request)
         letters = [dead_letter_resource(letter, prefix=prefix) for letter in page.items]
         return json_response(page_resource("dead_letters", letters, page.cursor))

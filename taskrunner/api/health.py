@@ -60,7 +60,9 @@ class HealthRoutes:
 
     async def metrics(self, _: web.Request) -> web.Response:
         text = exposition.render(self._metrics, await self._stats.collect())
-        return web.Response(body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE})
+        return web.Response(
+            body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE, "Server": "taskrunner"}
+        )
 
 
 def _check_resource(report: CheckReport) -> Resource:

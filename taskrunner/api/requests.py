@@ -97,9 +97,13 @@ class Query:
     def cursor(self) -> str | None:
         given = self._given.get("cursor")
         if given is not None and not _CURSOR.fullmatch(given):
-            self._wrong("cursor", "is not one that this API gave out; leave it away to start at the top")
+            self.bad_cursor()
             return None
         return given
+
+    def bad_cursor(self) -> None:
+        """Note that the store cannot read the cursor."""
+        self._wrong("cursor", "is not one that this API gave out; leave it away to start at the top")
 
     def refuse_if_wrong(self) -> None:
         if self._errors:

@@ -45,7 +45,7 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         attempt_limit=record.attempt_limit,
         attempts=[_attempt_resource(attempt) for attempt in record.attempts],
         result=result,
-        error=record.error,
+        error=record.error or record.reason,
         due_at=record.due,
         updated_at=record.updated_at,
         finished_at=record.finished_at,

@@ -8,7 +8,7 @@ from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
 from taskrunner.api.requests import Query, idempotency_key_of, prefix_of, read_json_body, task_id_of
 from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
-from taskrunner.api.responses import json_response
+from taskrunner.api.responses import json_response, raw_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
@@ -20,12 +20,11 @@ from taskrunner.stores.base import Store
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 # What was fetched is a stranger's: nothing in it may run, be guessed at, or be shown as a page of ours.
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_SAFE_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "sandbox; default-src 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
 
 
 class TaskRoutes:
@@ -123,14 +122,14 @@ def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:
 def _body_response(task_id: str, result: Response, content: bytes) -> web.Response:
     text = _is_textual(result.content_type) and as_text(content, cut=result.truncated) is not None
     extension = "txt" if text else "bin"
-    headers = {
-        **_SAFE_HEADERS,
-        "Content-Type": "text/plain; charset=utf-8" if text else "application/octet-stream",
-        "Content-Disposition": f'attachment; filename="{task_id}.{extension}"',
-        "Taskrunner-Body-Truncated": "true" if result.truncated else "false",
-        "Taskrunner-Body-Size": str(result.size_bytes),
-    }
-    return web.Response(body=content, headers=headers)
+    headers = (
+        *_SAFE_HEADERS,
+        ("Content-Disposition", f'attachment; filename="{task_id}.{extension}"'),
+        ("Taskrunner-Body-Truncated", "true" if result.truncated else "false"),
+        ("Taskrunner-Body-Size", str(result.size_bytes)),
+    )
+    content_type = "text/plain; charset=utf-8" if text else "application/octet-stream"
+    return raw_response(content, 200, content_type, headers)
 
 
 def _is_textual(content_type: str | None) -> bool:

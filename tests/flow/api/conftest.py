@@ -1,0 +1,72 @@
+"""The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import fakeredis
+import pytest
+from fakeredis.aioredis import FakeAsyncRedisConnection
+
+from taskrunner.api.app import build_api
+from taskrunner.api.probes import broker_check, queue_depths, reconnects, store_check, task_counts
+from taskrunner.api.server import WebServer
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.draft import TaskRules
+from taskrunner.domain.events import Event, Events
+from taskrunner.monitor.health import Health
+from taskrunner.monitor.metrics import Metrics
+from taskrunner.monitor.stats import Stats
+from taskrunner.producer.intake import Intake
+from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.revival import Revival
+from taskrunner.stores.redis.settings import RedisSettings
+from taskrunner.stores.redis.store import RedisStore
+from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """An API with small bounds, whose dependencies are up."""
+    clock, events, seen = SystemClock(), Events(), list[Event]()
+    metrics, health = Metrics(clock), Health(clock)
+    for listener in (metrics, health, seen.append):
+        events.subscribe(listener)
+    redis = fakeredis.FakeServer(version=(7, 2))
+    store = RedisStore(
+        RedisSettings(timeout=1.0, max_retries=1),
+        events,
+        make_connection=lambda *_: FakeAsyncRedisConnection(server=redis),
+    )
+    broker = MemoryBroker(events)
+    await store.start()
+    await broker.start()
+    await store.wait_ready(5)
+    publisher = Publisher(broker, store, events, clock, forgotten_after=300)
+    intake = Intake(store, publisher, events, clock, TaskRules(), hold=10)
+    health.add("redis", store_check(store), needed=True)
+    health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
+    health.open()
+    parts = {
+        "queues": queue_depths(broker),
+        "counts": task_counts(store),
+        "rates": metrics.rates,
+        "reconnects": reconnects(broker, store),
+    }
+    app = build_api(
+        intake=intake,
+        revival=Revival(store, intake, publisher, clock, hold=10),
+        store=store,
+        health=health,
+        stats=Stats(parts, clock),
+        metrics=metrics,
+        options=API_OPTIONS,
+    )
+    server = WebServer(app, "127.0.0.1", 0, events=events, options=SERVER_OPTIONS)
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        yield Api(server, store, redis, broker, health, session, intake, seen)
+    await server.stop()
+    await publisher.drain()
+    await broker.stop()
+    await store.stop()

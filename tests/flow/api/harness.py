@@ -1,0 +1,97 @@
+"""What tests of the API hold on to: a running API, its parts, and ways to ask it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import fakeredis
+
+from taskrunner.api.options import ApiOptions, ServerOptions
+from taskrunner.api.server import WebServer
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.domain.events import Event
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.domain.status import Status
+from taskrunner.monitor.health import Health
+from taskrunner.producer.intake import Intake
+from taskrunner.stores.base import AttemptRef
+from taskrunner.stores.redis.store import RedisStore
+
+# Small bounds, so that a test of one ends soon.
+SERVER_OPTIONS = ServerOptions(request_timeout=0.3, keepalive_timeout=2.0, shutdown_grace=5.0)
+API_OPTIONS = ApiOptions(request_timeout=0.3)
+
+
+@dataclass
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    headers: Any
+    content: bytes
+    json: Any = None
+
+
+@dataclass
+class Api:
+    """A running API and all that it stands on."""
+
+    server: WebServer
+    store: RedisStore
+    redis: fakeredis.FakeServer
+    broker: MemoryBroker
+    health: Health
+    session: aiohttp.ClientSession
+    intake: Intake
+    events: list[Event] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, **options: Any) -> Answer:
+        url = f"http://127.0.0.1:{self.server.port}{path}"
+        async with self.session.request(method, url, **options) as response:
+            content = await response.read()
+            answer = Answer(response.status, response.headers, content)
+            if content and "json" in response.content_type:
+                answer.json = await response.json(content_type=None)
+            return answer
+
+    async def get(self, path: str) -> Answer:
+        return await self.ask("GET", path)
+
+    async def submit(self, **task: Any) -> Answer:
+        return await self.ask("POST", "/tasks", json={"url": "http://example.com/", **task})
+
+    async def refusal(self, status: int, code: str, method: str, path: str, **options: Any) -> Any:
+        """Ask, and see to it that the answer is that problem; answers its members."""
+        answer = await self.ask(method, path, **options)
+        assert (answer.status, answer.json["code"]) == (status, code), answer.content
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json["status"] == status
+        return answer.json
+
+    async def finish(self, task_id: str, status: Status, response: Response | None = None) -> None:
+        """Run the next attempt of a task, as a consumer does."""
+        record = await self.store.get(task_id)
+        assert record is not None
+        now = datetime.now(UTC)
+        ref = AttemptRef(id=task_id, attempt=record.attempt + 1)
+        await self.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c1")
+        failed = status is Status.FAILED
+        kind = OutcomeKind.HTTP_ERROR if failed else OutcomeKind.OK
+        outcome = Outcome(kind=kind, error="answered 500" if failed else None, response=response)
+        ended = Ended(id=task_id, number=ref.attempt, consumer="c1", started_at=now, finished_at=now)
+        verdict = Verdict(status=status, reason="in a test")
+        assert await self.store.settle([settlement(ended, outcome, verdict, Retention())], now=now) == [True]
+
+    async def talk(self, sent: bytes, *, within: float = 3.0) -> bytes:
+        """Send bytes as they are, and everything that comes back until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            writer.write(sent)
+            async with asyncio.timeout(within):
+                return await reader.read()
+        finally:
+            writer.close()

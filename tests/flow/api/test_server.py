@@ -1,0 +1,249 @@
+"""The server's bounds: what a client may send, how slowly, and how it ends."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from taskrunner.api.options import ServerOptions
+from taskrunner.api.server import WebServer
+from taskrunner.domain.errors import SetupError
+from taskrunner.domain.events import Events, RequestFailed
+from tests.flow.api.harness import SERVER_OPTIONS, Api
+
+HEAD = b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+def problem(answer: bytes) -> Any:
+    """The problem in a raw response, whose connection is not to be used again."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head, answer
+    # aiohttp answers what it could not read as HTTP/1.0, where to close is the rule.
+    assert head.startswith(b"HTTP/1.0 ") or b"connection: close" in head.lower()
+    members = json.loads(body)
+    assert head.split()[1] == str(members["status"]).encode()
+    return members
+
+
+async def write_on(client: socket.socket) -> None:
+    """Write until the other side is gone."""
+    while True:
+        await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().sock_sendall(client, b" ")
+
+
+async def test_a_half_sent_head_is_cut_off(api: Api) -> None:
+    started = asyncio.get_running_loop().time()
+    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Slow")
+    assert problem(answer)["code"] == "request_timeout"
+    assert asyncio.get_running_loop().time() - started < SERVER_OPTIONS.keepalive_timeout
+
+
+async def test_a_head_that_drips_in_is_cut_off(api: Api) -> None:
+    """Bytes that keep coming do not buy time: the limit is on the whole head."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+    writer.write(b"GET /health HTTP/1.1\r\n")
+    end = asyncio.create_task(reader.read())
+    async with asyncio.timeout(SERVER_OPTIONS.keepalive_timeout):
+        while not end.done():
+            writer.write(b"X-A: b\r\n")
+            await asyncio.wait([end], timeout=0.05)
+    writer.close()
+    # Who goes on sending may get a reset in place of the answer.
+    if not isinstance(end.exception(), ConnectionResetError):
+        assert problem(end.result())["code"] == "request_timeout"
+
+
+async def test_a_second_request_that_stalls_is_cut_off(api: Api) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
+    writer.write(b"GET /livez HTTP/1.1\r\nHo")
+    async with asyncio.timeout(SERVER_OPTIONS.keepalive_timeout):
+        assert problem(await reader.read())["code"] == "request_timeout"
+    writer.close()
+
+
+async def test_a_half_sent_body_is_cut_off(api: Api) -> None:
+    answer = await api.talk(HEAD + b'Content-Length: 100\r\n\r\n{"url":')
+    assert problem(answer)["code"] == "request_timeout"
+    answer = await api.talk(HEAD + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"ur')
+    assert problem(answer)["code"] == "request_timeout"
+
+
+async def test_a_client_that_gives_up_in_the_middle_of_a_body_makes_no_task(api: Api) -> None:
+    body = b'{"url": "http://a/"}'
+    _, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+    writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-1])
+    writer.write_eof()
+    writer.close()
+    assert (await api.get("/livez")).status == 200
+    assert (await api.get("/tasks")).json["tasks"] == []
+    assert not [event for event in api.events if isinstance(event, RequestFailed)]
+
+
+async def test_a_connection_without_a_request_is_closed_after_the_keepalive_time(api: Api) -> None:
+    assert await api.talk(b"", within=SERVER_OPTIONS.keepalive_timeout + 2) == b""
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async def much(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 50_000_000)
+
+    app = web.Application()
+    app.router.add_get("/", much)
+    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerOptions(request_timeout=0.2))
+    await server.start()
+    client = socket.create_connection(("127.0.0.1", server.port))
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(ConnectionResetError):
+                await write_on(client)
+    finally:
+        client.close()
+        await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"GET /" + b"a" * 8200 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
+        (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
+        (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 17_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"),
+        (b"nonsense\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nA: b\r\n folded: c\r\nHost\x00: a\r\n\r\n", 400, "bad_request"),
+        (
+            b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "bad_request",
+        ),
+        (b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+    ],
+    ids=["path", "query", "header", "headers", "TLS", "nonsense", "field", "smuggling", "length", "chunk"],
+)
+async def test_what_breaks_http_is_a_problem(api: Api, sent: bytes, status: int, code: str) -> None:
+    members = problem(await api.talk(sent))
+    assert (members["status"], members["code"]) == (status, code)
+
+
+async def test_a_long_but_allowed_url_gets_through(api: Api) -> None:
+    answer = await api.get("/tasks/" + "a" * 8000)
+    assert (answer.status, answer.json["code"]) == (404, "task_unknown")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api/v1/nothing", "/api/v2/tasks", "/tasks/", "//tasks", "/a%00"]
+)
+async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
+    await api.refusal(404, "not_found", "GET", path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/tasks", "GET, HEAD, POST"),
+        ("POST", "/api/v1/tasks/x", "GET, HEAD"),
+        ("GET", "/dead-letters/x/requeue", "POST"),
+        ("OPTIONS", "/health", "GET, HEAD"),
+        ("DELETE", "/dead-letters", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_for_a_path_tells_which_are(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    await api.refusal(405, "method_not_allowed", method, path)
+    assert (await api.ask(method, path)).headers["Allow"] == allowed
+
+
+async def test_expect_is_answered_before_the_body_is_sent(api: Api) -> None:
+    answer = await api.talk(HEAD + b"Expect: 100-continue\r\nContent-Length: 20\r\n\r\n", within=3)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+    answer = await api.talk(HEAD + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n")
+    assert problem(answer)["code"] == "body_too_large"
+    answer = await api.talk(HEAD + b"Connection: close\r\nExpect: tea\r\nContent-Length: 0\r\n\r\n")
+    assert problem(answer)["code"] == "expectation_failed"
+
+
+async def test_an_unexpected_error_is_an_id_to_the_client_and_an_event_to_us(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("s3cret inner text")
+
+    monkeypatch.setattr(api.store, "get", broken)
+    answer = await api.get("/tasks/x")
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert b"s3cret" not in answer.content
+    (event,) = [event for event in api.events if isinstance(event, RequestFailed)]
+    assert answer.json["instance"] == f"urn:uuid:{event.id}"
+    assert (event.method, event.path, str(event.error)) == ("GET", "/tasks/x", "s3cret inner text")
+
+
+async def test_a_port_that_is_taken_is_a_clear_error(api: Api) -> None:
+    other = WebServer(web.Application(), "127.0.0.1", api.server.port, events=Events(), dial="Server.port")
+    with pytest.raises(SetupError, match=rf"127\.0\.0\.1:{api.server.port} is in use.*Server\.port"):
+        await other.start()
+    await other.stop()
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
+    server = WebServer(web.Application(), host, 0, events=Events())
+    with pytest.raises(SetupError, match=f"{host} is no address of this machine"):
+        await server.start()
+
+
+async def test_more_clients_than_allowed_are_told_so() -> None:
+    options = ServerOptions(max_connections=1)
+    server = WebServer(web.Application(), "127.0.0.1", 0, events=Events(), options=options)
+    await server.start()
+    first = await asyncio.open_connection("127.0.0.1", server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    answer = await reader.read()
+    assert problem(answer)["code"] == "too_many_connections"
+    assert b"Retry-After: 1\r\n" in answer
+    first[1].close()
+    writer.close()
+    await server.stop()
+
+
+async def test_a_request_in_flight_ends_before_the_server_stops() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        begun.set()
+        await go_on.wait()
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    server = WebServer(app, "127.0.0.1", 0, events=Events())
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await begun.wait()
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await reader.read()).endswith(b"done")
+    await stopping
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)
+    writer.close()
+
+
+async def test_a_server_can_be_stopped_twice_and_before_it_started() -> None:
+    server = WebServer(web.Application(), "127.0.0.1", 0, events=Events())
+    await server.stop()
+    server = WebServer(web.Application(), "127.0.0.1", 0, events=Events())
+    await server.start()
+    await server.stop()
+    await server.stop()

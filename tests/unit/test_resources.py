@@ -1,0 +1,89 @@
+"""Resources: the JSON form of what we show."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from taskrunner.api.resources import MASK, accepted_resource, as_text, encode, masked, task_resource
+from taskrunner.domain.outcome import OutcomeKind, Response
+from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+
+NOW = datetime(2030, 1, 1, 12, 0, 0, 5000, tzinfo=UTC)
+TASK = Task(
+    id="t",
+    url="http://a/",
+    headers={"Authorization": "Basic s3cret", "Accept": "*/*"},
+    body_base64="AAEC",
+    timeout=30,
+    max_attempts=5,
+    retry=RetryPolicy(),
+    created_at=NOW,
+)
+RECORD = Record(
+    task=TASK,
+    status=Status.SUCCEEDED,
+    attempt=1,
+    attempt_limit=5,
+    due=None,
+    attempts=(
+        Attempt(
+            number=1, started_at=NOW, finished_at=NOW, outcome=OutcomeKind.OK, status_code=200, consumer="c"
+        ),
+    ),
+    result=Response(status=200, headers=(("A", "b"),), content_type="text/plain", size_bytes=2, sha256="00"),
+    error=None,
+    updated_at=NOW,
+    finished_at=NOW,
+    expires_at=NOW,
+)
+
+
+def test_times_are_rfc_3339_in_utc() -> None:
+    assert json.loads(encode(task_resource(RECORD)))["created_at"] == "2030-01-01T12:00:00.005000Z"
+
+
+def test_an_accepted_task_has_the_fields_of_any_other() -> None:
+    accepted = accepted_resource(TASK, published=False)
+    assert accepted.keys() == task_resource(RECORD).keys()
+    assert (accepted["status"], accepted["body_size"], accepted["attempts"]) == ("scheduled", 3, [])
+
+
+def test_a_result_has_its_body_as_text_only() -> None:
+    result = task_resource(RECORD, prefix="/api/v1", body=b"ok")["result"]
+    assert (result["body"], result["body_url"]) == ("ok", "/api/v1/tasks/t/body")
+    assert task_resource(RECORD, body=b"\xff")["result"]["body"] is None
+    assert task_resource(replace(RECORD, result=None))["result"] is None
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization", "Proxy-Authorization", "COOKIE", "X-Api-Key", "x-auth-token", "X-Hub-Signature"]
+)
+def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
+    assert masked({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
+    assert b"s3cret" not in encode(task_resource(RECORD))
+
+
+@pytest.mark.parametrize(
+    ("content", "cut", "text"),
+    [
+        (b"abc", False, "abc"),
+        ("\u20ac".encode()[:2], True, ""),
+        ("a\u20ac".encode()[:2], False, None),
+        (b"\xffabcdef", True, None),
+        (b"abc\xff", True, None),
+    ],
+)
+def test_text_is_utf8_but_for_a_character_cut_short(content: bytes, cut: bool, text: str | None) -> None:
+    assert as_text(content, cut=cut) == text
+
+
+def test_the_command_can_show_a_resource_without_loading_the_server() -> None:
+    code = "import sys, taskrunner.api.resources; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
