@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -69,9 +70,8 @@ def running(name: str, timeout: float = 30) -> Running:
     )
 
 
-async def until(condition: object, what: str) -> None:
-    """Poll a callable with a deadline."""
-    assert callable(condition)
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Poll with a deadline."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - threads end without telling the loop
             await asyncio.sleep(0.005)
@@ -160,7 +160,12 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     bench.pool.resize(1)
     bench.pool.submit(running("hangs", timeout=0.001))
     await bench.begin(1)
-    await until(lambda: bench.pool.write_off_overdue() or not bench.finished.empty(), "it is overdue")
+
+    def written_off() -> bool:
+        bench.pool.write_off_overdue()
+        return not bench.finished.empty()
+
+    await until(written_off, "it is overdue")
     late = await bench.outcome()
     assert late.outcome.kind is OutcomeKind.TIMEOUT
     assert bench.pool.total == 1

@@ -1,0 +1,65 @@
+"""The services that both `serve` and `consume` run, each for as long as its context lasts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from taskrunner.api.options import ServerOptions
+from taskrunner.api.server import WebServer
+from taskrunner.app.platform import Platform
+from taskrunner.config.dials import Api, Server
+from taskrunner.monitor.health import Health
+from taskrunner.producer.relay import Relay, RelaySettings
+from taskrunner.runtime.service import Service
+from taskrunner.runtime.signals import Signals
+
+
+def make_relay(platform: Platform) -> Relay:
+    dials = platform.config.relay
+    settings = RelaySettings(
+        poll_interval=dials.poll_interval,
+        batch_size=dials.batch_size,
+        attempts=dials.max_attempts,
+        hold=dials.hold,
+        forgotten_after=dials.forgotten_after,
+        lease=platform.config.workers.lease,
+    )
+    return Relay(
+        platform.store,
+        platform.broker,
+        platform.publisher,
+        platform.events,
+        platform.clock,
+        settings,
+        platform.config.retention(),
+    )
+
+
+@asynccontextmanager
+async def started(service: Service) -> AsyncIterator[None]:
+    await service.start()
+    try:
+        yield
+    finally:
+        await service.stop()
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application, platform: Platform, dials: Api | Server, options: ServerOptions, section: str
+) -> AsyncIterator[None]:
+    server = WebServer(
+        app, dials.addr, dials.port, events=platform.events, options=options, dial=f"{section}.port"
+    )
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+async def until_signal(signals: Signals, health: Health) -> None:
+    health.open()
+    await signals.first.wait()
+    health.close("shutting down")
