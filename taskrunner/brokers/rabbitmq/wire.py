@@ -104,18 +104,22 @@ _PROPERTIES = 12  # where the flags stand in a header frame's payload
 
 
 def message_id_of(header: bytes) -> str | None:
-    """The message-id in a content header's payload."""
+    """The message-id in a content header's payload; None also when the header is malformed."""
     if header.startswith(_PERSISTENT_JSON, _PROPERTIES):
-        start = _PROPERTIES + len(_PERSISTENT_JSON)
-        return _short(header, start)
-    found = _walk(header)
-    flags, offset = found[0], found[1]
-    return _short(header, offset) if flags & spec.BasicProperties.FLAG_MESSAGE_ID else None
+        return _short(header, _PROPERTIES + len(_PERSISTENT_JSON))
+    try:
+        flags, offset, *_ = _walk(header)
+        return _short(header, offset) if flags & spec.BasicProperties.FLAG_MESSAGE_ID else None
+    except IndexError:
+        return None
 
 
 def headers_of(header: bytes) -> bytes:
     """The raw headers table in a content header's payload, without its length; empty when there is none."""
-    _, _, start, end = _walk(header)
+    try:
+        _, _, start, end = _walk(header)
+    except IndexError:
+        return b""
     return header[start:end]
 
 

@@ -1,0 +1,69 @@
+"""A conflict of declarations, told so that an operator knows what to do."""
+
+import pytest
+
+from taskrunner.brokers.topology import Topology, conflict
+from taskrunner.domain.task import Lane
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'taskrunner.low' in vhost '/': "
+            "received none but current is the value '5' of type 'signedint'",
+            "queue 'taskrunner.low' in vhost '/' exists with x-max-length = 5, but taskrunner needs none; ",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'q' in vhost 'v': "
+            "received the value '20' of type 'signedint' but current is the value '5' of type 'long'",
+            "queue 'q' in vhost 'v' exists with x-delivery-limit = 5, but taskrunner needs 20; ",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': "
+            "received 'quorum' but current is 'classic'",
+            "queue 'q' in vhost '/' exists with x-queue-type = classic, but taskrunner needs quorum; ",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'taskrunner' in vhost '/': "
+            "received 'direct' but current is 'topic'",
+            "exchange 'taskrunner' in vhost '/' exists with type = topic, but taskrunner needs direct; ",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-dead-letter-exchange' for queue 'q' in vhost '/': "
+            "received the value 'a.dlx' of type 'longstr' but current is the value 'a-very-long-na...",
+            "queue 'q' in vhost '/' exists with x-dead-letter-exchange = a-very-long-na, but ",
+        ),
+    ],
+)
+def test_conflict_names_argument_both_values_and_the_way_out(reply: str, expected: str) -> None:
+    """Each form that RabbitMQ uses, also cut at 255 bytes, becomes one sentence for an operator."""
+    error = conflict(reply)
+    assert error is not None
+    assert expected in str(error)
+    assert "set Rabbit.exchange to another name" in str(error)
+
+
+def test_another_precondition_is_no_conflict() -> None:
+    """406 has other reasons, such as the acknowledgement timeout."""
+    assert conflict("PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out") is None
+
+
+def test_lanes_dead_letter_at_least_once() -> None:
+    """Every lane is a quorum queue whose dead letters cannot get lost on the way."""
+    topology = Topology(exchange="x", delivery_limit=9)
+    dead, *lanes = topology.queues
+    assert dead.name == "x.dead"
+    assert [queue.name for queue in lanes] == ["x.high", "x.medium", "x.low"]
+    for queue in lanes:
+        assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
+        assert queue.arguments["x-overflow"] == "reject-publish"
+        assert queue.arguments["x-dead-letter-exchange"] == dead.exchange
+        assert queue.arguments["x-delivery-limit"] == 9
+
+
+def test_lane_of_a_queue() -> None:
+    """Only our own lanes' names stand for lanes, whatever a header says."""
+    topology = Topology(exchange="x")
+    assert topology.lane_of("x.low") is Lane.LOW
+    assert [topology.lane_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5
