@@ -5,7 +5,7 @@ and whoever may submit a URL must not be able to read such things off an error.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pycurl
 
@@ -20,16 +20,6 @@ _TLS_ATTEMPTS = 2
 # Codes that pycurl does not name. CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
 _E_HTTP2_STREAM = 92
 _E_TOO_LARGE = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What the sentence and the verdict need beside the exchange; `phase` follows "while"."""
-
-    policy: FetchPolicy
-    attempt: int
-    timeout: float
-    phase: str
 
 
 def _connect(error: str) -> Failure:
@@ -96,52 +86,53 @@ _VERIFY_REASONS = {
 }
 
 
-def diagnose(hop: Hop, circumstances: Circumstances) -> Failure | None:
-    """What went wrong in `hop`; None when there is a sound answer, whatever its status."""
+def diagnose(
+    hop: Hop, policy: FetchPolicy, *, attempt: int, elapsed: float, phase: Callable[[], str]
+) -> Failure | None:
+    """What went wrong in `hop`; None when there is a sound answer, whatever its status.
+
+    `attempt` is its number, `elapsed` the seconds it took, and `phase` tells what it was doing when it ended,
+    in words that follow "while".
+    """
     if hop.refused:
         return _BLOCKED
     trouble = hop.body.trouble if hop.body is not None else None
     if trouble is Trouble.TOO_LARGE:
         return _TOO_LARGE
-    return _head_failure(hop, circumstances.policy) or _curl_failure(hop, trouble, circumstances)
+    if failure := _head_failure(hop, policy.max_header_bytes):
+        return failure
+    if trouble is Trouble.BROKEN_CODING and hop.code in {0, pycurl.E_WRITE_ERROR}:
+        return _BROKEN_CODING
+    if hop.code == 0:
+        return None if hop.head.status >= 200 else _NOT_HTTP
+    if hop.code == pycurl.E_OPERATION_TIMEDOUT:
+        return Failure(kind=OutcomeKind.TIMEOUT, error=f"Timed out after {elapsed:.3g} s while {phase()}.")
+    return _curl_failure(hop, attempt)
 
 
-def _head_failure(hop: Hop, policy: FetchPolicy) -> Failure | None:
-    if hop.head_bytes <= policy.max_header_bytes and hop.lines <= MAX_HEAD_LINES:
+def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
+    size_bytes = sum(map(len, hop.lines))
+    if size_bytes <= max_bytes and len(hop.lines) <= MAX_HEAD_LINES:
         return None
     if hop.head.interim > MAX_INTERIM:
         return _framing(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
-    if hop.longest_line > MAX_LINE_BYTES:
+    if max(map(len, hop.lines)) > MAX_LINE_BYTES:
         return FAILURES[_E_TOO_LARGE]
-    if len(hop.head.headers) > MAX_HEAD_LINES or hop.lines >= MAX_LINES:
+    if len(hop.head.headers) > MAX_HEAD_LINES or len(hop.lines) >= MAX_LINES:
         return _no_http(f"The answer has more than {MAX_HEAD_LINES} header lines.")
-    if hop.head_bytes > policy.max_header_bytes:
+    if size_bytes > max_bytes:
         return Failure(
-            kind=OutcomeKind.TOO_LARGE,
-            error=f"The answer's headers are larger than {policy.max_header_bytes} bytes.",
+            kind=OutcomeKind.TOO_LARGE, error=f"The answer's headers are larger than {max_bytes} bytes."
         )
     return None
 
 
-def _curl_failure(hop: Hop, trouble: Trouble | None, circumstances: Circumstances) -> Failure | None:
-    if trouble is Trouble.BROKEN_CODING and hop.code in {0, pycurl.E_WRITE_ERROR}:
-        return _BROKEN_CODING
-    if hop.code == 0:
-        return None if 200 <= hop.head.status <= 999 else _NOT_HTTP
-    if hop.code == pycurl.E_OPERATION_TIMEDOUT:
-        return _timeout(circumstances)
+def _curl_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
-        return _tls_failure(hop, circumstances.attempt)
+        return _tls_failure(hop, attempt)
     if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
         return _LOST
     return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
-
-
-def _timeout(circumstances: Circumstances) -> Failure:
-    return Failure(
-        kind=OutcomeKind.TIMEOUT,
-        error=f"Timed out after {circumstances.timeout:.3g} s while {circumstances.phase}.",
-    )
 
 
 def _tls_failure(hop: Hop, attempt: int) -> Failure:

@@ -7,7 +7,7 @@ lines go straight into a `deque`, and there is no progress callback (see `line`)
 
 import socket
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pycurl
@@ -15,7 +15,7 @@ import pycurl
 from taskrunner.domain.outcome import Timings
 from taskrunner.handlers.http.body import Body, Trouble, Unwanted
 from taskrunner.handlers.http.codings import decoder_for
-from taskrunner.handlers.http.head import Head, read_head
+from taskrunner.handlers.http.head import Head
 from taskrunner.handlers.http.line import Line
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.request import Request
@@ -39,22 +39,25 @@ _GO_ON: int = pycurl.SOCKOPT_OK
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
-@dataclass(slots=True)
+NO_HEAD = Head(())
+
+
 class Hop:
     """How one request ended: `code` 0 and an answer, or libcurl's error code and its own words.
 
     `text` may hold bytes of the peer; it is for telling cases apart, never for people. `body` is None
-    when no byte of one arrived.
+    when no byte of one arrived. `lines` are all that stood outside the body: heads and trailers.
     """
 
-    head: Head
-    body: Body | None = None
-    code: int = 0
-    text: str = ""
-    lines: int = 0
-    head_bytes: int = 0
-    longest_line: int = 0
-    refused: bool = False
+    __slots__ = ("body", "code", "head", "lines", "refused", "text")
+
+    def __init__(self) -> None:
+        self.head = NO_HEAD
+        self.body: Body | None = None
+        self.code = 0
+        self.text = ""
+        self.lines: Sequence[bytes] = ()
+        self.refused = False
 
 
 class Engine:
@@ -64,7 +67,7 @@ class Engine:
         self._policy = policy
         self._line = line
         self._received: deque[bytes] = deque(maxlen=MAX_LINES)
-        self._hop: Hop = Hop(head=Head())
+        self._hop = Hop()
         self._fault: BaseException | None = None
         self._dialled: socket.socket | None = None
         self._refused = False
@@ -77,7 +80,7 @@ class Engine:
         """Send `request` and read the answer, in at most `timeout` seconds."""
         curl = self._curl
         self._received.clear()
-        self._hop = hop = Hop(head=Head())
+        self._hop = hop = Hop()
         self._fault, self._refused = None, False
         self._set_request(request, timeout)
         try:
@@ -191,7 +194,7 @@ class Engine:
 
     def _begin_body(self) -> Body:
         hop, policy = self._hop, self._policy
-        hop.head = head = read_head(self._received)
+        hop.head = head = Head(self._received)
         if head.redirects:
             hop.body = Unwanted(head.value("content-length"))
         else:
@@ -203,13 +206,10 @@ class Engine:
         return hop.body
 
     def _finish(self, hop: Hop) -> None:
-        received = self._received
         hop.refused = self._refused
-        hop.lines = len(received)
-        sizes = [len(line) for line in received]
-        hop.head_bytes, hop.longest_line = sum(sizes), max(sizes, default=0)
+        hop.lines = self._received
         if hop.body is None:
-            hop.head = read_head(received)
+            hop.head = Head(self._received)
         elif hop.code == 0:
             hop.body.finish()
         elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
-from taskrunner.handlers.http.diagnosis import Circumstances, diagnose
+from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.engine import Engine, Hop
 from taskrunner.handlers.http.failure import Failure
 from taskrunner.handlers.http.line import Watch
@@ -66,7 +66,14 @@ class HttpHandler(Handler):
             if self._line.cancelled and (self._line.was_cut or hop.code):
                 return _CANCELLED
             now = time.monotonic()
-            if failure := diagnose(hop, self._circumstances(attempting, hop, now - started)):
+            failure = diagnose(
+                hop,
+                self._policy,
+                attempt=attempting.number,
+                elapsed=now - started,
+                phase=self._engine.phase,
+            )
+            if failure is not None:
                 return self._failed(failure, hop, request, redirects, now - started)
             if not hop.head.redirects:
                 return self._answered(hop, request, redirects, now - started)
@@ -81,14 +88,6 @@ class HttpHandler(Handler):
                 kind=OutcomeKind.TOO_MANY_REDIRECTS,
                 error=f"The target redirected more than {self._policy.max_redirects} times.",
             )
-        )
-
-    def _circumstances(self, attempting: Attempting, hop: Hop, elapsed: float) -> Circumstances:
-        return Circumstances(
-            policy=self._policy,
-            attempt=attempting.number,
-            timeout=elapsed,
-            phase=self._engine.phase() if hop.code else "",
         )
 
     def _answered(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Outcome:

@@ -1,69 +1,68 @@
 """The head of an answer: its status and headers, from the lines that libcurl hands out."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# RFC 9112 5.2: a folded line continues the value before it.
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_ENDS = (b"\r\n", b"\n")
 
 
-@dataclass(slots=True)
 class Head:
-    """The last head among the lines; `interim` counts the 1xx answers before it.
+    """The last head among `lines`, with status 0 if there is none.
 
-    `headers` are in the order in which they came, values as Latin-1 text: what a server sends here is
-    bytes in no particular encoding, and this loses none of them.
+    `interim` counts the 1xx answers before it. `headers` are in the order in which they came, values as
+    Latin-1 text: what a server sends there is bytes in no particular encoding, and this loses none of them.
     """
 
-    status: int = 0
-    interim: int = 0
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    __slots__ = ("_first", "headers", "interim", "status")
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        block, self.interim = _last_block(lines)
+        text = b"".join(block).decode("latin-1")
+        self.status = _status(text)
+        if "\n " in text or "\n\t" in text:
+            text = _FOLD.sub(" ", text)
+        self.headers: list[tuple[str, str]] = []
+        for line in text.split("\n")[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                self.headers.append((name, value.strip()))
+        # Written backwards, so that the first of several headers of one name stays.
+        self._first = {name.lower(): value for name, value in reversed(self.headers)}
+
+    def value(self, name: str) -> str | None:
+        """The first value of the header `name`, which is given in lower case."""
+        return self._first.get(name)
 
     def values(self, name: str) -> list[str]:
         """Every value of the header `name`, which is given in lower case."""
         return [value for known, value in self.headers if known.lower() == name]
 
-    def value(self, name: str) -> str | None:
-        """The first value of the header `name`, which is given in lower case."""
-        for known, value in self.headers:
-            if known.lower() == name:
-                return value
-        return None
-
     @property
     def redirects(self) -> bool:
         """Whether the answer sends us elsewhere."""
-        return self.status in REDIRECTS and self.value("location") is not None
+        return self.status in REDIRECTS and "location" in self._first
 
 
-def read_head(lines: Iterable[bytes]) -> Head:
-    """The last head in `lines`, an empty one (status 0) if there is none. Trailers are passed over."""
-    head = Head()
+def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
+    """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
+    if lines and lines[0].startswith(b"HTTP/") and lines.index(lines[-1]) == len(lines) - 1:
+        # Nothing repeats the last line, which is the empty one: a single head, the usual case.
+        return lines, 0
+    blocks: list[list[bytes]] = []
     is_open = False
     for line in lines:
-        if is_open:
-            is_open = _read_line(head, line)
-        elif line.startswith(b"HTTP/"):
-            head = Head(status=_status(line), interim=head.interim + (head.status != 0))
+        if not is_open and line.startswith(b"HTTP/"):
+            blocks.append([])
             is_open = True
-    return head
+        if is_open:
+            blocks[-1].append(line)
+            is_open = line not in _ENDS
+    return (blocks[-1], len(blocks) - 1) if blocks else ((), 0)
 
 
-def _read_line(head: Head, line: bytes) -> bool:
-    """Take one line of an open head; False when it was the empty one that ends it."""
-    text = line.decode("latin-1")
-    name, colon, value = text.partition(":")
-    if colon and text[0] not in " \t":
-        head.headers.append((name.strip(), value.strip()))
-        return True
-    if not text.strip("\r\n"):
-        return False
-    if head.headers:
-        # RFC 9112 5.2: a folded line continues the value before it.
-        name, before = head.headers[-1]
-        head.headers[-1] = (name, f"{before} {text.strip()}")
-    return True
-
-
-def _status(line: bytes) -> int:
-    code = line.split(None, 2)[1:2]
-    return int(code[0]) if code and code[0].isdigit() and len(code[0]) == 3 else 0
+def _status(text: str) -> int:
+    code = text[:32].split(None, 2)[1:2]
+    return int(code[0]) if code and len(code[0]) == 3 and code[0].isdecimal() and code[0].isascii() else 0

@@ -1,0 +1,141 @@
+"""Compares the fetch with a bare libcurl loop: 50 threads, one local target, all in one run.
+
+Run as `python bench/fetch.py`. Rounds of all contenders alternate and the median of each counts, so that a
+machine that slows down does so for all of them. The contenders:
+
+- `bare`: perform, status, body; no headers, no hash, no bounds.
+- `bare+headers`: the same with each header line collected, as every fetch that shows headers has to.
+- `engine`: `HttpHandler.run`, from a task to an outcome.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pycurl
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.task import Task, new_task_id
+from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.policy import FetchPolicy
+
+Fetch = Callable[[str], None]
+
+
+def bare(collect_headers: bool) -> Fetch:
+    curl = pycurl.Curl()
+    lines: list[bytes] = []
+    chunks: list[bytes] = []
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    curl.setopt(pycurl.TIMEOUT_MS, 30_000)
+    curl.setopt(pycurl.WRITEFUNCTION, chunks.append)
+    if collect_headers:
+        curl.setopt(pycurl.HEADERFUNCTION, lines.append)
+
+    def fetch(url: str) -> None:
+        lines.clear()
+        chunks.clear()
+        curl.setopt(pycurl.URL, url)
+        curl.perform()
+        assert curl.getinfo(pycurl.RESPONSE_CODE) == 200
+        b"".join(chunks)
+
+    return fetch
+
+
+def engine(watch: Watch) -> Fetch:
+    handler = HttpHandler(FetchPolicy(), watch)
+    created_at, retry = datetime.now(UTC), RetryPolicy()
+
+    def fetch(url: str) -> None:
+        task = Task(
+            id=new_task_id(), url=url, timeout=30.0, max_attempts=5, retry=retry, created_at=created_at
+        )
+        outcome = handler.run(Attempting(task=task, number=1))
+        assert outcome.kind is OutcomeKind.OK, outcome
+
+    return fetch
+
+
+@contextmanager
+def target(processes: int) -> Iterator[str]:
+    """A target of its own; answers its URL, which ends where the query goes on."""
+    script = Path(__file__).with_name("target.py")
+    command = [sys.executable, str(script), "--port", "0", "--processes", str(processes)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/?"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def measure(make: Callable[[], Fetch], url: str, *, threads: int, total: int) -> tuple[float, float]:
+    """Fetches per second, and microseconds of processor time per fetch in this process."""
+    barrier = threading.Barrier(threads + 1)
+
+    def work() -> None:
+        fetch = make()
+        fetch(url)
+        barrier.wait(30)
+        for number in range(total // threads):
+            fetch(f"{url}&n={number}")
+        barrier.wait(300)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    barrier.wait(30)
+    started, busy = time.perf_counter(), time.process_time()
+    barrier.wait(300)
+    elapsed, busy = time.perf_counter() - started, time.process_time() - busy
+    for worker in workers:
+        worker.join()
+    return total / elapsed, busy / total * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=50)
+    parser.add_argument("--total", type=int, default=20_000, help="fetches per round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--query", default="", help="for the target, such as delay=0.05 or size=10000")
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    args = parser.parse_args()
+    watch = Watch()
+    watch.start()
+    contenders: dict[str, Callable[[], Fetch]] = {
+        "bare": lambda: bare(collect_headers=False),
+        "bare+headers": lambda: bare(collect_headers=True),
+        "engine": lambda: engine(watch),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    costs: dict[str, list[float]] = {name: [] for name in contenders}
+    with target(args.processes) as url:
+        for _ in range(args.rounds):
+            for name, make in contenders.items():
+                rate, cost = measure(make, url + args.query, threads=args.threads, total=args.total)
+                rates[name].append(rate)
+                costs[name].append(cost)
+    watch.stop()
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    for name, rate in median.items():
+        print(f"{name:14} {rate:9,.0f} fetches/s  {statistics.median(costs[name]):6.0f} µs CPU each")
+    print(f"engine/bare {median['engine'] / median['bare']:.2f}")
+    print(f"engine/bare+headers {median['engine'] / median['bare+headers']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
