@@ -2,15 +2,20 @@
 
 Run as `python bench/target.py --port 0 --processes 2`; the first line on stdout is the port. The query of a
 request steers its answer: `?delay=0.05` (seconds), `?status=503`, `?size=1000` (bytes of body).
+
+`GET /_count` tells what this process has served since `GET /_reset`: the requests, how many different N of
+paths `/t/N` were among them, and the monotonic time of the first and the last. Each process counts alone.
 """
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+import time
 from http import HTTPStatus
 from multiprocessing.synchronize import Barrier
 from typing import ClassVar, cast
@@ -21,10 +26,56 @@ import uvloop
 _MAX_HEAD_BYTES = 64 * 1024
 
 
+class Ledger:
+    """What was asked for since the last reset. The questions about it are not counted."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def answer(self, line: bytes) -> tuple[float, bytes] | None:
+        """The answer to a question about the ledger; None for any other request, which is noted."""
+        if line.startswith(b"GET /_count "):
+            return 0.0, _json_answer(self._count())
+        if line.startswith(b"GET /_reset "):
+            self._reset()
+            return 0.0, _json_answer({})
+        self._note(line)
+        return None
+
+    def _reset(self) -> None:
+        self._requests = 0
+        self._numbers: set[int] = set()
+        self._first = self._last = 0.0
+
+    def _note(self, line: bytes) -> None:
+        self._last = time.monotonic()
+        self._first = self._first or self._last
+        self._requests += 1
+        if (at := line.find(b" /t/")) >= 0:
+            number = line[at + 4 :].partition(b" ")[0].partition(b"?")[0]
+            if number.isdigit():
+                self._numbers.add(int(number))
+
+    def _count(self) -> dict[str, float]:
+        return {
+            "requests": self._requests,
+            "tasks": len(self._numbers),
+            "first": self._first,
+            "last": self._last,
+        }
+
+
+def _json_answer(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
 class Target(asyncio.Protocol):
     """One connection: keep-alive, bodies by Content-Length, pipelined requests answered in order."""
 
     _answers: ClassVar[dict[bytes, tuple[float, bytes]]] = {}
+    _ledger: ClassVar[Ledger] = Ledger()
 
     def __init__(self) -> None:
         self._received = bytearray()
@@ -46,7 +97,7 @@ class Target(asyncio.Protocol):
     def _serve(self) -> None:
         self._waiting = None
         while (request := self._take_request()) is not None:
-            delay, answer = self._answer(request)
+            delay, answer = self._ledger.answer(request) or self._answer(request)
             if delay:
                 loop = asyncio.get_running_loop()
                 self._waiting = loop.call_later(delay, self._send_late, answer)
