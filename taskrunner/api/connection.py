@@ -25,11 +25,12 @@ _LINGER = 1.0
 class Connection(web.RequestHandler):
     """aiohttp's protocol with two clocks, which `end_if_slow` reads.
 
-    `receiving_since`: the first byte of a request came, its head is not complete. `unread_since`: the
-    client has stopped reading. Both are on the loop's clock, None while they do not run.
+    `receiving_since`: the first byte of a request came, its head is not complete. `unread_since`: of what
+    we wrote, `unread_bytes` wait for the client, and that has not changed. Both are on the loop's clock, None
+    while they do not run.
     """
 
-    __slots__ = ("_clock", "handling", "receiving_since", "unread_since")
+    __slots__ = ("_clock", "handling", "receiving_since", "unread_bytes", "unread_since")
 
     def __init__(self, server: "ConnectionServer", loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(server, loop=loop, **limits)
@@ -37,6 +38,7 @@ class Connection(web.RequestHandler):
         self.handling = False
         self.receiving_since: float | None = None
         self.unread_since: float | None = None
+        self.unread_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if self.receiving_since is None and not self.handling:
@@ -56,12 +58,21 @@ class Connection(web.RequestHandler):
         now, transport = self._clock(), self.transport
         if transport is None:
             return
-        if self.unread_since is not None and now - self.unread_since > limit:
+        if self._is_unread(transport, now, limit):
             # Nobody reads, so there is nothing to be polite with.
             transport.abort()
         elif self.receiving_since is not None and now - self.receiving_since > limit:
             detail = f"the headers were not complete within {limit:g} s"
             self.end_with(http_problem(408, detail))
+
+    def _is_unread(self, transport: asyncio.Transport, now: float, limit: float) -> bool:
+        """A client that reads slowly, but reads, is not cut off: it may be on a slow line."""
+        if self.unread_since is None:
+            return False
+        unread_bytes = transport.get_write_buffer_size()
+        if unread_bytes != self.unread_bytes:
+            self.unread_bytes, self.unread_since = unread_bytes, now
+        return now - self.unread_since > limit
 
     def end_with(self, problem: Problem) -> None:
         """Answer `problem` outside of any request, and close."""

@@ -8,7 +8,7 @@ class ServerOptions:
     """The bounds of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
-    first byte; it is also how long a client may leave our answer unread. `keepalive_timeout` is longer
+    first byte; it is also for how long a client may read nothing of our answer. `keepalive_timeout` is longer
     than the 60 s for which common proxies keep an idle connection, so that they are the ones to close it.
     `shutdown_grace`: how long requests in flight may go on after `stop`.
     """

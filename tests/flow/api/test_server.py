@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, RequestFailed
 from tests.flow.api.harness import SERVER_OPTIONS, Api
 
+LARGE_BYTES = 50_000_000
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
 
@@ -89,24 +91,43 @@ async def test_a_connection_without_a_request_is_closed_after_the_keepalive_time
     assert await api.talk(b"", within=SERVER_OPTIONS.keepalive_timeout + 2) == b""
 
 
-async def test_a_client_that_does_not_read_is_cut_off() -> None:
-    async def much(_: web.Request) -> web.Response:
-        return web.Response(body=b"x" * 50_000_000)
+@pytest.fixture
+async def large() -> AsyncIterator[WebServer]:
+    """A server whose answer is too large for the buffers between us and a client."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * LARGE_BYTES)
 
     app = web.Application()
-    app.router.add_get("/", much)
-    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerOptions(request_timeout=0.2))
+    app.router.add_get("/", answer)
+    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerOptions(request_timeout=0.3))
     await server.start()
-    client = socket.create_connection(("127.0.0.1", server.port))
-    client.setblocking(False)
-    await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    try:
+    yield server
+    await server.stop()
+
+
+async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
+    with socket.create_connection(("127.0.0.1", large.port)) as client:
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         async with asyncio.timeout(5):
             with pytest.raises(ConnectionResetError):
                 await write_on(client)
-    finally:
-        client.close()
-        await server.stop()
+
+
+async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", large.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    loop, got = asyncio.get_running_loop(), 0
+    started = loop.time()
+    async with asyncio.timeout(20):
+        while chunk := await reader.read(LARGE_BYTES // 20):
+            got += len(chunk)
+            if got < LARGE_BYTES // 20:
+                await asyncio.sleep(0.02)
+    writer.close()
+    assert got > LARGE_BYTES
+    assert loop.time() - started > 0.3
 
 
 @pytest.mark.parametrize(
