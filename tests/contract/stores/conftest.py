@@ -1,6 +1,5 @@
 """Every contract test runs on every store: adding one is one line of `BACKENDS`."""
 
-import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -9,22 +8,19 @@ from taskrunner.stores.base import Store
 from tests.contract.stores.harness import Backend, FakeRedisBackend, RedisBackend
 
 
-def _real_redis() -> RedisBackend:
-    url = os.environ.get("TASKRUNNER_TEST_REDIS_URL")
-    if not url:
-        pytest.fail("TASKRUNNER_TEST_REDIS_URL is not set: run under scripts/services.py", pytrace=False)
-    return RedisBackend(url)
+def _redis(request: pytest.FixtureRequest) -> Backend:
+    return RedisBackend(request.getfixturevalue("redis_url"))
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {
-    "redis": _real_redis,
-    "fakeredis": FakeRedisBackend,
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
+    "redis": _redis,
+    "fakeredis": lambda _: FakeRedisBackend(),
 }
 
 
 @pytest.fixture(params=list(BACKENDS))
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    backend = BACKENDS[request.param]()
+    backend = BACKENDS[request.param](request)
     yield backend
     await backend.close()
 

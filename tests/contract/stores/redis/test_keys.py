@@ -23,6 +23,7 @@ from tests.contract.stores.harness import (
     claim,
     entries,
     entry,
+    make_task,
     message,
     ref,
     settling,
@@ -217,3 +218,49 @@ async def test_a_server_that_keeps_its_settings_to_itself(server: PrivateRedis) 
     assert len(warnings) == 3
     assert all("unknown" in warning for warning in warnings)
     await backend.close()
+
+
+async def test_a_key_whose_record_is_gone_stands_for_nobody(
+    server: PrivateRedis, backend: RedisBackend, store: Store
+) -> None:
+    """An evicted task must not make its client's next submit vanish."""
+    task_id = await bring(store, Status.QUEUED, idempotency_key="k", fingerprint="f")
+    server.command("DEL", f"{backend.settings.prefix}:task:{task_id}")
+    (answer,) = await store.accept([entry(idempotency_key="k", fingerprint="other")])
+    assert answer.answer is AcceptAnswer.CREATED
+
+
+async def test_a_live_record_is_not_pruned_by_a_stray_line(
+    server: PrivateRedis, backend: RedisBackend, store: Store
+) -> None:
+    """It is worse to lose a task than to keep a line."""
+    task_id = await bring(store, Status.QUEUED)
+    server.command("ZADD", f"{backend.settings.prefix}:expiry", 1, f"t:{task_id}")
+    await store.prune(now=NOW, limit=10)
+    assert await store.get(task_id) is not None
+
+
+async def test_messages_have_a_time_to_live(
+    server: PrivateRedis, backend: RedisBackend, store: Store
+) -> None:
+    """And removing one leaves nothing."""
+    await store.bury([message("m")], keep=KEEP)
+    assert 0 < ttls(server, backend)["letter:m"] <= KEEP * 1000
+    await store.exhume("m")
+    assert ttls(server, backend) == {}
+
+
+async def test_an_answer_of_many_bytes_comes_in_parts(store: Store) -> None:
+    """A relay that asks for a thousand tasks of a MiB does not get a GiB."""
+    await store.accept([entry(make_task(body="x" * 1_000_000)) for _ in range(20)])
+    assert 0 < len(await store.take_due(now=NOW, limit=20, hold=60.0)) < 20
+
+
+async def test_more_than_lua_can_unpack(store: Store) -> None:
+    """A call over 5,000 tasks, where Lua's stack ends at 8,000 values."""
+    tasks = entries(5000)
+    await store.accept(tasks)
+    assert len(await store.take_due(now=NOW, limit=5000, hold=0.0)) == 5000
+    await claim(store, [ref(new.id) for new in tasks])
+    await store.settle([settling(new.id, 1, Status.FAILED) for new in tasks], now=NOW)
+    assert await store.prune(now=NOW + DAY, limit=5000) == 5000
