@@ -210,7 +210,11 @@ class Engine:
         hop.lines = self._received
         if hop.body is None:
             hop.head = Head(self._received)
-        elif hop.code == 0:
+        if hop.code == pycurl.E_RECV_ERROR and _is_closed_without_notice(hop):
+            hop.code = 0
+        if hop.body is None:
+            return
+        if hop.code == 0:
             hop.body.finish()
         elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:
             hop.code = 0
@@ -240,6 +244,14 @@ class Engine:
         if self._dialled is not None:
             self._dialled.close()
             self._dialled = None
+
+
+def _is_closed_without_notice(hop: Hop) -> bool:
+    """Whether a TLS peer ended a body by closing, without the close_notify that should come first.
+
+    Too many servers do so to call it an error. A body whose length is known is checked by that.
+    """
+    return "unexpected eof" in hop.text and hop.head.status >= 200 and hop.head.ends_with_connection
 
 
 def _milliseconds(seconds: float) -> int:

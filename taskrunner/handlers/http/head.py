@@ -9,8 +9,12 @@ _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _ENDS = (b"\r\n", b"\n")
 
 
+# libcurl writes the last two itself for what came in binary frames; "HTTP/2.0" is nobody's answer.
+_VERSIONS = ("HTTP/1.0 ", "HTTP/1.1 ", "HTTP/2 ", "HTTP/3 ")
+
+
 class Head:
-    """The last head among `lines`, with status 0 if there is none.
+    """The last head among `lines`, with status 0 if there is none or it is no HTTP that we know.
 
     `interim` counts the 1xx answers before it. `headers` are in the order in which they came, values as
     Latin-1 text: what a server sends there is bytes in no particular encoding, and this loses none of them.
@@ -45,6 +49,11 @@ class Head:
         """Whether the answer sends us elsewhere."""
         return self.status in REDIRECTS and "location" in self._first
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether only the end of the connection ends the body (RFC 9112 section 6.3, point 8)."""
+        return not self._first.keys() & {"content-length", "transfer-encoding"}
+
 
 def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
     """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
@@ -64,5 +73,7 @@ def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
 
 
 def _status(text: str) -> int:
+    if not text.startswith(_VERSIONS):
+        return 0
     code = text[:32].split(None, 2)[1:2]
     return int(code[0]) if code and len(code[0]) == 3 and code[0].isdecimal() and code[0].isascii() else 0

@@ -1,0 +1,96 @@
+"""A fetch against servers on the loopback interface: handlers, tasks, hostile servers, certificates."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import trustme
+
+from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.task import Task, new_task_id
+from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.policy import FetchPolicy
+from tests.tools.hostile import Hostile
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """A handler, with the little that a test wants to say about a task."""
+
+    handler: HttpHandler
+
+    def __call__(self, url: str, *, number: int = 1, **fields: Any) -> Outcome:
+        return self.handler.run(self.attempting(url, number=number, **fields))
+
+    def attempting(self, url: str, *, number: int = 1, **fields: Any) -> Attempting:
+        return Attempting(task=make_task(url, **fields), number=number)
+
+
+def make_task(url: str, **fields: Any) -> Task:
+    defaults: dict[str, Any] = {
+        "id": new_task_id(),
+        "timeout": 5.0,
+        "max_attempts": 5,
+        "retry": RetryPolicy(),
+        "created_at": datetime.now(UTC),
+    }
+    return Task(url=url, **{**defaults, **fields})
+
+
+@pytest.fixture
+def hostile() -> Iterator[Hostile]:
+    with Hostile() as server:
+        yield server
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watch = Watch()
+    watch.start()
+    yield watch
+    watch.stop()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """For a server that is called localhost and 127.0.0.1."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def make_fetcher(watch: Watch, ca_file: str) -> Iterator[Callable[..., Fetcher]]:
+    handlers: list[HttpHandler] = []
+
+    def make(**dials: Any) -> Fetcher:
+        handler = HttpHandler(FetchPolicy(**{"ca_file": ca_file, **dials}), watch)
+        handlers.append(handler)
+        return Fetcher(handler)
+
+    yield make
+    for handler in handlers:
+        handler.close()
+
+
+@pytest.fixture
+def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
+    return make_fetcher()

@@ -1,0 +1,254 @@
+"""What hostile servers do, one function per behaviour. The names are those of the table in the tests."""
+
+import gzip
+import zlib
+
+from tests.tools.hostile import Behaviour, Peer
+
+OK = b"HTTP/1.1 200 OK\r\n"
+_GREETING = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+MANY = 10_000_000
+
+
+def answer(peer: Peer) -> None:
+    """A decent server with keep-alive: the yardstick."""
+    while True:
+        peer.read()
+        peer.send(_GREETING)
+
+
+def sends(data: bytes, *, keep: bool = False) -> Behaviour:
+    """A behaviour that answers with `data` and then closes, or keeps the connection open."""
+
+    def behaviour(peer: Peer) -> None:
+        peer.read()
+        peer.send(data)
+        if keep:
+            peer.wait_for_close()
+
+    return behaviour
+
+
+# Time
+
+
+def t01_never_reads(peer: Peer) -> None:
+    peer.hold()
+
+
+def t02_body_drip(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Length: 12\r\n\r\n")
+    peer.drip(b"x" * 12, 0.3)
+
+
+def t04_header_drip(peer: Peer) -> None:
+    peer.read()
+    peer.drip(OK + b"X-Slow: yes\r\nContent-Length: 0\r\n\r\n", 0.1)
+
+
+def t05_no_server_hello(peer: Peer) -> None:
+    peer.hold()
+
+
+def t06_handshake_drip(peer: Peer) -> None:
+    peer.sock.recv(1)
+    peer.drip(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76" + b"\x03" * 200, 0.2)
+
+
+def t07_tls_body_drip(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Length: 30\r\n\r\n")
+    peer.drip(b"x" * 30, 0.4)
+
+
+def t08_never_reads_the_body(peer: Peer) -> None:
+    peer.sock.recv(1000)
+    peer.hold()
+
+
+def t11_endless_100(peer: Peer) -> None:
+    peer.read()
+    while True:
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.rest(0.001)
+
+
+def t11_flood_of_100(peer: Peer) -> None:
+    peer.read()
+    while True:
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
+def t12_tiny_chunks(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    while True:
+        peer.send(b"1\r\nx\r\n" * 50)
+
+
+def t13_no_length_kept_open(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Type: text/plain\r\n\r\nhello")
+    peer.hold()
+
+
+# Bulk
+
+
+def b01_announced_too_large(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Length: 100000000\r\n\r\n")
+    for _ in range(MANY):
+        peer.send(b"x" * 65_536)
+
+
+def b02_endless(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"\r\n")
+    while True:
+        peer.send(b"x" * 65_536)
+
+
+def b03_gzip_bomb(peer: Peer) -> None:
+    peer.read()
+    bomb = gzip.compress(b"\0" * 30_000_000)
+    peer.send(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
+
+
+def b04_endless_gzip(peer: Peer) -> None:
+    """Garbage for ever behind the end of the coding: small decoded, endless on the wire."""
+    peer.read()
+    peer.send(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello"))
+    while True:
+        peer.send(b"\0" * 65_536)
+
+
+def b05_deflate_bomb(peer: Peer) -> None:
+    peer.read()
+    bomb = zlib.compress(b"\0" * 30_000_000)
+    peer.send(OK + b"Content-Encoding: deflate\r\n\r\n" + bomb)
+
+
+def b09_large_headers(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK)
+    for number in range(98):
+        peer.send(b"X-%d: " % number + b"x" * 65_000 + b"\r\n")
+    peer.send(b"Content-Length: 0\r\n\r\n")
+
+
+def b10_many_headers(peer: Peer) -> None:
+    peer.read()
+    lines = b"".join(b"X-%d: y\r\n" % number for number in range(150))
+    peer.send(OK + lines + b"Content-Length: 0\r\n\r\n")
+
+
+def b10_endless_headers(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK)
+    while True:
+        peer.send(b"X: y\r\n" * 1000)
+
+
+def b11_long_header_line(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"X: " + b"x" * 70_000 + b"\r\nContent-Length: 0\r\n\r\n")
+
+
+def b12_chunk_extension(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5;x=")
+    for _ in range(80):
+        peer.send(b"y" * 65_536)
+    peer.send(b"\r\nhello\r\n0\r\n\r\n")
+
+
+def b13_many_trailers(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n")
+    for _ in range(300):
+        peer.send(b"X-Trailer: y\r\n" * 1000)
+    peer.send(b"\r\n")
+
+
+def b13_large_trailer(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: ")
+    for _ in range(128):
+        peer.send(b"y" * 65_536)
+    peer.send(b"\r\n\r\n")
+
+
+def b14_long_status_line(peer: Peer) -> None:
+    peer.read()
+    peer.send(b"HTTP/1.1 200 " + b"O" * 1_000_000 + b"\r\nContent-Length: 0\r\n\r\n")
+
+
+b15_binary_body = sends(OK + b"Content-Length: 2000000\r\n\r\n" + bytes(range(250)) * 8000)
+
+
+# Framing
+
+f01_short_body = sends(OK + b"Content-Length: 100\r\n\r\nhello")
+f02_long_body = sends(OK + b"Content-Length: 2\r\n\r\nhello and more", keep=True)
+f03_two_lengths = sends(OK + b"Content-Length: 5\r\nContent-Length: 7\r\n\r\nhello", keep=True)
+f05_length_and_chunked = sends(
+    OK + b"Content-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+)
+f06_bad_chunk_size = sends(OK + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nhello\r\n0\r\n\r\n")
+f11_http_09 = sends(b"just a body, without any head\r\n")
+f12_http_09_status = sends(b"HTTP/0.9 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+f13_http_2_on_1 = sends(b"HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+f14_status_999 = sends(b"HTTP/1.1 999 Who Knows\r\nContent-Length: 5\r\n\r\nhello")
+f16_ssh_banner = sends(b"SSH-2.0-OpenSSH_9.9 secret-banner\r\n", keep=True)
+f16_smtp_banner = sends(b"220 secret-banner ESMTP ready\r\n", keep=True)
+f16_redis_banner = sends(b"-ERR secret-banner unknown command\r\n")
+f17_empty = sends(b"")
+
+
+def f18_reset_before_reply(peer: Peer) -> None:
+    peer.read()
+    peer.reset()
+
+
+def f18_reset_in_body(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Length: 100\r\n\r\nhello")
+    peer.rest(0.05)
+    peer.reset()
+
+
+def f21_closes_reused(peer: Peer) -> None:
+    """Closes when the second request comes in on a connection, as an idle timeout that fires just then."""
+    peer.read()
+    peer.send(_GREETING)
+    peer.sock.recv(1)
+    peer.reset()
+
+
+def f22_two_answers(peer: Peer) -> None:
+    """A second answer waits on the connection for a request that was not made yet."""
+    while True:
+        peer.read()
+        peer.send(_GREETING + OK + b"Content-Length: 6\r\n\r\npoison")
+
+
+# Encodings
+
+e02_gzip_cut = sends(
+    OK + b"Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" + gzip.compress(b"hello" * 100)[:20]
+)
+e03_gzip_garbage = sends(OK + b"Content-Encoding: gzip\r\nContent-Length: 7\r\n\r\nnotgzip")
+e05_members_and_garbage = sends(
+    OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hel") + gzip.compress(b"lo") + b"garbage"
+)
+e06_unknown_charset = sends(OK + b"Content-Type: text/plain; charset=xx\r\nContent-Length: 5\r\n\r\nhello")
+e07_unknown_coding = sends(OK + b"Content-Encoding: rot13\r\nContent-Length: 5\r\n\r\nuryyb")
+e09_cookies = sends(OK + b"Set-Cookie: a=1; Domain=.com\r\nContent-Length: 5\r\n\r\nhello", keep=True)
+
+
+def e04_no_close_notify(peer: Peer) -> None:
+    """Over TLS: the body ends with the connection, and the connection without a word."""
+    peer.read()
+    peer.send(OK + b"\r\nhello")
