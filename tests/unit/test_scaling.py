@@ -123,11 +123,11 @@ def test_a_constant_load_settles_and_then_never_moves(
     """At most one step up or down, then the target stays: no flapping."""
     _, memory, now = replay(bounds, history)[-1]
     targets = []
-    for step in range(12):
+    for step in range(16):
         decision = plan(bounds, load, memory, now + step * bounds.cooldown / 2)
         memory = decision.memory
         targets.append(decision.target)
-    assert len(set(targets[6:])) == 1
+    assert len(set(targets[10:])) == 1
     changes = [pair for pair in pairwise(targets) if pair[0] != pair[1]]
     assert all(low < high for low, high in changes) or all(low > high for low, high in changes)
 
