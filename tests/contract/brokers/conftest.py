@@ -9,15 +9,17 @@ from tests.contract.brokers.harness import Backend, MemoryBackend, RabbitBackend
 
 @pytest.fixture(params=["memory", "rabbitmq"])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    backend: Backend = MemoryBackend() if request.param == "memory" else RabbitBackend()
+    backend: Backend = MemoryBackend()
+    if request.param == "rabbitmq":
+        backend = RabbitBackend(request.getfixturevalue("rabbitmq_url"))
     await backend.open()
     yield backend
     await backend.close()
 
 
 @pytest.fixture
-async def rabbit() -> AsyncIterator[RabbitBackend]:
-    backend = RabbitBackend()
+async def rabbit(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
+    backend = RabbitBackend(rabbitmq_url)
     await backend.open()
     yield backend
     await backend.close()

@@ -1,6 +1,7 @@
 """What only RabbitMQ can do to us: refusals, conflicts, alarms, timeouts, and broken networks."""
 
 import asyncio
+import itertools
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import pika
 import pytest
 
-from taskrunner.brokers.base import PublishAnswer
+from taskrunner.brokers.base import Delivery, Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
 from taskrunner.domain.events import ServiceLost, ServiceRestored
@@ -25,21 +26,26 @@ SERVICES = Path(__file__).parents[3] / "scripts" / "services.py"
 
 
 @pytest.fixture
-async def unstarted() -> AsyncIterator[RabbitBackend]:
+async def unstarted(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
     """A backend whose proxy listens, and whose broker the test makes."""
-    backend = RabbitBackend()
+    backend = RabbitBackend(rabbitmq_url)
     await backend.proxy.listen()
     backend.broker = RabbitBroker(backend.settings(), backend.bus)
     yield backend
     await backend.close()
 
 
-async def control(*arguments: str) -> None:
-    """rabbitmqctl on the node under test, which `scripts/services.py` started."""
+async def services(verb: str, *arguments: str) -> None:
+    """Have `scripts/services.py`, which started the node under test, do something to it."""
     folder = Path(os.environ["TASKRUNNER_TEST_SERVICES"]).parent
-    command = [sys.executable, str(SERVICES), "ctl", "--dir", str(folder), "--", *arguments]
+    command = [sys.executable, str(SERVICES), verb, "--dir", str(folder), *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
     assert await process.wait() == 0
+
+
+async def control(*arguments: str) -> None:
+    """rabbitmqctl on the node under test."""
+    await services("ctl", "--", *arguments)
 
 
 async def refused(backend: RabbitBackend, **changes: Any) -> str:
@@ -286,6 +292,28 @@ async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBacken
     assert rabbit.broker.status().reconnects == 0
 
 
+async def test_watchdog_heals_a_consumer_that_gets_nothing(unstarted: RabbitBackend) -> None:
+    """A queue deleted and declared again within milliseconds leaves RabbitMQ's consumer deaf; we notice."""
+    await unstarted.start(stall_after=2.0)
+    inbox = Inbox()
+    unstarted.broker.consume([Lane.HIGH], 2, inbox.take)
+    await eventually(lambda: unstarted.broker.status().consuming)
+    queue = unstarted.topology.lane_queue(Lane.HIGH)
+    arguments = dict(replace(unstarted.topology, delivery_limit=3).queues[1].arguments)
+
+    def delete_and_declare(channel: Any) -> None:
+        channel.queue_delete(queue)
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+        channel.queue_bind(queue, unstarted.topology.exchange, "high")
+
+    await unstarted.admin(delete_and_declare)
+    sent = letters(5, Lane.HIGH)
+    await unstarted.broker.publish(sent)
+    while len(inbox.deliveries) < 5:
+        unstarted.broker.ack(await inbox.wait(len(inbox.deliveries) + 1))
+    assert set(bodies(inbox.deliveries)) == {letter.body for letter in sent}
+
+
 async def test_deleted_exchange_comes_back(rabbit: RabbitBackend) -> None:
     """Publishing to an exchange that is gone is answered, and the exchange declared again."""
     await rabbit.admin(lambda channel: channel.exchange_delete(rabbit.topology.exchange))
@@ -309,3 +337,40 @@ async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
     dead = await inbox.wait_dead(1)
     assert (dead[0].lane, dead[0].reason, dead[0].message_id) == (Lane.LOW, "rejected", "foreign")
     assert rabbit.broker.status().reconnects == 0
+
+
+@pytest.mark.parametrize("how", [["--kill"], []])
+async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend, how: list[str]) -> None:
+    """Whatever was confirmed before, during and after a restart or a kill -9 of the broker is delivered."""
+    broker = rabbit.broker
+    confirmed: set[bytes] = set()
+    delivered: set[bytes] = set()
+    running = True
+
+    def take(delivery: Delivery) -> None:
+        delivered.add(delivery.body)
+        broker.ack([delivery])
+
+    async def produce() -> None:
+        for number in itertools.count():
+            if not running:
+                return
+            letter = Publication(lane=Lane.LOW, body=b"%d" % number, task_id=str(number))
+            try:
+                answers = await broker.publish([letter])
+            except BrokerUnavailable:
+                await asyncio.sleep(0.05)
+                continue
+            if answers[0] is CONFIRMED:
+                confirmed.add(letter.body)
+
+    broker.consume(list(Lane), 50, take)
+    producer = asyncio.create_task(produce())
+    await eventually(lambda: len(delivered) > 100)
+    await services("restart", "rabbitmq", *how)
+    await broker.wait_ready(30)
+    before = len(confirmed)
+    await eventually(lambda: len(confirmed) > before + 100)
+    running = False
+    await producer
+    await eventually(lambda: confirmed <= delivered)
