@@ -47,7 +47,7 @@ class Head:
     @property
     def redirects(self) -> bool:
         """Whether the answer sends us elsewhere."""
-        return self.status in REDIRECTS and "location" in self._first
+        return self.status in REDIRECTS and bool(self._first.get("location"))
 
     @property
     def ends_with_connection(self) -> bool:

@@ -1,0 +1,230 @@
+"""Connections are kept between attempts, never trusted, and cut when an attempt is cancelled."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.policy import FetchPolicy
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
+
+
+def test_a_connection_is_used_again(hostile: Hostile, fetch: Fetcher) -> None:
+    """Ten tasks for one host dial once."""
+    url = hostile.url(behaviours.answer)
+
+    for _ in range(10):
+        assert fetch(url).kind is OutcomeKind.OK
+
+    assert hostile.ledger.dials == 1
+
+
+def test_few_connections_are_kept(hostile: Hostile, fetch: Fetcher) -> None:
+    """A worker that has talked to many hosts does not hold a socket to each of them."""
+    before = len(os.listdir("/proc/self/fd"))
+    released = threading.Semaphore(0)
+
+    def keep(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        peer.wait_for_close()
+        released.release()
+
+    for _ in range(20):
+        assert fetch(hostile.url(keep)).kind is OutcomeKind.OK
+
+    for _ in range(15):
+        assert released.acquire(timeout=5)
+    assert len(os.listdir("/proc/self/fd")) - before < 20 + 2 * 5 + 5
+
+
+def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: Watch) -> None:
+    """Nothing of a retired worker is left open."""
+    gone = threading.Event()
+
+    def keep(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        peer.wait_for_close()
+        gone.set()
+
+    handler = HttpHandler(FetchPolicy(), watch)
+    Fetcher(handler)(hostile.url(keep))
+    handler.close()
+
+    assert gone.wait(5)
+
+
+def test_a_connection_that_closes_on_reuse_is_replaced(hostile: Hostile, fetch: Fetcher) -> None:
+    """A server whose idle timeout fires just as we send again is the network's fault, not the task's."""
+    url = hostile.url(behaviours.f21_closes_reused)
+
+    assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
+    assert hostile.ledger.dials == 3
+
+
+def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetcher) -> None:
+    """A second answer waiting on the connection would be taken for the next task's."""
+    url = hostile.url(behaviours.f22_two_answers)
+
+    bodies = [outcome.response.body for outcome in (fetch(url) for _ in range(3)) if outcome.response]
+
+    assert bodies == [b"hello"] * 3
+    assert hostile.ledger.dials == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["t02_body_drip", "f01_short_body", "f02_long_body", "f05_length_and_chunked", "b10_many_headers"],
+)
+def test_a_connection_with_a_doubtful_answer_is_not_used_again(
+    name: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """After an answer that was cut off or badly framed nobody knows where the next one begins."""
+    url = hostile.url(getattr(behaviours, name))
+
+    fetch(url, timeout=0.5)
+    fetch(url, timeout=0.5)
+
+    assert hostile.ledger.dials == 2
+
+
+def run_in_thread(fetch: Callable[[], Outcome]) -> tuple[threading.Thread, list[Outcome]]:
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(fetch()))
+    thread.start()
+    return thread, outcomes
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        behaviours.t01_never_reads,
+        behaviours.t02_body_drip,
+        behaviours.t04_header_drip,
+        behaviours.t08_never_reads_the_body,
+        behaviours.t11_endless_100,
+        behaviours.t12_tiny_chunks,
+        behaviours.t13_no_length_kept_open,
+    ],
+)
+def test_a_cancelled_attempt_ends_at_once(
+    behaviour: Behaviour, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """Whatever the attempt waits for, it ends within half a second of the cancel."""
+    fetch = make_fetcher(max_body_bytes=1 << 40)
+    attempting = fetch.attempting(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
+    wait_until(lambda: hostile.ledger.dials == 1)
+
+    attempting.cancelled = True
+    started = time.monotonic()
+    thread.join(10)
+
+    assert outcomes[0].kind is OutcomeKind.CANCELLED
+    assert time.monotonic() - started < 0.5
+    assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
+
+
+def test_a_cancel_ends_a_tls_handshake(hostile: Hostile, fetch: Fetcher) -> None:
+    """Also before a byte of HTTP was exchanged."""
+    url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
+    attempting = fetch.attempting(url, timeout=60.0)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
+    wait_until(lambda: hostile.ledger.dials == 1)
+
+    attempting.cancelled = True
+    thread.join(10)
+
+    assert outcomes[0].kind is OutcomeKind.CANCELLED
+
+
+def test_a_cancel_on_a_reused_connection_is_not_answered_by_a_new_one(
+    hostile: Hostile, fetch: Fetcher
+) -> None:
+    """libcurl would dial again when a kept connection breaks before the answer."""
+
+    def once(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        peer.read()
+        peer.hold()
+
+    url = hostile.url(once)
+    fetch(url)
+    attempting = fetch.attempting(url, timeout=60.0)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
+    wait_until(lambda: len(hostile.ledger.requests) == 2)
+
+    attempting.cancelled = True
+    thread.join(10)
+
+    assert outcomes[0].kind is OutcomeKind.CANCELLED
+    assert hostile.ledger.dials == 1
+
+
+def test_a_cancel_before_the_start_sends_nothing(hostile: Hostile, fetch: Fetcher) -> None:
+    """The attempt was cancelled between the claim and the worker."""
+    attempting = fetch.attempting(hostile.url(behaviours.answer))
+    attempting.cancelled = True
+
+    assert fetch.handler.run(attempting).kind is OutcomeKind.CANCELLED
+    assert hostile.ledger.dials == 0
+
+
+def test_a_cancel_does_not_touch_other_workers(
+    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """The watch cuts the sockets of the cancelled attempt only."""
+    url = hostile.url(behaviours.t02_body_drip)
+    first, second = make_fetcher(), make_fetcher()
+    cancelled, other = first.attempting(url, timeout=60.0), second.attempting(url, timeout=60.0)
+    first_thread, first_outcomes = run_in_thread(lambda: first.handler.run(cancelled))
+    second_thread, second_outcomes = run_in_thread(lambda: second.handler.run(other))
+    wait_until(lambda: hostile.ledger.dials == 2)
+
+    cancelled.cancelled = True
+    first_thread.join(10)
+    second_thread.join(10)
+
+    assert first_outcomes[0].kind is OutcomeKind.CANCELLED
+    assert second_outcomes[0].kind is OutcomeKind.OK
+
+
+def test_a_port_where_nobody_listens_is_a_connect_error(hostile: Hostile, fetch: Fetcher) -> None:
+    """It is tried again: the target may be restarting."""
+    with Hostile() as short_lived:
+        url = short_lived.url(behaviours.answer)
+
+    outcome = fetch(url)
+
+    assert (outcome.kind, outcome.retryable) == (OutcomeKind.CONNECT_ERROR, None)
+
+
+def test_a_name_that_does_not_exist_is_a_dns_error(fetch: Fetcher) -> None:
+    """RFC 6761 keeps the name `invalid` from ever existing."""
+    outcome = fetch("http://no-such-host.invalid/")
+
+    assert outcome.kind is OutcomeKind.DNS_ERROR
+
+
+def test_a_fault_of_ours_is_an_outcome_too(
+    hostile: Hostile, fetch: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker's thread survives what nobody expected; the log says where, and holds nothing of the task."""
+    url = hostile.url(behaviours.answer)
+
+    outcome = fetch(url + "?secret", timeout=float("nan"))
+
+    assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, True)
+    assert outcome.error == "taskrunner failed by itself (ValueError)."
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+    assert fetch(url).kind is OutcomeKind.OK

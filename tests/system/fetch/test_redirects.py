@@ -1,0 +1,222 @@
+"""Redirects are followed by us, hop by hop, within the rules of `redirects`."""
+
+import ssl
+import time
+from collections.abc import Callable
+
+import pytest
+
+from taskrunner.domain.outcome import OutcomeKind
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.hostile import Behaviour, Hostile, Peer
+
+SECRETS = {"Authorization": "Bearer s3cret", "Cookie": "a=b", "X-Own": "yes", "Idempotency-Key": "k"}
+
+
+def redirecting(status: int, location: str, body: bytes = b"") -> Behaviour:
+    """Answers every path but /end with a redirect; with keep-alive."""
+
+    def behaviour(peer: Peer) -> None:
+        while True:
+            if peer.read().target.startswith("/end"):
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend")
+                continue
+            head = f"HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: {len(body)}\r\n\r\n"
+            peer.send(head.encode("latin-1") + body)
+
+    return behaviour
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_safe_methods_are_followed_on_the_same_connection(
+    status: int, method: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A GET or HEAD stays what it is, keeps its headers within its origin, and reuses the connection."""
+    url = hostile.url(redirecting(status, "/end?x#fragment"))
+
+    outcome = fetch(url, method=method, headers=SECRETS)
+
+    assert outcome.kind is OutcomeKind.OK
+    assert outcome.response is not None
+    assert (outcome.response.redirects, outcome.response.url) == (1, url + "end?x")
+    first, second = hostile.ledger.requests
+    assert (second.method, second.target) == (method, "/end?x")
+    assert first.headers == second.headers
+    assert hostile.ledger.dials == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "expected", "keeps_body"),
+    [
+        ("POST", 301, "GET", False),
+        ("POST", 302, "GET", False),
+        ("POST", 303, "GET", False),
+        ("POST", 307, "POST", True),
+        ("POST", 308, "POST", True),
+        ("PUT", 302, "PUT", True),
+        ("PUT", 303, "GET", False),
+        ("DELETE", 308, "DELETE", True),
+    ],
+)
+def test_other_methods_follow_within_their_origin(
+    method: str, status: int, expected: str, keeps_body: bool, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """Method and body change as the status says; a request that lost its body lost its Content-Type too."""
+    url = hostile.url(redirecting(status, "/end"))
+
+    outcome = fetch(url, method=method, body="data", headers={"Content-Type": "text/x", "X-Own": "yes"})
+
+    assert outcome.kind is OutcomeKind.OK
+    second = hostile.ledger.requests[1]
+    assert (second.method, second.body) == (expected, b"data" if keeps_body else b"")
+    assert second.header("Content-Type") == ("text/x" if keeps_body else None)
+    assert second.header("X-Own") == "yes"
+
+
+def test_the_tasks_headers_do_not_go_to_another_origin(hostile: Hostile, fetch: Fetcher) -> None:
+    """Another port is another origin; what names us still goes along."""
+    elsewhere = hostile.url(redirecting(302, "unused")) + "end"
+    attempting = fetch.attempting(hostile.url(redirecting(302, elsewhere)), headers=SECRETS)
+
+    outcome = fetch.handler.run(attempting)
+
+    assert outcome.kind is OutcomeKind.OK
+    second = hostile.ledger.requests[1]
+    assert [second.header(name) for name in ("Authorization", "Cookie", "X-Own")] == [None] * 3
+    assert second.header("Idempotency-Key") == attempting.task.id
+    assert second.header("Taskrunner-Attempt") == "1"
+
+
+def test_dropped_headers_do_not_come_back(hostile: Hostile, fetch: Fetcher) -> None:
+    """A chain that returns to the first origin could have been steered by the one in between."""
+    home = Hostile()
+    with home:
+        targets: list[str] = []
+
+        def first(peer: Peer) -> None:
+            while True:
+                end = peer.read().target == "/end"
+                where = b"" if end else b"Location: " + targets[0].encode() + b"\r\n"
+                peer.send(b"HTTP/1.1 %d X\r\n%sContent-Length: 0\r\n\r\n" % (200 if end else 302, where))
+
+        url = home.url(first)
+        targets.append(hostile.url(redirecting(302, url + "end")))
+
+        outcome = fetch(url, headers=SECRETS)
+
+        assert outcome.kind is OutcomeKind.OK
+        assert home.ledger.requests[-1].header("Authorization") is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_other_methods_do_not_leave_their_origin(
+    method: str, status: int, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A body is for the receiver that the task names; the outcome says so, and is final."""
+    elsewhere = hostile.url(redirecting(status, "unused")) + "end"
+
+    outcome = fetch(hostile.url(redirecting(status, elsewhere)), method=method, body="data")
+
+    assert outcome.kind is OutcomeKind.HTTP_ERROR
+    assert "another origin" in (outcome.error or "")
+    assert outcome.response is not None
+    assert outcome.response.status == status
+    assert len(hostile.ledger.requests) == 1
+
+
+def test_a_chain_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+    """The first request and five redirects are six requests, and no seventh."""
+    outcome = make_fetcher(max_redirects=5)(hostile.url(redirecting(302, "/again")))
+
+    assert outcome.kind is OutcomeKind.TOO_MANY_REDIRECTS
+    assert len(hostile.ledger.requests) == 6
+
+
+def test_the_deadline_counts_over_all_hops(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+    """A slow chain does not get the timeout anew with every hop."""
+
+    def slow(peer: Peer) -> None:
+        while True:
+            peer.read()
+            peer.rest(0.2)
+            peer.send(b"HTTP/1.1 302 X\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+
+    started = time.monotonic()
+    outcome = make_fetcher(max_redirects=50)(hostile.url(slow), timeout=0.7)
+
+    assert outcome.kind is OutcomeKind.TIMEOUT
+    assert time.monotonic() - started < 0.7 + 0.5
+
+
+@pytest.mark.parametrize(
+    ("location", "kind"),
+    [
+        ("http://me:pw@127.0.0.1/", OutcomeKind.BLOCKED),
+        ("http://me@127.0.0.1/", OutcomeKind.BLOCKED),
+        ("ftp://127.0.0.1/", OutcomeKind.BLOCKED),
+        ("file:///etc/passwd", OutcomeKind.BLOCKED),
+        ("javascript:alert(1)", OutcomeKind.BLOCKED),
+        ("", OutcomeKind.HTTP_ERROR),
+        ("http://[::1", OutcomeKind.HTTP_ERROR),
+        ("http://127.0.0.1:99999/", OutcomeKind.HTTP_ERROR),
+        ("/" + "x" * 9000, OutcomeKind.HTTP_ERROR),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_bad_location_is_not_followed(
+    location: str, kind: OutcomeKind, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """What must not be fetched is blocked; what is no URL is the target's error. Neither is tried again."""
+    outcome = fetch(hostile.url(redirecting(302, location)))
+
+    assert outcome.kind is kind
+    assert outcome.retryable is not True
+
+
+def test_a_location_outside_ascii_is_percent_encoded(hostile: Hostile, fetch: Fetcher) -> None:
+    """Browsers do so, and servers rely on it; what is encoded already stays as it is."""
+    utf8 = "/end/ü %41".encode().decode("latin-1")
+
+    outcome = fetch(hostile.url(redirecting(302, utf8)))
+
+    assert outcome.kind is OutcomeKind.OK
+    assert hostile.ledger.requests[1].target == "/end/%C3%BC%20%41"
+
+
+def test_https_does_not_lead_to_http(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
+    """What was asked for in secret is not fetched in the open."""
+    outcome = fetch(hostile.url(redirecting(302, hostile.url(behaviours.answer)), tls=tls))
+
+    assert outcome.kind is OutcomeKind.BLOCKED
+    assert len(hostile.ledger.requests) == 1
+
+
+def test_http_may_lead_to_https(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
+    """The way up is what most redirects are for."""
+    outcome = fetch(hostile.url(redirecting(301, hostile.url(behaviours.answer, tls=tls))))
+
+    assert outcome.kind is OutcomeKind.OK
+    assert outcome.response is not None
+    assert outcome.response.url.startswith("https://")
+
+
+def test_a_redirect_without_location_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
+    """There is nowhere to go; the answer is kept as it is."""
+    outcome = fetch(hostile.url(behaviours.sends(b"HTTP/1.1 302 X\r\nContent-Length: 2\r\n\r\nhi")))
+
+    assert outcome.kind is OutcomeKind.HTTP_ERROR
+    assert outcome.response is not None
+    assert (outcome.response.status, outcome.response.body) == (302, b"hi")
+
+
+@pytest.mark.parametrize("size_bytes", [5, 20_000_000])
+def test_the_body_of_a_redirect_is_passed_over(size_bytes: int, hostile: Hostile, fetch: Fetcher) -> None:
+    """However large it is: a small one is read for the connection's sake, any other is cut off."""
+    outcome = fetch(hostile.url(redirecting(302, "/end", b"x" * size_bytes)))
+
+    assert outcome.kind is OutcomeKind.OK
+    assert outcome.response is not None
+    assert outcome.response.body == b"end"

@@ -1,0 +1,198 @@
+"""What goes out is what the task says, plus what names us and the attempt; the environment has no say."""
+
+from pathlib import Path
+
+import pytest
+
+from taskrunner.domain.outcome import OutcomeKind
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.hostile import Hostile, Seen
+
+ALWAYS = {"Host", "Accept", "Accept-Encoding", "User-Agent", "Idempotency-Key"}
+ALWAYS |= {"Taskrunner-Task-Id", "Taskrunner-Attempt"}
+
+
+def names(seen: Seen) -> set[str]:
+    return {name for name, _ in seen.headers}
+
+
+def test_a_plain_get_sends_our_headers_and_no_others(hostile: Hostile, fetch: Fetcher) -> None:
+    """Every header on the wire was decided on."""
+    attempting = fetch.attempting(hostile.url(behaviours.answer) + "a/b?c=d#e", number=3)
+
+    outcome = fetch.handler.run(attempting)
+
+    assert outcome.kind is OutcomeKind.OK
+    [seen] = hostile.ledger.requests
+    assert (seen.method, seen.target, seen.body) == ("GET", "/a/b?c=d", b"")
+    assert names(seen) == ALWAYS
+    assert seen.header("Idempotency-Key") == attempting.task.id
+    assert seen.header("Taskrunner-Task-Id") == attempting.task.id
+    assert seen.header("Taskrunner-Attempt") == "3"
+    assert (seen.header("User-Agent") or "").startswith("taskrunner/")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_any_method_can_have_a_body(method: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """Method and body go out exactly as they stand in the task, without a content type of our own."""
+    fetch(hostile.url(behaviours.answer), method=method, body="häl\0lo")
+
+    [seen] = hostile.ledger.requests
+    assert (seen.method, seen.body) == (method, "häl\0lo".encode())
+    assert names(seen) == ALWAYS | {"Content-Length"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_method_that_wants_a_body_says_that_it_has_none(
+    method: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """RFC 9110 8.6: such a request has Content-Length: 0."""
+    fetch(hostile.url(behaviours.answer), method=method)
+
+    [seen] = hostile.ledger.requests
+    assert (seen.method, seen.header("Content-Length")) == (method, "0")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS"])
+def test_other_methods_without_a_body_have_no_length(method: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """Nothing but the method differs from a GET."""
+    fetch(hostile.url(behaviours.answer), method=method)
+
+    [seen] = hostile.ledger.requests
+    assert seen.method == method
+    assert names(seen) == ALWAYS
+
+
+def test_head_does_not_wait_for_a_body(hostile: Hostile, fetch: Fetcher) -> None:
+    """A HEAD ends with the head, although that announces a body; a body of its own is not sent."""
+    url = hostile.url(behaviours.sends(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", keep=True))
+
+    outcome = fetch(url, method="HEAD", body="ignored")
+
+    assert outcome.kind is OutcomeKind.OK
+    assert outcome.response is not None
+    assert outcome.response.size_bytes == 0
+    [seen] = hostile.ledger.requests
+    assert (seen.method, seen.header("Content-Length")) == ("HEAD", None)
+
+
+def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) -> None:
+    """No method or body of one task is left over for the next on the same connection."""
+    url = hostile.url(behaviours.answer)
+    plan = [("POST", "one"), ("GET", None), ("DELETE", None), ("PUT", "two"), ("OPTIONS", None)]
+    plan += [("GET", "three"), ("GET", None), ("POST", None), ("DELETE", "four"), ("GET", None)]
+
+    for method, body in plan:
+        assert fetch(url, method=method, body=body).kind is OutcomeKind.OK
+
+    sent = [(seen.method, seen.body.decode() or None) for seen in hostile.ledger.requests]
+    assert sent == plan
+    assert hostile.ledger.dials == 1
+
+
+def test_a_large_body_goes_out_without_asking_first(hostile: Hostile, fetch: Fetcher) -> None:
+    """libcurl would send Expect: 100-continue and wait a second for the leave to go on."""
+    fetch(hostile.url(behaviours.answer), method="POST", body="x" * 3_000_000)
+
+    [seen] = hostile.ledger.requests
+    assert seen.header("Expect") is None
+    assert len(seen.body) == 3_000_000
+
+
+def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetcher) -> None:
+    """User agent, idempotency key and the like are the task's; the names of task and attempt are ours."""
+    given = {
+        "user-agent": "mine",
+        "IDEMPOTENCY-KEY": "key-1",
+        "Accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "text/plain",
+        "X-Empty": "",
+        "Taskrunner-Task-Id": "forged",
+        "taskrunner-attempt": "99",
+    }
+    attempting = fetch.attempting(hostile.url(behaviours.answer), method="POST", body="x", headers=given)
+
+    fetch.handler.run(attempting)
+
+    [seen] = hostile.ledger.requests
+    assert seen.header("User-Agent") == "mine"
+    assert seen.header("Idempotency-Key") == "key-1"
+    assert seen.header("Accept") == "application/json"
+    assert seen.header("Accept-Encoding") == "identity"
+    assert seen.header("Content-Type") == "text/plain"
+    assert seen.header("X-Empty") == ""
+    assert seen.header("Taskrunner-Task-Id") == attempting.task.id
+    assert seen.header("Taskrunner-Attempt") == "1"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"headers": {"X-A": "b\r\nX-C: d"}},
+        {"headers": {"X-A": "b\0c"}},
+        {"headers": {"X-A": "ü"}},
+        {"headers": {"X A": "b"}},
+        {"headers": {"Host": "elsewhere"}},
+        {"headers": {"Transfer-Encoding": "chunked"}},
+        {"method": "CONNECT"},
+        {"method": "TRACE"},
+        {"method": "GET / HTTP/1.1\r\nX:"},
+    ],
+    ids=str,
+)
+def test_a_task_that_breaks_a_rule_is_not_sent(
+    fields: dict[str, object], hostile: Hostile, fetch: Fetcher
+) -> None:
+    """An envelope can reach a worker without having been through the door; the rules hold here too."""
+    outcome = fetch(hostile.url(behaviours.answer), number=1, **fields)
+
+    assert outcome.kind is OutcomeKind.BLOCKED
+    assert hostile.ledger.dials == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://{}/", "file:///etc/passwd", "gopher://{}/x", "http://user:pw@{}/", "http://{}/a b"]
+)
+def test_a_url_that_is_none_of_ours_is_not_fetched(url: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """Only http and https, without user info, in printable ASCII."""
+    authority = hostile.url(behaviours.answer).split("/")[2]
+
+    outcome = fetch(url.format(authority))
+
+    assert outcome.kind is OutcomeKind.BLOCKED
+    assert hostile.ledger.dials == 0
+
+
+def test_the_environment_has_no_say(
+    hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither proxies nor netrc are read: what goes out would depend on who started the process."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    outcome = fetch(hostile.url(behaviours.answer))
+
+    assert outcome.kind is OutcomeKind.OK
+    [seen] = hostile.ledger.requests
+    assert names(seen) == ALWAYS
+
+
+def test_no_cookie_is_kept(hostile: Hostile, fetch: Fetcher) -> None:
+    """What one task was told to store is not sent with the next one, to whatever port of the host."""
+    fetch(hostile.url(behaviours.e09_cookies))
+    fetch(hostile.url(behaviours.e09_cookies))
+
+    assert [seen.header("Cookie") for seen in hostile.ledger.requests] == [None, None]
+
+
+def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher) -> None:
+    """The receiver decides what a path means."""
+    fetch(hostile.url(behaviours.answer) + "..//../x")
+
+    assert [seen.target for seen in hostile.ledger.requests] == ["/..//../x"]
