@@ -4,6 +4,7 @@ Of a batch, what is claimed goes to the pool; what is stale, doubled or cancelle
 what has no record is adopted.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, NewTask, Store
 
 _BATCH = 200
+# At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
+_SPACING = 0.003
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
 _REST = 1.0
 
@@ -58,8 +61,10 @@ class Claimer(Service):
         self._settings = settings
         self._room = room
         self._start = start
+        self._next_claim = 0.0
 
     async def turn(self) -> float:
+        await self._space()
         batch = self._take(min(self._room(), _BATCH))
         if not batch:
             return _REST
@@ -70,6 +75,12 @@ class Claimer(Service):
             self._backlog.put_back(batch)
             raise
         return 0.0 if self._room() > 0 and len(self._backlog) else _REST
+
+    async def _space(self) -> None:
+        early = self._next_claim - self._clock.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+        self._next_claim = self._clock.monotonic() + _SPACING
 
     def _take(self, count: int) -> list[Waiting]:
         """A batch without doubles: what we hold already, the broker has merely sent again."""

@@ -9,8 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
+from taskrunner.consumer.inbox import Inbox
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.domain.events import Events, WorkerWrittenOff
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -46,7 +46,7 @@ class Pool:
         self._make_handler = make_handler
         self._events = events
         self._on_finished = on_finished
-        self._inbox: SimpleQueue[Running | None] = SimpleQueue()
+        self._inbox: Inbox[Running | None] = Inbox()
         self._outbox: deque[tuple[Worker, Running, Outcome] | Worker] = deque()
         self._woken = False
         self._workers: dict[str, Worker] = {}
@@ -95,19 +95,10 @@ class Pool:
 
     def withdraw(self) -> list[Running]:
         """Take back what no worker has begun."""
-        kept: list[None] = []
-        taken: list[Running] = []
-        while True:
-            try:
-                running = self._inbox.get_nowait()
-            except Empty:
-                break
-            if running is None:
-                kept.append(running)
-            else:
-                taken.append(running)
-        for token in kept:
-            self._inbox.put(token)
+        items = self._inbox.withdraw()
+        taken = [running for running in items if running is not None]
+        for _ in range(len(items) - len(taken)):
+            self._inbox.put(None)
         for running in taken:
             self._conclude(running)
         return taken

@@ -13,13 +13,22 @@ class Batcher(Generic[Item, Answer]):
 
     `commit` gets the items in order and answers one value per item; when it raises, every item of that
     group raises the same. Only for one event loop; `limit` bounds a single commit, not what may wait.
+
+    Between the starts of two commits there are at least `spacing` seconds: a lone item goes at once, a
+    stream makes larger groups, since a commit of ten costs little more than a commit of one.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, limit: int
+        self,
+        commit: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        limit: int,
+        spacing: float = 0.0,
     ) -> None:
         self._commit = commit
         self._limit = limit
+        self._spacing = spacing
+        self._next_start = 0.0
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._runner: asyncio.Task[None] | None = None
 
@@ -40,6 +49,7 @@ class Batcher(Generic[Item, Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                await self._space()
                 group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._commit_group(group)
         finally:
@@ -47,6 +57,13 @@ class Batcher(Generic[Item, Answer]):
             for _, future in self._waiting:
                 future.cancel()
             self._waiting.clear()
+
+    async def _space(self) -> None:
+        loop = asyncio.get_running_loop()
+        early = self._next_start - loop.time()
+        if early > 0:
+            await asyncio.sleep(early)
+        self._next_start = loop.time() + self._spacing
 
     async def _commit_group(self, group: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:

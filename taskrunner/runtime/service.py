@@ -61,8 +61,11 @@ class Service(ABC):
     async def _pause(self, seconds: float) -> None:
         if self.stopping:
             return
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
         try:
-            async with asyncio.timeout(max(seconds, 0)):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass
