@@ -112,7 +112,7 @@ class Engine:
         ask = self._curl.getinfo
         if self._received:
             return "reading the answer"
-        if ask(pycurl.PRETRANSFER_TIME) > 0:
+        if ask(pycurl.REQUEST_SIZE) > 0:
             return "waiting for the answer"
         if ask(pycurl.CONNECT_TIME) > 0:
             return "in the TLS handshake"

@@ -57,8 +57,8 @@ class Head:
 
 def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
     """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
-    if lines and lines[0].startswith(b"HTTP/") and lines.index(lines[-1]) == len(lines) - 1:
-        # Nothing repeats the last line, which is the empty one: a single head, the usual case.
+    if lines and lines[-1] in _ENDS and lines.index(lines[-1]) == len(lines) - 1:
+        # Only the last line is empty: a single head, the usual case.
         return lines, 0
     blocks: list[list[bytes]] = []
     is_open = False
