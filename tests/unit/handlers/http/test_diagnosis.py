@@ -6,9 +6,9 @@ import pytest
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import RETRYABLE_KINDS
 from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
-from taskrunner.handlers.http.engine import Hop
 from taskrunner.handlers.http.failure import Failure
 from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.hop import Hop
 from taskrunner.handlers.http.policy import FetchPolicy
 
 BANNER = "SSH-2.0-secret-banner"
