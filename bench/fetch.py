@@ -7,9 +7,9 @@ machine that slows down does so for all of them. The contenders:
 - `bare+headers`: the same with each header line collected, as every fetch that shows headers has to.
 - `engine`: `HttpHandler.run`, from a task to an outcome.
 
-`--cpus 1` keeps this process on one processor. Where every thread waits for the interpreter lock anyway, handing
-it over to another processor is what costs most: on a virtual machine with four of them, one alone made `engine` 1.6
-times and `bare+headers` 2.6 times as fast.
+`--cpus 1` keeps this process on one processor. Where every thread waits for the interpreter lock anyway,
+handing it over to another processor is what costs most: on a virtual machine with four of them, one alone
+made `engine` 1.6 times and `bare+headers` 2.6 times as fast.
 """
 
 import argparse
