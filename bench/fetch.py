@@ -9,7 +9,7 @@ machine that slows down does so for all of them. The contenders:
 
 `--cpus 1` keeps this process on one processor. Where every thread waits for the interpreter lock anyway,
 handing it over to another processor is what costs most: on a virtual machine with four of them, one alone
-made `engine` 1.6 times and `bare+headers` 2.6 times as fast.
+made `engine` 1.7 times and `bare+headers` 2.2 times as fast.
 """
 
 import argparse
