@@ -25,7 +25,6 @@ class Body:
         "_decoder",
         "_hash",
         "_kept",
-        "_kept_bytes",
         "_max_bytes",
         "_store_bytes",
         "_wire_bytes",
@@ -41,8 +40,7 @@ class Body:
         self._store_bytes = store_bytes
         self._decoder = decoder
         self._hash = hashlib.sha256()
-        self._kept: list[bytes] = []
-        self._kept_bytes = 0
+        self._kept: bytes | bytearray = b""
 
     def feed(self, chunk: bytes) -> bool:
         """Take what arrived; False when the rest is not wanted, and `trouble` says why."""
@@ -63,13 +61,12 @@ class Body:
     @property
     def content(self) -> bytes:
         """The part that was kept."""
-        kept = self._kept
-        return kept[0] if len(kept) == 1 else b"".join(kept)
+        return bytes(self._kept)
 
     @property
     def truncated(self) -> bool:
         """Whether more was read than kept."""
-        return self.size_bytes > self._kept_bytes
+        return self.size_bytes > len(self._kept)
 
     @property
     def sha256(self) -> str:
@@ -90,12 +87,19 @@ class Body:
             self.trouble = Trouble.TOO_LARGE
             return False
         self._hash.update(piece)
-        room = self._store_bytes - self._kept_bytes
+        room = self._store_bytes - len(self._kept)
         if room > 0:
-            kept = piece if len(piece) <= room else piece[:room]
-            self._kept.append(kept)
-            self._kept_bytes += len(kept)
+            self._keep(piece if len(piece) <= room else piece[:room])
         return True
+
+    def _keep(self, piece: bytes) -> None:
+        """A body in one piece is never copied; one in a million pieces still takes no more than its size."""
+        if not self._kept:
+            self._kept = piece
+            return
+        if isinstance(self._kept, bytes):
+            self._kept = bytearray(self._kept)
+        self._kept += piece
 
 
 class Unwanted(Body):

@@ -11,8 +11,8 @@ import pycurl
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.body import Trouble
-from taskrunner.handlers.http.engine import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.hop import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.policy import FetchPolicy
 
 # A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.

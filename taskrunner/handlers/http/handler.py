@@ -11,8 +11,9 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.diagnosis import diagnose
-from taskrunner.handlers.http.engine import Engine, Hop
+from taskrunner.handlers.http.engine import Engine
 from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.hop import Hop
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.redirects import next_request

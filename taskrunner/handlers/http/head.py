@@ -10,7 +10,7 @@ _ENDS = (b"\r\n", b"\n")
 
 
 # libcurl writes the last two itself for what came in binary frames; "HTTP/2.0" is nobody's answer.
-_VERSIONS = ("HTTP/1.0 ", "HTTP/1.1 ", "HTTP/2 ", "HTTP/3 ")
+_STATUS_LINE = re.compile(r"HTTP/(?:1\.[01]|[23]) +([0-9]{3})\s")
 
 
 class Head:
@@ -28,13 +28,18 @@ class Head:
         self.status = _status(text)
         if "\n " in text or "\n\t" in text:
             text = _FOLD.sub(" ", text)
-        self.headers: list[tuple[str, str]] = []
-        for line in text.split("\n")[1:]:
+        headers = []
+        # Written backwards, so that the first of several headers of one name stays.
+        first = {}
+        for line in reversed(text.split("\n")[1:]):
             name, colon, value = line.partition(":")
             if colon:
-                self.headers.append((name, value.strip()))
-        # Written backwards, so that the first of several headers of one name stays.
-        self._first = {name.lower(): value for name, value in reversed(self.headers)}
+                value = value.strip()
+                headers.append((name, value))
+                first[name.lower()] = value
+        headers.reverse()
+        self.headers: list[tuple[str, str]] = headers
+        self._first: dict[str, str] = first
 
     def value(self, name: str) -> str | None:
         """The first value of the header `name`, which is given in lower case."""
@@ -57,8 +62,8 @@ class Head:
 
 def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
     """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
-    if lines and lines[0].startswith(b"HTTP/") and lines.index(lines[-1]) == len(lines) - 1:
-        # Nothing repeats the last line, which is the empty one: a single head, the usual case.
+    if lines and lines[-1] in _ENDS and lines.index(lines[-1]) == len(lines) - 1:
+        # Only the last line is empty: a single head, the usual case.
         return lines, 0
     blocks: list[list[bytes]] = []
     is_open = False
@@ -73,7 +78,5 @@ def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
 
 
 def _status(text: str) -> int:
-    if not text.startswith(_VERSIONS):
-        return 0
-    code = text[:32].split(None, 2)[1:2]
-    return int(code[0]) if code and len(code[0]) == 3 and code[0].isdecimal() and code[0].isascii() else 0
+    match = _STATUS_LINE.match(text)
+    return int(match[1]) if match else 0

@@ -3,19 +3,17 @@
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import trustme
 
 from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task, new_task_id
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
+from tests.tools.fetching import make_task
 from tests.tools.hostile import Hostile
 
 
@@ -30,17 +28,6 @@ class Fetcher:
 
     def attempting(self, url: str, *, number: int = 1, **fields: Any) -> Attempting:
         return Attempting(task=make_task(url, **fields), number=number)
-
-
-def make_task(url: str, **fields: Any) -> Task:
-    defaults: dict[str, Any] = {
-        "id": new_task_id(),
-        "timeout": 5.0,
-        "max_attempts": 5,
-        "retry": RetryPolicy(),
-        "created_at": datetime.now(UTC),
-    }
-    return Task(url=url, **{**defaults, **fields})
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """Connections are kept between attempts, never trusted, and cut when an attempt is cancelled."""
 
 import os
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -228,3 +230,56 @@ def test_a_fault_of_ours_is_an_outcome_too(
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
     assert fetch(url).kind is OutcomeKind.OK
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port whose queue of connections is full: the kernel drops every further SYN."""
+    with socket.socket() as listener, ExitStack() as callers:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.3, 5.0), (5.0, 0.3)])
+def test_a_connection_that_is_not_answered_times_out(
+    connect_timeout: float, timeout: float, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """By whichever of the two limits is the shorter; the sentence says where it hung."""
+    with deaf_port() as port:
+        started = time.monotonic()
+        outcome = make_fetcher(connect_timeout=connect_timeout)(f"http://127.0.0.1:{port}/", timeout=timeout)
+
+    assert outcome.kind is OutcomeKind.TIMEOUT
+    assert outcome.error is not None
+    assert outcome.error.endswith("while connecting.")
+    assert time.monotonic() - started < 0.3 + 0.5
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "phase"),
+    [
+        (behaviours.t01_never_reads, "waiting for the answer"),
+        (behaviours.t02_body_drip, "reading the answer"),
+        (behaviours.t04_header_drip, "waiting for the answer"),
+    ],
+)
+def test_a_timeout_says_what_it_waited_for(
+    behaviour: Behaviour, phase: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """The reader learns where to look: at the network, at the server, or at the size of the answer."""
+    outcome = fetch(hostile.url(behaviour), timeout=1.0)
+
+    assert outcome.error == f"Timed out after 1 s while {phase}."
+
+
+def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) -> None:
+    """TLS has a phase of its own."""
+    url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
+
+    assert (fetch(url, timeout=0.3).error or "").endswith("in the TLS handshake.")

@@ -136,6 +136,7 @@ def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetch
         {"headers": {"X A": "b"}},
         {"headers": {"Host": "elsewhere"}},
         {"headers": {"Transfer-Encoding": "chunked"}},
+        {"id": "a\r\nX-C: d"},
         {"method": "CONNECT"},
         {"method": "TRACE"},
         {"method": "GET / HTTP/1.1\r\nX:"},

@@ -1,0 +1,33 @@
+"""A hop: what came of one request, sound or not, before anybody has judged it."""
+
+from collections.abc import Sequence
+
+from taskrunner.handlers.http.body import Body
+from taskrunner.handlers.http.head import Head
+
+# Lines of one answer's head, and of a whole exchange with its 1xx answers and trailers. libcurl itself
+# stops at 300 KB per head and 6 MB per exchange, so this many lines cannot be large either.
+MAX_HEAD_LINES = 100
+MAX_LINES = 256
+MAX_LINE_BYTES = 64 * 1024
+MAX_INTERIM = 16
+
+NO_HEAD = Head(())
+
+
+class Hop:
+    """How one request ended: `code` 0 and an answer, or libcurl's error code and its own words.
+
+    `text` may hold bytes of the peer; it is for telling cases apart, never for people. `body` is None
+    when no byte of one arrived. `lines` are all that stood outside the body: heads and trailers.
+    """
+
+    __slots__ = ("body", "code", "head", "lines", "refused", "text")
+
+    def __init__(self) -> None:
+        self.head = NO_HEAD
+        self.body: Body | None = None
+        self.code = 0
+        self.text = ""
+        self.lines: Sequence[bytes] = ()
+        self.refused = False

@@ -1,0 +1,154 @@
+"""Bodies and their codings: counted, capped, and complete only when the coding has ended."""
+
+import gzip
+import hashlib
+import operator
+import tracemalloc
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskrunner.handlers.http.body import Body, Trouble
+from taskrunner.handlers.http.codings import PIECE_BYTES, CodingBroken, decoder_for
+
+BIG = 1 << 30
+
+
+def body(coding: str = "", *, max_bytes: int = BIG, store_bytes: int = BIG) -> Body:
+    return Body(max_bytes=max_bytes, store_bytes=store_bytes, decoder=decoder_for(coding))
+
+
+def feed(made: Body, data: bytes, step: int) -> Body:
+    for start in range(0, len(data), step):
+        if not made.feed(data[start : start + step]):
+            return made
+    made.finish()
+    return made
+
+
+def raw_deflate(data: bytes) -> bytes:
+    stream = zlib.compressobj(wbits=-15)
+    return stream.compress(data) + stream.flush()
+
+
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
+
+
+@settings(deadline=None)
+@given(
+    coding=st.sampled_from(["", "gzip", "deflate"]),
+    # What repeats unfolds from few bytes, so that a decoder's pieces of 64 KiB come into play.
+    data=st.builds(operator.mul, st.binary(max_size=500), st.sampled_from([1, 1, 600])),
+    step=st.integers(1, 9000),
+)
+def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> None:
+    """Content, size and hash are those of the decoded body, in whatever pieces it comes."""
+    encoded = ENCODERS[coding](data)
+    made = feed(body(coding), encoded, max(step, len(encoded) // 500))
+
+    assert made.trouble is None
+    assert (made.content, made.size_bytes) == (data, len(data))
+    assert made.sha256 == hashlib.sha256(data).hexdigest()
+    assert not made.truncated
+
+
+@settings(deadline=None)
+@given(
+    coding=st.sampled_from(["gzip", "deflate"]),
+    data=st.binary(max_size=3000),
+    cut=st.integers(1, 50),
+    step=st.integers(1, 100),
+)
+def test_a_coding_that_is_cut_short_is_seen(coding: str, data: bytes, cut: int, step: int) -> None:
+    """Wherever the cut is, also when only some of the checksum at the end is missing."""
+    encoded = ENCODERS[coding](data)
+    made = feed(body(coding), encoded[: max(1, len(encoded) - cut)], step)
+
+    assert made.trouble is Trouble.BROKEN_CODING
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 1000])
+@pytest.mark.parametrize("tail", [b"", b"\0" * 500, b"garbage", b"\x1f"])
+def test_gzip_members_follow_one_another(step: int, tail: bytes) -> None:
+    """What stands behind the last member and is none is ignored (as gzip itself does)."""
+    data = gzip.compress(b"one") + gzip.compress(b"") + gzip.compress(b"two") + tail
+
+    made = feed(body("gzip"), data, step)
+
+    assert (made.trouble, made.content) == (None, b"onetwo")
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_deflate_without_its_zlib_frame_is_taken(step: int) -> None:
+    """Many servers send it so."""
+    assert feed(body("deflate"), raw_deflate(b"hello" * 50), step).content == b"hello" * 50
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("data", [b"no such coding at all", b"\x1f\x8b\x08garbage in a gzip coat"])
+def test_garbage_is_a_broken_coding(coding: str, data: bytes) -> None:
+    """A body that is not what it says."""
+    assert feed(body(coding), data, 5).trouble is Trouble.BROKEN_CODING
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "rot13", "br", "gzip, gzip", "gzip\0"])
+def test_an_unknown_coding_leaves_the_body_as_it_is(coding: str) -> None:
+    """We did not ask for it; whoever reads the result has the header."""
+    assert feed(body(coding), b"data", 2).content == b"data"
+
+
+def test_the_kept_part_is_the_beginning() -> None:
+    """The rest is still counted and hashed."""
+    made = feed(body(store_bytes=5), b"hello world", 3)
+
+    assert (made.content, made.size_bytes, made.truncated) == (b"hello", 11, True)
+    assert made.sha256 == hashlib.sha256(b"hello world").hexdigest()
+
+
+@pytest.mark.parametrize(("max_bytes", "trouble"), [(10, Trouble.TOO_LARGE), (11, None)])
+def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: Trouble | None) -> None:
+    """One byte more is too large."""
+    assert feed(body(max_bytes=max_bytes), b"hello world", 4).trouble is trouble
+
+
+def test_a_bomb_is_not_unfolded() -> None:
+    """A decoder gives pieces, and stops when nobody takes more of them."""
+    bomb = gzip.compress(b"\0" * 10_000_000)
+    tracemalloc.start()
+    made = feed(body("gzip", max_bytes=1_000_000, store_bytes=1000), bomb, len(bomb))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert made.trouble is Trouble.TOO_LARGE
+    assert peak < 1_000_000
+
+
+def test_many_tiny_pieces_take_no_more_than_their_size() -> None:
+    """A server that sends two bytes at a time must not make us keep an object for each."""
+    tracemalloc.start()
+    feed(body(store_bytes=50_000), b"ab" * 25_000, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 250_000
+
+
+def test_no_piece_is_larger_than_it_may_be() -> None:
+    """The bound that keeps a bomb small."""
+    decoder = decoder_for("deflate")
+    assert decoder is not None
+    pieces = list(decoder.decode(zlib.compress(b"\0" * 1_000_000)))
+
+    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert sum(map(len, pieces)) == 1_000_000
+
+
+def test_a_broken_coding_is_its_own_error() -> None:
+    """Callers need not know zlib."""
+    decoder = decoder_for("gzip")
+    assert decoder is not None
+    with pytest.raises(CodingBroken):
+        list(decoder.decode(b"nonsense"))

@@ -1,0 +1,107 @@
+"""The diagnosis as a table: kind, retry, and a sentence in which no byte of the peer stands."""
+
+import pycurl
+import pytest
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.retry import RETRYABLE_KINDS
+from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
+from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.hop import Hop
+from taskrunner.handlers.http.policy import FetchPolicy
+
+BANNER = "SSH-2.0-secret-banner"
+
+
+def judge(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> Failure | None:
+    hop = Hop()
+    hop.code, hop.text, hop.lines, hop.head = code, text, lines, Head(lines)
+    return diagnose(hop, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+
+
+def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> Failure:
+    made = judge(code, text, lines=lines, attempt=attempt)
+    assert made is not None
+    return made
+
+
+def is_retried(made: Failure) -> bool:
+    return made.kind in RETRYABLE_KINDS if made.retryable is None else made.retryable
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind", "retried"),
+    [
+        (pycurl.E_OPERATION_TIMEDOUT, "", OutcomeKind.TIMEOUT, True),
+        (pycurl.E_COULDNT_RESOLVE_HOST, "", OutcomeKind.DNS_ERROR, True),
+        (pycurl.E_COULDNT_CONNECT, "", OutcomeKind.CONNECT_ERROR, True),
+        (pycurl.E_GOT_NOTHING, "", OutcomeKind.CONNECT_ERROR, True),
+        (pycurl.E_SEND_ERROR, "", OutcomeKind.CONNECT_ERROR, True),
+        (pycurl.E_RECV_ERROR, "Recv failure: Connection reset by peer", OutcomeKind.CONNECT_ERROR, True),
+        (pycurl.E_RECV_ERROR, "invalid chunk", OutcomeKind.PROTOCOL_ERROR, True),
+        (pycurl.E_PARTIAL_FILE, "", OutcomeKind.PROTOCOL_ERROR, True),
+        (pycurl.E_UNSUPPORTED_PROTOCOL, "", OutcomeKind.PROTOCOL_ERROR, False),
+        (pycurl.E_FTP_WEIRD_SERVER_REPLY, "", OutcomeKind.PROTOCOL_ERROR, False),
+        (pycurl.E_SSL_CONNECT_ERROR, "unexpected eof while reading", OutcomeKind.TLS_ERROR, True),
+        (100, "", OutcomeKind.PROTOCOL_ERROR, False),
+        (99, "unheard of", OutcomeKind.PROTOCOL_ERROR, True),
+    ],
+)
+def test_each_error_has_its_kind(code: int, text: str, kind: OutcomeKind, retried: bool) -> None:
+    """What may heal is tried again, what is no HTTP is not."""
+    made = failure(code, text)
+    assert (made.kind, is_retried(made)) == (kind, retried)
+
+
+@pytest.mark.parametrize("prefix", ["", "Recv failure: ", "SSL_read: ", "subject name "])
+def test_no_sentence_quotes_the_peer(prefix: str) -> None:
+    """Else an error would read out what listens on a port."""
+    for code in {*range(1, 110), *FAILURES}:
+        made = failure(code, prefix + BANNER, lines=(BANNER.encode(),))
+        assert "secret-banner" not in made.error
+        assert made.error.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("SSL certificate OpenSSL verify result: certificate has expired (10)", "it has expired"),
+        ("SSL certificate OpenSSL verify result: self-signed certificate (18)", "it is self-signed"),
+        ("SSL: no alternative certificate subject name matches target", "it is for another host name"),
+    ],
+)
+def test_a_certificates_fault_is_named(text: str, reason: str) -> None:
+    """In our words, by OpenSSL's number."""
+    assert reason in failure(pycurl.E_PEER_FAILED_VERIFICATION, text).error
+
+
+@pytest.mark.parametrize(("attempt", "retried"), [(1, True), (2, False), (3, False)])
+def test_a_certificate_gets_two_attempts(attempt: int, retried: bool) -> None:
+    """A certificate seldom heals by itself."""
+    assert is_retried(failure(pycurl.E_PEER_FAILED_VERIFICATION, attempt=attempt)) is retried
+
+
+def test_a_sound_answer_has_no_failure() -> None:
+    """Whatever its status."""
+    assert judge(0, lines=(b"HTTP/1.1 500 X\r\n", b"\r\n")) is None
+
+
+def test_an_answer_without_a_status_is_no_http() -> None:
+    """libcurl takes some that we do not."""
+    assert failure(0, lines=(b"HTTP/2.0 200 OK\r\n", b"\r\n")).kind is OutcomeKind.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("code", [0, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_RECV_ERROR])
+def test_a_head_beyond_its_bounds_is_told_first(code: int) -> None:
+    """However the exchange ended after that."""
+    start = b"HTTP/1.1 200 OK\r\n"
+    interim = (b"HTTP/1.1 100 X\r\n", b"\r\n") * 60
+    many = (start, *(b"A: b\r\n" for _ in range(101)), b"\r\n")
+    large = (start, b"A: " + b"x" * 40_000 + b"\r\n", b"B: " + b"x" * 40_000 + b"\r\n", b"\r\n")
+    long = (start, b"A: " + b"x" * 70_000 + b"\r\n", b"\r\n")
+
+    assert "interim" in failure(code, lines=interim).error
+    assert failure(code, lines=many).kind is OutcomeKind.PROTOCOL_ERROR
+    assert failure(code, lines=large).kind is OutcomeKind.TOO_LARGE
+    assert failure(code, lines=long).kind is OutcomeKind.PROTOCOL_ERROR

@@ -1,0 +1,93 @@
+"""Heads: the last one counts, whatever came before and after it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskrunner.handlers.http.head import Head
+
+
+def lines(text: str) -> list[bytes]:
+    return text.replace("\n", "\r\n").encode("latin-1").splitlines(keepends=True)
+
+
+def test_headers_keep_their_order_and_spelling() -> None:
+    """Doubles stay doubles; spaces around values are not part of them."""
+    head = Head(lines("HTTP/1.1 200 OK\nB: 2\na:1\nB:  3 \nEmpty:\n\n"))
+
+    assert head.status == 200
+    assert head.headers == [("B", "2"), ("a", "1"), ("B", "3"), ("Empty", "")]
+    assert head.value("b") == "2"
+    assert head.values("b") == ["2", "3"]
+    assert head.value("missing") is None
+
+
+def test_interim_answers_are_counted_and_passed_over() -> None:
+    """The headers of a 103 are not those of the answer."""
+    head = Head(lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Hints\nLink: x\n\nHTTP/1.1 204 No\nA: b\n\n"))
+
+    assert (head.status, head.interim, head.headers) == (204, 2, [("A", "b")])
+
+
+def test_trailers_are_no_headers() -> None:
+    """Nor can a trailer pass for a head of its own."""
+    head = Head(lines("HTTP/1.1 200 OK\nA: b\n\nTrailer: x\n"))
+
+    assert head.headers == [("A", "b")]
+
+
+def test_a_folded_line_continues_the_value_before() -> None:
+    """RFC 9112 5.2: obs-fold becomes a space."""
+    head = Head(lines("HTTP/1.1 200 OK\nA: b\n c\nD: e\n\n"))
+
+    assert head.headers == [("A", "b c"), ("D", "e")]
+
+
+def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
+    """Values are Latin-1 text of whatever bytes there were."""
+    head = Head([b"HTTP/1.1 200 OK\n", b"A: \xff\n", b"\n"])
+
+    assert (head.status, head.headers) == (200, [("A", "\xff")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "HTTP/1.1",
+        "HTTP/1.1 ",
+        "HTTP/1.1 20",
+        "HTTP/1.1 2000 X",
+        "HTTP/1.1 abc",
+        "HTTP/1.1 ²00 X",
+        "HTTP/2.0 200 OK",
+        "HTTP/0.9 200 OK",
+        "ICY 200 OK",
+        "SSH-2.0-x",
+    ],
+)
+def test_what_is_no_status_line_has_no_status(line: str) -> None:
+    """Status 0 means that this was no HTTP."""
+    assert Head(lines(f"{line}\nA: b\n\n")).status == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "redirects"),
+    [
+        (302, "Location: /x", True),
+        (304, "Location: /x", False),
+        (302, "A: b", False),
+        (302, "Location:", False),
+    ],
+)
+def test_a_redirect_needs_a_status_and_a_location(status: int, location: str, redirects: bool) -> None:
+    """A 304 leads nowhere, and neither does a 302 that does not say where."""
+    assert Head(lines(f"HTTP/1.1 {status} X\n{location}\n\n")).redirects is redirects
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary()))
+def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
+    """What comes over the wire may be anything."""
+    head = Head(received)
+    assert 0 <= head.status <= 999

@@ -1,0 +1,91 @@
+"""Redirect decisions as values: the cases that need no server."""
+
+import pytest
+
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.redirects import next_request
+from taskrunner.handlers.http.request import Request
+
+IDENTITY = ["User-Agent: us"]
+
+
+def request(url: str, method: str = "GET") -> Request:
+    return Request(
+        method=method,
+        url=url,
+        lines=["User-Agent: mine", "Content-Type: text/x", "Content-MD5;", "X-Own: 1"],
+        identity=IDENTITY,
+        content=b"data" if method != "GET" else None,
+    )
+
+
+def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -> Request | Failure:
+    head = Head([b"HTTP/1.1 %d X\r\n" % status, f"Location: {location}\r\n".encode("latin-1"), b"\r\n"])
+    return next_request(request(url, method), head, Limits())
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "target"),
+    [
+        ("http://h/a/b?c", "d", "http://h/a/d"),
+        ("http://h/a/b?c", "?d", "http://h/a/b?d"),
+        ("http://h/a/b", "../d", "http://h/d"),
+        ("http://h/a/b", "//g/d", "http://g/d"),
+        ("https://h/", "//g/d", "https://g/d"),
+        ("http://h/", "HTTP://G/D", "http://G/D"),
+        ("http://h/", "http://h:80", "http://h:80"),
+        ("http://h/", "http://h/%2f#x", "http://h/%2f"),
+    ],
+)
+def test_a_location_is_resolved_against_the_url(url: str, location: str, target: str) -> None:
+    """RFC 9110 10.2.2; the fragment is nobody's business but the client's."""
+    following = follow(url, location)
+    assert isinstance(following, Request)
+    assert following.url == target
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "same"),
+    [
+        ("http://h/", "http://h:80/x", True),
+        ("http://H/", "http://h/x", True),
+        ("https://h:443/", "https://h/x", True),
+        ("http://h/", "http://h:81/x", False),
+        ("http://h/", "https://h/x", False),
+        ("http://h/", "http://h./x", False),
+        ("http://h/", "http://h.evil/x", False),
+        ("http://h/", "http://h%2eevil/x", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, location: str, same: bool) -> None:
+    """Only within it do the task's headers go along."""
+    following = follow(url, location)
+    assert isinstance(following, Request)
+    assert following.lines == (request(url).lines if same else IDENTITY)
+
+
+def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None:
+    """The other headers of the task stay."""
+    following = follow("http://h/", "/x", status=303, method="POST")
+    assert isinstance(following, Request)
+    assert (following.method, following.content) == ("GET", None)
+    assert following.lines == ["User-Agent: mine", "X-Own: 1"]
+
+
+@pytest.mark.parametrize(
+    "location", ["http://h@g/", "http://@g/", "ftp://h/", "https:@h", "data:,x", "http:\\\\g/"]
+)
+def test_a_location_that_must_not_be_followed(location: str) -> None:
+    """It never becomes a request, whatever two parsers may make of it."""
+    following = follow("http://h/", location)
+    assert isinstance(following, Failure) or following.url.startswith("http://h/")
+
+
+def test_the_way_down_from_https_is_blocked() -> None:
+    """Whatever the host."""
+    following = follow("https://h/", "http://h/")
+    assert isinstance(following, Failure)
+    assert following.kind is OutcomeKind.BLOCKED
