@@ -1,28 +1,58 @@
-"""A house per test, on every store that runs in this process."""
+"""A house per test, on every store."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from taskrunner.domain.events import Events
+from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.house import House
+from tests.tools.stores import postgres_schema, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
+
+Furnished = tuple[Store, Callable[[], Awaitable[None]]]
 
 
-@pytest.fixture
-async def house(redis_url: str) -> AsyncIterator[House]:
+@pytest.fixture(params=["redis", "sqlite", "postgres"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    if request.param == "redis":
+        furnished = _redis(request.getfixturevalue("redis_url"))
+    elif request.param == "sqlite":
+        furnished = _sqlite(tmp_path / "taskrunner.db")
+    else:
+        furnished = _postgres(request.getfixturevalue("postgres_url"))
+    async with furnished as (store, wipe):
+        house = House(store, wipe=wipe)
+        await house.broker.start()
+        yield house
+        await house.close()
+
+
+@asynccontextmanager
+async def _redis(url: str) -> AsyncIterator[Furnished]:
     prefix = f"{{flow-{secrets.token_hex(4)}}}"
-    store = RedisStore(RedisSettings(address=redis_url, prefix=prefix), Events())
+    store = RedisStore(RedisSettings(address=url, prefix=prefix), Events())
     await store.start()
     await store.wait_ready(10)
-    house = House(store, wipe=lambda: _wipe(redis_url, prefix))
-    await house.broker.start()
-    yield house
-    await house.close()
+    yield store, lambda: _wipe(url, prefix)
     await store.stop()
+
+
+@asynccontextmanager
+async def _sqlite(path: Path) -> AsyncIterator[Furnished]:
+    async with sql_store(sqlite_url(path)) as store:
+        yield store, lambda: wipe_sqlite(path)
+
+
+@asynccontextmanager
+async def _postgres(server: str) -> AsyncIterator[Furnished]:
+    async with postgres_schema(server) as url, sql_store(url) as store:
+        yield store, lambda: wipe_postgres(url)
 
 
 async def _wipe(url: str, prefix: str) -> None:

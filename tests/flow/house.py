@@ -88,7 +88,7 @@ class House:
         self.broker = MemoryBroker(self.events)
         self.target = Target()
         self.publisher = self.make_publisher(store)
-        self.intake = self.make_intake(store)
+        self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
@@ -96,8 +96,9 @@ class House:
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
 
-    def make_intake(self, store: Store) -> Intake:
-        return Intake(store, self.make_publisher(store), self.events, self.clock, TaskRules(), hold=HOLD)
+    def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
+        publisher = publisher or self.make_publisher(store)
+        return Intake(store, publisher, self.events, self.clock, TaskRules(), hold=HOLD)
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)

@@ -96,9 +96,10 @@ async def test_the_relay_dies(house: House, method: str, cut: Cut) -> None:
 @pytest.mark.parametrize("cut", CUTS)
 async def test_the_consumer_dies_at_the_claim(house: House, cut: Cut) -> None:
     """Unclaimed it is simply delivered again; claimed by the dead it waits for the end of the lease."""
-    store, _ = severable(house.store, "claim", cut)
+    store, line = severable(house.store, "claim", cut)
     await house.consumer(store)
     await house.submit(id="task")
+    await line.cut_off.wait()
     await house.consumer()
     await house.break_connections()
     if cut is Cut.AFTER:
@@ -199,7 +200,7 @@ async def test_an_outage_of_the_store_costs_no_attempt(house: House) -> None:
     house.clock.advance(LEASE * 2)
     with pytest.raises(StoreUnavailable):
         await relay.turn()
-    line.severed = False
+    line.mend()
     await relay.turn()
     assert not house.told(LeaseExpired)
     house.target.gate.set()
@@ -266,7 +267,7 @@ async def test_the_store_is_away_when_an_attempt_ends(house: House) -> None:
     house.target.gate.set()
     await asyncio.sleep(0.05)
     assert await house.status("task") is Status.RUNNING
-    line.severed = False
+    line.mend()
     await house.heard(TaskSettled)
     await succeeds(house, "task", runs=1)
 

@@ -1,5 +1,6 @@
 """A store whose line to one process can be cut at an exact call: before it takes effect, or after."""
 
+import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, cast
@@ -25,11 +26,19 @@ class Severable:
         self._store = store
         self._method = method
         self._cut = cut
-        self.severed = False
+        self.cut_off = asyncio.Event()
+
+    @property
+    def severed(self) -> bool:
+        return self.cut_off.is_set()
 
     def sever(self) -> None:
         """Cut the line now."""
-        self.severed = True
+        self.cut_off.set()
+
+    def mend(self) -> None:
+        """Let calls through again."""
+        self.cut_off.clear()
 
     def __getattr__(self, name: str) -> Any:
         target = getattr(self._store, name)
@@ -41,11 +50,11 @@ class Severable:
         async def call(*args: Any, **kwargs: Any) -> Any:
             ours = name == self._method
             if self.severed or (ours and self._cut is Cut.BEFORE):
-                self.severed = True
+                self.sever()
                 raise StoreUnavailable("severed by a test")
             answer = await target(*args, **kwargs)
             if ours:
-                self.severed = True
+                self.sever()
                 raise StoreUnavailable("severed by a test")
             return answer
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import secrets
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from fakeredis import FakeAsyncRedisConnection, FakeServer
@@ -20,6 +22,9 @@ from taskrunner.domain.task import Lane, Task, new_task_id
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 from taskrunner.stores.redis.store import RedisStore
+from taskrunner.stores.sql.settings import SqlSettings
+from taskrunner.stores.sql.store import SqlStore
+from tests.tools.stores import postgres_schema, sqlite_url
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123000, UTC)
 DAY = timedelta(days=1)
@@ -49,6 +54,7 @@ class Backend(ABC):
 
     async def open(self) -> Store:
         """A store on this data that is ready."""
+        await self.prepare()
         events = Events()
         events.subscribe(self.events.append)
         store = self.make(events)
@@ -56,6 +62,9 @@ class Backend(ABC):
         await store.start()
         await store.wait_ready(10.0)
         return store
+
+    async def prepare(self) -> None:  # noqa: B027 - most need none
+        """Make the place for the data. Called before each store that is opened."""
 
     async def close(self) -> None:
         for store in self._opened:
@@ -91,6 +100,47 @@ class FakeRedisBackend(Backend):
             return FakeAsyncRedisConnection(server=self._server, lua_modules=set(), protocol=2)
 
         return RedisStore(RedisSettings(timeout=30.0), events, make_connection=connect)
+
+
+class SqliteBackend(Backend):
+    """A file in a folder of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.path = Path(self._folder.name) / "taskrunner.db"
+
+    async def prepare(self) -> None:
+        await self.make(Events()).upgrade()
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
+
+    def make(self, events: Events) -> SqlStore:
+        return SqlStore(SqlSettings(url=sqlite_url(self.path), timeout=30.0), events)
+
+
+class PostgresBackend(Backend):
+    """A schema of its own on a real server."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__()
+        self._schema = postgres_schema(server)
+        self.url = ""
+
+    async def prepare(self) -> None:
+        if not self.url:
+            self.url = await self._schema.__aenter__()
+            await self.make(Events()).upgrade()
+
+    async def close(self) -> None:
+        await super().close()
+        if self.url:
+            await self._schema.__aexit__(None, None, None)
+
+    def make(self, events: Events) -> SqlStore:
+        return SqlStore(SqlSettings(url=self.url, timeout=30.0), events)
 
 
 def make_task(**changes: Any) -> Task:

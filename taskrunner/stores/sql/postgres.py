@@ -1,0 +1,144 @@
+"""PostgreSQL: a pool of connections, one transaction per call, tried again when it was surely undone."""
+
+import asyncpg
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from taskrunner.domain.errors import StoreUnfit
+from taskrunner.stores.sql import schema
+from taskrunner.stores.sql.engine import Answer, Engine, Fitness, Operation, perform, probe
+from taskrunner.stores.sql.faults import fault
+from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.settings import PostgresDatabase, SqlSettings
+from taskrunner.stores.sql.statements import statements
+
+MIN_VERSION = 13
+# Of the pool's connections each may turn out dead once after a restart, and races are rare.
+TRIES = 4
+UPGRADE_PATIENCE = 60.0
+# Any number will do, as long as all of us take the same.
+_UPGRADE_LOCK = 7_461_736_021
+
+
+class PostgresEngine(Engine):
+    """The pool. READ COMMITTED is enough: each operation locks the rows on which it decides."""
+
+    def __init__(self, database: PostgresDatabase, settings: SqlSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._statements = statements("postgresql")
+        self._pool = self._make_pool()
+
+    async def write(self, operation: Operation[Answer]) -> Answer:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._write_once(operation)
+            except _Undone:
+                continue
+        try:
+            return await self._write_once(operation)
+        except _Undone as exc:
+            raise exc.error from exc
+
+    async def read(self, operation: Operation[Answer]) -> Answer:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._read_once(operation)
+            except Exception as exc:
+                if not self._is_undone(exc):
+                    raise
+        return await self._read_once(operation)
+
+    async def ping(self) -> None:
+        await self.read(lambda session: session.first(text("SELECT 1")))
+
+    async def inspect(self) -> Fitness:
+        await self._pool.dispose()
+        async with self._pool.begin() as connection:
+            fitness = await connection.run_sync(self._inspect)
+            await connection.run_sync(lambda sync: probe(Session(sync), self._statements))
+        return fitness
+
+    async def upgrade(self) -> None:
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=self._dial_patiently, poolclass=NullPool
+        )
+        shown = f"{self._database.title} {self._database}"
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{UPGRADE_PATIENCE:.0f}s'"))
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            if not await connection.run_sync(schema.check_upgradable, shown):
+                await connection.run_sync(schema.upgrade)
+        await engine.dispose()
+
+    async def close(self) -> None:
+        await self._pool.dispose()
+
+    async def _write_once(self, operation: Operation[Answer]) -> Answer:
+        async with self._pool.connect() as connection:
+            answer = await self._perform(connection, operation)
+            # From here on a failure leaves open whether it was written: no further try.
+            await connection.commit()
+        return answer
+
+    async def _perform(self, connection: AsyncConnection, operation: Operation[Answer]) -> Answer:
+        try:
+            return await connection.run_sync(lambda sync: perform(Session(sync), self._statements, operation))
+        except Exception as exc:
+            if self._is_undone(exc):
+                raise _Undone(exc) from exc
+            raise
+
+    async def _read_once(self, operation: Operation[Answer]) -> Answer:
+        async with self._pool.connect() as connection:
+            return await connection.run_sync(lambda sync: operation(Session(sync)))
+
+    def _is_undone(self, exc: Exception) -> bool:
+        found = fault(exc, self._database)
+        return found is not None and found.undone
+
+    def _inspect(self, connection: Connection) -> Fitness:
+        version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
+        shown = f"{self._database.title} {self._database}"
+        if number < MIN_VERSION:
+            raise StoreUnfit(f"{shown} is version {version}, but at least {MIN_VERSION} is needed")
+        schema.check(connection, shown)
+        return Fitness(version=version, warnings=tuple(_warnings(connection)))
+
+    def _make_pool(self) -> AsyncEngine:
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._dial,
+            pool_size=self._settings.pool_size,
+            max_overflow=0,
+            pool_timeout=self._settings.timeout,
+        )
+
+    async def _dial(self) -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(
+            self._database.dsn,
+            timeout=self._settings.dial_timeout,
+            command_timeout=self._settings.timeout,
+            server_settings={"application_name": "taskrunner"},
+        )
+
+    async def _dial_patiently(self) -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(self._database.dsn, timeout=self._settings.dial_timeout)
+
+
+class _Undone(Exception):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+def _warnings(connection: Connection) -> list[str]:
+    found = []
+    for name, weak in (("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off")):
+        if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == weak:
+            found.append(
+                f"PostgreSQL has {name} {weak}: accepted tasks are lost when it crashes; set {name} on"
+            )
+    return found

@@ -1,0 +1,180 @@
+"""The store on SQL: each method is one transaction, of statements over the whole batch."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from taskrunner.domain.clock import to_ms
+from taskrunner.domain.events import Events
+from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.status import Status
+from taskrunner.stores.base import (
+    Accepted,
+    AttemptRef,
+    Claimed,
+    Due,
+    NewTask,
+    Page,
+    Settlement,
+    Store,
+    StoreStatus,
+)
+from taskrunner.stores.sql import changes, reads, removals, values
+from taskrunner.stores.sql.engine import Engine
+from taskrunner.stores.sql.link import Link
+from taskrunner.stores.sql.postgres import PostgresEngine
+from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
+from taskrunner.stores.sql.sqlite import SqliteEngine
+from taskrunner.stores.sql.statements import statements
+
+# The ledger of counts is summed up this often, in milliseconds of the caller's clock.
+_FOLD_EVERY_MS = 1000
+
+
+class SqlStore(Store):
+    """See `Store`. Ids sort by their bytes. `upgrade` makes the tables; nothing else does."""
+
+    def __init__(self, settings: SqlSettings, events: Events) -> None:
+        where = database(settings)
+        engine: Engine
+        if isinstance(where, SqliteFile):
+            engine, dialect = SqliteEngine(where, settings), "sqlite"
+        else:
+            engine, dialect = PostgresEngine(where, settings), "postgresql"
+        self._sql = statements(dialect)
+        self._link = Link(engine, settings, where, events)
+        self._folded_ms = 0
+
+    async def upgrade(self) -> None:
+        """Make the tables, or bring them up to date; call it before `start`. Safe in many places at once.
+
+        Raises `StoreUnavailable`, and `StoreUnfit` for what it must not touch: a newer schema, a file that is
+        not a database or another program's.
+        """
+        await self._link.upgrade()
+
+    async def start(self) -> None:
+        self._link.start()
+
+    async def wait_ready(self, timeout: float) -> None:
+        await self._link.wait_ready(timeout)
+
+    async def stop(self) -> None:
+        await self._link.stop()
+
+    def status(self) -> StoreStatus:
+        return self._link.status()
+
+    async def ping(self) -> None:
+        await self._link.ping()
+
+    async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        if not tasks:
+            return []
+        return await self._link.write(lambda session: changes.accept(session, self._sql, tasks))
+
+    async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
+        if refs:
+            moments = {"now": to_ms(now), "due": to_ms(due)}
+            await self._link.write(lambda session: changes.mark_queued(session, self._sql, refs, **moments))
+
+    async def claim(
+        self, refs: Sequence[AttemptRef], *, now: datetime, lease_until: datetime, consumer: str
+    ) -> Sequence[Claimed]:
+        if not refs:
+            return []
+        moments = {"now": to_ms(now), "due": to_ms(lease_until)}
+        return await self._link.write(
+            lambda session: changes.claim(session, self._sql, refs, consumer=consumer, **moments)
+        )
+
+    async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
+        if not refs:
+            return []
+        due = to_ms(lease_until)
+        return await self._link.write(lambda session: changes.renew(session, self._sql, refs, due=due))
+
+    async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
+        if not settlements:
+            return []
+        now_ms = to_ms(now)
+        return await self._link.write(
+            lambda session: changes.settle(session, self._sql, settlements, now=now_ms)
+        )
+
+    async def take_due(self, *, now: datetime, limit: int, hold: float) -> Sequence[Due]:
+        """Fewer than `limit`, though more are due, when these alone are several MiB or others hold them."""
+        if limit < 1:
+            return []
+        now_ms, again = to_ms(now), to_ms(now + timedelta(seconds=hold))
+        return await self._link.write(
+            lambda session: changes.take_due(session, self._sql, now=now_ms, limit=limit, again=again)
+        )
+
+    async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
+        if refs:
+            due_ms = to_ms(due)
+            await self._link.write(lambda session: changes.postpone(session, self._sql, refs, due=due_ms))
+
+    async def fail(
+        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+    ) -> Sequence[bool]:
+        if not refs:
+            return []
+        why = {"reason": values.text(reason), "error": values.text(error)}
+        now_ms = to_ms(now)
+        expires = now_ms + values.keep_ms(keep)
+        return await self._link.write(
+            lambda session: changes.fail(session, self._sql, refs, now=now_ms, expires=expires, **why)
+        )
+
+    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        if not ids:
+            return []
+        moments = {"now": to_ms(now), "due": to_ms(due)}
+        return await self._link.write(lambda session: changes.revive(session, self._sql, ids, **moments))
+
+    async def get(self, task_id: str) -> Record | None:
+        asked = values.text(task_id)
+        return await self._link.read(lambda session: reads.get(session, self._sql, asked))
+
+    async def body(self, task_id: str) -> bytes | None:
+        asked = values.text(task_id)
+        return await self._link.read(lambda session: reads.body(session, self._sql, asked))
+
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        before = None if cursor is None else values.text(cursor)
+        return await self._link.read(
+            lambda session: reads.list_tasks(session, self._sql, status, limit=limit, cursor=before)
+        )
+
+    async def counts(self) -> Mapping[Status, int]:
+        return await self._link.read(lambda session: reads.counts(session, self._sql))
+
+    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+        if letters:
+            await self._link.write(lambda session: removals.bury(session, self._sql, letters, keep=keep))
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        asked = values.text(letter_id)
+        return await self._link.read(lambda session: reads.dead_letter(session, self._sql, asked))
+
+    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
+        """Raises `ValueError` for a cursor that is none of ours."""
+        after = None if cursor is None else values.text(cursor)
+        return await self._link.read(
+            lambda session: reads.list_dead_letters(session, self._sql, limit=limit, cursor=after)
+        )
+
+    async def exhume(self, letter_id: str) -> bool:
+        asked = values.text(letter_id)
+        return await self._link.write(lambda session: removals.exhume(session, self._sql, asked))
+
+    async def prune(self, *, now: datetime, limit: int) -> int:
+        now_ms = to_ms(now)
+        due_to_fold = abs(now_ms - self._folded_ms) >= _FOLD_EVERY_MS
+        if due_to_fold:
+            self._folded_ms = now_ms
+            await self._link.write(lambda session: removals.fold(session, self._sql))
+        return await self._link.write(
+            lambda session: removals.prune(session, self._sql, now=now_ms, limit=limit)
+        )
