@@ -85,6 +85,11 @@ class Consumer:
         """Attempts that are claimed and not yet settled."""
         return len(self._held)
 
+    @property
+    def is_consuming(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._consuming
+
     async def start(self) -> None:
         await self._leases.start()
         await self._claimer.start()
