@@ -96,9 +96,10 @@ async def test_the_relay_dies(house: House, method: str, cut: Cut) -> None:
 @pytest.mark.parametrize("cut", CUTS)
 async def test_the_consumer_dies_at_the_claim(house: House, cut: Cut) -> None:
     """Unclaimed it is simply delivered again; claimed by the dead it waits for the end of the lease."""
-    store, _ = severable(house.store, "claim", cut)
+    store, line = severable(house.store, "claim", cut)
     await house.consumer(store)
     await house.submit(id="task")
+    await house.poll(lambda: line.severed)
     await house.consumer()
     await house.break_connections()
     if cut is Cut.AFTER:
