@@ -197,6 +197,18 @@ async def test_submits_while_the_broker_is_away_are_published_later(house: House
     assert house.target.runs(submitted.id) == 1
 
 
+async def test_tasks_of_an_outage_run_as_soon_as_it_is_over(house: House) -> None:
+    """Once we know that the broker is away, nothing is left to a fast path that there is not."""
+    await house.consumer()
+    house.broker.disconnect()
+    await house.submit()
+    submitted = await house.submit()
+    house.broker.reconnect()
+    await house.later(0)
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
 async def test_a_task_that_the_broker_forgot_is_published_again(house: House) -> None:
     """A purged lane is refilled from the store."""
     submitted = await house.submit()
