@@ -1,14 +1,17 @@
 """Crashes and restarts under load: every accepted task ends succeeded, whatever ends meanwhile."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from servers.fleet import Fleet
 
 from tests.system.conftest import Deploy
+from tests.system.harness import amqp
 from tests.system.harness.audit import Audit, audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.ledger import SubmitLedger
@@ -51,7 +54,7 @@ def under_load(deployment: Deployment, folder: Path) -> Iterator[SubmitLedger]:
     def url(number: int) -> str:
         return deployment.target.url(f"/{number}", delay=0.1)
 
-    with Load(ports, ledger, url=url, rate=RATE):
+    with Load(ports, ledger, url=url, rate=RATE, prefix=deployment.name):
         wait_for(lambda: len(ledger.accepted) >= TASKS, "load")
         yield ledger
         before = len(ledger.accepted)
@@ -136,4 +139,33 @@ def test_everything_is_killed_at_once(whole: Deployment, fleet: Fleet, tmp_path:
             whole.again(running)
         for name in ("redis", "rabbitmq"):
             fleet.up(name)
+    all_succeed(whole, ledger)
+
+
+def test_an_operators_hand_under_load(whole: Deployment, fleet: Fleet, tmp_path: Path) -> None:
+    """A purged lane, a deleted lane, flushed scripts and cut connections cost nothing but time."""
+    with under_load(whole, tmp_path) as ledger:
+        lane = f"{whole.name}.medium"
+        with amqp.channel(whole.rabbitmq_url) as channel:
+            channel.queue_purge(lane)
+        with Redis.from_url(whole.redis_url) as redis:
+            redis.script_flush()
+            redis.client_kill_filter(_type="normal", skipme=True)
+        with amqp.channel(whole.rabbitmq_url) as channel:
+            channel.queue_delete(lane)
+    all_succeed(whole, ledger)
+
+
+@pytest.mark.parametrize("server", ["rabbitmq", "redis"])
+def test_a_server_freezes_under_load(whole: Deployment, fleet: Fleet, tmp_path: Path, server: str) -> None:
+    """A server that is there and says nothing for longer than our timeouts is as one that is away."""
+    pid = fleet.server(server).pid
+    assert pid is not None
+    with under_load(whole, tmp_path) as ledger:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            api = whole.processes[0]
+            wait_for(lambda: not api.get("/health").json["checks"][server]["ok"], "it is noticed")
+        finally:
+            os.kill(pid, signal.SIGCONT)
     all_succeed(whole, ledger)

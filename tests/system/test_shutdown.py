@@ -30,7 +30,7 @@ def busy(deploy: Deploy, delay: float, fields: dict[str, str]) -> tuple[Deployme
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_running_tasks_finish_and_the_rest_is_given_back(deploy: Deploy, number: signal.Signals) -> None:
     """Exit code 0; another consumer gets the rest at once, and no task has a second attempt."""
-    deployment, consumer, ids = busy(deploy, 1.0, {"max_attempts": "1"})
+    deployment, consumer, ids = busy(deploy, 0.7, {"max_attempts": "1"})
     consumer.signal(number)
     wait_for(
         lambda: (answer := consumer.try_get("/readyz")) is None or answer.status == 503, "it is not ready"

@@ -28,7 +28,14 @@ def test_every_task_of_bulk_and_of_many_connections_succeeds_once(
     def url(number: int) -> str:
         return target.url(f"/post/{number}")
 
-    with Load([deployment.api.port], ledger, url=url, connections=CONNECTIONS, limit=POSTS):
+    with Load(
+        [deployment.api.port],
+        ledger,
+        url=url,
+        connections=CONNECTIONS,
+        limit=POSTS,
+        prefix=deployment.name,
+    ):
         ids = deployment.submit_many(lines)
     ledger.close()
     assert len(set(ids)) == BULK
