@@ -44,3 +44,7 @@ def test_every_task_of_bulk_and_of_many_connections_succeeds_once(
     report = audit_deployment(deployment, [*ids, *ledger.accepted]).check()
     assert (report.records, report.duplicates, report.attempts) == (BULK + POSTS, 0, 0)
     assert deployment.counts()["succeeded"] == BULK + POSTS
+    # The watchdog would heal a lane that got stuck, and so hide that it did.
+    consumer = deployment.processes[-1]
+    assert consumer.get("/health").json["checks"]["rabbitmq"]["details"]["stalls_healed"] == "0"
+    assert consumer.stats()["reconnects"] == {"rabbitmq": 0, "redis": 0}
