@@ -34,7 +34,8 @@ class Delivery:
     """A message received and not yet settled with the broker.
 
     `tag` and `epoch` belong to the adapter: a delivery of an earlier connection is settled by nobody,
-    since the broker has already taken it back.
+    since the broker has already taken it back. Each lane has epochs of its own: of two deliveries of one lane
+    the one with the lower epoch is void.
     """
 
     body: bytes

@@ -41,8 +41,12 @@ class _Message:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """`deliver` is None while nobody subscribes. `held` is what is out and not settled."""
+    """`deliver` is None while nobody subscribes. `held` is what is out and not settled.
 
+    As with real brokers each queue has epochs of its own: a new one with each subscription and connection.
+    """
+
+    epoch: int
     ready: deque[_Message] = field(default_factory=deque)
     held: int = 0
     prefetch: int = 0
@@ -60,10 +64,10 @@ class MemoryBroker(Broker):
         self._events = events
         self._limit = limit
         self._delivery_limit = delivery_limit
-        self._queues: dict[str, _Queue] = {name: _Queue() for name in (*Lane, DEAD)}
+        self._epochs = itertools.count(1)
+        self._queues: dict[str, _Queue] = {name: _Queue(next(self._epochs)) for name in (*Lane, DEAD)}
         self._out: dict[int, tuple[_Queue, _Message]] = {}
         self._tags = itertools.count(1)
-        self._epoch = 1
         self._size = 0
         self._connected = asyncio.Event()
         self._connects = 0
@@ -117,9 +121,8 @@ class MemoryBroker(Broker):
     def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
         def deliver(message: _Message, tag: int) -> None:
             redelivered = message.deliveries > 1
-            on_delivery(
-                Delivery(message.body, message.lane, redelivered, message.message_id, tag, self._epoch)
-            )
+            epoch = self._queues[message.lane].epoch
+            on_delivery(Delivery(message.body, message.lane, redelivered, message.message_id, tag, epoch))
 
         for lane in lanes:
             self._subscribe(self._queues[lane], prefetch, deliver)
@@ -132,9 +135,10 @@ class MemoryBroker(Broker):
         def deliver(message: _Message, tag: int) -> None:
             account = [{"queue": message.lane, "reason": message.death, "count": 1}]
             x_death = orjson.dumps(account).decode()
+            epoch = self._queues[DEAD].epoch
             on_dead(
                 DeadDelivery(
-                    message.body, message.lane, message.death, message.message_id, x_death, tag, self._epoch
+                    message.body, message.lane, message.death, message.message_id, x_death, tag, epoch
                 )
             )
 
@@ -209,7 +213,8 @@ class MemoryBroker(Broker):
         for queue, _ in out:
             queue.held -= 1
         self._give_back(out)
-        self._epoch += 1
+        for queue in self._queues.values():
+            queue.epoch = next(self._epochs)
 
     def _demand_connection(self) -> None:
         if not self._connected.is_set():
@@ -231,7 +236,7 @@ class MemoryBroker(Broker):
         """Take them from what is out; those of an earlier connection, or settled before, are passed over."""
         settled = []
         for delivery in deliveries:
-            entry = self._out.pop(delivery.tag, None) if delivery.epoch == self._epoch else None
+            entry = self._out.pop(delivery.tag, None)
             if entry is not None:
                 entry[0].held -= 1
                 settled.append(entry)
@@ -250,7 +255,7 @@ class MemoryBroker(Broker):
         self._queues[DEAD].ready.append(message)
 
     def _subscribe(self, queue: _Queue, prefetch: int, deliver: Callable[[_Message, int], None]) -> None:
-        queue.prefetch, queue.deliver = prefetch, deliver
+        queue.prefetch, queue.deliver, queue.epoch = prefetch, deliver, next(self._epochs)
         self._pump_soon()
 
     def _pump_soon(self) -> None:

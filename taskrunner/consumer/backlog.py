@@ -48,10 +48,13 @@ class Backlog:
             self._queues[waiting.delivery.lane].appendleft(waiting)
             self._size += 1
 
-    def discard_older(self, epoch: int) -> None:
-        """Forget deliveries of earlier connections: the broker has taken them back and sends them again."""
-        for lane, queue in self._queues.items():
-            self._queues[lane] = deque(item for item in queue if item.delivery.epoch >= epoch)
+    def discard_older(self, lane: Lane, epoch: int) -> None:
+        """Forget a lane's deliveries of earlier epochs: the broker has taken them back and sends them again.
+
+        Other lanes are left alone, since each has epochs of its own.
+        """
+        queue = self._queues[lane]
+        self._queues[lane] = deque(item for item in queue if item.delivery.epoch >= epoch)
         self._size = sum(map(len, self._queues.values()))
 
     def take(self, count: int) -> list[Waiting]:

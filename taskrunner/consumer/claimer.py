@@ -5,6 +5,7 @@ what has no record is adopted.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -94,6 +95,7 @@ class Claimer(Service):
 
     async def _claim(self, batch: Sequence[Waiting]) -> None:
         now = self._clock.now()
+        lease_ends = time.monotonic() + self._settings.lease
         answers = await self._ask(batch, now)
         unknown = [
             waiting
@@ -102,7 +104,8 @@ class Claimer(Service):
         ]
         adopted = iter(await self._adopt(unknown, now) if unknown else ())
         for waiting, claimed in zip(batch, answers, strict=True):
-            self._act(waiting, next(adopted) if claimed.answer is ClaimAnswer.UNKNOWN else claimed, now)
+            answer = next(adopted) if claimed.answer is ClaimAnswer.UNKNOWN else claimed
+            self._act(waiting, answer, now, lease_ends)
 
     async def _ask(self, batch: Sequence[Waiting], now: datetime) -> Sequence[Claimed]:
         refs = [AttemptRef(id=task_id, attempt=number) for task_id, number in (w.key for w in batch)]
@@ -138,7 +141,7 @@ class Claimer(Service):
             attempt=waiting.envelope.attempt - 1,
         )
 
-    def _act(self, waiting: Waiting, claimed: Claimed, now: datetime) -> None:
+    def _act(self, waiting: Waiting, claimed: Claimed, now: datetime, lease_ends: float) -> None:
         if claimed.answer is not ClaimAnswer.CLAIMED:
             self._drop(waiting, claimed.answer)
             return
@@ -147,6 +150,7 @@ class Claimer(Service):
             delivery=waiting.delivery,
             attempt_limit=claimed.attempt_limit,
             claimed_at=now,
+            lease_ends=lease_ends,
         )
         self._held[running.key] = running
         self._start(running)

@@ -61,7 +61,7 @@ class Consumer:
         self._settings = settings
         self._held: dict[tuple[str, int], Running] = {}
         self._consuming = False
-        self._epoch = 0
+        self._epochs: dict[Lane, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = Pool(make_handler, events, self._on_finished)
         self._settler = Settler(
@@ -84,6 +84,11 @@ class Consumer:
     def in_flight(self) -> int:
         """Attempts that are claimed and not yet settled."""
         return len(self._held)
+
+    @property
+    def is_consuming(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._consuming
 
     async def start(self) -> None:
         await self._leases.start()
@@ -116,9 +121,9 @@ class Consumer:
         return self.pool.room()
 
     def _on_delivery(self, delivery: Delivery) -> None:
-        if delivery.epoch != self._epoch:
-            self._epoch = delivery.epoch
-            self.backlog.discard_older(delivery.epoch)
+        if delivery.epoch != self._epochs.get(delivery.lane):
+            self._epochs[delivery.lane] = delivery.epoch
+            self.backlog.discard_older(delivery.lane, delivery.epoch)
         try:
             envelope = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:

@@ -1,5 +1,6 @@
 """The lease keeper renews the leases of everything that runs here, three times per lease."""
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -33,8 +34,11 @@ class LeaseKeeper(Service):
         held = list(self._held.items())
         if held:
             refs = [AttemptRef(id=task_id, attempt=number) for (task_id, number), _ in held]
+            ends = time.monotonic() + self._lease.total_seconds()
             kept = await self._store.renew(refs, lease_until=self._clock.now() + self._lease)
             for (_, running), ours in zip(held, kept, strict=True):
-                if not ours:
+                if ours:
+                    running.lease_ends = ends
+                else:
                     running.attempting.cancelled = True
         return self._interval

@@ -22,6 +22,11 @@ OVERDUE_GRACE = 2.0
 _SMOOTHING = 0.05
 # Tasks are claimed ahead of free workers for about this long, so that a worker need not wait for a claim.
 _AHEAD = 0.01
+_OVERSLEPT = Outcome(
+    kind=OutcomeKind.INTERRUPTED,
+    error="the lease was over before a worker began; this attempt does not count",
+    counted=False,
+)
 
 MakeHandler = Callable[[], Handler]
 
@@ -140,7 +145,9 @@ class Pool:
             while (running := self._inbox.get()) is not None:
                 running.started = time.monotonic()
                 worker.current = running
-                outcome = handler.run(running.attempting)
+                # A process that was stopped between claim and run wakes up with tasks that others have run.
+                overslept = running.started >= running.lease_ends
+                outcome = _OVERSLEPT if overslept else handler.run(running.attempting)
                 running.elapsed = time.monotonic() - running.started
                 # In this order: an attempt must be seen in one place or the other at every moment.
                 self._answer((worker, running, outcome))

@@ -58,6 +58,9 @@ class Supervisor(Service):
     async def turn(self) -> float:
         pool = self._consumer.pool
         pool.write_off_overdue()
+        if not self._consumer.is_consuming:
+            # Before the start and during the shutdown there is nothing to have more or fewer workers for.
+            return self._interval
         load = Load(
             depth=await self._depth(),
             backlog=len(self._consumer.backlog),

@@ -211,8 +211,14 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
 
 def _plain(event: Event) -> dict[str, Any]:
     """An event's own fields; only for events that hold no task and no URL."""
-    shown = {each.name: getattr(event, each.name) for each in dataclasses.fields(event)}
-    return {name: cut_urls(value) if isinstance(value, str) else value for name, value in shown.items()}
+    return {each.name: _readable(getattr(event, each.name)) for each in dataclasses.fields(event)}
+
+
+def _readable(value: Any) -> Any:
+    """Seconds to the millisecond, texts without what may be secret in their URLs."""
+    if isinstance(value, float):
+        return round(value, 3)
+    return cut_urls(value) if isinstance(value, str) else value
 
 
 def _started(event: TaskStarted) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A draft is accepted once the store has its record and its due line; publishing i
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import Draft, TaskRules
@@ -82,11 +82,15 @@ class Intake:
             lane=task.lane,
             max_attempts=task.max_attempts,
             created_at=now,
-            due=task.run_at or now + self._hold,
+            due=task.run_at or self._due(now),
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
         )
         return Prepared(task=task, new=new)
+
+    def _due(self, now: datetime) -> datetime:
+        """A new task is left to the fast path for a while, unless that is no way at present."""
+        return now + self._hold if self._publisher.answers else now
 
     async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
         """Accept one task, in a group with whatever else is being submitted.

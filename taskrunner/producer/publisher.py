@@ -18,6 +18,11 @@ from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, Store
 
 _BATCH = 1000
+_REASONS = {
+    PublishAnswer.RETURNED: "the lane's queue is gone",
+    PublishAnswer.REFUSED: "the broker refused it",
+    PublishAnswer.UNKNOWN: "the connection broke, or the time ran out, before the broker's confirm",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,10 @@ class Outgoing:
 
 
 class Publisher:
-    """Publishes in groups; `forgotten_after` is the seconds until a queued task is looked at again."""
+    """Publishes in groups; `forgotten_after` is the seconds until a queued task is looked at again.
+
+    `answers` is False while the broker is away, as far as the last try to publish showed.
+    """
 
     def __init__(
         self, broker: Broker, store: Store, events: Events, clock: Clock, *, forgotten_after: float
@@ -42,6 +50,7 @@ class Publisher:
         self._clock = clock
         self._forgotten_after = timedelta(seconds=forgotten_after)
         self._accepted: Batcher[Outgoing, bool] = Batcher(self._publish_accepted, limit=_BATCH)
+        self.answers = True
         self._marks: Batcher[AttemptRef, None] = Batcher(self._mark, limit=_BATCH)
 
     async def publish_accepted(self, outgoing: Outgoing) -> bool:
@@ -79,14 +88,16 @@ class Publisher:
         try:
             answers = await self._broker.publish(publications)
         except BrokerUnavailable as exc:
+            self.answers = False
             self._events.emit(PublishFailed(count=len(batch), error=str(exc)))
             return []
+        self.answers = True
         pairs = zip(batch, answers, strict=True)
         confirmed = [item for item, answer in pairs if answer is PublishAnswer.CONFIRMED]
         self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay))
         if len(confirmed) < len(batch):
             worst = next(answer for answer in answers if answer is not PublishAnswer.CONFIRMED)
-            self._events.emit(PublishFailed(count=len(batch) - len(confirmed), error=worst.value))
+            self._events.emit(PublishFailed(count=len(batch) - len(confirmed), error=_REASONS[worst]))
         return confirmed
 
     async def _mark(self, refs: Sequence[AttemptRef]) -> Sequence[None]:

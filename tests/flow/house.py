@@ -162,8 +162,12 @@ class House:
 
     async def until_runs(self, count: int) -> None:
         """Wait until that many attempts have reached the target; threads do not tell, so this polls."""
+        await self.poll(lambda: len(self.target.ledger) >= count)
+
+    async def poll(self, condition: Callable[[], bool]) -> None:
+        """Wait for what no event tells."""
         async with asyncio.timeout(DEADLINE):
-            while len(self.target.ledger) < count:  # noqa: ASYNC110
+            while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
 
     async def later(self, seconds: float) -> None:

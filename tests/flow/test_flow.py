@@ -175,6 +175,14 @@ async def test_a_foreign_message_may_be_delayed(house: House) -> None:
     assert await house.status("later") is Status.SUCCEEDED
 
 
+async def test_a_backlog_in_several_lanes_is_worked_off(house: House) -> None:
+    """What waits here of one lane is not forgotten when another lane's delivery comes."""
+    ids = [(await house.submit(priority=lane)).id for lane in ("low", "high", "medium") * 5]
+    await house.consumer(workers=1)
+    await house.heard(TaskSettled, len(ids))
+    assert {await house.status(task_id) for task_id in ids} == {Status.SUCCEEDED}
+
+
 async def test_submits_while_the_broker_is_away_are_published_later(house: House) -> None:
     """The task is accepted; the relay publishes it when the broker is back."""
     await house.consumer()
@@ -187,6 +195,18 @@ async def test_submits_while_the_broker_is_away_are_published_later(house: House
     await house.later(0)
     await house.heard(TaskSettled)
     assert house.target.runs(submitted.id) == 1
+
+
+async def test_tasks_of_an_outage_run_as_soon_as_it_is_over(house: House) -> None:
+    """Once we know that the broker is away, nothing is left to a fast path that there is not."""
+    await house.consumer()
+    house.broker.disconnect()
+    await house.submit()
+    submitted = await house.submit()
+    house.broker.reconnect()
+    await house.later(0)
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
 
 
 async def test_a_task_that_the_broker_forgot_is_published_again(house: House) -> None:

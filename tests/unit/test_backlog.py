@@ -75,6 +75,15 @@ def test_deliveries_of_an_earlier_connection_are_forgotten() -> None:
     """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
     backlog = Backlog(WEIGHTS)
     backlog.append(waiting("old", Lane.HIGH, epoch=1))
-    backlog.append(waiting("new", Lane.LOW, epoch=2))
-    backlog.discard_older(2)
+    backlog.append(waiting("new", Lane.HIGH, epoch=4))
+    backlog.discard_older(Lane.HIGH, 4)
     assert names(backlog.take(9)) == ["new"]
+
+
+def test_an_epoch_of_one_lane_says_nothing_about_another() -> None:
+    """Each lane is a subscription of its own; what it forgets here, the broker would never send again."""
+    backlog = Backlog(WEIGHTS)
+    backlog.append(waiting("high", Lane.HIGH, epoch=1))
+    backlog.append(waiting("low", Lane.LOW, epoch=3))
+    backlog.discard_older(Lane.LOW, 3)
+    assert sorted(names(backlog.take(9))) == ["high", "low"]

@@ -147,6 +147,12 @@ def test_every_event_has_a_level_and_a_line() -> None:
     assert kinds == set(LINES)
 
 
+def test_seconds_are_told_to_the_millisecond() -> None:
+    """An outage of 1.868000000000393 s is one of 1.868 s."""
+    (line,) = written(ServiceRestored(service="redis", outage=1.868000000000393))
+    assert line["outage"] == 1.868
+
+
 def test_the_level_decides_what_is_written() -> None:
     """Each level has its own lines and those of the more urgent ones."""
     happened = (

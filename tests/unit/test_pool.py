@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -88,6 +89,19 @@ async def test_every_attempt_gets_its_outcome() -> None:
     ids = [(await bench.outcome()).running.key[0] for _ in range(100)]
     assert sorted(ids) == sorted(f"t{number}" for number in range(100))
     assert bench.pool.in_flight == 0
+    bench.pool.close()
+
+
+async def test_an_attempt_whose_lease_is_over_is_not_begun() -> None:
+    """A process that was stopped wakes up with tasks that others may have run; the attempt does not count."""
+    bench = Bench()
+    late = running("late")
+    late.lease_ends = time.monotonic() - 1
+    bench.pool.submit(late)
+    bench.pool.resize(1)
+    outcome = (await bench.outcome()).outcome
+    assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
+    assert not bench.begun.acquire(blocking=False)
     bench.pool.close()
 
 

@@ -10,8 +10,8 @@ from taskrunner.stores.redis.faults import fault
     ("exc", "told", "answers"),
     [
         (
-            driver.ConnectionError("Error 111 connecting to h:1."),
-            "cannot reach Redis at h:1: Error 111",
+            driver.ConnectionError("Error 111 connecting to h:1. Connection refused."),
+            "cannot reach Redis at h:1: Connection refused",
             False,
         ),
         (ConnectionResetError("reset"), "cannot reach Redis at h:1: reset", False),

@@ -19,6 +19,8 @@ from taskrunner.runtime.backoff import Backoff
 
 # Channels, topology and consumers together; declaring quorum queues on a busy cluster takes seconds.
 ATTACH_TIMEOUT = 30.0
+# Waits between tries to come back: short, since all that was accepted meanwhile waits for it.
+_RECONNECT_CAP = 2.0
 # The pause when only an operator can help. Short enough that nobody restarts us to make us look again.
 OPERATOR_PAUSE = 5.0
 # A connection that lived this long starts the waits afresh; one that did not was no success.
@@ -60,7 +62,7 @@ class Link:
         self._dial_timeout = dial_timeout
         self._events = events
         self._on_change = on_change
-        self._backoff = Backoff()
+        self._backoff = Backoff(cap=_RECONNECT_CAP)
         self._turn = 0
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None

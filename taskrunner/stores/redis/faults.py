@@ -57,6 +57,8 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
 _FORBIDDEN = "The user executing the script can't"
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
+_DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")
+
 
 def fault(exc: Exception, server: str) -> Fault | None:
     """What `exc`, raised by a call to `server`, says about it; None when it says something about us."""
@@ -84,4 +86,5 @@ def _code(exc: Exception) -> str | None:
 
 def _brief(exc: Exception) -> str:
     text = str(exc).strip() or type(exc).__name__
-    return text.splitlines()[0].rstrip(".")
+    # The driver's "Error 111 connecting to HOST:PORT. Connection refused." says the address once more.
+    return _DIALLING.sub("", text.splitlines()[0]).rstrip(".")

@@ -1,0 +1,180 @@
+"""A deployment: processes of ours on one broker and one store, with names there that nobody else has."""
+
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from servers.ports import free_ports
+
+from tests.system.harness.http import Client
+from tests.system.harness.process import Running, command, environment
+from tests.system.harness.target import Target
+from tests.system.harness.waiting import wait_for
+
+_PAGE = 200
+_LIVE = ("scheduled", "queued", "running", "retrying")
+
+
+class Deployment:
+    """Processes are started by `serve`, `consume` and `produce`; `dials` are those of all of them."""
+
+    def __init__(
+        self,
+        *,
+        rabbitmq_url: str,
+        redis_url: str,
+        target: Target,
+        folder: Path,
+        dials: Mapping[str, object] | None = None,
+    ) -> None:
+        self.target = target
+        self.folder = folder
+        self.rabbitmq_url = rabbitmq_url
+        self.redis_url = redis_url
+        self.name = f"t{secrets.token_hex(4)}"
+        self.dials: dict[str, object] = {
+            "RABBIT__ADDR": rabbitmq_url,
+            "RABBIT__EXCHANGE": self.name,
+            "REDIS__ADDR": urlsplit(redis_url).netloc,
+            "REDIS__PREFIX": f"{{{self.name}}}",
+            "SERVER__ADDR": "127.0.0.1",
+            "API__ADDR": "127.0.0.1",
+            "FETCH__ALLOW_PRIVATE": "127.0.0.0/8",
+            "FETCH__PORTS": f"80,{target.port}",
+            **(dials or {}),
+        }
+        self.processes: list[Running] = []
+        self._made: dict[str, tuple[str, Mapping[str, object]]] = {}
+        self._api: Running | None = None
+
+    @property
+    def api(self) -> Running:
+        """The first `serve`."""
+        assert self._api is not None, "no `serve` was started"
+        return self._api
+
+    def serve(self, *, ready: bool = True, **dials: object) -> Running:
+        running = self._start("serve", "API__PORT", dials)
+        self._api = self._api or running
+        return running.wait_ready() if ready else running
+
+    def consume(self, *, ready: bool = True, **dials: object) -> Running:
+        running = self._start("consume", "SERVER__PORT", dials)
+        return running.wait_ready() if ready else running
+
+    def again(self, running: Running) -> Running:
+        """Another process in the place of one that ended: the same words, dials and port. Not ready yet."""
+        verb, dials = self._made[running.name]
+        fresh = Running(verb, port=running.port, log=running.log, dials=dials)
+        self.processes.append(fresh)
+        if running is self._api:
+            self._api = fresh
+        return fresh
+
+    def run(
+        self, *words: str, given: bytes | None = None, within: float = 60.0, **dials: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """A command from start to end, with `given` on its standard input."""
+        done = subprocess.run(
+            command(*words),
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            timeout=within,
+            env=environment({**self.dials, **dials}),
+            cwd=self.folder,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def submit(self, url: str, **fields: object) -> str:
+        """Hand in one task by the API; answers its id."""
+        with Client(self.api.port) as client:
+            answer = client.post("/tasks", {"url": url, **fields})
+        assert answer.status == 202, answer
+        return str(answer.json["id"])
+
+    def submit_many(self, urls: list[str], **options: str) -> list[str]:
+        """Hand in tasks by `produce --file -`; answers their ids."""
+        words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+        done = self.run("produce", "--file", "-", *words, given="\n".join(urls).encode(), within=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    def record(self, task_id: str) -> Any:
+        """The task as `GET /tasks/{id}` shows it."""
+        answer = self.api.get(f"/tasks/{task_id}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def records(self, status: str | None = None) -> list[Any]:
+        """Every task that `GET /tasks` lists, page by page."""
+        return list(self._pages(status))
+
+    def counts(self) -> dict[str, int]:
+        """Tasks per status, as `/stats` of the API shows them."""
+        counts: dict[str, int] | None = self.api.stats()["counts"]
+        return counts or {}
+
+    def wait_finished(self, task_id: str, *, within: float = 60.0) -> Any:
+        """The record of a task once it is terminal."""
+
+        def look() -> Any:
+            record = self.record(task_id)
+            return record if record["status"] not in _LIVE else None
+
+        return wait_for(look, f"{task_id} ends; it is {self.record(task_id)['status']}", within=within)
+
+    def wait_drained(self, finished: int, *, within: float = 120.0) -> None:
+        """Wait until that many tasks are terminal and none is live."""
+
+        def look() -> bool:
+            counts = self.counts()
+            live = sum(counts.get(status, 0) for status in _LIVE)
+            return bool(counts) and live == 0 and sum(counts.values()) >= finished
+
+        try:
+            wait_for(look, f"{finished} tasks are terminal", within=within, interval=0.2)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}; {self.counts()}") from None
+
+    def close(self) -> None:
+        """End every process; fails when one does not end in good order."""
+        failures = []
+        for running in self.processes:
+            if running.is_running:
+                try:
+                    running.stop()
+                except AssertionError as exc:
+                    failures.append(str(exc))
+        assert not failures, failures
+
+    def logs(self, lines: int = 60) -> Iterator[tuple[str, str]]:
+        """The end of every log, by name."""
+        for log in sorted(self.folder.glob("*.log")):
+            tail = log.read_text(errors="replace").splitlines()[-lines:]
+            yield log.name, "\n".join(tail)
+
+    def _start(self, verb: str, port_dial: str, dials: Mapping[str, object]) -> Running:
+        (port,) = free_ports(1)
+        given = {**self.dials, port_dial: port, **dials}
+        log = self.folder / f"{verb}-{len(self.processes) + 1}.log"
+        running = Running(verb, port=int(str(given[port_dial])), log=log, dials=given)
+        self.processes.append(running)
+        self._made[running.name] = (verb, given)
+        return running
+
+    def _pages(self, status: str | None) -> Iterator[Any]:
+        cursor = ""
+        with Client(self.api.port) as client:
+            while True:
+                query = f"limit={_PAGE}" + (f"&status={status}" if status else "")
+                answer = client.get(f"/tasks?{query}" + (f"&cursor={cursor}" if cursor else ""))
+                assert answer.status == 200, answer
+                yield from answer.json["tasks"]
+                if not (cursor := answer.json["next_cursor"] or ""):
+                    return

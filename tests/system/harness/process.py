@@ -1,0 +1,104 @@
+"""A taskrunner process: started with its configuration in the environment, watched, and ended by signals."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.system.harness.http import Answer, Client
+from tests.system.harness.waiting import wait_for
+
+_ROOT = Path(__file__).parents[3]
+_READY_WITHIN = 60.0
+
+
+def environment(dials: Mapping[str, object]) -> dict[str, str]:
+    """This process's environment with `dials` such as {"WORKERS__LEASE": 5}, and nothing of an operator's."""
+    foreign = ("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "RETRY_", "MAX_RETRIES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    told = {f"TASKRUNNER_{name}": str(value) for name, value in dials.items()}
+    return {**kept, "PYTHONPATH": str(_ROOT), **told}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "taskrunner", *words]
+
+
+class Running:
+    """A `serve` or `consume` that was started; its output is in `log`."""
+
+    def __init__(
+        self, verb: str, *, port: int, log: Path, dials: Mapping[str, object], words: Sequence[str] = ()
+    ) -> None:
+        self.name = log.stem
+        self.port = port
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command(verb, *words),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment(dials),
+                cwd=log.parent,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def get(self, path: str) -> Answer:
+        with Client(self.port) as client:
+            return client.get(path)
+
+    def stats(self) -> Any:
+        return self.get("/stats").json
+
+    def try_get(self, path: str) -> Answer | None:
+        """None when nobody answers."""
+        try:
+            return self.get(path)
+        except OSError:
+            return None
+
+    def wait_ready(self, *, within: float = _READY_WITHIN) -> "Running":
+        """Return once `/readyz` answers 200; fails when the process ends instead."""
+        wait_for(self._is_ready, f"{self.name} is ready", within=within)
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a crash: kill -9, and wait for the end."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, within: float = 60.0) -> int:
+        """The exit code of a process that is to end."""
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} still runs after {within:g} s") from None
+
+    def stop(self) -> int:
+        """End it in good order, by force when that takes too long; answers the exit code."""
+        if self.is_running:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        try:
+            return self.process.wait(45.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end by SIGTERM") from None
+
+    def logged(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def _is_ready(self) -> bool:
+        assert self.is_running, f"{self.name} ended with {self.process.returncode}: {self.logged()[-2000:]}"
+        answer = self.try_get("/readyz")
+        return answer is not None and answer.status == 200

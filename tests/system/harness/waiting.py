@@ -1,0 +1,21 @@
+"""Waiting with a deadline for what a process will do some time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+_INTERVAL = 0.05
+
+
+def wait_for(
+    look: Callable[[], Found], what: str, *, within: float = 60.0, interval: float = _INTERVAL
+) -> Found:
+    """Poll until `look` answers something true, and answer that; fails after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s: {what}; last seen: {found!r}")
+        time.sleep(interval)
+    return found

@@ -1,0 +1,92 @@
+"""Orderly and hurried ends: what runs is let finish or given back, and nothing is lost or counted."""
+
+import signal
+import time
+
+import pytest
+
+from tests.system.conftest import Deploy
+from tests.system.harness.audit import audit_deployment
+from tests.system.harness.deployment import Deployment
+from tests.system.harness.process import Running
+from tests.system.harness.waiting import wait_for
+
+RUNNING = 20
+WAITING = 40
+
+
+def busy(deploy: Deploy, delay: float, fields: dict[str, str]) -> tuple[Deployment, Running, list[str]]:
+    """A deployment with `RUNNING` tasks at the target and `WAITING` behind them."""
+    deployment = deploy(WORKERS__MIN_WORKERS=RUNNING, WORKERS__MAX_WORKERS=RUNNING)
+    deployment.serve()
+    urls = [deployment.target.url(f"/{number}", delay=delay) for number in range(RUNNING + WAITING)]
+    ids = deployment.submit_many(urls, **fields)
+    mark = deployment.target.count()
+    consumer = deployment.consume()
+    wait_for(lambda: deployment.target.count() - mark >= RUNNING, "running tasks")
+    return deployment, consumer, ids
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_running_tasks_finish_and_the_rest_is_given_back(deploy: Deploy, number: signal.Signals) -> None:
+    """Exit code 0; another consumer gets the rest at once, and no task has a second attempt."""
+    deployment, consumer, ids = busy(deploy, 0.7, {"max_attempts": "1"})
+    consumer.signal(number)
+    wait_for(
+        lambda: (answer := consumer.try_get("/readyz")) is None or answer.status == 503, "it is not ready"
+    )
+    assert consumer.wait() == 0
+    counts = deployment.counts()
+    assert counts["running"] == 0
+    assert counts["succeeded"] >= RUNNING
+    assert counts["queued"] > 0
+    deployment.again(consumer)
+    deployment.wait_drained(len(ids))
+    report = audit_deployment(deployment, ids).check()
+    assert (report.duplicates, report.attempts) == (0, 0)
+
+
+def test_a_second_signal_ends_at_once_and_costs_no_attempt(deploy: Deploy) -> None:
+    """Tasks with a single attempt that were cut off still succeed, when a consumer is there again."""
+    deployment, consumer, ids = busy(deploy, 5.0, {"max_attempts": "1", "timeout": "20"})
+    consumer.signal(signal.SIGTERM)
+    wait_for(
+        lambda: (answer := consumer.try_get("/readyz")) is None or answer.status == 503, "it is not ready"
+    )
+    began = time.monotonic()
+    consumer.signal(signal.SIGTERM)
+    assert consumer.wait() == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 4.5, "it waited for its tasks"
+    assert deployment.counts()["running"] == 0
+    # The others are not needed any more: one round of the cut-off tasks is enough.
+    deployment.consume(WORKERS__MAX_WORKERS=60, WORKERS__MIN_WORKERS=60)
+    deployment.wait_drained(len(ids))
+    report = audit_deployment(deployment, ids).check()
+    assert report.attempts == RUNNING
+
+
+def test_the_grace_time_has_an_end(deploy: Deploy) -> None:
+    """What still runs then is given up, does not count, and runs again elsewhere."""
+    deployment = deploy(WORKERS__SHUTDOWN_GRACE=0.5)
+    deployment.serve()
+    consumer = deployment.consume()
+    task_id = deployment.submit(deployment.target.url("/slow", delay=4), max_attempts=1)
+    wait_for(lambda: deployment.record(task_id)["status"] == "running", "it runs")
+    consumer.signal(signal.SIGTERM)
+    assert consumer.wait() == 0
+    deployment.consume()
+    record = deployment.wait_finished(task_id)
+    assert (record["status"], len(record["attempts"])) == ("succeeded", 2)
+    assert [attempt["counted"] for attempt in record["attempts"]] == [False, True]
+
+
+def test_the_api_ends_in_good_order(deploy: Deploy) -> None:
+    """SIGTERM: exit code 0, and what was accepted is there for the next one."""
+    deployment = deploy()
+    api = deployment.serve()
+    task_id = deployment.submit(deployment.target.url("/"))
+    api.signal(signal.SIGTERM)
+    assert api.wait() == 0
+    deployment.again(api).wait_ready()
+    deployment.consume()
+    assert deployment.wait_finished(task_id)["status"] == "succeeded"
