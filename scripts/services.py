@@ -9,6 +9,7 @@ From a test that runs under `run` (with `scripts` on the import path):
 
     import services
     services.restart("redis", kill=True)        # or down(...), then up(...) for an outage in between
+    services.save_queue_names()                 # before a kill -9 of RabbitMQ: see there
 """
 
 import argparse
@@ -24,6 +25,7 @@ from types import FrameType
 from servers.fleet import ENDING_SIGNALS, Fleet, known_folders
 from servers.process import ServerFailed
 from servers.programs import SERVICES, ProgramsMissing, install, program
+from servers.rabbitmq import RabbitMQ
 
 DEFAULT_SERVICES = "rabbitmq,redis"
 _COMMAND_ENDS_WITHIN = 60.0
@@ -60,6 +62,13 @@ def down(name: str, *, kill: bool = False, fleet: Fleet | None = None) -> None:
 def up(name: str, *, fleet: Fleet | None = None) -> None:
     """Start a server that is down; return when it is ready."""
     (fleet or current()).up(name)
+
+
+def save_queue_names(fleet: Fleet | None = None) -> None:
+    """Let newly declared queues survive a kill -9 of RabbitMQ; see `RabbitMQ.save_queue_names`."""
+    server = (fleet or current()).server("rabbitmq")
+    if isinstance(server, RabbitMQ):  # the image that Docker would run has the correction
+        server.save_queue_names()
 
 
 def run(names: Sequence[str], command: Sequence[str]) -> int:
