@@ -183,6 +183,7 @@ async def test_a_hung_attempt_cannot_overwrite_a_newer_one(house: House) -> None
     await house.until_runs(2)
     house.target.gate.set()
     await house.heard(SettleRefused)
+    await house.heard(TaskSettled)
     record = await house.record("task")
     assert (record.status, record.attempt) == (Status.SUCCEEDED, 2)
     assert record.attempts[0].outcome is OutcomeKind.INTERRUPTED
