@@ -1,7 +1,7 @@
 """`taskrunner consume`: the supervisor, its workers, the collector of dead letters, and the relay."""
 
+import os
 import secrets
-import sys
 from contextlib import AsyncExitStack
 
 from taskrunner.api.app import build_monitor_app
@@ -10,6 +10,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_relay, serving, started, until_signal
 from taskrunner.config import Config
+from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings
 from taskrunner.consumer.supervisor import Supervisor
@@ -19,13 +20,9 @@ from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.monitor.stats import Provider
 from taskrunner.runtime.signals import Signals
 
-# Fifty threads and the loop share the interpreter; the default of 5 ms lets a busy thread hold up the loop.
-_SWITCH_INTERVAL = 0.0005
-
 
 async def consume(config: Config) -> int:
     """The supervisor, its workers and the relay, until a signal."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     signals = Signals()
     platform = Platform(config)
     watch = Watch()
@@ -59,6 +56,10 @@ async def consume(config: Config) -> int:
         await stack.enter_async_context(started(supervisor))
         watch.start()
         stack.callback(watch.stop)
+        if config.workers.affinity == "auto" and hasattr(os, "sched_setaffinity"):
+            await stack.enter_async_context(
+                started(Affinity(platform.events, lambda: consumer.pool.finished))
+            )
         collector.start()
         await consumer.start()
         await until_signal(signals, monitor.health)

@@ -156,6 +156,9 @@ class Workers(Section):
         30.0, description="fewer must have been enough for this long before any is retired"
     )
     drain_within: Seconds = Field(1.0, description="as many are wanted as empty the queue in this time")
+    affinity: Annotated[Literal["auto", "off"], LowerCase] = Field(
+        "auto", description="auto: one processor while tasks are short, which makes them cheaper; off: all"
+    )
     interval: float = Field(
         0.25, gt=0, le=60, allow_inf_nan=False, description="between two decisions on their number"
     )

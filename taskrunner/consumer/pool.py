@@ -62,6 +62,7 @@ class Pool:
         self._idle.set()
         self._loop = asyncio.get_running_loop()
         self.in_flight = 0
+        self.finished = 0
 
     @property
     def total(self) -> int:
@@ -212,6 +213,7 @@ class Pool:
 
     def _conclude(self, running: Running) -> None:
         running.ended = True
+        self.finished += 1
         self.in_flight -= 1
         if not self.in_flight:
             self._idle.set()

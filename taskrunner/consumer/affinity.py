@@ -1,0 +1,102 @@
+"""Affinity keeps a consumer of short tasks on one processor, where its threads do not fight for the lock.
+
+Only one thread at a time can run Python. On several processors each handover of the interpreter lock wakes
+another one, and short tasks hand it over some ten times each: measured, a task costs 0.34 ms of processor
+time on one processor and 0.58 ms on four (see `docs/decisions/one-processor.md`). Tasks that compute outside
+the lock, as TLS handshakes do, cost more than that each, and get all processors.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskrunner.domain.events import Events
+from taskrunner.runtime.service import Service
+
+INTERVAL = 0.5
+# A task above this much processor time is not held up by the lock alone.
+_SHORT_TASK = 0.001
+# Below this share of a processor there is nothing to gain.
+_IDLE_SHARE = 0.3
+# What others may use of our processor before we look for another one, and how much better that must be.
+_CROWDED_SHARE = 0.25
+_BETTER_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What was used up to `moment`: our processor seconds, our tasks, and each processor's idle seconds."""
+
+    moment: float
+    used: float
+    finished: int
+    idle: Mapping[int, float]
+
+
+def choose(
+    before: Sample, after: Sample, *, allowed: frozenset[int], current: frozenset[int]
+) -> frozenset[int]:
+    """The processors to run on, from what happened between two samples."""
+    elapsed = after.moment - before.moment
+    finished = after.finished - before.finished
+    share = (after.used - before.used) / elapsed
+    if not finished or share < _IDLE_SHARE:
+        return current
+    if share * elapsed / finished > _SHORT_TASK:
+        return allowed
+    idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in allowed}
+    best = max(idle, key=idle.__getitem__)
+    if len(current) == 1:
+        (own,) = current
+        others = 1 - idle[own] - share
+        if others < _CROWDED_SHARE or idle[best] < idle[own] + share + _BETTER_SHARE:
+            return current
+    return frozenset({best})
+
+
+class Affinity(Service):
+    """Looks twice a second; `finished` counts the attempts that have ended here. Linux only."""
+
+    def __init__(self, events: Events, finished: Callable[[], int]) -> None:
+        super().__init__("affinity", events)
+        self._finished = finished
+        self._allowed = frozenset(os.sched_getaffinity(0))
+        self._current = self._allowed
+        self._before = self._sample()
+
+    async def turn(self) -> float:
+        after = self._sample()
+        if after.moment - self._before.moment >= INTERVAL / 2:
+            chosen = choose(self._before, after, allowed=self._allowed, current=self._current)
+            self._before = after
+            if chosen != self._current:
+                _move(chosen)
+                self._current = chosen
+        return INTERVAL
+
+    def _sample(self) -> Sample:
+        return Sample(
+            moment=time.monotonic(), used=time.process_time(), finished=self._finished(), idle=_idle_seconds()
+        )
+
+
+def _idle_seconds() -> dict[int, float]:
+    """Idle seconds of each processor since the machine started (proc_stat(5))."""
+    tick = os.sysconf("SC_CLK_TCK")
+    idle: dict[int, float] = {}
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        name, *values = line.split()
+        if name.startswith("cpu") and name != "cpu":
+            idle[int(name[3:])] = (int(values[3]) + int(values[4])) / tick
+    return idle
+
+
+def _move(cpus: frozenset[int]) -> None:
+    """Bind every thread of this process; those that start later inherit it."""
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            os.sched_setaffinity(int(thread), cpus)
+        except ProcessLookupError:
+            continue  # it ended in the meantime
