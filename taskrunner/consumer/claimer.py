@@ -66,6 +66,8 @@ class Claimer(Service):
 
     async def turn(self) -> float:
         await self._space()
+        if self.stopping:
+            return _REST  # what was claimed now would only be given back, at the price of an attempt's line
         batch = self._take(min(self._room(), _BATCH))
         if not batch:
             return _REST
