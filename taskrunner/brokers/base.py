@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from taskrunner.domain.task import Lane
+from taskrunner.domain.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Publication:
     """An envelope to publish: its lane, its bytes, and the task's id as AMQP message id."""
 
@@ -29,7 +30,7 @@ class PublishAnswer(StrEnum):
     UNKNOWN = "unknown"  # the connection broke or the time ran out before the confirm
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Delivery:
     """A message received and not yet settled with the broker.
 
@@ -46,7 +47,7 @@ class Delivery:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class DeadDelivery:
     """A message on the dead letter queue: its bytes, why it died, and RabbitMQ's account as JSON text."""
 

@@ -9,7 +9,7 @@ from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.task import Lane
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """A readable delivery that waits for a free worker."""
 

@@ -32,7 +32,7 @@ class Running:
         return self.attempting.task.id, self.attempting.number
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Finished:
     """A running attempt with its outcome, ready to be judged and settled."""
 

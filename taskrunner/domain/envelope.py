@@ -4,7 +4,6 @@ Ours is `{"v":1,"attempt":N,"task":{…}}`, where the inner object is the task e
 so that it is encoded once in its life. A foreign client's message is a draft: `{"url":"…"}`.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,11 +13,12 @@ from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import value
 
 _OURS = b'{"v":'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Envelope:
     """A task, and the attempt that a delivery of this envelope may start."""
 

@@ -1,26 +1,26 @@
 """What happens, in the past tense. The flow emits these; logs and metrics listen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """The root of all events."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TasksAccepted(Event):
     """New tasks are in the store."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TasksPublished(Event):
     """The broker confirmed envelopes. `by_relay`: they were due in the index, not just accepted."""
 
@@ -28,7 +28,7 @@ class TasksPublished(Event):
     by_relay: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PublishFailed(Event):
     """The broker did not take envelopes; the relay will publish them again."""
 
@@ -36,7 +36,7 @@ class PublishFailed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskStarted(Event):
     """A worker began an attempt."""
 
@@ -44,7 +44,7 @@ class TaskStarted(Event):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskSettled(Event):
     """An attempt ended and the store has its verdict; `elapsed` is seconds."""
 
@@ -55,7 +55,7 @@ class TaskSettled(Event):
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SettleRefused(Event):
     """The store no longer had this attempt as running: it was cancelled or taken over."""
 
@@ -63,7 +63,7 @@ class SettleRefused(Event):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DeliveryDropped(Event):
     """A delivery was acked without a run: it was stale, doubled, held by another, or cancelled."""
 
@@ -72,7 +72,7 @@ class DeliveryDropped(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskAdopted(Event):
     """A delivery had no record; one was made from its envelope."""
 
@@ -80,7 +80,7 @@ class TaskAdopted(Event):
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MessageRejected(Event):
     """A message was no task and went to the dead letters."""
 
@@ -88,7 +88,7 @@ class MessageRejected(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DeadLetterCollected(Event):
     """A message was moved from the dead letter queue to the store."""
 
@@ -96,7 +96,7 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LeaseExpired(Event):
     """A running task's lease ran out: its worker is gone."""
 
@@ -104,7 +104,7 @@ class LeaseExpired(Event):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class WorkersScaled(Event):
     """The supervisor changed the number of workers."""
 
@@ -113,7 +113,7 @@ class WorkersScaled(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class WorkerWrittenOff(Event):
     """A worker outlived its task's deadline and was replaced; its late answer will be dropped."""
 
@@ -122,7 +122,7 @@ class WorkerWrittenOff(Event):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ServiceLost(Event):
     """A service that we need (`rabbitmq`, `redis`) cannot be reached. Told once per outage."""
 
@@ -130,7 +130,7 @@ class ServiceLost(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ServiceRestored(Event):
     """A lost service is back; `outage` is seconds."""
 
@@ -138,7 +138,7 @@ class ServiceRestored(Event):
     outage: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LoopFailed(Event):
     """A service's loop met an error that nobody expected; it goes on after a pause."""
 
@@ -146,7 +146,7 @@ class LoopFailed(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RequestFailed(Event):
     """A request to our API met an error that nobody expected; its answer names `id` and nothing else."""
 

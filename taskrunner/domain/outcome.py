@@ -1,7 +1,8 @@
 """What one attempt came to: the handler's answer, before anybody has judged it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from taskrunner.domain.value import value
 
 
 class OutcomeKind(StrEnum):
@@ -22,7 +23,7 @@ class OutcomeKind(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Timings:
     """Seconds from the start of the attempt's last hop; `total` covers all hops."""
 
@@ -33,7 +34,7 @@ class Timings:
     total: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Response:
     """The final answer of the target.
 
@@ -54,7 +55,7 @@ class Response:
     http_version: str = "1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outcome:
     """One attempt's end. `error` is a sentence for people, None when all went well.
 

@@ -7,9 +7,10 @@ from enum import StrEnum
 from taskrunner.domain.outcome import OutcomeKind, Response
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Attempt:
     """One run of a task. `finished_at` and `outcome` are None while it runs."""
 

@@ -1,11 +1,11 @@
 """The verdict on an outcome: succeeded, failed, or when to try again."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import value
 
 # RFC 9110 section 15 and RFC 6585: the statuses that say "not now" rather than "no".
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -24,7 +24,7 @@ RETRYABLE_KINDS = frozenset(
 RETRY_AFTER_CAP = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """What the task becomes; `due` is set exactly for the statuses that have a due time."""
 

@@ -7,9 +7,10 @@ from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settlement:
     """The end of an attempt. Written only while exactly this attempt runs.
 
@@ -44,7 +45,7 @@ class Retention:
         }.get(status, 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ended:
     """An attempt that ended: which one, where it ran and when."""
 

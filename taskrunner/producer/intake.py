@@ -5,7 +5,6 @@ A draft is accepted once the store has its record and its due line; publishing i
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
@@ -14,6 +13,7 @@ from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.task import Task, new_task_id
+from taskrunner.domain.value import value
 from taskrunner.producer.publisher import Outgoing, Publisher
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
@@ -21,7 +21,7 @@ from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Prepared:
     """A checked task and what the store is to write for it."""
 
@@ -38,7 +38,7 @@ class Prepared:
         return Outgoing(id=self.task.id, lane=self.task.lane, encoded=self.new.encoded, attempt=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submitted:
     """An accepted task. `created` is False when the same id or key had been submitted before.
 

@@ -5,7 +5,6 @@ between them leaves the task due, so that the relay publishes it once more and t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from taskrunner.brokers.base import Broker, Publication, PublishAnswer
@@ -14,6 +13,7 @@ from taskrunner.domain.envelope import seal
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
 from taskrunner.domain.task import Lane
+from taskrunner.domain.value import value
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -25,7 +25,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outgoing:
     """A task ready to be published: its stored form, and the number of the attempt that comes next."""
 

@@ -15,11 +15,12 @@ from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
+from taskrunner.domain.value import value
 
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewTask:
     """A task to accept. `encoded` is the task by `encode_task`; `due` is when the relay is to publish it.
 
@@ -47,7 +48,7 @@ class AcceptAnswer(StrEnum):
     CONFLICT = "conflict"  # the same key with another fingerprint: nothing was written
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accepted:
     """The answer to a `NewTask`; `id` is that of the task that stands, which may be an earlier one."""
 
@@ -55,7 +56,7 @@ class Accepted:
     answer: AcceptAnswer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AttemptRef:
     """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs."""
 
