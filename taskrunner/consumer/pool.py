@@ -20,8 +20,9 @@ from taskrunner.handlers.base import Handler
 OVERDUE_GRACE = 2.0
 # The weight of the newest task in the running mean of task times.
 _SMOOTHING = 0.05
-# Tasks are claimed ahead of free workers for about this long, so that a worker need not wait for a claim.
-_AHEAD = 0.01
+# Tasks are claimed ahead of free workers for about this long: workers that began together also end together,
+# and none of them should have to wait for a claim then.
+_AHEAD = 0.05
 _OVERSLEPT = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="the lease was over before a worker began; this attempt does not count",
