@@ -91,6 +91,8 @@ def test_a_foreign_message_is_a_draft() -> None:
         (b"{}", "url: is required"),
         (b'{"url":"ftp://h/"}', "url: must start with"),
         (b'{"url":"http://h/","timeout":-1}', "timeout: must be greater than 0"),
+        (b'{"url":"http://h/","body":[NaN]}', "body: Out of range float"),
+        (b'{"url":"http://h/","run_at":"0001-01-01T00:00:00+14:00"}', "run_at: must lie between"),
         (b'{"v":1}', "attempt: Field required"),
         (b'{"v":1,"attempt":"one","task":{}}', "attempt: Input should be"),
         (b'{"v":1,"attempt":1,"task":{"id":"x"}}', "task.url: Field required"),
