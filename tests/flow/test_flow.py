@@ -17,7 +17,7 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import DeadLetterKind
+from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.producer.bulk import Bulk
@@ -141,6 +141,26 @@ async def test_garbage_becomes_a_dead_letter_with_its_bytes(house: House, raw: b
     submitted = await house.submit()
     await house.heard(TaskSettled)
     assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_a_foreign_message_is_requeued_into_its_lane_and_once(house: House) -> None:
+    """Two requests at the same time, or one that died half-way and its repetition, make one task."""
+    letter = DeadLetter(
+        id="message-1",
+        kind=DeadLetterKind.MESSAGE,
+        reason="delivery_limit",
+        error=None,
+        died_at=house.clock.now(),
+        lane=Lane.HIGH,
+        raw=b'{"url":"http://localhost/"}',
+    )
+    ids = set()
+    for _ in range(2):
+        await house.store.bury([letter], keep=1000)
+        ids.add(await house.revival.requeue(letter.id))
+    (task_id,) = ids
+    assert (await house.record(task_id)).task.lane is Lane.HIGH
+    assert sum((await house.store.counts()).values()) == 1
 
 
 async def test_a_foreign_message_becomes_a_task(house: House) -> None:
