@@ -34,10 +34,14 @@ async def serve(config: Config) -> int:
         ),
     )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(api, platform, config.api, _api_options(config), "Api"))
+        server = await stack.enter_async_context(
+            serving(api, platform, config.api, _api_options(config), "Api")
+        )
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(started(make_relay(platform)))
         await until_signal(signals, monitor.health)
+        # First of all: what is still accepted needs the store, the broker and the relay.
+        await server.stop()
     return signals.exit_code
 
 

@@ -48,13 +48,13 @@ async def started(service: Service) -> AsyncIterator[None]:
 @asynccontextmanager
 async def serving(
     app: web.Application, platform: Platform, dials: Api | Server, options: ServerOptions, section: str
-) -> AsyncIterator[None]:
+) -> AsyncIterator[WebServer]:
     server = WebServer(
         app, dials.addr, dials.port, events=platform.events, options=options, dial=f"{section}.port"
     )
     await server.start()
     try:
-        yield
+        yield server
     finally:
         await server.stop()
 

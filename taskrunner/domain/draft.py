@@ -2,12 +2,12 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-import orjson
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -115,7 +115,9 @@ class Draft(BaseModel):
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
-        return cls.from_json(orjson.dumps(fields), limits)
+        # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
+        # TypeError for the bytes of an argument that are no UTF-8.
+        return cls.from_json(json.dumps(fields), limits)
 
     @classmethod
     def from_message(cls, raw: bytes, limits: Limits) -> Self:
@@ -156,7 +158,7 @@ class Draft(BaseModel):
     @field_validator("body", mode="after")
     @classmethod
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
-        text = value if isinstance(value, str) or value is None else orjson.dumps(value).decode()
+        text = value if isinstance(value, str) or value is None else _as_json(value)
         _check_size(text.encode() if text else b"", _limits(info))
         return value
 
@@ -182,7 +184,10 @@ class Draft(BaseModel):
     @field_validator("run_at")
     @classmethod
     def _run_at(cls, value: datetime | None) -> datetime | None:
-        return value if value is None else value.astimezone(UTC)
+        try:
+            return value if value is None else value.astimezone(UTC)
+        except OverflowError as exc:
+            raise ValueError("must lie between the years 1 and 9999 in UTC") from exc
 
     @field_validator("timeout")
     @classmethod
@@ -245,11 +250,16 @@ class Draft(BaseModel):
         headers = self.headers
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
-        return headers, orjson.dumps(self.body).decode()
+        return headers, _as_json(self.body)
 
 
 def _limits(info: ValidationInfo) -> Limits:
     return info.context if isinstance(info.context, Limits) else Limits()
+
+
+def _as_json(value: dict[str, Any] | list[Any]) -> str:
+    """JSON as it came, whole numbers of any size included. Raises ValueError for NaN, which JSON has not."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _check_size(content: bytes, limits: Limits) -> None:

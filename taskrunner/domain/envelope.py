@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from taskrunner.domain.admission import check_id
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
@@ -86,14 +87,23 @@ def open_envelope(raw: bytes, limits: Limits) -> Envelope | Draft:
     Raises `EnvelopeUnreadable` when it is neither.
     """
     if raw.startswith(_OURS):
-        try:
-            return _ENVELOPE.validate_json(raw)
-        except ValidationError as exc:
-            raise EnvelopeUnreadable(_reason(exc)) from exc
+        return _open_ours(raw)
     try:
         return Draft.from_message(raw, limits)
     except TaskInvalid as exc:
         raise EnvelopeUnreadable(str(exc)) from exc
+
+
+def _open_ours(raw: bytes) -> Envelope:
+    """Anybody may write what looks like ours; an id must not become a key, path or cursor that is none."""
+    try:
+        envelope = _ENVELOPE.validate_json(raw)
+        check_id(envelope.task.id)
+    except ValidationError as exc:
+        raise EnvelopeUnreadable(_reason(exc)) from exc
+    except ValueError as exc:
+        raise EnvelopeUnreadable(f"task.id: {exc}") from exc
+    return envelope
 
 
 def _reason(exc: ValidationError) -> str:

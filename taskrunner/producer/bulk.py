@@ -14,6 +14,8 @@ from taskrunner.runtime.backoff import Backoff
 _BATCH = 500
 # While one batch is written and another confirmed, the next is being read.
 _OVERLAP = 4
+# Of these a task has one at most, so the line's own puts the other of the command line out of force.
+_RIVALS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}
 # A line longer than this is no task: the largest body in base64, with its headers and URL, is below it.
 _LINE_LIMIT_BYTES = 1024 * 1024
 
@@ -84,8 +86,9 @@ class Bulk:
             # The rest was checked with `base`, so a plain line costs the check of its URL only.
             return self._base.with_url(line.decode("utf-8", "replace"), self._intake.rules.limits)
         draft = Draft.from_json(line[: _LINE_LIMIT_BYTES + 1], self._intake.rules.limits)
+        said = draft.model_fields_set
         return draft.model_copy(
-            update={n: v for n, v in self._defaults.items() if n not in draft.model_fields_set}
+            update={n: v for n, v in self._defaults.items() if n not in said and _RIVALS.get(n) not in said}
         )
 
     async def _persist(self, prepared: list[Prepared]) -> list[Submitted]:

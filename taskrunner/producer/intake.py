@@ -107,18 +107,22 @@ class Intake:
     async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
         """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises `StoreUnavailable`."""
         answers = await self._accept([prepared.new for prepared in batch])
-        created = {answer.id for answer in answers if answer.answer is AcceptAnswer.CREATED}
-        ready = [prepared.outgoing for prepared in batch if prepared.at_once and prepared.task.id in created]
+        # By place, not by id: of two tasks with one id only the first is what the store has.
+        created = [answer.answer is AcceptAnswer.CREATED for answer in answers]
+        ready = [
+            prepared.outgoing
+            for prepared, is_new in zip(batch, created, strict=True)
+            if is_new and prepared.at_once
+        ]
         left = {item.id for item in await self._publisher.publish(ready, by_relay=False)}
-        published = {item.id for item in ready} - left
         return [
             Submitted(
                 id=answer.id,
                 task=prepared.task,
-                created=answer.id in created,
-                published=answer.id in published,
+                created=is_new,
+                published=is_new and prepared.at_once and answer.id not in left,
             )
-            for prepared, answer in zip(batch, answers, strict=True)
+            for prepared, answer, is_new in zip(batch, answers, created, strict=True)
         ]
 
     async def drain(self) -> None:

@@ -67,10 +67,12 @@ class Relay(Service):
         self._prune_from = clock.monotonic()
 
     async def turn(self) -> float:
-        if not self._broker.status().connected:
-            # What is due needs the broker: to take it now would only hide it when the broker is back.
-            return self._settings.poll_interval
         try:
+            if not self._broker.status().connected:
+                # What is due needs the broker: to take it now would only hide it when the broker is back.
+                # An outage of the store is to be noticed all the same, for the sake of the leases.
+                await self._store.ping()
+                return self._settings.poll_interval
             taken = await self._take()
         except StoreUnavailable:
             self._store_was_away = True

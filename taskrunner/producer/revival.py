@@ -53,7 +53,10 @@ class Revival:
         except EnvelopeUnreadable as exc:
             raise StateConflict(f"the message is still unreadable ({exc}); submit a corrected task") from exc
         if isinstance(content, Draft):
-            task_id = (await self._intake.submit(content)).id
+            # As the consumer would have read it: in the lane it came by. The letter's id makes one task of
+            # two requests, and of one that is repeated after a crash before the letter was taken out.
+            said = {"id": content.id or letter.id, "priority": content.priority or letter.lane}
+            task_id = (await self._intake.submit(content.model_copy(update=said))).id
         else:
             task_id = await self._restore(content.task)
         await self._store.exhume(letter.id)

@@ -210,6 +210,28 @@ async def test_an_outage_of_the_store_costs_no_attempt(house: House) -> None:
     assert (record.status, record.attempt) == (Status.SUCCEEDED, 1)
 
 
+async def test_an_outage_of_both_services_costs_no_attempt(house: House) -> None:
+    """A relay that waits for the broker notices that the store was away too."""
+    house.target.gate.clear()
+    await house.consumer()
+    await house.submit(id="task")
+    await house.until_runs(1)
+    store, line = severable(house.store)
+    relay = house.make_relay(store)
+    house.broker.disconnect()
+    line.sever()
+    house.clock.advance(LEASE * 2)
+    with pytest.raises(StoreUnavailable):
+        await relay.turn()
+    line.mend()
+    await relay.turn()
+    house.broker.reconnect()
+    await relay.turn()
+    assert not house.told(LeaseExpired)
+    house.target.gate.set()
+    await house.heard(TaskSettled)
+
+
 async def test_a_graceful_stop_lets_running_tasks_finish(house: House) -> None:
     """What runs is settled, what waits goes back to the broker and runs elsewhere, once."""
     house.target.gate.clear()

@@ -1,6 +1,7 @@
 """Tasks on their way through the whole flow: the good way, retries, refusals, dead letters."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -16,9 +17,10 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import DeadLetterKind
+from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
+from taskrunner.producer.bulk import Bulk
 from tests.flow.house import FORGOTTEN, HOLD, OK, House, http_error
 
 
@@ -141,6 +143,26 @@ async def test_garbage_becomes_a_dead_letter_with_its_bytes(house: House, raw: b
     assert await house.status(submitted.id) is Status.SUCCEEDED
 
 
+async def test_a_foreign_message_is_requeued_into_its_lane_and_once(house: House) -> None:
+    """Two requests at the same time, or one that died half-way and its repetition, make one task."""
+    letter = DeadLetter(
+        id="message-1",
+        kind=DeadLetterKind.MESSAGE,
+        reason="delivery_limit",
+        error=None,
+        died_at=house.clock.now(),
+        lane=Lane.HIGH,
+        raw=b'{"url":"http://localhost/"}',
+    )
+    ids = set()
+    for _ in range(2):
+        await house.store.bury([letter], keep=1000)
+        ids.add(await house.revival.requeue(letter.id))
+    (task_id,) = ids
+    assert (await house.record(task_id)).task.lane is Lane.HIGH
+    assert sum((await house.store.counts()).values()) == 1
+
+
 async def test_a_foreign_message_becomes_a_task(house: House) -> None:
     """`{"url": …}` by any AMQP client is adopted, with the lane's priority and the message id as its id."""
     await house.consumer()
@@ -240,3 +262,34 @@ async def test_an_idempotency_key_counts_once(house: House) -> None:
         await house.intake.submit(other, idempotency_key="k")
     await house.heard(TaskSettled)
     assert len(house.target.ledger) == 1
+
+
+async def test_of_two_tasks_with_one_id_in_a_batch_the_first_counts(house: House) -> None:
+    """The second is not published either: its envelope could win the race for the first one's claim."""
+    drafts = [Draft.from_fields({"id": "twin", "url": f"http://localhost/{name}"}, Limits()) for name in "ab"]
+    submitted = await house.intake.submit_many([house.intake.prepare(draft) for draft in drafts])
+    assert [(each.created, each.published) for each in submitted] == [(True, True), (False, False)]
+    assert sum((await house.broker.depths()).values()) == 1
+    assert (await house.record("twin")).task.url == "http://localhost/a"
+
+
+@pytest.mark.parametrize(
+    ("given", "line", "expected"),
+    [
+        ({"delay": 3600}, {"run_at": "2026-01-02T00:00:00Z"}, ("2026-01-02T00:00:00+00:00", None)),
+        ({"delay": 3600}, {"delay": 60}, ("2026-01-01T12:01:00+00:00", None)),
+        ({"delay": 3600}, {}, ("2026-01-01T13:00:00+00:00", None)),
+        ({"body": "a"}, {"body_base64": "Yg==", "delay": 60}, ("2026-01-01T12:01:00+00:00", b"b")),
+    ],
+)
+async def test_what_a_line_says_itself_wins(
+    house: House, given: dict[str, object], line: dict[str, object], expected: tuple[str, bytes | None]
+) -> None:
+    """Also where it says the same thing in another field than the command line did."""
+    base = Draft.from_fields({"url": "http://localhost/", **given}, Limits())
+    raw = json.dumps({"url": "http://localhost/line", **line}).encode()
+    batches = [done async for done in Bulk(house.intake, base, patience=1).submit([raw])]
+    (submitted,) = batches[0].submitted
+    task = (await house.record(submitted.id)).task
+    assert task.run_at is not None
+    assert (task.run_at.isoformat(), task.content) == expected

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,7 +103,13 @@ def test_a_delay_is_a_time_to_run_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoded"), [({"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'), ([], "[]"), ({}, "{}")]
+    ("body", "encoded"),
+    [
+        ({"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'),
+        ([], "[]"),
+        ({}, "{}"),
+        ([2**64], "[18446744073709551616]"),
+    ],
 )
 def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
     """With the content type, unless the task names one in any case."""
@@ -144,6 +151,8 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
         ({"run_at": "2026-01-01T00:00:00"}, "run_at", "must have timezone info"),
         ({"run_at": "tomorrow"}, "run_at", "must be a valid datetime"),
+        ({"run_at": "0001-01-01T00:00:00+14:00"}, "run_at", "must lie between the years 1 and 9999"),
+        ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at", "must lie between the years 1 and 9999"),
         ({"timeout": 0}, "timeout", "must be greater than 0"),
         ({"timeout": 901}, "timeout", "must be at most 900 seconds, got 901"),
         ({"timeout": True}, "timeout", "must be a valid number"),
@@ -177,9 +186,9 @@ def test_a_bad_field_is_named(fields: dict[str, Any], field: str, message: str) 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_are_none_are_refused(number: str) -> None:
     """JSON does not have them, but some writers do."""
-    for field in ("timeout", "delay", "retry"):
-        value = f'{{"delays":[{number}]}}' if field == "retry" else number
-        assert findings_of(f'{{"url":"{URL}","{field}":{value}}}'.encode())
+    shapes = {"timeout": "%s", "delay": "%s", "retry": '{"delays":[%s]}', "body": '{"n":[%s]}'}
+    for field, shape in shapes.items():
+        assert findings_of(f'{{"url":"{URL}","{field}":{shape % number}}}'.encode())
 
 
 def test_all_findings_come_at_once() -> None:
@@ -258,3 +267,10 @@ def test_a_time_to_run_at_is_bounded_too() -> None:
     assert task_of({"url": URL, "run_at": "2026-01-01T00:01:00Z"}, rules).run_at
     with pytest.raises(TaskInvalid, match="run_at: must be at most 60 seconds away"):
         task_of({"url": URL, "run_at": "2026-01-01T00:01:01Z"}, rules)
+
+
+@pytest.mark.parametrize("fields", [{"delay": math.nan}, {"timeout": math.inf}, {"labels": {"a": "\udcff"}}])
+def test_python_values_that_json_cannot_hold_are_refused(fields: dict[str, Any]) -> None:
+    """Not read as null: `--delay nan` would be no delay at all."""
+    with pytest.raises(TaskInvalid):
+        Draft.from_fields({"url": URL} | fields, RULES.limits)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_envelope, seal, task_fields
 from taskrunner.domain.errors import EnvelopeUnreadable
@@ -22,7 +23,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 tasks = st.builds(
     Task,
-    id=texts,
+    id=st.from_regex(ID_PATTERN, fullmatch=True),
     url=texts,
     method=texts,
     headers=st.dictionaries(texts, texts, max_size=3),
@@ -91,6 +92,8 @@ def test_a_foreign_message_is_a_draft() -> None:
         (b"{}", "url: is required"),
         (b'{"url":"ftp://h/"}', "url: must start with"),
         (b'{"url":"http://h/","timeout":-1}', "timeout: must be greater than 0"),
+        (b'{"url":"http://h/","body":[NaN]}', "body: Out of range float"),
+        (b'{"url":"http://h/","run_at":"0001-01-01T00:00:00+14:00"}', "run_at: must lie between"),
         (b'{"v":1}', "attempt: Field required"),
         (b'{"v":1,"attempt":"one","task":{}}', "attempt: Input should be"),
         (b'{"v":1,"attempt":1,"task":{"id":"x"}}', "task.url: Field required"),
@@ -102,6 +105,14 @@ def test_what_is_no_task_is_unreadable(raw: bytes, reason: str) -> None:
     with pytest.raises(EnvelopeUnreadable) as caught:
         open_envelope(raw, LIMITS)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("task_id", ["", "a b/../c", "x" * 129])
+def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str) -> None:
+    """Its record could not be asked for, and a list that has it on a page's end could not be turned."""
+    task = Task(id=task_id, url="http://h/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
+    with pytest.raises(EnvelopeUnreadable, match=r"task\.id: must be 1 to 128"):
+        open_envelope(seal(encode_task(task), 1), LIMITS)
 
 
 @settings(max_examples=80, deadline=None)
