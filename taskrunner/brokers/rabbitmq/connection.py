@@ -50,6 +50,7 @@ class Connection(AsyncioConnection):  # type: ignore[misc]  # pika is untyped
     """`ended` is done once the connection is of no more use, and its result says why."""
 
     _frame_buffer: bytes
+    bytes_received: int
 
     def __init__(self, parameters: URLParameters) -> None:
         loop = asyncio.get_running_loop()
@@ -109,6 +110,8 @@ class Connection(AsyncioConnection):  # type: ignore[misc]  # pika is untyped
         if not self._receivers:
             super()._on_data_available(data_in)
             return
+        # What pika's check of the heartbeats goes by: a connection without new bytes is taken for dead.
+        self.bytes_received += len(data_in)
         buffer = self._frame_buffer + data_in if self._frame_buffer else data_in
         offset, end = 0, len(buffer)
         while end - offset >= wire.FRAME_OVERHEAD:

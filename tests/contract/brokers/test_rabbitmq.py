@@ -197,6 +197,17 @@ async def test_dead_link_is_found_by_heartbeats(unstarted: RabbitBackend) -> Non
     await eventually(lambda: unstarted.broker.status().connected)
 
 
+async def test_live_link_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None:
+    """An idle connection whose peer sends heartbeats stays, past both looks that pika takes at it."""
+    await unstarted.start(heartbeat=1)
+    unstarted.broker.consume(list(Lane), 10, Inbox().take)
+    await eventually(lambda: unstarted.broker.status().consuming)
+    # pika looks every heartbeat + 5 s, and gives up at the second look without new bytes.
+    await asyncio.sleep(2 * (1 + 5) + 1)
+    status = unstarted.broker.status()
+    assert (status.connected, status.reconnects) == (True, 0)
+
+
 async def test_repeated_resets_leak_nothing(rabbit: RabbitBackend) -> None:
     """After many resets there are two connections, as at the start, and everything works."""
     inbox = Inbox()
