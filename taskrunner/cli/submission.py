@@ -52,7 +52,7 @@ async def submit_file(platform: Platform, source: BinaryIO, base: Draft, job: Jo
     """Submit every line that is a task, tell of those that are none; answers the exit code."""
     bulk = Bulk(platform.intake, base, patience=_PATIENCE)
     ids: list[str] = []
-    refused = accepted = lines = 0
+    refused = accepted = known = lines = 0
     with _progress(source) as shown:
         try:
             async for done in bulk.submit(shown):
@@ -61,11 +61,14 @@ async def submit_file(platform: Platform, source: BinaryIO, base: Draft, job: Jo
                 ids += [submitted.id for submitted in done.submitted] if job.wait else []
                 _print_refused(source, done.refused, refused)
                 refused += len(done.refused)
-                accepted += len(done.submitted)
+                accepted += sum(submitted.created for submitted in done.submitted)
+                known += sum(not submitted.created for submitted in done.submitted)
                 lines = done.lines
         except StoreUnavailable as exc:
             # What was accepted stays; the line number is where to go on.
             raise StoreUnavailable(f"{exc}; {accepted} tasks accepted, go on after line {lines}") from exc
+    if known:
+        click.echo(f"taskrunner: {known} ids were there already and were left as they are", err=True)
     if refused:
         click.echo(f"taskrunner: {refused} lines refused, {accepted} tasks accepted", err=True)
     failed = await _print_results(platform, ids, job) if job.wait else 0

@@ -214,9 +214,11 @@ class Fetch(Section):
     max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
     user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
     allow_private: Exceptions = Field(
-        (), description="private networks (10.0.0.0/8) or hosts that tasks may reach"
+        (), description="not in force yet: private networks or hosts that tasks may reach"
     )
-    ports: Ports = Field((80, 443, 8080, 8443), description="the ports that tasks may reach")
+    ports: Ports = Field(
+        (80, 443, 8080, 8443), description="not in force yet: the ports that tasks may reach"
+    )
 
 
 class Limits(Section):

@@ -78,6 +78,8 @@ class Collector:
             return open_envelope(dead.body, self._limits)
         except EnvelopeUnreadable as exc:
             return exc
+        except Exception as exc:  # noqa: BLE001 - one letter must not hold up its group, whatever is in it
+            return EnvelopeUnreadable(f"reading it failed: {type(exc).__name__}")
 
     def _letter(self, dead: DeadDelivery, content: Envelope | Draft | EnvelopeUnreadable) -> DeadLetter:
         return DeadLetter(

@@ -16,7 +16,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.envelope import Envelope, open_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.events import Events, MessageRejected, TaskStarted
+from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
@@ -129,6 +129,10 @@ class Consumer:
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
+            return
+        except Exception as exc:  # noqa: BLE001 - one message must not hold up its lane, whatever is in it
+            self._broker.reject([delivery])
+            self._events.emit(LoopFailed(service="consumer", error=exc))
             return
         self.backlog.append(Waiting(envelope, delivery))
         if not self._consuming:

@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable, TaskInvalid
 from taskrunner.producer.intake import Intake, Prepared, Submitted
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.reader import Reader
 
 _BATCH = 500
 # While one batch is written and another confirmed, the next is being read.
@@ -53,19 +53,17 @@ class Bulk:
 
     async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
         """Yield each batch once it is accepted. Raises `StoreUnavailable` when patience has run out."""
-        numbered = _meaningful(lines)
+        reader = Reader(_meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
         under_way: deque[asyncio.Task[BatchDone]] = deque()
         try:
-            while True:
-                batch = list(islice(numbered, _BATCH))
-                if batch:
-                    under_way.append(asyncio.create_task(self._submit_batch(batch)))
-                    # Reading and checking the next lines must not keep the batches from going out.
-                    await asyncio.sleep(0)
-                if under_way and (not batch or len(under_way) >= _OVERLAP):
+            async for batch in reader.batches():
+                under_way.append(asyncio.create_task(self._submit_batch(batch)))
+                # Checking the next lines must not keep the batches from going out.
+                await asyncio.sleep(0)
+                while under_way and (not reader.ready or len(under_way) >= _OVERLAP):
                     yield await under_way.popleft()
-                if not batch and not under_way:
-                    return
+            while under_way:
+                yield await under_way.popleft()
         finally:
             for task in under_way:
                 task.cancel()

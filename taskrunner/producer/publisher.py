@@ -38,7 +38,7 @@ class Outgoing:
 class Publisher:
     """Publishes in groups; `forgotten_after` is the seconds until a queued task is looked at again.
 
-    `answers` is False while the broker is away, as far as the last try to publish showed.
+    `answers` is False while the broker is away, by its own word or as the last try to publish showed.
     """
 
     def __init__(
@@ -50,8 +50,12 @@ class Publisher:
         self._clock = clock
         self._forgotten_after = timedelta(seconds=forgotten_after)
         self._accepted: Batcher[Outgoing, bool] = Batcher(self._publish_accepted, limit=_BATCH)
-        self.answers = True
+        self._failed = False
         self._marks: Batcher[AttemptRef, None] = Batcher(self._mark, limit=_BATCH)
+
+    @property
+    def answers(self) -> bool:
+        return not self._failed and self._broker.status().connected
 
     async def publish_accepted(self, outgoing: Outgoing) -> bool:
         """The fast path: publish a task that was just written, together with its neighbours.
@@ -88,10 +92,10 @@ class Publisher:
         try:
             answers = await self._broker.publish(publications)
         except BrokerUnavailable as exc:
-            self.answers = False
+            self._failed = True
             self._events.emit(PublishFailed(count=len(batch), error=str(exc)))
             return []
-        self.answers = True
+        self._failed = False
         pairs = zip(batch, answers, strict=True)
         confirmed = [item for item, answer in pairs if answer is PublishAnswer.CONFIRMED]
         self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay))
