@@ -33,3 +33,14 @@ def _url(service: str) -> str:
             pytrace=False,
         )
     return url
+
+
+# Tests of real servers share their machine with whatever else runs on it, and RabbitMQ 3.10 itself can lose
+# a queue that was declared just before a kill -9 (rabbitmq/ra#443). They get a second try; the report shows it.
+_REAL = ("tests/system/", "tests/contract/brokers/", "tests/contract/stores/redis/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(_REAL):
+            item.add_marker(pytest.mark.flaky(reruns=1))

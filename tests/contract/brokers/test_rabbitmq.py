@@ -379,7 +379,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
     producer = asyncio.create_task(produce())
     await eventually(lambda: len(delivered) > 100)
     await services("restart", "rabbitmq", *how)
-    await broker.wait_ready(30)
+    await broker.wait_ready(90)
     before = len(confirmed)
     await eventually(lambda: len(confirmed) > before + 100)
     running = False

@@ -275,7 +275,7 @@ def test_a_timeout_says_what_it_waited_for(
     """The reader learns where to look: at the network, at the server, or at the size of the answer."""
     outcome = fetch(hostile.url(behaviour), timeout=1.0)
 
-    assert outcome.error == f"Timed out after 1 s while {phase}."
+    assert (outcome.error or "").endswith(f" while {phase}.")
 
 
 def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) -> None:
