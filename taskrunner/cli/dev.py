@@ -1,18 +1,13 @@
 """`taskrunner dev`: everything in one process, with nothing to set up."""
 
 from pathlib import Path
-from urllib.parse import quote
 
 import click
 
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded
 from taskrunner.app.everything import Extras, run_everything
 from taskrunner.app.loop import run
 from taskrunner.cli.options import config_option
-from taskrunner.config import Config, load
-from taskrunner.domain.errors import StoreUnfit
-
-FILE_NAME = "taskrunner.db"
-_ADDRESS = "127.0.0.1"
 
 
 @click.command("dev")
@@ -30,31 +25,15 @@ def command(config_path: Path | None, data: Path, port: str | None) -> None:
 
     No file is read but one that --config names. Stop it or kill it: started again, it goes on.
     """
-    config = embedded(data, port=port, config_path=config_path)
+    config = embedded(data, dials={"Api.port": port}, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
-        for line in welcome(f"http://{_ADDRESS}:{bound}", file):
+        for line in welcome(f"http://{ADDRESS}:{bound}", file):
             click.echo(line)
 
     extras = Extras(upgrade=True, monitor_page=False, ready=announce)
     raise SystemExit(run(run_everything(config, extras)))
-
-
-def embedded(data: Path, *, port: str | None, config_path: Path | None = None, **dials: object) -> Config:
-    """The configuration of `dev`, with its folder made. Raises `ConfigInvalid`, `StoreUnfit`."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise StoreUnfit(f"cannot make the folder {data}: {exc.strerror}; name another by --data") from exc
-    flags = {
-        "Rabbit.addr": "memory://",
-        "Store.url": f"sqlite:///{quote(str((data / FILE_NAME).absolute()))}",
-        "Api.addr": _ADDRESS,
-        "Api.port": port,
-        **{name.replace("__", "."): value for name, value in dials.items()},
-    }
-    return load(config_path, flags=flags, search=False)
 
 
 def welcome(api: str, file: Path) -> list[str]:

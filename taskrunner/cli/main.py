@@ -10,6 +10,7 @@ from taskrunner.version import __version__
 # A subcommand's module is `taskrunner.cli.<name>`, its click object there is `command`.
 COMMANDS = {
     "dev": "Run everything here and now, without services.",
+    "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
     "serve": "Run the HTTP API and the relay.",
     "consume": "Run the workers that fetch what is queued.",
     "all": "Run API, relay and workers in one process.",
