@@ -6,10 +6,10 @@ SERVICES := $(BIN)/python scripts/services.py run
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run check format test bench lock upgrade clean
+.PHONY: help venv run run-servers demo check format test bench lock upgrade clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make .venv with the locked packages
 
@@ -17,9 +17,14 @@ $(STAMP): requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml s
 	@scripts/venv.sh $(VENV)
 	@touch $@
 
-# Later this is `taskrunner dev`, in one process and without servers.
-run: $(STAMP) ## start RabbitMQ, Redis, the API and a consumer, all thrown away at Ctrl-C
+run: $(STAMP) ## everything in one process, without servers; ARGS="--port 9000" goes to `taskrunner dev`
+	@$(BIN)/taskrunner dev $(ARGS)
+
+run-servers: $(STAMP) ## RabbitMQ, Redis, the API and a consumer, all thrown away at Ctrl-C
 	@$(SERVICES) -- $(BIN)/python scripts/run_local.py
+
+demo: $(STAMP) ## see tasks succeed, retry and fail, in a quarter of a minute
+	@$(BIN)/taskrunner demo
 
 check: $(STAMP) ## format, lint, types, layers, unit tests: what each commit passes
 	$(BIN)/ruff format --check .

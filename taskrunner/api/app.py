@@ -9,6 +9,7 @@ from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
+from taskrunner.api.page import Page
 from taskrunner.api.routes import Routes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.limits import Limits
@@ -40,7 +41,7 @@ def build_api(
     TaskRoutes(intake, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     DeadLetterRoutes(revival, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    IndexRoutes(routes).add_to(routes)
+    IndexRoutes(routes, Page()).add_to(routes)
     return app
 
 

@@ -66,7 +66,7 @@ def reconnects(broker: Broker, store: Store) -> Callable[[], Resource]:
     """Connections made after the first, per service."""
 
     def provide() -> Resource:
-        return {"rabbitmq": broker.status().reconnects, "redis": store.status().reconnects}
+        return {broker.name: broker.status().reconnects, store.name: store.status().reconnects}
 
     return provide
 

@@ -23,8 +23,8 @@ class Monitor:
         self.metrics = Metrics(clock)
         self.health = Health(clock)
         # The API accepts without the broker, so only a consumer is not ready without it.
-        self.health.add("rabbitmq", broker_check(broker, consuming=consuming), needed=consuming)
-        self.health.add("redis", store_check(store), needed=True)
+        self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)
+        self.health.add(store.name, store_check(store), needed=True)
         common: dict[str, Provider] = {
             "queues": Cached(queue_depths(broker), clock, seconds=_STATS_AGE),
             "counts": Cached(task_counts(store), clock, seconds=_STATS_AGE),

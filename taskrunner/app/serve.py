@@ -1,9 +1,12 @@
 """`taskrunner serve`: the HTTP API and the relay."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
 from taskrunner.api.options import ApiOptions, ServerOptions
+from taskrunner.api.server import WebServer
+from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_relay, serving, started, until_signal
@@ -13,13 +16,28 @@ from taskrunner.runtime.signals import Signals
 
 
 async def serve(config: Config) -> int:
-    """The API and the relay, until a signal."""
+    """The API and the relay, until a signal. Raises `ConfigInvalid`."""
+    refuse_memory_broker(config, "serve")
     signals = Signals()
     platform = Platform(config)
+    monitor = Monitor(platform, consuming=False, providers={})
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(api_served(platform, monitor))
+        await stack.enter_async_context(platform.running())
+        await stack.enter_async_context(started(make_relay(platform)))
+        await until_signal(signals, monitor.health)
+        # First of all: what is still accepted needs the store, the broker and the relay.
+        await server.stop()
+    return signals.exit_code
+
+
+@asynccontextmanager
+async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
+    """The API listens inside; it answers 503 to tasks while the store is not there."""
+    config = platform.config
     revival = Revival(
         platform.store, platform.intake, platform.publisher, platform.clock, hold=config.relay.hold
     )
-    monitor = Monitor(platform, consuming=False, providers={})
     api = build_api(
         intake=platform.intake,
         revival=revival,
@@ -33,16 +51,8 @@ async def serve(config: Config) -> int:
             inline_body_bytes=config.api.inline_body_bytes,
         ),
     )
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            serving(api, platform, config.api, _api_options(config), "Api")
-        )
-        await stack.enter_async_context(platform.running())
-        await stack.enter_async_context(started(make_relay(platform)))
-        await until_signal(signals, monitor.health)
-        # First of all: what is still accepted needs the store, the broker and the relay.
-        await server.stop()
-    return signals.exit_code
+    async with serving(api, platform, config.api, _api_options(config), "Api") as server:
+        yield server
 
 
 def _api_options(config: Config) -> ServerOptions:

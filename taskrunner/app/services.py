@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from taskrunner.api.app import build_monitor_app
 from taskrunner.api.options import ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
 from taskrunner.monitor.health import Health
@@ -57,6 +59,14 @@ async def serving(
         yield server
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def monitor_served(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
+    """The page of health and statistics listens inside."""
+    page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
+    async with serving(page, platform, platform.config.server, ServerOptions(), "Server"):
+        yield
 
 
 async def until_signal(signals: Signals, health: Health) -> None:

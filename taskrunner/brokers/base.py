@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from taskrunner.domain.task import Lane
 from taskrunner.domain.value import value
@@ -85,8 +86,12 @@ class Broker(ABC):
 
     All methods are for one event loop. Nothing here blocks: a broker that is away makes `publish` and
     `depths` raise `BrokerUnavailable` at once, while the adapter goes on reconnecting by itself, with
-    its topology and subscriptions, until `stop`.
+    its topology and subscriptions, until `stop`. One that is not `durable` holds nothing when it starts, so
+    that what an earlier process had queued must be published to it again.
     """
+
+    name: ClassVar[str]
+    durable: ClassVar[bool] = True
 
     @abstractmethod
     async def start(self) -> None:

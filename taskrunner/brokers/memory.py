@@ -60,6 +60,9 @@ class MemoryBroker(Broker):
     that stay in force until they are set back.
     """
 
+    name = SERVICE
+    durable = False
+
     def __init__(self, events: Events, *, limit: int = 1_000_000, delivery_limit: int = 20) -> None:
         self._events = events
         self._limit = limit

@@ -9,10 +9,14 @@ from taskrunner.version import __version__
 
 # A subcommand's module is `taskrunner.cli.<name>`, its click object there is `command`.
 COMMANDS = {
+    "dev": "Run everything here and now, without services.",
+    "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
     "serve": "Run the HTTP API and the relay.",
     "consume": "Run the workers that fetch what is queued.",
+    "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
     "config": "Check or show the configuration.",
+    "db": "Bring the tables of a SQL store up to date.",
 }
 
 
@@ -44,4 +48,4 @@ class Root(click.Group):
 )
 @click.version_option(__version__, prog_name="taskrunner")
 def main() -> None:
-    """A durable queue for outbound HTTP, on RabbitMQ and Redis."""
+    """A durable queue for outbound HTTP, on RabbitMQ and Redis, or with neither."""

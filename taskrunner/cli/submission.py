@@ -40,7 +40,8 @@ class Job:
 async def submit_one(platform: Platform, draft: Draft, job: Job) -> int:
     """Submit a task; answers the exit code."""
     submitted = await platform.intake.submit(draft)
-    if not submitted.published and submitted.task.run_at is None and submitted.created:
+    expected = platform.publishes and submitted.task.run_at is None and submitted.created
+    if expected and not submitted.published:
         click.echo("taskrunner: stored; RabbitMQ did not confirm it yet, a relay will publish it", err=True)
     if not job.wait:
         _print_submitted(submitted, job)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskrunner.config.values import (
+    MEMORY,
     AmqpUrls,
     Bytes,
     ConsumerName,
@@ -28,6 +29,7 @@ from taskrunner.config.values import (
     Seconds,
     SecondsOrNone,
     Secret,
+    StoreUrl,
     UserAgent,
     Weights,
     masked,
@@ -94,7 +96,7 @@ class Rabbit(Section):
     addr: Annotated[AmqpUrls, Secret()] = Field(
         ("amqp://guest:guest@rabbitmq:5672/",),
         repr=False,
-        description="one URL, or several of one cluster; also as addr_file",
+        description="a URL, or several of a cluster, or memory:// for `all`; also as addr_file",
     )
     prefetch: int = Field(
         300, ge=1, le=65_535, description="deliveries held here per lane; enough to keep 50 workers fed"
@@ -107,9 +109,32 @@ class Rabbit(Section):
     )
     exchange: Exchange = Field("taskrunner", description="names the exchange, and begins the queues' names")
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the broker is one inside of this process."""
+        return self.addr == (MEMORY,)
+
+
+class Store(Section):
+    """Which store holds the tasks; without a URL it is the Redis of the section below."""
+
+    url: Annotated[StoreUrl | None, Secret()] = Field(
+        None,
+        repr=False,
+        description="sqlite:///FILE, postgresql://… or redis://…; empty: section Redis; also as url_file",
+    )
+
+    @property
+    def scheme(self) -> str | None:
+        """`sqlite`, `postgresql` or `redis`; None where the Redis section counts."""
+        if self.url is None:
+            return None
+        scheme = self.url.partition(":")[0]
+        return {"rediss": "redis", "postgres": "postgresql"}.get(scheme, scheme)
+
 
 class Redis(Section):
-    """The store."""
+    """The store, unless `Store.url` names another."""
 
     addr: RedisAddr = Field("redis:6379", description="host:port")
     user: str | None = Field(None, max_length=256, description="for servers with ACLs; empty for none")
@@ -276,6 +301,7 @@ class Config(BaseModel):
     server: Server = Server()
     api: Api = Api()
     rabbit: Rabbit = Rabbit()
+    store: Store = Store()
     redis: Redis = Redis()
     logger: Logger = Logger()
     workers: Workers = Field(default_factory=Workers)

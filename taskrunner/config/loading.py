@@ -32,14 +32,15 @@ def load(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    search: bool = True,
 ) -> Config:
     """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
 
     `path` is the file that must be read; without it `TASKRUNNER_CONFIG`, then `config.yaml` in `folder` (the
     current one) are tried. `flags` go by the name of the dial (`Workers.queues`), None for one not given.
-    `environ` is the process's own by default.
+    `environ` is the process's own by default. Without `search` no file is read but one that is given.
     """
-    return read(path, flags=flags, environ=environ, folder=folder).config
+    return read(path, flags=flags, environ=environ, folder=folder, search=search).config
 
 
 def read(
@@ -48,10 +49,12 @@ def read(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    search: bool = True,
 ) -> Reading:
     """As `load`, with an account of where the values come from."""
     variables = os.environ if environ is None else environ
-    found = find_file(Path(path) if path is not None else None, variables, folder or Path())
+    given = Path(path) if path is not None else None
+    found = find_file(given, variables, folder or Path()) if search else given
     findings: list[FieldError] = []
     layers = [read_operator_names(variables), read_environment(variables), _read_flags(flags or {})]
     if found is not None:

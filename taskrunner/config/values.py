@@ -18,6 +18,12 @@ from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, sho
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 REDIS_PORT = 6379
 
+# The broker inside of `taskrunner all`.
+MEMORY = "memory://"
+STORE_SCHEMES = ("redis", "rediss", "postgresql", "postgres", "sqlite")
+# libpq takes a password as a parameter, too.
+_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
+
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Redis Cluster hashes what stands between the first { and the next }, if it is not empty.
@@ -35,7 +41,7 @@ def masked(value: Any) -> Any:
         return [masked(item) for item in value]
     if not value:
         return value
-    return mask_user_info(value) if "://" in value else MASK
+    return _PASSWORD_PARAMETER.sub(MASK, mask_user_info(value)) if "://" in value else MASK
 
 
 def split_commas(value: Any) -> Any:
@@ -71,9 +77,31 @@ def is_host_name(name: str) -> bool:
 
 
 def _check_amqp_url(url: str) -> str:
+    if url == MEMORY:
+        return url
     if not url.startswith(("amqp://", "amqps://")):
-        raise ValueError("must start with amqp:// or amqps://")
+        raise ValueError("must start with amqp:// or amqps://, or be memory:// for `taskrunner all`")
     split_url(url)
+    return url
+
+
+def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if MEMORY in urls and len(urls) > 1:
+        raise ValueError("memory:// is a broker of its own and stands alone")
+    return urls
+
+
+def check_store_url(url: str) -> str:
+    """A database by its URL; a relative path of SQLite is one in the current folder."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in STORE_SCHEMES:
+        raise ValueError("must start with redis://, rediss://, postgresql:// or sqlite:///")
+    if scheme == "sqlite" and (not rest.startswith("/") or rest in {"/", "/:memory:"} or "?" in rest):
+        raise ValueError("must be sqlite:///relative/file or sqlite:////absolute/file")
+    if scheme in {"redis", "rediss"}:
+        parts = split_url(url)
+        if not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+            raise ValueError("must be redis://[user:password@]host[:port][/number of the database]")
     return url
 
 
@@ -150,8 +178,12 @@ Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
 Host = Annotated[str, AfterValidator(check_host)]
 AmqpUrls = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...], _Commas, Field(min_length=1, max_length=100)
+    tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...],
+    _Commas,
+    Field(min_length=1, max_length=100),
+    AfterValidator(_check_brokers),
 ]
+StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
 RedisAddr = Annotated[str, AfterValidator(check_redis_addr)]
 Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
 # 127 and not the 255 of AMQP, since the names of queues are made from it.

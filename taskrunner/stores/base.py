@@ -122,8 +122,10 @@ class Store(ABC):
 
     All methods are for one event loop; any may raise `StoreUnavailable`, after which the caller cannot
     know whether the call took effect: every change is safe to repeat. Batches may be empty. `now` is the
-    caller's clock.
+    caller's clock. `name` is what events and health call it.
     """
+
+    name: str
 
     @abstractmethod
     async def start(self) -> None:

@@ -21,7 +21,7 @@ from taskrunner.brokers.base import (
 from taskrunner.brokers.rabbitmq import dead_letter, wire
 from taskrunner.brokers.rabbitmq.connection import parameters_of
 from taskrunner.brokers.rabbitmq.link import Link
-from taskrunner.brokers.rabbitmq.outage import Outage
+from taskrunner.brokers.rabbitmq.outage import SERVICE, Outage
 from taskrunner.brokers.rabbitmq.publisher import Publisher
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.rabbitmq.subscriber import Subscriber
@@ -35,6 +35,8 @@ from taskrunner.domain.task import Lane
 
 class RabbitBroker(Broker):
     """Must be made inside the event loop that it is used on. Raises ValueError for a bad address."""
+
+    name = SERVICE
 
     def __init__(self, settings: RabbitSettings, events: Events) -> None:
         _silence_pika()

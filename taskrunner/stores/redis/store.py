@@ -27,7 +27,7 @@ from taskrunner.stores.codec import storable
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
-from taskrunner.stores.redis.link import Link
+from taskrunner.stores.redis.link import SERVICE, Link
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
@@ -46,6 +46,8 @@ class RedisStore(Store):
 
     `make_connection` is for tests on another server than a real one.
     """
+
+    name = SERVICE
 
     def __init__(
         self, settings: RedisSettings, events: Events, *, make_connection: MakeConnection = make_connection

@@ -5,8 +5,6 @@ Law: a schema that is newer than the code, or a file that is not ours, is never 
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, MetaData, Table, Text, inspect, select
 from sqlalchemy.schema import Column
 
@@ -51,6 +49,10 @@ def check_upgradable(connection: Connection, shown: str) -> bool:
 
 def upgrade(connection: Connection) -> None:
     """Apply the migrations that are missing, within the transaction of `connection`."""
+    # Imported here: 0.2 s of every start, for what happens once.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     # ConfigParser takes a single % for the start of a reference.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

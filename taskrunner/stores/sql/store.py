@@ -40,6 +40,7 @@ class SqlStore(Store):
             engine, dialect = SqliteEngine(where, settings), "sqlite"
         else:
             engine, dialect = PostgresEngine(where, settings), "postgresql"
+        self.name = where.service
         self._sql = statements(dialect)
         self._link = Link(engine, settings, where, events)
         self._folded_ms = 0

@@ -70,7 +70,7 @@ async def test_stats_tell_depths_counts_and_rates(api: Api) -> None:
     assert stats["queues"] == {"high": {"ready": 1}, "medium": {"ready": 0}, "low": {"ready": 0}, "total": 1}
     assert (stats["counts"]["queued"], stats["counts"]["scheduled"]) == (1, 1)
     assert stats["rates"]["accepted"].keys() == {"1s", "10s", "60s"}
-    assert stats["reconnects"] == {"rabbitmq": 0, "redis": 0}
+    assert stats["reconnects"] == {"memory broker": 0, "redis": 0}
     assert stats["errors"] == {}
 
 

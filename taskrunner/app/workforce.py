@@ -1,0 +1,104 @@
+"""The workforce: the consumer with its worker threads, the supervisor, and the collector of dead letters."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from taskrunner.app.platform import Platform
+from taskrunner.app.services import started
+from taskrunner.config import Config
+from taskrunner.consumer.affinity import Affinity
+from taskrunner.consumer.collector import Collector
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings
+from taskrunner.consumer.supervisor import Supervisor
+from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.monitor.stats import Provider
+
+
+class Workforce:
+    """Everything that runs tasks; nothing runs before `working`."""
+
+    def __init__(self, platform: Platform) -> None:
+        config = platform.config
+        self._config = config
+        self._events = platform.events
+        self._watch = Watch()
+        self._consumer = _consumer(platform, self._watch)
+        self._supervisor = Supervisor(
+            self._consumer,
+            platform.broker,
+            platform.events,
+            config.scaling_bounds(),
+            lanes=config.workers.queues,
+            interval=config.workers.interval,
+        )
+        self._collector = Collector(
+            platform.store,
+            platform.broker,
+            platform.events,
+            platform.clock,
+            config.task_limits(),
+            keep=config.results.keep_failed,
+        )
+
+    def providers(self) -> dict[str, Provider]:
+        """Its own part of `/stats`."""
+        return {"workers": self._supervisor.describe, "in_flight": lambda: self._consumer.in_flight}
+
+    def _on_one_processor(self) -> AbstractAsyncContextManager[None]:
+        if self._config.workers.affinity != "auto" or not hasattr(os, "sched_setaffinity"):
+            return nullcontext()
+        return started(Affinity(self._events, lambda: self._consumer.pool.finished))
+
+    @asynccontextmanager
+    async def working(self, abort: asyncio.Event) -> AsyncIterator[None]:
+        """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
+        async with started(self._supervisor), self._on_one_processor():
+            self._watch.start()
+            try:
+                self._collector.start()
+                await self._consumer.start()
+                yield
+                await self._consumer.stop(self._config.workers.shutdown_grace, abort)
+            finally:
+                self._watch.stop()
+
+
+def _consumer(platform: Platform, watch: Watch) -> Consumer:
+    config = platform.config
+    settings = ConsumerSettings(
+        # A name that no earlier process had: a claim is repeated only by the process that made it.
+        name=f"{config.workers.name}-{secrets.token_hex(3)}",
+        lanes=config.workers.queues,
+        weights=config.lane_weights(),
+        prefetch=config.rabbit.prefetch,
+        lease=config.workers.lease,
+        hold=config.relay.hold,
+    )
+    policy = _fetch_policy(config)
+    return Consumer(
+        platform.store,
+        platform.broker,
+        platform.events,
+        platform.clock,
+        config.task_rules(),
+        config.retention(),
+        lambda: HttpHandler(policy, watch),
+        settings,
+    )
+
+
+def _fetch_policy(config: Config) -> FetchPolicy:
+    dials = config.fetch
+    return FetchPolicy(
+        connect_timeout=dials.connect_timeout,
+        max_body_bytes=dials.max_body_bytes,
+        store_body_bytes=dials.store_body_bytes,
+        max_header_bytes=dials.max_header_bytes,
+        max_redirects=dials.max_redirects,
+        user_agent=dials.user_agent,
+    )

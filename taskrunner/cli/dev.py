@@ -1,0 +1,47 @@
+"""`taskrunner dev`: everything in one process, with nothing to set up."""
+
+from pathlib import Path
+
+import click
+
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded
+from taskrunner.app.everything import Extras, run_everything
+from taskrunner.app.loop import run
+from taskrunner.cli.options import config_option
+
+
+@click.command("dev")
+@config_option
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="The folder for taskrunner.db [default: this one].",
+)
+@click.option("--port", help="Port to listen on, 0 for a free one [default: 8000].")
+def command(config_path: Path | None, data: Path, port: str | None) -> None:
+    """Run everything in this one process: API, page, relay and workers, on a SQLite file.
+
+    No file is read but one that --config names. Stop it or kill it: started again, it goes on.
+    """
+    config = embedded(data, dials={"Api.port": port}, config_path=config_path)
+    file = (data / FILE_NAME).absolute()
+
+    async def announce(bound: int) -> None:
+        for line in welcome(f"http://{ADDRESS}:{bound}", file):
+            click.echo(line)
+
+    extras = Extras(upgrade=True, monitor_page=False, ready=announce)
+    raise SystemExit(run(run_everything(config, extras)))
+
+
+def welcome(api: str, file: Path) -> list[str]:
+    """What to tell at start."""
+    body = '{"url": "https://example.com/"}'
+    return [
+        f"taskrunner is ready: API and page {api}/",
+        f"  data   {file}  (keep it, and everything goes on at the next start)",
+        f"  try    curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
+        "  stop   Ctrl-C",
+    ]

@@ -1,0 +1,1 @@
+"""The demo: a flaky target, and a handful of tasks against it."""

@@ -1,0 +1,162 @@
+"""The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
+
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from servers.ports import free_ports
+
+from tests.system.harness.http import Client
+from tests.system.harness.process import Running, command, environment
+from tests.system.harness.target import Target
+from tests.system.harness.waiting import wait_for
+
+TASKS = 500
+Start = Callable[[], Running]
+
+
+@pytest.fixture
+def dials(tmp_path: Path, target: Target) -> dict[str, object]:
+    """Those of `dev`, for the commands that are to share its file."""
+    return {
+        "RABBIT__ADDR": "memory://",
+        "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",
+        "FETCH__ALLOW_PRIVATE": "127.0.0.0/8",
+        "FETCH__PORTS": f"80,{target.port}",
+        "RETRY__BASE": 0.2,
+    }
+
+
+@pytest.fixture
+def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
+    """Starts `dev` in the test's folder, always on the same port."""
+    (port,) = free_ports(1)
+    log = tmp_path / "dev.log"
+    started: list[Running] = []
+
+    def start() -> Running:
+        words = ("--data", str(tmp_path), "--port", str(port))
+        started.append(Running("dev", port=port, log=log, dials=dials, words=words))
+        return started[-1].wait_ready()
+
+    yield start
+    for running in started:
+        if running.is_running:
+            running.stop()
+
+
+def run(
+    folder: Path, dials: dict[str, object], *words: str, given: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(*words),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(dials),
+        cwd=folder,
+    )
+
+
+def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: Target) -> None:
+    """It tells where it is, with a curl line; a browser gets the page, others the JSON; it ends with 0."""
+    dev = start()
+    wait_for(lambda: "curl" in dev.logged(), "the welcome")
+    assert f"http://127.0.0.1:{dev.port}/" in dev.logged()
+    assert str(tmp_path / "taskrunner.db") in dev.logged()
+    with Client(dev.port) as client:
+        answer = client.post("/tasks", {"url": target.url("/dev-1")})
+        assert answer.status == 202
+        assert client.get("/").json["name"] == "taskrunner"
+        page = client.request("GET", "/", None, {"Accept": "text/html"})
+        assert b"<!doctype html>" in page.body
+    wait_for(lambda: dev.stats()["counts"]["succeeded"] == 1, "the task succeeds")
+    assert dev.stats()["workers"]["total"] >= 1
+    assert dev.stop() == 0
+
+
+def test_kill_9_loses_nothing(start: Start, tmp_path: Path, dials: dict[str, object], target: Target) -> None:
+    """In the middle of a run, twice; the next process goes on at once, without waiting for leases to end."""
+    dev = start()
+    urls = "\n".join(target.url(f"/kill-{number}", delay=0.02) for number in range(TASKS))
+    done = run(tmp_path, dials, "produce", "--file", "-", given=urls)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == TASKS
+    for least in (TASKS // 10, TASKS // 2):
+        _wait_succeeded(dev, least)
+        dev.kill()
+        dev = start()
+    # Less than a lease, for which the tasks of the dead would have to wait else.
+    _wait_succeeded(dev, TASKS, within=25.0)
+
+
+def _wait_succeeded(dev: Running, least: int, within: float = 60.0) -> None:
+    wait_for(lambda: dev.stats()["counts"]["succeeded"] >= least, f"{least} tasks succeed", within=within)
+
+
+def test_a_second_process_on_the_file_is_refused(
+    start: Start, tmp_path: Path, dials: dict[str, object]
+) -> None:
+    """By exit 3 and one line that names the file and the first."""
+    dev = start()
+    for words in (("dev", "--data", str(tmp_path), "--port", "0"), ("all",)):
+        done = run(tmp_path, {**dials, "API__PORT": 0, "SERVER__PORT": 0}, *words)
+        assert done.returncode == 3
+        (line,) = done.stderr.splitlines()
+        assert f"taskrunner.db is in use by another taskrunner (process {dev.process.pid})" in line
+
+
+def test_produce_hands_over_to_the_running_process(
+    start: Start, tmp_path: Path, dials: dict[str, object], target: Target
+) -> None:
+    """Its own broker would be a black hole."""
+    start()
+    done = run(tmp_path, dials, "produce", "--url", target.url("/handed-over"), "--wait")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " succeeded 200 " in done.stdout
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    """Exit 3, one line, not a byte changed."""
+    file = tmp_path / "taskrunner.db"
+    content = b"my diary\n" * 1000
+    file.write_bytes(content)
+    done = run(tmp_path, {}, "dev", "--port", "0")
+    assert done.returncode == 3
+    assert "is not a database" in done.stderr.splitlines()[-1]
+    assert file.read_bytes() == content
+
+
+def test_a_newer_schema_is_left_as_it_is(tmp_path: Path) -> None:
+    """Exit 3, and the way out."""
+    file = tmp_path / "taskrunner.db"
+    dials: dict[str, object] = {"STORE__URL": f"sqlite:///{file}"}
+    assert run(tmp_path, dials, "db", "upgrade").returncode == 0
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
+    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://localhost/")):
+        done = run(tmp_path, dials, *words)
+        assert done.returncode == 3
+        assert "install the newer taskrunner" in done.stderr
+
+
+def test_a_missing_schema_names_the_command(tmp_path: Path) -> None:
+    """`all` and `produce` make no tables."""
+    dials: dict[str, object] = {"STORE__URL": "sqlite:///new.db", "RABBIT__ADDR": "memory://", "API__PORT": 0}
+    done = run(tmp_path, {**dials, "SERVER__PORT": 0}, "all")
+    assert done.returncode == 3
+    assert "run `taskrunner db upgrade`" in done.stderr
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_the_demo_shows_all_ends(tmp_path: Path) -> None:
+    """Success, retries, failure; exit 0; nothing is left in the folder."""
+    done = run(tmp_path, {}, "demo")
+    assert done.returncode == 0, done.stderr
+    assert "503 → 503 → 200" in done.stdout
+    assert done.stdout.count("failed") == 3
+    assert list(tmp_path.iterdir()) == []
