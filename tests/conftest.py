@@ -36,7 +36,7 @@ def _url(service: str) -> str:
 
 
 # Tests of real servers share their machine with whatever else runs on it, and RabbitMQ 3.10 itself can lose
-# a queue that was declared just before a kill -9 (rabbitmq/ra#443). They get a second try; the report shows it.
+# a queue that was declared just before a kill -9 (rabbitmq/ra#443). They get a second try, which is reported.
 _REAL = ("tests/system/", "tests/contract/brokers/", "tests/contract/stores/redis/")
 
 
