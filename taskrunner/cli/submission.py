@@ -14,6 +14,7 @@ from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.bulk import Bulk, Refused
 from taskrunner.producer.intake import Submitted
 from taskrunner.runtime.backoff import Backoff
@@ -40,7 +41,8 @@ class Job:
 async def submit_one(platform: Platform, draft: Draft, job: Job) -> int:
     """Submit a task; answers the exit code."""
     submitted = await platform.intake.submit(draft)
-    expected = platform.publishes and submitted.task.run_at is None and submitted.created
+    waited = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
+    expected = waited and submitted.task.run_at is None and submitted.created
     if expected and not submitted.published:
         click.echo("taskrunner: stored; RabbitMQ did not confirm it yet, a relay will publish it", err=True)
     if not job.wait:

@@ -14,6 +14,7 @@ from taskrunner.config.values import (
     MEMORY,
     AmqpUrls,
     Bytes,
+    Concern,
     ConsumerName,
     Delays,
     Exceptions,
@@ -41,6 +42,7 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane
+from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.version import __version__
 
 KIB = 1024
@@ -122,6 +124,9 @@ class Store(Section):
         None,
         repr=False,
         description="sqlite:///FILE, postgresql://… or redis://…; empty: section Redis; also as url_file",
+    )
+    write_concern: Concern = Field(
+        WriteConcern.BROKER, description="what an answer waits for: store, or broker (its confirm, too)"
     )
 
     @property
@@ -326,7 +331,10 @@ class Config(BaseModel):
     def task_defaults(self) -> TaskDefaults:
         """What a draft gets where it says nothing."""
         return TaskDefaults(
-            timeout=self.fetch.timeout, max_attempts=self.retry.max_attempts, retry=self.retry_policy()
+            timeout=self.fetch.timeout,
+            max_attempts=self.retry.max_attempts,
+            retry=self.retry_policy(),
+            write_concern=self.store.write_concern,
         )
 
     def retry_policy(self) -> RetryPolicy:

@@ -25,6 +25,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.validation import field_errors
+from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
 
 # Their values may be secret, so no finding shows them.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
@@ -40,14 +41,16 @@ class TaskDefaults:
     max_attempts: int = 5
     retry: RetryPolicy = RetryPolicy()
     lane: Lane = Lane.MEDIUM
+    write_concern: WriteConcern = WriteConcern.BROKER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRules:
-    """The limits and defaults that turn a draft into a task."""
+    """The limits and defaults that turn a draft into a task; `write_concerns` are those that can be kept."""
 
     limits: Limits = Limits()
     defaults: TaskDefaults = TaskDefaults()
+    write_concerns: frozenset[WriteConcern] = KEPT_EVERYWHERE
 
 
 class RetryDraft(BaseModel):
@@ -102,6 +105,7 @@ class Draft(BaseModel):
     timeout: Seconds | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
+    write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
@@ -211,6 +215,11 @@ class Draft(BaseModel):
         admission.check_labels(value, _limits(info))
         return value
 
+    @field_validator("write_concern", mode="before")
+    @classmethod
+    def _lower_concern(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if self.delay is not None and self.run_at is not None:
@@ -218,6 +227,15 @@ class Draft(BaseModel):
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
         return self
+
+    def concern(self, rules: TaskRules) -> WriteConcern:
+        """The write concern to accept it by. Raises `TaskInvalid` for one that cannot be kept."""
+        concern = self.write_concern or rules.defaults.write_concern
+        if concern not in rules.write_concerns:
+            kept = ", ".join(each.value for each in WriteConcern if each in rules.write_concerns)
+            message = f"{concern.value} cannot be kept by this store, which can: {kept}"
+            raise TaskInvalid([FieldError(field="write_concern", message=message)])
+        return concern
 
     def to_task(self, rules: TaskRules, *, task_id: str, now: datetime) -> Task:
         """The complete task. Raises `TaskInvalid` when `run_at` lies beyond the longest delay."""

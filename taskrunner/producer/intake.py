@@ -14,6 +14,7 @@ from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.task import Task, new_task_id
 from taskrunner.domain.value import value
+from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Outgoing, Publisher
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
@@ -23,10 +24,11 @@ _BATCH = 500
 
 @value
 class Prepared:
-    """A checked task and what the store is to write for it."""
+    """A checked task, what the store is to write for it, and what its acceptance waits for."""
 
     task: Task
     new: NewTask
+    concern: WriteConcern = WriteConcern.BROKER
 
     @property
     def at_once(self) -> bool:
@@ -42,7 +44,8 @@ class Prepared:
 class Submitted:
     """An accepted task. `created` is False when the same id or key had been submitted before.
 
-    `published` is False while the broker has not confirmed it: it is delayed, or the relay will do it.
+    `published` is False while the broker has not confirmed it: it is delayed, or the relay will do it, or its
+    write concern does not wait for that.
     """
 
     id: str
@@ -86,7 +89,7 @@ class Intake:
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
         )
-        return Prepared(task=task, new=new)
+        return Prepared(task=task, new=new, concern=draft.concern(self.rules))
 
     def _due(self, now: datetime) -> datetime:
         """A new task is left to the fast path for a while, unless that is no way at present."""
@@ -101,8 +104,14 @@ class Intake:
         accepted = await self._accepting.submit(prepared.new)
         _refuse_conflict(accepted, idempotency_key)
         created = accepted.answer is AcceptAnswer.CREATED
-        published = created and prepared.at_once and await self._publisher.publish_accepted(prepared.outgoing)
+        published = created and prepared.at_once and await self._publish(prepared)
         return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
+
+    async def _publish(self, prepared: Prepared) -> bool:
+        if prepared.concern is WriteConcern.STORE:
+            self._publisher.publish_later(prepared.outgoing)
+            return False
+        return await self._publisher.publish_accepted(prepared.outgoing)
 
     async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
         """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises `StoreUnavailable`."""
@@ -110,11 +119,15 @@ class Intake:
         # By place, not by id: of two tasks with one id only the first is what the store has.
         created = [answer.answer is AcceptAnswer.CREATED for answer in answers]
         ready = [
-            prepared.outgoing
-            for prepared, is_new in zip(batch, created, strict=True)
-            if is_new and prepared.at_once
+            prepared for prepared, is_new in zip(batch, created, strict=True) if is_new and prepared.at_once
         ]
-        left = {item.id for item in await self._publisher.publish(ready, by_relay=False)}
+        awaited = [each.outgoing for each in ready if each.concern is not WriteConcern.STORE]
+        left = {each.task.id for each in ready if each.concern is WriteConcern.STORE}
+        for each in ready:
+            if each.task.id in left:
+                self._publisher.publish_later(each.outgoing)
+        if awaited:
+            left |= {item.id for item in await self._publisher.publish(awaited, by_relay=False)}
         return [
             Submitted(
                 id=answer.id,

@@ -64,6 +64,10 @@ class Publisher:
         """
         return await self._accepted.submit(outgoing)
 
+    def publish_later(self, outgoing: Outgoing) -> None:
+        """As `publish_accepted`, but nobody waits for it, other than `drain`."""
+        self._accepted.submit(outgoing)
+
     async def publish(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
         """Publish a batch and mark what was confirmed; answers the rest. Never raises for the broker."""
         confirmed = await self._send(batch, by_relay=by_relay)

@@ -9,6 +9,7 @@ from taskrunner.app.adapters import make_broker, make_store, refuse_memory_broke
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
 from taskrunner.domain.events import Events
+from taskrunner.domain.write_concern import WriteConcern
 
 
 def load_with(**environ: str) -> Config:
@@ -84,3 +85,10 @@ def test_half_of_the_flow_on_a_memory_broker_is_refused() -> None:
     refuse_memory_broker(load_with(), "serve")
     with pytest.raises(ConfigInvalid, match="use `taskrunner all`"):
         refuse_memory_broker(load_with(RABBIT__ADDR="memory://"), "consume")
+
+
+def test_a_write_concern_that_cannot_be_kept_is_refused() -> None:
+    """At start, never weakened in silence."""
+    assert load_with(STORE__WRITE_CONCERN="Store").task_defaults().write_concern is WriteConcern.STORE
+    with pytest.raises(ConfigInvalid, match="replicated cannot be kept"):
+        load_with(STORE__WRITE_CONCERN="replicated")
