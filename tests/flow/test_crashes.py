@@ -59,9 +59,7 @@ async def test_the_submitter_dies_before_the_publish(house: House) -> None:
     await house.submit(id="task")
     house.broker.reconnect()
     await house.consumer()
-    await house.later(HOLD - 1)
-    assert house.target.runs("task") == 0
-    await house.later(1)
+    await house.later(HOLD)
     await succeeds(house, "task", runs=1)
 
 
