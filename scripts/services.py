@@ -55,7 +55,12 @@ def restart(name: str, *, kill: bool = False, fleet: Fleet | None = None) -> Non
 
 
 def down(name: str, *, kill: bool = False, fleet: Fleet | None = None) -> None:
-    """End a server and leave it down."""
+    """End a server and leave it down.
+
+    RabbitMQ's queue names are saved before a kill -9: what it may lose there is its own fault, not ours.
+    """
+    if kill and name == "rabbitmq":
+        save_queue_names(fleet)
     (fleet or current()).down(name, kill=kill)
 
 
