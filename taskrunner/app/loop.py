@@ -7,7 +7,7 @@ from typing import Any
 
 import uvloop
 
-# Tasks make much short-lived garbage and few cycles: the default threshold of 700 costs a tenth of a drain.
+# Tasks make much short-lived garbage and few cycles: the default threshold of 700 looks for them too often.
 _GC_THRESHOLDS = (50_000, 20, 50)
 
 

@@ -33,7 +33,7 @@ _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
 
 def encode_task(task: Task) -> bytes:
     """The task's JSON form without fields that are None; defaults stand in it, versions differ in them."""
-    # By hand, field by field: a quarter of the time that pydantic takes, on the bulk path.
+    # By hand, field by field: pydantic's own dump was a tenth of a bulk submit's time.
     retry = task.retry
     fields = {
         "id": task.id,
