@@ -11,6 +11,7 @@ from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.routes import Routes
+from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
@@ -18,6 +19,7 @@ from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.schedules import Schedules
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -28,6 +30,7 @@ def build_api(
     *,
     intake: Intake,
     revival: Revival,
+    schedules: Schedules,
     store: Store,
     health: Health,
     stats: Stats,
@@ -40,6 +43,9 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     DeadLetterRoutes(revival, store, options).add_to(routes)
+    ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
+        routes
+    )
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
     return app

@@ -9,7 +9,8 @@ so its text is shown; of an unexpected error only an id is, under which the log 
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
-| 404, 405 | `not_found`, `task_unknown`, `method_not_allowed` | |
+| 422 | `schedule_invalid` | the same of a schedule |
+| 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
@@ -30,7 +31,10 @@ from taskrunner.domain.errors import (
     BrokerUnavailable,
     CallerError,
     FieldError,
+    FieldsInvalid,
     OutsideError,
+    ScheduleInvalid,
+    ScheduleUnknown,
     StateConflict,
     StoreUnavailable,
     TaskInvalid,
@@ -102,10 +106,12 @@ def problem_of(exc: BaseException) -> Problem | None:
     """What to tell a client of `exc`; None for an error that nobody expected."""
     if isinstance(exc, RequestRefused):
         return exc.problem
-    if isinstance(exc, TaskInvalid):
-        return _task_invalid(exc)
+    if isinstance(exc, TaskInvalid | ScheduleInvalid):
+        return _fields_invalid(exc)
     if isinstance(exc, TaskUnknown):
         return Problem(status=404, code="task_unknown", detail=str(exc))
+    if isinstance(exc, ScheduleUnknown):
+        return Problem(status=404, code="schedule_unknown", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):
@@ -131,17 +137,16 @@ def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = N
     return Problem(status=status, code=code, detail=reason, headers=headers or {})
 
 
-def _task_invalid(exc: TaskInvalid) -> Problem:
+def _fields_invalid(exc: FieldsInvalid) -> Problem:
     if _is_syntax(exc):
         return Problem(status=400, code="bad_json", detail=f"the body is no JSON: {exc}", errors=exc.errors)
     count = len(exc.errors)
     fields = "1 field is" if count == 1 else f"{count} fields are"
-    return Problem(
-        status=422, code="task_invalid", detail=f"{fields} not right; see errors", errors=exc.errors
-    )
+    code = "task_invalid" if isinstance(exc, TaskInvalid) else "schedule_invalid"
+    return Problem(status=422, code=code, detail=f"{fields} not right; see errors", errors=exc.errors)
 
 
-def _is_syntax(exc: TaskInvalid) -> bool:
+def _is_syntax(exc: FieldsInvalid) -> bool:
     cause = exc.__cause__
     if not isinstance(cause, ValidationError):
         return False

@@ -14,6 +14,7 @@ import orjson
 
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 
@@ -90,6 +91,28 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
     return resource
 
 
+def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
+    """A schedule and what it has done. Of its task's body only `has_body` tells: it may be secret."""
+    last = schedule.last_task_id
+    return {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "time_zone": schedule.time_zone,
+        "missed": schedule.missed,
+        "overlap": schedule.overlap,
+        "jitter": schedule.jitter,
+        "paused": schedule.paused,
+        "next_at": schedule.next_at,
+        "last_at": schedule.last_at,
+        "last_task_id": last,
+        "last_task_url": None if last is None else f"{prefix}/tasks/{last}",
+        "error": schedule.error,
+        "task": _template_resource(schedule.task),
+        "created_at": schedule.created_at,
+        "updated_at": schedule.updated_at,
+    }
+
+
 def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> Resource:
     """A part of a list: the items under `name`, and what to send as `cursor` to get the next part."""
     return {name: items, "next_cursor": cursor}
@@ -150,6 +173,13 @@ def _task(
         "retry": task.retry,
         "labels": task.labels,
     }
+
+
+def _template_resource(template: Mapping[str, Any]) -> Resource:
+    shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
+    if "headers" in shown:
+        shown["headers"] = masked(shown["headers"])
+    return {**shown, "has_body": any(template.get(name) is not None for name in ("body", "body_base64"))}
 
 
 def _attempt_resource(attempt: Attempt) -> Resource:

@@ -74,3 +74,10 @@ async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> 
     platform = Platform(config, publishes=not config.rabbit.in_memory)
     async with platform.running(need_store=True):
         return await use(platform)
+
+
+async def manage(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
+    """Work on the store alone by `use`, which answers the exit code. Raises `StoreUnavailable`."""
+    platform = Platform(config, publishes=False)
+    async with platform.running(need_store=True):
+        return await use(platform)

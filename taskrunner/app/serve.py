@@ -1,4 +1,4 @@
-"""`taskrunner serve`: the HTTP API and the relay."""
+"""`taskrunner serve`: the HTTP API, the relay and the scheduler."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,14 +9,15 @@ from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_relay, serving, started, until_signal
+from taskrunner.app.services import make_relay, make_scheduler, serving, started, until_signal
 from taskrunner.config import Config
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.schedules import Schedules
 from taskrunner.runtime.signals import Signals
 
 
 async def serve(config: Config) -> int:
-    """The API and the relay, until a signal. Raises `ConfigInvalid`."""
+    """The API, the relay and the scheduler, until a signal. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "serve")
     signals = Signals()
     platform = Platform(config)
@@ -25,6 +26,7 @@ async def serve(config: Config) -> int:
         server = await stack.enter_async_context(api_served(platform, monitor))
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(started(make_relay(platform)))
+        await stack.enter_async_context(started(make_scheduler(platform)))
         await until_signal(signals, monitor.health)
         # First of all: what is still accepted needs the store, the broker and the relay.
         await server.stop()
@@ -41,6 +43,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
     api = build_api(
         intake=platform.intake,
         revival=revival,
+        schedules=Schedules(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

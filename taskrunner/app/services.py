@@ -13,6 +13,7 @@ from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
 from taskrunner.monitor.health import Health
 from taskrunner.producer.relay import Relay, RelaySettings
+from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
 
@@ -36,6 +37,16 @@ def make_relay(platform: Platform) -> Relay:
         settings,
         platform.config.retention(),
     )
+
+
+def make_scheduler(platform: Platform) -> Scheduler:
+    config = platform.config
+    settings = SchedulerSettings(
+        poll_interval=config.relay.poll_interval,
+        grace=config.schedules.grace,
+        catch_up=config.schedules.catch_up,
+    )
+    return Scheduler(platform.store, platform.events, platform.clock, config.task_rules(), settings)
 
 
 @asynccontextmanager

@@ -12,10 +12,9 @@ import click
 
 from taskrunner.domain.errors import (
     CallerError,
-    ConfigInvalid,
+    FieldsInvalid,
     OutsideError,
     SetupError,
-    TaskInvalid,
     TaskrunnerError,
 )
 
@@ -50,7 +49,7 @@ def exit_code(exc: Exception) -> int:
 
 def describe(exc: Exception) -> list[str]:
     """What to tell: a line for each finding, or the error's own; for a fault of ours, its place too."""
-    if isinstance(exc, ConfigInvalid | TaskInvalid):
+    if isinstance(exc, FieldsInvalid):
         return [_one_line(str(error)) for error in exc.errors]
     if isinstance(exc, TaskrunnerError):
         return [_one_line(str(exc))]

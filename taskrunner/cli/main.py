@@ -11,10 +11,11 @@ from taskrunner.version import __version__
 COMMANDS = {
     "dev": "Run everything here and now, without services.",
     "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
-    "serve": "Run the HTTP API and the relay.",
+    "serve": "Run the HTTP API, the relay and the scheduler.",
     "consume": "Run the workers that fetch what is queued.",
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
+    "schedule": "Run tasks by the clock: create, list, change, pause cron schedules.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }

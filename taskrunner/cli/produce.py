@@ -9,9 +9,9 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import produce
 from taskrunner.cli.options import config_option
 from taskrunner.cli.submission import Job, submit_file, submit_one
+from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
 from taskrunner.domain.draft import Draft
-from taskrunner.domain.errors import FieldError, TaskInvalid
 
 
 @click.command("produce")
@@ -23,19 +23,9 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
     type=click.File("rb"),
     help="Many tasks: one URL or one JSON object a line; - is standard input.",
 )
-@click.option("--method", help="GET (default), HEAD, POST, PUT, PATCH, DELETE or OPTIONS.")
-@click.option(
-    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header; repeatable."
-)
-@click.option("--data", help="The request body; @FILE reads it from a file.")
-@click.option("--priority", help="high, medium (default) or low.")
 @click.option("--delay", type=float, metavar="SECONDS", help="Run no earlier than this.")
 @click.option("--run-at", metavar="TIME", help="Run no earlier than this time (RFC 3339).")
-@click.option("--max-attempts", type=int, help="Attempts in all.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt.")
-@click.option(
-    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
-)
+@task_options
 @click.option("--write-concern", help="What to wait for: store or broker [default: Store.write_concern].")
 @click.option("--wait", is_flag=True, help="Wait for the results, print them, exit 1 if a task failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
@@ -46,7 +36,7 @@ def command(
     if (given["url"] is None) == (source is None):
         raise click.UsageError("give either --url or --file")
     config = load(config_path)
-    fields = _fields(given)
+    fields = task_fields(given)
     job = Job(as_json=as_json, wait=wait)
     if source is None:
         draft = Draft.from_fields(fields, config.task_limits())
@@ -54,36 +44,3 @@ def command(
     # Checked once here with any URL, so that a wrong option is told once and not for every line.
     base = Draft.from_fields({"url": "http://localhost/", **fields}, config.task_limits())
     raise SystemExit(run(produce(config, lambda platform: submit_file(platform, source, base, job))))
-
-
-def _fields(given: dict[str, Any]) -> dict[str, Any]:
-    """The draft's fields that were given as options."""
-    fields = {
-        name: value
-        for name, value in given.items()
-        if value is not None and name not in ("headers", "labels", "data")
-    }
-    if given["headers"]:
-        fields["headers"] = dict(_pair(header, ":", "--header") for header in given["headers"])
-    if given["labels"]:
-        fields["labels"] = dict(_pair(label, "=", "--label") for label in given["labels"])
-    if given["data"] is not None:
-        fields["body"] = _data(given["data"])
-        fields.setdefault("method", "POST")
-    return fields
-
-
-def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
-    name, found, value = text.partition(separator)
-    if not found:
-        raise click.UsageError(f"{option}: expected NAME{separator}VALUE, got {name[:40]!r}")
-    return name.strip(), value.strip()
-
-
-def _data(text: str) -> str:
-    if not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise TaskInvalid([FieldError(field="--data", message=f"cannot read {text[1:]!r}: {exc}")]) from exc

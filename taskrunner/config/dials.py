@@ -298,6 +298,15 @@ class Relay(Section):
     forgotten_after: Seconds = Field(300.0, description="a queued task may have been lost after this time")
 
 
+class Schedules(Section):
+    """The runs of cron schedules."""
+
+    grace: float = Field(
+        60.0, ge=1, le=DAY, allow_inf_nan=False, description="a slot later than this was missed: its policy"
+    )
+    catch_up: int = Field(100, ge=1, le=1000, description="missed slots made up for, by the policy all")
+
+
 class Config(BaseModel):
     """The whole configuration. `Config()` has every default; `taskrunner.config.load` reads the real one."""
 
@@ -315,6 +324,7 @@ class Config(BaseModel):
     limits: Limits = Limits()
     results: Results = Results()
     relay: Relay = Relay()
+    schedules: Schedules = Schedules()
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and dial by the names of the file, as JSON values, secrets masked."""

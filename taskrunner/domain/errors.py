@@ -2,10 +2,13 @@
 
     TaskrunnerError
     ├── CallerError                 whoever called us must change something: HTTP 4xx, exit 2
-    │   ├── ConfigInvalid           the configuration cannot be used
-    │   ├── TaskInvalid             a submitted task breaks a rule; lists every bad field
+    │   ├── FieldsInvalid           at least one field is wrong; all of them are told
+    │   │   ├── ConfigInvalid       the configuration cannot be used
+    │   │   ├── TaskInvalid         a submitted task breaks a rule
+    │   │   └── ScheduleInvalid     a schedule breaks a rule
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
+    │   ├── ScheduleUnknown         no schedule has this name
     │   └── StateConflict           the task's status does not allow this
     ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
@@ -40,7 +43,7 @@ class FieldError:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-class _FieldsInvalid(CallerError):
+class FieldsInvalid(CallerError):
     """Several fields can be wrong at once; all of them are told."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
@@ -48,12 +51,16 @@ class _FieldsInvalid(CallerError):
         super().__init__("; ".join(str(error) for error in self.errors))
 
 
-class ConfigInvalid(_FieldsInvalid):
+class ConfigInvalid(FieldsInvalid):
     """The configuration cannot be used."""
 
 
-class TaskInvalid(_FieldsInvalid):
+class TaskInvalid(FieldsInvalid):
     """A submitted task breaks at least one rule."""
+
+
+class ScheduleInvalid(FieldsInvalid):
+    """A schedule breaks at least one rule."""
 
 
 class EnvelopeUnreadable(CallerError):
@@ -62,6 +69,10 @@ class EnvelopeUnreadable(CallerError):
 
 class TaskUnknown(CallerError):
     """Nothing is stored under this id: it never was, or its retention is over."""
+
+
+class ScheduleUnknown(CallerError):
+    """No schedule has this name."""
 
 
 class StateConflict(CallerError):

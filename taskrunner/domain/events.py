@@ -97,6 +97,14 @@ class DeadLetterCollected(Event):
 
 
 @value
+class ScheduleFailed(Event):
+    """A slot of a schedule could not run; the schedule says so until one does."""
+
+    name: str
+    error: str
+
+
+@value
 class LeaseExpired(Event):
     """A running task's lease ran out: its worker is gone."""
 

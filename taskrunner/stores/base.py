@@ -98,9 +98,19 @@ class Due:
     running: Attempt | None = None
 
 
+@value
+class StoredSchedule:
+    """A schedule by `encode_schedule`. `version` is another one after each change."""
+
+    name: str
+    version: str
+    encoded: bytes
+    next_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item]):
-    """A part of a list, newest first; `cursor` asks for the next part, None at the end."""
+    """A part of a list; `cursor` asks for the next part, None at the end."""
 
     items: Sequence[Item]
     cursor: str | None
@@ -240,3 +250,30 @@ class Store(ABC):
     @abstractmethod
     async def prune(self, *, now: datetime, limit: int) -> int:
         """Remove what has outlived its retention from every index, at most `limit`; answers how many."""
+
+    @abstractmethod
+    async def save_schedule(
+        self, schedule: StoredSchedule, *, expected: str | None, tasks: Sequence[NewTask] = ()
+    ) -> bool:
+        """Write a schedule whose version still is `expected` (None: there is none of the name).
+
+        In the same atomic step accept `tasks`; those whose id is taken are left as they are.
+
+        False, and nothing written, for any other version.
+        """
+
+    @abstractmethod
+    async def schedule(self, name: str) -> StoredSchedule | None:
+        """One schedule, or None."""
+
+    @abstractmethod
+    async def list_schedules(self, *, limit: int, cursor: str | None) -> Page[StoredSchedule]:
+        """Schedules by name, ascending. `cursor` is the last name of the page before."""
+
+    @abstractmethod
+    async def due_schedules(self, *, now: datetime, limit: int) -> Sequence[StoredSchedule]:
+        """Up to `limit` schedules whose next slot has come, the longest overdue first. Nothing is changed."""
+
+    @abstractmethod
+    async def delete_schedule(self, name: str) -> bool:
+        """Remove a schedule; its tasks stay. False when there is none of the name."""

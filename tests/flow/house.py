@@ -20,6 +20,8 @@ from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.schedules import Schedules
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -90,6 +92,7 @@ class House:
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.schedules = Schedules(store, self.intake, self.clock)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -105,6 +108,10 @@ class House:
         return Relay(
             store, self.broker, self.make_publisher(store), self.events, self.clock, settings, Retention()
         )
+
+    def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
+        settings = SchedulerSettings(grace=60.0, catch_up=5)
+        return Scheduler(store or self.store, self.events, clock or self.clock, TaskRules(), settings)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""

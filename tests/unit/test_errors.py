@@ -9,7 +9,9 @@ from taskrunner.domain.errors import (
     CallerError,
     ConfigInvalid,
     FieldError,
+    FieldsInvalid,
     OutsideError,
+    ScheduleInvalid,
     SetupError,
     TaskInvalid,
     TaskrunnerError,
@@ -33,8 +35,8 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
             assert kind.__name__ in (errors.__doc__ or "")
 
 
-@pytest.mark.parametrize("kind", [ConfigInvalid, TaskInvalid])
-def test_all_fields_are_told(kind: type[ConfigInvalid] | type[TaskInvalid]) -> None:
+@pytest.mark.parametrize("kind", [ConfigInvalid, TaskInvalid, ScheduleInvalid])
+def test_all_fields_are_told(kind: type[FieldsInvalid]) -> None:
     """One text for people, and the parts for faces that list them."""
     error = kind(
         [FieldError(field="retry.base", message="is negative"), FieldError(field="", message="is odd")]

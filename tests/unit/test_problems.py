@@ -10,6 +10,8 @@ from taskrunner.domain.errors import (
     BrokerUnavailable,
     FieldError,
     OutsideError,
+    ScheduleInvalid,
+    ScheduleUnknown,
     StateConflict,
     StoreUnavailable,
     TaskInvalid,
@@ -24,6 +26,8 @@ from taskrunner.domain.limits import Limits
     [
         (TaskInvalid([FieldError(field="url", message="is required")]), 422, "task_invalid"),
         (TaskUnknown("no task"), 404, "task_unknown"),
+        (ScheduleInvalid([FieldError(field="cron", message="is required")]), 422, "schedule_invalid"),
+        (ScheduleUnknown("no schedule"), 404, "schedule_unknown"),
         (StateConflict("not failed"), 409, "state_conflict"),
         (StoreUnavailable("redis at 10.0.0.1 refused"), 503, "store_unavailable"),
         (BrokerUnavailable("rabbitmq at 10.0.0.1 refused"), 503, "broker_unavailable"),

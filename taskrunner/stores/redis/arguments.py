@@ -9,7 +9,7 @@ from datetime import datetime
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.record import Attempt, DeadLetter
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
-from taskrunner.stores.base import AttemptRef, NewTask, Settlement
+from taskrunner.stores.base import AttemptRef, NewTask, Settlement, StoredSchedule
 from taskrunner.stores.codec import encode_attempt, encode_response, storable
 
 Argument = str | bytes | int
@@ -96,6 +96,11 @@ def letters(items: Sequence[DeadLetter], keep: float) -> list[Argument]:
         for name, value in given.items():
             args += (name, value)
     return args
+
+
+def schedule(item: StoredSchedule, expected: str | None) -> list[Argument]:
+    next_ms = "" if item.next_at is None else to_ms(item.next_at)
+    return [item.name, expected or "", item.version, item.encoded, next_ms]
 
 
 def keep_ms(seconds: float) -> int:

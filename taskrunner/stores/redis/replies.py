@@ -8,7 +8,7 @@ from taskrunner.domain.clock import from_ms
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
-from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask
+from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask, StoredSchedule
 from taskrunner.stores.codec import StoredRecord, decode_attempt
 
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
@@ -84,6 +84,16 @@ def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
         attempt=int(attempt),
         raw=raw,
         x_death=_text(x_death),
+    )
+
+
+def schedule(fields: Sequence[bytes]) -> StoredSchedule:
+    name, version, body, next_ms = fields
+    return StoredSchedule(
+        name=name.decode(),
+        version=version.decode(),
+        encoded=body,
+        next_at=from_ms(float(next_ms)) if next_ms else None,
     )
 
 

@@ -7,6 +7,10 @@ from importlib.resources import files
 from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
 
 _SHARED = {
+    "accept": ("create",),
+    "save_schedule": ("create",),
+    "list_schedules": ("schedule",),
+    "due_schedules": ("schedule",),
     "settle": ("retain",),
     "fail": ("retain",),
     "get_records": ("records",),
@@ -46,6 +50,10 @@ class Scripts:
         self.exhume = _load("exhume")
         self.probe = _load("probe")
         self.prune = _load("prune")
+        self.save_schedule = _load("save_schedule")
+        self.list_schedules = _load("list_schedules")
+        self.due_schedules = _load("due_schedules")
+        self.delete_schedule = _load("delete_schedule")
 
 
 def _load(name: str) -> Script:

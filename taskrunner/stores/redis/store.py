@@ -21,6 +21,7 @@ from taskrunner.stores.base import (
     Page,
     Settlement,
     Store,
+    StoredSchedule,
     StoreStatus,
 )
 from taskrunner.stores.codec import storable
@@ -204,6 +205,29 @@ class RedisStore(Store):
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         return int(await self._run(self._scripts.prune, to_ms(now), limit))
+
+    async def save_schedule(
+        self, schedule: StoredSchedule, *, expected: str | None, tasks: Sequence[NewTask] = ()
+    ) -> bool:
+        args = arguments.schedule(schedule, expected)
+        return bool(await self._run(self._scripts.save_schedule, *args, *arguments.new_tasks(tasks)))
+
+    async def schedule(self, name: str) -> StoredSchedule | None:
+        key = f"{self._prefix}schedule:{name}"
+        version, body, next_ms = await self._link.call("HMGET", key, "version", "body", "next")
+        return replies.schedule((name.encode(), version, body, next_ms)) if version is not None else None
+
+    async def list_schedules(self, *, limit: int, cursor: str | None) -> Page[StoredSchedule]:
+        more, *found = await self._run(self._scripts.list_schedules, limit, cursor or "")
+        page = [replies.schedule(fields) for fields in found]
+        return Page(items=page, cursor=page[-1].name if more and page else None)
+
+    async def due_schedules(self, *, now: datetime, limit: int) -> Sequence[StoredSchedule]:
+        answer = await self._run(self._scripts.due_schedules, to_ms(now), limit)
+        return [replies.schedule(fields) for fields in answer]
+
+    async def delete_schedule(self, name: str) -> bool:
+        return bool(await self._run(self._scripts.delete_schedule, name))
 
     def _token(self) -> str:
         return f"{self._token_prefix}{next(self._token_numbers):x}"

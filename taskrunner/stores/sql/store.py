@@ -16,12 +16,14 @@ from taskrunner.stores.base import (
     Page,
     Settlement,
     Store,
+    StoredSchedule,
     StoreStatus,
 )
-from taskrunner.stores.sql import changes, reads, removals, values
+from taskrunner.stores.sql import changes, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
 from taskrunner.stores.sql.link import Link
 from taskrunner.stores.sql.postgres import PostgresEngine
+from taskrunner.stores.sql.schedules import schedule_statements
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sqlite import SqliteEngine
 from taskrunner.stores.sql.statements import statements
@@ -42,6 +44,7 @@ class SqlStore(Store):
             engine, dialect = PostgresEngine(where, settings), "postgresql"
         self.name = where.service
         self._sql = statements(dialect)
+        self._schedules = schedule_statements(dialect)
         self._link = Link(engine, settings, where, events)
         self._folded_ms = 0
 
@@ -179,3 +182,32 @@ class SqlStore(Store):
         return await self._link.write(
             lambda session: removals.prune(session, self._sql, now=now_ms, limit=limit)
         )
+
+    async def save_schedule(
+        self, schedule: StoredSchedule, *, expected: str | None, tasks: Sequence[NewTask] = ()
+    ) -> bool:
+        return await self._link.write(
+            lambda session: schedules.save(
+                session, self._schedules, self._sql, schedule, expected=expected, tasks=tasks
+            )
+        )
+
+    async def schedule(self, name: str) -> StoredSchedule | None:
+        asked = values.text(name)
+        return await self._link.read(lambda session: schedules.get(session, self._schedules, asked))
+
+    async def list_schedules(self, *, limit: int, cursor: str | None) -> Page[StoredSchedule]:
+        after = None if cursor is None else values.text(cursor)
+        return await self._link.read(
+            lambda session: schedules.page(session, self._schedules, limit=limit, cursor=after)
+        )
+
+    async def due_schedules(self, *, now: datetime, limit: int) -> Sequence[StoredSchedule]:
+        now_ms = to_ms(now)
+        return await self._link.read(
+            lambda session: schedules.due(session, self._schedules, now=now_ms, limit=limit)
+        )
+
+    async def delete_schedule(self, name: str) -> bool:
+        asked = values.text(name)
+        return await self._link.write(lambda session: schedules.remove(session, self._schedules, asked))

@@ -64,6 +64,15 @@ letters = Table(
     Column("raw", LargeBinary),
 )
 
+schedules = Table(
+    "taskrunner_schedules",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("next_ms", BigInteger),  # the next slot, none while paused
+    Column("body", Text, nullable=False),
+)
+
 # A ledger: each transaction adds lines with what it changed, `fold` sums them up. Nobody waits for a row.
 counts = Table(
     "taskrunner_counts",
@@ -86,3 +95,4 @@ _partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status 
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_letters_died", letters.c.died_ms, letters.c.id)
 Index("taskrunner_letters_expiry", letters.c.expires_ms)
+_partial("taskrunner_schedules_next", schedules.c.next_ms, where="next_ms IS NOT NULL")

@@ -20,6 +20,7 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.schedules import Schedules
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
@@ -55,6 +56,7 @@ async def api() -> AsyncIterator[Api]:
     }
     app = build_api(
         intake=intake,
+        schedules=Schedules(store, intake, clock),
         revival=Revival(store, intake, publisher, clock, hold=10),
         store=store,
         health=health,

@@ -35,17 +35,7 @@ for i = 2, #ARGV, 10 do
   else
     local writer = call('HGET', TASK .. id, 'token')
     if not writer then
-      local fields = {
-        'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 4],
-        'status', 'scheduled', 'attempt', ARGV[i + 5], 'updated', ARGV[i + 6], 'token', token,
-      }
-      if key ~= '' then
-        fields[17], fields[18] = 'key', key
-        call('SET', KEY .. key, id .. ' ' .. fingerprint)
-      end
-      call('HSET', TASK .. id, unpack(fields))
-      add(DUE, ARGV[i + 7], id)
-      add(INDEX .. 'scheduled', '0', id)
+      create(id, i, token)
       seen[id] = true
       answer('created', '')
     elseif writer == token and not seen[id] then

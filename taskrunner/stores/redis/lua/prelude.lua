@@ -6,10 +6,13 @@ local PREFIX = KEYS[1]             -- "{taskrunner}:"; its hash tag puts all key
 local TASK = PREFIX .. 'task:'     -- hash: the record of one task
 local KEY = PREFIX .. 'key:'       -- string: "<task id> <fingerprint>" of an idempotency key
 local LETTER = PREFIX .. 'letter:' -- hash: an unreadable message
+local SCHEDULE = PREFIX .. 'schedule:' -- hash: a schedule
 local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids, all with score 0, so they sort as text
 local DUE = PREFIX .. 'due'        -- sorted set: ids of live tasks by due time, ms
 local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<letter id>" by time of death, ms
 local EXPIRY = PREFIX .. 'expiry'  -- sorted set: the same members by the time at which they may go, ms
+local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
+local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
 local PART = 2000

@@ -25,5 +25,6 @@ call('ZRANGEBYSCORE', probe, '-inf', '+inf')
 call('ZREVRANGE', probe, '0', '1')
 call('ZREVRANGEBYSCORE', probe, '+inf', '-inf')
 call('ZREVRANGEBYLEX', probe, '+', '-')
+call('ZRANGEBYLEX', probe, '-', '+')
 call('ZREM', probe, 'one', 'two')
 return 1

@@ -1,0 +1,106 @@
+"""The routes for schedules: create, read, list, change, delete, pause, resume, run now."""
+
+from aiohttp import web
+
+from taskrunner.api.options import ApiOptions
+from taskrunner.api.requests import Query, prefix_of, read_json_body
+from taskrunner.api.resources import accepted_resource, page_resource, schedule_resource
+from taskrunner.api.responses import json_response, raw_response
+from taskrunner.api.routes import Routes
+from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknown
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.schedule import Schedule
+from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
+from taskrunner.domain.validation import shown
+from taskrunner.producer.schedules import Schedules
+
+
+class ScheduleRoutes:
+    """`POST /schedules`, `GET /schedules`, `GET`, `PUT`, `DELETE /schedules/{name}`, and its verbs."""
+
+    def __init__(
+        self, schedules: Schedules, limits: Limits, options: ApiOptions, *, max_request_bytes: int
+    ) -> None:
+        self._schedules = schedules
+        self._limits = limits
+        self._options = options
+        self._max_request_bytes = max_request_bytes
+
+    def add_to(self, routes: Routes) -> None:
+        routes.post("/schedules", self.create)
+        routes.get("/schedules", self.list)
+        routes.get("/schedules/{name}", self.read)
+        routes.put("/schedules/{name}", self.put)
+        routes.delete("/schedules/{name}", self.delete)
+        routes.post("/schedules/{name}/pause", self.pause)
+        routes.post("/schedules/{name}/resume", self.resume)
+        routes.post("/schedules/{name}/run", self.run)
+
+    async def create(self, request: web.Request) -> web.Response:
+        draft = await self._draft(request)
+        if draft.name is None:
+            raise ScheduleInvalid([FieldError(field="name", message="is required")])
+        schedule = await self._schedules.create(draft.name, draft)
+        return self._response(request, schedule, status=201)
+
+    async def list(self, request: web.Request) -> web.Response:
+        query = Query(request, ("limit", "cursor"))
+        cursor = query.cursor()
+        limit = query.limit(self._options.default_page, self._options.max_page)
+        query.refuse_if_wrong()
+        page = await self._schedules.list(limit=limit, cursor=cursor)
+        schedules = [schedule_resource(each, prefix=prefix_of(request)) for each in page.items]
+        return json_response(page_resource("schedules", schedules, page.cursor))
+
+    async def read(self, request: web.Request) -> web.Response:
+        return self._response(request, await self._schedules.get(_name_of(request)))
+
+    async def put(self, request: web.Request) -> web.Response:
+        """201 for a new one, 200 for a changed one."""
+        given = request.match_info["name"]
+        if not NAME_PATTERN.fullmatch(given):
+            message = f"must be 1 to 64 letters, digits or ._-, got {shown(given)}"
+            raise ScheduleInvalid([FieldError(field="name", message=message)])
+        draft = await self._draft(request)
+        if draft.name not in {None, given}:
+            message = f"is {shown(draft.name)}, but the path says {shown(given)}"
+            raise ScheduleInvalid([FieldError(field="name", message=message)])
+        schedule, is_new = await self._schedules.put(given, draft)
+        return self._response(request, schedule, status=201 if is_new else 200)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        await self._schedules.delete(_name_of(request))
+        return raw_response(b"", 204, "application/json")
+
+    async def pause(self, request: web.Request) -> web.Response:
+        return self._response(request, await self._schedules.pause(_name_of(request)))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        return self._response(request, await self._schedules.resume(_name_of(request)))
+
+    async def run(self, request: web.Request) -> web.Response:
+        """202 with the task, as by `POST /tasks`."""
+        submitted = await self._schedules.run(_name_of(request))
+        resource = accepted_resource(submitted.task, published=submitted.published)
+        location = ("Location", f"{prefix_of(request)}/tasks/{submitted.id}")
+        return json_response(resource, status=202, headers=(location,))
+
+    async def _draft(self, request: web.Request) -> ScheduleDraft:
+        raw = await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout
+        )
+        return ScheduleDraft.from_json(raw, self._limits)
+
+    @staticmethod
+    def _response(request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
+        prefix = prefix_of(request)
+        headers = (("Location", f"{prefix}/schedules/{schedule.name}"),) if status == 201 else ()
+        return json_response(schedule_resource(schedule, prefix=prefix), status=status, headers=headers)
+
+
+def _name_of(request: web.Request) -> str:
+    """The name in the path. One that no schedule can have raises `ScheduleUnknown` at once."""
+    given = request.match_info["name"]
+    if not NAME_PATTERN.fullmatch(given):
+        raise ScheduleUnknown(f"no schedule can have the name {shown(given)}")
+    return given

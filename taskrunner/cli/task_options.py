@@ -1,0 +1,65 @@
+"""The options that say what a task is, for `produce` and `schedule`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from taskrunner.domain.errors import FieldError, TaskInvalid
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--method", help="GET (default), HEAD, POST, PUT, PATCH, DELETE or OPTIONS."),
+    click.option(
+        "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header; repeatable."
+    ),
+    click.option("--data", help="The request body; @FILE reads it from a file."),
+    click.option("--priority", help="high, medium (default) or low."),
+    click.option("--max-attempts", type=int, help="Attempts in all."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt."),
+    click.option(
+        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
+    ),
+)
+
+
+def task_options(command: Command) -> Command:
+    """Add the options to a command; `task_fields` reads what was given."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def task_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """The draft's fields that were given as options."""
+    fields = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in ("headers", "labels", "data")
+    }
+    if given["headers"]:
+        fields["headers"] = dict(_pair(header, ":", "--header") for header in given["headers"])
+    if given["labels"]:
+        fields["labels"] = dict(_pair(label, "=", "--label") for label in given["labels"])
+    if given["data"] is not None:
+        fields["body"] = _data(given["data"])
+        fields.setdefault("method", "POST")
+    return fields
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(separator)
+    if not found:
+        raise click.UsageError(f"{option}: expected NAME{separator}VALUE, got {name[:40]!r}")
+    return name.strip(), value.strip()
+
+
+def _data(text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise TaskInvalid([FieldError(field="--data", message=f"cannot read {text[1:]!r}: {exc}")]) from exc

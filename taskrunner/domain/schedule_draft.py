@@ -1,0 +1,101 @@
+"""A schedule as somebody hands it in, checked."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
+from taskrunner.domain.timetable import check_cron, check_time_zone
+from taskrunner.domain.validation import field_errors, shown
+
+# Short of an id, since the ids of its tasks begin with it.
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# What the schedule decides by itself; an answer that could wait for something there is none.
+_NOT_OF_A_TEMPLATE = ("id", "delay", "run_at", "write_concern")
+_DAY = 86_400.0
+
+
+class ScheduleDraft(BaseModel):
+    """The fields of `POST /schedules`; by `PUT` the name stands in the path."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str | None = None
+    cron: str
+    time_zone: str = "UTC"
+    missed: MissedPolicy = MissedPolicy.ONCE
+    overlap: Overlap = Overlap.ALLOW
+    jitter: Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)] = 0.0
+    task: dict[str, Any]
+
+    @classmethod
+    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
+        """Parse one JSON object; raises `ScheduleInvalid` with everything that is wrong in it."""
+        try:
+            draft = cls.model_validate_json(raw)
+        except ValidationError as exc:
+            raise ScheduleInvalid(field_errors(exc, cls.model_fields, {"task"})) from exc
+        draft.check_task(limits)
+        return draft
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+        """As `from_json`, from Python values that JSON can hold."""
+        return cls.from_json(json.dumps(fields), limits)
+
+    def check_task(self, limits: Limits) -> None:
+        """Raises `ScheduleInvalid` when `task` is no template of a task."""
+        errors = [
+            FieldError(field=f"task.{name}", message="is for each run by itself, and not for a schedule")
+            for name in _NOT_OF_A_TEMPLATE
+            if name in self.task
+        ]
+        if not errors:
+            try:
+                Draft.from_fields(self.task, limits)
+            except TaskInvalid as exc:
+                errors = [
+                    FieldError(field=f"task.{error.field}".rstrip("."), message=error.message)
+                    for error in exc.errors
+                ]
+        if errors:
+            raise ScheduleInvalid(errors)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and not NAME_PATTERN.fullmatch(value):
+            raise ValueError(f"must be 1 to 64 letters, digits or ._-, got {shown(value)}")
+        return value
+
+    @field_validator("cron")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        return check_cron(value)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone(cls, value: str) -> str:
+        return check_time_zone(value)
+
+    def to_schedule(self, name: str, *, now: datetime) -> Schedule:
+        """A new schedule, not yet paused, whose first slot is the next one."""
+        schedule = Schedule(
+            name=name,
+            cron=self.cron,
+            time_zone=self.time_zone,
+            missed=self.missed,
+            overlap=self.overlap,
+            jitter=self.jitter,
+            task=self.task,
+            created_at=now,
+            updated_at=now,
+        )
+        return schedule.resumed(now)

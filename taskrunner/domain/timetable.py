@@ -1,0 +1,110 @@
+"""A timetable: the moments that a cron expression means in a time zone.
+
+The library follows Debian's cron where clocks change: a fixed time that the spring's gap leaves out comes
+right after the gap, one that autumn brings twice comes once, at its first. An expression whose minute or hour
+begins with `*` goes by real time.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from taskrunner.domain.validation import did_you_mean, shown
+
+_FIELDS = 5
+_MAX_CHARS = 256
+_NAMED = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
+# The first stretch that `between` looks at; each further one is twice as long.
+_STRETCH = timedelta(hours=2)
+
+
+class Timetable:
+    """Slots in UTC. For texts that `check_cron` and `check_time_zone` let pass; else raises `ValueError`."""
+
+    def __init__(self, cron: str, time_zone: str) -> None:
+        self._cron = _NAMED.get(cron.lower(), cron)
+        self._zone = _zone(time_zone)
+
+    def after(self, moment: datetime) -> datetime | None:
+        """The first slot behind `moment`; None when there is none within 50 years."""
+        return next(self._from(moment), None)
+
+    def between(self, start: datetime, end: datetime, most: int) -> list[datetime]:
+        """The last `most` slots from `start` to `end`, both included, in order.
+
+        However long that is, about twice as many slots are looked at, or those of one day.
+        """
+        stretch = _STRETCH
+        while True:
+            first = max(start, end - stretch)
+            slots = self._until(first, end)
+            if len(slots) >= most or first == start:
+                return slots[-most:]
+            stretch *= 2
+
+    def _until(self, first: datetime, end: datetime) -> list[datetime]:
+        slots: list[datetime] = []
+        for slot in self._from(first - timedelta(microseconds=1)):
+            if slot > end:
+                break
+            slots.append(slot)
+        return slots
+
+    def _from(self, moment: datetime) -> Iterator[datetime]:
+        """Ever later ones: where clocks change the library can name a moment twice, or an earlier one."""
+        last = moment
+        # It cuts microseconds off, and begins behind what it is given.
+        begin = (moment - timedelta(seconds=1)).astimezone(self._zone)
+        for found in CronSim(self._cron, begin):
+            slot = found.astimezone(UTC)
+            if slot > last:
+                last = slot
+                yield slot
+
+
+def check_cron(cron: str) -> str:
+    """Five fields, or a name such as @hourly; answered with single spaces."""
+    text = " ".join(cron.split())
+    if len(text) > _MAX_CHARS:
+        raise ValueError(f"is {len(text)} characters long, at most {_MAX_CHARS} are allowed")
+    if text.startswith("@"):
+        if text.lower() not in _NAMED:
+            raise ValueError(f"must be one of {', '.join(_NAMED)}, got {shown(text)}")
+        return text.lower()
+    if len(text.split()) != _FIELDS:
+        raise ValueError(
+            f"must have {_FIELDS} fields (minute hour day month weekday) or be a name such as @hourly, "
+            f"got {shown(text)}"
+        )
+    try:
+        possible = next(CronSim(text, _ANY), None)
+    except (CronSimError, AssertionError, ValueError) as exc:
+        raise ValueError(f"is no cron expression ({exc}): {shown(text)}") from exc
+    if possible is None:
+        raise ValueError(f"never comes: {shown(text)}")
+    return text
+
+
+def check_time_zone(name: str) -> str:
+    """A name of the IANA time zone database, such as Europe/Berlin."""
+    _zone(name)
+    return name
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as exc:
+        hint = did_you_mean(name, available_timezones())
+        raise ValueError(f"must be an IANA time zone such as Europe/Berlin, got {shown(name)}{hint}") from exc

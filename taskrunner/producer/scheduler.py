@@ -1,0 +1,126 @@
+"""The scheduler makes the tasks of schedules whose slot has come, and moves each on to its next slot.
+
+Both are one atomic step of the store, taken only if nobody else has moved the schedule meanwhile: any number
+of schedulers may run, and one may die at any point. The tasks are due in the store: the relay publishes them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import TaskRules
+from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
+from taskrunner.domain.schedule import (
+    Overlap,
+    Plan,
+    Schedule,
+    decode_schedule,
+    plan,
+    slot_delay,
+    slot_task_id,
+)
+from taskrunner.domain.status import TERMINAL
+from taskrunner.producer.schedules import stored, task_draft
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import NewTask, Store, StoredSchedule
+
+_BATCH = 100
+# A schedule that this version cannot read is looked at again after this time.
+_UNREADABLE_AGAIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSettings:
+    """Durations are seconds. A slot up to `grace` ago is in time; `catch_up`: the most slots of a turn."""
+
+    poll_interval: float = 0.5
+    grace: float = 60.0
+    catch_up: int = 100
+
+
+class Scheduler(Service):
+    """One turn: a batch of the schedules that are due."""
+
+    def __init__(
+        self, store: Store, events: Events, clock: Clock, rules: TaskRules, settings: SchedulerSettings
+    ) -> None:
+        super().__init__("scheduler", events)
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._settings = settings
+
+    async def turn(self) -> float:
+        now = self._clock.now()
+        due = await self._store.due_schedules(now=now, limit=_BATCH)
+        for found in due:
+            await self._advance(found, now)
+        return 0.0 if len(due) >= _BATCH else self._settings.poll_interval
+
+    async def _advance(self, found: StoredSchedule, now: datetime) -> None:
+        try:
+            schedule = decode_schedule(found.encoded)
+        except ValueError as exc:
+            await self._put_off(found, exc, now)
+            return
+        tasks: list[NewTask] = []
+        try:
+            planned = await self._plan(schedule, now)
+            tasks = self._tasks(schedule, planned.slots, now)
+            schedule = _moved(schedule, planned, tasks)
+        except TaskInvalid as exc:
+            schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
+        except ValueError as exc:
+            # This machine does not know the time zone (any more): a human has to look, and to resume it.
+            schedule = replace(self._failed(schedule, str(exc), next_at=None), paused=True)
+        if await self._store.save_schedule(stored(schedule), expected=found.version, tasks=tasks) and tasks:
+            self._events.emit(TasksAccepted(count=len(tasks)))
+
+    async def _plan(self, schedule: Schedule, now: datetime) -> Plan:
+        planned = plan(schedule, now=now, grace=self._settings.grace, catch_up=self._settings.catch_up)
+        if schedule.overlap is Overlap.SKIP and schedule.last_task_id is not None:
+            last = await self._store.get(schedule.last_task_id)
+            if last is not None and last.status not in TERMINAL:
+                return replace(planned, slots=())
+        return planned
+
+    def _tasks(self, schedule: Schedule, slots: Sequence[datetime], now: datetime) -> list[NewTask]:
+        if not slots:
+            return []
+        draft = task_draft(schedule, self._rules.limits)
+        tasks: list[NewTask] = []
+        for slot in slots:
+            task_id = slot_task_id(schedule.name, slot)
+            run_at = slot + slot_delay(task_id, schedule.jitter)
+            task = replace(draft.to_task(self._rules, task_id=task_id, now=now), run_at=run_at)
+            tasks.append(
+                NewTask(
+                    id=task_id,
+                    encoded=encode_task(task),
+                    lane=task.lane,
+                    max_attempts=task.max_attempts,
+                    created_at=now,
+                    due=run_at,
+                )
+            )
+        return tasks
+
+    def _failed(self, schedule: Schedule, error: str, *, next_at: datetime | None) -> Schedule:
+        self._events.emit(ScheduleFailed(name=schedule.name, error=error))
+        return replace(schedule, error=error, next_at=next_at)
+
+    async def _put_off(self, found: StoredSchedule, exc: ValueError, now: datetime) -> None:
+        """What a newer version wrote is left as it is, and must not hold up the others."""
+        self._events.emit(ScheduleFailed(name=found.name, error=f"cannot be read: {exc}"))
+        later = replace(found, version=f"{found.version}+", next_at=now + _UNREADABLE_AGAIN)
+        await self._store.save_schedule(later, expected=found.version)
+
+
+def _moved(schedule: Schedule, planned: Plan, tasks: Sequence[NewTask]) -> Schedule:
+    moved = replace(schedule, next_at=planned.next_at)
+    if not tasks:
+        return moved
+    return replace(moved, error=None, last_at=planned.slots[-1], last_task_id=tasks[-1].id)

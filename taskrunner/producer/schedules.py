@@ -1,0 +1,116 @@
+"""Schedules as resources: what people do with them, each change conditional on what they saw."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import ScheduleUnknown, StateConflict
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_schedule
+from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.stores.base import Page, Store, StoredSchedule
+
+# A change that comes between a read and its write makes us read again; more than this is no accident.
+_TRIES = 10
+
+
+class Schedules:
+    """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
+
+    def __init__(self, store: Store, intake: Intake, clock: Clock) -> None:
+        self._store = store
+        self._intake = intake
+        self._clock = clock
+
+    async def create(self, name: str, draft: ScheduleDraft) -> Schedule:
+        """Raises `StateConflict` when there is one of the name."""
+        schedule = draft.to_schedule(name, now=self._clock.now())
+        if not await self._store.save_schedule(stored(schedule), expected=None):
+            raise StateConflict(f"there is a schedule {name!r} already; change it by PUT, or delete it first")
+        return schedule
+
+    async def put(self, name: str, draft: ScheduleDraft) -> tuple[Schedule, bool]:
+        """Make it or change it; True when it is new. What it has done so far, and a pause, stay."""
+        if await self._store.schedule(name) is None:
+            schedule = draft.to_schedule(name, now=self._clock.now())
+            if await self._store.save_schedule(stored(schedule), expected=None):
+                return schedule, True
+        return await self._change(name, lambda known: self._changed(known, draft)), False
+
+    def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
+        changed = draft.to_schedule(known.name, now=self._clock.now())
+        same_times = (known.cron, known.time_zone) == (changed.cron, changed.time_zone)
+        # A slot that is due at this very moment is not lost by a change of something else.
+        next_at = known.next_at if known.paused or same_times else changed.next_at
+        return replace(
+            changed,
+            created_at=known.created_at,
+            paused=known.paused,
+            next_at=next_at,
+            last_at=known.last_at,
+            last_task_id=known.last_task_id,
+        )
+
+    async def get(self, name: str) -> Schedule:
+        found = await self._store.schedule(name)
+        if found is None:
+            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+        return decode_schedule(found.encoded)
+
+    async def list(self, *, limit: int, cursor: str | None) -> Page[Schedule]:
+        """By name, ascending."""
+        page = await self._store.list_schedules(limit=limit, cursor=cursor)
+        return Page(items=[decode_schedule(item.encoded) for item in page.items], cursor=page.cursor)
+
+    async def delete(self, name: str) -> None:
+        """Its tasks go on."""
+        if not await self._store.delete_schedule(name):
+            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+
+    async def pause(self, name: str) -> Schedule:
+        """No slot runs until `resume`; those that pass meanwhile are not made up for."""
+        return await self._change(name, lambda known: replace(known, paused=True, next_at=None))
+
+    async def resume(self, name: str) -> Schedule:
+        """Go on with the next slot. Nothing changes for one that is not paused."""
+        return await self._change(
+            name, lambda known: known.resumed(self._clock.now()) if known.paused else known
+        )
+
+    async def run(self, name: str) -> Submitted:
+        """Submit its task now, beside the slots. Raises `TaskInvalid` when limits have become narrower."""
+        schedule = await self.get(name)
+        return await self._intake.submit(task_draft(schedule, self._intake.rules.limits))
+
+    async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
+        for _ in range(_TRIES):
+            found = await self._store.schedule(name)
+            if found is None:
+                raise ScheduleUnknown(f"no schedule has the name {name!r}")
+            known = decode_schedule(found.encoded)
+            changed = change(known)
+            if changed is known:
+                return known
+            changed = replace(changed, updated_at=self._clock.now())
+            if await self._store.save_schedule(stored(changed), expected=found.version):
+                return changed
+        raise StateConflict(f"schedule {name!r} is being changed by others; try again")
+
+
+def stored(schedule: Schedule) -> StoredSchedule:
+    """As stores keep it, under a version that it never had."""
+    return StoredSchedule(
+        name=schedule.name,
+        version=secrets.token_hex(12),
+        encoded=encode_schedule(schedule),
+        next_at=schedule.next_at,
+    )
+
+
+def task_draft(schedule: Schedule, limits: Limits) -> Draft:
+    """The draft of its tasks, with a label that names it. Raises `TaskInvalid`."""
+    draft = Draft.from_fields(schedule.task, limits)
+    return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})
