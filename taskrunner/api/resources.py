@@ -50,7 +50,7 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         due_at=record.due,
         updated_at=record.updated_at,
         finished_at=record.finished_at,
-        expires_at=record.expires_at,
+        kept_until=record.kept_until,
     )
 
 
@@ -67,7 +67,7 @@ def accepted_resource(task: Task, *, published: bool) -> Resource:
         due_at=task.run_at,
         updated_at=task.created_at,
         finished_at=None,
-        expires_at=None,
+        kept_until=None,
     )
 
 
@@ -146,7 +146,7 @@ def _task(
     due_at: datetime | None,
     updated_at: datetime,
     finished_at: datetime | None,
-    expires_at: datetime | None,
+    kept_until: datetime | None,
 ) -> Resource:
     content = task.content
     return {
@@ -162,8 +162,9 @@ def _task(
         "updated_at": updated_at,
         "due_at": due_at,
         "run_at": task.run_at,
+        "expires_at": task.expires_at,
         "finished_at": finished_at,
-        "expires_at": expires_at,
+        "kept_until": kept_until,
         "url": task.url,
         "method": task.method,
         "headers": masked(task.headers),

@@ -8,7 +8,7 @@ from taskrunner.app.adapters import make_sql_store, sqlite_path
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_served
-from taskrunner.app.services import make_relay, make_scheduler, monitor_served, started, until_signal
+from taskrunner.app.services import make_scheduler, monitor_served, relaying, started, until_signal
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
@@ -48,7 +48,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         await stack.enter_async_context(platform.running(need_store=alone is not None))
         if alone is not None:
             await end_leases(platform.store, platform.clock)
-        await stack.enter_async_context(started(make_relay(platform)))
+        await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
         if not platform.broker.durable:
             refill = Refill(platform.store, platform.publisher, platform.events)

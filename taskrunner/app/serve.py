@@ -9,7 +9,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_relay, make_scheduler, serving, started, until_signal
+from taskrunner.app.services import make_scheduler, relaying, serving, started, until_signal
 from taskrunner.config import Config
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.schedules import Schedules
@@ -25,7 +25,7 @@ async def serve(config: Config) -> int:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(api_served(platform, monitor))
         await stack.enter_async_context(platform.running())
-        await stack.enter_async_context(started(make_relay(platform)))
+        await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
         await until_signal(signals, monitor.health)
         # First of all: what is still accepted needs the store, the broker and the relay.

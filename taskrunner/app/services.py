@@ -14,11 +14,19 @@ from taskrunner.config.dials import Api, Server
 from taskrunner.monitor.health import Health
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.sweeper import Sweeper
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
 
 
-def make_relay(platform: Platform) -> Relay:
+@asynccontextmanager
+async def relaying(platform: Platform) -> AsyncIterator[None]:
+    """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
+    async with started(_relay(platform)), started(_sweeper(platform)):
+        yield
+
+
+def _relay(platform: Platform) -> Relay:
     dials = platform.config.relay
     settings = RelaySettings(
         poll_interval=dials.poll_interval,
@@ -37,6 +45,12 @@ def make_relay(platform: Platform) -> Relay:
         settings,
         platform.config.retention(),
     )
+
+
+def _sweeper(platform: Platform) -> Sweeper:
+    config = platform.config
+    interval = config.relay.poll_interval
+    return Sweeper(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
 
 
 def make_scheduler(platform: Platform) -> Scheduler:

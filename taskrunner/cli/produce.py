@@ -25,6 +25,7 @@ from taskrunner.domain.draft import Draft
 )
 @click.option("--delay", type=float, metavar="SECONDS", help="Run no earlier than this.")
 @click.option("--run-at", metavar="TIME", help="Run no earlier than this time (RFC 3339).")
+@click.option("--expires-at", metavar="TIME", help="Fail if no attempt has started by then (RFC 3339).")
 @task_options
 @click.option("--write-concern", help="What to wait for: store or broker [default: Store.write_concern].")
 @click.option("--wait", is_flag=True, help="Wait for the results, print them, exit 1 if a task failed.")

@@ -141,6 +141,7 @@ class Claimer(Service):
             if task.run_at and task.run_at > now
             else now + timedelta(seconds=self._settings.hold),
             attempt=waiting.envelope.attempt - 1,
+            deadline=task.expires_at,
         )
 
     def _act(self, waiting: Waiting, claimed: Claimed, now: datetime, lease_ends: float) -> None:

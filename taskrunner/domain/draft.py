@@ -102,6 +102,7 @@ class Draft(BaseModel):
     priority: Lane | None = None
     delay: Seconds | None = Field(default=None, ge=0)
     run_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
     timeout: Seconds | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
@@ -185,9 +186,9 @@ class Draft(BaseModel):
             raise ValueError(f"must be at most {limit:.0f} seconds, got {value:g}")
         return value
 
-    @field_validator("run_at")
+    @field_validator("run_at", "expires_at")
     @classmethod
-    def _run_at(cls, value: datetime | None) -> datetime | None:
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
         try:
             return value if value is None else value.astimezone(UTC)
         except OverflowError as exc:
@@ -238,12 +239,15 @@ class Draft(BaseModel):
         return concern
 
     def to_task(self, rules: TaskRules, *, task_id: str, now: datetime) -> Task:
-        """The complete task. Raises `TaskInvalid` when `run_at` lies beyond the longest delay."""
+        """The complete task. Raises `TaskInvalid` when `run_at` is too far ahead or not before the end."""
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
         if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
             limit = rules.limits.max_delay
             message = f"must be at most {limit:.0f} seconds away"
             raise TaskInvalid([FieldError(field="run_at", message=message)])
+        if run_at is not None and self.expires_at is not None and self.expires_at <= run_at:
+            message = f"must be later than the task's run_at, {run_at:%Y-%m-%dT%H:%M:%SZ}"
+            raise TaskInvalid([FieldError(field="expires_at", message=message)])
         defaults = rules.defaults
         headers, body = self._content()
         return Task(
@@ -260,6 +264,7 @@ class Draft(BaseModel):
             labels=self.labels,
             created_at=now,
             run_at=run_at,
+            expires_at=self.expires_at,
         )
 
     def _content(self) -> tuple[dict[str, str], str | None]:

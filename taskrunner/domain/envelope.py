@@ -59,6 +59,8 @@ def encode_task(task: Task) -> bytes:
         fields["body_base64"] = task.body_base64
     if task.run_at is not None:
         fields["run_at"] = task.run_at
+    if task.expires_at is not None:
+        fields["expires_at"] = task.expires_at
     return orjson.dumps(fields)
 
 

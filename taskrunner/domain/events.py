@@ -97,6 +97,13 @@ class DeadLetterCollected(Event):
 
 
 @value
+class TasksExpired(Event):
+    """Tasks failed because no attempt had started by their `expires_at`."""
+
+    count: int
+
+
+@value
 class ScheduleFailed(Event):
     """A slot of a schedule could not run; the schedule says so until one does."""
 

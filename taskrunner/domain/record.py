@@ -44,7 +44,7 @@ class Record:
     reason: str | None = None
     updated_at: datetime
     finished_at: datetime | None
-    expires_at: datetime | None
+    kept_until: datetime | None
 
 
 class DeadLetterKind(StrEnum):

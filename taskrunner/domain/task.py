@@ -25,7 +25,8 @@ class Lane(StrEnum):
 class Task:
     """What to fetch and how hard to try. It never changes after it was accepted.
 
-    `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible".
+    `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible". From
+    `expires_at` on no attempt starts any more: a task that waits then has failed.
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set.
     """
@@ -43,6 +44,7 @@ class Task:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime
     run_at: datetime | None = None
+    expires_at: datetime | None = None
 
     @property
     def content(self) -> bytes | None:

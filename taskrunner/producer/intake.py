@@ -86,6 +86,7 @@ class Intake:
             max_attempts=task.max_attempts,
             created_at=now,
             due=task.run_at or self._due(now),
+            deadline=task.expires_at,
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
         )

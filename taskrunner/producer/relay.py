@@ -29,7 +29,6 @@ class RelaySettings:
 
     `attempts`: how often one turn tries to publish what it took before it leaves that in the index.
     `lease` is the consumers' lease: after an outage of the store nobody is declared dead for that long.
-    What has outlived its retention is taken out `prune_batch` at a time.
     """
 
     poll_interval: float = 0.5
@@ -38,8 +37,6 @@ class RelaySettings:
     hold: float = 10.0
     forgotten_after: float = 300.0
     lease: float = 30.0
-    prune_interval: float = 30.0
-    prune_batch: int = 1000
 
 
 class Relay(Service):
@@ -64,7 +61,6 @@ class Relay(Service):
         self._retention = retention
         self._store_was_away = False
         self._rescue_from = clock.monotonic()
-        self._prune_from = clock.monotonic()
 
     async def turn(self) -> float:
         try:
@@ -78,7 +74,6 @@ class Relay(Service):
             self._store_was_away = True
             raise
         await self._act(taken)
-        await self._prune()
         return 0.0 if len(taken) >= self._settings.batch_size else self._settings.poll_interval
 
     async def _take(self) -> Sequence[Due]:
@@ -90,13 +85,6 @@ class Relay(Service):
             self._store_was_away = False
             self._rescue_from = self._clock.monotonic() + self._settings.lease
         return taken
-
-    async def _prune(self) -> None:
-        if self._clock.monotonic() < self._prune_from:
-            return
-        pruned = await self._store.prune(now=self._clock.now(), limit=self._settings.prune_batch)
-        if pruned < self._settings.prune_batch:
-            self._prune_from = self._clock.monotonic() + self._settings.prune_interval
 
     async def _act(self, taken: Sequence[Due]) -> None:
         to_publish = [due for due in taken if due.status in (Status.SCHEDULED, Status.RETRYING)]

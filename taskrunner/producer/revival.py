@@ -72,6 +72,7 @@ class Revival:
             max_attempts=task.max_attempts,
             created_at=task.created_at,
             due=now,
+            deadline=task.expires_at,
         )
         (accepted,) = await self._store.accept([new])
         return accepted.id

@@ -26,7 +26,7 @@ class NewTask:
 
     `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
     fingerprint is a conflict. `attempt` is the number of attempts made before, above 0 only for a task
-    whose record was lost; the attempt limit is then at least one more.
+    whose record was lost; the attempt limit is then at least one more. From `deadline` on no attempt starts.
     """
 
     id: str
@@ -38,6 +38,7 @@ class NewTask:
     idempotency_key: str | None = None
     fingerprint: str = ""
     attempt: int = 0
+    deadline: datetime | None = None
 
 
 class AcceptAnswer(StrEnum):
@@ -70,6 +71,7 @@ class ClaimAnswer(StrEnum):
     CLAIMED = "claimed"
     HELD = "held"  # this very attempt runs already, at another consumer
     STALE = "stale"  # another attempt is next, or the task is terminal
+    EXPIRED = "expired"  # its deadline has passed: `expire` fails it
     UNKNOWN = "unknown"  # no record: to be adopted
 
 
@@ -209,9 +211,14 @@ class Store(ABC):
         """
 
     @abstractmethod
+    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
+        """As `fail`, for up to `limit` tasks that wait and whose deadline has passed; answers how many."""
+
+    @abstractmethod
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         """Failed tasks become `scheduled` again, with `max_attempts` more attempts and their history kept.
 
+        A deadline is kept no longer: it has passed, or somebody wants the task in spite of it.
         None for an id that is not a failed task.
         """
 

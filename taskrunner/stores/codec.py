@@ -111,7 +111,7 @@ class StoredRecord:
             reason=self.reason,
             updated_at=updated_at,
             finished_at=updated_at if terminal else None,
-            expires_at=from_ms(self.expires_ms) if terminal and self.expires_ms is not None else None,
+            kept_until=from_ms(self.expires_ms) if terminal and self.expires_ms is not None else None,
         )
 
 

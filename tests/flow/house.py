@@ -22,6 +22,7 @@ from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.sweeper import Sweeper
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -113,6 +114,9 @@ class House:
         settings = SchedulerSettings(grace=60.0, catch_up=5)
         return Scheduler(store or self.store, self.events, clock or self.clock, TaskRules(), settings)
 
+    def make_sweeper(self, store: Store | None = None) -> Sweeper:
+        return Sweeper(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
         Collector(self.store, self.broker, self.events, self.clock, Limits(), keep=1000).start()
@@ -178,8 +182,9 @@ class House:
                 await asyncio.sleep(0.002)
 
     async def later(self, seconds: float) -> None:
-        """Move the clock and let the relay do what is due."""
+        """Move the clock and let the sweeper and the relay do what is due."""
         self.clock.advance(seconds)
+        await self.make_sweeper().turn()
         await self.relay.turn()
 
     async def break_connections(self) -> None:

@@ -96,6 +96,25 @@ def test_a_policy_is_laid_over_the_default(retry: dict[str, Any], expected: Retr
     assert task_of({"url": URL, "retry": retry}, rules).retry == expected
 
 
+def test_a_deadline_may_lie_anywhere_behind_the_start() -> None:
+    """In any time zone; one that has passed is for the store to judge, which may know the task already."""
+    task = task_of({"url": URL, "expires_at": "2026-03-04T05:06:07+02:00"})
+    assert task.expires_at == datetime(2026, 3, 4, 3, 6, 7, tzinfo=UTC)
+    assert task_of({"url": URL, "expires_at": "1999-01-01T00:00:00Z"}).expires_at is not None
+    with pytest.raises(TaskInvalid, match="expires_at: must be later than the task's run_at"):
+        task_of({"url": URL, "run_at": "2026-02-01T00:00:00Z", "expires_at": "2026-02-01T00:00:00Z"})
+    with pytest.raises(TaskInvalid, match="expires_at"):
+        task_of({"url": URL, "expires_at": "2026-02-01T00:00:00"})
+
+
+@pytest.mark.parametrize("years", [1, 5])
+def test_a_delay_of_years_is_exact(years: int) -> None:
+    seconds = years * 366 * 86_400
+    run_at = NOW + timedelta(seconds=seconds)
+    assert task_of({"url": URL, "delay": seconds}).run_at == run_at
+    assert task_of({"url": URL, "run_at": run_at.isoformat()}).run_at == run_at
+
+
 def test_a_delay_is_a_time_to_run_at() -> None:
     """Counted from the moment of acceptance; none at all means now."""
     assert task_of({"url": URL, "delay": 90}).run_at == NOW + timedelta(seconds=90)

@@ -41,7 +41,7 @@ RECORD = Record(
     error=None,
     updated_at=NOW,
     finished_at=NOW,
-    expires_at=NOW,
+    kept_until=NOW,
 )
 
 

@@ -123,6 +123,7 @@ def test_resuming_goes_on_with_the_next_slot() -> None:
         ({"task": {**TASK, "timeout": 9e9}}, "task.timeout"),
         ({"task": {**TASK, "delay": 5}}, "task.delay"),
         ({"task": {**TASK, "run_at": "2030-01-01T00:00:00Z"}}, "task.run_at"),
+        ({"task": {**TASK, "expires_at": "2030-01-01T00:00:00Z"}}, "task.expires_at"),
         ({"task": {**TASK, "id": "one"}}, "task.id"),
         ({"task": {**TASK, "write_concern": "store"}}, "task.write_concern"),
         ({"task": "x"}, "task"),

@@ -32,6 +32,7 @@ def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
             to_ms(task.due),
             task.idempotency_key or "",
             task.fingerprint,
+            "" if task.deadline is None else to_ms(task.deadline),
         )
     return args
 

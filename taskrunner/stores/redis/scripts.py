@@ -13,6 +13,7 @@ _SHARED = {
     "due_schedules": ("schedule",),
     "settle": ("retain",),
     "fail": ("retain",),
+    "expire": ("retain",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -40,6 +41,7 @@ class Scripts:
         self.take_due = _load("take_due")
         self.postpone = _load("postpone")
         self.fail = _load("fail")
+        self.expire = _load("expire")
         self.revive = _load("revive")
         self.get_records = _load("get_records")
         self.list_ids = _load("list_ids")

@@ -140,6 +140,10 @@ class RedisStore(Store):
             answers += map(bool, answer)
         return answers
 
+    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
+        why = (storable(reason), storable(error), arguments.keep_ms(keep))
+        return int(await self._run(self._scripts.expire, self._token(), to_ms(now), limit, *why))
+
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         answers: list[Due | None] = []
         for part in _parts(ids):

@@ -37,6 +37,7 @@ class State:
     consumer: str | None
     lane: str
     max_attempts: int
+    deadline_ms: int | None
 
     def waits_for(self, attempt: int) -> bool:
         return self.status in CLAIMABLE and self.attempt + 1 == attempt
@@ -108,10 +109,10 @@ def claim(
         told: set[str] = set()
         for ref in part:
             state = states.get(ref.id)
-            answer = _claimed(state, ref, consumer, told)
+            answer = _claimed(state, ref, consumer, told, now)
             if answer is ClaimAnswer.CLAIMED:
                 told.add(ref.id)
-            if state is not None and state.waits_for(ref.attempt):
+            if state is not None and answer is ClaimAnswer.CLAIMED and state.waits_for(ref.attempt):
                 started.append(ref.id)
                 _move(session, state, Status.RUNNING)
                 state.attempt, state.consumer = ref.attempt, consumer
@@ -121,14 +122,17 @@ def claim(
     return answers
 
 
-def _claimed(state: State | None, ref: AttemptRef, consumer: str, told: set[str]) -> ClaimAnswer:
+def _claimed(state: State | None, ref: AttemptRef, consumer: str, told: set[str], now: int) -> ClaimAnswer:
     if state is None:
         return ClaimAnswer.UNKNOWN
     if state.runs(ref.attempt):
         # The same consumer: it claims again, since the first answer got lost.
         again = state.consumer == consumer and ref.id not in told
         return ClaimAnswer.CLAIMED if again else ClaimAnswer.HELD
-    return ClaimAnswer.CLAIMED if state.waits_for(ref.attempt) else ClaimAnswer.STALE
+    if not state.waits_for(ref.attempt):
+        return ClaimAnswer.STALE
+    in_time = state.deadline_ms is None or now < state.deadline_ms
+    return ClaimAnswer.CLAIMED if in_time else ClaimAnswer.EXPIRED
 
 
 def renew(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, due: int) -> list[bool]:
@@ -235,6 +239,18 @@ def fail(
         if failed:
             session.run(sql.fail, _ids(failed), now=now, reason=reason, error=error, expires=expires)
     return answers
+
+
+def expire(
+    session: Session, sql: Statements, *, now: int, limit: int, reason: str, error: str, expires: int
+) -> int:
+    rows = session.fetch(sql.lock_expired, now=now, limit=limit)
+    if rows:
+        ids = _ids(sorted(row[0] for row in rows))
+        session.run(sql.fail, ids, now=now, reason=reason, error=error, expires=expires)
+    for _, status in rows:
+        session.moved(status, Status.FAILED)
+    return len(rows)
 
 
 def revive(session: Session, sql: Statements, ids: Sequence[str], *, now: int, due: int) -> list[Due | None]:

@@ -103,6 +103,7 @@ class Statements:
             "due_ms": _BIG,
             "idempotency_key": _TEXT,
             "fingerprint": _TEXT,
+            "deadline_ms": _BIG,
         }
         v = self._rows(**columns)
         fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal("")}
@@ -124,6 +125,7 @@ class Statements:
                 tasks.c.consumer,
                 tasks.c.lane,
                 tasks.c.max_attempts,
+                tasks.c.deadline_ms,
             )
             .join(v, tasks.c.id == v.c.id)
             .order_by(tasks.c.id)
@@ -169,6 +171,7 @@ class Statements:
                 expires_ms=null(),
                 updated_ms=now,
                 reason=null(),
+                deadline_ms=null(),
             )
         )
         self._build_settle()
@@ -218,6 +221,15 @@ class Statements:
             .join(specs, specs.c.id == tasks.c.id)
             .where(tasks.c.due_ms <= _parameter("now"))
             .order_by(tasks.c.due_ms)
+            .limit(_parameter("limit"))
+            .with_for_update(of=tasks, skip_locked=True)
+        )
+        self.lock_expired = self._answer(
+            select(tasks.c.id, tasks.c.status)
+            .where(tasks.c.deadline_ms <= _parameter("now"))
+            .where(tasks.c.deadline_ms.is_not(None), tasks.c.due_ms.is_not(None))
+            .where(tasks.c.status != literal(Status.RUNNING.value, literal_execute=True))
+            .order_by(tasks.c.deadline_ms)
             .limit(_parameter("limit"))
             .with_for_update(of=tasks, skip_locked=True)
         )

@@ -131,6 +131,16 @@ class SqlStore(Store):
             lambda session: changes.fail(session, self._sql, refs, now=now_ms, expires=expires, **why)
         )
 
+    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
+        why = {"reason": values.text(reason), "error": values.text(error)}
+        now_ms = to_ms(now)
+        expires = now_ms + values.keep_ms(keep)
+        return await self._link.write(
+            lambda session: changes.expire(
+                session, self._sql, now=now_ms, limit=limit, expires=expires, **why
+            )
+        )
+
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         if not ids:
             return []

@@ -33,6 +33,7 @@ tasks = Table(
     Column("result", Text),
     Column("idempotency_key", Text),
     Column("fingerprint", Text, nullable=False),
+    Column("deadline_ms", BigInteger),  # no attempt starts from then on
 )
 
 specs = Table(
@@ -89,6 +90,9 @@ def _partial(name: str, *columns: "Column[object]", where: str, unique: bool = F
 
 
 _partial("taskrunner_tasks_due", tasks.c.due_ms, where="due_ms IS NOT NULL")
+_partial(
+    "taskrunner_tasks_deadline", tasks.c.deadline_ms, where="deadline_ms IS NOT NULL AND due_ms IS NOT NULL"
+)
 Index("taskrunner_tasks_status", tasks.c.status, tasks.c.id)
 _partial("taskrunner_tasks_expiry", tasks.c.expires_ms, where="expires_ms IS NOT NULL")
 _partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")

@@ -37,6 +37,7 @@ def new_task(task: NewTask) -> dict[str, Any]:
         "due_ms": to_ms(task.due),
         "idempotency_key": None if task.idempotency_key is None else text(task.idempotency_key),
         "fingerprint": text(task.fingerprint),
+        "deadline_ms": None if task.deadline is None else to_ms(task.deadline),
     }
 
 

@@ -36,7 +36,7 @@ async def test_a_new_task_is_scheduled_and_has_its_whole_record(store: Store) ->
     assert (record.status, record.attempt, record.attempt_limit) == (Status.SCHEDULED, 0, 7)
     assert (record.due, record.updated_at) == (due, NOW)
     assert (record.attempts, record.result, record.error) == ((), None, None)
-    assert (record.finished_at, record.expires_at) == (None, None)
+    assert (record.finished_at, record.kept_until) == (None, None)
 
 
 async def test_a_task_whose_record_was_lost_goes_on_where_it_was(store: Store) -> None:

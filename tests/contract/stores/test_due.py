@@ -42,6 +42,17 @@ async def test_a_task_is_due_at_its_very_moment(store: Store) -> None:
     assert await store.take_due(now=NOW, limit=1, hold=1.0)
 
 
+@pytest.mark.parametrize("days", [1, 366, 5 * 366])
+async def test_a_far_moment_is_as_exact_as_a_near_one(store: Store, days: int) -> None:
+    """Five years ahead, to the millisecond."""
+    moment = NOW + timedelta(days=days, milliseconds=1)
+    new = entry(due=moment)
+    await store.accept([new])
+    assert (await fetch(store, new.id)).due == moment
+    assert not await store.take_due(now=moment - timedelta(milliseconds=1), limit=1, hold=1.0)
+    assert await store.take_due(now=moment, limit=1, hold=1.0)
+
+
 async def test_what_was_taken_is_due_again_after_the_hold(store: Store) -> None:
     """A relay that dies with tasks in its hands loses none."""
     new = entry()

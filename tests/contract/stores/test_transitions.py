@@ -105,10 +105,10 @@ async def test_running_is_followed_by(store: Store, following: Status) -> None:
     assert (record.status, record.attempt, record.updated_at) == (following, 1, LATER)
     if following in TERMINAL:
         assert (record.due, record.finished_at) == (None, LATER)
-        assert record.expires_at == LATER + timedelta(seconds=KEEP)
+        assert record.kept_until == LATER + timedelta(seconds=KEEP)
     else:
         assert (record.due, record.finished_at) == (NOW + timedelta(seconds=30), None)
-        assert record.expires_at is None
+        assert record.kept_until is None
 
 
 @pytest.mark.parametrize("following", sorted(set(Status) - FOLLOWERS[Status.RUNNING]))
@@ -166,7 +166,7 @@ async def test_failed_without_a_run(store: Store, status: Status) -> None:
     if done:
         assert (after.status, after.reason, after.error) == (Status.FAILED, "dropped", "gone")
         assert (after.due, after.attempt, after.finished_at) == (None, before.attempt, LATER)
-        assert after.expires_at == LATER + timedelta(seconds=KEEP)
+        assert after.kept_until == LATER + timedelta(seconds=KEEP)
     else:
         assert after == before
 
@@ -183,7 +183,7 @@ async def test_revived(store: Store, status: Status) -> None:
         assert (due.id, due.status, due.attempt, due.attempt_limit) == (task_id, Status.SCHEDULED, 1, 4)
         assert (after.status, after.due, after.attempt_limit) == (Status.SCHEDULED, LATER, 4)
         assert after.attempts == before.attempts
-        assert (after.finished_at, after.expires_at) == (None, None)
+        assert (after.finished_at, after.kept_until) == (None, None)
     else:
         assert due is None
         assert after == before

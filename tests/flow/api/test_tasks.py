@@ -324,3 +324,11 @@ async def test_two_thousand_posts_from_fifty_connections_make_two_thousand_tasks
     await asyncio.gather(*(client(40) for _ in range(50)))
     assert len(ids) == 2000
     assert sum((await api.store.counts()).values()) == 2000
+
+
+async def test_a_deadline_is_shown(api: Api) -> None:
+    """In UTC, beside the time until which a finished task is kept."""
+    answer = await api.submit(expires_at="2046-01-01T02:00:00+02:00")
+    assert (answer.json["expires_at"], answer.json["kept_until"]) == ("2046-01-01T00:00:00Z", None)
+    assert (await api.get(f"/tasks/{answer.json['id']}")).json["expires_at"] == "2046-01-01T00:00:00Z"
+    await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": "http://a/", "expires_at": "soon"})

@@ -1,5 +1,5 @@
 -- ARGV: token, then for each task: id, spec, lane, max attempts, attempt limit,
--- attempts made before, created, due, idempotency key, fingerprint.
+-- attempts made before, created, due, idempotency key, fingerprint, deadline.
 -- Answers for each task: created | exists | conflict, and the id that stands ('' for its own).
 
 local token = ARGV[1]
@@ -25,7 +25,7 @@ local function holder(key)
   return nil
 end
 
-for i = 2, #ARGV, 10 do
+for i = 2, #ARGV, 11 do
   local id, key, fingerprint = ARGV[i], ARGV[i + 8], ARGV[i + 9]
   local held_by, held_for = holder(key)
   if held_by and held_for ~= fingerprint then

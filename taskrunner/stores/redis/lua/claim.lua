@@ -1,5 +1,5 @@
 -- ARGV: consumer, now, end of lease, then for each attempt: id, number, its first line in JSON.
--- Answers for each: claimed | held | stale | unknown, and the attempt limit.
+-- Answers for each: claimed | held | stale | expired | unknown, and the attempt limit.
 
 local consumer, now, lease = ARGV[1], ARGV[2], ARGV[3]
 local answers, size = {}, 0
@@ -7,7 +7,7 @@ local seen = {}
 
 for i = 4, #ARGV, 3 do
   local id, number = ARGV[i], ARGV[i + 1]
-  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'token')
+  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'token', 'deadline')
   local status = state[1]
   local word = 'stale'
   if not status then
@@ -16,11 +16,15 @@ for i = 4, #ARGV, 3 do
     -- The same consumer: it claims again, since the first answer got lost.
     word = (state[4] == consumer and not seen[id]) and 'claimed' or 'held'
   elseif CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(number) then
-    call('HSET', TASK .. id, 'status', 'running', 'attempt', number, 'a' .. number, ARGV[i + 2],
-      'updated', now, 'token', consumer)
-    add(DUE, lease, id)
-    move(id, status, 'running')
-    word = 'claimed'
+    if state[5] and tonumber(state[5]) <= tonumber(now) then
+      word = 'expired'
+    else
+      call('HSET', TASK .. id, 'status', 'running', 'attempt', number, 'a' .. number, ARGV[i + 2],
+        'updated', now, 'token', consumer)
+      add(DUE, lease, id)
+      move(id, status, 'running')
+      word = 'claimed'
+    end
   end
   if word == 'claimed' then
     seen[id] = true

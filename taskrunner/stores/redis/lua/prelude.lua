@@ -9,6 +9,7 @@ local LETTER = PREFIX .. 'letter:' -- hash: an unreadable message
 local SCHEDULE = PREFIX .. 'schedule:' -- hash: a schedule
 local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids, all with score 0, so they sort as text
 local DUE = PREFIX .. 'due'        -- sorted set: ids of live tasks by due time, ms
+local DEADLINES = PREFIX .. 'deadlines' -- sorted set: ids of live tasks that have a deadline by it, ms
 local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<letter id>" by time of death, ms
 local EXPIRY = PREFIX .. 'expiry'  -- sorted set: the same members by the time at which they may go, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0

@@ -18,7 +18,7 @@ if next_at == '' then
 else
   add(SLOTS, next_at, name)
 end
-for i = 6, #ARGV, 10 do
+for i = 6, #ARGV, 11 do
   if call('EXISTS', TASK .. ARGV[i]) == 0 then
     create(ARGV[i], i, version)
   end

@@ -20,7 +20,7 @@ end
 for i = 3, #ARGV, 10 do
   local id, number, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local task = TASK .. id
-  local state = call('HMGET', task, 'status', 'attempt', 'limit', 'token', 'key')
+  local state = call('HMGET', task, 'status', 'attempt', 'limit', 'token', 'key', 'deadline')
   local done = 0
   if state[1] == 'running' and state[2] == number then
     local fields = { 'status', status, 'a' .. number, ARGV[i + 4], 'updated', now, 'token', token }
@@ -46,6 +46,9 @@ for i = 3, #ARGV, 10 do
       retain(id, task, status, state[5], now, ARGV[i + 8])
     else
       add(DUE, ARGV[i + 3], id)
+      if state[6] then
+        add(DEADLINES, state[6], id) -- it may have gone from there while the attempt ran
+      end
     end
     seen[id] = true
     done = 1
