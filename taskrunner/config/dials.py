@@ -275,10 +275,11 @@ class Limits(Section):
 class Results(Section):
     """How long finished tasks are kept."""
 
-    keep: RetentionSeconds = Field(7 * DAY, description="a succeeded or cancelled task and its result")
+    keep: RetentionSeconds = Field(7 * DAY, description="a succeeded task and its result")
     keep_failed: RetentionSeconds = Field(
         30 * DAY, description="dead letters; long enough for somebody to look"
     )
+    keep_cancelled: RetentionSeconds = Field(7 * DAY, description="a cancelled task")
 
 
 class Relay(Section):
@@ -353,8 +354,8 @@ class Config(BaseModel):
 
     def retention(self) -> Retention:
         """How long finished tasks are kept."""
-        keep = self.results.keep
-        return Retention(succeeded=keep, failed=self.results.keep_failed, cancelled=keep)
+        kept = self.results
+        return Retention(succeeded=kept.keep, failed=kept.keep_failed, cancelled=kept.keep_cancelled)
 
     def lane_weights(self) -> dict[Lane, int]:
         """The turns that each lane gets when all have something waiting."""

@@ -80,7 +80,7 @@ def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
         "Retry: {max_attempts: 3, strategy: Linear, base: 2, cap: 9, jitter: 0, delays: [1, 2]}\n"
         "Fetch: {timeout: 7, connect_timeout: 7}\nLimits: {max_labels: 4}\n"
         "Workers: {min_workers: 1, max_workers: 2, cooldown: 3, drain_within: 4, weights: '3,2,1'}\n"
-        "Results: {keep: 60, keep_failed: 70}\n",
+        "Results: {keep: 60, keep_failed: 70, keep_cancelled: 80}\n",
     )
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
@@ -91,7 +91,7 @@ def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
         "cooldown": 3,
         "drain_within": 4,
     }
-    assert config.retention() == Retention(succeeded=60, failed=70, cancelled=60)
+    assert config.retention() == Retention(succeeded=60, failed=70, cancelled=80)
     assert config.lane_weights()[Lane.LOW] == 1
 
 
