@@ -16,6 +16,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.revival import Revival
 from taskrunner.stores.base import Store
@@ -28,6 +29,7 @@ def build_api(
     *,
     intake: Intake,
     revival: Revival,
+    cancellation: Cancellation,
     store: Store,
     health: Health,
     stats: Stats,
@@ -38,7 +40,7 @@ def build_api(
     max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
-    TaskRoutes(intake, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     DeadLetterRoutes(revival, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)

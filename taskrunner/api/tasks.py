@@ -1,4 +1,4 @@
-"""The routes for tasks: submit, read, list, and the bytes that were fetched."""
+"""The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
 from dataclasses import replace
 
@@ -8,12 +8,13 @@ from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
 from taskrunner.api.requests import Query, idempotency_key_of, prefix_of, read_json_body, task_id_of
 from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
-from taskrunner.api.responses import json_response, raw_response
+from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Store
 
@@ -28,10 +29,19 @@ _SAFE_HEADERS = (
 
 
 class TaskRoutes:
-    """`POST /tasks`, `GET /tasks`, `GET /tasks/{id}`, `GET /tasks/{id}/body`."""
+    """`POST /tasks`, `GET /tasks`, `/tasks/{id}` and what is below: its body, its end."""
 
-    def __init__(self, intake: Intake, store: Store, options: ApiOptions, *, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        cancellation: Cancellation,
+        store: Store,
+        options: ApiOptions,
+        *,
+        max_request_bytes: int,
+    ) -> None:
         self._intake = intake
+        self._cancellation = cancellation
         self._store = store
         self._options = options
         self._max_request_bytes = max_request_bytes
@@ -41,6 +51,8 @@ class TaskRoutes:
         routes.get("/tasks", self.list)
         routes.get("/tasks/{id}", self.read)
         routes.get("/tasks/{id}/body", self.body)
+        routes.post("/tasks/{id}/cancel", self.cancel)
+        routes.delete("/tasks/{id}", self.delete)
 
     async def submit(self, request: web.Request) -> web.Response:
         """202 once the store has the task.
@@ -56,6 +68,8 @@ class TaskRoutes:
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:
+            if key is None:
+                raise
             raise refuse(422, "idempotency_key_reused", str(exc)) from exc
         location = ("Location", f"{request.path}/{submitted.id}")
         if not submitted.created:
@@ -85,6 +99,16 @@ class TaskRoutes:
         if result is None or content is None:
             raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
         return _body_response(record.task.id, result, content)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """200 with the cancelled task; a body of the request, if there is one, is not looked at."""
+        record = await self._cancellation.cancel(task_id_of(request))
+        return json_response(task_resource(record, prefix=prefix_of(request)))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """204 once nothing is left of the task."""
+        await self._cancellation.delete(task_id_of(request))
+        return empty_response()
 
     async def _record(self, task_id: str) -> Record:
         record = await self._store.get(task_id)

@@ -15,6 +15,7 @@ COMMANDS = {
     "consume": "Run the workers that fetch what is queued.",
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
+    "task": "Show, cancel or delete tasks by id.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }

@@ -10,7 +10,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Outgoing, Publisher
-from taskrunner.stores.base import NewTask, Store
+from taskrunner.stores.base import AcceptAnswer, NewTask, Store
 
 
 class Revival:
@@ -74,4 +74,6 @@ class Revival:
             due=now,
         )
         (accepted,) = await self._store.accept([new])
+        if accepted.answer is AcceptAnswer.CONFLICT:
+            raise StateConflict(f"the message holds task {task.id}, which was deleted")
         return accepted.id

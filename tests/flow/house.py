@@ -16,6 +16,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
@@ -90,6 +91,7 @@ class House:
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.cancellation = self.make_cancellation(store)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -99,6 +101,9 @@ class House:
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
         return Intake(store, publisher, self.events, self.clock, TaskRules(), hold=HOLD)
+
+    def make_cancellation(self, store: Store) -> Cancellation:
+        return Cancellation(store, self.events, self.clock, Retention())
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)

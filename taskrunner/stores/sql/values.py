@@ -15,6 +15,15 @@ from taskrunner.stores.sql.session import Row
 _MAX_KEEP = 100 * 366 * 86_400.0
 
 
+# In place of a status: the row only remembers the id, until it expires.
+DELETED = "deleted"
+
+
+def status(stored: str) -> Status | None:
+    """The status of a row, None for a deleted task."""
+    return None if stored == DELETED else Status(stored)
+
+
 def text(value: str) -> str:
     """`value` without what no database holds: halves of surrogate pairs and, on PostgreSQL, NUL."""
     return storable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")

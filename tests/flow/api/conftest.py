@@ -14,9 +14,11 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.settlement import Retention
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
@@ -56,6 +58,7 @@ async def api() -> AsyncIterator[Api]:
     app = build_api(
         intake=intake,
         revival=Revival(store, intake, publisher, clock, hold=10),
+        cancellation=Cancellation(store, events, clock, Retention()),
         store=store,
         health=health,
         stats=Stats(parts, clock),
