@@ -8,7 +8,9 @@ from taskrunner.api.resources import dead_letter_resource, page_resource, task_r
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.selection import LETTER_CONDITIONS
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
 
@@ -18,6 +20,7 @@ class DeadLetterRoutes:
     def __init__(self, revival: Revival, store: Store, options: ApiOptions) -> None:
         self._revival = revival
         self._store = store
+        self._search = Search(store)
         self._options = options
 
     def add_to(self, routes: Routes) -> None:
@@ -26,12 +29,12 @@ class DeadLetterRoutes:
         routes.post("/dead-letters/{id}/requeue", self.requeue)
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("limit", "cursor"))
-        cursor = query.cursor()
+        query = Query(request, ("limit", "cursor"), LETTER_CONDITIONS)
+        selection, cursor = query.selection(), query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
         try:
-            page = await self._store.list_dead_letters(limit=limit, cursor=cursor)
+            page = await self._search.dead_letters(selection, limit=limit, cursor=cursor)
         except ValueError:
             # Only the store knows the form of its cursors.
             query.bad_cursor()

@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
-from taskrunner.domain.errors import FieldError, TaskUnknown
-from taskrunner.domain.status import Status
+from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.selection import Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
@@ -66,12 +67,17 @@ def idempotency_key_of(request: web.Request) -> str | None:
 class Query:
     """The query string of a request; collects what is wrong in it, and tells all of that at once."""
 
-    def __init__(self, request: web.Request, known: Collection[str]) -> None:
+    def __init__(
+        self, request: web.Request, known: Collection[str], conditions: Collection[str] = ()
+    ) -> None:
         self._given = request.query
+        self._conditions = conditions
         self._errors: list[FieldError] = []
         for name in dict.fromkeys(self._given):
+            if name in conditions:
+                continue
             if name not in known:
-                self._wrong(name, "unknown parameter" + did_you_mean(name, known))
+                self._wrong(name, "unknown parameter" + did_you_mean(name, (*known, *conditions)))
             elif len(self._given.getall(name)) > 1:
                 self._wrong(name, "is given more than once")
 
@@ -84,15 +90,16 @@ class Query:
             return default
         return int(given)
 
-    def status(self) -> Status | None:
-        given = self._given.get("status")
-        if given is None:
-            return None
+    def selection(self) -> Selection:
+        """What the conditions select."""
+        given = {
+            name: self._given.getall(name) for name in dict.fromkeys(self._given) if name in self._conditions
+        }
         try:
-            return Status(given)
-        except ValueError:
-            self._wrong("status", f"must be one of {', '.join(Status)}, got {shown(given)}")
-            return None
+            return read_selection(given, now=datetime.now(UTC))
+        except SelectionInvalid as exc:
+            self._errors += exc.errors
+            return Selection()
 
     def cursor(self) -> str | None:
         given = self._given.get("cursor")

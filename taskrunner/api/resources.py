@@ -81,6 +81,9 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
         "priority": letter.lane,
         "url": letter.url,
         "attempt": letter.attempt,
+        "outcome": letter.outcome,
+        "labels": letter.labels,
+        "created_at": letter.created_at,
         "task_url": f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
     }
     if full:

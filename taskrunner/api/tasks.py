@@ -14,8 +14,10 @@ from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
+from taskrunner.domain.selection import CONDITIONS
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
@@ -43,6 +45,7 @@ class TaskRoutes:
         self._intake = intake
         self._cancellation = cancellation
         self._store = store
+        self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
 
@@ -78,11 +81,11 @@ class TaskRoutes:
         return json_response(resource, status=202, headers=(location,))
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("status", "limit", "cursor"))
-        status, cursor = query.status(), query.cursor()
+        query = Query(request, ("limit", "cursor"), CONDITIONS)
+        selection, cursor = query.selection(), query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
-        page = await self._store.list_tasks(status, limit=limit, cursor=cursor)
+        page = await self._search.tasks(selection, limit=limit, cursor=cursor)
         prefix = prefix_of(request)
         tasks = [task_resource(record, prefix=prefix) for record in page.items]
         return json_response(page_resource("tasks", tasks, page.cursor))

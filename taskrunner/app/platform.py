@@ -12,6 +12,7 @@ from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
 
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
@@ -44,6 +45,7 @@ class Platform:
             self.store, self.publisher, self.events, self.clock, config.task_rules(), hold=hold
         )
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
 
     @asynccontextmanager

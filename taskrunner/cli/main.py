@@ -16,6 +16,7 @@ COMMANDS = {
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
     "task": "Show, cancel or delete tasks by id.",
+    "tasks": "List the tasks that meet conditions.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }

@@ -151,21 +151,6 @@ def record(row: Row) -> Record:
     ).decode()
 
 
-def failed_task(failed: Record) -> DeadLetter:
-    """A failed task as a dead letter; where no reason was given, it is what the last attempt came to."""
-    last = failed.attempts[-1].outcome if failed.attempts else None
-    return DeadLetter(
-        id=failed.task.id,
-        kind=DeadLetterKind.TASK,
-        reason=failed.reason or str(last or Status.FAILED),
-        error=failed.error,
-        died_at=failed.updated_at,
-        lane=failed.task.lane,
-        url=failed.task.url,
-        attempt=failed.attempt,
-    )
-
-
 def message(row: Row, raw: bytes | None = None) -> DeadLetter:
     """From a row of the statements that answer with messages."""
     letter_id, died, reason, error, lane, url, attempt, x_death, *_ = row
