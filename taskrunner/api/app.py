@@ -19,6 +19,7 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -30,6 +31,7 @@ def build_api(
     intake: Intake,
     revival: Revival,
     cancellation: Cancellation,
+    sweep: Sweep,
     store: Store,
     health: Health,
     stats: Stats,
@@ -41,7 +43,7 @@ def build_api(
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
-    DeadLetterRoutes(revival, store, options).add_to(routes)
+    DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
     return app

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -64,6 +65,19 @@ def idempotency_key_of(request: web.Request) -> str | None:
     return match[1] or match[2]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepQuery:
+    """A query that chooses what something is to be done to."""
+
+    selection: Selection
+    limit: int
+    cursor: str | None
+    dry_run: bool
+
+
+SWEEP_PARAMETERS = ("limit", "cursor", "dry_run", "all")
+
+
 class Query:
     """The query string of a request; collects what is wrong in it, and tells all of that at once."""
 
@@ -100,6 +114,35 @@ class Query:
         except SelectionInvalid as exc:
             self._errors += exc.errors
             return Selection()
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`, which is also what it is when it is not there."""
+        given = self._given.get(name, "false")
+        if given not in {"true", "false"}:
+            self._wrong(name, f"must be true or false, got {shown(given)}")
+        return given == "true"
+
+    def rate(self) -> float | None:
+        """Items a second, None for no bound."""
+        given = self._given.get("rate")
+        if given is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", given) or not float(given):
+            self._wrong("rate", f"must be items a second, above 0, such as 10 or 0.5, got {shown(given)}")
+            return None
+        return float(given)
+
+    def sweep(self, default: int, most: int) -> "SweepQuery":
+        """What to do something to. No condition at all must be meant: `all=true`."""
+        selection, everything = self.selection(), self.flag("all")
+        if selection.is_empty is not everything:
+            self._wrong("all", "give conditions, or all=true and none")
+        return SweepQuery(
+            selection=selection,
+            limit=self.limit(default, most),
+            cursor=self.cursor(),
+            dry_run=self.flag("dry_run"),
+        )
 
     def cursor(self) -> str | None:
         given = self._given.get("cursor")

@@ -13,6 +13,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
@@ -47,6 +48,7 @@ class Platform:
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
+        self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:

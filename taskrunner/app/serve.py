@@ -38,6 +38,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         intake=platform.intake,
         revival=platform.revival,
         cancellation=platform.cancellation,
+        sweep=platform.sweep,
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

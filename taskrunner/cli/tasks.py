@@ -9,10 +9,9 @@ from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.options import conditions, config_option, selection
+from taskrunner.cli.sweeping import listed
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-
-_PAGE = 200
 
 
 @click.group(name="tasks")
@@ -27,19 +26,13 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]) -> None:
     """Print tasks, the newest ids first."""
-    chosen = selection(given)
+    wanted = selection(given)
 
     async def use(platform: Platform) -> int:
-        left, cursor = limit, None
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(_PAGE, left)
-            page = await platform.search.tasks(chosen, limit=size, cursor=cursor)
-            for record in page.items:
-                sys.stdout.write(_line(record, as_json=as_json) + "\n")
-            left = None if left is None else left - len(page.items)
-            cursor = page.cursor
-            if cursor is None:
-                break
+        async for record in listed(
+            lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
+        ):
+            sys.stdout.write(_line(record, as_json=as_json) + "\n")
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))

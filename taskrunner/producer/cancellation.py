@@ -48,8 +48,8 @@ class Cancellation:
             await self.cancel_all([record])
         raise StateConflict(f"task {task_id} changed its status {_TRIES} times meanwhile; try again")
 
-    async def cancel_all(self, records: Sequence[Record]) -> int:
-        """Cancel those that still are as these records have them; answers how many.
+    async def cancel_all(self, records: Sequence[Record]) -> list[str]:
+        """Cancel those that still are as these records have them; answers their ids.
 
         Raises `StoreUnavailable`.
         """
@@ -67,15 +67,16 @@ class Cancellation:
         ]
         if any(answers):
             self._events.emit(TasksCancelled(count=sum(answers)))
-        return sum(answers)
+        ids = [*(ref.id for ref in waiting), *(item.id for item in running)]
+        return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
     async def delete(self, task_id: str) -> None:
         """Delete a task, whatever its status. Raises `TaskUnknown`, `StoreUnavailable`."""
         if not await self.delete_all([task_id]):
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
 
-    async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> int:
-        """Delete tasks, with `status` only those that have it; answers how many.
+    async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> list[str]:
+        """Delete tasks, with `status` only those that have it; answers which.
 
         Raises `StoreUnavailable`.
         """
@@ -83,7 +84,7 @@ class Cancellation:
         answers = await self._store.delete(ids, now=self._clock.now(), keep=keep, status=status)
         if any(answers):
             self._events.emit(TasksDeleted(count=sum(answers)))
-        return sum(answers)
+        return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
     def _cut(self, record: Record) -> Settlement:
         now = self._clock.now()

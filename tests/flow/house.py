@@ -21,6 +21,8 @@ from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -92,6 +94,7 @@ class House:
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
         self.cancellation = self.make_cancellation(store)
+        self.sweep = self.make_sweep(store)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -104,6 +107,10 @@ class House:
 
     def make_cancellation(self, store: Store) -> Cancellation:
         return Cancellation(store, self.events, self.clock, Retention())
+
+    def make_sweep(self, store: Store) -> Sweep:
+        revival = Revival(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        return Sweep(store, Search(store), self.make_cancellation(store), revival, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)

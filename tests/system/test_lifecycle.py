@@ -2,6 +2,7 @@
 
 import json
 
+from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
 from tests.system.harness.target import Hit
@@ -42,6 +43,55 @@ def test_a_delete_closes_the_socket_too(deployment: Deployment) -> None:
         assert client.request("DELETE", f"/tasks/{task_id}").status == 404
         assert client.get(f"/tasks/{task_id}").status == 404
     wait_for(lambda: getattr(hit(deployment, task_id), "left", None), "the socket is closed")
+
+
+def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> None:
+    """Listed by conditions, shown with their bytes, requeued at a rate, deleted."""
+    url = deployment.target.url("/gone", status=404)
+    failed = [deployment.submit(url, labels={"sweep": "me"}) for _ in range(5)]
+    for task_id in failed:
+        deployment.wait_finished(task_id)
+    listed = deployment.run("dead-letters", "list", "--label", "sweep=me", "--json")
+    assert {json.loads(line)["id"] for line in listed.stdout.splitlines()} == set(failed)
+    counted = deployment.run("dead-letters", "requeue", "--label", "sweep=me", "--dry-run")
+    assert (counted.returncode, counted.stdout) == (0, "5 would be requeued\n")
+    requeued = deployment.run(
+        "dead-letters", "requeue", "--label", "sweep=me", "--rate", "20", "--limit", "4"
+    )
+    assert (requeued.returncode, requeued.stdout) == (0, "4 of 4 requeued\n")
+
+    def runs() -> bool:
+        return sorted(len(deployment.record(each)["attempts"]) for each in failed) == [1, 2, 2, 2, 2]
+
+    wait_for(runs, "four of them ran again")
+    rolled = deployment.run(
+        "dead-letters",
+        "requeue",
+        "--host",
+        "127.0.0.1",
+        "--label",
+        "sweep",
+        "--rate",
+        "50",
+        "--stop-at",
+        "10",
+    )
+    assert "5 of 5 requeued" in rolled.stdout
+    for task_id in failed:
+        deployment.wait_finished(task_id)
+    purged = deployment.run("dead-letters", "purge", "--label", "sweep=me")
+    assert (purged.returncode, purged.stdout) == (0, "5 of 5 deleted\n")
+    assert deployment.run("dead-letters", "purge").returncode == 2
+
+    amqp.publish(deployment.rabbitmq_url, deployment.name, "low", b"\xff no task")
+    listing = ("dead-letters", "list", "--lane", "low", "--reason", "rejected", "--json")
+    wait_for(lambda: deployment.run(*listing).stdout, "the message is a dead letter")
+    letter = json.loads(deployment.run(*listing).stdout)
+    raw = deployment.run("dead-letters", "show", letter["id"])
+    assert json.loads(raw.stdout)["raw_base64"] == "/yBubyB0YXNr"
+    assert deployment.run("dead-letters", "requeue", letter["id"]).returncode == 2
+    assert deployment.run("dead-letters", "delete", letter["id"]).returncode == 0
+    assert deployment.run("dead-letters", "show", letter["id"]).returncode == 2
 
 
 def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:

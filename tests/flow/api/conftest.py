@@ -22,6 +22,8 @@ from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
@@ -55,10 +57,13 @@ async def api() -> AsyncIterator[Api]:
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }
+    revival = Revival(store, intake, publisher, clock, hold=10)
+    cancellation = Cancellation(store, events, clock, Retention())
     app = build_api(
         intake=intake,
-        revival=Revival(store, intake, publisher, clock, hold=10),
-        cancellation=Cancellation(store, events, clock, Retention()),
+        revival=revival,
+        cancellation=cancellation,
+        sweep=Sweep(store, Search(store), cancellation, revival, clock),
         store=store,
         health=health,
         stats=Stats(parts, clock),
