@@ -16,10 +16,11 @@ from taskrunner.domain.events import (
     TaskSettled,
 )
 from taskrunner.domain.limits import Limits
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
+from taskrunner.handlers.base import Attempting
 from taskrunner.producer.bulk import Bulk
 from tests.flow.house import FORGOTTEN, HOLD, OK, House, http_error
 
@@ -175,7 +176,7 @@ async def test_a_foreign_message_becomes_a_task(house: House) -> None:
 
 
 async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
-    """The second is stale."""
+    """The second says nothing new."""
     await house.consumer()
     publication = Publication(lane=Lane.LOW, body=b'{"url":"http://localhost/"}', task_id="order-7")
     await house.broker.publish([publication])
@@ -183,6 +184,35 @@ async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
     await house.broker.publish([publication])
     await house.heard(DeliveryDropped)
     assert house.target.runs("order-7") == 1
+
+
+@pytest.mark.parametrize("when", ["waiting", "delayed", "retrying"])
+async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, when: str) -> None:
+    """What is fetched under an id is what its record says, not what somebody sent under the same id."""
+    fetched: list[str] = []
+
+    def answer(attempting: Attempting) -> Outcome:
+        fetched.append(attempting.task.url)
+        return OK if len(fetched) > 1 or when != "retrying" else http_error(503)
+
+    house.target.answer = answer
+    mine = (await house.submit("http://localhost/mine", **({"delay": 60} if when == "delayed" else {}))).id
+    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://localhost/theirs"}', task_id=mine)
+    if when == "retrying":
+        await house.consumer()
+        await house.heard(TaskSettled)
+        await house.broker.publish([foreign])
+    else:
+        await house.broker.publish([foreign])
+        await house.consumer()
+    (dropped,) = await house.heard(DeliveryDropped)
+    assert (dropped.task_id, dropped.reason) == (mine, "known")
+    await house.until(lambda: when != "waiting" or bool(house.told(TaskSettled)), "it ran")
+    if when != "waiting":
+        await house.later(60)
+        await house.heard(TaskSettled, 2 if when == "retrying" else 1)
+    assert set(fetched) == {"http://localhost/mine"}
+    assert (await house.record(mine)).status is Status.SUCCEEDED
 
 
 async def test_a_foreign_message_may_be_delayed(house: House) -> None:
