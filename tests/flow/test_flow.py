@@ -122,9 +122,36 @@ async def test_what_is_no_dead_letter_cannot_be_requeued(house: House) -> None:
             await house.revival.requeue(letter_id)
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"garbage", b"[]", b'{"v":1}', b'{"url":"ftp://x/"}', b"\xff\xfe", b"{" * 5000]
-)
+def ours(attempt: object, **members: object) -> bytes:
+    """What looks like an envelope of ours, with odd members."""
+    retry = {"strategy": "constant", "base": 1, "cap": 1, "jitter": 0, "delays": []}
+    task = {"id": "x", "url": "http://h/", "timeout": 1, "max_attempts": 1, "retry": retry}
+    made = {"created_at": "2026-01-01T00:00:00Z", **members}
+    return json.dumps({"v": 1, "attempt": attempt, "task": {**task, **made}}, separators=(",", ":")).encode()
+
+
+GARBAGE = [
+    b"",
+    b"garbage",
+    b"[]",
+    b'{"v":1}',
+    b'{"url":"ftp://x/"}',
+    b"\xff\xfe",
+    b"{" * 5000,
+    b'{"url":"http://h/","retry":{"base":9999}}',
+    b'{"url":"http://h/","run_at":"9998-01-01T00:00:00Z"}',
+    b'{"url":"http://h/","headers":null,"labels":[],"timeout":"1","delay":true}',
+    ours(10**30),
+    ours(-1),
+    ours(1, max_attempts=10**30),
+    ours(1, timeout=float("nan")),
+    ours(1, created_at="2026-01-01T00:00:00"),
+    ours(1, run_at="9999-12-31T23:59:59-14:00"),
+    ours(1, body_base64="?"),
+]
+
+
+@pytest.mark.parametrize("raw", GARBAGE)
 async def test_garbage_becomes_a_dead_letter_with_its_bytes(house: House, raw: bytes) -> None:
     """It goes through the dead letter exchange into the store, and the consumer goes on."""
     house.collect()
@@ -257,7 +284,9 @@ async def test_tasks_of_an_outage_run_as_soon_as_it_is_over(house: House) -> Non
     submitted = await house.submit()
     house.broker.reconnect()
     await house.later(0)
-    await house.heard(TaskSettled)
+    await house.until(
+        lambda: submitted.id in {event.task.id for event in house.told(TaskSettled)}, "it is settled"
+    )
     assert await house.status(submitted.id) is Status.SUCCEEDED
 
 
