@@ -126,7 +126,7 @@ class Consumer:
             self._epochs[delivery.lane] = delivery.epoch
             self.backlog.discard_older(delivery.lane, delivery.epoch)
         try:
-            envelope = self._read(delivery)
+            waiting = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
@@ -135,16 +135,16 @@ class Consumer:
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
-        self.backlog.append(Waiting(envelope, delivery))
+        self.backlog.append(waiting)
         if not self._consuming:
             self._give_back()
         elif self._room() > 0:
             self._claimer.wake()
 
-    def _read(self, delivery: Delivery) -> Envelope:
+    def _read(self, delivery: Delivery) -> Waiting:
         content = open_envelope(delivery.body, self._rules.limits)
         if isinstance(content, Envelope):
-            return content
+            return Waiting(content, delivery)
         # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
         # crash would be another task.
         message_id = delivery.message_id or ""
@@ -153,7 +153,7 @@ class Consumer:
         task = content.model_copy(update={"priority": content.priority or delivery.lane}).to_task(
             self._rules, task_id=task_id, now=now
         )
-        return Envelope(attempt=1, task=task)
+        return Waiting(Envelope(attempt=1, task=task), delivery, foreign=True)
 
     def _start(self, running: Running) -> None:
         self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
