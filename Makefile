@@ -13,7 +13,7 @@ help: ## list the targets
 
 venv: $(STAMP) ## make .venv with the locked packages
 
-$(STAMP): requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml scripts/venv.sh
+$(STAMP): requirements/uv.txt requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml scripts/venv.sh
 	@scripts/venv.sh $(VENV)
 	@touch $@
 
