@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str | None:
-    """Who must not run beside whom under `pytest -n`; the rest keeps to keys, files and schemas of its own."""
+    """Who must not run beside whom under `pytest -n`; the rest has keys, files, schemas of its own."""
     if "own_fleet" in getattr(item, "fixturenames", ()):
         return "breaks servers of its own"
     if item.nodeid.startswith(("tests/system/", "tests/contract/brokers/")):
