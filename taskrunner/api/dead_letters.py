@@ -5,8 +5,19 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
-from taskrunner.api.requests import SWEEP_PARAMETERS, Query, prefix_of, task_id_of
+from taskrunner.api.requests import (
+    CONDITION_PARAMETERS,
+    CURSOR,
+    LIMIT,
+    SWEEP,
+    SWEEP_PARAMETERS,
+    Query,
+    prefix_of,
+    task_id_of,
+)
 from taskrunner.api.resources import dead_letter_resource, page_resource, swept_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
@@ -18,6 +29,40 @@ from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
 Answer = TypeVar("Answer")
+
+_CONDITIONS = tuple(each for each in CONDITION_PARAMETERS if each.name in LETTER_CONDITIONS)
+_RATE = Parameter(
+    name="rate", description="So many a second become due; else all at once.", schema={"type": "number"}
+)
+_LIST = Operation(
+    summary="Failed tasks and unreadable messages, the latest first.",
+    answers={200: schemas.DeadLetterPage},
+    parameters=(*_CONDITIONS, LIMIT, CURSOR),
+    problems=(400,),
+)
+_READ = Operation(
+    summary="One dead letter, with the message as it came.",
+    answers={200: schemas.FullDeadLetter},
+    problems=(404,),
+)
+_DELETE = Operation(
+    summary="Remove it; a failed task with all that is known of it.", answers={204: None}, problems=(404,)
+)
+_REQUEUE = Operation(
+    summary="Let it go on: 202 with the task that does.", answers={202: schemas.Task}, problems=(404, 409)
+)
+_REQUEUE_ALL = Operation(
+    summary="Let all go on that meet the conditions.",
+    answers={200: schemas.Swept},
+    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS, _RATE),
+    problems=(400, 503),
+)
+_PURGE = Operation(
+    summary="Remove all that meet the conditions.",
+    answers={200: schemas.Swept},
+    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS),
+    problems=(400, 503),
+)
 
 
 class DeadLetterRoutes:
@@ -31,12 +76,12 @@ class DeadLetterRoutes:
         self._options = options
 
     def add_to(self, routes: Routes) -> None:
-        routes.get("/dead-letters", self.list)
-        routes.post("/dead-letters/requeue", self.requeue_all)
-        routes.post("/dead-letters/purge", self.purge)
-        routes.get("/dead-letters/{id}", self.read)
-        routes.delete("/dead-letters/{id}", self.delete)
-        routes.post("/dead-letters/{id}/requeue", self.requeue)
+        routes.get("/dead-letters", self.list, _LIST)
+        routes.post("/dead-letters/requeue", self.requeue_all, _REQUEUE_ALL)
+        routes.post("/dead-letters/purge", self.purge, _PURGE)
+        routes.get("/dead-letters/{id}", self.read, _READ)
+        routes.delete("/dead-letters/{id}", self.delete, _DELETE)
+        routes.post("/dead-letters/{id}/requeue", self.requeue, _REQUEUE)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, ("limit", "cursor"), LETTER_CONDITIONS)
@@ -72,7 +117,7 @@ class DeadLetterRoutes:
 
     async def requeue_all(self, request: web.Request) -> web.Response:
         """Up to `limit` that meet the conditions; with `rate` they become due that many a second."""
-        query = Query(request, (*SWEEP_PARAMETERS, "rate"), LETTER_CONDITIONS)
+        query = Query(request, (*SWEEP, "rate"), LETTER_CONDITIONS)
         asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
         rate = query.rate()
         query.refuse_if_wrong()
@@ -86,7 +131,7 @@ class DeadLetterRoutes:
 
     async def purge(self, request: web.Request) -> web.Response:
         """Delete up to `limit` that meet the conditions."""
-        query = Query(request, SWEEP_PARAMETERS, LETTER_CONDITIONS)
+        query = Query(request, SWEEP, LETTER_CONDITIONS)
         asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
         query.refuse_if_wrong()
         swept = await _known_cursor(

@@ -8,16 +8,40 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
-from taskrunner.domain.selection import Selection, read_selection
+from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,256}")
 _PREFIX = "/api/v1"
+
+LIMIT = Parameter(
+    name="limit", description="How many at most.", schema={"type": "integer", "minimum": 1, "maximum": 200}
+)
+CURSOR = Parameter(
+    name="cursor", description="The `next_cursor` of the part before.", schema={"type": "string"}
+)
+CONDITION_PARAMETERS = tuple(
+    Parameter(name=name, description=meaning, schema={"type": "string"})
+    for name, meaning in CONDITIONS.items()
+)
+SWEEP_PARAMETERS = (
+    Parameter(
+        name="limit",
+        description="How many at most.",
+        schema={"type": "integer", "minimum": 1, "maximum": 1000},
+    ),
+    CURSOR,
+    Parameter(name="dry_run", description="Only count them.", schema={"type": "boolean"}),
+    Parameter(
+        name="all", description="Everything; to be said where no condition is.", schema={"type": "boolean"}
+    ),
+)
 
 
 def prefix_of(request: web.Request) -> str:
@@ -75,7 +99,7 @@ class SweepQuery:
     dry_run: bool
 
 
-SWEEP_PARAMETERS = ("limit", "cursor", "dry_run", "all")
+SWEEP = ("limit", "cursor", "dry_run", "all")
 
 
 class Query:

@@ -4,9 +4,20 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
-from taskrunner.api.requests import Query, idempotency_key_of, prefix_of, read_json_body, task_id_of
+from taskrunner.api.requests import (
+    CONDITION_PARAMETERS,
+    CURSOR,
+    LIMIT,
+    Query,
+    idempotency_key_of,
+    prefix_of,
+    read_json_body,
+    task_id_of,
+)
 from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
@@ -27,6 +38,44 @@ _SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+_KEY = Parameter(
+    name="Idempotency-Key",
+    description="A request repeated with the same key is the same task.",
+    schema={"type": "string", "maxLength": 255},
+    place="header",
+)
+_SUBMIT = Operation(
+    summary="Submit a task.",
+    answers={202: schemas.Task},
+    takes={"application/json": Draft},
+    parameters=(_KEY,),
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_LIST = Operation(
+    summary="Tasks, the latest first.",
+    answers={200: schemas.TaskPage},
+    parameters=(*CONDITION_PARAMETERS, LIMIT, CURSOR),
+    problems=(400, 503),
+)
+_READ = Operation(
+    summary="A task and all that is known of it.", answers={200: schemas.Task}, problems=(404, 503)
+)
+_BODY = Operation(
+    summary="The fetched bytes: as text/plain where they are text, else as application/octet-stream.",
+    answers={200: "*/*"},
+    problems=(404, 503),
+)
+_CANCEL = Operation(
+    summary="Cancel a task that has not ended; a fetch that runs is cut.",
+    answers={200: schemas.Task},
+    problems=(404, 409, 503),
+)
+_DELETE = Operation(
+    summary="Remove a task with its result and history; a fetch that runs is cut.",
+    answers={204: None},
+    problems=(404, 503),
 )
 
 
@@ -50,12 +99,12 @@ class TaskRoutes:
         self._max_request_bytes = max_request_bytes
 
     def add_to(self, routes: Routes) -> None:
-        routes.post("/tasks", self.submit)
-        routes.get("/tasks", self.list)
-        routes.get("/tasks/{id}", self.read)
-        routes.get("/tasks/{id}/body", self.body)
-        routes.post("/tasks/{id}/cancel", self.cancel)
-        routes.delete("/tasks/{id}", self.delete)
+        routes.post("/tasks", self.submit, _SUBMIT)
+        routes.get("/tasks", self.list, _LIST)
+        routes.get("/tasks/{id}", self.read, _READ)
+        routes.get("/tasks/{id}/body", self.body, _BODY)
+        routes.post("/tasks/{id}/cancel", self.cancel, _CANCEL)
+        routes.delete("/tasks/{id}", self.delete, _DELETE)
 
     async def submit(self, request: web.Request) -> web.Response:
         """202 once the store has the task.
