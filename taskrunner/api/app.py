@@ -12,6 +12,7 @@ from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.routes import Routes
+from taskrunner.api.sweeps import SweepRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
@@ -44,6 +45,7 @@ def build_api(
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    SweepRoutes(sweep, options).add_to(routes)
     DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)

@@ -1,8 +1,5 @@
 """The routes for dead letters: list, read, requeue, delete; one, or all that meet conditions."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from aiohttp import web
 
 from taskrunner.api import schemas
@@ -27,8 +24,6 @@ from taskrunner.producer.revival import Revival
 from taskrunner.producer.search import Search
 from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
-
-Answer = TypeVar("Answer")
 
 _CONDITIONS = tuple(each for each in CONDITION_PARAMETERS if each.name in LETTER_CONDITIONS)
 _RATE = Parameter(
@@ -88,8 +83,8 @@ class DeadLetterRoutes:
         selection, cursor = query.selection(), query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
-        page = await _known_cursor(
-            query, lambda: self._search.dead_letters(selection, limit=limit, cursor=cursor)
+        page = await query.known_cursor(
+            lambda: self._search.dead_letters(selection, limit=limit, cursor=cursor)
         )
         prefix = prefix_of(request)
         letters = [dead_letter_resource(letter, prefix=prefix) for letter in page.items]
@@ -121,8 +116,7 @@ class DeadLetterRoutes:
         asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
         rate = query.rate()
         query.refuse_if_wrong()
-        swept = await _known_cursor(
-            query,
+        swept = await query.known_cursor(
             lambda: self._sweep.requeue(
                 asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run, rate=rate
             ),
@@ -134,20 +128,9 @@ class DeadLetterRoutes:
         query = Query(request, SWEEP, LETTER_CONDITIONS)
         asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
         query.refuse_if_wrong()
-        swept = await _known_cursor(
-            query,
+        swept = await query.known_cursor(
             lambda: self._sweep.purge(
                 asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
             ),
         )
         return json_response(swept_resource("purge", swept, dry_run=asked.dry_run))
-
-
-async def _known_cursor(query: Query, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer; only the store knows the form of its cursors, so it is the store that refuses one."""
-    try:
-        return await ask()
-    except ValueError:
-        query.bad_cursor()
-        query.refuse_if_wrong()
-        raise

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -14,6 +15,8 @@ from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
 from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
+
+Answer = TypeVar("Answer")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
@@ -175,8 +178,17 @@ class Query:
             return None
         return given
 
+    async def known_cursor(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of what alone knows the form of its cursors, and raises `ValueError` for any other."""
+        try:
+            return await ask()
+        except ValueError:
+            self.bad_cursor()
+            self.refuse_if_wrong()
+            raise
+
     def bad_cursor(self) -> None:
-        """Note that the store cannot read the cursor."""
+        """Note that the cursor cannot be read."""
         self._wrong("cursor", "is not one that this API gave out; leave it away to start at the top")
 
     def refuse_if_wrong(self) -> None:

@@ -16,7 +16,7 @@ COMMANDS = {
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
     "task": "Show, cancel or delete tasks by id.",
-    "tasks": "List the tasks that meet conditions.",
+    "tasks": "List, cancel, retry or delete tasks by conditions.",
     "dead-letters": "List, show, requeue, delete what failed for good.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",

@@ -1,7 +1,9 @@
 """`taskrunner tasks`: the tasks that a selection chooses."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -9,9 +11,10 @@ from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.options import conditions, config_option, selection
-from taskrunner.cli.sweeping import listed
+from taskrunner.cli.sweeping import chosen, listed, print_swept, sweep, sweep_options
 from taskrunner.config import load
 from taskrunner.domain.record import Record
+from taskrunner.producer.sweep import Action
 
 
 @click.group(name="tasks")
@@ -34,6 +37,50 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
         ):
             sys.stdout.write(_line(record, as_json=as_json) + "\n")
         return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Cancel live tasks; fetches that run are cut within a second."""
+    _sweep(config_path, Action.CANCEL, "cancelled", given)
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Let failed tasks go on, with their history and as many attempts as a new one has."""
+    _sweep(config_path, Action.RETRY, "retried", given)
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Delete tasks, whatever their status, with results and history."""
+    _sweep(config_path, Action.DELETE, "deleted", given)
+
+
+def _sweep(
+    config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
+) -> NoReturn:
+    choice = chosen(given)
+
+    async def use(platform: Platform) -> int:
+        counts = await sweep(
+            lambda size, cursor: platform.sweep.tasks(
+                action, choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
+            ),
+            choice,
+        )
+        return print_swept(verb, counts, choice)
 
     raise SystemExit(run(operate(load(config_path), use)))
 

@@ -1,18 +1,47 @@
 """The sweep does one thing to all that a selection chooses, a bounded part of it with each call."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import TaskUnknown
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.selection import Selection
-from taskrunner.domain.status import Status
+from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.value import value
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
+
+_ORDER = (
+    Status.SCHEDULED,
+    Status.RETRYING,
+    Status.QUEUED,
+    Status.RUNNING,
+    Status.SUCCEEDED,
+    Status.FAILED,
+    Status.CANCELLED,
+)
+
+
+class Action(StrEnum):
+    """What can be done to many tasks."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    DELETE = "delete"
+
+
+# The statuses in which it can be done, in the order in which a task goes through them: what moves on while
+# the sweep is under way is met again.
+STATUSES: Mapping[Action, tuple[Status, ...]] = {
+    Action.CANCEL: tuple(status for status in _ORDER if status in LIVE),
+    Action.RETRY: (Status.FAILED,),
+    Action.DELETE: _ORDER,
+}
 
 
 @value
@@ -38,6 +67,37 @@ class Sweep:
         self._cancellation = cancellation
         self._revival = revival
         self._clock = clock
+
+    async def tasks(
+        self,
+        action: Action,
+        selection: Selection,
+        *,
+        limit: int,
+        cursor: str | None,
+        dry_run: bool = False,
+    ) -> Swept:
+        """Cancel, retry or delete tasks: those in a status in which that can be done.
+
+        What changes while it is looked at is left out; `matched` counts it all the same. Raises
+        `SelectionInvalid` for a status in which it cannot be done, `ValueError` for a cursor that is none.
+        """
+        statuses = _statuses(action, selection)
+        position, last = _place(cursor, statuses)
+        matched, ids = 0, list[str]()
+        for status in statuses[position:]:
+            chosen = replace(selection, status=status)
+            page = await self._search.tasks(chosen, limit=limit - matched, cursor=last)
+            last = None
+            matched += len(page.items)
+            if not dry_run:
+                ids += await self._do(action, page.items, status)
+            if page.cursor is not None:
+                return Swept(matched=matched, ids=ids, cursor=f"{status}:{page.cursor}")
+            if matched >= limit and status is not statuses[-1]:
+                following = statuses[statuses.index(status) + 1]
+                return Swept(matched=matched, ids=ids, cursor=f"{following}:")
+        return Swept(matched=matched, ids=ids, cursor=None)
 
     async def requeue(
         self,
@@ -76,6 +136,14 @@ class Sweep:
                     ids.append(letter.id)
         return Swept(matched=len(page.items), ids=ids, cursor=page.cursor)
 
+    async def _do(self, action: Action, records: Sequence[Record], status: Status) -> list[str]:
+        ids = [record.task.id for record in records]
+        if action is Action.CANCEL:
+            return await self._cancellation.cancel_all(records)
+        if action is Action.RETRY:
+            return await self._revival.revive_all(ids)
+        return await self._cancellation.delete_all(ids, status=status)
+
     async def purge_one(self, letter_id: str) -> None:
         """Delete one dead letter. Raises `TaskUnknown`."""
         letter = await self._store.dead_letter(letter_id)
@@ -85,6 +153,24 @@ class Sweep:
             await self._store.exhume(letter_id)
         else:
             await self._cancellation.delete_all([letter_id], status=Status.FAILED)
+
+
+def _statuses(action: Action, selection: Selection) -> tuple[Status, ...]:
+    possible = STATUSES[action]
+    if selection.status is None:
+        return possible
+    if selection.status not in possible:
+        message = f"tasks that are {selection.status} cannot be done this to; possible: {', '.join(possible)}"
+        raise SelectionInvalid([FieldError(field="status", message=message)])
+    return (selection.status,)
+
+
+def _place(cursor: str | None, statuses: tuple[Status, ...]) -> tuple[int, str | None]:
+    """Where to go on: the place of the status, and the last id of it. Raises `ValueError`."""
+    if cursor is None:
+        return 0, None
+    status, _, last = cursor.partition(":")
+    return statuses.index(Status(status)), last or None
 
 
 def _spaced(

@@ -14,9 +14,11 @@ from taskrunner.domain.events import (
     TaskSettled,
 )
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.selection import Selection
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.handlers.base import Attempting
+from taskrunner.producer.sweep import Action
 from tests.flow.house import DEADLINE, FORGOTTEN, LEASE, OK, House, http_error
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
@@ -237,3 +239,22 @@ async def test_a_lost_store_does_not_cut_what_runs(house: House) -> None:
     house.target.gate.set()
     await house.poll(lambda: bool(cut))
     assert cut == [False]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_who_cancels_many_dies_between_the_writes(house: House, cut: Cut) -> None:
+    """Those that wait are cancelled, those that run perhaps; the same again does the rest."""
+    house.target.answer = until_cut
+    await house.submit(id="task")
+    await house.consumer()
+    await house.until_runs(1)
+    await house.submit(id="later", delay=60)
+    store, _ = severable(house.store, "settle", cut)
+    records = [await house.record("later"), await house.record("task")]
+    with pytest.raises(StoreUnavailable):
+        await house.make_cancellation(store).cancel_all(records)
+    assert await house.status("later") is Status.CANCELLED
+    assert (await house.status("task") is Status.CANCELLED) is (cut is Cut.AFTER)
+    swept = await house.sweep.tasks(Action.CANCEL, Selection(), limit=10, cursor=None)
+    assert (swept.matched, swept.cursor) == (int(cut is Cut.BEFORE), None)
+    assert await house.status("task") is Status.CANCELLED

@@ -94,6 +94,28 @@ def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> Non
     assert deployment.run("dead-letters", "show", letter["id"]).returncode == 2
 
 
+def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
+    """Counted first, then cancelled wherever they are, running ones included, then deleted."""
+    waiting = [
+        deployment.submit(deployment.target.url("/l"), delay=3600, labels={"many": "1"}) for _ in range(3)
+    ]
+    slow = deployment.submit(
+        deployment.target.url("/slow", delay=60), timeout=90, labels={"many": "1"}, priority="high"
+    )
+    wait_for(lambda: hit(deployment, slow), "the fetch begins")
+    counted = deployment.run("tasks", "cancel", "--label", "many=1", "--dry-run")
+    assert (counted.returncode, counted.stdout) == (0, "4 would be cancelled\n")
+    done = deployment.run("tasks", "cancel", "--label", "many=1")
+    assert (done.returncode, done.stdout) == (0, "4 of 4 cancelled\n")
+    wait_for(lambda: getattr(hit(deployment, slow), "left", None), "the socket is closed")
+    assert {deployment.record(each)["status"] for each in (*waiting, slow)} == {"cancelled"}
+    listed = deployment.run("tasks", "list", "--label", "many", "--status", "cancelled")
+    assert len(listed.stdout.splitlines()) == 4
+    assert deployment.run("tasks", "delete", "--label", "many").stdout == "4 of 4 deleted\n"
+    assert deployment.run("tasks", "delete").returncode == 2
+    assert deployment.run("tasks", "retry", "--status", "queued").returncode == 2
+
+
 def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
     """`taskrunner task` needs the store alone."""
     task_id = deployment.submit(deployment.target.url("/later"), delay=3600)

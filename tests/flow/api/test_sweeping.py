@@ -81,3 +81,68 @@ async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
 async def test_what_is_not_clearly_meant_is_refused(api: Api, query: str, field: str) -> None:
     problem = await api.refusal(400, "bad_query", "POST", f"/dead-letters/requeue{query}")
     assert field in {error["field"] for error in problem["errors"]}
+
+
+async def statuses(api: Api, ids: list[str]) -> list[int | str]:
+    answers = [await api.get(f"/tasks/{task_id}") for task_id in ids]
+    return [answer.json["status"] for answer in answers]
+
+
+async def test_tasks_are_cancelled_by_conditions(api: Api) -> None:
+    """In every live status; what has ended is not touched, nor what does not match."""
+    scheduled = [(await api.submit(delay=60, labels={"a": "1"})).json["id"] for _ in range(2)]
+    queued = [(await api.submit(labels={"a": "1"})).json["id"] for _ in range(2)]
+    other = (await api.submit(delay=60)).json["id"]
+    (ended,) = await failed(api, 1, labels={"a": "1"})
+    path = "/tasks/cancel?label=a=1"
+    assert (await api.ask("POST", f"{path}&dry_run=true")).json["matched"] == 4
+    done, more = 0, ""
+    for _ in range(10):
+        answer = (await api.ask("POST", f"{path}&limit=1{more}")).json
+        assert answer["matched"] <= 1
+        done += answer["done"]
+        if answer["next_cursor"] is None:
+            break
+        more = f"&cursor={answer['next_cursor']}"
+    assert done == 4
+    assert await statuses(api, [*scheduled, *queued]) == ["cancelled"] * 4
+    assert await statuses(api, [other, ended]) == ["scheduled", "failed"]
+
+
+async def test_failed_tasks_are_retried_by_conditions(api: Api) -> None:
+    ids = await failed(api, 2)
+    live = (await api.submit(delay=60)).json["id"]
+    answer = await api.ask("POST", "/tasks/retry?all=true")
+    assert answer.json == {
+        "action": "retry",
+        "dry_run": False,
+        "matched": 2,
+        "done": 2,
+        "next_cursor": None,
+    }
+    assert await statuses(api, [*ids, live]) == ["queued", "queued", "scheduled"]
+
+
+async def test_tasks_are_deleted_by_conditions(api: Api) -> None:
+    """Whatever their status, or those of one."""
+    ids = await failed(api, 2)
+    await api.submit(delay=60)
+    assert (await api.ask("POST", "/tasks/delete?status=failed")).json["done"] == 2
+    await api.refusal(404, "task_unknown", "GET", f"/tasks/{ids[0]}")
+    assert (await api.ask("POST", "/tasks/delete?all=true")).json["done"] == 1
+    assert set((await api.store.counts()).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/tasks/cancel", "all"),
+        ("/tasks/cancel?status=failed", "status"),
+        ("/tasks/retry?status=queued", "status"),
+        ("/tasks/delete?all=true&cursor=nonsense", "cursor"),
+        ("/tasks/retry?all=true&cursor=queued:x", "cursor"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused(api: Api, path: str, field: str) -> None:
+    problem = await api.refusal(400, "bad_query", "POST", path)
+    assert field in {error["field"] for error in problem["errors"]}
