@@ -142,7 +142,7 @@ class House:
         await consumer.start()
         return consumer
 
-    async def submit(self, url: str = "http://localhost/", **fields: object) -> Submitted:
+    async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))
         await self.publisher.drain()
         return submitted
