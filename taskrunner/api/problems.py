@@ -35,6 +35,7 @@ from taskrunner.domain.errors import (
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
+    SelectionInvalid,
     StateConflict,
     StoreUnavailable,
     TaskInvalid,
@@ -108,6 +109,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, TaskInvalid | ScheduleInvalid):
         return _fields_invalid(exc)
+    if isinstance(exc, SelectionInvalid):
+        return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
     if isinstance(exc, TaskUnknown):
         return Problem(status=404, code="task_unknown", detail=str(exc))
     if isinstance(exc, ScheduleUnknown):

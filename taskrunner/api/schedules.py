@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation
 from taskrunner.api.options import ApiOptions
-from taskrunner.api.requests import Query, prefix_of, read_json_body
+from taskrunner.api.requests import CURSOR, LIMIT, Query, prefix_of, read_json_body
 from taskrunner.api.resources import accepted_resource, page_resource, schedule_resource
-from taskrunner.api.responses import json_response, raw_response
+from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknown
 from taskrunner.domain.limits import Limits
@@ -13,6 +15,41 @@ from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
 from taskrunner.domain.validation import shown
 from taskrunner.producer.schedules import Schedules
+
+_JSON = "application/json"
+_CREATE = Operation(
+    summary="Make a cron schedule.",
+    answers={201: schemas.Schedule},
+    takes={_JSON: ScheduleDraft},
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_LIST = Operation(
+    summary="Schedules by name.",
+    answers={200: schemas.SchedulePage},
+    parameters=(LIMIT, CURSOR),
+    problems=(400, 503),
+)
+_READ = Operation(summary="A schedule.", answers={200: schemas.Schedule}, problems=(404, 503))
+_PUT = Operation(
+    summary="Make a schedule of this name, or change it.",
+    answers={200: schemas.Schedule, 201: schemas.Schedule},
+    takes={_JSON: ScheduleDraft},
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
+_PAUSE = Operation(
+    summary="Let no slot run until it is resumed.",
+    answers={200: schemas.Schedule},
+    problems=(404, 409, 503),
+)
+_RESUME = Operation(
+    summary="Go on with the next slot.", answers={200: schemas.Schedule}, problems=(404, 409, 503)
+)
+_RUN = Operation(
+    summary="Submit its task now, beside the slots.",
+    answers={202: schemas.Task},
+    problems=(404, 422, 503),
+)
 
 
 class ScheduleRoutes:
@@ -27,14 +64,14 @@ class ScheduleRoutes:
         self._max_request_bytes = max_request_bytes
 
     def add_to(self, routes: Routes) -> None:
-        routes.post("/schedules", self.create)
-        routes.get("/schedules", self.list)
-        routes.get("/schedules/{name}", self.read)
-        routes.put("/schedules/{name}", self.put)
-        routes.delete("/schedules/{name}", self.delete)
-        routes.post("/schedules/{name}/pause", self.pause)
-        routes.post("/schedules/{name}/resume", self.resume)
-        routes.post("/schedules/{name}/run", self.run)
+        routes.post("/schedules", self.create, _CREATE)
+        routes.get("/schedules", self.list, _LIST)
+        routes.get("/schedules/{name}", self.read, _READ)
+        routes.put("/schedules/{name}", self.put, _PUT)
+        routes.delete("/schedules/{name}", self.delete, _DELETE)
+        routes.post("/schedules/{name}/pause", self.pause, _PAUSE)
+        routes.post("/schedules/{name}/resume", self.resume, _RESUME)
+        routes.post("/schedules/{name}/run", self.run, _RUN)
 
     async def create(self, request: web.Request) -> web.Response:
         draft = await self._draft(request)
@@ -70,7 +107,7 @@ class ScheduleRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._schedules.delete(_name_of(request))
-        return raw_response(b"", 204, "application/json")
+        return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
         return self._response(request, await self._schedules.pause(_name_of(request)))

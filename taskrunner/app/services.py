@@ -1,7 +1,9 @@
 """The services that both `serve` and `consume` run, each for as long as its context lasts."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -12,17 +14,20 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
 from taskrunner.monitor.health import Health
+from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
-from taskrunner.producer.sweeper import Sweeper
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
+
+# After a second signal: the consumer's own bound for settling what it interrupts is 3 s.
+ABORT_WITHIN = 5.0
 
 
 @asynccontextmanager
 async def relaying(platform: Platform) -> AsyncIterator[None]:
     """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
-    async with started(_relay(platform)), started(_sweeper(platform)):
+    async with started(_relay(platform)), started(_caretaker(platform)):
         yield
 
 
@@ -47,10 +52,10 @@ def _relay(platform: Platform) -> Relay:
     )
 
 
-def _sweeper(platform: Platform) -> Sweeper:
+def _caretaker(platform: Platform) -> Caretaker:
     config = platform.config
     interval = config.relay.poll_interval
-    return Sweeper(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
+    return Caretaker(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
 
 
 def make_scheduler(platform: Platform) -> Scheduler:
@@ -98,3 +103,16 @@ async def until_signal(signals: Signals, health: Health) -> None:
     health.open()
     await signals.first.wait()
     health.close("shutting down")
+
+
+async def unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, or give it up as soon as `abort` is set."""
+    working, aborted = asyncio.ensure_future(work), asyncio.ensure_future(abort.wait())
+    try:
+        await asyncio.wait((working, aborted), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for each in (working, aborted):
+            each.cancel()
+        await asyncio.gather(working, aborted, return_exceptions=True)

@@ -5,7 +5,8 @@
     │   ├── FieldsInvalid           at least one field is wrong; all of them are told
     │   │   ├── ConfigInvalid       the configuration cannot be used
     │   │   ├── TaskInvalid         a submitted task breaks a rule
-    │   │   └── ScheduleInvalid     a schedule breaks a rule
+    │   │   ├── ScheduleInvalid     a schedule breaks a rule
+    │   │   └── SelectionInvalid    a condition for choosing tasks cannot be read
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
@@ -61,6 +62,10 @@ class TaskInvalid(FieldsInvalid):
 
 class ScheduleInvalid(FieldsInvalid):
     """A schedule breaks at least one rule."""
+
+
+class SelectionInvalid(FieldsInvalid):
+    """At least one condition of a selection cannot be read."""
 
 
 class EnvelopeUnreadable(CallerError):

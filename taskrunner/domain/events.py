@@ -104,11 +104,25 @@ class TasksExpired(Event):
 
 
 @value
+class TasksCancelled(Event):
+    """Live tasks were cancelled by request."""
+
+    count: int
+
+
+@value
 class ScheduleFailed(Event):
     """A slot of a schedule could not run; the schedule says so until one does."""
 
     name: str
     error: str
+
+
+@value
+class TasksDeleted(Event):
+    """Tasks were removed by request, with all that was known of them."""
+
+    count: int
 
 
 @value

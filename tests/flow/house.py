@@ -16,13 +16,16 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.producer.schedules import Schedules
-from taskrunner.producer.sweeper import Sweeper
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -94,6 +97,8 @@ class House:
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
         self.schedules = Schedules(store, self.intake, self.clock)
+        self.cancellation = self.make_cancellation(store)
+        self.sweep = self.make_sweep(store)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -103,6 +108,13 @@ class House:
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
         return Intake(store, publisher, self.events, self.clock, TaskRules(), hold=HOLD)
+
+    def make_cancellation(self, store: Store) -> Cancellation:
+        return Cancellation(store, self.events, self.clock, Retention())
+
+    def make_sweep(self, store: Store) -> Sweep:
+        revival = Revival(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        return Sweep(store, Search(store), self.make_cancellation(store), revival, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
@@ -114,12 +126,12 @@ class House:
         settings = SchedulerSettings(grace=60.0, catch_up=5)
         return Scheduler(store or self.store, self.events, clock or self.clock, TaskRules(), settings)
 
-    def make_sweeper(self, store: Store | None = None) -> Sweeper:
-        return Sweeper(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+    def make_caretaker(self, store: Store | None = None) -> Caretaker:
+        return Caretaker(store or self.store, self.events, self.clock, Retention(), interval=0.5)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, Limits(), keep=1000).start()
+        Collector(self.store, self.broker, self.events, self.clock, TaskRules(), keep=1000).start()
 
     async def consumer(self, store: Store | None = None, workers: int = 2) -> Consumer:
         """A running consumer, of another process than those before."""
@@ -141,7 +153,7 @@ class House:
         await consumer.start()
         return consumer
 
-    async def submit(self, url: str = "http://localhost/", **fields: object) -> Submitted:
+    async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))
         await self.publisher.drain()
         return submitted
@@ -182,9 +194,9 @@ class House:
                 await asyncio.sleep(0.002)
 
     async def later(self, seconds: float) -> None:
-        """Move the clock and let the sweeper and the relay do what is due."""
+        """Move the clock and let the caretaker and the relay do what is due."""
         self.clock.advance(seconds)
-        await self.make_sweeper().turn()
+        await self.make_caretaker().turn()
         await self.relay.turn()
 
     async def break_connections(self) -> None:

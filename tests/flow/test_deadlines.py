@@ -117,7 +117,7 @@ async def test_one_that_came_too_late_by_itself(house: House) -> None:
     await house.submit(id="task", expires_at=end(house, -5))
     await house.later(0)
     await has_expired(house)
-    body = b'{"id": "foreign", "url": "http://localhost/", "expires_at": "%b"}' % end(house, -5).encode()
+    body = b'{"id": "foreign", "url": "http://target.test/", "expires_at": "%b"}' % end(house, -5).encode()
     await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="")])
     await house.heard(TaskAdopted)
     await house.later(0)
@@ -126,14 +126,14 @@ async def test_one_that_came_too_late_by_itself(house: House) -> None:
 
 
 @pytest.mark.parametrize("cut", list(Cut))
-async def test_the_sweeper_dies(house: House, cut: Cut) -> None:
+async def test_the_caretaker_dies(house: House, cut: Cut) -> None:
     """Another one does it, or finds it done."""
     await house.submit(id="task", expires_at=end(house, 60))
     house.clock.advance(60)
     store, _ = severable(house.store, "expire", cut)
     with pytest.raises(StoreUnavailable):
-        await house.make_sweeper(store).turn()
-    await house.make_sweeper().turn()
+        await house.make_caretaker(store).turn()
+    await house.make_caretaker().turn()
     await has_expired(house)
     assert (await house.store.counts())[Status.FAILED] == 1
 

@@ -20,7 +20,7 @@ from tests.tools.clock import ManualClock
 from tests.tools.severed import Cut, severable
 
 HOUR = 3600.0
-TASK = {"url": "http://localhost/report"}
+TASK = {"url": "http://target.test/report"}
 
 
 def draft(**fields: Any) -> ScheduleDraft:
@@ -240,10 +240,10 @@ async def test_a_change_keeps_what_was(house: House) -> None:
     """Its pause, its last run, and a slot that is due right now unless the times are what is changed."""
     await create(house)
     house.clock.advance(HOUR)
-    _, is_new = await house.schedules.put("report", draft(task={"url": "http://localhost/other"}))
+    _, is_new = await house.schedules.put("report", draft(task={"url": "http://target.test/other"}))
     assert not is_new
     await house.make_scheduler().turn()
-    assert (await house.record(ids(13)[0])).task.url == "http://localhost/other"
+    assert (await house.record(ids(13)[0])).task.url == "http://target.test/other"
     changed, _ = await house.schedules.put("report", draft(cron="30 * * * *"))
     assert changed.next_at == datetime(2026, 1, 1, 13, 30, tzinfo=UTC)
     assert changed.last_task_id == ids(13)[0]

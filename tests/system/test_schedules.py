@@ -62,7 +62,7 @@ def schedule(tmp_path: Path, dials: dict[str, object]) -> Schedules:
 
 def test_a_schedules_life_by_command(schedule: Schedules) -> None:
     """Made, listed, shown, changed, paused, resumed, run, deleted; what is wrong ends with 2."""
-    url = "http://127.0.0.1:9/report"
+    url = "http://127.0.0.1/report"
     task = ("--url", url, "--header", "Authorization: s3cret", "--data", "x", "--max-attempts", "2")
     made = schedule("create", "report", "--cron", "30 6 * * MON-FRI", "--time-zone", "Europe/Berlin", *task)
     assert made.startswith("report  30 6 * * MON-FRI  Europe/Berlin  next 2")

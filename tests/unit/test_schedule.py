@@ -21,7 +21,7 @@ from taskrunner.domain.schedule import (
 from taskrunner.domain.schedule_draft import ScheduleDraft
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TASK = {"url": "http://localhost/"}
+TASK = {"url": "http://target.test/"}
 HOURLY = Schedule(
     name="report", cron="@hourly", task=TASK, created_at=NOON, updated_at=NOON, next_at=NOON.replace(hour=9)
 )

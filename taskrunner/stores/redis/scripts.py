@@ -12,7 +12,7 @@ _SHARED = {
     "list_schedules": ("schedule",),
     "due_schedules": ("schedule",),
     "settle": ("retain",),
-    "fail": ("retain",),
+    "finish": ("retain",),
     "expire": ("retain",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
@@ -40,7 +40,9 @@ class Scripts:
         self.settle = _load("settle")
         self.take_due = _load("take_due")
         self.postpone = _load("postpone")
-        self.fail = _load("fail")
+        self.finish = _load("finish")
+        self.wanted = _load("wanted")
+        self.delete = _load("delete")
         self.expire = _load("expire")
         self.revive = _load("revive")
         self.get_records = _load("get_records")

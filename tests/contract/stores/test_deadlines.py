@@ -130,7 +130,7 @@ async def test_an_id_that_is_used_again_has_its_own_deadline(store: Store) -> No
     assert await status_of(store, task_id) is Status.SCHEDULED
 
 
-async def test_two_sweepers_expire_each_task_once(backend: Backend) -> None:
+async def test_two_caretakers_expire_each_task_once(backend: Backend) -> None:
     stores = [await backend.open() for _ in range(2)]
     await stores[0].accept([entry(deadline=END) for _ in range(100)])
     expired = await asyncio.gather(*(expire(store, limit=30) for store in stores for _ in range(4)))

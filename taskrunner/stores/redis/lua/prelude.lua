@@ -18,6 +18,9 @@ local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are no
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
 local PART = 2000
 
+-- What remains of a deleted task is its hash with a token that begins so, and nothing else.
+local GONE = '-'
+
 local call = redis.call
 local adds, removals = {}, {}
 

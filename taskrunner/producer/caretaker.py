@@ -1,7 +1,7 @@
-"""The sweeper ends tasks that have expired, and removes what has outlived its retention.
+"""The caretaker ends tasks that have expired, and removes what has outlived its retention.
 
 It needs the store alone: an expired task ends on time while the broker is away, its lane is jammed or no
-consumer runs. Any number of sweepers may run.
+consumer runs. Any number of caretakers may run.
 """
 
 from taskrunner.domain.clock import Clock
@@ -16,13 +16,13 @@ _BATCH = 1000
 EXPIRED = "expired"
 
 
-class Sweeper(Service):
+class Caretaker(Service):
     """One turn: a batch of each, and the next one at once while there is more."""
 
     def __init__(
         self, store: Store, events: Events, clock: Clock, retention: Retention, *, interval: float
     ) -> None:
-        super().__init__("sweeper", events)
+        super().__init__("caretaker", events)
         self._store = store
         self._clock = clock
         self._retention = retention
