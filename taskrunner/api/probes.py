@@ -31,12 +31,13 @@ def broker_check(broker: Broker, *, consuming: bool) -> Checker:
         status = broker.status()
         if not status.connected:
             return Check(ok=False, error=status.error or "not connected", details=status.details)
+        if consuming and not status.consuming:
+            why = f": {status.error}" if status.error else ""
+            return Check(ok=False, error=f"connected, but not consuming{why}", details=status.details)
         if status.blocked is not None:
             blocked = f"the broker refuses publishes: {status.blocked}"
             # A blocked connection still delivers, so a consumer can do its work.
             return Check(ok=consuming, error=blocked, details=status.details)
-        if consuming and not status.consuming:
-            return Check(ok=False, error="connected, but not consuming", details=status.details)
         return Check(ok=True, details=status.details)
 
     return check
