@@ -18,6 +18,7 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
 MASK = "***"
@@ -112,6 +113,9 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
         "priority": letter.lane,
         "url": letter.url,
         "attempt": letter.attempt,
+        "outcome": letter.outcome,
+        "labels": letter.labels,
+        "created_at": letter.created_at,
         "task_url": f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
     }
     if full:
@@ -124,6 +128,17 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
 def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> Resource:
     """A part of a list: the items under `name`, and what to send as `cursor` to get the next part."""
     return {name: items, "next_cursor": cursor}
+
+
+def swept_resource(action: str, swept: Swept, *, dry_run: bool) -> Resource:
+    """What was done to how many; `next_cursor` says where to go on."""
+    return {
+        "action": action,
+        "dry_run": dry_run,
+        "matched": swept.matched,
+        "done": len(swept.ids),
+        "next_cursor": swept.cursor,
+    }
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:

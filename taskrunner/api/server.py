@@ -12,6 +12,7 @@ from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.options import ServerOptions
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events
+from taskrunner.runtime.ending import end
 
 # The share of the request timeout between two looks for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
@@ -74,8 +75,7 @@ class WebServer:
                 await self._server.part(min(_PARTING, self._options.shutdown_grace))
             await runner.cleanup()
         if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+            await end(self._sweeper)
             self._sweeper = None
         await self._app_runner.cleanup()
 

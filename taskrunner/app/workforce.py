@@ -15,6 +15,7 @@ from taskrunner.consumer.consumer import Consumer, ConsumerSettings
 from taskrunner.consumer.supervisor import Supervisor
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.monitor.stats import Provider
 
@@ -79,7 +80,7 @@ def _consumer(platform: Platform, watch: Watch) -> Consumer:
         lease=config.workers.lease,
         hold=config.relay.hold,
     )
-    policy = _fetch_policy(config)
+    policy, network = _fetch_policy(config), Network()
     return Consumer(
         platform.store,
         platform.broker,
@@ -87,7 +88,7 @@ def _consumer(platform: Platform, watch: Watch) -> Consumer:
         platform.clock,
         config.task_rules(),
         config.retention(),
-        lambda: HttpHandler(policy, watch),
+        lambda: HttpHandler(policy, watch, network),
         settings,
     )
 
@@ -101,4 +102,5 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_header_bytes=dials.max_header_bytes,
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
+        limits=config.task_limits(),
     )

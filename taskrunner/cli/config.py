@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from taskrunner.cli.options import Group, config_option
+from taskrunner.cli.group import Group
+from taskrunner.cli.options import config_option
 from taskrunner.config import Reading, read
 from taskrunner.config.keys import Key
 

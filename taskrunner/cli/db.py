@@ -6,7 +6,8 @@ import click
 
 from taskrunner.app.everything import upgrade as upgrade_store
 from taskrunner.app.loop import run
-from taskrunner.cli.options import Group, config_option
+from taskrunner.cli.group import Group
+from taskrunner.cli.options import config_option
 from taskrunner.config import Config, load
 
 

@@ -5,10 +5,10 @@ from importlib import import_module
 import click
 
 from taskrunner.cli.errors import exit_codes
-from taskrunner.cli.options import Group
+from taskrunner.cli.group import Group
 from taskrunner.version import __version__
 
-# A subcommand's module is `taskrunner.cli.<name>`, its click object there is `command`.
+# A subcommand's module is `taskrunner.cli.<name>`, with _ for -; its click object there is `command`.
 COMMANDS = {
     "dev": "Run everything here and now, without services.",
     "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
@@ -16,6 +16,9 @@ COMMANDS = {
     "consume": "Run the workers that fetch what is queued.",
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
+    "task": "Show, cancel or delete tasks by id.",
+    "tasks": "List, cancel, retry or delete tasks by conditions.",
+    "dead-letters": "List, show, requeue, delete what failed for good.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }
@@ -30,7 +33,7 @@ class Root(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"taskrunner.cli.{cmd_name}").command
+        command: click.Command = import_module(f"taskrunner.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,23 +1,14 @@
 """Options that several subcommands share."""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import click
 
-
-class Group(click.Group):
-    """A group that proposes a name for one that was misspelt, as click does for options."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            # 50 ms of a start, for what seldom happens.
-            from taskrunner.domain.validation import did_you_mean
-
-            ctx.fail(f"no such command {args[0]!r}{did_you_mean(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
-
+from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 
 config_option = click.option(
     "--config",
@@ -26,3 +17,21 @@ config_option = click.option(
     metavar="PATH",
     help="The configuration file [default: $TASKRUNNER_CONFIG, else config.yaml here if there is one].",
 )
+
+
+def conditions(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]:
+    """The options of a selection, by the names that the API's queries have; see `selection`."""
+
+    def decorate(function: Any) -> Any:
+        options = [
+            click.option(f"--{name.replace('_', '-')}", name, multiple=True, help=CONDITIONS[name])
+            for name in reversed(names)
+        ]
+        return reduce(lambda decorated, option: option(decorated), options, function)
+
+    return decorate
+
+
+def selection(given: Mapping[str, Sequence[str]]) -> Selection:
+    """What the options of `conditions` select. Raises `SelectionInvalid`."""
+    return read_selection({name: values for name, values in given.items() if values}, now=datetime.now(UTC))

@@ -68,7 +68,7 @@ def command(
         draft = Draft.from_fields(fields, config.task_limits())
         raise SystemExit(run(produce(config, lambda platform: submit_one(platform, draft, job))))
     # Checked once here with any URL, so that a wrong option is told once and not for every line.
-    base = Draft.from_fields({"url": "http://localhost/", **fields}, config.task_limits())
+    base = Draft.from_fields({"url": "http://example.com/", **fields}, config.task_limits())
     raise SystemExit(run(produce(config, lambda platform: submit_file(platform, source, base, job))))
 
 

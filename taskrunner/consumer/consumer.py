@@ -20,6 +20,7 @@ from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskSt
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
@@ -184,9 +185,7 @@ class Consumer:
         idle = asyncio.create_task(self.pool.wait_idle())
         aborted = asyncio.create_task(abort.wait())
         await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (idle, aborted):
-            waiter.cancel()
-        await asyncio.gather(idle, aborted, return_exceptions=True)
+        await end(idle, aborted)
 
     async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
         """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
@@ -197,6 +196,4 @@ class Consumer:
         )
         if settled not in done:
             await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        for waiter in (settled, aborted):
-            waiter.cancel()
-        await asyncio.gather(settled, aborted, return_exceptions=True)
+        await end(settled, aborted)

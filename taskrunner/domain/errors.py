@@ -4,6 +4,7 @@
     ├── CallerError                 whoever called us must change something: HTTP 4xx, exit 2
     │   ├── ConfigInvalid           the configuration cannot be used
     │   ├── TaskInvalid             a submitted task breaks a rule; lists every bad field
+    │   ├── SelectionInvalid        a condition for choosing tasks cannot be read
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   └── StateConflict           the task's status does not allow this
@@ -55,6 +56,10 @@ class ConfigInvalid(_FieldsInvalid):
 
 class TaskInvalid(_FieldsInvalid):
     """A submitted task breaks at least one rule."""
+
+
+class SelectionInvalid(_FieldsInvalid):
+    """At least one condition of a selection cannot be read."""
 
 
 class EnvelopeUnreadable(CallerError):

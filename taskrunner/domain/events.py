@@ -97,6 +97,20 @@ class DeadLetterCollected(Event):
 
 
 @value
+class TasksCancelled(Event):
+    """Live tasks were cancelled by request."""
+
+    count: int
+
+
+@value
+class TasksDeleted(Event):
+    """Tasks were removed by request, with all that was known of them."""
+
+    count: int
+
+
+@value
 class LeaseExpired(Event):
     """A running task's lease ran out: its worker is gone."""
 

@@ -16,10 +16,13 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -90,6 +93,8 @@ class House:
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.cancellation = self.make_cancellation(store)
+        self.sweep = self.make_sweep(store)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -99,6 +104,13 @@ class House:
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
         return Intake(store, publisher, self.events, self.clock, TaskRules(), hold=HOLD)
+
+    def make_cancellation(self, store: Store) -> Cancellation:
+        return Cancellation(store, self.events, self.clock, Retention())
+
+    def make_sweep(self, store: Store) -> Sweep:
+        revival = Revival(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        return Sweep(store, Search(store), self.make_cancellation(store), revival, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
@@ -130,7 +142,7 @@ class House:
         await consumer.start()
         return consumer
 
-    async def submit(self, url: str = "http://localhost/", **fields: object) -> Submitted:
+    async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))
         await self.publisher.drain()
         return submitted
