@@ -34,6 +34,7 @@ from taskrunner.domain.events import (
     TaskSettled,
     TasksPublished,
     TaskStarted,
+    WorkerProcessLost,
     WorkersScaled,
     WorkerWrittenOff,
 )
@@ -255,6 +256,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     LeaseExpired: ("warning", _plain),
     WorkersScaled: ("info", _plain),
     WorkerWrittenOff: ("warning", _plain),
+    WorkerProcessLost: ("error", _plain),
     ServiceLost: ("warning", _plain),
     ServiceRestored: ("info", _plain),
     LoopFailed: ("error", _failed),
