@@ -46,6 +46,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if extras.monitor_page:
             await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running(need_store=alone is not None))
+        await platform.refuse_unkept_concern()
         if alone is not None:
             await end_leases(platform.store, platform.clock)
         await stack.enter_async_context(started(make_relay(platform)))

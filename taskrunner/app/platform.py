@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from taskrunner.app.adapters import make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
+from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 
@@ -64,6 +65,21 @@ class Platform:
         finally:
             await self.broker.stop()
             await self.store.stop()
+
+    async def refuse_unkept_concern(self) -> None:
+        """Raises `StoreUnfit` when the default write concern asks for replicas that do not confirm a write.
+
+        A store that is away says nothing about its replicas: each submit asks again.
+        """
+        if self.config.store.write_concern is not WriteConcern.REPLICATED:
+            return
+        try:
+            await self.store.check_replicas()
+            await self.store.replicate()
+        except WriteUnconfirmed as exc:
+            raise StoreUnfit(f"Store.write_concern is replicated, but {exc}") from exc
+        except StoreUnavailable:
+            return
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

@@ -36,7 +36,9 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
 )
-@click.option("--write-concern", help="What to wait for: store or broker [default: Store.write_concern].")
+@click.option(
+    "--write-concern", help="What to wait for: store, broker or replicated [default: Store.write_concern]."
+)
 @click.option("--wait", is_flag=True, help="Wait for the results, print them, exit 1 if a task failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 def command(
