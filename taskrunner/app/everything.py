@@ -95,4 +95,7 @@ def _lock(config: Config) -> FileLock:
             "or give this one a file of its own"
         ) from exc
     except OSError as exc:
-        raise StoreUnfit(f"{path}: cannot make its lock file: {exc.strerror}") from exc
+        raise StoreUnfit(
+            f"{path}: cannot make its lock file ({exc.strerror}): its folder must exist, have space, and "
+            "be writable for this user"
+        ) from exc

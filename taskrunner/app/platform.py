@@ -15,6 +15,8 @@ from taskrunner.producer.publisher import Publisher
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
 _START_PATIENCE = 3.0
+# One that is needed gets longer: a SQLite file is found to be locked only after the wait for the lock.
+_NEEDED_PATIENCE = 6.0
 
 
 class Platform:
@@ -55,7 +57,7 @@ class Platform:
             if self.publishes:
                 await self.broker.start()
             with nullcontext() if need_store else suppress(OutsideError):
-                await self.store.wait_ready(_START_PATIENCE)
+                await self.store.wait_ready(_NEEDED_PATIENCE if need_store else _START_PATIENCE)
             if self.publishes:
                 with suppress(OutsideError):
                     await self.broker.wait_ready(_START_PATIENCE)
