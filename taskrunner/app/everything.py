@@ -47,6 +47,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if extras.monitor_page:
             await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running(need_store=alone is not None))
+        await platform.refuse_unkept_concern()
         if alone is not None:
             await end_leases(platform.store, platform.clock)
         await stack.enter_async_context(started(make_relay(platform)))
@@ -95,4 +96,7 @@ def _lock(config: Config) -> FileLock:
             "or give this one a file of its own"
         ) from exc
     except OSError as exc:
-        raise StoreUnfit(f"{path}: cannot make its lock file: {exc.strerror}") from exc
+        raise StoreUnfit(
+            f"{path}: cannot make its lock file ({exc.strerror}): its folder must exist, have space, and "
+            "be writable for this user"
+        ) from exc

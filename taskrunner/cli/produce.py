@@ -39,7 +39,9 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
 )
-@click.option("--write-concern", help="What to wait for: store or broker [default: Store.write_concern].")
+@click.option(
+    "--write-concern", help="What to wait for: store, broker or replicated [default: Store.write_concern]."
+)
 @click.option(
     "--api",
     metavar="URL",
