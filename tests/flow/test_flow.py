@@ -266,7 +266,9 @@ async def test_an_idempotency_key_counts_once(house: House) -> None:
 
 async def test_of_two_tasks_with_one_id_in_a_batch_the_first_counts(house: House) -> None:
     """The second is not published either: its envelope could win the race for the first one's claim."""
-    drafts = [Draft.from_fields({"id": "twin", "url": f"http://target.test/{name}"}, Limits()) for name in "ab"]
+    drafts = [
+        Draft.from_fields({"id": "twin", "url": f"http://target.test/{name}"}, Limits()) for name in "ab"
+    ]
     submitted = await house.intake.submit_many([house.intake.prepare(draft) for draft in drafts])
     assert [(each.created, each.published) for each in submitted] == [(True, True), (False, False)]
     assert sum((await house.broker.depths()).values()) == 1
