@@ -135,5 +135,5 @@ def test_doubles_and_repeats_are_counted() -> None:
     """The same attempt seen twice is a duplicate; an interrupted attempt is a repeat."""
     interrupted = record(attempts=2)
     interrupted["attempts"][0]["outcome"] = "interrupted"
-    evidence = clean(**more("hits", hit("a"), hit("a", attempt=2)), **changed("last_records", a=interrupted))
+    evidence = clean(**more("hits", hit("a"), hit("a", attempt=2)), **changed("records", a=interrupted))
     assert (duplicates(evidence), repeats(evidence)) == (1, 1)

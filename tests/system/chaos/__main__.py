@@ -24,7 +24,8 @@ sys.path.insert(0, str(SCRIPTS))
 from servers.fleet import Fleet  # noqa: E402 - scripts/ is on the path from here on
 from servers.programs import install  # noqa: E402
 
-from tests.system.chaos import campaign, trial  # noqa: E402
+from tests.system.chaos import campaign, report, trial  # noqa: E402
+from tests.system.chaos.broker_faults import hasten_dead_letters  # noqa: E402
 from tests.system.chaos.catalogue import FAULTS, listed, name_of  # noqa: E402
 from tests.system.chaos.traffic import Orders, Traffic  # noqa: E402
 from tests.system.harness.target import Target  # noqa: E402
@@ -34,6 +35,8 @@ def main() -> int:
     options = _options()
     if options.list:
         return _list()
+    if options.merge:
+        return _tell(report.merged(options.merge), options.report)
     with tempfile.TemporaryDirectory(prefix="taskrunner-chaos-") as folder:
         if options.api:
             return _drill(options, Path(folder))
@@ -42,26 +45,28 @@ def main() -> int:
 
 def _campaign(options: argparse.Namespace, folder: Path) -> int:
     plan = campaign.Plan.make(options.seed, options.runs or len(options.only or FAULTS), options.only or ())
-    began = time.monotonic()
     install(["rabbitmq", "redis"])
     fleet = Fleet.create(folder / "servers")
     with Target() as target:
-        chaos = campaign.Campaign(
-            fleet, target, folder, trial.Settings(tasks=options.tasks), rate=options.rate
-        )
+        settings = trial.Settings(tasks=options.tasks)
+        chaos = campaign.Campaign(fleet, target, folder, settings, rate=options.rate)
         try:
             fleet.start(["rabbitmq", "redis"])
+            hasten_dead_letters(fleet)
             for number, result in enumerate(chaos.run(plan), 1):
-                print(f"{number:>4}/{len(plan.trials)} {campaign.line(result)}", flush=True)
-                campaign.write(options.report, campaign.report(chaos, plan, began))
+                print(f"{number:>4}/{len(plan.trials)} {report.line(result)}", flush=True)
+                report.write(options.report, report.content(chaos))
         finally:
             fleet.stop()
-    content = campaign.report(chaos, plan, began)
-    campaign.write(options.report, content)
-    print(campaign.table(chaos.results))
-    for name, value in content["summary"].items():
+    return _tell(report.content(chaos), options.report)
+
+
+def _tell(content: report.Content, path: Path) -> int:
+    report.write(path, content)
+    print(report.table(content))
+    for name, value in {**content["summary"], "closings": content["closings"]}.items():
         print(f"{name}: {value}")
-    return int(any(result.findings for result in chaos.results) or any(chaos.closings.values()))
+    return int(not report.is_clean(content))
 
 
 def _drill(options: argparse.Namespace, folder: Path) -> int:
@@ -88,7 +93,7 @@ def _drill(options: argparse.Namespace, folder: Path) -> int:
             lambda _: None,
             trial.Settings(tasks=options.tasks),
         )
-    print(campaign.line(result))
+    print(report.line(result))
     return int(bool(result.findings))
 
 
@@ -115,6 +120,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--report", type=Path, default=Path("chaos.json"), help="where the results go, as JSON"
     )
+    parser.add_argument("--merge", nargs="+", type=Path, help="reports to make one of, instead of a campaign")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--api", metavar="URL", help="drive this deployment instead of one of our own")
     parser.add_argument("--target-host", default="127.0.0.1", help="with --api: where its consumers reach us")

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import services
+from servers.fleet import Fleet
 from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.fault import Fault
@@ -123,19 +124,22 @@ def consumer_timeout(stage: Stage) -> None:
 def delivery_limit(stage: Stage) -> None:
     """A foreign consumer requeues for ever: the broker gives up, and the records say so."""
     lane = f"{stage.deployment.name}.low"
-    with stage.frozen(*(each.process.pid for each in stage.living("consume"))):
-        pause(7)  # two missed heartbeats: what they held of the lane is back
+    pids = [each.process.pid for each in stage.living("consume")]
+    with stage.frozen(*pids), amqp.channel(stage.rabbitmq_url) as channel:
+
+        def is_left() -> bool:
+            return int(channel.queue_declare(lane, passive=True).method.consumer_count) == 0
+
+        def is_empty() -> bool:
+            method, _, _ = channel.basic_get(lane)
+            if method is None:
+                return True
+            channel.basic_nack(method.delivery_tag, requeue=True)
+            return False
+
+        wait_for(is_left, "the broker misses the frozen", within=30)
         stage.submit(5, priority="low", expect=FAILED, tag="limit")
-        with amqp.channel(stage.rabbitmq_url) as channel:
-
-            def is_empty() -> bool:
-                method, _, _ = channel.basic_get(lane)
-                if method is None:
-                    return True
-                channel.basic_nack(method.delivery_tag, requeue=True)
-                return False
-
-            wait_for(is_empty, "the lane gives up", interval=0.005)
+        wait_for(is_empty, "the lane gives up", interval=0.005)
 
 
 def dead_letters_deleted(stage: Stage) -> None:
@@ -147,6 +151,15 @@ def dead_letters_deleted(stage: Stage) -> None:
         body = f"poison {stage.orders.run} {number}"
         stage.poison.append(body)
         stage.publish(body.encode())
+
+
+def hasten_dead_letters(fleet: Fleet) -> None:
+    """Have RabbitMQ try again within seconds, not after three minutes, to dead-letter what found no queue."""
+    environment = fleet.server("rabbitmq").control()
+    Path(environment["RABBITMQ_ADVANCED_CONFIG_FILE"]).write_text(
+        "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 3000}]}].\n"
+    )
+    services.restart("rabbitmq", fleet=fleet)
 
 
 def full_disk(stage: Stage) -> None:

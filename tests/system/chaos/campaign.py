@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import itertools
-import json
-import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from statistics import median
-from typing import Any
 
 from servers.fleet import Fleet
 
 from tests.system.chaos import checks, trial
-from tests.system.chaos.catalogue import FAULTS, listed, name_of
+from tests.system.chaos.catalogue import FAULTS
 from tests.system.chaos.evidence import Evidence, Usage
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, staged
@@ -137,80 +133,6 @@ class Campaign:
         evidence = dataclasses.replace(_NOTHING, usage=pairs, texts=texts, secrets=secrets)
         self.usage[profile] = pairs
         self.closings[profile] = checks.check(evidence)
-
-
-def report(campaign: Campaign, plan: Plan, began: float) -> dict[str, Any]:
-    """The campaign as data: every trial, and the sums."""
-    results = campaign.results
-    known = [
-        result.recovery for result in results if result.recovery is not None and FAULTS[result.fault].steady
-    ]
-    failed = [result for result in results if result.findings]
-    return {
-        "seed": plan.seed,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "seconds": round(time.monotonic() - began),
-        "summary": {
-            "runs": len(results),
-            "faults": len({result.fault for result in results}),
-            "tasks": sum(result.tasks for result in results),
-            "lost": sum(result.lost for result in results),
-            "run_after_end": sum(result.after_end for result in results),
-            "duplicates": sum(result.duplicates for result in results),
-            "interrupted_attempts": sum(result.repeats for result in results),
-            "recovery_median": round(median(known), 2) if known else None,
-            "recovery_worst": max(known, default=None),
-            "failed_runs": len(failed),
-            "closings": campaign.closings,
-        },
-        "usage": {
-            profile: {name: [dataclasses.asdict(each) for each in pair] for name, pair in pairs.items()}
-            for profile, pairs in campaign.usage.items()
-        },
-        "undone": {key: fault["undone"] for key, fault in listed().items() if "undone" in fault},
-        "runs": [{"name": name_of(result.fault), **dataclasses.asdict(result)} for result in results],
-    }
-
-
-def table(results: Sequence[Result]) -> str:
-    """One line of Markdown per fault, its trials added up."""
-    lines = [
-        "| fault | runs | tasks | lost | run after end | duplicates | interrupted | outage s | recovery s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for fault_id in sorted({result.fault for result in results}):
-        group = [result for result in results if result.fault == fault_id]
-        recoveries = [result.recovery for result in group]
-        worst = "never" if None in recoveries else f"{max(each or 0.0 for each in recoveries):.1f}"
-        cells = [
-            f"{fault_id} {name_of(fault_id)}",
-            len(group),
-            sum(result.tasks for result in group),
-            sum(result.lost for result in group),
-            sum(result.after_end for result in group),
-            sum(result.duplicates for result in group),
-            sum(result.repeats for result in group),
-            f"{max(result.outage for result in group):.1f}",
-            worst if FAULTS[fault_id].steady else "–",
-        ]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
-
-
-def write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def line(result: Result) -> str:
-    """A trial in a line."""
-    back = "never" if result.recovery is None else f"{result.recovery:.1f}"
-    verdict = "ok" if not result.findings else f"FAILED {result.findings}"
-    return (
-        f"{result.fault:<5} {result.tasks:>6} tasks  lost {result.lost}  after end {result.after_end}  "
-        f"duplicates {result.duplicates}  interrupted {result.repeats}  outage {result.outage:.1f}  "
-        f"back {back}  rate {result.rate:.0f}/s  {result.seconds:.0f} s  {verdict}"
-    )
 
 
 def _at_rest(stage: Stage) -> dict[str, Usage]:

@@ -185,7 +185,7 @@ def repeats(evidence: Evidence) -> int:
     """Attempts that a fault of ours or of the world cost: those that were interrupted."""
     return sum(
         attempt["outcome"] == "interrupted"
-        for record in evidence.last_records.values()
+        for record in evidence.records.values()
         if record
         for attempt in record["attempts"]
     )

@@ -5,7 +5,7 @@ python -m tests.system.chaos.sabotage no-fences consume
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taskrunner.brokers.base import Publication, PublishAnswer
@@ -69,6 +69,20 @@ def no_fences() -> None:
     _put(RedisStore, "claim", careless)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The fault that shows a missing safeguard, and the promise that is broken then."""
+
+    by: str
+    promise: str
+
+
+SHOWN = {
+    "ack-before-settle": Shown(by="F40b", promise="I1"),
+    "no-confirms": Shown(by="F55", promise="I1"),
+    "no-mandatory": Shown(by="F24b", promise="I1"),
+    "no-fences": Shown(by="F71", promise="I3"),
+}
 SABOTAGES: dict[str, Callable[[], None]] = {
     "ack-before-settle": ack_before_settle,
     "no-confirms": no_confirms,

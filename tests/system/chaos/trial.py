@@ -14,6 +14,7 @@ from tests.system.harness.waiting import wait_for
 _BEFORE = 1.5  # seconds of traffic from which the former rate is taken
 _WINDOW = 1.0
 _SHARE = 0.9
+_LOOKED_AT_AGAIN = 2000  # tasks, the last ones: more takes longer than it tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One line of the campaign's table; `recovery` is None when the former rate did not come back."""
+    """One line of the campaign's table; `recovery` is None when the former rate did not come back.
+
+    `rerun` is the longest time from the fault's beginning until an interrupted attempt's task ran again.
+    """
 
     fault: str
     seed: int
@@ -40,6 +44,7 @@ class Result:
     rate: float
     outage: float
     recovery: float | None
+    rerun: float | None
     seconds: float
     findings: dict[str, list[str]]
     note: str = ""
@@ -66,7 +71,7 @@ def run(
     traffic.ledger.close()
     ids = [submit.task_id for submit in traffic.accepted]
     records = follow(traffic, ids, within=settings.ends_within)
-    last = follow(traffic, ids, within=0.0)
+    last = follow(traffic, ids[-_LOOKED_AT_AGAIN:], within=0.0)
     hits = target.hits(mark)
     evidence = Evidence(
         orders=traffic.orders.made,
@@ -90,6 +95,7 @@ def run(
         rate=round(rate(hits, begun), 1),
         outage=round(over - begun, 2),
         recovery=None if evidence.recovery is None else round(evidence.recovery, 2),
+        rerun=rerun(evidence, begun),
         seconds=round(time.monotonic() - started, 1),
         findings={
             name: found[:5] + [f"… {len(found)} in all"] * (len(found) > 5)
@@ -136,6 +142,19 @@ def recovery(hits: Sequence[Hit], begun: float, over: float) -> float | None:
         if last - first >= wanted:
             return max(0.0, start - over)
     return None
+
+
+def rerun(evidence: Evidence, begun: float) -> float | None:
+    """Seconds until the last interrupted task ran again; None where no attempt was interrupted."""
+    seen = evidence.hits_by_task()
+    times = [
+        min(later) - begun
+        for task_id, record in evidence.records.items()
+        for attempt in (record["attempts"] if record else ())
+        if attempt["outcome"] == "interrupted"
+        and (later := [hit.at for hit in seen.get(task_id, ()) if hit.attempt > attempt["number"]])
+    ]
+    return round(max(times), 1) if times else None
 
 
 def _go_on(
