@@ -13,7 +13,7 @@ help: ## list the targets
 
 venv: $(STAMP) ## make .venv with the locked packages
 
-$(STAMP): requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml scripts/venv.sh
+$(STAMP): requirements/uv.txt requirements/build.txt requirements/dev.txt setup.cfg pyproject.toml scripts/venv.sh
 	@scripts/venv.sh $(VENV)
 	@touch $@
 
@@ -38,13 +38,13 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest $(ARGS)
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)
 
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
-	$(SERVICES) -- $(BIN)/python bench/run.py $(ARGS)
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)
 
 lock: $(STAMP) ## write requirements/*.txt from setup.cfg
 	UV=$(BIN)/uv scripts/lock.sh

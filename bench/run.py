@@ -1,7 +1,7 @@
-"""Measure taskrunner, and two peers on the same job, with a real RabbitMQ and Redis.
+"""Measure taskrunner, and two peers on the same job, with a real RabbitMQ, Redis and PostgreSQL.
 
     make bench
-    python scripts/services.py run --with rabbitmq,redis -- python bench/run.py --only instant --repeat 5
+    python scripts/services.py run --with rabbitmq,redis,postgres -- python bench/run.py --only instant
 
 The table goes to stdout, the details as JSON to bench/results/. The exit code is 1 when a task was lost, 2
 when there was nothing to measure with, else 0: a figure that misses what is wanted is shown, and is no error.
@@ -30,6 +30,7 @@ from harness.figures import table
 from harness.ours import Taskrunner
 from harness.peers import BullMQ, Dramatiq
 from harness.target import Target
+from harness.variants import Embedded, OnPostgres
 from scenarios import depths, drains, submits
 
 _ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ _RESULTS = _ROOT / "bench" / "results"
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "instant": drains.instant,
     "slow": drains.slow,
+    "sql": drains.sql,
     "post": submits.post,
     "bulk": submits.bulk,
     "deep": depths.deep,
@@ -69,6 +71,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
             target=target,
             ours=ours,
             contenders=_prepared(wanted),
+            on_sql=[variant(backends, folder, target.port) for variant in (OnPostgres, Embedded)],
             sizes=_sizes(options),
             folder=folder,
         )

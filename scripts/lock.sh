@@ -9,7 +9,9 @@ compile() {
         --no-emit-index-url --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
 }
 
-compile requirements/build.in --output-file requirements/build.txt
+for tools in build uv; do
+    compile requirements/$tools.in --output-file requirements/$tools.txt
+done
 compile setup.cfg --extra dev --output-file requirements/dev.txt
 # What is shipped is what was tested.
 compile setup.cfg --constraints requirements/dev.txt --output-file requirements/runtime.txt

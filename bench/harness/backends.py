@@ -1,4 +1,4 @@
-"""The RabbitMQ and the Redis that all contenders use, wiped before every run so that each finds the same."""
+"""The servers that the contenders use, wiped before every run so that each finds the same."""
 
 import os
 import time
@@ -14,20 +14,21 @@ _REWRITE_WITHIN = 60.0
 
 
 class BackendsUnfit(Exception):
-    """There is no RabbitMQ or Redis to use, or one that must not be wiped."""
+    """There is no RabbitMQ, Redis or PostgreSQL to use, or one that must not be wiped."""
 
 
 class Backends:
-    """Both servers, from the environment that `scripts/services.py run` makes."""
+    """All servers, from the environment that `scripts/services.py run` makes."""
 
     def __init__(self) -> None:
         try:
             self.rabbitmq_url = os.environ["TASKRUNNER_TEST_RABBITMQ_URL"]
             self.redis_url = os.environ["TASKRUNNER_TEST_REDIS_URL"]
+            self.postgres_url = os.environ["TASKRUNNER_TEST_POSTGRES_URL"]
         except KeyError as exc:
             raise BackendsUnfit(
                 f"{exc.args[0]} is not set: run `make bench`, or\n"
-                "  python scripts/services.py run --with rabbitmq,redis -- python bench/run.py"
+                "  python scripts/services.py run --with rabbitmq,redis,postgres -- python bench/run.py"
             ) from exc
         self.redis = redis.Redis.from_url(self.redis_url, decode_responses=True)
         if self.redis.info("keyspace"):

@@ -36,6 +36,7 @@ class Bench:
     target: Target
     ours: Taskrunner
     contenders: Sequence[Contender]
+    on_sql: Sequence[Contender]
     sizes: Sizes
     folder: Path
     figures: list[Figure] = field(default_factory=list)

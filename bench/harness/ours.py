@@ -13,7 +13,7 @@ from harness.child import Child, ChildFailed, run
 from harness.contender import SLOTS, Contender
 from harness.http import JsonClient, free_port
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 _READY_WITHIN = 30.0
 _LANES = ("taskrunner.high", "taskrunner.medium", "taskrunner.low")
 
@@ -32,7 +32,7 @@ class Taskrunner(Contender):
         self._config.write_text(json.dumps(self._settings(target_port), indent=2))  # JSON is YAML
 
     def prepare(self) -> None:
-        run(self._command("config", "check"), log=self._log, cwd=_ROOT)
+        run(self._command("config", "check"), log=self._log, cwd=ROOT)
 
     def preload(self, pattern: str, tasks: int) -> None:
         self.produce(pattern, tasks)
@@ -54,7 +54,7 @@ class Taskrunner(Contender):
         began = time.monotonic()
         with lines.open("rb") as source, ids.open("wb") as answers:
             command = [*self._command("produce"), "--file", "-"]
-            run(command, log=self._log, cwd=_ROOT, stdin=source, stdout=answers)
+            run(command, log=self._log, cwd=ROOT, stdin=source, stdout=answers)
         seconds = time.monotonic() - began
         with ids.open() as printed:
             different = len({line.strip() for line in printed})
@@ -63,11 +63,11 @@ class Taskrunner(Contender):
         return seconds
 
     def consume(self) -> Child:
-        return Child(self._command("consume"), log=self._log, cwd=_ROOT)
+        return Child(self._command("consume"), log=self._log, cwd=ROOT)
 
     def serve(self) -> Child:
         """The API, ready to take tasks at `api_port`."""
-        child = Child(self._command("serve"), log=self._log, cwd=_ROOT)
+        child = Child(self._command("serve"), log=self._log, cwd=ROOT)
         try:
             JsonClient(self.api_port).wait_until_ok("/health", _READY_WITHIN)
         except BaseException:

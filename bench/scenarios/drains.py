@@ -11,6 +11,7 @@ SLOW_SECONDS = 0.05
 _TIMES_AS_FAST = {"BullMQ": 1.0, "Dramatiq": 7.0}
 _WANTED_AT_50_MS = 970.0
 _STEADY_TASKS = 10_000
+_WANTED_ON_SQL = 1_500.0
 
 
 def instant(bench: Bench) -> None:
@@ -39,6 +40,14 @@ def slow(bench: Bench) -> None:
     bench.figures.append(
         Figure(what="drain, 50 ms URL: taskrunner", unit="tasks/s", runs=runs, at_least=_WANTED_AT_50_MS)
     )
+
+
+def sql(bench: Bench) -> None:
+    """Taskrunner on the stores on SQL, on a target that answers at once."""
+    for contender in bench.on_sql:
+        runs = [_one(bench, contender).rate for _ in range(bench.sizes.repeat)]
+        what = f"drain, instant URL: {contender.name}"
+        bench.figures.append(Figure(what=what, unit="tasks/s", runs=runs, at_least=_WANTED_ON_SQL))
 
 
 def _one(bench: Bench, contender: Contender) -> Drain:

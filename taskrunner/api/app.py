@@ -6,6 +6,7 @@ Errors leave an application as exceptions; `WebServer` turns them into problems.
 from aiohttp import web
 
 from taskrunner.api.dead_letters import DeadLetterRoutes
+from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
@@ -42,6 +43,7 @@ def build_api(
     DeadLetterRoutes(revival, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
+    DocsRoutes(routes).add_to(routes)
     return app
 
 
@@ -51,6 +53,7 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     routes = Routes(app, max_request_bytes=_MONITOR_REQUEST_BYTES)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes).add_to(routes)
+    DocsRoutes(routes).add_to(routes)
     return app
 
 

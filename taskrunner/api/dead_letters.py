@@ -2,14 +2,31 @@
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation
 from taskrunner.api.options import ApiOptions
-from taskrunner.api.requests import Query, prefix_of, task_id_of
+from taskrunner.api.requests import CURSOR, LIMIT, Query, prefix_of, task_id_of
 from taskrunner.api.resources import dead_letter_resource, page_resource, task_resource
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.producer.revival import Revival
 from taskrunner.stores.base import Store
+
+_LIST = Operation(
+    summary="Failed tasks and unreadable messages, the latest first.",
+    answers={200: schemas.DeadLetterPage},
+    parameters=(LIMIT, CURSOR),
+    problems=(400,),
+)
+_READ = Operation(
+    summary="One dead letter, with the message as it came.",
+    answers={200: schemas.FullDeadLetter},
+    problems=(404,),
+)
+_REQUEUE = Operation(
+    summary="Let it go on: 202 with the task that does.", answers={202: schemas.Task}, problems=(404, 409)
+)
 
 
 class DeadLetterRoutes:
@@ -21,9 +38,9 @@ class DeadLetterRoutes:
         self._options = options
 
     def add_to(self, routes: Routes) -> None:
-        routes.get("/dead-letters", self.list)
-        routes.get("/dead-letters/{id}", self.read)
-        routes.post("/dead-letters/{id}/requeue", self.requeue)
+        routes.get("/dead-letters", self.list, _LIST)
+        routes.get("/dead-letters/{id}", self.read, _READ)
+        routes.post("/dead-letters/{id}/requeue", self.requeue, _REQUEUE)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, ("limit", "cursor"))

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
+from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, TaskUnknown
@@ -16,6 +17,13 @@ from taskrunner.domain.validation import did_you_mean, shown
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,256}")
 _PREFIX = "/api/v1"
+
+LIMIT = Parameter(
+    name="limit", description="How many at most.", schema={"type": "integer", "minimum": 1, "maximum": 200}
+)
+CURSOR = Parameter(
+    name="cursor", description="The `next_cursor` of the part before.", schema={"type": "string"}
+)
 
 
 def prefix_of(request: web.Request) -> str:

@@ -4,9 +4,19 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
-from taskrunner.api.requests import Query, idempotency_key_of, prefix_of, read_json_body, task_id_of
+from taskrunner.api.requests import (
+    CURSOR,
+    LIMIT,
+    Query,
+    idempotency_key_of,
+    prefix_of,
+    read_json_body,
+    task_id_of,
+)
 from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
 from taskrunner.api.responses import json_response, raw_response
 from taskrunner.api.routes import Routes
@@ -14,6 +24,7 @@ from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Store
 
@@ -24,6 +35,37 @@ _SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+_KEY = Parameter(
+    name="Idempotency-Key",
+    description="A request repeated with the same key is the same task.",
+    schema={"type": "string", "maxLength": 255},
+    place="header",
+)
+_STATUS = Parameter(
+    name="status", description="Of this status only.", schema={"enum": [status.value for status in Status]}
+)
+_SUBMIT = Operation(
+    summary="Submit a task.",
+    answers={202: schemas.Task},
+    takes={"application/json": Draft},
+    parameters=(_KEY,),
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_LIST = Operation(
+    summary="Tasks, the latest first.",
+    answers={200: schemas.TaskPage},
+    parameters=(_STATUS, LIMIT, CURSOR),
+    problems=(400, 503),
+)
+_READ = Operation(
+    summary="A task and all that is known of it.", answers={200: schemas.Task}, problems=(404, 503)
+)
+_BODY = Operation(
+    summary="The fetched bytes: as text/plain where they are text, else as application/octet-stream.",
+    answers={200: "*/*"},
+    problems=(404, 503),
 )
 
 
@@ -37,10 +79,10 @@ class TaskRoutes:
         self._max_request_bytes = max_request_bytes
 
     def add_to(self, routes: Routes) -> None:
-        routes.post("/tasks", self.submit)
-        routes.get("/tasks", self.list)
-        routes.get("/tasks/{id}", self.read)
-        routes.get("/tasks/{id}/body", self.body)
+        routes.post("/tasks", self.submit, _SUBMIT)
+        routes.get("/tasks", self.list, _LIST)
+        routes.get("/tasks/{id}", self.read, _READ)
+        routes.get("/tasks/{id}/body", self.body, _BODY)
 
     async def submit(self, request: web.Request) -> web.Response:
         """202 once the store has the task.

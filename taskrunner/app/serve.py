@@ -18,7 +18,8 @@ from taskrunner.runtime.signals import Signals
 async def serve(config: Config) -> int:
     """The API and the relay, until a signal. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "serve")
-    signals = Signals()
+    # Nothing here runs that could be given back: what was accepted is in the store.
+    signals = Signals(abort_within=0.0)
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:

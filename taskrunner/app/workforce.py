@@ -41,7 +41,7 @@ class Workforce:
             platform.broker,
             platform.events,
             platform.clock,
-            config.task_limits(),
+            config.task_rules(),
             keep=config.results.keep_failed,
         )
 

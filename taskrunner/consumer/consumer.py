@@ -20,6 +20,7 @@ from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskSt
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
@@ -125,7 +126,7 @@ class Consumer:
             self._epochs[delivery.lane] = delivery.epoch
             self.backlog.discard_older(delivery.lane, delivery.epoch)
         try:
-            envelope = self._read(delivery)
+            waiting = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
@@ -134,16 +135,16 @@ class Consumer:
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
-        self.backlog.append(Waiting(envelope, delivery))
+        self.backlog.append(waiting)
         if not self._consuming:
             self._give_back()
         elif self._room() > 0:
             self._claimer.wake()
 
-    def _read(self, delivery: Delivery) -> Envelope:
+    def _read(self, delivery: Delivery) -> Waiting:
         content = open_envelope(delivery.body, self._rules.limits)
         if isinstance(content, Envelope):
-            return content
+            return Waiting(content, delivery)
         # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
         # crash would be another task.
         message_id = delivery.message_id or ""
@@ -152,7 +153,7 @@ class Consumer:
         task = content.model_copy(update={"priority": content.priority or delivery.lane}).to_task(
             self._rules, task_id=task_id, now=now
         )
-        return Envelope(attempt=1, task=task)
+        return Waiting(Envelope(attempt=1, task=task), delivery, foreign=True)
 
     def _start(self, running: Running) -> None:
         self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
@@ -184,9 +185,7 @@ class Consumer:
         idle = asyncio.create_task(self.pool.wait_idle())
         aborted = asyncio.create_task(abort.wait())
         await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (idle, aborted):
-            waiter.cancel()
-        await asyncio.gather(idle, aborted, return_exceptions=True)
+        await end(idle, aborted)
 
     async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
         """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
@@ -197,6 +196,4 @@ class Consumer:
         )
         if settled not in done:
             await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        for waiter in (settled, aborted):
-            waiter.cancel()
-        await asyncio.gather(settled, aborted, return_exceptions=True)
+        await end(settled, aborted)

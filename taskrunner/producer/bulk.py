@@ -9,6 +9,7 @@ from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable, TaskInvalid
 from taskrunner.producer.intake import Intake, Prepared, Submitted
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.ending import end
 from taskrunner.runtime.reader import Reader
 
 _BATCH = 500
@@ -65,9 +66,7 @@ class Bulk:
             while under_way:
                 yield await under_way.popleft()
         finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await end(*under_way)
 
     async def _submit_batch(self, batch: list[tuple[int, bytes]]) -> BatchDone:
         prepared: list[Prepared] = []

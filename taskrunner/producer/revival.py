@@ -5,7 +5,7 @@ from datetime import timedelta
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.envelope import encode_task, open_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, StateConflict, TaskUnknown
+from taskrunner.domain.errors import EnvelopeUnreadable, StateConflict, TaskInvalid, TaskUnknown
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
 from taskrunner.producer.intake import Intake
@@ -50,17 +50,23 @@ class Revival:
     async def _read_again(self, letter: DeadLetter) -> str:
         try:
             content = open_envelope(letter.raw or b"", self._intake.rules.limits)
-        except EnvelopeUnreadable as exc:
+            if isinstance(content, Draft):
+                task_id = await self._submit(content, letter)
+            else:
+                task_id = await self._restore(content.task)
+        except (EnvelopeUnreadable, TaskInvalid) as exc:
             raise StateConflict(f"the message is still unreadable ({exc}); submit a corrected task") from exc
-        if isinstance(content, Draft):
-            # As the consumer would have read it: in the lane it came by. The letter's id makes one task of
-            # two requests, and of one that is repeated after a crash before the letter was taken out.
-            said = {"id": content.id or letter.id, "priority": content.priority or letter.lane}
-            task_id = (await self._intake.submit(content.model_copy(update=said))).id
-        else:
-            task_id = await self._restore(content.task)
         await self._store.exhume(letter.id)
         return task_id
+
+    async def _submit(self, draft: Draft, letter: DeadLetter) -> str:
+        """As the consumer would have read it: in the lane it came by, and never twice.
+
+        The letter's id makes one task of two requests, and of one that is repeated after a crash before the
+        letter was taken out. A write concern is for who waits for an answer, and nobody does.
+        """
+        said = {"id": draft.id or letter.id, "priority": draft.priority or letter.lane, "write_concern": None}
+        return (await self._intake.submit(draft.model_copy(update=said))).id
 
     async def _restore(self, task: Task) -> str:
         """The task that an envelope of ours holds; one that the store still has is left as it stands."""

@@ -108,7 +108,7 @@ class House:
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, Limits(), keep=1000).start()
+        Collector(self.store, self.broker, self.events, self.clock, TaskRules(), keep=1000).start()
 
     async def consumer(self, store: Store | None = None, workers: int = 2) -> Consumer:
         """A running consumer, of another process than those before."""

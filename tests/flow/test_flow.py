@@ -16,10 +16,11 @@ from taskrunner.domain.events import (
     TaskSettled,
 )
 from taskrunner.domain.limits import Limits
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
+from taskrunner.handlers.base import Attempting
 from taskrunner.producer.bulk import Bulk
 from tests.flow.house import FORGOTTEN, HOLD, OK, House, http_error
 
@@ -121,9 +122,36 @@ async def test_what_is_no_dead_letter_cannot_be_requeued(house: House) -> None:
             await house.revival.requeue(letter_id)
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"garbage", b"[]", b'{"v":1}', b'{"url":"ftp://x/"}', b"\xff\xfe", b"{" * 5000]
-)
+def ours(attempt: object, **members: object) -> bytes:
+    """What looks like an envelope of ours, with odd members."""
+    retry = {"strategy": "constant", "base": 1, "cap": 1, "jitter": 0, "delays": []}
+    task = {"id": "x", "url": "http://h/", "timeout": 1, "max_attempts": 1, "retry": retry}
+    made = {"created_at": "2026-01-01T00:00:00Z", **members}
+    return json.dumps({"v": 1, "attempt": attempt, "task": {**task, **made}}, separators=(",", ":")).encode()
+
+
+GARBAGE = [
+    b"",
+    b"garbage",
+    b"[]",
+    b'{"v":1}',
+    b'{"url":"ftp://x/"}',
+    b"\xff\xfe",
+    b"{" * 5000,
+    b'{"url":"http://h/","retry":{"base":9999}}',
+    b'{"url":"http://h/","run_at":"9998-01-01T00:00:00Z"}',
+    b'{"url":"http://h/","headers":null,"labels":[],"timeout":"1","delay":true}',
+    ours(10**30),
+    ours(-1),
+    ours(1, max_attempts=10**30),
+    ours(1, timeout=float("nan")),
+    ours(1, created_at="2026-01-01T00:00:00"),
+    ours(1, run_at="9999-12-31T23:59:59-14:00"),
+    ours(1, body_base64="?"),
+]
+
+
+@pytest.mark.parametrize("raw", GARBAGE)
 async def test_garbage_becomes_a_dead_letter_with_its_bytes(house: House, raw: bytes) -> None:
     """It goes through the dead letter exchange into the store, and the consumer goes on."""
     house.collect()
@@ -175,7 +203,7 @@ async def test_a_foreign_message_becomes_a_task(house: House) -> None:
 
 
 async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
-    """The second is stale."""
+    """The second says nothing new."""
     await house.consumer()
     publication = Publication(lane=Lane.LOW, body=b'{"url":"http://localhost/"}', task_id="order-7")
     await house.broker.publish([publication])
@@ -183,6 +211,35 @@ async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
     await house.broker.publish([publication])
     await house.heard(DeliveryDropped)
     assert house.target.runs("order-7") == 1
+
+
+@pytest.mark.parametrize("when", ["waiting", "delayed", "retrying"])
+async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, when: str) -> None:
+    """What is fetched under an id is what its record says, not what somebody sent under the same id."""
+    fetched: list[str] = []
+
+    def answer(attempting: Attempting) -> Outcome:
+        fetched.append(attempting.task.url)
+        return OK if len(fetched) > 1 or when != "retrying" else http_error(503)
+
+    house.target.answer = answer
+    mine = (await house.submit("http://localhost/mine", **({"delay": 60} if when == "delayed" else {}))).id
+    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://localhost/theirs"}', task_id=mine)
+    if when == "retrying":
+        await house.consumer()
+        await house.heard(TaskSettled)
+        await house.broker.publish([foreign])
+    else:
+        await house.broker.publish([foreign])
+        await house.consumer()
+    (dropped,) = await house.heard(DeliveryDropped)
+    assert (dropped.task_id, dropped.reason) == (mine, "known")
+    await house.until(lambda: when != "waiting" or bool(house.told(TaskSettled)), "it ran")
+    if when != "waiting":
+        await house.later(60)
+        await house.heard(TaskSettled, 2 if when == "retrying" else 1)
+    assert set(fetched) == {"http://localhost/mine"}
+    assert (await house.record(mine)).status is Status.SUCCEEDED
 
 
 async def test_a_foreign_message_may_be_delayed(house: House) -> None:
@@ -227,7 +284,9 @@ async def test_tasks_of_an_outage_run_as_soon_as_it_is_over(house: House) -> Non
     submitted = await house.submit()
     house.broker.reconnect()
     await house.later(0)
-    await house.heard(TaskSettled)
+    await house.until(
+        lambda: submitted.id in {event.task.id for event in house.told(TaskSettled)}, "it is settled"
+    )
     assert await house.status(submitted.id) is Status.SUCCEEDED
 
 

@@ -119,6 +119,36 @@ def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
     assert task.headers == {"content-type": "x/y"}
 
 
+@pytest.mark.parametrize(
+    ("retry", "default", "field", "message"),
+    [
+        ({"base": 400}, RetryPolicy(), "retry.base", "at most retry.cap, which is 300 by default, got 400"),
+        ({"cap": 0.5}, RetryPolicy(), "retry.cap", "at least retry.base, which is 1 by default, got 0.5"),
+        (
+            {"base": 9},
+            RetryPolicy(base=1, cap=8, delays=(1, 2)),
+            "retry.base",
+            "which is 8 by default, got 9",
+        ),
+    ],
+)
+def test_a_base_above_a_default_cap_is_refused(
+    retry: dict[str, Any], default: RetryPolicy, field: str, message: str
+) -> None:
+    """Rather than cut without a word: the two are only known together once the defaults are in."""
+    with pytest.raises(TaskInvalid) as caught:
+        task_of({"url": URL, "retry": retry}, TaskRules(defaults=TaskDefaults(retry=default)))
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert message in error.message
+
+
+def test_base_and_cap_are_of_no_matter_beside_delays() -> None:
+    """`delays` are in place of the strategy, so that nothing is cut."""
+    policy = task_of({"url": URL, "retry": {"base": 400, "delays": [1]}}).retry
+    assert policy == RetryPolicy(base=400, delays=(1,))
+
+
 def test_bytes_are_a_body_in_base64() -> None:
     """Exactly as they were; an empty body is not no body."""
     content = bytes(range(256))

@@ -65,7 +65,7 @@ async def api() -> AsyncIterator[Api]:
     server = WebServer(app, "127.0.0.1", 0, events=events, options=SERVER_OPTIONS)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(server, store, redis, broker, health, session, intake, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, seen)
     await server.stop()
     await publisher.drain()
     await broker.stop()
