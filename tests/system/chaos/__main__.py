@@ -11,6 +11,7 @@ the middle, and holds the ledgers against what the API says. Exit code 1 tells o
 
 import argparse
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from tests.system.harness.target import Target  # noqa: E402
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers must not outlive us
     if options.list:
         return _list()
     if options.merge:

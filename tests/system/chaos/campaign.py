@@ -97,20 +97,23 @@ class Campaign:
                 evidence.recovery = 0.0
 
         settings = dataclasses.replace(self._settings, recovers_within=fault.recovers_within)
-        with self._traffic(stage, fault.id.lower()) as traffic:
-            result = trial.run(
-                fault.id, seed, traffic, self._target, lambda: fault.inject(stage), complete, settings
-            )
+        with self._traffic(stage, fault.id.lower(), delayed=not fault.wipes) as traffic:
+            try:
+                result = trial.run(
+                    fault.id, seed, traffic, self._target, lambda: fault.inject(stage), complete, settings
+                )
+            except Exception as exc:  # noqa: BLE001 - one trial that cannot be judged must not end the rest
+                result = trial.unjudged(fault.id, seed, exc)
         stage.heal()
         self.results.append(result)
         return result
 
     @contextmanager
-    def _traffic(self, stage: Stage, name: str) -> Iterator[Traffic]:
+    def _traffic(self, stage: Stage, name: str, *, delayed: bool = True) -> Iterator[Traffic]:
         ports = [running.port for running in stage.living("serve")]
         base = self._target.url("").rstrip("/")
         run = f"{stage.deployment.name}-{name}-{next(self._numbers)}"
-        stage.orders = Orders(base, run, f"secret-{stage.deployment.name}")
+        stage.orders = Orders(base, run, f"secret-{stage.deployment.name}", delayed=delayed)
         stage.traffic = Traffic(sorted(ports), stage.folder, stage.orders, rate=self._rate)
         yield stage.traffic
 

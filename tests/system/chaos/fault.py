@@ -10,8 +10,9 @@ from tests.system.chaos.stage import Stage
 class Fault:
     """`id` is that of `faults.jsonl`, with a letter where one line there is several faults here.
 
-    `inject` returns when the fault is over. `wipes`: it takes records away by itself, so that a task without
-    one must only have run. `steady`: the rate before and after can be compared.
+    `inject` returns when the fault is over. `steady`: the rate before and after can be compared. `wipes`: it
+    takes records away, so that a task without one must only have run, and what waits in the store alone,
+    delayed or for another attempt, is gone with it.
     """
 
     id: str

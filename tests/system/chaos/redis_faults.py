@@ -90,7 +90,10 @@ def full_disk(stage: Stage) -> None:
 
 
 def fsync_fails(stage: Stage) -> None:
-    """The disk under the store answers EIO."""
+    """The disk under the store answers EIO.
+
+    Redis then refuses writes, and with none to make it never tries its disk again: an operator restarts it.
+    """
     pid = stage.pid_of("redis")
     fault = "inject=fsync,fdatasync:error=EIO:when=2..4"
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", fault, "-o", "/dev/null"]
@@ -100,6 +103,8 @@ def fsync_fails(stage: Stage) -> None:
     finally:
         tracer.terminate()
         tracer.wait()
+    with stage.down("redis"):
+        pause(0)
 
 
 def scripts_flushed(stage: Stage) -> None:

@@ -52,7 +52,7 @@ def line(result: Result) -> str:
     return (
         f"{result.fault:<5} {result.tasks:>6} tasks  lost {result.lost}  after end {result.after_end}  "
         f"duplicates {result.duplicates}  interrupted {result.repeats} (again by {result.rerun})  "
-        f"outage {result.outage:.1f}  back {back}  rate {result.rate:.0f}/s  {result.seconds:.0f} s  {verdict}"
+        f"outage {result.outage:.1f}  back {back}  {result.rate:.0f}/s  {result.seconds:.0f} s  {verdict}"
     )
 
 

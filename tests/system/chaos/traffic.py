@@ -32,12 +32,15 @@ class Order:
 
 @dataclass(slots=True)
 class Orders:
-    """Makes orders for `/run/name` at a target; of fifty, a few are not plain."""
+    """Makes orders for `/run/name` at a target; of fifty, a few are not plain.
+
+    Without `delayed` none waits in the store alone, which a fault may wipe.
+    """
 
     base: str  # the target's URL without a path
     run: str
     secret: str
-    delay: float = 0.05
+    delayed: bool = True
     made: dict[str, Order] = field(default_factory=dict)
 
     def make(self, number: int) -> Order:
@@ -48,10 +51,10 @@ class Orders:
                 return self.add(number, "status=404", expect=FAILED)
             case 27:
                 return self.add(number, "fail=1")
-            case 37:
+            case 37 if self.delayed:
                 return self.add(number, delay=2)
             case _:
-                return self.add(number, f"delay={self.delay}")
+                return self.add(number, "delay=0.05")
 
     def add(
         self,

@@ -104,6 +104,25 @@ def run(
     )
 
 
+def unjudged(fault: str, seed: int, error: Exception) -> Result:
+    """A trial that could not be carried through, which is no proof of anything: it fails."""
+    return Result(
+        fault=fault,
+        seed=seed,
+        tasks=0,
+        lost=0,
+        duplicates=0,
+        repeats=0,
+        after_end=0,
+        rate=0.0,
+        outage=0.0,
+        recovery=None,
+        rerun=None,
+        seconds=0.0,
+        findings={"unjudged": [f"{type(error).__name__}: {error}"[:1000]]},
+    )
+
+
 def follow(traffic: Traffic, ids: Iterable[str], *, within: float) -> dict[str, Any]:
     """Each task's record when it was first seen terminal, or at the deadline; None for an unknown one."""
     deadline, waiting, found = time.monotonic() + within, list(ids), dict[str, Any]()
