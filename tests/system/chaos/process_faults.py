@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, pause
 from tests.system.chaos.traffic import FAILED
+from tests.system.harness.http import Client
 from tests.system.harness.process import Running
 from tests.system.harness.waiting import wait_for
 
@@ -71,8 +72,22 @@ class Trap:
         old.kill()
         count = stage.random.randint(5, 60)
         trapped = stage.replace(old, (_FAILPOINT, f"{self._point}:{count}"))
-        wait_for(lambda: not trapped.is_running, f"{trapped.name} dies at {self._point}")
-        stage.replace(trapped)
+        unsure = []
+
+        def dies() -> bool:
+            """Traffic that left the dead one does not come back by itself, so the trap gets some of its own."""
+            if self._verb == "serve" and trapped.is_running:
+                order = stage.orders.add(f"trap-{len(stage.orders.made)}")
+                with Client(trapped.port, timeout=2.0) as client:
+                    if stage.traffic.submit(order, client) is None:
+                        unsure.append(order)
+            return not trapped.is_running
+
+        wait_for(dies, f"{trapped.name} dies at {self._point}")
+        fresh = stage.replace(trapped)
+        with Client(fresh.port) as client:
+            for order in unsure:
+                stage.traffic.submit(order, client)
 
 
 def signals_come_twice(stage: Stage) -> None:
