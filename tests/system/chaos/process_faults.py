@@ -61,7 +61,7 @@ def dies_at(point: str, verb: str) -> "Trap":
 
 
 class Trap:
-    """Puts a process with a failpoint in the place of one, and another in its place when it has died."""
+    """Puts a process with a failpoint in the place of one, and a sound one there when it has died."""
 
     def __init__(self, point: str, verb: str) -> None:
         self._point = point
@@ -75,7 +75,7 @@ class Trap:
         unsure = []
 
         def dies() -> bool:
-            """Traffic that left the dead one does not come back by itself, so the trap gets some of its own."""
+            """Traffic that left the dead one does not come back by itself: the trap gets its own."""
             if self._verb == "serve" and trapped.is_running:
                 order = stage.orders.add(f"trap-{len(stage.orders.made)}")
                 with Client(trapped.port, timeout=2.0) as client:
