@@ -104,6 +104,8 @@ class Campaign:
                 )
             except Exception as exc:  # noqa: BLE001 - one trial that cannot be judged must not end the rest
                 result = trial.unjudged(fault.id, seed, exc)
+                for running in stage.living():  # one may be a trap that has not sprung
+                    running.kill()
         stage.heal()
         self.results.append(result)
         return result
