@@ -25,6 +25,7 @@ from tests.system.harness.waiting import wait_for
 
 RATE = 250.0
 _WARM = 300
+_WIPED_ENDS_WITHIN = 25.0
 _NOTHING = Evidence(orders={}, submits=(), records={}, last_records={}, hits=())
 
 
@@ -97,6 +98,8 @@ class Campaign:
                 evidence.recovery = 0.0
 
         settings = dataclasses.replace(self._settings, recovers_within=fault.recovers_within)
+        if fault.wipes:  # a record that is gone does not come back, however long one waits
+            settings = dataclasses.replace(settings, ends_within=_WIPED_ENDS_WITHIN)
         with self._traffic(stage, fault.id.lower(), delayed=not fault.wipes) as traffic:
             try:
                 result = trial.run(
