@@ -17,7 +17,7 @@ async def test_a_task_that_kills_the_process_each_time_fails(house: House, tmp_p
     """The third death counts as its only attempt, and those before are on record without counting."""
     (folder := tmp_path / "gate").mkdir()
     await house.consumer(make_pool=partial(Crew, GateKit(folder)))
-    task_id = (await house.submit("http://localhost/kill", max_attempts=1)).id
+    task_id = (await house.submit("http://target.test/kill", max_attempts=1)).id
     for deaths in (1, 2, 3):
         await house.heard(TaskSettled, deaths)
         await house.later(SPREAD)
