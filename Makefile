@@ -38,7 +38,7 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest $(ARGS)
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)

@@ -40,7 +40,21 @@ def _url(service: str) -> str:
 _REAL = ("tests/system/", "tests/contract/brokers/", "tests/contract/stores/redis/")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(_REAL):
             item.add_marker(pytest.mark.flaky(reruns=1))
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Who must not run beside whom under `pytest -n`; the rest has keys, files, schemas of its own."""
+    if "own_fleet" in getattr(item, "fixturenames", ()):
+        return "breaks servers of its own"
+    if item.nodeid.startswith(("tests/system/", "tests/contract/brokers/")):
+        return "measures or restarts the servers of all"
+    if item.nodeid.startswith("tests/contract/stores/redis/"):
+        return "breaks a Redis of its own"
+    return None

@@ -5,6 +5,7 @@ long a client may leave an answer unread.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -115,6 +116,8 @@ class ConnectionServer(web.Server):
         self._boundary = boundary
         self._options = options
         self._open = 0
+        self._parting = False
+        self._all_closed = asyncio.Event()
 
     def __call__(self) -> Connection:
         options = self._options
@@ -138,6 +141,18 @@ class ConnectionServer(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self._open -= 1
+        if self._open == 0:
+            self._all_closed.set()
+
+    async def part(self, seconds: float) -> None:
+        """From now on each answer closes its connection; wait that long for the connections to end so."""
+        self._parting = True
+        if self._open == 0:
+            return
+        self._all_closed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._all_closed.wait()
 
     def end_slow(self) -> None:
         """Close every connection that has kept us waiting for too long."""
@@ -161,7 +176,10 @@ class ConnectionServer(web.Server):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return await self._boundary(request)
+            response = await self._boundary(request)
+            if self._parting:
+                response.force_close()
+            return response
         finally:
             protocol = request.protocol
             if isinstance(protocol, Connection):

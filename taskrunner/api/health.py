@@ -10,6 +10,8 @@ The two differ on purpose: with RabbitMQ away `serve` is degraded, but ready, si
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation
 from taskrunner.api.resources import Resource
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
@@ -17,6 +19,17 @@ from taskrunner.monitor import exposition
 from taskrunner.monitor.health import CheckReport, Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+
+_HEALTH = Operation(
+    summary="One check per dependency; 503 when any is not ok.",
+    answers={200: schemas.Health, 503: schemas.Health},
+)
+_LIVEZ = Operation(summary="200 as long as the event loop turns.", answers={200: schemas.Liveness})
+_READYZ = Operation(
+    summary="Whether work may be sent here.", answers={200: schemas.Readiness, 503: schemas.Readiness}
+)
+_STATS = Operation(summary="Numbers.", answers={200: schemas.Stats})
+_METRICS = Operation(summary="The same for Prometheus.", answers={200: "text/plain"})
 
 
 class HealthRoutes:
@@ -28,11 +41,14 @@ class HealthRoutes:
         self._metrics = metrics
 
     def add_to(self, routes: Routes) -> None:
-        routes.get("/health", self.health)
-        routes.get("/livez", self.livez)
-        routes.get("/readyz", self.readyz)
-        routes.get("/stats", self.stats)
-        routes.get("/metrics", self.metrics)
+        for path, handler, operation in (
+            ("/health", self.health, _HEALTH),
+            ("/livez", self.livez, _LIVEZ),
+            ("/readyz", self.readyz, _READYZ),
+            ("/stats", self.stats, _STATS),
+            ("/metrics", self.metrics, _METRICS),
+        ):
+            routes.get(path, handler, operation)
 
     async def health(self, _: web.Request) -> web.Response:
         checks = self._health.report()

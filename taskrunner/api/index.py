@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from taskrunner.api import schemas
+from taskrunner.api.operations import Operation
 from taskrunner.api.page import Page, wants_page
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
@@ -19,7 +21,9 @@ class IndexRoutes:
         self._page = page
 
     def add_to(self, routes: Routes) -> None:
-        routes.get("/", self.index)
+        routes.get(
+            "/", self.index, Operation(summary="What there is to ask for.", answers={200: schemas.Index})
+        )
 
     async def index(self, request: web.Request) -> web.Response:
         if self._page is not None and wants_page(request.headers.get("Accept", "")):
@@ -28,7 +32,7 @@ class IndexRoutes:
             {
                 "name": "taskrunner",
                 "version": __version__,
-                "endpoints": list(self._routes.endpoints),
+                "endpoints": self._routes.endpoints,
                 "prefix": "/api/v1 may stand before each of them",
             }
         )

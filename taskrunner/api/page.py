@@ -55,4 +55,9 @@ def policy(html: str) -> str:
 
 def _hash_of(element: str, html: str) -> str:
     (content,) = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
+    return hash_of(content)
+
+
+def hash_of(content: str) -> str:
+    """How a policy names an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

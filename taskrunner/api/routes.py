@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from taskrunner.api.operations import Operation
 from taskrunner.api.problems import http_problem
 from taskrunner.api.responses import problem_response
 
@@ -16,7 +17,7 @@ PREFIXES = ("", "/api/v1")
 
 
 class Routes:
-    """Adds handlers to an application and notes them in `endpoints`.
+    """Adds handlers to an application and notes what they are in `operations`.
 
     `max_request_bytes` is what a request with `Expect: 100-continue` is judged by.
     """
@@ -24,18 +25,27 @@ class Routes:
     def __init__(self, app: web.Application, *, max_request_bytes: int) -> None:
         self._router = app.router
         self._max_request_bytes = max_request_bytes
-        self.endpoints: list[str] = []
+        self.operations: dict[tuple[str, str], Operation] = {}
 
-    def get(self, path: str, handler: Handler) -> None:
+    @property
+    def endpoints(self) -> list[str]:
+        return [f"{method} {path}" for method, path in self.operations]
+
+    def get(self, path: str, handler: Handler, operation: Operation) -> None:
         """GET and HEAD."""
-        self.endpoints.append(f"GET {path}")
+        self.operations["GET", path] = operation
         for prefix in PREFIXES:
             self._router.add_get(prefix + path, handler, expect_handler=self._expect)
 
-    def post(self, path: str, handler: Handler) -> None:
-        self.endpoints.append(f"POST {path}")
+    def post(self, path: str, handler: Handler, operation: Operation) -> None:
+        self.operations["POST", path] = operation
         for prefix in PREFIXES:
             self._router.add_post(prefix + path, handler, expect_handler=self._expect)
+
+    def delete(self, path: str, handler: Handler, operation: Operation) -> None:
+        self.operations["DELETE", path] = operation
+        for prefix in PREFIXES:
+            self._router.add_delete(prefix + path, handler, expect_handler=self._expect)
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""

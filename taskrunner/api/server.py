@@ -12,9 +12,13 @@ from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.options import ServerOptions
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events
+from taskrunner.runtime.ending import end
 
 # The share of the request timeout between two looks for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
+# A kept connection that is idle may have a request on its way to us, which closing would lose. Who is busy
+# sends it within this time and is answered with `Connection: close`; the others are closed after it.
+_PARTING = 0.5
 
 
 class WebServer:
@@ -41,6 +45,7 @@ class WebServer:
         # The application's own runner starts and ends it; its server is not used, only what it is made of.
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
+        self._server: ConnectionServer | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -50,7 +55,7 @@ class WebServer:
         if app_server is None:
             raise RuntimeError("aiohttp set an application up without a server")
         boundary = Boundary(app_server.request_handler, self._events)
-        server = ConnectionServer(app_server, boundary, self._options)
+        server = self._server = ConnectionServer(app_server, boundary, self._options)
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.shutdown_grace)
         await self._runner.setup()
         try:
@@ -62,12 +67,15 @@ class WebServer:
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            for site in list(runner.sites):
+                await site.stop()
+            if self._server is not None:
+                await self._server.part(min(_PARTING, self._options.shutdown_grace))
+            await runner.cleanup()
         if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+            await end(self._sweeper)
             self._sweeper = None
         await self._app_runner.cleanup()
 

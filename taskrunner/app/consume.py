@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_relay, monitor_served, started, until_signal
+from taskrunner.app.services import ABORT_WITHIN, make_relay, monitor_served, started, until_signal
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
@@ -14,10 +14,11 @@ from taskrunner.runtime.signals import Signals
 async def consume(config: Config) -> int:
     """The supervisor, its workers and the relay, until a signal. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "consume")
-    signals = Signals()
+    signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
-    workforce = Workforce(platform)
+    workforce = Workforce(platform, apart=True)
     monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+    monitor.health.add("workers", workforce.check, needed=True)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running())

@@ -8,7 +8,7 @@ from taskrunner.app.adapters import make_sql_store, sqlite_path
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_served
-from taskrunner.app.services import make_relay, monitor_served, started, until_signal
+from taskrunner.app.services import ABORT_WITHIN, make_relay, monitor_served, started, unless, until_signal
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
@@ -33,15 +33,16 @@ class Extras:
 
 async def run_everything(config: Config, extras: Extras = Extras()) -> int:
     """API, relay and workers, until a signal. Raises `SetupError`, and `StoreUnavailable` with a file."""
-    signals = Signals()
+    signals = Signals(abort_within=ABORT_WITHIN)
     async with AsyncExitStack() as stack:
         # Before the first look at the database: what an earlier process left is ours only under the lock.
         alone = stack.enter_context(_lock(config)) if _is_embedded(config) else None
         if extras.upgrade:
             await upgrade(config)
         platform = Platform(config)
-        workforce = Workforce(platform)
+        workforce = Workforce(platform, apart=False)
         monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+        monitor.health.add("workers", workforce.check, needed=True)
         api = await stack.enter_async_context(api_served(platform, monitor))
         if extras.monitor_page:
             await stack.enter_async_context(monitor_served(platform, monitor))
@@ -61,7 +62,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
             return code
         await until_signal(signals, monitor.health)
         # First of all: what is still accepted needs the store, the broker and the relay.
-        await api.stop()
+        await unless(signals.second, api.stop())
     return signals.exit_code
 
 

@@ -11,14 +11,14 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_relay, serving, started, until_signal
 from taskrunner.config import Config
-from taskrunner.producer.revival import Revival
 from taskrunner.runtime.signals import Signals
 
 
 async def serve(config: Config) -> int:
     """The API and the relay, until a signal. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "serve")
-    signals = Signals()
+    # Nothing here runs that could be given back: what was accepted is in the store.
+    signals = Signals(abort_within=0.0)
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
@@ -36,12 +36,11 @@ async def serve(config: Config) -> int:
 async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
     """The API listens inside; it answers 503 to tasks while the store is not there."""
     config = platform.config
-    revival = Revival(
-        platform.store, platform.intake, platform.publisher, platform.clock, hold=config.relay.hold
-    )
     api = build_api(
         intake=platform.intake,
-        revival=revival,
+        revival=platform.revival,
+        cancellation=platform.cancellation,
+        sweep=platform.sweep,
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

@@ -1,7 +1,9 @@
 """The services that both `serve` and `consume` run, each for as long as its context lasts."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -15,6 +17,9 @@ from taskrunner.monitor.health import Health
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
+
+# After a second signal: the consumer's own bound for settling what it interrupts is 3 s.
+ABORT_WITHIN = 5.0
 
 
 def make_relay(platform: Platform) -> Relay:
@@ -73,3 +78,16 @@ async def until_signal(signals: Signals, health: Health) -> None:
     health.open()
     await signals.first.wait()
     health.close("shutting down")
+
+
+async def unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, or give it up as soon as `abort` is set."""
+    working, aborted = asyncio.ensure_future(work), asyncio.ensure_future(abort.wait())
+    try:
+        await asyncio.wait((working, aborted), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for each in (working, aborted):
+            each.cancel()
+        await asyncio.gather(working, aborted, return_exceptions=True)

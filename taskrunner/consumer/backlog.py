@@ -11,10 +11,14 @@ from taskrunner.domain.task import Lane
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A readable delivery that waits for a free worker."""
+    """A readable delivery that waits for a free worker.
+
+    `foreign`: somebody else's message, so that its task may be another than the one recorded under its id.
+    """
 
     envelope: Envelope
     delivery: Delivery
+    foreign: bool = False
 
     @property
     def key(self) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """The claimer takes tasks from the backlog as workers become free, and claims them in the store.
 
 Of a batch, what is claimed goes to the pool; what is stale, doubled or cancelled is acked and dropped;
-what has no record is adopted.
+what has no record is adopted. What runs is always the recorded task: an envelope of ours holds the record's
+own bytes, and a foreign message counts only if its record is made from it.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted
 from taskrunner.handlers.base import Attempting
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, NewTask, Store
+from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, NewTask, Store
 
 _BATCH = 200
 # At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
@@ -72,6 +73,7 @@ class Claimer(Service):
         if not batch:
             return _REST
         try:
+            await self._admit(batch)
             await self._claim(batch)
         except OutsideError:
             # Unacked and unclaimed as far as we know; a claim that did take effect may be repeated by us.
@@ -86,14 +88,40 @@ class Claimer(Service):
         self._next_claim = self._clock.monotonic() + _SPACING
 
     def _take(self, count: int) -> list[Waiting]:
-        """A batch without doubles: what we hold already, the broker has merely sent again."""
-        batch: dict[tuple[str, int], Waiting] = {}
+        """A batch without doubles: what we hold already, the broker has merely sent again.
+
+        A foreign message is no double of an envelope of ours, whatever id it names.
+        """
+        batch: list[Waiting] = []
+        keys: set[tuple[str, int]] = set()
         for waiting in self._backlog.take(count):
-            if waiting.key in self._held or waiting.key in batch:
-                self._drop(waiting, ClaimAnswer.HELD)
+            if waiting.foreign:
+                batch.append(waiting)
+            elif waiting.key in self._held or waiting.key in keys:
+                self._drop(waiting, ClaimAnswer.HELD.value)
             else:
-                batch[waiting.key] = waiting
-        return list(batch.values())
+                keys.add(waiting.key)
+                batch.append(waiting)
+        return batch
+
+    async def _admit(self, batch: list[Waiting]) -> None:
+        """Give foreign messages their records; take those out whose id has one, or that are to run later.
+
+        Either way the record has a due time, so the task is the relay's.
+        """
+        foreign = [waiting for waiting in batch if waiting.foreign]
+        if not foreign:
+            return
+        now = self._clock.now()
+        answers = await self._store.accept([self._record(waiting, now) for waiting in foreign])
+        for waiting, accepted in zip(foreign, answers, strict=True):
+            task = waiting.envelope.task
+            if accepted.answer is AcceptAnswer.CREATED:
+                self._events.emit(TaskAdopted(task_id=task.id, lane=task.lane))
+                waiting.foreign = False
+            if waiting.foreign or (task.run_at is not None and task.run_at > now):
+                batch.remove(waiting)
+                self._drop(waiting, "known" if waiting.foreign else "early")
 
     async def _claim(self, batch: Sequence[Waiting]) -> None:
         now = self._clock.now()
@@ -117,17 +145,13 @@ class Claimer(Service):
         )
 
     async def _adopt(self, batch: Sequence[Waiting], now: datetime) -> Sequence[Claimed]:
-        """Make the missing records from the envelopes, then claim again.
-
-        A task that is to run later gets its record only; the relay publishes it when it is due.
-        """
+        """Make the records that the store has lost from the envelopes, then claim again."""
         await self._store.accept([self._record(waiting, now) for waiting in batch])
-        ready = [waiting for waiting in batch if not _is_early(waiting, now)]
-        claimed = iter(await self._ask(ready, now))
+        claimed = await self._ask(batch, now)
         for waiting in batch:
             task = waiting.envelope.task
             self._events.emit(TaskAdopted(task_id=task.id, lane=task.lane))
-        return [Claimed(answer=ClaimAnswer.STALE) if _is_early(w, now) else next(claimed) for w in batch]
+        return claimed
 
     def _record(self, waiting: Waiting, now: datetime) -> NewTask:
         task = waiting.envelope.task
@@ -145,7 +169,7 @@ class Claimer(Service):
 
     def _act(self, waiting: Waiting, claimed: Claimed, now: datetime, lease_ends: float) -> None:
         if claimed.answer is not ClaimAnswer.CLAIMED:
-            self._drop(waiting, claimed.answer)
+            self._drop(waiting, claimed.answer.value)
             return
         running = Running(
             attempting=Attempting(waiting.envelope.task, waiting.envelope.attempt),
@@ -157,12 +181,7 @@ class Claimer(Service):
         self._held[running.key] = running
         self._start(running)
 
-    def _drop(self, waiting: Waiting, answer: ClaimAnswer) -> None:
+    def _drop(self, waiting: Waiting, reason: str) -> None:
         task_id, number = waiting.key
         self._broker.ack([waiting.delivery])
-        self._events.emit(DeliveryDropped(task_id=task_id, attempt=number, reason=answer.value))
-
-
-def _is_early(waiting: Waiting, now: datetime) -> bool:
-    run_at = waiting.envelope.task.run_at
-    return run_at is not None and run_at > now
+        self._events.emit(DeliveryDropped(task_id=task_id, attempt=number, reason=reason))

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import Draft
+from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import Envelope, open_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable
-from taskrunner.domain.events import DeadLetterCollected, Events
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
+from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
@@ -24,13 +23,13 @@ class Collector:
     """Consumes the dead letter queue; `keep` is the seconds for which the store keeps a message."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, limits: Limits, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskRules, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._limits = limits
+        self._rules = rules
         self._keep = keep
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._bury, limit=_BATCH)
 
@@ -45,12 +44,23 @@ class Collector:
         while True:
             try:
                 for dead in group:
-                    await self._take_in(dead)
+                    await self._take_in_anyhow(dead)
                 break
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
         self._broker.ack(group)
         return [None] * len(group)
+
+    async def _take_in_anyhow(self, dead: DeadDelivery) -> None:
+        """One letter must not hold up its group, whatever is in it: at the worst its bytes alone are kept."""
+        try:
+            await self._take_in(dead)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001 - see above
+            self._events.emit(LoopFailed(service="collector", error=exc))
+            unread = EnvelopeUnreadable(f"taking it in failed: {type(exc).__name__}")
+            await self._store.bury([self._letter(dead, unread)], keep=self._keep)
 
     async def _take_in(self, dead: DeadDelivery) -> None:
         """A task's envelope fails its task, which is then the dead letter; all else is kept as a message.
@@ -63,7 +73,7 @@ class Collector:
                 [AttemptRef(id=content.task.id, attempt=content.attempt)],
                 now=self._clock.now(),
                 reason=dead.reason,
-                error=f"the broker dead-lettered it: {dead.reason}",
+                error=_broker_says(dead),
                 keep=self._keep,
             )
             letter_id = content.task.id
@@ -74,25 +84,33 @@ class Collector:
         self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
 
     def _read(self, dead: DeadDelivery) -> Envelope | Draft | EnvelopeUnreadable:
+        """As a consumer reads it, so that the letter tells why that one refused it."""
         try:
-            return open_envelope(dead.body, self._limits)
+            content = open_envelope(dead.body, self._rules.limits)
+            if isinstance(content, Draft):
+                content.to_task(self._rules, task_id=_letter_id(dead), now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
-        except Exception as exc:  # noqa: BLE001 - one letter must not hold up its group, whatever is in it
-            return EnvelopeUnreadable(f"reading it failed: {type(exc).__name__}")
+        except TaskInvalid as exc:
+            return EnvelopeUnreadable(str(exc))
+        return content
 
     def _letter(self, dead: DeadDelivery, content: Envelope | Draft | EnvelopeUnreadable) -> DeadLetter:
         return DeadLetter(
             id=_letter_id(dead),
             kind=DeadLetterKind.MESSAGE,
             reason=dead.reason,
-            error=str(content) if isinstance(content, EnvelopeUnreadable) else None,
+            error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
             lane=dead.lane,
             url=_url(content),
             raw=dead.body,
             x_death=dead.x_death,
         )
+
+
+def _broker_says(dead: DeadDelivery) -> str:
+    return f"the broker dead-lettered it: {dead.reason}"
 
 
 def _url(content: Envelope | Draft | EnvelopeUnreadable) -> str | None:

@@ -1,16 +1,16 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.leases import LeaseKeeper
-from taskrunner.consumer.pool import MakeHandler, Pool
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.consumer.settler import Settler
+from taskrunner.consumer.workers import OnFinished, WorkerPool
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
@@ -20,7 +20,10 @@ from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskSt
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
+
+MakePool = Callable[[Events, OnFinished], WorkerPool]
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
 _UNSETTLED_LIMIT = 1000
@@ -51,7 +54,7 @@ class Consumer:
         clock: Clock,
         rules: TaskRules,
         retention: Retention,
-        make_handler: MakeHandler,
+        make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:
         self._broker = broker
@@ -63,11 +66,11 @@ class Consumer:
         self._consuming = False
         self._epochs: dict[Lane, int] = {}
         self.backlog = Backlog(settings.weights)
-        self.pool = Pool(make_handler, events, self._on_finished)
+        self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
             store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
         )
-        self._leases = LeaseKeeper(store, events, clock, self._held, lease=settings.lease)
+        self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
         self._claimer = Claimer(
             store,
             broker,
@@ -91,6 +94,7 @@ class Consumer:
         return self._consuming
 
     async def start(self) -> None:
+        await self.pool.start()
         await self._leases.start()
         await self._claimer.start()
         self._broker.consume(self._settings.lanes, self._settings.prefetch, self._on_delivery)
@@ -105,11 +109,12 @@ class Consumer:
         self._broker.cancel_consume()
         await self._claimer.stop()
         self._give_back()
+        self._interrupt(await self.pool.withdraw())
         await self._wait_idle(grace, abort)
         self._interrupt(self.pool.interrupt())
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
-        self.pool.close()
+        await self.pool.close()
 
     def wake(self) -> None:
         """There may be room now: look at the backlog."""
@@ -125,7 +130,7 @@ class Consumer:
             self._epochs[delivery.lane] = delivery.epoch
             self.backlog.discard_older(delivery.lane, delivery.epoch)
         try:
-            envelope = self._read(delivery)
+            waiting = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
@@ -134,16 +139,16 @@ class Consumer:
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
-        self.backlog.append(Waiting(envelope, delivery))
+        self.backlog.append(waiting)
         if not self._consuming:
             self._give_back()
         elif self._room() > 0:
             self._claimer.wake()
 
-    def _read(self, delivery: Delivery) -> Envelope:
+    def _read(self, delivery: Delivery) -> Waiting:
         content = open_envelope(delivery.body, self._rules.limits)
         if isinstance(content, Envelope):
-            return content
+            return Waiting(content, delivery)
         # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
         # crash would be another task.
         message_id = delivery.message_id or ""
@@ -152,7 +157,7 @@ class Consumer:
         task = content.model_copy(update={"priority": content.priority or delivery.lane}).to_task(
             self._rules, task_id=task_id, now=now
         )
-        return Envelope(attempt=1, task=task)
+        return Waiting(Envelope(attempt=1, task=task), delivery, foreign=True)
 
     def _start(self, running: Running) -> None:
         self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
@@ -169,7 +174,6 @@ class Consumer:
     def _give_back(self) -> None:
         waiting = self.backlog.take(len(self.backlog))
         self._broker.release([item.delivery for item in waiting])
-        self._interrupt(self.pool.withdraw())
 
     def _interrupt(self, given_up: list[Running]) -> None:
         outcome = Outcome(
@@ -184,9 +188,7 @@ class Consumer:
         idle = asyncio.create_task(self.pool.wait_idle())
         aborted = asyncio.create_task(abort.wait())
         await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (idle, aborted):
-            waiter.cancel()
-        await asyncio.gather(idle, aborted, return_exceptions=True)
+        await end(idle, aborted)
 
     async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
         """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
@@ -197,6 +199,4 @@ class Consumer:
         )
         if settled not in done:
             await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        for waiter in (settled, aborted):
-            waiter.cancel()
-        await asyncio.gather(settled, aborted, return_exceptions=True)
+        await end(settled, aborted)

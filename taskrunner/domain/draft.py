@@ -78,11 +78,17 @@ class RetryDraft(BaseModel):
         return value.lower() if isinstance(value, str) else value
 
     def over(self, default: RetryPolicy) -> RetryPolicy:
-        """`default` with the fields that this draft sets; its own strategy ends a default's delays."""
+        """`default` with the fields that this draft sets; its own strategy ends a default's delays.
+
+        Raises `TaskInvalid` when the first delay would then be longer than the longest.
+        """
         given = self.model_dump(exclude_none=True)
         if given.keys() & {"strategy", "base"}:
             given.setdefault("delays", ())
-        return replace(default, **given)
+        policy = replace(default, **given)
+        if policy.base > policy.cap and not policy.delays:
+            raise TaskInvalid([_base_above_cap(policy, given)])
+        return policy
 
 
 class Draft(BaseModel):
@@ -134,7 +140,7 @@ class Draft(BaseModel):
     def with_url(self, url: str, limits: Limits) -> Self:
         """This draft for another URL. Raises `TaskInvalid`."""
         try:
-            return self.model_copy(update={"url": admission.check_url(url, limits)})
+            return self.model_copy(update={"url": admission.check_url(url, limits).text})
         except ValueError as exc:
             raise TaskInvalid([FieldError(field="url", message=str(exc))]) from exc
 
@@ -146,7 +152,7 @@ class Draft(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
-        return admission.check_url(value, _limits(info))
+        return admission.check_url(value, _limits(info)).text
 
     @field_validator("method")
     @classmethod
@@ -238,7 +244,7 @@ class Draft(BaseModel):
         return concern
 
     def to_task(self, rules: TaskRules, *, task_id: str, now: datetime) -> Task:
-        """The complete task. Raises `TaskInvalid` when `run_at` lies beyond the longest delay."""
+        """The complete task. Raises `TaskInvalid` for what only the defaults and the time make wrong."""
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
         if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
             limit = rules.limits.max_delay
@@ -273,6 +279,15 @@ class Draft(BaseModel):
 
 def _limits(info: ValidationInfo) -> Limits:
     return info.context if isinstance(info.context, Limits) else Limits()
+
+
+def _base_above_cap(policy: RetryPolicy, given: Mapping[str, Any]) -> FieldError:
+    """Told of the one that the task says; the other is then the default's."""
+    if "base" in given:
+        message = f"must be at most retry.cap, which is {policy.cap:g} by default, got {policy.base:g}"
+        return FieldError(field="retry.base", message=f"{message}; give a cap too")
+    message = f"must be at least retry.base, which is {policy.base:g} by default, got {policy.cap:g}"
+    return FieldError(field="retry.cap", message=f"{message}; give a base too")
 
 
 def _as_json(value: dict[str, Any] | list[Any]) -> str:

@@ -4,16 +4,18 @@ Ours is `{"v":1,"attempt":N,"task":{…}}`, where the inner object is the task e
 so that it is encoded once in its life. A foreign client's message is a draft: `{"url":"…"}`.
 """
 
-from typing import Any
+from base64 import b64decode
+from datetime import MAXYEAR
+from typing import Annotated, Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from taskrunner.domain.admission import check_id
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import COUNT_LIMIT, Task
 from taskrunner.domain.value import value
 
 _OURS = b'{"v":'
@@ -23,7 +25,7 @@ _OURS = b'{"v":'
 class Envelope:
     """A task, and the attempt that a delivery of this envelope may start."""
 
-    attempt: int
+    attempt: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
     task: Task
 
 
@@ -95,15 +97,30 @@ def open_envelope(raw: bytes, limits: Limits) -> Envelope | Draft:
 
 
 def _open_ours(raw: bytes) -> Envelope:
-    """Anybody may write what looks like ours; an id must not become a key, path or cursor that is none."""
+    """Anybody may write what looks like ours, and what is read here becomes a record if there is none."""
     try:
         envelope = _ENVELOPE.validate_json(raw)
-        check_id(envelope.task.id)
     except ValidationError as exc:
         raise EnvelopeUnreadable(_reason(exc)) from exc
+    _check_storable(envelope.task)
+    return envelope
+
+
+def _check_storable(task: Task) -> None:
+    """What the types do not say: an id that is no key or path, a body or a date that cannot be read again."""
+    try:
+        check_id(task.id)
     except ValueError as exc:
         raise EnvelopeUnreadable(f"task.id: {exc}") from exc
-    return envelope
+    for name, moment in (("created_at", task.created_at), ("run_at", task.run_at)):
+        # Within a day of the first and last year a zone's offset would lead out of the calendar.
+        if moment is not None and not 1 < moment.year < MAXYEAR:
+            raise EnvelopeUnreadable(f"task.{name}: must lie between the years 2 and {MAXYEAR - 1}")
+    if task.body_base64 is not None:
+        try:
+            b64decode(task.body_base64, validate=True)
+        except ValueError as exc:
+            raise EnvelopeUnreadable(f"task.body_base64: is not base64: {exc}") from exc
 
 
 def _reason(exc: ValidationError) -> str:

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+# A month is the longest delay that a task or the configuration may ask for.
+Seconds = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
 
 
 class Strategy(StrEnum):
@@ -21,10 +27,10 @@ class RetryPolicy:
     """
 
     strategy: Strategy = Strategy.EXPONENTIAL
-    base: float = 1.0
-    cap: float = 300.0
-    jitter: float = 0.2
-    delays: tuple[float, ...] = ()
+    base: Seconds = 1.0
+    cap: Seconds = 300.0
+    jitter: Annotated[Seconds, Field(le=1)] = 0.2
+    delays: tuple[Seconds, ...] = ()
 
     def delay(self, failed: int, random: float) -> float:
         """Seconds to wait after the `failed`-th failed attempt (1, 2, …); `random` is in [0, 1).

@@ -3,14 +3,16 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import uuid_utils
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from taskrunner.domain.retry_policy import RetryPolicy
+
+# What the stores' integers can hold.
+COUNT_LIMIT = 2**31 - 1
 
 
 class Lane(StrEnum):
@@ -37,12 +39,12 @@ class Task:
     body: str | None = None
     body_base64: str | None = None
     lane: Annotated[Lane, Field(alias="priority")] = Lane.MEDIUM
-    timeout: float
-    max_attempts: int
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
     labels: Mapping[str, str] = field(default_factory=dict)
-    created_at: datetime
-    run_at: datetime | None = None
+    created_at: AwareDatetime
+    run_at: AwareDatetime | None = None
 
     @property
     def content(self) -> bytes | None:

@@ -100,8 +100,9 @@ class Intake:
     async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
         """Accept one task, in a group with whatever else is being submitted.
 
-        Raises `TaskInvalid`, `StateConflict` (the key was used for another request), `StoreUnavailable`, and
-        `WriteUnconfirmed` for a task that no replica has yet: it may run, and can be submitted again.
+        Raises `TaskInvalid`, `StateConflict` (the key was used for another request, or the id belonged to a
+        deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
+        run, and can be submitted again.
         """
         prepared = self.prepare(draft, idempotency_key=idempotency_key)
         replicated = prepared.concern is WriteConcern.REPLICATED
@@ -168,7 +169,10 @@ def _fingerprint(draft: Draft) -> str:
 
 
 def _refuse_conflict(accepted: Accepted, key: str | None) -> None:
-    if accepted.answer is AcceptAnswer.CONFLICT:
-        raise StateConflict(
-            f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
-        )
+    if accepted.answer is not AcceptAnswer.CONFLICT:
+        return
+    if key is None:
+        raise StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
+    raise StateConflict(
+        f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
+    )

@@ -15,7 +15,7 @@ from tests.flow.house import HOLD, House
 
 
 def draft(**fields: object) -> Draft:
-    return Draft.from_fields({"url": "http://localhost/", **fields}, Limits())
+    return Draft.from_fields({"url": "http://target.test/", **fields}, Limits())
 
 
 class Replicas:

@@ -1,18 +1,24 @@
 """Orderly and hurried ends: what runs is let finish or given back, and nothing is lost or counted."""
 
+import itertools
 import signal
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
+from tests.system.harness.http import Client
 from tests.system.harness.process import Running
 from tests.system.harness.waiting import wait_for
 
 RUNNING = 20
 WAITING = 40
+BUSY = 16
 
 
 def busy(deploy: Deploy, delay: float, fields: dict[str, str]) -> tuple[Deployment, Running, list[str]]:
@@ -90,3 +96,43 @@ def test_the_api_ends_in_good_order(deploy: Deploy) -> None:
     deployment.again(api).wait_ready()
     deployment.consume()
     assert deployment.wait_finished(task_id)["status"] == "succeeded"
+
+
+def test_a_second_signal_ends_the_api_at_once(deploy: Deploy) -> None:
+    """A request that does not end would hold it for the whole grace time."""
+    deployment = deploy(API__SHUTDOWN_GRACE=600, API__REQUEST_TIMEOUT=600)
+    api = deployment.serve()
+    with socket.create_connection(("127.0.0.1", api.port)) as half:
+        half.sendall(b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+        # Answered after it, so the half request has arrived.
+        assert api.get("/livez").status == 200
+        api.signal(signal.SIGTERM)
+        wait_for(lambda: api.try_get("/livez") is None, "it does not listen any more")
+        assert api.is_running
+        api.signal(signal.SIGINT)
+        assert api.wait() == 128 + signal.SIGINT
+
+
+def test_busy_clients_of_an_api_that_ends_are_told_to_close(deploy: Deploy) -> None:
+    """On kept connections no request is left without an answer, and the last answer says that it is."""
+    deployment = deploy()
+    api = deployment.serve()
+    with ThreadPoolExecutor(BUSY) as pool:
+        answered = [threading.Event() for _ in range(BUSY)]
+        clients = [pool.submit(ask_until_told_to_close, api.port, event) for event in answered]
+        assert all(event.wait(30) for event in answered)
+        api.signal(signal.SIGTERM)
+        assert api.wait() == 0
+        assert all(client.result(30) > 0 for client in clients)
+
+
+def ask_until_told_to_close(port: int, answered: threading.Event) -> int:
+    """The number of answers on one connection; raises when one does not come."""
+    with Client(port) as client:
+        for number in itertools.count(1):
+            answer = client.get("/livez")
+            assert answer.status == 200
+            answered.set()
+            if answer.headers.get("connection") == "close":
+                return number
+    raise AssertionError("not reached")

@@ -119,6 +119,36 @@ def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
     assert task.headers == {"content-type": "x/y"}
 
 
+@pytest.mark.parametrize(
+    ("retry", "default", "field", "message"),
+    [
+        ({"base": 400}, RetryPolicy(), "retry.base", "at most retry.cap, which is 300 by default, got 400"),
+        ({"cap": 0.5}, RetryPolicy(), "retry.cap", "at least retry.base, which is 1 by default, got 0.5"),
+        (
+            {"base": 9},
+            RetryPolicy(base=1, cap=8, delays=(1, 2)),
+            "retry.base",
+            "which is 8 by default, got 9",
+        ),
+    ],
+)
+def test_a_base_above_a_default_cap_is_refused(
+    retry: dict[str, Any], default: RetryPolicy, field: str, message: str
+) -> None:
+    """Rather than cut without a word: the two are only known together once the defaults are in."""
+    with pytest.raises(TaskInvalid) as caught:
+        task_of({"url": URL, "retry": retry}, TaskRules(defaults=TaskDefaults(retry=default)))
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert message in error.message
+
+
+def test_base_and_cap_are_of_no_matter_beside_delays() -> None:
+    """`delays` are in place of the strategy, so that nothing is cut."""
+    policy = task_of({"url": URL, "retry": {"base": 400, "delays": [1]}}).retry
+    assert policy == RetryPolicy(base=400, delays=(1,))
+
+
 def test_bytes_are_a_body_in_base64() -> None:
     """Exactly as they were; an empty body is not no body."""
     content = bytes(range(256))
@@ -146,7 +176,7 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"priority": "urgent"}, "priority", "must be 'high', 'medium' or 'low', got 'urgent'"),
         ({"priority": "hihg"}, "priority", 'did you mean "high"?'),
         ({"delay": -1}, "delay", "must be greater than or equal to 0"),
-        ({"delay": "soon"}, "delay", "must be a valid number, got 'soon'"),
+        ({"delay": "soon"}, "delay", "must be a number, got 'soon'"),
         ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),
         ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
         ({"run_at": "2026-01-01T00:00:00"}, "run_at", "must have timezone info"),
@@ -155,17 +185,20 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at", "must lie between the years 1 and 9999"),
         ({"timeout": 0}, "timeout", "must be greater than 0"),
         ({"timeout": 901}, "timeout", "must be at most 900 seconds, got 901"),
-        ({"timeout": True}, "timeout", "must be a valid number"),
+        ({"timeout": True}, "timeout", "must be a number"),
         ({"max_attempts": 0}, "max_attempts", "must be greater than or equal to 1"),
         ({"max_attempts": 101}, "max_attempts", "must be at most 100, got 101"),
-        ({"max_attempts": 1.5}, "max_attempts", "must be a valid integer"),
-        ({"max_attempts": "3"}, "max_attempts", "must be a valid integer"),
+        ({"max_attempts": 1.5}, "max_attempts", "must be a whole number"),
+        ({"max_attempts": "3"}, "max_attempts", "must be a whole number"),
         (
             {"retry": {"strategy": "random"}},
             "retry.strategy",
             "must be 'constant', 'linear' or 'exponential'",
         ),
         ({"retry": {"base": -1}}, "retry.base", "must be greater than or equal to 0"),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, "headers", "'x-a' is given more than once"),
+        ({"headers": {"X-A": ["1", "2"]}}, "headers.X-A", "must be a valid string"),
+        ({"headers": [["X-A", "1"]]}, "headers", "must be an object"),
         ({"retry": {"base": 9, "cap": 8}}, "retry", "base (9) must be at most cap (8)"),
         ({"retry": {"jitter": 1.1}}, "retry.jitter", "must be less than or equal to 1"),
         ({"retry": {"delays": [-1]}}, "retry.delays.0", "must be greater than or equal to 0"),

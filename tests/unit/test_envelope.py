@@ -1,21 +1,25 @@
 """The envelope: a task comes out as it went in, and what is no task is refused as unreadable."""
 
+import base64
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskrunner.domain.admission import ID_PATTERN
-from taskrunner.domain.draft import Draft
+from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_envelope, seal, task_fields
-from taskrunner.domain.errors import EnvelopeUnreadable
+from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 
 LIMITS = Limits()
+RULES = TaskRules()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
 
@@ -28,9 +32,9 @@ tasks = st.builds(
     method=texts,
     headers=st.dictionaries(texts, texts, max_size=3),
     body=st.none() | texts,
-    body_base64=st.none() | texts,
+    body_base64=st.none() | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode()),
     lane=st.sampled_from(Lane),
-    timeout=st.floats(0, 1e6),
+    timeout=st.floats(0.001, 1e6),
     max_attempts=st.integers(1, 10_000),
     retry=st.builds(
         RetryPolicy,
@@ -47,7 +51,7 @@ tasks = st.builds(
 
 
 @settings(max_examples=40, deadline=None)
-@given(tasks, st.integers(0, 100_000))
+@given(tasks, st.integers(1, 100_000))
 def test_what_was_sealed_comes_out(task: Task, attempt: int) -> None:
     """The task and the attempt, and the stored form by itself."""
     encoded = encode_task(task)
@@ -113,6 +117,38 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
     task = Task(id=task_id, url="http://h/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.id: must be 1 to 128"):
         open_envelope(seal(encode_task(task), 1), LIMITS)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | texts
+    | st.sampled_from(["\ud800", "\x00", 10**400, "2026-01-01T00:00:00", "9999-12-31T23:59:59-14:00"]),
+    lambda part: st.lists(part, max_size=2) | st.dictionaries(texts, part, max_size=2),
+    max_leaves=4,
+)
+members = st.dictionaries(st.sampled_from(sorted(Draft.model_fields)), anything, max_size=3)
+foreign = members.map(lambda odd: {"url": "http://h/", **odd})
+own = st.tuples(st.just(1) | anything, members).map(
+    lambda odd: {"v": 1, "attempt": odd[0], "task": {**json.loads(encode_task(TASK)), **odd[1]}}
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(foreign | own)
+def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(message: dict[str, Any]) -> None:
+    """A record that could not be read again would spoil every list it is in."""
+    raw = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        opened = open_envelope(raw, LIMITS)
+        task = opened.task if isinstance(opened, Envelope) else opened.to_task(RULES, task_id="t", now=NOW)
+    except (EnvelopeUnreadable, TaskInvalid):
+        return
+    assert decode_task(encode_task(task)) == task
+    assert from_ms(to_ms(task.run_at or NOW)) is not None
+    assert task.content is None or isinstance(task.content, bytes)
 
 
 @settings(max_examples=80, deadline=None)

@@ -16,6 +16,7 @@ from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.ending import end
 
 # Channels, topology and consumers together; declaring quorum queues on a busy cluster takes seconds.
 ATTACH_TIMEOUT = 30.0
@@ -79,8 +80,7 @@ class Link:
             return
         if self._connection is not None:
             await self._connection.leave()
-        task.cancel()
-        await asyncio.wait((task,))
+        await end(task)
 
     def drop(self, reason: str) -> None:
         """Make the connection anew."""
@@ -144,7 +144,4 @@ class Link:
                 return
             holding.result()
         finally:
-            holding.cancel()
-            await asyncio.wait((holding,))
-            if not holding.cancelled():
-                holding.exception()  # the connection's own end says more
+            await end(holding)  # what it raised is left: the connection's own end says more

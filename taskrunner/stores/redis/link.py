@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, RedisError
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import StoreStatus
 from taskrunner.stores.redis.connections import Connections
 from taskrunner.stores.redis.faults import Fault, fault
@@ -75,8 +76,7 @@ class Link:
     async def stop(self) -> None:
         """End the watch and close all connections. Safe to call twice."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+            await end(self._watcher)
             self._watcher = None
         await self._connections.close()
 

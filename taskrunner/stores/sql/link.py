@@ -12,6 +12,7 @@ from typing import TypeVar
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import StoreStatus
 from taskrunner.stores.sql.engine import Answer, Engine, Fitness, Operation
 from taskrunner.stores.sql.faults import Fault, fault
@@ -59,8 +60,7 @@ class Link:
     async def stop(self) -> None:
         """End the watch and close all connections. Safe to call twice."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+            await end(self._watcher)
             self._watcher = None
         self._standing, self._error = Standing.DOWN, f"the store on {self._shown} was stopped"
         await self._engine.close()

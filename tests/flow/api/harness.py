@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import fakeredis
+from aiohttp import web
 
 from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
@@ -40,6 +41,7 @@ class Answer:
 class Api:
     """A running API and all that it stands on."""
 
+    app: web.Application
     server: WebServer
     store: RedisStore
     redis: fakeredis.FakeServer

@@ -171,7 +171,7 @@ async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("PUT", "/tasks", "GET, HEAD, POST"),
-        ("POST", "/api/v1/tasks/x", "GET, HEAD"),
+        ("POST", "/api/v1/tasks/x", "DELETE, GET, HEAD"),
         ("GET", "/dead-letters/x/requeue", "POST"),
         ("OPTIONS", "/health", "GET, HEAD"),
         ("DELETE", "/dead-letters", "GET, HEAD"),
@@ -254,11 +254,29 @@ async def test_a_request_in_flight_ends_before_the_server_stops() -> None:
     stopping = asyncio.create_task(server.stop())
     await asyncio.sleep(0)
     go_on.set()
-    assert (await reader.read()).endswith(b"done")
+    answer = await reader.read()
+    assert answer.endswith(b"done")
+    assert b"\r\nConnection: close\r\n" in answer
     await stopping
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)
     writer.close()
+
+
+async def test_a_kept_connection_may_ask_once_more_while_the_server_stops(api: Api) -> None:
+    """A request that was on its way is answered; a connection that stays idle is closed."""
+    asking, idle = [await asyncio.open_connection("127.0.0.1", api.server.port) for _ in range(2)]
+    for reader, writer in (asking, idle):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"Connection: close" not in await reader.readuntil(b"}")
+    stopping = asyncio.create_task(api.server.stop())
+    await asyncio.sleep(0)
+    asking[1].write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"\r\nConnection: close\r\n" in await asking[0].read()
+    assert await idle[0].read() == b""
+    await stopping
+    for _, writer in (asking, idle):
+        writer.close()
 
 
 async def test_a_server_can_be_stopped_twice_and_before_it_started() -> None:

@@ -1,0 +1,240 @@
+"""The shapes of our answers, as the OpenAPI document tells them. `resources` makes what they describe.
+
+They are for describing, and for tests that hold real answers against them; no answer is made through them,
+since that would cost more than the rest of a request.
+"""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.record import DeadLetterKind
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Lane
+
+
+class Shape(BaseModel):
+    """A JSON object with these members, all of them there and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Timings(Shape):
+    """Seconds from the start of the attempt's last hop; `total` covers all hops."""
+
+    dns: float
+    connect: float
+    tls: float
+    first_byte: float
+    total: float
+
+
+class HeaderLine(Shape):
+    """One header of the target's answer; a name may come more than once."""
+
+    name: str
+    value: str
+
+
+class Result(Shape):
+    """The target's final answer. `body` is there for short texts; `body_url` has the bytes."""
+
+    status_code: int
+    headers: list[HeaderLine]
+    content_type: str | None
+    size: int
+    sha256: str
+    truncated: bool
+    body: str | None
+    body_url: str
+    timings: Timings
+    url: str
+    redirects: int
+    http_version: str
+
+
+class Attempt(Shape):
+    """One run of a task; one that is not `counted` ended through a fault of ours."""
+
+    number: int
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None
+    outcome: OutcomeKind | None
+    status_code: int | None
+    error: str | None
+    counted: bool
+    consumer: str | None
+
+
+class Task(Shape):
+    """A task and all that is known of it. Headers that may be secret are masked."""
+
+    id: str
+    status: Status
+    attempt: int
+    max_attempts: int
+    attempt_limit: int
+    attempts: list[Attempt]
+    result: Result | None
+    error: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    due_at: AwareDatetime | None
+    run_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    expires_at: AwareDatetime | None
+    url: str
+    method: str
+    headers: dict[str, str]
+    body_size: int
+    priority: Lane
+    timeout: float
+    retry: RetryPolicy
+    labels: dict[str, str]
+
+
+class TaskPage(Shape):
+    """A part of a list, the latest first; `next_cursor` asks for the next part."""
+
+    tasks: list[Task]
+    next_cursor: str | None
+
+
+class DeadLetter(Shape):
+    """A failed task, or a message that nobody could read."""
+
+    id: str
+    kind: DeadLetterKind
+    reason: str
+    error: str | None
+    died_at: AwareDatetime
+    priority: Lane | None
+    url: str | None
+    attempt: int | None
+    outcome: OutcomeKind | None
+    labels: dict[str, str]
+    created_at: AwareDatetime | None
+    task_url: str | None
+
+
+class FullDeadLetter(DeadLetter):
+    """A dead letter with the message as it came."""
+
+    x_death: Any
+    raw_base64: str | None
+    raw_text: str | None
+
+
+class DeadLetterPage(Shape):
+    """A part of a list, the latest first; `next_cursor` asks for the next part."""
+
+    dead_letters: list[DeadLetter]
+    next_cursor: str | None
+
+
+class Swept(Shape):
+    """What was done to how many of those that were chosen; `next_cursor` says where to go on."""
+
+    action: str
+    dry_run: bool
+    matched: int
+    done: int
+    next_cursor: str | None
+
+
+class FieldProblem(Shape):
+    """What is wrong in one field, by its dotted path."""
+
+    field: str
+    message: str
+
+
+class Problem(Shape):
+    """RFC 9457. `code` never changes and is for programs, `detail` is for people."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str | None = None
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class BulkItem(Shape):
+    """What became of one task of a bulk: `status` 202 with its `id`, or 422 with `errors`.
+
+    `line` counts from 1. `created` is false for an id that was there already.
+    """
+
+    line: int
+    status: Literal[202, 422]
+    id: str | None
+    url: str | None
+    created: bool
+    published: bool
+    errors: list[FieldProblem]
+
+
+class BulkAnswer(Shape):
+    """One item for each line that is a task or should be one."""
+
+    items: list[BulkItem]
+
+
+class Check(Shape):
+    """One dependency."""
+
+    ok: bool
+    error: str | None
+    since: AwareDatetime
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Health(Shape):
+    """One check per dependency."""
+
+    status: Literal["ok", "degraded"]
+    checks: dict[str, Check]
+
+
+class Liveness(Shape):
+    """The event loop turns."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Shape):
+    """Whether work may be sent here, and why not."""
+
+    status: Literal["ready", "not ready"]
+    reasons: list[str]
+
+
+class Stats(BaseModel):
+    """Numbers by part; null for a part that could not be had, with the reason in `errors`.
+
+    `consume` has `workers` and `in_flight` beside these.
+    """
+
+    queues: dict[str, Any] | None = None
+    counts: dict[Status, int] | None = None
+    rates: dict[str, dict[str, float]] | None = None
+    totals: dict[str, int] | None = None
+    reconnects: dict[str, int] | None = None
+    workers: dict[str, Any] | None = None
+    in_flight: int | None = None
+    uptime: float
+    version: str
+    errors: dict[str, str]
+
+
+class Index(Shape):
+    """What there is to ask for."""
+
+    name: Literal["taskrunner"]
+    version: str
+    endpoints: list[str]
+    prefix: str

@@ -1,0 +1,122 @@
+"""The OpenAPI document: it has every route, and real answers are as it says."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from taskrunner.api import schemas
+from taskrunner.domain.outcome import Response
+from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.status import Status
+from tests.flow.api.harness import Answer, Api
+
+
+async def described(api: Api, method: str, path: str, answer: Answer) -> Any:
+    """What the document says of an answer's content, by its status and media type."""
+    document = (await api.get("/openapi.json")).json
+    responses = document["paths"][path][method.lower()]["responses"]
+    content = responses.get(str(answer.status), responses["default"])["content"]
+    return content[answer.headers["Content-Type"].partition(";")[0]]["schema"]
+
+
+async def check(api: Api, method: str, path: str, answer: Answer) -> None:
+    """Hold an answer against the shape that the document names for it."""
+    name = (await described(api, method, path, answer))["$ref"].rpartition("/")[2]
+    shape: type[BaseModel] = getattr(schemas, name)
+    shape.model_validate_json(answer.content)
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+async def test_every_route_is_described(api: Api, prefix: str) -> None:
+    """Those of the index, which are those of the router."""
+    document = (await api.get(f"{prefix}/openapi.json")).json
+    endpoints = {
+        f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods
+    }
+    assert endpoints == set((await api.get("/")).json["endpoints"])
+    router = {
+        f"{route.method} {route.resource.canonical}"
+        for route in api.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    pairs = [endpoint.split() for endpoint in endpoints]
+    assert router == {f"{method} {under}{path}" for method, path in pairs for under in ("", "/api/v1")}
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+async def test_references_lead_somewhere(api: Api) -> None:
+    """Every `$ref` of the document names one of its schemas."""
+    answer = await api.get("/openapi.json")
+    assert answer.json["openapi"].startswith("3.1")
+    names = set(re.findall(rb'"#/components/schemas/(\w+)"', answer.content))
+    assert names <= {name.encode() for name in answer.json["components"]["schemas"]}
+    assert {b"Draft", b"Task", b"Problem"} <= names
+
+
+async def test_answers_are_as_described(api: Api) -> None:
+    """Good ones and problems, each with all its members and no others."""
+    submitted = await api.submit(headers={"X-A": "b"}, labels={"a": "b"}, retry={"base": 2})
+    task_id = submitted.json["id"]
+    await check(api, "POST", "/tasks", submitted)
+    response = Response(
+        status=200, body=b"hi", size_bytes=2, content_type="text/plain", headers=(("A", "b"),)
+    )
+    await api.finish(task_id, Status.SUCCEEDED, response)
+    failed_id = (await api.submit()).json["id"]
+    await api.finish(failed_id, Status.FAILED)
+    await api.submit(delay=60)
+    letter = DeadLetter(
+        id="message-1",
+        kind=DeadLetterKind.MESSAGE,
+        reason="rejected",
+        error="no JSON",
+        died_at=datetime.now(UTC),
+        lane=None,
+        raw=b"\xff",
+        x_death=orjson.dumps([{"count": 1}]).decode(),
+    )
+    await api.store.bury([letter], keep=60)
+    for path, asked in {
+        "/": "/",
+        "/tasks": "/tasks",
+        "/tasks/{id}": f"/tasks/{task_id}",
+        "/dead-letters": "/dead-letters",
+        "/dead-letters/{id}": "/dead-letters/message-1",
+        "/health": "/health",
+        "/livez": "/livez",
+        "/readyz": "/readyz",
+        "/stats": "/stats",
+    }.items():
+        answer = await api.get(asked)
+        assert answer.status == 200
+        await check(api, "GET", path, answer)
+    for path in (
+        "/tasks/cancel",
+        "/tasks/retry",
+        "/tasks/delete",
+        "/dead-letters/requeue",
+        "/dead-letters/purge",
+    ):
+        await check(api, "POST", path, await api.ask("POST", f"{path}?all=true&dry_run=true"))
+    requeue = "/dead-letters/{id}/requeue"
+    for letter_id, status in ((failed_id, 202), ("message-1", 409), ("nobody", 404)):
+        answer = await api.ask("POST", f"/dead-letters/{letter_id}/requeue")
+        assert answer.status == status
+        await check(api, "POST", requeue, answer)
+    await check(api, "POST", "/tasks", await api.submit(method="?", colour="blue"))
+    await check(api, "GET", "/tasks", await api.get("/tasks?limit=none"))
+
+
+async def test_the_page_is_readable_without_script(api: Api) -> None:
+    """It names every path and loads nothing."""
+    page = await api.get("/docs")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    text = page.content.decode()
+    assert all(f"<h2>{endpoint}</h2>" in text for endpoint in (await api.get("/")).json["endpoints"])
+    assert not re.search(r"<script|src=|href=|url\(", text)
