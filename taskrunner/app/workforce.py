@@ -26,6 +26,7 @@ class Workforce:
         config = platform.config
         self._config = config
         self._events = platform.events
+        self._pauses = platform.pauses
         self._watch = Watch()
         self._consumer = _consumer(platform, self._watch)
         self._supervisor = Supervisor(
@@ -33,7 +34,6 @@ class Workforce:
             platform.broker,
             platform.events,
             config.scaling_bounds(),
-            lanes=config.workers.queues,
             interval=config.workers.interval,
         )
         self._collector = Collector(
@@ -61,6 +61,7 @@ class Workforce:
             self._watch.start()
             try:
                 self._collector.start()
+                self._pauses.obey(self._consumer.obey)
                 await self._consumer.start()
                 yield
                 await self._consumer.stop(self._config.workers.shutdown_grace, abort)
