@@ -61,9 +61,14 @@ def task_id_of(request: web.Request) -> str:
     return given
 
 
-async def read_json_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
-    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow."""
-    _check_media_type(request)
+async def read_json_body(
+    request: web.Request, *, limit: int, timeout: float, also: Collection[str] = ()
+) -> bytes:
+    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow.
+
+    `also`: further media types that will do.
+    """
+    _check_media_type(request, also)
     length = request.content_length
     if length is not None and length > limit:
         raise too_large(limit)
@@ -222,7 +227,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
         raise refuse(400, "bad_request", "the body breaks the rules of its coding or was cut short") from exc
 
 
-def _check_media_type(request: web.Request) -> None:
+def _check_media_type(request: web.Request, also: Collection[str]) -> None:
     given = request.headers.get("Content-Type")
     if given == "application/json":
         return
@@ -232,7 +237,7 @@ def _check_media_type(request: web.Request) -> None:
             raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
         return
     media_type = given.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if media_type != "application/json" and not media_type.endswith("+json") and media_type not in also:
         raise refuse(
             415,
             "unsupported_media_type",

@@ -24,6 +24,7 @@ async def serve(config: Config) -> int:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(api_served(platform, monitor))
         await stack.enter_async_context(platform.running())
+        await platform.refuse_unkept_concern()
         await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(started(make_relay(platform)))
         await until_signal(signals, monitor.health)

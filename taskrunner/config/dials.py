@@ -6,10 +6,12 @@ found by `taskrunner.config.loading`.
 
 import os
 import socket
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.values import (
     MEMORY,
     AmqpUrls,
@@ -38,11 +40,12 @@ from taskrunner.config.values import (
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.limits import Limits as TaskLimits
+from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
 from taskrunner.version import __version__
 
 KIB = 1024
@@ -126,7 +129,14 @@ class Store(Section):
         description="sqlite:///FILE, postgresql://… or redis://…; empty: section Redis; also as url_file",
     )
     write_concern: Concern = Field(
-        WriteConcern.BROKER, description="what an answer waits for: store, or broker (its confirm, too)"
+        WriteConcern.BROKER,
+        description="what a 202 waits for: store, broker (its confirm, too) or replicated (replicas, too)",
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="replicas of Redis that must confirm; PostgreSQL has a setting of its own",
     )
 
     @property
@@ -136,6 +146,11 @@ class Store(Section):
             return None
         scheme = self.url.partition(":")[0]
         return {"rediss": "redis", "postgres": "postgresql"}.get(scheme, scheme)
+
+    @property
+    def write_concerns(self) -> frozenset[WriteConcern]:
+        """Those that a store of this kind can keep; whether a server does, it must be asked."""
+        return KEPT_EVERYWHERE if self.scheme == "sqlite" else frozenset(WriteConcern)
 
 
 class Redis(Section):
@@ -244,11 +259,12 @@ class Fetch(Section):
     max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
     user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
     allow_private: Exceptions = Field(
-        (), description="not in force yet: private networks or hosts that tasks may reach"
+        (), description="private networks, addresses or hosts that tasks may reach; by default none"
     )
-    ports: Ports = Field(
-        (80, 443, 8080, 8443), description="not in force yet: the ports that tasks may reach"
+    allow_loopback: bool = Field(
+        False, description="tasks may reach this machine's loopback on any port; `dev` sets it"
     )
+    ports: Ports = Field((80, 443, 8080, 8443), description="the ports that tasks may reach")
 
 
 class Limits(Section):
@@ -322,11 +338,27 @@ class Config(BaseModel):
 
     def task_rules(self) -> TaskRules:
         """The limits and defaults that turn a draft into a task."""
-        return TaskRules(limits=self.task_limits(), defaults=self.task_defaults())
+        return TaskRules(
+            limits=self.task_limits(),
+            defaults=self.task_defaults(),
+            write_concerns=self.store.write_concerns,
+        )
 
     def task_limits(self) -> TaskLimits:
-        """The bounds on what a task may ask for."""
-        return TaskLimits(**self.limits.model_dump())
+        """The bounds on what a task may ask for, and where it may lead."""
+        return TaskLimits(**self.limits.model_dump(), reach=self.reach())
+
+    def reach(self) -> Reach:
+        """The targets that tasks may have."""
+        fetch, redis = self.fetch, f"redis://{self.redis.addr}"
+        services = [service_endpoints(url) for url in (*self.rabbit.addr, self.store.url or redis)]
+        listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
+        return Reach(
+            allow_private=fetch.allow_private,
+            allow_loopback=fetch.allow_loopback,
+            ports=fetch.ports,
+            endpoints=tuple(chain(*services, *listeners)),
+        )
 
     def task_defaults(self) -> TaskDefaults:
         """What a draft gets where it says nothing."""

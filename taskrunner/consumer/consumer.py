@@ -1,17 +1,17 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.leases import LeaseKeeper
-from taskrunner.consumer.pool import MakeHandler, Pool
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.workers import OnFinished, WorkerPool
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
@@ -24,6 +24,8 @@ from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
+
+MakePool = Callable[[Events, OnFinished], WorkerPool]
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
 _UNSETTLED_LIMIT = 1000
@@ -54,7 +56,7 @@ class Consumer:
         clock: Clock,
         rules: TaskRules,
         retention: Retention,
-        make_handler: MakeHandler,
+        make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:
         self._broker = broker
@@ -66,11 +68,11 @@ class Consumer:
         self._consuming = False
         self._epochs: dict[Lane, int] = {}
         self.backlog = Backlog(settings.weights)
-        self.pool = Pool(make_handler, events, self._on_finished)
+        self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
             store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
         )
-        self._leases = LeaseKeeper(store, events, clock, self._held, lease=settings.lease)
+        self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
         self._pauses = Pauses()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
         self._claimer = Claimer(
@@ -97,6 +99,7 @@ class Consumer:
         return self._consuming
 
     async def start(self) -> None:
+        await self.pool.start()
         await self._leases.start()
         await self._claimer.start()
         await self._snoozer.start()
@@ -131,11 +134,12 @@ class Consumer:
         await self._claimer.stop()
         await self._snoozer.stop()
         self._give_back()
+        self._interrupt(await self.pool.withdraw())
         await self._wait_idle(grace, abort)
         self._interrupt(self.pool.interrupt())
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
-        self.pool.close()
+        await self.pool.close()
 
     def wake(self) -> None:
         """There may be room now: look at the backlog."""
@@ -204,7 +208,6 @@ class Consumer:
     def _give_back(self) -> None:
         waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]
         self._broker.release([item.delivery for item in waiting])
-        self._interrupt(self.pool.withdraw())
 
     def _interrupt(self, given_up: list[Running]) -> None:
         outcome = Outcome(

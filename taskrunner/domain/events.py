@@ -144,6 +144,17 @@ class WorkerWrittenOff(Event):
 
 
 @value
+class WorkerProcessLost(Event):
+    """The process of the workers died, or was killed because it hung; another one is started.
+
+    `in_flight` attempts were in its hands.
+    """
+
+    cause: str
+    in_flight: int
+
+
+@value
 class ServiceLost(Event):
     """A service that we need (`rabbitmq`, `redis`) cannot be reached. Told once per outage."""
 

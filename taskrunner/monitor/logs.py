@@ -35,6 +35,7 @@ from taskrunner.domain.events import (
     TaskSettled,
     TasksPublished,
     TaskStarted,
+    WorkerProcessLost,
     WorkersScaled,
     WorkerWrittenOff,
 )
@@ -257,6 +258,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     LeaseExpired: ("warning", _plain),
     WorkersScaled: ("info", _plain),
     WorkerWrittenOff: ("warning", _plain),
+    WorkerProcessLost: ("error", _plain),
     ServiceLost: ("warning", _plain),
     ServiceRestored: ("info", _plain),
     LoopFailed: ("error", _failed),

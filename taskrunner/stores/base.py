@@ -154,6 +154,21 @@ class Store(ABC):
         """One round trip. Raises `StoreUnavailable`."""
 
     @abstractmethod
+    async def check_replicas(self) -> None:
+        """Look whether `replicate` has a chance, before something is written that depends on it.
+
+        Raises `StoreUnfit` where the store is set up without replicas, `StoreUnavailable` while too few of
+        them are there.
+        """
+
+    @abstractmethod
+    async def replicate(self) -> None:
+        """Return once the replicas have, too, what any caller wrote before this call.
+
+        Raises `WriteUnconfirmed` when too few of them confirm that in time, else what `check_replicas` does.
+        """
+
+    @abstractmethod
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         """Write each record (status `scheduled`) with its due line, in one atomic step per task."""
 

@@ -100,7 +100,7 @@ async def test_a_foreign_message_of_a_paused_label_waits(house: House) -> None:
     """Its record is made, so that it can wait in the store."""
     await house.pause("label:team")
     await house.consumer()
-    body = b'{"url": "http://localhost/", "id": "foreign", "labels": {"team": "red"}}'
+    body = b'{"url": "http://target.test/", "id": "foreign", "labels": {"team": "red"}}'
     await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="")])
     await house.heard(DeliveryDropped)
     assert await house.status("foreign") is Status.SCHEDULED

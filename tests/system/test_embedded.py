@@ -1,7 +1,6 @@
 """The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
 
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running, command, environment
+from tests.system.harness.process import Running, run
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
@@ -46,20 +45,6 @@ def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
     for running in started:
         if running.is_running:
             running.stop()
-
-
-def run(
-    folder: Path, dials: dict[str, object], *words: str, given: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(*words),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(dials),
-        cwd=folder,
-    )
 
 
 def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: Target) -> None:
@@ -138,7 +123,7 @@ def test_a_newer_schema_is_left_as_it_is(tmp_path: Path) -> None:
     assert run(tmp_path, dials, "db", "upgrade").returncode == 0
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
-    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://localhost/")):
+    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://target.test/")):
         done = run(tmp_path, dials, *words)
         assert done.returncode == 3
         assert "install the newer taskrunner" in done.stderr

@@ -15,6 +15,7 @@ from taskrunner.domain.errors import (
     TaskInvalid,
     TaskrunnerError,
     TaskUnknown,
+    WriteUnconfirmed,
 )
 from taskrunner.domain.limits import Limits
 
@@ -26,6 +27,7 @@ from taskrunner.domain.limits import Limits
         (TaskUnknown("no task"), 404, "task_unknown"),
         (StateConflict("not failed"), 409, "state_conflict"),
         (StoreUnavailable("redis at 10.0.0.1 refused"), 503, "store_unavailable"),
+        (WriteUnconfirmed("0 of 1 replicas of 10.0.0.1"), 503, "write_unconfirmed"),
         (BrokerUnavailable("rabbitmq at 10.0.0.1 refused"), 503, "broker_unavailable"),
         (OutsideError("10.0.0.1 refused"), 503, "service_unavailable"),
     ],

@@ -72,6 +72,12 @@ class SqlStore(Store):
     async def ping(self) -> None:
         await self._link.ping()
 
+    async def check_replicas(self) -> None:
+        await self._link.check_replicas()
+
+    async def replicate(self) -> None:
+        await self._link.replicate()
+
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         if not tasks:
             return []

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,26 @@ def environment(dials: Mapping[str, object]) -> dict[str, str]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "taskrunner", *words]
+
+
+def run(
+    folder: Path,
+    dials: Mapping[str, object],
+    *words: str,
+    given: str = "",
+    before: Callable[[], None] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of taskrunner to its end, in `folder`; `before` is called in the child before that."""
+    return subprocess.run(
+        command(*words),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(dials),
+        cwd=folder,
+        preexec_fn=before,
+    )
 
 
 class Running:
