@@ -18,13 +18,12 @@ Start = Callable[[], Running]
 
 
 @pytest.fixture
-def dials(tmp_path: Path, target: Target) -> dict[str, object]:
+def dials(tmp_path: Path) -> dict[str, object]:
     """Those of `dev`, for the commands that are to share its file."""
     return {
         "RABBIT__ADDR": "memory://",
         "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",
-        "FETCH__ALLOW_PRIVATE": "127.0.0.0/8",
-        "FETCH__PORTS": f"80,{target.port}",
+        "FETCH__ALLOW_LOOPBACK": True,
         "RETRY__BASE": 0.2,
     }
 
@@ -35,10 +34,11 @@ def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
     started: list[Running] = []
+    own = {name: value for name, value in dials.items() if not name.startswith("FETCH")}
 
     def start() -> Running:
         words = ("--data", str(tmp_path), "--port", str(port))
-        started.append(Running("dev", port=port, log=log, dials=dials, words=words))
+        started.append(Running("dev", port=port, log=log, dials=own, words=words))
         return started[-1].wait_ready()
 
     yield start
@@ -53,6 +53,7 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
     wait_for(lambda: "curl" in dev.logged(), "the welcome")
     assert f"http://127.0.0.1:{dev.port}/" in dev.logged()
     assert str(tmp_path / "taskrunner.db") in dev.logged()
+    assert "tasks may fetch from this machine's loopback, on any port" in dev.logged()
     with Client(dev.port) as client:
         answer = client.post("/tasks", {"url": target.url("/dev-1")})
         assert answer.status == 202

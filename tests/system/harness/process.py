@@ -23,8 +23,9 @@ def environment(dials: Mapping[str, object]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "taskrunner", *words]
+def command(*words: str, launcher: Sequence[str] = ("taskrunner",)) -> list[str]:
+    """`launcher` is a module, with its own words, that ends in our command line; tests have patched ones."""
+    return [sys.executable, "-m", *launcher, *words]
 
 
 def run(
@@ -51,14 +52,21 @@ class Running:
     """A `serve` or `consume` that was started; its output is in `log`."""
 
     def __init__(
-        self, verb: str, *, port: int, log: Path, dials: Mapping[str, object], words: Sequence[str] = ()
+        self,
+        verb: str,
+        *,
+        port: int,
+        log: Path,
+        dials: Mapping[str, object],
+        words: Sequence[str] = (),
+        launcher: Sequence[str] = ("taskrunner",),
     ) -> None:
         self.name = log.stem
         self.port = port
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                command(verb, *words),
+                command(verb, *words, launcher=launcher),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
