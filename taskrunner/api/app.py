@@ -11,9 +11,11 @@ from taskrunner.api.health import HealthRoutes
 from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
+from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.sweeps import SweepRoutes
 from taskrunner.api.tasks import TaskRoutes
+from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -46,6 +48,7 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     SweepRoutes(sweep, options).add_to(routes)
+    PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)

@@ -13,6 +13,7 @@ from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
 
@@ -163,6 +164,18 @@ class Query:
             self._wrong("rate", f"must be items a second, above 0, such as 10 or 0.5, got {shown(given)}")
             return None
         return float(given)
+
+    def scopes(self) -> list[str]:
+        """What is to be paused or resumed: any number of lanes and labels, or all."""
+        try:
+            return read_scopes(
+                lanes=self._given.getall("lane", []),
+                labels=self._given.getall("label", []),
+                everything=self.flag("all"),
+            )
+        except SelectionInvalid as exc:
+            self._errors += exc.errors
+            return []
 
     def sweep(self, default: int, most: int) -> "SweepQuery":
         """What to do something to. No condition at all must be meant: `all=true`."""

@@ -5,7 +5,14 @@ from contextlib import AsyncExitStack
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import ABORT_WITHIN, make_relay, monitor_served, started, until_signal
+from taskrunner.app.services import (
+    ABORT_WITHIN,
+    make_relay,
+    monitor_served,
+    pauses_watched,
+    started,
+    until_signal,
+)
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
@@ -22,6 +29,7 @@ async def consume(config: Config) -> int:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running())
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(started(make_relay(platform)))
         await stack.enter_async_context(workforce.working(signals.second))
         await until_signal(signals, monitor.health)

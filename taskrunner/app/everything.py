@@ -8,7 +8,15 @@ from taskrunner.app.adapters import make_sql_store, sqlite_path
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_served
-from taskrunner.app.services import ABORT_WITHIN, make_relay, monitor_served, started, unless, until_signal
+from taskrunner.app.services import (
+    ABORT_WITHIN,
+    make_relay,
+    monitor_served,
+    pauses_watched,
+    started,
+    unless,
+    until_signal,
+)
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
@@ -50,6 +58,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         await platform.refuse_unkept_concern()
         if alone is not None:
             await end_leases(platform.store, platform.clock)
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(started(make_relay(platform)))
         if not platform.broker.durable:
             refill = Refill(platform.store, platform.publisher, platform.events)

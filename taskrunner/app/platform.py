@@ -11,6 +11,7 @@ from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.search import Search
@@ -49,6 +50,7 @@ class Platform:
             self.store, self.publisher, self.events, self.clock, config.task_rules(), hold=hold
         )
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.pauses = PauseWatch(self.store, self.events)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
         self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)

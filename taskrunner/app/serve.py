@@ -9,7 +9,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_relay, serving, started, until_signal
+from taskrunner.app.services import make_relay, pauses_watched, serving, started, until_signal
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
 
@@ -25,6 +25,7 @@ async def serve(config: Config) -> int:
         server = await stack.enter_async_context(api_served(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(started(make_relay(platform)))
         await until_signal(signals, monitor.health)
         # First of all: what is still accepted needs the store, the broker and the relay.

@@ -32,6 +32,7 @@ class Workforce:
         config = platform.config
         self._config = config
         self._events = platform.events
+        self._pauses = platform.pauses
         kit = HttpKit(_fetch_policy(config))
         self._consumer = _consumer(platform, partial(Crew if apart else Pool, kit))
         self._supervisor = Supervisor(
@@ -39,7 +40,6 @@ class Workforce:
             platform.broker,
             platform.events,
             config.scaling_bounds(),
-            lanes=config.workers.queues,
             interval=config.workers.interval,
         )
         self._collector = Collector(
@@ -70,6 +70,7 @@ class Workforce:
         """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
         async with started(self._supervisor), self._on_one_processor():
             self._collector.start()
+            self._pauses.obey(self._consumer.obey)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)

@@ -19,6 +19,8 @@ COMMANDS = {
     "task": "Show, cancel or delete tasks by id.",
     "tasks": "List, cancel, retry or delete tasks by conditions.",
     "dead-letters": "List, show, requeue, delete what failed for good.",
+    "pause": "Start nothing new of a lane, a label or at all.",
+    "resume": "Start again what was paused.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }

@@ -66,7 +66,11 @@ class LeaseKeeper(Service):
     async def _look(self, now: float) -> None:
         """Those not heard of for a while, by a claim, a renewal or a look."""
         since = now + self._lease.total_seconds() - LOOK
-        held = [running for running in self._held.values() if running.lease_ends < since]
+        held = [
+            running
+            for running in self._held.values()
+            if running.lease_ends < since and not running.attempting.cancelled
+        ]
         if not held:
             return
         answers = zip(held, await self._store.wanted(_refs(held)), strict=True)

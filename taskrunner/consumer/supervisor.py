@@ -9,7 +9,6 @@ from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
 from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
-from taskrunner.domain.task import Lane
 from taskrunner.runtime.service import Service
 
 
@@ -23,14 +22,12 @@ class Supervisor(Service):
         events: Events,
         bounds: Bounds,
         *,
-        lanes: tuple[Lane, ...],
         interval: float,
     ) -> None:
         super().__init__("supervisor", events)
         self._consumer = consumer
         self._broker = broker
         self._bounds = bounds
-        self._lanes = lanes
         self._interval = interval
         self._memory = Memory(target=bounds.min_workers)
         self.last_decision: Decision | None = None
@@ -85,4 +82,4 @@ class Supervisor(Service):
         except BrokerUnavailable:
             # Without the broker nothing new comes; what is here is in the backlog.
             return 0
-        return sum(depths.get(lane, 0) for lane in self._lanes)
+        return sum(depths.get(lane, 0) for lane in self._consumer.open_lanes)

@@ -97,6 +97,13 @@ class DeadLetterCollected(Event):
 
 
 @value
+class PausesChanged(Event):
+    """Other scopes are paused now than before, as this process has heard."""
+
+    scopes: tuple[str, ...]
+
+
+@value
 class TasksCancelled(Event):
     """Live tasks were cancelled by request."""
 

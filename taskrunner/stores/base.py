@@ -213,6 +213,13 @@ class Store(ABC):
         """Look at queued tasks (those whose next attempt this is) again at `due`."""
 
     @abstractmethod
+    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+        """Tasks that wait (scheduled, queued, retrying) for this attempt are `scheduled` for `due`.
+
+        False for any other. The attempt has not begun, so nothing is counted.
+        """
+
+    @abstractmethod
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
     ) -> Sequence[bool]:
@@ -275,6 +282,18 @@ class Store(ABC):
     @abstractmethod
     async def exhume(self, letter_id: str) -> bool:
         """Remove a message (not a task) from the dead letters; False when it is not there."""
+
+    @abstractmethod
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        """Note that a scope is paused; one that is already keeps its time."""
+
+    @abstractmethod
+    async def resume(self, scope: str) -> bool:
+        """Note that a scope is paused no more; False where it was not."""
+
+    @abstractmethod
+    async def pauses(self) -> Mapping[str, datetime]:
+        """The scopes that are paused, and since when."""
 
     @abstractmethod
     async def prune(self, *, now: datetime, limit: int) -> int:

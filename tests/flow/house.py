@@ -20,6 +20,7 @@ from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting, Handler, HandlerKit
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
@@ -113,6 +114,7 @@ class House:
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
         self.cancellation = self.make_cancellation(store)
         self.sweep = self.make_sweep(store)
+        self.pauses = PauseWatch(store, self.events)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -133,7 +135,14 @@ class House:
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
         return Relay(
-            store, self.broker, self.make_publisher(store), self.events, self.clock, settings, Retention()
+            store,
+            self.broker,
+            self.make_publisher(store),
+            self.events,
+            self.clock,
+            settings,
+            Retention(),
+            lambda: self.pauses.current,
         )
 
     def collect(self) -> None:
@@ -159,8 +168,17 @@ class House:
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
+        self.pauses.obey(consumer.obey)
         await consumer.start()
         return consumer
+
+    async def pause(self, *scopes: str) -> None:
+        """Let these scopes be paused, and no others, and everybody have heard of it."""
+        for scope in await self.store.pauses():
+            await self.store.resume(scope)
+        for scope in scopes:
+            await self.store.pause(scope, now=self.clock.now())
+        await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))

@@ -123,8 +123,8 @@ class RabbitBroker(Broker):
             for lane in lanes
         )
 
-    def cancel_consume(self) -> None:
-        self._subscriber.unwant(self._topology.lane_queue(lane) for lane in Lane)
+    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
+        self._subscriber.unwant(self._topology.lane_queue(lane) for lane in lanes)
 
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
         def deliver(epoch: int, message: Message) -> None:

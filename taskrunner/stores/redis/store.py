@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
 
-from taskrunner.domain.clock import to_ms
+from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
@@ -142,6 +142,15 @@ class RedisStore(Store):
         for part in _parts(refs):
             await self._run(self._scripts.postpone, to_ms(due), *arguments.attempt_refs(part))
 
+    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(refs):
+            answer = await self._run(
+                self._scripts.snooze, to_ms(now), to_ms(due), *arguments.attempt_refs(part)
+            )
+            answers += map(bool, answer)
+        return answers
+
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
     ) -> Sequence[bool]:
@@ -236,6 +245,17 @@ class RedisStore(Store):
 
     async def exhume(self, letter_id: str) -> bool:
         return bool(await self._run(self._scripts.exhume, letter_id))
+
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        await self._link.call("HSETNX", f"{self._prefix}paused", storable(scope), to_ms(now))
+
+    async def resume(self, scope: str) -> bool:
+        return bool(await self._link.call("HDEL", f"{self._prefix}paused", storable(scope)))
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        found = await self._link.call("HGETALL", f"{self._prefix}paused")
+        pairs = zip(found[::2], found[1::2], strict=True) if isinstance(found, list) else found.items()
+        return {scope.decode(): from_ms(float(since)) for scope, since in pairs}
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         return int(await self._run(self._scripts.prune, to_ms(now), limit))
