@@ -6,7 +6,7 @@ SERVICES := $(BIN)/python scripts/services.py run
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check format test bench lock upgrade clean
+.PHONY: help venv run run-servers demo check format test chaos bench lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: $(STAMP) ## format the code and mend what ruff can
 
 test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
+	$(BIN)/python -m tests.system.chaos $(ARGS)
 
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)

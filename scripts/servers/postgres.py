@@ -29,7 +29,7 @@ class Postgres(Server):
         return postgres_is_ready(self.port)
 
     def up(self) -> None:
-        data, user, env = self.folder / "data", _unprivileged_user(), clean_environment()
+        data, user, env = self.folder / "data", unprivileged_user(), clean_environment()
         if not data.exists():
             data.mkdir(mode=0o700)
             self.log.touch()
@@ -53,7 +53,8 @@ class Postgres(Server):
 
 
 @cache
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
+    """Who is to run PostgreSQL's programs; None for whoever we are."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

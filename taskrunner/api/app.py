@@ -11,10 +11,12 @@ from taskrunner.api.health import HealthRoutes
 from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
+from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.sweeps import SweepRoutes
 from taskrunner.api.tasks import TaskRoutes
+from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -49,6 +51,7 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     SweepRoutes(sweep, options).add_to(routes)
+    PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
     ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
         routes

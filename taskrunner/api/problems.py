@@ -13,6 +13,7 @@ so its text is shown; of an unexpected error only an id is, under which the log 
 | 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 409 | `state_conflict` | the task's status does not allow it |
+| 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 
@@ -40,6 +41,7 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
     TaskInvalid,
     TaskUnknown,
+    WriteUnconfirmed,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -158,7 +160,12 @@ def _is_syntax(exc: FieldsInvalid) -> bool:
 
 def _unavailable(exc: OutsideError) -> Problem:
     code, what = "service_unavailable", "A service that taskrunner needs is away."
-    if isinstance(exc, StoreUnavailable):
+    if isinstance(exc, WriteUnconfirmed):
+        code, what = (
+            "write_unconfirmed",
+            "The task was stored, but too few replicas confirmed it in time; it may still run.",
+        )
+    elif isinstance(exc, StoreUnavailable):
         code, what = "store_unavailable", "The store cannot be reached or cannot take writes."
     elif isinstance(exc, BrokerUnavailable):
         code, what = "broker_unavailable", "The broker cannot be reached."

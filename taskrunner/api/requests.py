@@ -13,6 +13,7 @@ from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
 
@@ -60,9 +61,14 @@ def task_id_of(request: web.Request) -> str:
     return given
 
 
-async def read_json_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
-    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow."""
-    _check_media_type(request)
+async def read_json_body(
+    request: web.Request, *, limit: int, timeout: float, also: Collection[str] = ()
+) -> bytes:
+    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow.
+
+    `also`: further media types that will do.
+    """
+    _check_media_type(request, also)
     length = request.content_length
     if length is not None and length > limit:
         raise too_large(limit)
@@ -159,6 +165,18 @@ class Query:
             return None
         return float(given)
 
+    def scopes(self) -> list[str]:
+        """What is to be paused or resumed: any number of lanes and labels, or all."""
+        try:
+            return read_scopes(
+                lanes=self._given.getall("lane", []),
+                labels=self._given.getall("label", []),
+                everything=self.flag("all"),
+            )
+        except SelectionInvalid as exc:
+            self._errors += exc.errors
+            return []
+
     def sweep(self, default: int, most: int) -> "SweepQuery":
         """What to do something to. No condition at all must be meant: `all=true`."""
         selection, everything = self.selection(), self.flag("all")
@@ -209,7 +227,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
         raise refuse(400, "bad_request", "the body breaks the rules of its coding or was cut short") from exc
 
 
-def _check_media_type(request: web.Request) -> None:
+def _check_media_type(request: web.Request, also: Collection[str]) -> None:
     given = request.headers.get("Content-Type")
     if given == "application/json":
         return
@@ -219,7 +237,7 @@ def _check_media_type(request: web.Request) -> None:
             raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
         return
     media_type = given.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if media_type != "application/json" and not media_type.endswith("+json") and media_type not in also:
         raise refuse(
             415,
             "unsupported_media_type",

@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.producer.bulk import BatchDone
 from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
@@ -70,6 +72,35 @@ def accepted_resource(task: Task, *, published: bool) -> Resource:
         finished_at=None,
         kept_until=None,
     )
+
+
+def bulk_items(done: BatchDone) -> list[Resource]:
+    """What became of each line of a bulk, in order."""
+    items: list[Resource] = [
+        {
+            "line": number,
+            "status": 202,
+            "id": submitted.id,
+            "url": submitted.task.url,
+            "created": submitted.created,
+            "published": submitted.published,
+            "errors": [],
+        }
+        for number, submitted in zip(done.numbers, done.submitted, strict=True)
+    ]
+    items += [
+        {
+            "line": refused.number,
+            "status": 422,
+            "id": None,
+            "url": None,
+            "created": False,
+            "published": False,
+            "errors": refused.error.errors,
+        }
+        for refused in done.refused
+    ]
+    return sorted(items, key=itemgetter("line"))
 
 
 def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = False) -> Resource:

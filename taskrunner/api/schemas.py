@@ -173,6 +173,19 @@ class Swept(Shape):
     next_cursor: str | None
 
 
+class Pause(Shape):
+    """A scope: `all`, `lane:NAME`, `label:NAME=VALUE` or `label:NAME`."""
+
+    scope: str
+    since: AwareDatetime
+
+
+class Pauses(Shape):
+    """What is paused."""
+
+    pauses: list[Pause]
+
+
 class FieldProblem(Shape):
     """What is wrong in one field, by its dotted path."""
 
@@ -250,6 +263,7 @@ class Stats(BaseModel):
 
     queues: dict[str, Any] | None = None
     counts: dict[Status, int] | None = None
+    paused: dict[str, AwareDatetime] | None = None
     rates: dict[str, dict[str, float]] | None = None
     totals: dict[str, int] | None = None
     reconnects: dict[str, int] | None = None

@@ -1,5 +1,6 @@
 """The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
+import json
 from dataclasses import replace
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from taskrunner.api.requests import (
     read_json_body,
     task_id_of,
 )
-from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
+from taskrunner.api.resources import accepted_resource, as_text, bulk_items, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.draft import Draft
@@ -26,6 +27,7 @@ from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.selection import CONDITIONS
+from taskrunner.producer.bulk import Bulk, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.search import Search
@@ -40,6 +42,9 @@ _SAFE_HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 
+_LINES = ("application/x-ndjson", "application/jsonl")
+# Some 20 ms of the loop's time.
+_BULK_TASKS = 1000
 _KEY = Parameter(
     name="Idempotency-Key",
     description="A request repeated with the same key is the same task.",
@@ -52,6 +57,15 @@ _SUBMIT = Operation(
     takes={"application/json": Draft},
     parameters=(_KEY,),
     problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_BULK = Operation(
+    summary=f"Submit up to {_BULK_TASKS} tasks, in an array or in lines: URLs, or what POST /tasks takes.",
+    answers={200: schemas.BulkAnswer},
+    takes={
+        "application/json": {"type": "array", "maxItems": _BULK_TASKS},
+        **{kind: {"type": "string"} for kind in _LINES},
+    },
+    problems=(400, 408, 413, 415, 503),
 )
 _LIST = Operation(
     summary="Tasks, the latest first.",
@@ -80,7 +94,7 @@ _DELETE = Operation(
 
 
 class TaskRoutes:
-    """`POST /tasks`, `GET /tasks`, `/tasks/{id}` and what is below: its body, its end."""
+    """`POST /tasks`, `POST /tasks/bulk`, `GET /tasks`, `/tasks/{id}` and what is below: its body, its end."""
 
     def __init__(
         self,
@@ -97,9 +111,11 @@ class TaskRoutes:
         self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
+        self._bulk = Bulk(intake, Draft(url="http://example.com/"), patience=0.0)
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
+        routes.post("/tasks/bulk", self.submit_bulk, _BULK)
         routes.get("/tasks", self.list, _LIST)
         routes.get("/tasks/{id}", self.read, _READ)
         routes.get("/tasks/{id}/body", self.body, _BODY)
@@ -128,6 +144,21 @@ class TaskRoutes:
             return await self._replay(draft, submitted, location, prefix_of(request))
         resource = accepted_resource(submitted.task, published=submitted.published)
         return json_response(resource, status=202, headers=(location,))
+
+    async def submit_bulk(self, request: web.Request) -> web.Response:
+        """200 with what became of each. Safe to repeat for tasks that name their ids."""
+        raw = await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
+        )
+        numbered = _numbered(raw)
+        if len(numbered) > _BULK_TASKS:
+            raise refuse(
+                413,
+                "body_too_large",
+                f"{len(numbered)} tasks, at most {_BULK_TASKS} in one request are allowed",
+            )
+        done = await self._bulk.submit_batch(numbered) if numbered else None
+        return json_response({"items": [] if done is None else bulk_items(done)})
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, ("limit", "cursor"), CONDITIONS)
@@ -186,6 +217,21 @@ class TaskRoutes:
             raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
         resource = task_resource(record, prefix=prefix, body=await self._inline_body(record))
         return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+
+
+def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
+    """The tasks of a bulk: its lines, or the elements of its JSON array as lines."""
+    if not raw.lstrip().startswith(b"["):
+        return list(meaningful(raw.split(b"\n")))
+    try:
+        elements = json.loads(raw)
+    except (ValueError, RecursionError) as exc:
+        raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
+    lines = (
+        element.encode(errors="replace") if isinstance(element, str) else json.dumps(element).encode()
+        for element in elements
+    )
+    return list(enumerate(lines, start=1))
 
 
 def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:

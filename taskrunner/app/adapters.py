@@ -76,6 +76,7 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
         dial_timeout=dials.dial_timeout,
         timeout=dials.timeout,
         prefix=dials.prefix,
+        replicas=config.store.replicas,
     )
     if config.store.url is not None:
         # All that the URL says, and that it says nothing: no password of the section goes to its server.

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import ABORT_WITHIN, monitor_served, relaying, until_signal
+from taskrunner.app.services import ABORT_WITHIN, monitor_served, pauses_watched, relaying, until_signal
 from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
@@ -16,11 +16,13 @@ async def consume(config: Config) -> int:
     refuse_memory_broker(config, "consume")
     signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
-    workforce = Workforce(platform)
+    workforce = Workforce(platform, apart=True)
     monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+    monitor.health.add("workers", workforce.check, needed=True)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running())
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(workforce.working(signals.second))
         await until_signal(signals, monitor.health)

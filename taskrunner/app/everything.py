@@ -12,6 +12,7 @@ from taskrunner.app.services import (
     ABORT_WITHIN,
     make_scheduler,
     monitor_served,
+    pauses_watched,
     relaying,
     started,
     unless,
@@ -48,14 +49,17 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if extras.upgrade:
             await upgrade(config)
         platform = Platform(config)
-        workforce = Workforce(platform)
+        workforce = Workforce(platform, apart=False)
         monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+        monitor.health.add("workers", workforce.check, needed=True)
         api = await stack.enter_async_context(api_served(platform, monitor))
         if extras.monitor_page:
             await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running(need_store=alone is not None))
+        await platform.refuse_unkept_concern()
         if alone is not None:
             await end_leases(platform.store, platform.clock)
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
         if not platform.broker.durable:
@@ -103,4 +107,7 @@ def _lock(config: Config) -> FileLock:
             "or give this one a file of its own"
         ) from exc
     except OSError as exc:
-        raise StoreUnfit(f"{path}: cannot make its lock file: {exc.strerror}") from exc
+        raise StoreUnfit(
+            f"{path}: cannot make its lock file ({exc.strerror}): its folder must exist, have space, and "
+            "be writable for this user"
+        ) from exc

@@ -28,6 +28,7 @@ class Monitor:
         common: dict[str, Provider] = {
             "queues": Cached(queue_depths(broker), clock, seconds=_STATS_AGE),
             "counts": Cached(task_counts(store), clock, seconds=_STATS_AGE),
+            "paused": platform.pauses.describe,
             "rates": self.metrics.rates,
             "totals": self.metrics.totals,
             "reconnects": reconnects(broker, store),

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from taskrunner.app.adapters import make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
+from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.search import Search
@@ -18,6 +20,8 @@ from taskrunner.producer.sweep import Sweep
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
 _START_PATIENCE = 3.0
+# One that is needed gets longer: a SQLite file is found to be locked only after the wait for the lock.
+_NEEDED_PATIENCE = 6.0
 
 
 class Platform:
@@ -46,6 +50,7 @@ class Platform:
             self.store, self.publisher, self.events, self.clock, config.task_rules(), hold=hold
         )
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.pauses = PauseWatch(self.store, self.events)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
         self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)
@@ -62,7 +67,7 @@ class Platform:
             if self.publishes:
                 await self.broker.start()
             with nullcontext() if need_store else suppress(OutsideError):
-                await self.store.wait_ready(_START_PATIENCE)
+                await self.store.wait_ready(_NEEDED_PATIENCE if need_store else _START_PATIENCE)
             if self.publishes:
                 with suppress(OutsideError):
                     await self.broker.wait_ready(_START_PATIENCE)
@@ -72,6 +77,21 @@ class Platform:
         finally:
             await self.broker.stop()
             await self.store.stop()
+
+    async def refuse_unkept_concern(self) -> None:
+        """Raises `StoreUnfit` when the default write concern asks for replicas that do not confirm a write.
+
+        A store that is away says nothing about its replicas: each submit asks again.
+        """
+        if self.config.store.write_concern is not WriteConcern.REPLICATED:
+            return
+        try:
+            await self.store.check_replicas()
+            await self.store.replicate()
+        except WriteUnconfirmed as exc:
+            raise StoreUnfit(f"Store.write_concern is replicated, but {exc}") from exc
+        except StoreUnavailable:
+            return
 
 
 async def operate(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

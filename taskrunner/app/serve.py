@@ -9,7 +9,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_scheduler, relaying, serving, started, until_signal
+from taskrunner.app.services import make_scheduler, pauses_watched, relaying, serving, started, until_signal
 from taskrunner.config import Config
 from taskrunner.producer.schedules import Schedules
 from taskrunner.runtime.signals import Signals
@@ -25,6 +25,8 @@ async def serve(config: Config) -> int:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(api_served(platform, monitor))
         await stack.enter_async_context(platform.running())
+        await platform.refuse_unkept_concern()
+        await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
         await until_signal(signals, monitor.health)

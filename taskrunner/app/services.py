@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
+from taskrunner.domain.errors import OutsideError
 from taskrunner.monitor.health import Health
 from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.relay import Relay, RelaySettings
@@ -49,6 +50,7 @@ def _relay(platform: Platform) -> Relay:
         platform.clock,
         settings,
         platform.config.retention(),
+        lambda: platform.pauses.current,
     )
 
 
@@ -66,6 +68,15 @@ def make_scheduler(platform: Platform) -> Scheduler:
         catch_up=config.schedules.catch_up,
     )
     return Scheduler(platform.store, platform.events, platform.clock, config.task_rules(), settings)
+
+
+@asynccontextmanager
+async def pauses_watched(platform: Platform) -> AsyncIterator[None]:
+    """What is paused is known inside, from the beginning where the store can be reached."""
+    with suppress(OutsideError):
+        await platform.pauses.turn()
+    async with started(platform.pauses):
+        yield
 
 
 @asynccontextmanager

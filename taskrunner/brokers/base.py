@@ -128,8 +128,8 @@ class Broker(ABC):
         """Subscribe to the lanes, each with its own `prefetch`, now and after every reconnect."""
 
     @abstractmethod
-    def cancel_consume(self) -> None:
-        """Stop deliveries of `consume`; what was delivered can still be settled."""
+    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
+        """Stop deliveries of `consume` from these lanes; what was delivered can still be settled."""
 
     @abstractmethod
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:

@@ -130,8 +130,8 @@ class MemoryBroker(Broker):
         for lane in lanes:
             self._subscribe(self._queues[lane], prefetch, deliver)
 
-    def cancel_consume(self) -> None:
-        for lane in Lane:
+    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
+        for lane in lanes:
             self._queues[lane].deliver = None
 
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:

@@ -9,6 +9,7 @@ import orjson
 from taskrunner.api.resources import dead_letter_resource, encode
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
 from taskrunner.cli.sweeping import Choice, chosen, listed, print_swept, sweep, sweep_options
 from taskrunner.config import load
@@ -20,7 +21,7 @@ from taskrunner.producer.rollout import Rollout
 _conditions = conditions(LETTER_CONDITIONS)
 
 
-@click.group(name="dead-letters")
+@click.group(cls=Group, name="dead-letters")
 def command() -> None:
     """Look after failed tasks, and messages that were no task."""
 

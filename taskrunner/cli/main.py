@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from taskrunner.cli.errors import exit_codes
+from taskrunner.cli.group import Group
 from taskrunner.version import __version__
 
 # A subcommand's module is `taskrunner.cli.<name>`, with _ for -; its click object there is `command`.
@@ -19,12 +20,14 @@ COMMANDS = {
     "task": "Show, cancel or delete tasks by id.",
     "tasks": "List, cancel, retry or delete tasks by conditions.",
     "dead-letters": "List, show, requeue, delete what failed for good.",
+    "pause": "Start nothing new of a lane, a label or at all.",
+    "resume": "Start again what was paused.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }
 
 
-class Root(click.Group):
+class Root(Group):
     """Lists subcommands from the table, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,7 +51,7 @@ class Root(click.Group):
 @click.group(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable.",
+    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unfit.",
 )
 @click.version_option(__version__, prog_name="taskrunner")
 def main() -> None:

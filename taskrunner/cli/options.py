@@ -35,3 +35,10 @@ def conditions(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]
 def selection(given: Mapping[str, Sequence[str]]) -> Selection:
     """What the options of `conditions` select. Raises `SelectionInvalid`."""
     return read_selection({name: values for name, values in given.items() if values}, now=datetime.now(UTC))
+
+
+def scope_options(function: Any) -> Any:
+    """`--lane`, `--label` and `--all`: what `pause` and `resume` are about."""
+    lane = click.option("--lane", "lanes", multiple=True, help="high, medium or low; repeatable.")
+    label = click.option("--label", "labels", multiple=True, help="NAME=VALUE, or NAME; repeatable.")
+    return lane(label(click.option("--all", "everything", is_flag=True, help="Everything.")(function)))

@@ -8,6 +8,7 @@ import orjson
 from taskrunner.api.resources import task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
@@ -15,7 +16,7 @@ from taskrunner.domain.errors import TaskUnknown
 _ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 
-@click.group(name="task")
+@click.group(cls=Group, name="task")
 def command() -> None:
     """Look at tasks by their ids, cancel or delete them."""
 

@@ -1,6 +1,7 @@
 """The options that say what a task is, for `produce` and `schedule`."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,13 +41,21 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
         if value is not None and name not in ("headers", "labels", "data")
     }
     if given["headers"]:
-        fields["headers"] = dict(_pair(header, ":", "--header") for header in given["headers"])
+        fields["headers"] = _pairs(given["headers"], ":", "--header")
     if given["labels"]:
-        fields["labels"] = dict(_pair(label, "=", "--label") for label in given["labels"])
+        fields["labels"] = _pairs(given["labels"], "=", "--label")
     if given["data"] is not None:
         fields["body"] = _data(given["data"])
         fields.setdefault("method", "POST")
     return fields
+
+
+def _pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:
+    pairs = [_pair(text, separator, option) for text in texts]
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise click.UsageError(f"{option}: {name!r} is given more than once; give it one value")
+    return dict(pairs)
 
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:

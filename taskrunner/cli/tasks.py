@@ -10,6 +10,7 @@ import click
 from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
 from taskrunner.cli.sweeping import chosen, listed, print_swept, sweep, sweep_options
 from taskrunner.config import load
@@ -17,7 +18,7 @@ from taskrunner.domain.record import Record
 from taskrunner.producer.sweep import Action
 
 
-@click.group(name="tasks")
+@click.group(cls=Group, name="tasks")
 def command() -> None:
     """Work on all tasks that meet the given conditions."""
 

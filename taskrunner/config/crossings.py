@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from taskrunner.config.dials import Config
 from taskrunner.config.keys import Key
+from taskrunner.domain.write_concern import WriteConcern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,16 @@ _RULES = (
 
 def find_crossings(config: Config) -> list[Crossing]:
     """Every pair of dials in contradiction."""
-    return [crossing for rule in _RULES if (crossing := _check(config, rule))]
+    return [*_unkept_concern(config), *(found for rule in _RULES if (found := _check(config, rule)))]
+
+
+def _unkept_concern(config: Config) -> list[Crossing]:
+    concern, kept = config.store.write_concern, config.store.write_concerns
+    if concern in kept:
+        return []
+    names = " or ".join(each.value for each in WriteConcern if each in kept)
+    message = f"{concern.value} cannot be kept by a SQLite file, which has no replica: use {names}"
+    return [Crossing(keys=(_key("Store.url"), _key("Store.write_concern")), message=message)]
 
 
 def value_of(config: Config, key: Key) -> object:

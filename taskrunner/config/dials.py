@@ -45,7 +45,7 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
 from taskrunner.version import __version__
 
 KIB = 1024
@@ -129,7 +129,14 @@ class Store(Section):
         description="sqlite:///FILE, postgresql://… or redis://…; empty: section Redis; also as url_file",
     )
     write_concern: Concern = Field(
-        WriteConcern.BROKER, description="what an answer waits for: store, or broker (its confirm, too)"
+        WriteConcern.BROKER,
+        description="what a 202 waits for: store, broker (its confirm, too) or replicated (replicas, too)",
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="replicas of Redis that must confirm; PostgreSQL has a setting of its own",
     )
 
     @property
@@ -139,6 +146,11 @@ class Store(Section):
             return None
         scheme = self.url.partition(":")[0]
         return {"rediss": "redis", "postgres": "postgresql"}.get(scheme, scheme)
+
+    @property
+    def write_concerns(self) -> frozenset[WriteConcern]:
+        """Those that a store of this kind can keep; whether a server does, it must be asked."""
+        return KEPT_EVERYWHERE if self.scheme == "sqlite" else frozenset(WriteConcern)
 
 
 class Redis(Section):
@@ -337,7 +349,11 @@ class Config(BaseModel):
 
     def task_rules(self) -> TaskRules:
         """The limits and defaults that turn a draft into a task."""
-        return TaskRules(limits=self.task_limits(), defaults=self.task_defaults())
+        return TaskRules(
+            limits=self.task_limits(),
+            defaults=self.task_defaults(),
+            write_concerns=self.store.write_concerns,
+        )
 
     def task_limits(self) -> TaskLimits:
         """The bounds on what a task may ask for, and where it may lead."""

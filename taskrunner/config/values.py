@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from taskrunner.domain import admission
 from taskrunner.domain.task import Lane
 from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
-from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
+from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 REDIS_PORT = 6379
@@ -157,12 +157,6 @@ def _check_agent(value: str) -> str:
     return value
 
 
-def _check_concern(concern: WriteConcern) -> WriteConcern:
-    if concern not in KEPT_EVERYWHERE:
-        raise ValueError("replicated cannot be kept by any store yet; use store or broker")
-    return concern
-
-
 def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
@@ -223,4 +217,4 @@ Ports = Annotated[
 ]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
 LowerCase = BeforeValidator(_lower)
-Concern = Annotated[WriteConcern, LowerCase, AfterValidator(_check_concern)]
+Concern = Annotated[WriteConcern, LowerCase]

@@ -61,6 +61,13 @@ class Backlog:
         self._queues[lane] = deque(item for item in queue if item.delivery.epoch >= epoch)
         self._size = sum(map(len, self._queues.values()))
 
+    def take_lane(self, lane: Lane) -> list[Waiting]:
+        """All that waits in a lane."""
+        taken = list(self._queues[lane])
+        self._queues[lane].clear()
+        self._size -= len(taken)
+        return taken
+
     def take(self, count: int) -> list[Waiting]:
         """Up to `count` of what waits, the lanes in turn."""
         taken: list[Waiting] = []

@@ -53,6 +53,7 @@ class Claimer(Service):
         *,
         room: Callable[[], int],
         start: Callable[[Running], None],
+        snooze: Callable[[Waiting], bool],
     ) -> None:
         super().__init__("claimer", events)
         self._store = store
@@ -63,6 +64,7 @@ class Claimer(Service):
         self._settings = settings
         self._room = room
         self._start = start
+        self._snooze = snooze
         self._next_claim = 0.0
 
     async def turn(self) -> float:
@@ -74,6 +76,7 @@ class Claimer(Service):
             return _REST
         try:
             await self._admit(batch)
+            batch = [waiting for waiting in batch if not self._snooze(waiting)]
             await self._claim(batch)
         except OutsideError:
             # Unacked and unclaimed as far as we know; a claim that did take effect may be repeated by us.

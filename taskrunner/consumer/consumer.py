@@ -1,16 +1,17 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.leases import LeaseKeeper
-from taskrunner.consumer.pool import MakeHandler, Pool
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.consumer.settler import Settler
+from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.workers import OnFinished, WorkerPool
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
@@ -18,10 +19,13 @@ from taskrunner.domain.envelope import Envelope, open_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
+
+MakePool = Callable[[Events, OnFinished], WorkerPool]
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
 _UNSETTLED_LIMIT = 1000
@@ -52,7 +56,7 @@ class Consumer:
         clock: Clock,
         rules: TaskRules,
         retention: Retention,
-        make_handler: MakeHandler,
+        make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:
         self._broker = broker
@@ -64,11 +68,13 @@ class Consumer:
         self._consuming = False
         self._epochs: dict[Lane, int] = {}
         self.backlog = Backlog(settings.weights)
-        self.pool = Pool(make_handler, events, self._on_finished)
+        self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
             store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
         )
-        self._leases = LeaseKeeper(store, events, clock, self._held, lease=settings.lease)
+        self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
+        self._pauses = Pauses()
+        self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
         self._claimer = Claimer(
             store,
             broker,
@@ -79,6 +85,7 @@ class Consumer:
             ClaimSettings(consumer=settings.name, lease=settings.lease, hold=settings.hold),
             room=self._room,
             start=self._start,
+            snooze=self._snooze_if_paused,
         )
 
     @property
@@ -92,10 +99,30 @@ class Consumer:
         return self._consuming
 
     async def start(self) -> None:
+        await self.pool.start()
         await self._leases.start()
         await self._claimer.start()
-        self._broker.consume(self._settings.lanes, self._settings.prefetch, self._on_delivery)
+        await self._snoozer.start()
+        self._broker.consume(self.open_lanes, self._settings.prefetch, self._on_delivery)
         self._consuming = True
+
+    @property
+    def open_lanes(self) -> tuple[Lane, ...]:
+        """The lanes that are served at present."""
+        return tuple(lane for lane in self._settings.lanes if lane not in self._pauses.lanes)
+
+    def obey(self, pauses: Pauses) -> None:
+        """Stop and take up again what is paused and no more; what runs, or is about to, ends as it would."""
+        before = self.open_lanes
+        self._pauses = pauses
+        if not self._consuming:
+            return
+        closed = [lane for lane in before if lane not in self.open_lanes]
+        self._broker.cancel_consume(closed)
+        for lane in closed:
+            self._broker.release([waiting.delivery for waiting in self.backlog.take_lane(lane)])
+        opened = [lane for lane in self.open_lanes if lane not in before]
+        self._broker.consume(opened, self._settings.prefetch, self._on_delivery)
 
     async def stop(self, grace: float, abort: asyncio.Event) -> None:
         """Take nothing new, give back what has not begun, and let the rest run for `grace` seconds.
@@ -105,16 +132,24 @@ class Consumer:
         self._consuming = False
         self._broker.cancel_consume()
         await self._claimer.stop()
+        await self._snoozer.stop()
         self._give_back()
+        self._interrupt(await self.pool.withdraw())
         await self._wait_idle(grace, abort)
         self._interrupt(self.pool.interrupt())
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
-        self.pool.close()
+        await self.pool.close()
 
     def wake(self) -> None:
         """There may be room now: look at the backlog."""
         self._claimer.wake()
+
+    def _snooze_if_paused(self, waiting: Waiting) -> bool:
+        paused = self._pauses.any_label and self._pauses.hold(waiting.envelope.task.labels)
+        if paused:
+            self._snoozer.submit(waiting)
+        return paused
 
     def _room(self) -> int:
         if len(self._held) - self.pool.in_flight >= _UNSETTLED_LIMIT:
@@ -138,6 +173,9 @@ class Consumer:
         self.backlog.append(waiting)
         if not self._consuming:
             self._give_back()
+        elif delivery.lane in self._pauses.lanes:
+            # It was on its way when its lane was paused.
+            self._broker.release([waiting.delivery for waiting in self.backlog.take_lane(delivery.lane)])
         elif self._room() > 0:
             self._claimer.wake()
 
@@ -168,9 +206,8 @@ class Consumer:
         self._held.pop(running.key, None)
 
     def _give_back(self) -> None:
-        waiting = self.backlog.take(len(self.backlog))
+        waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]
         self._broker.release([item.delivery for item in waiting])
-        self._interrupt(self.pool.withdraw())
 
     def _interrupt(self, given_up: list[Running]) -> None:
         outcome = Outcome(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from taskrunner.consumer.running import Running
+from taskrunner.consumer.workers import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
@@ -30,6 +31,7 @@ class LeaseKeeper(Service):
         events: Events,
         clock: Clock,
         held: Mapping[tuple[str, int], Running],
+        pool: WorkerPool,
         *,
         lease: float,
     ) -> None:
@@ -37,6 +39,7 @@ class LeaseKeeper(Service):
         self._store = store
         self._clock = clock
         self._held = held
+        self._pool = pool
         self._lease = timedelta(seconds=lease)
         self._interval = lease / 3
         self._renew_from = 0.0
@@ -56,26 +59,23 @@ class LeaseKeeper(Service):
             return
         ends = now + self._lease.total_seconds()
         kept = await self._store.renew(_refs(held), lease_until=self._clock.now() + self._lease)
-        for running, ours in zip(held, kept, strict=True):
-            if ours:
-                running.lease_ends = ends
-            else:
-                _stop(running)
+        answers = list(zip(held, kept, strict=True))
+        self._pool.renew([running for running, ours in answers if ours], ends)
+        self._pool.cancel([running for running, ours in answers if not ours])
 
     async def _look(self, now: float) -> None:
         """Those not heard of for a while, by a claim, a renewal or a look."""
         since = now + self._lease.total_seconds() - LOOK
-        held = [running for running in self._held.values() if running.lease_ends < since]
+        held = [
+            running
+            for running in self._held.values()
+            if running.lease_ends < since and not running.attempting.cancelled
+        ]
         if not held:
             return
-        for running, wanted in zip(held, await self._store.wanted(_refs(held)), strict=True):
-            if not wanted:
-                _stop(running)
+        answers = zip(held, await self._store.wanted(_refs(held)), strict=True)
+        self._pool.cancel([running for running, wanted in answers if not wanted])
 
 
 def _refs(held: Sequence[Running]) -> list[AttemptRef]:
     return [AttemptRef(id=task_id, attempt=number) for task_id, number in (each.key for each in held)]
-
-
-def _stop(running: Running) -> None:
-    running.attempting.cancelled = True

@@ -9,7 +9,6 @@ from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
 from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
-from taskrunner.domain.task import Lane
 from taskrunner.runtime.service import Service
 
 
@@ -23,14 +22,12 @@ class Supervisor(Service):
         events: Events,
         bounds: Bounds,
         *,
-        lanes: tuple[Lane, ...],
         interval: float,
     ) -> None:
         super().__init__("supervisor", events)
         self._consumer = consumer
         self._broker = broker
         self._bounds = bounds
-        self._lanes = lanes
         self._interval = interval
         self._memory = Memory(target=bounds.min_workers)
         self.last_decision: Decision | None = None
@@ -40,14 +37,12 @@ class Supervisor(Service):
         pool = self._consumer.pool
         decision = self.last_decision
         return {
-            "total": pool.total,
-            "busy": pool.busy,
+            **pool.describe(),
             "min": self._bounds.min_workers,
             "max": self._bounds.max_workers,
             "target": self._memory.target,
             "wanted": None if decision is None else decision.wanted,
             "last_decision": None if decision is None else decision.reason,
-            "task_time": pool.task_time,
             "backlog": len(self._consumer.backlog),
         }
 
@@ -57,7 +52,7 @@ class Supervisor(Service):
 
     async def turn(self) -> float:
         pool = self._consumer.pool
-        pool.write_off_overdue()
+        pool.check()
         if not self._consumer.is_consuming:
             # Before the start and during the shutdown there is nothing to have more or fewer workers for.
             return self._interval
@@ -87,4 +82,4 @@ class Supervisor(Service):
         except BrokerUnavailable:
             # Without the broker nothing new comes; what is here is in the backlog.
             return 0
-        return sum(depths.get(lane, 0) for lane in self._lanes)
+        return sum(depths.get(lane, 0) for lane in self._consumer.open_lanes)

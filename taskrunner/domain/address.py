@@ -124,17 +124,19 @@ _NEVER_RANGES = Ranges(ip_network(each) for each in _NEVER)
 
 def is_special(address: Address) -> bool:
     """Whether it is anything but the address of a public host."""
-    return address in _SPECIAL_RANGES or any(each in _NEVER_RANGES for each in embedded(address))
+    return address in _SPECIAL_RANGES or is_never_reached(address)
 
 
 def is_never_reached(address: Address) -> bool:
     """Whether no configuration makes it a target, also where an IPv6 address only carries such a one."""
-    return address in _NEVER_RANGES or any(each in _NEVER_RANGES for each in embedded(address))
+    if address in _NEVER_RANGES:
+        return True
+    return address.version == 6 and any(each in _NEVER_RANGES for each in embedded(address))
 
 
 def is_loopback(address: Address) -> bool:
     """127.0.0.0/8 and ::1; an address that only carries one of them is none."""
-    return address.is_loopback and (address.version == 4 or int(address) == 1)
+    return int(address) >> 24 == 127 if address.version == 4 else int(address) == 1
 
 
 def embedded(address: Address) -> Sequence[IPv4Address]:

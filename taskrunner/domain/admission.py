@@ -4,7 +4,7 @@ Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.url import Url, parse_url
@@ -75,6 +75,9 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
     """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
     if len(headers) > limits.max_headers:
         raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
+    if twice := _repeated(headers):
+        # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
+        raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
     total_bytes = 0
     for name, value in headers.items():
         check_header(name, value)
@@ -84,6 +87,17 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
         total_bytes += size_bytes
     if total_bytes > limits.max_headers_bytes:
         raise ValueError(f"{total_bytes} bytes in all, at most {limits.max_headers_bytes} are allowed")
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first header name that stands there twice, in whatever case; None when there is none."""
+    seen: set[str] = set()
+    for name in names:
+        folded = name.lower()
+        if folded in seen:
+            return name
+        seen.add(folded)
+    return None
 
 
 def check_header(name: str, value: str) -> None:

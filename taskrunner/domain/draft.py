@@ -25,7 +25,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.validation import field_errors
-from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
+from taskrunner.domain.write_concern import WriteConcern
 
 # Their values may be secret, so no finding shows them.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
@@ -46,11 +46,11 @@ class TaskDefaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRules:
-    """The limits and defaults that turn a draft into a task; `write_concerns` are those that can be kept."""
+    """The limits and defaults that turn a draft into a task; `write_concerns` can be kept here."""
 
     limits: Limits = Limits()
     defaults: TaskDefaults = TaskDefaults()
-    write_concerns: frozenset[WriteConcern] = KEPT_EVERYWHERE
+    write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
 
 
 class RetryDraft(BaseModel):

@@ -13,7 +13,9 @@
     │   └── StateConflict           the task's status does not allow this
     ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
-    │   └── StoreUnavailable        the store cannot be reached, or cannot take writes
+    │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
+    │   │   └── WriteUnconfirmed    it took the write, but no replica confirmed that in time
+    │   └── ApiUnavailable          the API that a command was sent to cannot be reached
     └── SetupError                  a service is there, but not as we need it: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
         └── StoreUnfit              the store's version, schema or settings cannot keep our promises
@@ -94,6 +96,14 @@ class BrokerUnavailable(OutsideError):
 
 class StoreUnavailable(OutsideError):
     """The store cannot be reached, or cannot take writes now."""
+
+
+class ApiUnavailable(OutsideError):
+    """The API of another process cannot be reached, or cannot do its work now."""
+
+
+class WriteUnconfirmed(StoreUnavailable):
+    """The store has the write and may act on it, but too few of its replicas confirmed it in time."""
 
 
 class SetupError(TaskrunnerError):

@@ -104,6 +104,13 @@ class TasksExpired(Event):
 
 
 @value
+class PausesChanged(Event):
+    """Other scopes are paused now than before, as this process has heard."""
+
+    scopes: tuple[str, ...]
+
+
+@value
 class TasksCancelled(Event):
     """Live tasks were cancelled by request."""
 
@@ -149,6 +156,17 @@ class WorkerWrittenOff(Event):
     worker: str
     task_id: str
     attempt: int
+
+
+@value
+class WorkerProcessLost(Event):
+    """The process of the workers died, or was killed because it hung; another one is started.
+
+    `in_flight` attempts were in its hands.
+    """
+
+    cause: str
+    in_flight: int
 
 
 @value

@@ -56,7 +56,7 @@ class Reach:
         if address is not None:
             if self.allow_loopback and is_loopback(address):
                 return None
-            if not self._covers(address) and (is_special(address) or is_never_reached(address)):
+            if is_special(address) and not self._covers(address):
                 return "names an address that is not public, which Fetch.allow_private does not list"
         elif reason := self._name_refusal(name):
             return reason

@@ -20,14 +20,20 @@ LIVE = frozenset(Status) - TERMINAL
 
 # `running` may follow `scheduled` and `retrying` directly: a delivery can overtake the mark that it
 # was published. A waiting task fails without a run when the broker dead-letters it. `failed -> scheduled`
-# is a revived dead letter.
+# is a revived dead letter. A waiting task of a paused label is snoozed: `scheduled`, again or once more.
 FOLLOWERS: dict[Status, frozenset[Status]] = {
-    Status.SCHEDULED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
-    Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
+    Status.SCHEDULED: frozenset(
+        {Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}
+    ),
+    Status.QUEUED: frozenset(
+        {Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}
+    ),
     Status.RUNNING: frozenset(
         {Status.SUCCEEDED, Status.FAILED, Status.RETRYING, Status.SCHEDULED, Status.CANCELLED}
     ),
-    Status.RETRYING: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
+    Status.RETRYING: frozenset(
+        {Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}
+    ),
     Status.SUCCEEDED: frozenset(),
     Status.FAILED: frozenset({Status.SCHEDULED}),
     Status.CANCELLED: frozenset(),

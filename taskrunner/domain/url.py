@@ -18,7 +18,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 # A URL in its one spelling, which nearly all are: one match in place of a parser on the bulk path.
 _PLAIN = re.compile(
-    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
+    r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?)(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
 )
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PLACE = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
@@ -58,19 +58,11 @@ def parse_url(text: str) -> Url:
     match = _PLAIN.fullmatch(text)
     if match is None:
         return _parse(text)
-    scheme, host, port, _ = match.groups()
-    if port is not None:
-        return _build(scheme, host, _port(port, text), match[4])
-    spelt, address = _judged(host)
-    if spelt != host:
-        return _build(scheme, host, DEFAULT_PORTS[scheme], match[4])
-    return Url(
-        text=text,
-        scheme=scheme,
-        host=host if address is None else str(address),
-        address=address,
-        port=DEFAULT_PORTS[scheme],
-    )
+    place, path = match.groups()
+    start, scheme, host, address, port = _judged_place(place)
+    if start is not place and start != place:
+        text = start + path
+    return Url(text=text, scheme=scheme, host=host, address=address, port=port)
 
 
 def _parse(text: str) -> Url:
@@ -88,31 +80,28 @@ def _parse(text: str) -> Url:
         raise ValueError("must be printable ASCII without spaces behind the host; percent-encode the rest")
     if tail.startswith("??"):
         raise ValueError(f"has no usable path or query: {_shown(text)}")
-    place = _PLACE.fullmatch(authority)
-    if place is None or not place[1]:
-        raise ValueError(f"has no usable host or port: {_shown(text)}")
     path = tail.partition("#")[0]
-    return _build(
-        scheme,
-        place[1].translate(_LOWER),
-        DEFAULT_PORTS[scheme] if place[2] is None else _port(place[2], text),
-        path if path.startswith("/") else f"/{path}",
-    )
-
-
-def _build(scheme: str, host: str, port: int, path: str) -> Url:
-    spelt, address = _judged(host)
-    place = spelt if port == DEFAULT_PORTS[scheme] else f"{spelt}:{port}"
-    return Url(
-        text=f"{scheme}://{place}{path}",
-        scheme=scheme,
-        host=spelt if address is None else str(address),
-        address=address,
-        port=port,
-    )
+    start, scheme, host, address, port = _judged_place(f"{scheme}://{authority.translate(_LOWER)}")
+    text = f"{start}{path}" if path.startswith("/") else f"{start}/{path}"
+    return Url(text=text, scheme=scheme, host=host, address=address, port=port)
 
 
 @lru_cache(maxsize=4096)
+def _judged_place(text: str) -> tuple[str, str, str, Address | None, int]:
+    """The beginning of a URL up to its path: as it is to be spelt, then the parts. Raises `ValueError`."""
+    scheme, _, authority = text.partition("://")
+    place = _PLACE.fullmatch(authority)
+    if place is None or not place[1]:
+        raise ValueError(f"has no usable host or port: {shown(text)}")
+    host, address = _judged(place[1])
+    default = DEFAULT_PORTS[scheme]
+    port = int(place[2] or default)
+    if port > _LAST_PORT:
+        raise ValueError(f"has no usable host or port: {shown(text)}")
+    start = f"{scheme}://{host}" if port == default else f"{scheme}://{host}:{port}"
+    return start, scheme, host if address is None else str(address), address, port
+
+
 def _judged(host: str) -> tuple[str, Address | None]:
     """A host as it is to be spelt, and its address if it is one. Raises `ValueError`."""
     if host.startswith("["):
@@ -139,13 +128,6 @@ def _in_ascii(name: str) -> str:
         return idna.encode(name, strict=True, uts46=False).decode("ascii")
     except UnicodeError as exc:
         raise ValueError(f"has a host that is no name by IDNA 2008: {shown(name)}") from exc
-
-
-def _port(digits: str, text: str) -> int:
-    port = int(digits)
-    if port > _LAST_PORT:
-        raise ValueError(f"has no usable host or port: {_shown(text)}")
-    return port
 
 
 def _shown(url: str) -> str:

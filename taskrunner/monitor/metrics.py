@@ -37,6 +37,7 @@ COUNTERS = {
     "deleted": "Tasks removed by request",
     "leases_expired": "Attempts whose worker was found to be gone",
     "written_off": "Workers replaced because they outlived a deadline",
+    "processes_lost": "Worker processes that died and were replaced",
     "faults": "Errors in a loop or a request that nobody expected",
 }
 # The rates that `/stats` shows; the rest change too seldom for a rate to tell anything.
@@ -70,6 +71,7 @@ class Metrics:
             events.TasksDeleted: lambda event: self._add("deleted", event.count),
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
+            events.WorkerProcessLost: lambda _: self._add("processes_lost"),
             events.LoopFailed: lambda _: self._add("faults"),
             events.RequestFailed: lambda _: self._add("faults"),
         }

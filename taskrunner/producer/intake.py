@@ -16,6 +16,7 @@ from taskrunner.domain.task import Task, new_task_id
 from taskrunner.domain.value import value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
@@ -73,6 +74,7 @@ class Intake:
         self._clock = clock
         self._hold = timedelta(seconds=hold)
         self.rules = rules
+        self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
     def prepare(self, draft: Draft, *, idempotency_key: str | None = None) -> Prepared:
@@ -100,11 +102,18 @@ class Intake:
         """Accept one task, in a group with whatever else is being submitted.
 
         Raises `TaskInvalid`, `StateConflict` (the key was used for another request, or the id belonged to a
-        deleted task), `StoreUnavailable`.
+        deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
+        run, and can be submitted again.
         """
         prepared = self.prepare(draft, idempotency_key=idempotency_key)
+        replicated = prepared.concern is WriteConcern.REPLICATED
+        if replicated:
+            await self._replication.check()
         accepted = await self._accepting.submit(prepared.new)
         _refuse_conflict(accepted, idempotency_key)
+        if replicated:
+            # For one that was there already, too: its first submit may have ended unconfirmed.
+            await self._replication.confirm()
         created = accepted.answer is AcceptAnswer.CREATED
         published = created and prepared.at_once and await self._publish(prepared)
         return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
@@ -116,8 +125,13 @@ class Intake:
         return await self._publisher.publish_accepted(prepared.outgoing)
 
     async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
-        """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises `StoreUnavailable`."""
+        """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises as `submit` does."""
+        replicated = any(prepared.concern is WriteConcern.REPLICATED for prepared in batch)
+        if replicated:
+            await self._replication.check()
         answers = await self._accept([prepared.new for prepared in batch])
+        if replicated:
+            await self._replication.confirm()
         # By place, not by id: of two tasks with one id only the first is what the store has.
         created = [answer.answer is AcceptAnswer.CREATED for answer in answers]
         ready = [
@@ -143,6 +157,7 @@ class Intake:
     async def drain(self) -> None:
         """Wait for what is under way."""
         await self._accepting.drain()
+        await self._replication.drain()
 
     async def _accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
         answers = await self._store.accept(batch)

@@ -4,7 +4,7 @@ Any number of relays may run: `take_due` hides what one has taken from the other
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
 from taskrunner.domain.status import Status
 from taskrunner.producer.publisher import Outgoing, Publisher
@@ -51,8 +52,10 @@ class Relay(Service):
         clock: Clock,
         settings: RelaySettings,
         retention: Retention,
+        pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)
+        self._pauses = pauses
         self._store = store
         self._broker = broker
         self._publisher = publisher
@@ -87,7 +90,11 @@ class Relay(Service):
         return taken
 
     async def _act(self, taken: Sequence[Due]) -> None:
-        to_publish = [due for due in taken if due.status in (Status.SCHEDULED, Status.RETRYING)]
+        to_publish = [
+            due
+            for due in taken
+            if due.status in (Status.SCHEDULED, Status.RETRYING) and not self._is_paused(due)
+        ]
         suspects = [due for due in taken if due.status is Status.QUEUED]
         running = [due for due in taken if due.status is Status.RUNNING]
         if running and self._clock.monotonic() >= self._rescue_from:
@@ -96,6 +103,14 @@ class Relay(Service):
             await self._publish(to_publish)
         if suspects:
             await self._look_after(suspects)
+
+    def _is_paused(self, due: Due) -> bool:
+        """For one of its labels; it then comes up again, as all that was taken, after `hold` seconds.
+
+        What is in a paused lane is published all the same, and waits there.
+        """
+        pauses = self._pauses()
+        return pauses.any_label and pauses.hold(decode_task(due.encoded).labels)
 
     async def _publish(self, batch: Sequence[Due]) -> None:
         """Try a few times; what is left stays hidden for `hold` seconds and comes up again by itself."""

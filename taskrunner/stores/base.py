@@ -166,6 +166,21 @@ class Store(ABC):
         """One round trip. Raises `StoreUnavailable`."""
 
     @abstractmethod
+    async def check_replicas(self) -> None:
+        """Look whether `replicate` has a chance, before something is written that depends on it.
+
+        Raises `StoreUnfit` where the store is set up without replicas, `StoreUnavailable` while too few of
+        them are there.
+        """
+
+    @abstractmethod
+    async def replicate(self) -> None:
+        """Return once the replicas have, too, what any caller wrote before this call.
+
+        Raises `WriteUnconfirmed` when too few of them confirm that in time, else what `check_replicas` does.
+        """
+
+    @abstractmethod
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         """Write each record (status `scheduled`) with its due line, in one atomic step per task."""
 
@@ -208,6 +223,13 @@ class Store(ABC):
     @abstractmethod
     async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
         """Look at queued tasks (those whose next attempt this is) again at `due`."""
+
+    @abstractmethod
+    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+        """Tasks that wait (scheduled, queued, retrying) for this attempt are `scheduled` for `due`.
+
+        False for any other. The attempt has not begun, so nothing is counted.
+        """
 
     @abstractmethod
     async def fail(
@@ -277,6 +299,18 @@ class Store(ABC):
     @abstractmethod
     async def exhume(self, letter_id: str) -> bool:
         """Remove a message (not a task) from the dead letters; False when it is not there."""
+
+    @abstractmethod
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        """Note that a scope is paused; one that is already keeps its time."""
+
+    @abstractmethod
+    async def resume(self, scope: str) -> bool:
+        """Note that a scope is paused no more; False where it was not."""
+
+    @abstractmethod
+    async def pauses(self) -> Mapping[str, datetime]:
+        """The scopes that are paused, and since when."""
 
     @abstractmethod
     async def prune(self, *, now: datetime, limit: int) -> int:

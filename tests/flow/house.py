@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.pool import Pool
 from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.limits import Limits
@@ -15,10 +17,11 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
-from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.handlers.base import Attempting, Handler, HandlerKit
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
@@ -80,6 +83,22 @@ class TargetHandler(Handler):
         """Nothing is kept."""
 
 
+class TargetKit(HandlerKit):
+    """All handlers have one target."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Nothing is shared but the target."""
+
+    def make_handler(self) -> Handler:
+        return TargetHandler(self._target)
+
+    def stop(self) -> None:
+        """Nothing is shared but the target."""
+
+
 class House:
     """Parts on one store and one broker. Nothing moves by itself but consumers that were started."""
 
@@ -99,6 +118,7 @@ class House:
         self.schedules = Schedules(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.sweep = self.make_sweep(store)
+        self.pauses = PauseWatch(store, self.events)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -119,7 +139,14 @@ class House:
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
         return Relay(
-            store, self.broker, self.make_publisher(store), self.events, self.clock, settings, Retention()
+            store,
+            self.broker,
+            self.make_publisher(store),
+            self.events,
+            self.clock,
+            settings,
+            Retention(),
+            lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
@@ -133,7 +160,9 @@ class House:
         """Start to move the broker's dead letters into the store."""
         Collector(self.store, self.broker, self.events, self.clock, TaskRules(), keep=1000).start()
 
-    async def consumer(self, store: Store | None = None, workers: int = 2) -> Consumer:
+    async def consumer(
+        self, store: Store | None = None, workers: int = 2, make_pool: MakePool | None = None
+    ) -> Consumer:
         """A running consumer, of another process than those before."""
         settings = ConsumerSettings(
             name=f"consumer-{len(self.consumers) + 1}", weights={}, prefetch=100, lease=LEASE, hold=HOLD
@@ -145,13 +174,22 @@ class House:
             self.clock,
             TaskRules(),
             Retention(),
-            lambda: TargetHandler(self.target),
+            make_pool or partial(Pool, TargetKit(self.target)),
             settings,
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
+        self.pauses.obey(consumer.obey)
         await consumer.start()
         return consumer
+
+    async def pause(self, *scopes: str) -> None:
+        """Let these scopes be paused, and no others, and everybody have heard of it."""
+        for scope in await self.store.pauses():
+            await self.store.resume(scope)
+        for scope in scopes:
+            await self.store.pause(scope, now=self.clock.now())
+        await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))

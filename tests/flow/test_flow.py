@@ -223,8 +223,8 @@ async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, w
         return OK if len(fetched) > 1 or when != "retrying" else http_error(503)
 
     house.target.answer = answer
-    mine = (await house.submit("http://localhost/mine", **({"delay": 60} if when == "delayed" else {}))).id
-    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://localhost/theirs"}', task_id=mine)
+    mine = (await house.submit("http://target.test/mine", **({"delay": 60} if when == "delayed" else {}))).id
+    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://target.test/theirs"}', task_id=mine)
     if when == "retrying":
         await house.consumer()
         await house.heard(TaskSettled)
@@ -238,7 +238,7 @@ async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, w
     if when != "waiting":
         await house.later(60)
         await house.heard(TaskSettled, 2 if when == "retrying" else 1)
-    assert set(fetched) == {"http://localhost/mine"}
+    assert set(fetched) == {"http://target.test/mine"}
     assert (await house.record(mine)).status is Status.SUCCEEDED
 
 

@@ -5,7 +5,6 @@ import asyncio
 from taskrunner.consumer.supervisor import Supervisor
 from taskrunner.domain.events import WorkersScaled
 from taskrunner.domain.scaling import Bounds
-from taskrunner.domain.task import Lane
 from tests.flow.house import House
 
 
@@ -17,7 +16,6 @@ async def test_no_worker_is_hired_after_the_end(house: House) -> None:
         house.broker,
         house.events,
         Bounds(min_workers=2, max_workers=4),
-        lanes=tuple(Lane),
         interval=60,
     )
     await supervisor.turn()

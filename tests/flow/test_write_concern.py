@@ -7,15 +7,46 @@ import pytest
 
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.draft import Draft
-from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.errors import StoreUnavailable, TaskInvalid, WriteUnconfirmed
 from taskrunner.domain.events import TasksPublished
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.status import Status
-from tests.flow.house import House
+from tests.flow.house import HOLD, House
 
 
 def draft(**fields: object) -> Draft:
     return Draft.from_fields({"url": "http://target.test/", **fields}, Limits())
+
+
+class Replicas:
+    """Stands in for a store's replicas: it says what they do."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.error: StoreUnavailable | None = None
+        self._confirmed = asyncio.Event()
+
+    def confirm(self) -> None:
+        self._confirmed.set()
+
+    async def check(self) -> None:
+        """All there."""
+
+    async def wait(self) -> None:
+        self.asked.set()
+        if self.error is not None:
+            raise self.error
+        await self._confirmed.wait()
+
+
+@pytest.fixture
+def replicas(house: House, monkeypatch: pytest.MonkeyPatch) -> Replicas:
+    """The house's store has them; its intake is made anew."""
+    replicas = Replicas()
+    monkeypatch.setattr(house.store, "check_replicas", replicas.check)
+    monkeypatch.setattr(house.store, "replicate", replicas.wait)
+    house.intake = house.make_intake(house.store, house.publisher)
+    return replicas
 
 
 async def test_store_does_not_wait_for_the_confirm(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,12 +76,56 @@ async def test_broker_is_the_default_and_waits(house: House) -> None:
     assert len(house.told(TasksPublished)) == 1
 
 
-async def test_a_concern_that_cannot_be_kept_is_refused(house: House) -> None:
-    """Nothing is written, and the error names the field and what can be kept."""
-    with pytest.raises(
-        TaskInvalid, match="replicated cannot be kept by this store, which can: store, broker"
-    ):
+async def test_replicated_waits_for_the_replicas(house: House, replicas: Replicas) -> None:
+    """The answer comes after the replicas', and the broker has it, too."""
+    submit = asyncio.create_task(house.intake.submit(draft(write_concern="replicated")))
+    await replicas.asked.wait()
+    assert sum((await house.store.counts()).values()) == 1
+    assert not submit.done()
+    assert not house.told(TasksPublished)
+    replicas.confirm()
+    assert (await submit).published
+
+
+async def test_a_replica_that_does_not_confirm_is_told_of(house: House, replicas: Replicas) -> None:
+    """The submit fails, one that repeats it asks again, and the task runs once at most."""
+    replicas.error = WriteUnconfirmed("0 of 1 replicas confirmed")
+    for _ in range(2):
+        with pytest.raises(WriteUnconfirmed):
+            await house.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
+    replicas.error = None
+    replicas.confirm()
+    submitted = await house.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
+    assert not submitted.created
+    await house.later(HOLD)
+    assert await house.status(submitted.id) is Status.QUEUED
+    assert (await house.store.counts())[Status.QUEUED] == 1
+
+
+async def test_a_store_that_goes_away_while_replicas_are_asked(house: House, replicas: Replicas) -> None:
+    """The task is written by then, so it is unconfirmed and not just refused."""
+    replicas.error = StoreUnavailable("lost the connection")
+    with pytest.raises(WriteUnconfirmed, match="lost the connection"):
         await house.intake.submit(draft(write_concern="replicated"))
+    with pytest.raises(WriteUnconfirmed):
+        await house.intake.submit_many([house.intake.prepare(draft(write_concern="replicated"))])
+
+
+async def test_other_concerns_ask_no_replica(house: House, replicas: Replicas) -> None:
+    """They go on while the replicas are away."""
+    replicas.error = WriteUnconfirmed("0 of 1 replicas confirmed")
+    await house.intake.submit(draft(write_concern="store"))
+    await house.intake.submit_many([house.intake.prepare(draft())])
+    assert not replicas.asked.is_set()
+
+
+async def test_a_concern_that_cannot_be_kept_is_refused(house: House) -> None:
+    """Nothing is written, and the error names the field and the reason."""
+    with pytest.raises(TaskInvalid, match="write_concern: replicated cannot be kept"):
+        await house.intake.submit(draft(write_concern="replicated"))
+    batch = [house.intake.prepare(draft(write_concern=concern)) for concern in ("store", "replicated")]
+    with pytest.raises(TaskInvalid, match="write_concern: replicated cannot be kept"):
+        await house.intake.submit_many(batch)
     with pytest.raises(TaskInvalid, match="write_concern: must be"):
         draft(write_concern="brokr")
     assert sum((await house.store.counts()).values()) == 0

@@ -1,7 +1,6 @@
 """The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
 
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running, command, environment
+from tests.system.harness.process import Running, run
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
@@ -19,13 +18,12 @@ Start = Callable[[], Running]
 
 
 @pytest.fixture
-def dials(tmp_path: Path, target: Target) -> dict[str, object]:
+def dials(tmp_path: Path) -> dict[str, object]:
     """Those of `dev`, for the commands that are to share its file."""
     return {
         "RABBIT__ADDR": "memory://",
         "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",
-        "FETCH__ALLOW_PRIVATE": "127.0.0.0/8",
-        "FETCH__PORTS": f"80,{target.port}",
+        "FETCH__ALLOW_LOOPBACK": True,
         "RETRY__BASE": 0.2,
     }
 
@@ -36,10 +34,11 @@ def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
     started: list[Running] = []
+    own = {name: value for name, value in dials.items() if not name.startswith("FETCH")}
 
     def start() -> Running:
         words = ("--data", str(tmp_path), "--port", str(port))
-        started.append(Running("dev", port=port, log=log, dials=dials, words=words))
+        started.append(Running("dev", port=port, log=log, dials=own, words=words))
         return started[-1].wait_ready()
 
     yield start
@@ -48,26 +47,13 @@ def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
             running.stop()
 
 
-def run(
-    folder: Path, dials: dict[str, object], *words: str, given: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(*words),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(dials),
-        cwd=folder,
-    )
-
-
 def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: Target) -> None:
     """It tells where it is, with a curl line; a browser gets the page, others the JSON; it ends with 0."""
     dev = start()
     wait_for(lambda: "curl" in dev.logged(), "the welcome")
     assert f"http://127.0.0.1:{dev.port}/" in dev.logged()
     assert str(tmp_path / "taskrunner.db") in dev.logged()
+    assert "tasks may fetch from this machine's loopback, on any port" in dev.logged()
     with Client(dev.port) as client:
         answer = client.post("/tasks", {"url": target.url("/dev-1")})
         assert answer.status == 202

@@ -116,6 +116,32 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
     assert deployment.run("tasks", "retry", "--status", "queued").returncode == 2
 
 
+def test_what_is_paused_does_not_start(deployment: Deployment) -> None:
+    """A lane and a label, by command; the consumer hears of both, `/stats` says so, and the rest goes on."""
+    paused = deployment.run("pause", "--lane", "low", "--label", "team=red")
+    assert paused.returncode == 0
+    assert [line.split()[0] for line in paused.stdout.splitlines()] == ["label:team=red", "lane:low"]
+    everybody = [running for running in deployment.processes if running.is_running]
+
+    def heard() -> bool:
+        return all(set(each.stats()["paused"]) == {"label:team=red", "lane:low"} for each in everybody)
+
+    wait_for(heard, "every process hears of it")
+    url = deployment.target.url("/paused")
+    low = deployment.submit(url, priority="low")
+    red = deployment.submit(url, labels={"team": "red"})
+    other = deployment.submit(url, labels={"team": "blue"})
+    assert deployment.wait_finished(other)["status"] == "succeeded"
+    wait_for(lambda: deployment.record(red)["status"] == "scheduled", "the label's task is snoozed")
+    assert deployment.record(low)["status"] == "queued"
+    assert not [hit for hit in deployment.target.hits() if hit.task in {low, red}]
+    assert all(each.get("/readyz").status == 200 for each in everybody)
+    assert deployment.run("resume", "--lane", "low", "--label", "team=red").returncode == 0
+    assert deployment.run("pause").stdout == ""
+    assert deployment.wait_finished(low)["attempt"] == 1
+    assert deployment.wait_finished(red)["attempt"] == 1
+
+
 def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
     """`taskrunner task` needs the store alone."""
     task_id = deployment.submit(deployment.target.url("/later"), delay=3600)

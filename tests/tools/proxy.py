@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 from enum import StrEnum
@@ -14,6 +15,7 @@ class Mode(StrEnum):
     PASS = "pass"
     BLACK_HOLE = "black hole"  # nothing moves; a dead link, or a peer that was stopped
     HALF_OPEN = "half open"  # requests pass, answers do not
+    RESET = "reset"  # whoever sends or connects is reset
 
 
 class _Pair:
@@ -38,7 +40,8 @@ class Proxy:
         async with Proxy("127.0.0.1", 5672) as proxy:
             proxy.mode = Mode.HALF_OPEN
 
-    `delay` is seconds per chunk and direction; `slice_bytes` cuts chunks up. Both count for new bytes.
+    `delay` is seconds per chunk and direction, give or take `jitter`; `slice_bytes` cuts chunks up. They are
+    for new bytes.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -49,8 +52,10 @@ class Proxy:
         self._mode = Mode.PASS
         self._moved = asyncio.Event()
         self._cut_after: int | None = None
+        self._replies_to_drop = 0
         self.port = 0
         self.delay = 0.0
+        self.jitter = 0.0
         self.slice_bytes = 65_536
         self.accepted = 0
 
@@ -101,8 +106,15 @@ class Proxy:
         """Let this much more through to the target, over all connections, then reset the one that sends."""
         self._cut_after = size_bytes
 
+    def drop_replies(self, count: int) -> None:
+        """Swallow the next `count` answers, and reset each connection that one was for."""
+        self._replies_to_drop = count
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        if self._mode is Mode.RESET:
+            _Pair((writer, writer)).reset()
+            return
         try:
             target_reader, target_writer = await asyncio.open_connection(*self._target)
         except OSError:
@@ -133,8 +145,12 @@ class Proxy:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while chunk := await reader.read(self.slice_bytes):
                 if self.delay:
-                    await asyncio.sleep(self.delay)
+                    await asyncio.sleep(self.delay + random.uniform(-self.jitter, self.jitter))
                 await self._wait_passable(is_request)
+                if self._mode is Mode.RESET or (not is_request and self._replies_to_drop > 0):
+                    self._replies_to_drop -= not is_request and self._mode is not Mode.RESET
+                    pair.reset()
+                    return
                 if is_request and self._cut_after is not None:
                     chunk, self._cut_after = chunk[: self._cut_after], self._cut_after - len(chunk)
                     if self._cut_after <= 0:

@@ -90,5 +90,11 @@ def test_half_of_the_flow_on_a_memory_broker_is_refused() -> None:
 def test_a_write_concern_that_cannot_be_kept_is_refused() -> None:
     """At start, never weakened in silence."""
     assert load_with(STORE__WRITE_CONCERN="Store").task_defaults().write_concern is WriteConcern.STORE
-    with pytest.raises(ConfigInvalid, match="replicated cannot be kept"):
-        load_with(STORE__WRITE_CONCERN="replicated")
+    with pytest.raises(
+        ConfigInvalid, match="STORE__WRITE_CONCERN: replicated cannot be kept by a SQLite file"
+    ):
+        load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="sqlite:///t.db")
+    rules = load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="postgresql://h/db").task_rules()
+    assert rules.defaults.write_concern is WriteConcern.REPLICATED
+    assert rules.write_concerns == set(WriteConcern)
+    assert WriteConcern.REPLICATED not in load_with(STORE__URL="sqlite:///t.db").task_rules().write_concerns

@@ -17,6 +17,7 @@ from taskrunner.domain.errors import (
     TaskInvalid,
     TaskrunnerError,
     TaskUnknown,
+    WriteUnconfirmed,
 )
 from taskrunner.domain.limits import Limits
 
@@ -30,6 +31,7 @@ from taskrunner.domain.limits import Limits
         (ScheduleUnknown("no schedule"), 404, "schedule_unknown"),
         (StateConflict("not failed"), 409, "state_conflict"),
         (StoreUnavailable("redis at 10.0.0.1 refused"), 503, "store_unavailable"),
+        (WriteUnconfirmed("0 of 1 replicas of 10.0.0.1"), 503, "write_unconfirmed"),
         (BrokerUnavailable("rabbitmq at 10.0.0.1 refused"), 503, "broker_unavailable"),
         (OutsideError("10.0.0.1 refused"), 503, "service_unavailable"),
     ],

@@ -9,10 +9,12 @@ from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TE
 S = Status
 # Written out once more, so that a change of the table has to be meant.
 ALLOWED = {
+    (S.SCHEDULED, S.SCHEDULED),
     (S.SCHEDULED, S.QUEUED),
     (S.SCHEDULED, S.RUNNING),
     (S.SCHEDULED, S.FAILED),
     (S.SCHEDULED, S.CANCELLED),
+    (S.QUEUED, S.SCHEDULED),
     (S.QUEUED, S.QUEUED),
     (S.QUEUED, S.RUNNING),
     (S.QUEUED, S.FAILED),
@@ -22,6 +24,7 @@ ALLOWED = {
     (S.RUNNING, S.RETRYING),
     (S.RUNNING, S.SCHEDULED),
     (S.RUNNING, S.CANCELLED),
+    (S.RETRYING, S.SCHEDULED),
     (S.RETRYING, S.QUEUED),
     (S.RETRYING, S.RUNNING),
     (S.RETRYING, S.FAILED),

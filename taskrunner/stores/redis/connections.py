@@ -4,7 +4,7 @@ The driver's own client and pool do the same with far more ceremony: they cost 1
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -36,15 +36,21 @@ class Connections:
         self._closed = False
 
     async def send(self, *args: Any) -> Any:
-        """The answer to one command; raises the driver's errors.
+        """The answer to one command; raises the driver's errors."""
+        return (await self.converse([args]))[0]
+
+    async def converse(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The answers to commands that go, one after the other, by the same connection.
 
         A connection whose answer did not come, be it by a fault or by cancellation, is never used again.
         """
         async with self._room:
             connection = self._idle.pop() if self._idle else self._make()
             try:
-                await connection.send_command(*args)
-                answer = await connection.read_response()
+                answers = []
+                for command in commands:
+                    await connection.send_command(*command)
+                    answers.append(await connection.read_response())
             except ResponseError:
                 await self._put_back(connection)
                 raise
@@ -52,7 +58,7 @@ class Connections:
                 await connection.disconnect(nowait=True)
                 raise
             await self._put_back(connection)
-            return answer
+            return answers
 
     async def drop_idle(self) -> None:
         """Close what is open and not in use: it may lead to a server that is gone."""

@@ -26,7 +26,7 @@ class Fitness:
 async def inspect(send: Send, server: str) -> Fitness:
     """Ask the server how it is set up, by `send`. Raises `StoreUnfit`, and the driver's errors."""
     version = await _version(send)
-    if version and _numbers(version) < MIN_VERSION:
+    if version and numbers(version) < MIN_VERSION:
         least = ".".join(map(str, MIN_VERSION))
         raise StoreUnfit(f"Redis at {server} is version {version}, but at least {least} is needed")
     warnings = [] if version else ["Redis does not tell its version: unknown whether it is 6.2 or later"]
@@ -46,7 +46,8 @@ async def _version(send: Send) -> str:
     return found[1].decode() if found else ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """A version, to be compared; empty for one that is not known."""
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 

@@ -5,6 +5,7 @@ Law: while the link is down, only its own watch talks to the server; all other c
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -103,12 +104,16 @@ class Link:
 
     async def call(self, *args: Any) -> Any:
         """The answer to one command. Raises `StoreUnavailable`, and the driver's `NoScriptError`."""
+        return (await self.converse(args))[0]
+
+    async def converse(self, *commands: Sequence[Any]) -> list[Any]:
+        """The answers to several commands that need the same connection; raises as `call` does."""
         if self._standing not in {Standing.UP, Standing.REFUSING}:
             raise StoreUnavailable(self._error or f"still connecting to Redis at {self._server}")
         connects = self._connects
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._send_patiently(args)
+                return await self._send_patiently(commands)
         except TimeoutError as exc:
             raise self._failed(Fault(message=self._silence(self._settings.timeout)), connects) from exc
         except NoScriptError:
@@ -116,20 +121,20 @@ class Link:
         except (RedisError, OSError) as exc:
             found = fault(exc, self._server)
             if found is None:
-                raise RuntimeError(f"Redis at {self._server} rejected {args[0]}: {exc}") from exc
+                raise RuntimeError(f"Redis at {self._server} rejected {commands[0][0]}: {exc}") from exc
             raise self._failed(found, connects) from exc
 
-    async def _send_patiently(self, args: tuple[Any, ...]) -> Any:
+    async def _send_patiently(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send again what a broken connection left open: each command we send is safe to repeat."""
         pause = Backoff(_RESEND_FIRST, _RESEND_CAP)
         for _ in range(self._settings.max_retries):
             try:
-                return await self._connections.send(*args)
+                return await self._connections.converse(commands)
             except (DriverConnectionError, OSError) as exc:
                 if isinstance(exc, DriverConnectionError) and type(exc) is not DriverConnectionError:
                     raise  # the driver derives refusals, such as a wrong password, from broken connections
                 await asyncio.sleep(pause.next())
-        return await self._connections.send(*args)
+        return await self._connections.converse(commands)
 
     def _silence(self, seconds: float) -> str:
         return f"Redis at {self._server} did not answer within {seconds:g} s"

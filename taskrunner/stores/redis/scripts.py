@@ -41,6 +41,7 @@ class Scripts:
         self.take_due = _load("take_due")
         self.postpone = _load("postpone")
         self.finish = _load("finish")
+        self.snooze = _load("snooze")
         self.wanted = _load("wanted")
         self.delete = _load("delete")
         self.expire = _load("expire")

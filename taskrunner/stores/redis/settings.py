@@ -14,7 +14,8 @@ class RedisSettings:
 
     `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `max_retries` is how
     often a call is sent again, within its timeout, when its connection breaks. All keys begin with `prefix`;
-    its braces are a hash tag, which keeps them in one slot of a cluster.
+    its braces are a hash tag, which keeps them in one slot of a cluster. `replicas` is how many must confirm
+    a write that is to be replicated.
     """
 
     address: str = field(default="localhost:6379", repr=False)
@@ -26,6 +27,7 @@ class RedisSettings:
     dial_timeout: float = 10.0
     timeout: float = 5.0
     prefix: str = "{taskrunner}"
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
 
-from taskrunner.domain.clock import to_ms
+from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
@@ -29,6 +29,7 @@ from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.link import SERVICE, Link
+from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
@@ -59,6 +60,7 @@ class RedisStore(Store):
         self._prefix = f"{settings.prefix}:"
         probe = ("EVAL", self._scripts.probe.source, 1, self._prefix)
         self._link = Link(connections, settings, str(where), events, probe=probe)
+        self._replicas = Replicas(self._link, settings, str(where), mark=f"{self._prefix}replicated")
         # A token names one batch. A script that is sent again under its token, because the answer was
         # lost, finds what it wrote the first time and gives the same answers.
         self._token_prefix = secrets.token_hex(4)
@@ -78,6 +80,12 @@ class RedisStore(Store):
 
     async def ping(self) -> None:
         await self._link.call("PING")
+
+    async def check_replicas(self) -> None:
+        await self._replicas.check()
+
+    async def replicate(self) -> None:
+        await self._replicas.wait()
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         answers: list[Accepted] = []
@@ -134,6 +142,15 @@ class RedisStore(Store):
     async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
         for part in _parts(refs):
             await self._run(self._scripts.postpone, to_ms(due), *arguments.attempt_refs(part))
+
+    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(refs):
+            answer = await self._run(
+                self._scripts.snooze, to_ms(now), to_ms(due), *arguments.attempt_refs(part)
+            )
+            answers += map(bool, answer)
+        return answers
 
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
@@ -233,6 +250,17 @@ class RedisStore(Store):
 
     async def exhume(self, letter_id: str) -> bool:
         return bool(await self._run(self._scripts.exhume, letter_id))
+
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        await self._link.call("HSETNX", f"{self._prefix}paused", storable(scope), to_ms(now))
+
+    async def resume(self, scope: str) -> bool:
+        return bool(await self._link.call("HDEL", f"{self._prefix}paused", storable(scope)))
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        found = await self._link.call("HGETALL", f"{self._prefix}paused")
+        pairs = zip(found[::2], found[1::2], strict=True) if isinstance(found, list) else found.items()
+        return {scope.decode(): from_ms(float(since)) for scope, since in pairs}
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         return int(await self._run(self._scripts.prune, to_ms(now), limit))

@@ -218,6 +218,25 @@ def postpone(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, d
             session.run(sql.move_due, _ids(ids), due=due)
 
 
+def snooze(
+    session: Session, sql: Statements, refs: Sequence[AttemptRef], *, now: int, due: int
+) -> list[bool]:
+    answers: list[bool] = []
+    for part in parts(refs):
+        states = _lock(session, sql, [ref.id for ref in part])
+        snoozed: list[str] = []
+        for ref in part:
+            state = states.get(ref.id)
+            waits = state is not None and state.waits_for(ref.attempt)
+            answers.append(waits)
+            if state is not None and waits:
+                _move(session, state, Status.SCHEDULED)
+                snoozed.append(ref.id)
+        if snoozed:
+            session.run(sql.snooze, _ids(dict.fromkeys(snoozed)), now=now, due=due)
+    return answers
+
+
 def wanted(session: Session, sql: Statements, refs: Sequence[AttemptRef]) -> list[bool]:
     answers: list[bool] = []
     for part in parts(refs):

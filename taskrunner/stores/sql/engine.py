@@ -36,6 +36,14 @@ class Engine(ABC):
         """One round trip."""
 
     @abstractmethod
+    async def check_replicas(self) -> None:
+        """See `Store.check_replicas`."""
+
+    @abstractmethod
+    async def replicate(self) -> None:
+        """See `Store.replicate`."""
+
+    @abstractmethod
     async def inspect(self) -> Fitness:
         """Check the schema and that writes work, on fresh connections. Raises `StoreUnfit`."""
 

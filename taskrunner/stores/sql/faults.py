@@ -31,7 +31,11 @@ _SQLITE: dict[int, tuple[str, bool, bool]] = {
     6: ("is locked by another connection", True, False),
     7: ("cannot be used: SQLite is out of memory", False, False),
     8: ("is read-only: make the file and its folder writable for this user", True, True),
-    10: ("cannot be read or written: check the disk and the kernel's log", False, False),
+    10: (
+        "cannot be read or written: check its disk (is it full?), limits on file sizes, the kernel's log",
+        False,
+        False,
+    ),
     11: ("is damaged: stop taskrunner and restore a backup, or try sqlite3's .recover", False, True),
     13: ("cannot grow: its disk is full; free some space", True, False),
     14: ("cannot be opened: check that its folder exists and is writable for this user", False, True),

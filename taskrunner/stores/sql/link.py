@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TypeVar
 
-from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
+from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.ending import end
@@ -109,6 +109,14 @@ class Link:
         """One round trip. Raises `StoreUnavailable`."""
         await self._call(self._engine.ping)
 
+    async def check_replicas(self) -> None:
+        """See `Store.check_replicas`."""
+        await self._call(self._engine.check_replicas)
+
+    async def replicate(self) -> None:
+        """See `Store.replicate`."""
+        await self._call(self._engine.replicate)
+
     async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
         if self._standing not in {Standing.UP, Standing.REFUSING}:
             raise StoreUnavailable(self._error or f"still connecting to {self._shown}")
@@ -116,6 +124,8 @@ class Link:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 return await work()
+        except WriteUnconfirmed:
+            raise
         except StoreUnavailable as exc:
             raise self._failed(Fault(message=str(exc)), connects) from exc
         except TimeoutError as exc:

@@ -1,11 +1,13 @@
 """PostgreSQL: a pool of connections, one transaction per call, tried again when it was surely undone."""
 
+import asyncio
+
 import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from taskrunner.domain.errors import StoreUnfit
+from taskrunner.domain.errors import StoreUnfit, WriteUnconfirmed
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.engine import Answer, Engine, Fitness, Operation, perform, probe
 from taskrunner.stores.sql.faults import fault
@@ -17,6 +19,8 @@ MIN_VERSION = 13
 # Of the pool's connections each may turn out dead once after a restart, and races are rare.
 TRIES = 4
 UPGRADE_PATIENCE = 60.0
+# Of a call's timeout, the share spent on a standby: the rest is for telling of it.
+_WAIT_SHARE = 0.8
 # Any number will do, as long as all of us take the same.
 _UPGRADE_LOCK = 7_461_736_021
 
@@ -27,6 +31,7 @@ class PostgresEngine(Engine):
     def __init__(self, database: PostgresDatabase, settings: SqlSettings) -> None:
         self._database = database
         self._settings = settings
+        self._shown = f"{database.title} {database}"
         self._statements = statements("postgresql")
         self._pool = self._make_pool()
 
@@ -53,27 +58,77 @@ class PostgresEngine(Engine):
     async def ping(self) -> None:
         await self.read(lambda session: session.first(text("SELECT 1")))
 
+    async def check_replicas(self) -> None:
+        await self.read(self._refuse_without_standby)
+
+    async def replicate(self) -> None:
+        """A commit waits until the standbys have all of the log before it, whoever wrote that.
+
+        https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+        """
+        try:
+            async with (
+                asyncio.timeout(self._settings.timeout * _WAIT_SHARE),
+                self._pool.connect() as connection,
+            ):
+                await self._commit_on_standby(connection)
+        except TimeoutError as exc:
+            raise WriteUnconfirmed(
+                f"no synchronous standby of {self._shown} confirmed a write within "
+                f"{self._settings.timeout * _WAIT_SHARE:g} s"
+            ) from exc
+
     async def inspect(self) -> Fitness:
         await self._pool.dispose()
         async with self._pool.begin() as connection:
             fitness = await connection.run_sync(self._inspect)
-            await connection.run_sync(lambda sync: probe(Session(sync), self._statements))
+            await connection.run_sync(self._probe)
         return fitness
 
     async def upgrade(self) -> None:
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=self._dial_patiently, poolclass=NullPool
         )
-        shown = f"{self._database.title} {self._database}"
         async with engine.begin() as connection:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{UPGRADE_PATIENCE:.0f}s'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
-            if not await connection.run_sync(schema.check_upgradable, shown):
+            if not await connection.run_sync(schema.check_upgradable, self._shown):
                 await connection.run_sync(schema.upgrade)
         await engine.dispose()
 
     async def close(self) -> None:
         await self._pool.dispose()
+
+    async def _commit_on_standby(self, connection: AsyncConnection) -> None:
+        driver: asyncpg.Connection[asyncpg.Record] = (await connection.get_raw_connection()).driver_connection
+        notices: list[object] = []
+
+        def note(_: object, notice: object) -> None:
+            notices.append(notice)
+
+        driver.add_log_listener(note)
+        try:
+            await connection.execute(text("SET LOCAL synchronous_commit = 'on'"))
+            await connection.run_sync(self._probe)
+            await connection.commit()
+            # Nobody was waited for if there was none to wait for at the end, or if the wait was cancelled:
+            # then the commit succeeds with a warning.
+            await connection.run_sync(lambda sync: self._refuse_without_standby(Session(sync)))
+        finally:
+            driver.remove_log_listener(note)
+        if notices:
+            raise WriteUnconfirmed(f"{self._shown} did not wait for its standby: {notices[0]}")
+
+    def _refuse_without_standby(self, session: Session) -> None:
+        row = session.first(text("SELECT current_setting('synchronous_standby_names')"))
+        if row is None or not row[0].strip():
+            raise StoreUnfit(
+                f"{self._shown} has no synchronous standby: set synchronous_standby_names, "
+                "or use the write concern broker or store"
+            )
+
+    def _probe(self, connection: Connection) -> None:
+        probe(Session(connection), self._statements)
 
     async def _write_once(self, operation: Operation[Answer]) -> Answer:
         async with self._pool.connect() as connection:
@@ -101,10 +156,9 @@ class PostgresEngine(Engine):
     def _inspect(self, connection: Connection) -> Fitness:
         version = connection.exec_driver_sql("SHOW server_version").scalar_one()
         number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
-        shown = f"{self._database.title} {self._database}"
         if number < MIN_VERSION:
-            raise StoreUnfit(f"{shown} is version {version}, but at least {MIN_VERSION} is needed")
-        schema.check(connection, shown)
+            raise StoreUnfit(f"{self._shown} is version {version}, but at least {MIN_VERSION} is needed")
+        schema.check(connection, self._shown)
         return Fitness(version=version, warnings=tuple(_warnings(connection)))
 
     def _make_pool(self) -> AsyncEngine:

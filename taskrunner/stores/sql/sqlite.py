@@ -70,6 +70,12 @@ class SqliteEngine(Engine):
     async def ping(self) -> None:
         await _in(self._read_thread, self._refuse_another_file)
 
+    async def check_replicas(self) -> None:
+        raise StoreUnfit(f"a SQLite file has no replica: {self._file}")
+
+    async def replicate(self) -> None:
+        await self.check_replicas()
+
     async def inspect(self) -> Fitness:
         await _in(self._write_thread, self._writer.dispose)
         await _in(self._read_thread, self._reader.dispose)

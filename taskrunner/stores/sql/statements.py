@@ -24,7 +24,7 @@ from sqlalchemy.types import TypeEngine
 
 from taskrunner.domain.status import Status
 from taskrunner.stores.sql.session import answer, incoming
-from taskrunner.stores.sql.tables import bodies, counts, letters, specs, tasks
+from taskrunner.stores.sql.tables import bodies, counts, letters, pauses, specs, tasks
 from taskrunner.stores.sql.values import DELETED
 
 _TEXT, _INT, _BIG = Text(), Integer(), BigInteger()
@@ -77,6 +77,7 @@ class Statements:
         self._build_due()
         self._build_reads()
         self._build_letters()
+        self._build_pauses()
         self._build_removals()
 
     def _rows(self, **columns: TypeEngine[Any]) -> Any:
@@ -149,6 +150,9 @@ class Statements:
                 started_ms=now,
                 consumer=_parameter("consumer", _TEXT),
             )
+        )
+        self.snooze = (
+            update(tasks).where(chosen).values(status=Status.SCHEDULED.value, due_ms=due, updated_ms=now)
         )
         self.standings = self._answer(
             select(tasks.c.id, tasks.c.status, tasks.c.attempt).join(v, tasks.c.id == v.c.id)
@@ -296,6 +300,15 @@ class Statements:
             .order_by(tasks.c.updated_ms.desc(), tasks.c.id.desc())
             .limit(limit)
         )
+
+    def _build_pauses(self) -> None:
+        scope = _parameter("scope", _TEXT)
+        known = select(pauses.c.scope).where(pauses.c.scope == scope).exists()
+        self.pause = insert(pauses).from_select(
+            ["scope", "since_ms"], select(scope, _parameter("since")).where(~known)
+        )
+        self.resume = delete(pauses).where(pauses.c.scope == scope)
+        self.pauses = self._answer(select(pauses.c.scope, pauses.c.since_ms))
 
     def _build_removals(self) -> None:
         now, limit = _parameter("now"), _parameter("limit")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.clock import to_ms
+from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
@@ -75,6 +75,12 @@ class SqlStore(Store):
     async def ping(self) -> None:
         await self._link.ping()
 
+    async def check_replicas(self) -> None:
+        await self._link.check_replicas()
+
+    async def replicate(self) -> None:
+        await self._link.replicate()
+
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         if not tasks:
             return []
@@ -127,6 +133,12 @@ class SqlStore(Store):
         if refs:
             due_ms = to_ms(due)
             await self._link.write(lambda session: changes.postpone(session, self._sql, refs, due=due_ms))
+
+    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+        if not refs:
+            return []
+        moments = {"now": to_ms(now), "due": to_ms(due)}
+        return await self._link.write(lambda session: changes.snooze(session, self._sql, refs, **moments))
 
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
@@ -215,6 +227,18 @@ class SqlStore(Store):
     async def exhume(self, letter_id: str) -> bool:
         asked = values.text(letter_id)
         return await self._link.write(lambda session: removals.exhume(session, self._sql, asked))
+
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        row = {"scope": values.text(scope), "since": to_ms(now)}
+        await self._link.write(lambda session: session.run(self._sql.pause, **row))
+
+    async def resume(self, scope: str) -> bool:
+        asked = values.text(scope)
+        return await self._link.write(lambda session: session.run(self._sql.resume, scope=asked)) > 0
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        found = await self._link.read(lambda session: session.mapping(self._sql.pauses))
+        return {scope: from_ms(since) for scope, since in found.items()}
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         now_ms = to_ms(now)

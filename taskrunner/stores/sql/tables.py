@@ -74,6 +74,13 @@ schedules = Table(
     Column("body", Text, nullable=False),
 )
 
+pauses = Table(
+    "taskrunner_pauses",
+    metadata,
+    Column("scope", _BYTEWISE, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 # A ledger: each transaction adds lines with what it changed, `fold` sums them up. Nobody waits for a row.
 counts = Table(
     "taskrunner_counts",

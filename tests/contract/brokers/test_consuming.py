@@ -164,6 +164,22 @@ async def test_outage_is_told_once(backend: Backend) -> None:
     assert kinds == [ServiceLost, ServiceRestored]
 
 
+async def test_a_lane_is_cancelled_alone_and_taken_up_again(backend: Backend) -> None:
+    """The others go on; what was released waits, and comes with what was published meanwhile."""
+    inbox = Inbox()
+    backend.broker.consume(ALL, 10, inbox.take)
+    await backend.broker.publish(letters(1, Lane.HIGH))
+    (first,) = await inbox.wait(1)
+    backend.broker.cancel_consume([Lane.HIGH])
+    backend.broker.release([first])
+    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
+    assert [each.lane for each in await inbox.wait(2)] == [Lane.HIGH, Lane.LOW]
+    await backend.wait_depth(2, Lane.HIGH)
+    assert backend.broker.status().consuming
+    backend.broker.consume([Lane.HIGH], 10, inbox.take)
+    assert [each.lane for each in await inbox.wait(4)][2:] == [Lane.HIGH] * 2
+
+
 async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
     """After `cancel_consume` nothing more comes, and what is out can be settled."""
     await backend.broker.publish(letters(4))

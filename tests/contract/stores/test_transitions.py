@@ -49,6 +49,11 @@ async def cancel(store: Store, task_id: str, number: int) -> bool:
     return done
 
 
+async def snooze(store: Store, task_id: str, number: int) -> bool:
+    (done,) = await store.snooze([ref(task_id, number)], now=LATER, due=NOW + 2 * DAY)
+    return done
+
+
 async def renew(store: Store, task_id: str, number: int) -> bool:
     (runs,) = await store.renew([ref(task_id, number)], lease_until=NOW + DAY)
     return runs
@@ -197,6 +202,43 @@ async def test_cancelled(store: Store, status: Status) -> None:
 
 
 @every_status
+async def test_snoozed(store: Store, status: Status) -> None:
+    """A task that waits can be scheduled for later; its attempt has not begun."""
+    task_id = await bring(store, status)
+    before = await fetch(store, task_id)
+    done = await snooze(store, task_id, attempts_made(status) + 1)
+    after = await fetch(store, task_id)
+    assert done is (status in CLAIMABLE)
+    if done:
+        assert (after.status, after.due) == (Status.SCHEDULED, NOW + 2 * DAY)
+        assert (after.attempt, after.attempt_limit) == (before.attempt, before.attempt_limit)
+        assert (await store.counts())[Status.SCHEDULED] == 1
+        assert await start(store, task_id, attempts_made(status) + 1) is ClaimAnswer.CLAIMED
+    else:
+        assert after == before
+
+
+async def test_a_task_twice_in_a_batch_is_snoozed_twice(store: Store) -> None:
+    """And is counted and listed once."""
+    task_id = await bring(store, Status.QUEUED)
+    assert await store.snooze([ref(task_id)] * 2, now=LATER, due=NOW + DAY) == [True, True]
+    assert await store.counts() == {each: int(each is Status.SCHEDULED) for each in Status}
+    assert len((await store.list_tasks(Status.SCHEDULED, limit=5, cursor=None)).items) == 1
+
+
+async def test_pauses_are_kept(store: Store) -> None:
+    """With the time of the first; what is resumed is gone."""
+    assert await store.pauses() == {}
+    await store.pause("lane:high", now=NOW)
+    await store.pause("lane:high", now=LATER)
+    await store.pause("label:team=r\u00f6d", now=LATER)
+    assert await store.pauses() == {"lane:high": NOW, "label:team=r\u00f6d": LATER}
+    assert await store.resume("lane:high")
+    assert not await store.resume("lane:high")
+    assert await store.pauses() == {"label:team=r\u00f6d": LATER}
+
+
+@every_status
 async def test_wanted(store: Store, status: Status) -> None:
     """Only an attempt that runs by its record is still to run."""
     task_id = await bring(store, status)
@@ -286,7 +328,7 @@ async def test_revived(store: Store, status: Status) -> None:
 
 
 @every_status
-@pytest.mark.parametrize("change", [mark, start, fail, cancel, renew, postpone, finish])
+@pytest.mark.parametrize("change", [mark, start, fail, cancel, snooze, renew, postpone, finish])
 @pytest.mark.parametrize("number", [0, 3, 1000])
 async def test_another_attempt_changes_nothing(
     store: Store, status: Status, change: Change, number: int
@@ -298,7 +340,7 @@ async def test_another_attempt_changes_nothing(
     assert await fetch(store, task_id) == before
 
 
-@pytest.mark.parametrize("change", [mark, start, fail, cancel, renew, postpone, finish])
+@pytest.mark.parametrize("change", [mark, start, fail, cancel, snooze, renew, postpone, finish])
 async def test_an_unknown_task_changes_nothing(store: Store, change: Change) -> None:
     """No record appears out of a change."""
     answer = await change(store, "nobody", 1)

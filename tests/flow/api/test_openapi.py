@@ -87,6 +87,7 @@ async def test_answers_are_as_described(api: Api) -> None:
         "/tasks/{id}": f"/tasks/{task_id}",
         "/dead-letters": "/dead-letters",
         "/dead-letters/{id}": "/dead-letters/message-1",
+        "/pauses": "/pauses",
         "/health": "/health",
         "/livez": "/livez",
         "/readyz": "/readyz",
@@ -95,6 +96,7 @@ async def test_answers_are_as_described(api: Api) -> None:
         answer = await api.get(asked)
         assert answer.status == 200
         await check(api, "GET", path, answer)
+    await check(api, "POST", "/pause", await api.ask("POST", "/pause?lane=low"))
     for path in (
         "/tasks/cancel",
         "/tasks/retry",

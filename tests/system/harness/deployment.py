@@ -2,7 +2,7 @@
 
 import secrets
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,8 +29,10 @@ class Deployment:
         target: Target,
         folder: Path,
         dials: Mapping[str, object] | None = None,
+        launcher: Sequence[str] = ("taskrunner",),
     ) -> None:
         self.target = target
+        self.launcher = launcher
         self.folder = folder
         self.rabbitmq_url = rabbitmq_url
         self.redis_url = redis_url
@@ -56,19 +58,23 @@ class Deployment:
         assert self._api is not None, "no `serve` was started"
         return self._api
 
-    def serve(self, *, ready: bool = True, **dials: object) -> Running:
-        running = self._start("serve", "API__PORT", dials)
+    def serve(self, *, ready: bool = True, launcher: Sequence[str] | None = None, **dials: object) -> Running:
+        running = self._start("serve", "API__PORT", dials, launcher)
         self._api = self._api or running
         return running.wait_ready() if ready else running
 
-    def consume(self, *, ready: bool = True, **dials: object) -> Running:
-        running = self._start("consume", "SERVER__PORT", dials)
+    def consume(
+        self, *, ready: bool = True, launcher: Sequence[str] | None = None, **dials: object
+    ) -> Running:
+        running = self._start("consume", "SERVER__PORT", dials, launcher)
         return running.wait_ready() if ready else running
 
-    def again(self, running: Running) -> Running:
+    def again(self, running: Running, launcher: Sequence[str] | None = None) -> Running:
         """Another process in the place of one that ended: the same words, dials and port. Not ready yet."""
         verb, dials = self._made[running.name]
-        fresh = Running(verb, port=running.port, log=running.log, dials=dials)
+        fresh = Running(
+            verb, port=running.port, log=running.log, dials=dials, launcher=launcher or self.launcher
+        )
         self.processes.append(fresh)
         if running is self._api:
             self._api = fresh
@@ -159,11 +165,15 @@ class Deployment:
             tail = log.read_text(errors="replace").splitlines()[-lines:]
             yield log.name, "\n".join(tail)
 
-    def _start(self, verb: str, port_dial: str, dials: Mapping[str, object]) -> Running:
+    def _start(
+        self, verb: str, port_dial: str, dials: Mapping[str, object], launcher: Sequence[str] | None
+    ) -> Running:
         (port,) = free_ports(1)
         given = {**self.dials, port_dial: port, **dials}
         log = self.folder / f"{verb}-{len(self.processes) + 1}.log"
-        running = Running(verb, port=int(str(given[port_dial])), log=log, dials=given)
+        running = Running(
+            verb, port=int(str(given[port_dial])), log=log, dials=given, launcher=launcher or self.launcher
+        )
         self.processes.append(running)
         self._made[running.name] = (verb, given)
         return running

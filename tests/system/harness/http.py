@@ -1,4 +1,4 @@
-"""One kept-alive connection to a local HTTP server, and what it answered."""
+"""One kept-alive connection to an HTTP server, and what it answered."""
 
 import http.client
 import json
@@ -25,8 +25,8 @@ class Answer:
 class Client:
     """Not for several threads. Raises `OSError` or `http.client.HTTPException` when there is no answer."""
 
-    def __init__(self, port: int, *, timeout: float = _TIMEOUT) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = _TIMEOUT) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

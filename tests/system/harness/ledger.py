@@ -12,8 +12,9 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Submit:
-    """One task that was handed in, under an id of ours, perhaps several times until an answer came.
+    """One task that was handed in, under a name of ours, perhaps several times until an answer came.
 
+    The name is the task's id, or its idempotency key; `task_id` is the id in the answer.
     `accepted_at` is the system clock's time of the 202. `refused` is set by an answer that says no for good.
     A submit with neither is unsure: the task may be there or not.
     """
@@ -22,6 +23,7 @@ class Submit:
     tries: int = 0
     accepted_at: float | None = None
     refused: int | None = None
+    task_id: str = ""
 
 
 class SubmitLedger:
@@ -39,15 +41,16 @@ class SubmitLedger:
             submit.tries += 1
             self._write({"id": task_id, "try": submit.tries})
 
-    def after(self, task_id: str, status: int | None, error: str = "") -> None:
-        """It was answered with `status`, or by nothing but an error."""
+    def after(self, task_id: str, status: int | None, error: str = "", given: str = "") -> None:
+        """It was answered with `status` and the task id `given`, or by nothing but an error."""
         with self._lock:
             submit = self._submits[task_id]
             if status == 202:
                 submit.accepted_at = time.time()
+                submit.task_id = given or task_id
             elif status is not None and status < 500:
                 submit.refused = status
-            self._write({"id": task_id, "status": status, "error": error})
+            self._write({"id": task_id, "status": status, "error": error, "given": given})
 
     def close(self) -> None:
         self._file.close()

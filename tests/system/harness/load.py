@@ -34,8 +34,12 @@ class Load:
         rate: float | None = None,
         fields: dict[str, object] | None = None,
         prefix: str = "load",
+        host: str = "127.0.0.1",
+        timeout: float = 30.0,
     ) -> None:
-        self._ports = ports
+        self.ports = ports
+        self._host = host
+        self._timeout = timeout
         self._ledger = ledger
         self._url = url
         self._limit = limit
@@ -63,8 +67,8 @@ class Load:
             thread.join()
 
     def _run(self, index: int) -> None:
-        port = itertools.cycle([*self._ports, *self._ports][index % len(self._ports) :])
-        client = Client(next(port))
+        port = itertools.cycle([*self.ports, *self.ports][index % len(self.ports) :])
+        client = self._client(next(port))
         while not self._stopping.is_set():
             number = next(self._numbers)
             if self._limit is not None and number >= self._limit:
@@ -73,10 +77,13 @@ class Load:
             while not self._submit(client, number) and time.monotonic() < give_up:
                 self._stopping.wait(_RETRY_PAUSE)
                 client.close()
-                client = Client(next(port))
+                client = self._client(next(port))
             if self._pause:
                 self._stopping.wait(self._pause)
         client.close()
+
+    def _client(self, port: int) -> Client:
+        return Client(port, host=self._host, timeout=self._timeout)
 
     def _submit(self, client: Client, number: int) -> bool:
         """Whether there was an answer for good."""

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,50 @@ def environment(dials: Mapping[str, object]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "taskrunner", *words]
+def command(*words: str, launcher: Sequence[str] = ("taskrunner",)) -> list[str]:
+    """`launcher` is a module, with its own words, that ends in our command line; tests have patched ones."""
+    return [sys.executable, "-m", *launcher, *words]
+
+
+def run(
+    folder: Path,
+    dials: Mapping[str, object],
+    *words: str,
+    given: str = "",
+    before: Callable[[], None] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of taskrunner to its end, in `folder`; `before` is called in the child before that."""
+    return subprocess.run(
+        command(*words),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(dials),
+        cwd=folder,
+        preexec_fn=before,
+    )
 
 
 class Running:
     """A `serve` or `consume` that was started; its output is in `log`."""
 
     def __init__(
-        self, verb: str, *, port: int, log: Path, dials: Mapping[str, object], words: Sequence[str] = ()
+        self,
+        verb: str,
+        *,
+        port: int,
+        log: Path,
+        dials: Mapping[str, object],
+        words: Sequence[str] = (),
+        launcher: Sequence[str] = ("taskrunner",),
     ) -> None:
         self.name = log.stem
         self.port = port
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                command(verb, *words),
+                command(verb, *words, launcher=launcher),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -37,14 +37,16 @@ class Hit:
     at: float
     answered: bool
     left: float | None = None
+    path: str = ""
 
 
 class Target:
-    """The server's process, and what the test side asks it."""
+    """The server's process, and what the test side asks it. `host` is how others reach it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
         # By its module's name, so that it imports what this process imports.
-        command = [sys.executable, "-m", __spec__.name]
+        command = [sys.executable, "-m", __spec__.name, "--host", host, "--port", str(port)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
@@ -63,7 +65,7 @@ class Target:
     def url(self, path: str = "/", **query: object) -> str:
         """A URL that is answered as `query` says."""
         asked = "&".join(f"{name}={value}" for name, value in query.items())
-        return f"http://127.0.0.1:{self.port}{path}{'?' if asked else ''}{asked}"
+        return f"http://{self.host}:{self.port}{path}{'?' if asked else ''}{asked}"
 
     def count(self) -> int:
         """How many requests there have been: a mark for `hits`."""
@@ -74,7 +76,7 @@ class Target:
         return [Hit(*entry) for entry in self._ask(f"/_ledger?after={after}")["entries"]]
 
     def _ask(self, path: str) -> Any:
-        with Client(self.port) as client:
+        with Client(self.port, host=self.host) as client:
             return client.get(path).json
 
 
@@ -122,6 +124,7 @@ class _Connection(asyncio.Protocol):
                 time.time(),
                 False,
                 None,
+                query[0],
             ]
             self._entry = len(self.ledger)
             self.ledger.append(entry)
@@ -182,10 +185,10 @@ def _answer(status: int, body: bytes, lines: list[str] | None = None) -> bytes:
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-async def _serve_forever(port: int) -> None:
+async def _serve_forever(host: str, port: int) -> None:
     ledger: list[list[object]] = []
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(ledger), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(lambda: _Connection(ledger), host, port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -193,7 +196,9 @@ async def _serve_forever(port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    uvloop.run(_serve_forever(parser.parse_args().port))
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args()
+    uvloop.run(_serve_forever(options.host, options.port))
 
 
 if __name__ == "__main__":

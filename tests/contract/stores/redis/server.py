@@ -20,6 +20,12 @@ class PrivateRedis:
         with Redis.from_url(self.url, password=password, decode_responses=True) as client:
             return client.execute_command(*args)
 
+    def follow(self, primary: "PrivateRedis") -> None:
+        """Become a replica, at once: by itself the primary waits 5 s for more of them."""
+        primary.command("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+        host, _, port = primary.address.partition(":")
+        self.command("REPLICAOF", host, port)
+
     def down(self, *, kill: bool = False) -> None:
         self._fleet.down("redis", kill=kill)
 

@@ -1,0 +1,42 @@
+"""The pause watch knows which pauses are in force: it reads them from the store, in every process alike."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from taskrunner.domain.events import Events, PausesChanged
+from taskrunner.domain.pauses import Pauses
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import Store
+
+# A pause takes effect everywhere after at most this many seconds.
+LOOK = 1.0
+
+
+class PauseWatch(Service):
+    """`current` is how things stood at the last look; those that `obey` hear of every change."""
+
+    def __init__(self, store: Store, events: Events) -> None:
+        super().__init__("pause watch", events)
+        self._store = store
+        self._obeying: list[Callable[[Pauses], None]] = []
+        self.since: Mapping[str, datetime] = {}
+        self.current = Pauses()
+
+    def obey(self, listener: Callable[[Pauses], None]) -> None:
+        """Call `listener` with what is in force, now and after each change."""
+        self._obeying.append(listener)
+        listener(self.current)
+
+    def describe(self) -> dict[str, datetime]:
+        """The scopes that are paused, and since when, as `/stats` shows them."""
+        return dict(sorted(self.since.items()))
+
+    async def turn(self) -> float:
+        self.since = await self._store.pauses()
+        pauses = Pauses(self.since)
+        if pauses.scopes != self.current.scopes:
+            self.current = pauses
+            self._events.emit(PausesChanged(scopes=tuple(sorted(pauses.scopes))))
+            for listener in self._obeying:
+                listener(pauses)
+        return LOOK

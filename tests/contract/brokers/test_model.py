@@ -1,0 +1,160 @@
+"""The memory broker against a model: what was confirmed is owed until it is acked, rejected or lost."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from taskrunner.brokers.base import DeadDelivery, Delivery, Publication, PublishAnswer
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.domain.events import Events
+from taskrunner.domain.task import Lane
+
+T = TypeVar("T")
+LANES = st.sampled_from([Lane.HIGH, Lane.LOW])
+PREFETCH = st.integers(1, 3)
+PICKS = st.integers(0, 5)
+
+
+class BrokerMachine(RuleBasedStateMachine):
+    """One consumer of two lanes, any calls and faults in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.numbers = itertools.count()
+        self.owed: dict[bytes, Lane] = {}
+        self.dead: set[bytes] = set()
+        self.collected: set[bytes] = set()
+        self.held: list[Delivery] = []
+        self.prefetch = 0
+        self.connected = True
+        self.broker = MemoryBroker(Events(), delivery_limit=1000)
+        self.do_async(self.broker.start)
+
+    def act(self, call: Callable[[], object]) -> None:
+        """A call, and the deliveries that follow from it."""
+
+        async def act() -> None:
+            call()
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        self.loop.run(act())
+
+    def do_async(self, call: Callable[[], Awaitable[T]]) -> T:
+        async def act() -> T:
+            answer = await call()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return answer
+
+        return self.loop.run(act())
+
+    def on_delivery(self, delivery: Delivery) -> None:
+        assert delivery.body in self.owed, "not owed, yet delivered"
+        assert delivery.body not in {each.body for each in self.held}, "delivered twice at once"
+        self.held.append(delivery)
+
+    def on_dead(self, dead: DeadDelivery) -> None:
+        self.collected.add(dead.body)
+
+    @precondition(lambda self: self.connected)
+    @rule(lane=LANES)
+    def publish(self, lane: Lane) -> None:
+        body = b"%d" % next(self.numbers)
+        self.owed[body] = lane
+        answers = self.do_async(
+            lambda: self.broker.publish([Publication(lane=lane, body=body, task_id=body.decode())])
+        )
+        assert answers == [PublishAnswer.CONFIRMED]
+
+    @rule(prefetch=PREFETCH)
+    def consume(self, prefetch: int) -> None:
+        self.prefetch = prefetch
+        self.act(lambda: self.broker.consume([Lane.HIGH, Lane.LOW], prefetch, self.on_delivery))
+
+    @rule()
+    def cancel(self) -> None:
+        self.act(self.broker.cancel_consume)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=PICKS)
+    def ack(self, pick: int) -> None:
+        delivery = self.held.pop(pick % len(self.held))
+        del self.owed[delivery.body]
+        self.act(lambda: self.broker.ack([delivery, delivery]))
+
+    @precondition(lambda self: self.held)
+    @rule(pick=PICKS)
+    def release(self, pick: int) -> None:
+        delivery = self.held.pop(pick % len(self.held))
+        self.act(lambda: self.broker.release([delivery]))
+
+    @precondition(lambda self: self.held)
+    @rule(pick=PICKS)
+    def reject(self, pick: int) -> None:
+        delivery = self.held.pop(pick % len(self.held))
+        del self.owed[delivery.body]
+        self.dead.add(delivery.body)
+        self.act(lambda: self.broker.reject([delivery]))
+
+    @rule()
+    def disconnect(self) -> None:
+        """What was out is void: to ack it has no effect."""
+        stale, self.held, self.connected = self.held, [], False
+        self.act(self.broker.disconnect)
+        self.act(lambda: self.broker.ack(stale))
+
+    @rule()
+    def reconnect(self) -> None:
+        self.connected = True
+        self.act(self.broker.reconnect)
+
+    @rule(lane=LANES)
+    def lose(self, lane: Lane) -> None:
+        out = {delivery.body for delivery in self.held}
+        lost = [body for body, where in self.owed.items() if where is lane and body not in out]
+        for body in lost:
+            del self.owed[body]
+        assert self.broker.lose(lane) == len(lost)
+
+    @invariant()
+    def no_more_than_the_prefetch(self) -> None:
+        for lane in (Lane.HIGH, Lane.LOW):
+            assert sum(each.lane is lane for each in self.held) <= max(self.prefetch, 3)
+
+    @invariant()
+    def depths_agree(self) -> None:
+        if self.connected:
+            depths = self.do_async(self.broker.depths)
+            for lane in (Lane.HIGH, Lane.LOW):
+                out = sum(each.lane is lane for each in self.held)
+                owed = sum(where is lane for where in self.owed.values())
+                assert depths[lane] == owed - out
+
+    def teardown(self) -> None:
+        """In the end everything that is owed comes, and the dead letters are what was rejected."""
+        self.reconnect()
+        self.act(lambda: self.broker.consume([Lane.HIGH, Lane.LOW], 10_000, self.on_delivery))
+        self.act(lambda: self.broker.collect(10_000, self.on_dead))
+        assert {delivery.body for delivery in self.held} == set(self.owed)
+        assert self.collected == self.dead
+        self.loop.close()
+
+
+def test_the_memory_broker_does_as_its_model() -> None:
+    """Whatever is called in whatever order, nothing that is owed is lost and nothing else is delivered."""
+    run_state_machine_as_test(
+        BrokerMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+    )

@@ -1,0 +1,105 @@
+"""Faults of those who hand in tasks, and of those who answer them."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.system.chaos.fault import Fault
+from tests.system.chaos.link import Link
+from tests.system.chaos.stage import Stage, pause
+from tests.system.chaos.traffic import FAILED, RETRY
+from tests.system.harness.http import Client
+from tests.system.harness.waiting import wait_for
+from tests.tools.proxy import Mode
+
+_PARALLEL = 100
+
+
+def same_key_in_parallel(stage: Stage) -> None:
+    """A hundred at once under one key: one task, one id; another body under it is refused."""
+    order = stage.orders.add("same", keyed=True)
+
+    def send(number: int) -> str:
+        port = stage.traffic.ports[number % 2]
+        with Client(port) as client:
+            return str(client.post("/tasks", order.fields, Idempotency_Key=order.name).json["id"])
+
+    with ThreadPoolExecutor(_PARALLEL) as threads:
+        ids = set(threads.map(send, range(_PARALLEL)))
+    assert len(ids) == 1, ids
+    with stage.traffic.client() as client:
+        stage.traffic.submit(order, client)
+        other = {**order.fields, "method": "POST"}
+        assert client.post("/tasks", other, Idempotency_Key=order.name).status == 422
+
+
+def answer_to_submit_lost(stage: Stage) -> None:
+    """The client waits, gives up and sends the same again."""
+    with Link(stage.traffic.ports[0]) as link:
+        link.set_mode(Mode.HALF_OPEN)
+        orders = [stage.orders.add(f"again-{number}", keyed=True) for number in range(20)]
+        for order in orders:
+            with Client(link.port, timeout=0.2) as client:
+                assert stage.traffic.submit(order, client) is None
+    with Client(stage.traffic.ports[1]) as client:
+        for order in orders:
+            assert stage.traffic.submit(order, client) == 202
+
+
+def one_host_is_overloaded(stage: Stage) -> None:
+    """A host that answers 503 to all must not stop the others."""
+    stage.submit(200, "status=503&retry_after=1", tag="storm", expect=FAILED, max_attempts=3, retry=RETRY)
+
+
+def delivered_twice(stage: Stage) -> None:
+    """Copies of envelopes of finished tasks and of tasks that wait: acked, not run."""
+    ids = [submit.task_id for submit in stage.traffic.accepted[:100]]
+    with stage.traffic.client() as client:
+        for task_id in ids:
+            wait_for(
+                lambda task_id=task_id: (
+                    client.get(f"/tasks/{task_id}").json["status"] in ("succeeded", "failed")
+                ),  # type: ignore[misc]
+                "its end",
+            )
+            task = _spec(stage, task_id)
+            for attempt in (1, 2):
+                body = b'{"v":1,"attempt":%d,"task":%b}' % (attempt, task)
+                stage.publish(body, message_id=task_id)
+    pause(1)
+
+
+def newer_schema(stage: Stage) -> None:
+    """Envelopes with fields that this version does not know, as a newer producer would write them."""
+    orders = [stage.orders.add(f"newer-{number}", keyed=True) for number in range(20)]
+    with stage.traffic.client() as client:
+        for order in orders:
+            stage.traffic.submit(order, client)
+    for submit in [each for each in stage.traffic.accepted if "-newer-" in each.id]:
+        task = {**json.loads(_spec(stage, submit.task_id)), "a_field_of_tomorrow": {"x": 1}}
+        envelope = {"v": 1, "attempt": 1, "task": task, "trace": "of tomorrow"}
+        stage.publish(json.dumps(envelope, separators=(",", ":")).encode(), message_id=submit.task_id)
+
+
+def strangers_publish(stage: Stage) -> None:
+    """Messages that are no tasks become dead letters, whole, while the lane goes on."""
+    for number in range(20):
+        body = f'{{"poison": "{stage.orders.run} {number}"'
+        stage.poison.append(body)
+        stage.publish(body.encode(), lane=stage.random.choice(["high", "medium", "low"]))
+
+
+def _spec(stage: Stage, task_id: str) -> bytes:
+    with stage.redis() as redis:
+        found = redis.hget(f"{{{stage.deployment.name}}}:task:{task_id}", "spec")
+    assert isinstance(found, bytes), task_id
+    return found
+
+
+FAULTS = (
+    Fault(id="F65", inject=newer_schema),
+    Fault(id="F66", inject=same_key_in_parallel),
+    Fault(id="F67", inject=answer_to_submit_lost),
+    Fault(id="F69", inject=one_host_is_overloaded),
+    Fault(id="F71", inject=delivered_twice),
+    Fault(id="F31b", inject=strangers_publish),
+)

@@ -1,0 +1,133 @@
+"""Our command line with a trap: the process dies by SIGKILL at a chosen point between two writes.
+
+    python -m tests.system.chaos.failpoint after-fetch:200 consume
+
+dies when the point is reached for the 200th time. `poison` dies by a fault of memory access in the worker
+thread, each time that a task with "/poison" in its URL runs; `full-log` has a full disk under its log.
+"""
+
+import ctypes
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from taskrunner.cli.main import main
+from taskrunner.consumer.settler import Settler
+from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.producer.publisher import Publisher
+from taskrunner.stores.redis.store import RedisStore
+
+Method = Callable[..., Any]
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    signal.pause()
+    raise AssertionError("still alive")
+
+
+def after_fetch(reached: Callable[[], bool]) -> None:
+    """Answers are here, and not in the store."""
+    _before(Settler, "_settle", reached)
+
+
+def after_settle(reached: Callable[[], bool]) -> None:
+    """The store has the verdicts, the broker no acks."""
+    _after(RedisStore, "settle", reached)
+
+
+def after_accept(reached: Callable[[], bool]) -> None:
+    """The store has the task; nobody was told, nothing is published."""
+    _after(RedisStore, "accept", reached)
+
+
+def after_claim(reached: Callable[[], bool]) -> None:
+    _after(RedisStore, "claim", reached)
+
+
+def before_confirm(reached: Callable[[], bool]) -> None:
+    """The bytes are on their way to the broker."""
+    from taskrunner.brokers.rabbitmq.publisher import _Outlet
+
+    write = _Outlet.write
+
+    def trapped(self: _Outlet, publications: Sequence[Any]) -> Any:
+        group = write(self, publications)
+        if reached():
+            die()
+        return group
+
+    _put(_Outlet, "write", trapped)
+
+
+def after_confirm(reached: Callable[[], bool]) -> None:
+    """The broker has it, the store does not know."""
+    _before(Publisher, "_mark", reached)
+
+
+def poison(_reached: Callable[[], bool]) -> None:
+    run = HttpHandler.run
+
+    def trapped(self: HttpHandler, attempting: Attempting) -> Any:
+        if "/poison" in attempting.task.url:
+            ctypes.string_at(0)
+        return run(self, attempting)
+
+    _put(HttpHandler, "run", trapped)
+
+
+def full_log(_reached: Callable[[], bool]) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.dup2(full, 2)
+
+
+FAILPOINTS: dict[str, Callable[[Callable[[], bool]], None]] = {
+    "after-fetch": after_fetch,
+    "after-settle": after_settle,
+    "after-accept": after_accept,
+    "after-claim": after_claim,
+    "before-confirm": before_confirm,
+    "after-confirm": after_confirm,
+    "poison": poison,
+    "full-log": full_log,
+}
+
+
+def _before(owner: type, name: str, reached: Callable[[], bool]) -> None:
+    method: Method = getattr(owner, name)
+
+    async def trapped(self: object, *args: Any, **named: Any) -> Any:
+        if reached():
+            die()
+        return await method(self, *args, **named)
+
+    _put(owner, name, trapped)
+
+
+def _after(owner: type, name: str, reached: Callable[[], bool]) -> None:
+    method: Method = getattr(owner, name)
+
+    async def trapped(self: object, *args: Any, **named: Any) -> Any:
+        answer = await method(self, *args, **named)
+        if reached():
+            die()
+        return answer
+
+    _put(owner, name, trapped)
+
+
+def _put(owner: type, name: str, what: object) -> None:
+    setattr(owner, name, what)
+
+
+if __name__ == "__main__":
+    point, _, number = sys.argv.pop(1).partition(":")
+    times = itertools.count(1)
+    wanted = int(number or 1)
+    FAILPOINTS[point](lambda: next(times) >= wanted)
+    main()

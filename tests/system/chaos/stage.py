@@ -1,0 +1,227 @@
+"""The stage: a deployment, the servers under it, and the hands that faults are done by."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import services
+from redis import Redis
+from servers.fleet import Fleet
+from servers.programs import program
+from servers.rabbitmq import RabbitMQ
+
+from tests.system.chaos.evidence import Usage
+from tests.system.chaos.link import Link
+from tests.system.chaos.traffic import Orders, Traffic
+from tests.system.harness import amqp
+from tests.system.harness.deployment import Deployment
+from tests.system.harness.process import Running
+from tests.system.harness.target import Target
+from tests.system.harness.waiting import wait_for
+
+# One consumer's dead tasks wait for the end of their lease, so it is short; what the broker forgot stays
+# forgotten for the default time, so that a trial fails when anything but the fault itself needs that repair.
+_COMMON: dict[str, object] = {
+    "WORKERS__LEASE": 5,
+    "WORKERS__MIN_WORKERS": 50,
+    "FETCH__TIMEOUT": 4,
+    "FETCH__CONNECT_TIMEOUT": 4,
+    "REDIS__TIMEOUT": 2,
+    "REDIS__DIAL_TIMEOUT": 2,
+    "RABBIT__PUBLISH_TIMEOUT": 2,
+    "RABBIT__HEARTBEAT": 10,
+    "RELAY__HOLD": 3,
+}
+PROFILES: Mapping[str, Mapping[str, object]] = {
+    "plain": _COMMON,
+    "brisk": {**_COMMON, "RELAY__FORGOTTEN_AFTER": 6, "RABBIT__HEARTBEAT": 3, "RABBIT__DELIVERY_LIMIT": 10},
+    "linked": {**_COMMON, "RABBIT__HEARTBEAT": 4},
+    "stock": {"WORKERS__MIN_WORKERS": 50},
+}
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that a fault may lay hands on. `heal` undoes whatever one did."""
+
+    deployment: Deployment
+    fleet: Fleet
+    target: Target
+    links: Mapping[str, Link]
+    folder: Path
+    random: Random
+    poison: list[str] = field(default_factory=list)
+
+    # set for each trial
+    traffic: Traffic = field(init=False)
+    orders: Orders = field(init=False)
+
+    @property
+    def lane(self) -> str:
+        """The queue of the lane that traffic takes."""
+        return f"{self.deployment.name}.medium"
+
+    @property
+    def rabbitmq_url(self) -> str:
+        """The broker itself, past any link."""
+        return str(self.fleet.server("rabbitmq").url)
+
+    def living(self, verb: str = "") -> list[Running]:
+        return [each for each in self.deployment.processes if each.is_running and each.name.startswith(verb)]
+
+    def one(self, verb: str) -> Running:
+        return self.random.choice(self.living(verb))
+
+    def replace(self, running: Running, launcher: Sequence[str] | None = None) -> Running:
+        """Start another process in the place of one that has ended; return when it is ready."""
+        self.deployment.processes.remove(running)
+        return self.deployment.again(running, launcher).wait_ready()
+
+    def crash(self, *victims: Running) -> None:
+        """kill -9, all at once, and others in their place."""
+        for victim in victims:
+            victim.process.kill()
+        for victim in victims:
+            victim.process.wait()
+        for victim in victims:
+            self.replace(victim)
+
+    def wait_busy(self, running: Running, most: int = 5) -> None:
+        """Until that many attempts, or all that there will be, are under way."""
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: running.stats()["in_flight"] >= most, "busy", within=3)
+
+    def wait_idle(self) -> None:
+        """Until no consumer holds a task."""
+        wait_for(
+            lambda: all(each.stats()["in_flight"] == 0 for each in self.living("consume")), "idle", within=60
+        )
+
+    @contextlib.contextmanager
+    def frozen(self, *pids: int) -> Iterator[None]:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def down(self, server: str, *, kill: bool = False) -> Iterator[None]:
+        services.down(server, kill=kill, fleet=self.fleet)
+        try:
+            yield
+        finally:
+            services.up(server, fleet=self.fleet)
+
+    def pid_of(self, server: str) -> int:
+        pid = self.fleet.server(server).pid
+        assert pid is not None, f"{server} was never started"
+        return pid
+
+    def rabbitmqctl(self, *words: str) -> None:
+        server = self.fleet.server("rabbitmq")
+        assert isinstance(server, RabbitMQ)
+        done = subprocess.run(
+            [program("rabbitmq", "rabbitmqctl"), *words],
+            env={**os.environ, **server.control()},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def redis(self) -> Redis:
+        return Redis.from_url(str(self.fleet.server("redis").url))
+
+    def publish(self, body: bytes, lane: str = "medium", **properties: object) -> None:
+        amqp.publish(self.rabbitmq_url, self.deployment.name, lane, body, **properties)
+
+    def submit(self, count: int, query: str = "delay=0.05", *, tag: str = "own", **fields: Any) -> None:
+        """Hand in tasks of the fault's own beside the traffic."""
+        made = len(self.orders.made)
+        with self.traffic.client() as client:
+            for number in range(count):
+                order = self.orders.add(f"{tag}-{made}-{number}", query, **fields)
+                wait_for(lambda order=order: self.traffic.submit(order, client), "an answer")  # type: ignore[misc]
+
+    def usage(self) -> dict[str, Usage]:
+        """What each living process holds, connections to the target apart: those are the pool's to keep."""
+        return {each.name: _usage(each.process.pid, self.target.port) for each in self.living()}
+
+    def heal(self) -> None:
+        """Whatever a fault left: servers up, links open, every process running and ready."""
+        for link in self.links.values():
+            link.heal()
+        for name in ("rabbitmq", "redis"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid_of(name), signal.SIGCONT)
+            self.fleet.up(name)
+        for running in list(self.deployment.processes):
+            if running.is_running:
+                running.signal(signal.SIGCONT)
+            else:
+                self.replace(running)
+        for running in self.living():
+            running.wait_ready()
+
+
+@contextlib.contextmanager
+def staged(
+    profile: str,
+    fleet: Fleet,
+    target: Target,
+    folder: Path,
+    random: Random,
+    launcher: Sequence[str] = ("taskrunner",),
+) -> Iterator[Stage]:
+    """Two `serve` and two `consume` on the fleet's servers, `linked` behind proxies."""
+    with contextlib.ExitStack() as stack:
+        urls = {name: str(fleet.server(name).url) for name in ("rabbitmq", "redis")}
+        links = {}
+        if profile == "linked":
+            for name, url in urls.items():
+                port = urlsplit(url).port or 0
+                links[name] = link = stack.enter_context(Link(port))
+                urls[name] = url.replace(f":{port}", f":{link.port}")
+        deployment = Deployment(
+            rabbitmq_url=urls["rabbitmq"],
+            redis_url=urls["redis"],
+            target=target,
+            folder=folder,
+            dials=PROFILES[profile],
+            launcher=launcher,
+        )
+        stack.callback(deployment.close)
+        for start in (deployment.serve, deployment.consume) * 2:
+            start(ready=False)
+        for running in deployment.processes:
+            running.wait_ready()
+        yield Stage(deployment, fleet, target, links, folder, random)
+
+
+def pause(seconds: float) -> None:
+    """How long a fault lasts; nothing waits for its end."""
+    time.sleep(seconds)
+
+
+def _usage(pid: int, target_port: int) -> Usage:
+    process = psutil.Process(pid)
+    sockets = [
+        each for each in process.net_connections("inet") if getattr(each.raddr, "port", 0) != target_port
+    ]
+    return Usage(
+        threads=process.num_threads(),
+        sockets=sum(each.status in ("ESTABLISHED", "LISTEN", "CLOSE_WAIT") for each in sockets),
+        rss_bytes=process.memory_info().rss,
+    )

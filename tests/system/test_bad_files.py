@@ -1,0 +1,125 @@
+"""The commands on a SQLite file that cannot be used: exit 3, one line with the way out, no damage."""
+
+import ctypes
+import resource
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness.process import run
+
+ALL = ("all",)
+DEV = ("dev", "--port", "0", "--data", ".")
+PRODUCE = ("produce", "--url", "http://127.0.0.1/")
+UPGRADE = ("db", "upgrade")
+EMBEDDED = [ALL, DEV, PRODUCE, UPGRADE]
+# These want a RabbitMQ; one that is away does not keep them from looking at their store.
+APART = [("serve",), ("consume",)]
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
+_SMALL_BYTES = 8192
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Path]:
+    """A file with a task in it, which is whole and the same after the test."""
+    file = tmp_path / "taskrunner.db"
+    assert command(file, *UPGRADE).returncode == 0
+    assert command(file, *PRODUCE).returncode == 0
+    yield file
+    file.parent.chmod(0o700)
+    file.chmod(0o600)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM taskrunner_tasks").fetchone() == (1,)
+
+
+def command(
+    file: Path, *words: str, before: Callable[[], None] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    dials: dict[str, object] = {
+        "STORE__URL": f"sqlite:///{file}",
+        "RABBIT__ADDR": "amqp://127.0.0.1:1/" if words in APART else "memory://",
+        "API__PORT": 0,
+        "SERVER__PORT": 0,
+        "LOGGER__LEVEL": "error",
+    }
+    return run(file.parent, dials, *words, before=before)
+
+
+def refused(done: "subprocess.CompletedProcess[str]", file: Path, *way_out: str) -> None:
+    """The command ended with 3 and said what is wrong, in one line."""
+    assert done.returncode == 3, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("taskrunner: ")
+    assert str(file) in line
+    assert any(words in line for words in way_out), line
+    assert "Traceback" not in done.stderr
+
+
+def without_privilege() -> None:
+    """Root may write to what is read-only, unless it gives that up."""
+    ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def with_small_files() -> None:
+    """Like a full disk, as far as one can be had without a file system of one's own."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_SMALL_BYTES, _SMALL_BYTES))
+
+
+@pytest.mark.parametrize("words", [ALL, PRODUCE], ids=" ".join)
+def test_a_locked_file(file: Path, words: tuple[str, ...]) -> None:
+    """By a shell or a backup that does not end."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused(command(file, *words), file, "is locked by another process: end whatever holds it")
+
+
+@pytest.mark.parametrize("words", [*EMBEDDED, *APART], ids=" ".join)
+def test_a_read_only_file(file: Path, words: tuple[str, ...]) -> None:
+    """And a read-only folder, in which SQLite could make no log."""
+    file.chmod(0o444)
+    file.parent.chmod(0o555)
+    done = command(file, *words, before=without_privilege)
+    refused(done, file, "writable for this user", "check the permissions")
+
+
+@pytest.mark.parametrize("words", [ALL, PRODUCE], ids=" ".join)
+def test_a_disk_that_takes_no_more(file: Path, words: tuple[str, ...]) -> None:
+    """What was written before stays as it is."""
+    done = command(file, *words, before=with_small_files)
+    refused(done, file, "is it full?", "its disk is full")
+
+
+def test_no_new_file_on_a_disk_that_takes_no_more(file: Path) -> None:
+    """Tables are made whole or not at all."""
+    new = file.with_name("new.db")
+    refused(command(new, *UPGRADE, before=with_small_files), new, "is it full?", "its disk is full")
+    assert command(new, *UPGRADE).returncode == 0
+
+
+@pytest.mark.parametrize("words", [*EMBEDDED, *APART], ids=" ".join)
+def test_a_newer_schema(file: Path, words: tuple[str, ...]) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
+    refused(command(file, *words), file, "install the newer taskrunner")
+
+
+@pytest.mark.parametrize("words", [*EMBEDDED, *APART], ids=" ".join)
+def test_no_database(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Not a byte of it changes."""
+    file = tmp_path / "taskrunner.db"
+    file.write_bytes(b"my diary\n" * 1000)
+    refused(command(file, *words), file, "is not a database")
+    assert file.read_bytes() == b"my diary\n" * 1000
+
+
+@pytest.mark.parametrize("words", [ALL, UPGRADE], ids=" ".join)
+def test_no_folder(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """It is named, and what it must be."""
+    file = tmp_path / "not" / "there.db"
+    dials = {"STORE__URL": f"sqlite:///{file}", "RABBIT__ADDR": "memory://", "API__PORT": 0}
+    refused(run(tmp_path, dials, *words), file, "folder must exist", "its folder exists", "db upgrade")
