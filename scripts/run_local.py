@@ -4,21 +4,23 @@ Ends when either ends, or on a signal; the other is then asked to end too.
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
 ENDS_WITHIN = 40.0  # more than the consumer's shutdown_grace
 
 
 def main() -> int:
-    environment = os.environ | {
-        "TASKRUNNER_RABBIT__ADDR": os.environ["TASKRUNNER_TEST_RABBITMQ_URL"],
-        "TASKRUNNER_REDIS__ADDR": urlsplit(os.environ["TASKRUNNER_TEST_REDIS_URL"]).netloc,
+    servers = {
+        "RABBITMQ_URL": os.environ["TASKRUNNER_TEST_RABBITMQ_URL"],
+        "REDIS_URL": os.environ["TASKRUNNER_TEST_REDIS_URL"],
     }
+    environment = os.environ | servers
     api = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_API__PORT', '8000')}"
     health = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_SERVER__PORT', '8080')}"
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -26,6 +28,11 @@ def main() -> int:
     print(f"API {api}   consumer {health}/health   end both with Ctrl-C", flush=True)
     body = '{"url": "https://example.com/"}'
     print(f"  curl -X POST {api}/tasks -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    print("  the same servers for commands of your own, in another shell:", flush=True)
+    exports = " ".join(f"{name}={shlex.quote(url)}" for name, url in servers.items())
+    taskrunner = Path(sys.executable).with_name("taskrunner")
+    print(f"  export {exports}", flush=True)
+    print(f"  {shlex.quote(str(taskrunner))} produce --url https://example.com/ --wait", flush=True)
     command = [sys.executable, "-m", "taskrunner"]
     children = [subprocess.Popen([*command, verb], env=environment) for verb in ("serve", "consume")]
     try:

@@ -12,13 +12,16 @@ from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.routes import Routes
+from taskrunner.api.sweeps import SweepRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -29,6 +32,8 @@ def build_api(
     *,
     intake: Intake,
     revival: Revival,
+    cancellation: Cancellation,
+    sweep: Sweep,
     store: Store,
     health: Health,
     stats: Stats,
@@ -39,8 +44,9 @@ def build_api(
     max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
-    TaskRoutes(intake, store, options, max_request_bytes=max_request_bytes).add_to(routes)
-    DeadLetterRoutes(revival, store, options).add_to(routes)
+    TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    SweepRoutes(sweep, options).add_to(routes)
+    DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
     DocsRoutes(routes).add_to(routes)

@@ -1,22 +1,38 @@
-"""The routes for dead letters: list, read, requeue."""
+"""The routes for dead letters: list, read, requeue, delete; one, or all that meet conditions."""
 
 from aiohttp import web
 
 from taskrunner.api import schemas
-from taskrunner.api.operations import Operation
+from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
-from taskrunner.api.requests import CURSOR, LIMIT, Query, prefix_of, task_id_of
-from taskrunner.api.resources import dead_letter_resource, page_resource, task_resource
-from taskrunner.api.responses import json_response
+from taskrunner.api.requests import (
+    CONDITION_PARAMETERS,
+    CURSOR,
+    LIMIT,
+    SWEEP,
+    SWEEP_PARAMETERS,
+    Query,
+    prefix_of,
+    task_id_of,
+)
+from taskrunner.api.resources import dead_letter_resource, page_resource, swept_resource, task_resource
+from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.selection import LETTER_CONDITIONS
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
+_CONDITIONS = tuple(each for each in CONDITION_PARAMETERS if each.name in LETTER_CONDITIONS)
+_RATE = Parameter(
+    name="rate", description="So many a second become due; else all at once.", schema={"type": "number"}
+)
 _LIST = Operation(
     summary="Failed tasks and unreadable messages, the latest first.",
     answers={200: schemas.DeadLetterPage},
-    parameters=(LIMIT, CURSOR),
+    parameters=(*_CONDITIONS, LIMIT, CURSOR),
     problems=(400,),
 )
 _READ = Operation(
@@ -24,36 +40,52 @@ _READ = Operation(
     answers={200: schemas.FullDeadLetter},
     problems=(404,),
 )
+_DELETE = Operation(
+    summary="Remove it; a failed task with all that is known of it.", answers={204: None}, problems=(404,)
+)
 _REQUEUE = Operation(
     summary="Let it go on: 202 with the task that does.", answers={202: schemas.Task}, problems=(404, 409)
+)
+_REQUEUE_ALL = Operation(
+    summary="Let all go on that meet the conditions.",
+    answers={200: schemas.Swept},
+    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS, _RATE),
+    problems=(400, 503),
+)
+_PURGE = Operation(
+    summary="Remove all that meet the conditions.",
+    answers={200: schemas.Swept},
+    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS),
+    problems=(400, 503),
 )
 
 
 class DeadLetterRoutes:
-    """`GET /dead-letters`, `GET /dead-letters/{id}`, `POST /dead-letters/{id}/requeue`."""
+    """`GET /dead-letters`, `/dead-letters/{id}`, `POST /dead-letters/requeue`, `POST /dead-letters/purge`."""
 
-    def __init__(self, revival: Revival, store: Store, options: ApiOptions) -> None:
+    def __init__(self, revival: Revival, sweep: Sweep, store: Store, options: ApiOptions) -> None:
         self._revival = revival
+        self._sweep = sweep
         self._store = store
+        self._search = Search(store)
         self._options = options
 
     def add_to(self, routes: Routes) -> None:
         routes.get("/dead-letters", self.list, _LIST)
+        routes.post("/dead-letters/requeue", self.requeue_all, _REQUEUE_ALL)
+        routes.post("/dead-letters/purge", self.purge, _PURGE)
         routes.get("/dead-letters/{id}", self.read, _READ)
+        routes.delete("/dead-letters/{id}", self.delete, _DELETE)
         routes.post("/dead-letters/{id}/requeue", self.requeue, _REQUEUE)
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("limit", "cursor"))
-        cursor = query.cursor()
+        query = Query(request, ("limit", "cursor"), LETTER_CONDITIONS)
+        selection, cursor = query.selection(), query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
-        try:
-            page = await self._store.list_dead_letters(limit=limit, cursor=cursor)
-        except ValueError:
-            # Only the store knows the form of its cursors.
-            query.bad_cursor()
-            query.refuse_if_wrong()
-            raise
+        page = await query.known_cursor(
+            lambda: self._search.dead_letters(selection, limit=limit, cursor=cursor)
+        )
         prefix = prefix_of(request)
         letters = [dead_letter_resource(letter, prefix=prefix) for letter in page.items]
         return json_response(page_resource("dead_letters", letters, page.cursor))
@@ -72,3 +104,33 @@ class DeadLetterRoutes:
         record = await self._store.get(task_id)
         resource = {"id": task_id} if record is None else task_resource(record, prefix=prefix)
         return json_response(resource, status=202, headers=(("Location", f"{prefix}/tasks/{task_id}"),))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """204 once nothing is left of it."""
+        await self._sweep.purge_one(task_id_of(request))
+        return empty_response()
+
+    async def requeue_all(self, request: web.Request) -> web.Response:
+        """Up to `limit` that meet the conditions; with `rate` they become due that many a second."""
+        query = Query(request, (*SWEEP, "rate"), LETTER_CONDITIONS)
+        asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
+        rate = query.rate()
+        query.refuse_if_wrong()
+        swept = await query.known_cursor(
+            lambda: self._sweep.requeue(
+                asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run, rate=rate
+            ),
+        )
+        return json_response(swept_resource("requeue", swept, dry_run=asked.dry_run))
+
+    async def purge(self, request: web.Request) -> web.Response:
+        """Delete up to `limit` that meet the conditions."""
+        query = Query(request, SWEEP, LETTER_CONDITIONS)
+        asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
+        query.refuse_if_wrong()
+        swept = await query.known_cursor(
+            lambda: self._sweep.purge(
+                asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
+            ),
+        )
+        return json_response(swept_resource("purge", swept, dry_run=asked.dry_run))

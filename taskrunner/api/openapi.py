@@ -45,7 +45,7 @@ def _models(operations: Iterable[Operation]) -> set[tuple[type[BaseModel], Mode]
     models: set[tuple[type[BaseModel], Mode]] = {(schemas.Problem, "serialization")}
     for operation in operations:
         models |= {
-            (shape, "serialization") for shape in operation.answers.values() if not isinstance(shape, str)
+            (shape, "serialization") for shape in operation.answers.values() if isinstance(shape, type)
         }
         models |= {(taken, "validation") for taken in operation.takes.values() if isinstance(taken, type)}
     return models
@@ -80,8 +80,13 @@ def _operation(method: str, path: str, operation: Operation, names: Mapping[Any,
 
 
 def _answer(
-    status: int, shape: type[BaseModel] | str, names: Mapping[Any, Any], media_type: str = "application/json"
+    status: int,
+    shape: type[BaseModel] | str | None,
+    names: Mapping[Any, Any],
+    media_type: str = "application/json",
 ) -> Schema:
+    if shape is None:
+        return {"description": HTTPStatus(status).phrase}
     if isinstance(shape, str):
         content: Schema = {shape: {"schema": {"type": "string"}}}
     else:

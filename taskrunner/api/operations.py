@@ -18,13 +18,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`answers` by status: the shape of a JSON answer, or the media type of another one.
+    """`answers` by status: the shape of a JSON answer, the media type of another one, None for an empty one.
 
     `takes` is the request's body by media type, `problems` the statuses of problems that are the route's own.
     """
 
     summary: str
-    answers: Mapping[int, type[BaseModel] | str]
+    answers: Mapping[int, type[BaseModel] | str | None]
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     problems: tuple[int, ...] = ()

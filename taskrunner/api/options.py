@@ -38,3 +38,5 @@ class ApiOptions:
     inline_body_bytes: int = 64 * 1024
     default_page: int = 50
     max_page: int = 200
+    default_sweep: int = 1000
+    max_sweep: int = 1000

@@ -31,6 +31,7 @@ from taskrunner.domain.errors import (
     CallerError,
     FieldError,
     OutsideError,
+    SelectionInvalid,
     StateConflict,
     StoreUnavailable,
     TaskInvalid,
@@ -104,6 +105,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, TaskInvalid):
         return _task_invalid(exc)
+    if isinstance(exc, SelectionInvalid):
+        return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
     if isinstance(exc, TaskUnknown):
         return Problem(status=404, code="task_unknown", detail=str(exc))
     if isinstance(exc, StateConflict):

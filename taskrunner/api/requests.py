@@ -2,16 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from aiohttp import web
 
 from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
 from taskrunner.domain.admission import ID_PATTERN
-from taskrunner.domain.errors import FieldError, TaskUnknown
-from taskrunner.domain.status import Status
+from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
 from taskrunner.domain.validation import did_you_mean, shown
+
+Answer = TypeVar("Answer")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
@@ -23,6 +28,22 @@ LIMIT = Parameter(
 )
 CURSOR = Parameter(
     name="cursor", description="The `next_cursor` of the part before.", schema={"type": "string"}
+)
+CONDITION_PARAMETERS = tuple(
+    Parameter(name=name, description=meaning, schema={"type": "string"})
+    for name, meaning in CONDITIONS.items()
+)
+SWEEP_PARAMETERS = (
+    Parameter(
+        name="limit",
+        description="How many at most.",
+        schema={"type": "integer", "minimum": 1, "maximum": 1000},
+    ),
+    CURSOR,
+    Parameter(name="dry_run", description="Only count them.", schema={"type": "boolean"}),
+    Parameter(
+        name="all", description="Everything; to be said where no condition is.", schema={"type": "boolean"}
+    ),
 )
 
 
@@ -39,9 +60,14 @@ def task_id_of(request: web.Request) -> str:
     return given
 
 
-async def read_json_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
-    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow."""
-    _check_media_type(request)
+async def read_json_body(
+    request: web.Request, *, limit: int, timeout: float, also: Collection[str] = ()
+) -> bytes:
+    """The body's bytes. Raises `RequestRefused` when it is no JSON by its type, too large or too slow.
+
+    `also`: further media types that will do.
+    """
+    _check_media_type(request, also)
     length = request.content_length
     if length is not None and length > limit:
         raise too_large(limit)
@@ -71,15 +97,33 @@ def idempotency_key_of(request: web.Request) -> str | None:
     return match[1] or match[2]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepQuery:
+    """A query that chooses what something is to be done to."""
+
+    selection: Selection
+    limit: int
+    cursor: str | None
+    dry_run: bool
+
+
+SWEEP = ("limit", "cursor", "dry_run", "all")
+
+
 class Query:
     """The query string of a request; collects what is wrong in it, and tells all of that at once."""
 
-    def __init__(self, request: web.Request, known: Collection[str]) -> None:
+    def __init__(
+        self, request: web.Request, known: Collection[str], conditions: Collection[str] = ()
+    ) -> None:
         self._given = request.query
+        self._conditions = conditions
         self._errors: list[FieldError] = []
         for name in dict.fromkeys(self._given):
+            if name in conditions:
+                continue
             if name not in known:
-                self._wrong(name, "unknown parameter" + did_you_mean(name, known))
+                self._wrong(name, "unknown parameter" + did_you_mean(name, (*known, *conditions)))
             elif len(self._given.getall(name)) > 1:
                 self._wrong(name, "is given more than once")
 
@@ -92,15 +136,45 @@ class Query:
             return default
         return int(given)
 
-    def status(self) -> Status | None:
-        given = self._given.get("status")
+    def selection(self) -> Selection:
+        """What the conditions select."""
+        given = {
+            name: self._given.getall(name) for name in dict.fromkeys(self._given) if name in self._conditions
+        }
+        try:
+            return read_selection(given, now=datetime.now(UTC))
+        except SelectionInvalid as exc:
+            self._errors += exc.errors
+            return Selection()
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`, which is also what it is when it is not there."""
+        given = self._given.get(name, "false")
+        if given not in {"true", "false"}:
+            self._wrong(name, f"must be true or false, got {shown(given)}")
+        return given == "true"
+
+    def rate(self) -> float | None:
+        """Items a second, None for no bound."""
+        given = self._given.get("rate")
         if given is None:
             return None
-        try:
-            return Status(given)
-        except ValueError:
-            self._wrong("status", f"must be one of {', '.join(Status)}, got {shown(given)}")
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", given) or not float(given):
+            self._wrong("rate", f"must be items a second, above 0, such as 10 or 0.5, got {shown(given)}")
             return None
+        return float(given)
+
+    def sweep(self, default: int, most: int) -> "SweepQuery":
+        """What to do something to. No condition at all must be meant: `all=true`."""
+        selection, everything = self.selection(), self.flag("all")
+        if selection.is_empty is not everything:
+            self._wrong("all", "give conditions, or all=true and none")
+        return SweepQuery(
+            selection=selection,
+            limit=self.limit(default, most),
+            cursor=self.cursor(),
+            dry_run=self.flag("dry_run"),
+        )
 
     def cursor(self) -> str | None:
         given = self._given.get("cursor")
@@ -109,8 +183,17 @@ class Query:
             return None
         return given
 
+    async def known_cursor(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of what alone knows the form of its cursors, and raises `ValueError` for any other."""
+        try:
+            return await ask()
+        except ValueError:
+            self.bad_cursor()
+            self.refuse_if_wrong()
+            raise
+
     def bad_cursor(self) -> None:
-        """Note that the store cannot read the cursor."""
+        """Note that the cursor cannot be read."""
         self._wrong("cursor", "is not one that this API gave out; leave it away to start at the top")
 
     def refuse_if_wrong(self) -> None:
@@ -131,7 +214,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
         raise refuse(400, "bad_request", "the body breaks the rules of its coding or was cut short") from exc
 
 
-def _check_media_type(request: web.Request) -> None:
+def _check_media_type(request: web.Request, also: Collection[str]) -> None:
     given = request.headers.get("Content-Type")
     if given == "application/json":
         return
@@ -141,7 +224,7 @@ def _check_media_type(request: web.Request) -> None:
             raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
         return
     media_type = given.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if media_type != "application/json" and not media_type.endswith("+json") and media_type not in also:
         raise refuse(
             415,
             "unsupported_media_type",

@@ -8,6 +8,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
 MASK = "***"
@@ -70,6 +73,35 @@ def accepted_resource(task: Task, *, published: bool) -> Resource:
     )
 
 
+def bulk_items(done: BatchDone) -> list[Resource]:
+    """What became of each line of a bulk, in order."""
+    items: list[Resource] = [
+        {
+            "line": number,
+            "status": 202,
+            "id": submitted.id,
+            "url": submitted.task.url,
+            "created": submitted.created,
+            "published": submitted.published,
+            "errors": [],
+        }
+        for number, submitted in zip(done.numbers, done.submitted, strict=True)
+    ]
+    items += [
+        {
+            "line": refused.number,
+            "status": 422,
+            "id": None,
+            "url": None,
+            "created": False,
+            "published": False,
+            "errors": refused.error.errors,
+        }
+        for refused in done.refused
+    ]
+    return sorted(items, key=itemgetter("line"))
+
+
 def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = False) -> Resource:
     """A dead letter; `full` adds the message as it came: in base64, and as text where it is UTF-8."""
     resource: Resource = {
@@ -81,6 +113,9 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
         "priority": letter.lane,
         "url": letter.url,
         "attempt": letter.attempt,
+        "outcome": letter.outcome,
+        "labels": letter.labels,
+        "created_at": letter.created_at,
         "task_url": f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
     }
     if full:
@@ -93,6 +128,17 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
 def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> Resource:
     """A part of a list: the items under `name`, and what to send as `cursor` to get the next part."""
     return {name: items, "next_cursor": cursor}
+
+
+def swept_resource(action: str, swept: Swept, *, dry_run: bool) -> Resource:
+    """What was done to how many; `next_cursor` says where to go on."""
+    return {
+        "action": action,
+        "dry_run": dry_run,
+        "matched": swept.matched,
+        "done": len(swept.ids),
+        "next_cursor": swept.cursor,
+    }
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:

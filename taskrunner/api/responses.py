@@ -20,6 +20,11 @@ def json_response(
     return raw_response(encode(resource), status, _JSON, headers)
 
 
+def empty_response() -> web.Response:
+    """204: it is done, and there is nothing to say."""
+    return web.Response(status=204, headers=CIMultiDict((("Cache-Control", "no-store"), _SERVER)))
+
+
 def problem_response(problem: Problem) -> web.Response:
     """`problem` as the answer to a request."""
     return raw_response(problem.encode(), problem.status, CONTENT_TYPE, tuple(problem.headers.items()))

@@ -42,6 +42,11 @@ class Routes:
         for prefix in PREFIXES:
             self._router.add_post(prefix + path, handler, expect_handler=self._expect)
 
+    def delete(self, path: str, handler: Handler, operation: Operation) -> None:
+        self.operations["DELETE", path] = operation
+        for prefix in PREFIXES:
+            self._router.add_delete(prefix + path, handler, expect_handler=self._expect)
+
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""
         if request.headers["Expect"].lower() != "100-continue":

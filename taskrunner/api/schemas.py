@@ -113,6 +113,9 @@ class DeadLetter(Shape):
     priority: Lane | None
     url: str | None
     attempt: int | None
+    outcome: OutcomeKind | None
+    labels: dict[str, str]
+    created_at: AwareDatetime | None
     task_url: str | None
 
 
@@ -128,6 +131,16 @@ class DeadLetterPage(Shape):
     """A part of a list, the latest first; `next_cursor` asks for the next part."""
 
     dead_letters: list[DeadLetter]
+    next_cursor: str | None
+
+
+class Swept(Shape):
+    """What was done to how many of those that were chosen; `next_cursor` says where to go on."""
+
+    action: str
+    dry_run: bool
+    matched: int
+    done: int
     next_cursor: str | None
 
 

@@ -1,5 +1,6 @@
-"""The routes for tasks: submit, read, list, and the bytes that were fetched."""
+"""The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
+import json
 from dataclasses import replace
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
 from taskrunner.api.requests import (
+    CONDITION_PARAMETERS,
     CURSOR,
     LIMIT,
     Query,
@@ -17,15 +19,18 @@ from taskrunner.api.requests import (
     read_json_body,
     task_id_of,
 )
-from taskrunner.api.resources import accepted_resource, as_text, page_resource, task_resource
-from taskrunner.api.responses import json_response, raw_response
+from taskrunner.api.resources import accepted_resource, as_text, bulk_items, page_resource, task_resource
+from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.selection import CONDITIONS
+from taskrunner.producer.bulk import Bulk, meaningful
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
@@ -37,14 +42,14 @@ _SAFE_HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 
+_LINES = ("application/x-ndjson", "application/jsonl")
+# Some 20 ms of the loop's time.
+_BULK_TASKS = 1000
 _KEY = Parameter(
     name="Idempotency-Key",
     description="A request repeated with the same key is the same task.",
     schema={"type": "string", "maxLength": 255},
     place="header",
-)
-_STATUS = Parameter(
-    name="status", description="Of this status only.", schema={"enum": [status.value for status in Status]}
 )
 _SUBMIT = Operation(
     summary="Submit a task.",
@@ -53,10 +58,19 @@ _SUBMIT = Operation(
     parameters=(_KEY,),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
+_BULK = Operation(
+    summary=f"Submit up to {_BULK_TASKS} tasks, in an array or in lines: URLs, or what POST /tasks takes.",
+    answers={200: schemas.BulkAnswer},
+    takes={
+        "application/json": {"type": "array", "maxItems": _BULK_TASKS},
+        **{kind: {"type": "string"} for kind in _LINES},
+    },
+    problems=(400, 408, 413, 415, 503),
+)
 _LIST = Operation(
     summary="Tasks, the latest first.",
     answers={200: schemas.TaskPage},
-    parameters=(_STATUS, LIMIT, CURSOR),
+    parameters=(*CONDITION_PARAMETERS, LIMIT, CURSOR),
     problems=(400, 503),
 )
 _READ = Operation(
@@ -67,22 +81,46 @@ _BODY = Operation(
     answers={200: "*/*"},
     problems=(404, 503),
 )
+_CANCEL = Operation(
+    summary="Cancel a task that has not ended; a fetch that runs is cut.",
+    answers={200: schemas.Task},
+    problems=(404, 409, 503),
+)
+_DELETE = Operation(
+    summary="Remove a task with its result and history; a fetch that runs is cut.",
+    answers={204: None},
+    problems=(404, 503),
+)
 
 
 class TaskRoutes:
-    """`POST /tasks`, `GET /tasks`, `GET /tasks/{id}`, `GET /tasks/{id}/body`."""
+    """`POST /tasks`, `POST /tasks/bulk`, `GET /tasks`, `/tasks/{id}` and what is below: its body, its end."""
 
-    def __init__(self, intake: Intake, store: Store, options: ApiOptions, *, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        cancellation: Cancellation,
+        store: Store,
+        options: ApiOptions,
+        *,
+        max_request_bytes: int,
+    ) -> None:
         self._intake = intake
+        self._cancellation = cancellation
         self._store = store
+        self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
+        self._bulk = Bulk(intake, Draft(url="http://example.com/"), patience=0.0)
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
+        routes.post("/tasks/bulk", self.submit_bulk, _BULK)
         routes.get("/tasks", self.list, _LIST)
         routes.get("/tasks/{id}", self.read, _READ)
         routes.get("/tasks/{id}/body", self.body, _BODY)
+        routes.post("/tasks/{id}/cancel", self.cancel, _CANCEL)
+        routes.delete("/tasks/{id}", self.delete, _DELETE)
 
     async def submit(self, request: web.Request) -> web.Response:
         """202 once the store has the task.
@@ -98,6 +136,8 @@ class TaskRoutes:
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:
+            if key is None:
+                raise
             raise refuse(422, "idempotency_key_reused", str(exc)) from exc
         location = ("Location", f"{request.path}/{submitted.id}")
         if not submitted.created:
@@ -105,12 +145,27 @@ class TaskRoutes:
         resource = accepted_resource(submitted.task, published=submitted.published)
         return json_response(resource, status=202, headers=(location,))
 
+    async def submit_bulk(self, request: web.Request) -> web.Response:
+        """200 with what became of each. Safe to repeat for tasks that name their ids."""
+        raw = await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
+        )
+        numbered = _numbered(raw)
+        if len(numbered) > _BULK_TASKS:
+            raise refuse(
+                413,
+                "body_too_large",
+                f"{len(numbered)} tasks, at most {_BULK_TASKS} in one request are allowed",
+            )
+        done = await self._bulk.submit_batch(numbered) if numbered else None
+        return json_response({"items": [] if done is None else bulk_items(done)})
+
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("status", "limit", "cursor"))
-        status, cursor = query.status(), query.cursor()
+        query = Query(request, ("limit", "cursor"), CONDITIONS)
+        selection, cursor = query.selection(), query.cursor()
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
-        page = await self._store.list_tasks(status, limit=limit, cursor=cursor)
+        page = await self._search.tasks(selection, limit=limit, cursor=cursor)
         prefix = prefix_of(request)
         tasks = [task_resource(record, prefix=prefix) for record in page.items]
         return json_response(page_resource("tasks", tasks, page.cursor))
@@ -127,6 +182,16 @@ class TaskRoutes:
         if result is None or content is None:
             raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
         return _body_response(record.task.id, result, content)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """200 with the cancelled task; a body of the request, if there is one, is not looked at."""
+        record = await self._cancellation.cancel(task_id_of(request))
+        return json_response(task_resource(record, prefix=prefix_of(request)))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """204 once nothing is left of the task."""
+        await self._cancellation.delete(task_id_of(request))
+        return empty_response()
 
     async def _record(self, task_id: str) -> Record:
         record = await self._store.get(task_id)
@@ -152,6 +217,21 @@ class TaskRoutes:
             raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
         resource = task_resource(record, prefix=prefix, body=await self._inline_body(record))
         return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+
+
+def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
+    """The tasks of a bulk: its lines, or the elements of its JSON array as lines."""
+    if not raw.lstrip().startswith(b"["):
+        return list(meaningful(raw.split(b"\n")))
+    try:
+        elements = json.loads(raw)
+    except (ValueError, RecursionError) as exc:
+        raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
+    lines = (
+        element.encode(errors="replace") if isinstance(element, str) else json.dumps(element).encode()
+        for element in elements
+    )
+    return list(enumerate(lines, start=1))
 
 
 def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:

@@ -16,8 +16,9 @@ async def consume(config: Config) -> int:
     refuse_memory_broker(config, "consume")
     signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
-    workforce = Workforce(platform)
+    workforce = Workforce(platform, apart=True)
     monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+    monitor.health.add("workers", workforce.check, needed=True)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(monitor_served(platform, monitor))
         await stack.enter_async_context(platform.running())

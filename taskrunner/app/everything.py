@@ -40,8 +40,9 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if extras.upgrade:
             await upgrade(config)
         platform = Platform(config)
-        workforce = Workforce(platform)
+        workforce = Workforce(platform, apart=False)
         monitor = Monitor(platform, consuming=True, providers=workforce.providers())
+        monitor.health.add("workers", workforce.check, needed=True)
         api = await stack.enter_async_context(api_served(platform, monitor))
         if extras.monitor_page:
             await stack.enter_async_context(monitor_served(platform, monitor))

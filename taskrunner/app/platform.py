@@ -8,8 +8,12 @@ from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
@@ -41,6 +45,10 @@ class Platform:
         self.intake = Intake(
             self.store, self.publisher, self.events, self.clock, config.task_rules(), hold=hold
         )
+        self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.search = Search(self.store)
+        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
+        self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:
@@ -66,8 +74,15 @@ class Platform:
             await self.store.stop()
 
 
+async def operate(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
+    """Run `use`, which needs the store alone; answers its exit code. Raises `StoreUnavailable`."""
+    platform = Platform(config, publishes=False)
+    async with platform.running(need_store=True):
+        return await use(platform)
+
+
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
-    """Submit tasks by `use`, which answers the exit code. Raises `StoreUnavailable`.
+    """Run `use`, which submits tasks or goes on with them; answers its exit code. Raises `StoreUnavailable`.
 
     With `memory://` a broker of this process would be a black hole: what it took would end with us.
     """

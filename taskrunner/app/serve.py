@@ -11,7 +11,6 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_relay, serving, started, until_signal
 from taskrunner.config import Config
-from taskrunner.producer.revival import Revival
 from taskrunner.runtime.signals import Signals
 
 
@@ -36,12 +35,11 @@ async def serve(config: Config) -> int:
 async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
     """The API listens inside; it answers 503 to tasks while the store is not there."""
     config = platform.config
-    revival = Revival(
-        platform.store, platform.intake, platform.publisher, platform.clock, hold=config.relay.hold
-    )
     api = build_api(
         intake=platform.intake,
-        revival=revival,
+        revival=platform.revival,
+        cancellation=platform.cancellation,
+        sweep=platform.sweep,
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

@@ -1,33 +1,39 @@
-"""The workforce: the consumer with its worker threads, the supervisor, and the collector of dead letters."""
+"""The workforce: the consumer with its workers, the supervisor, and the collector of dead letters."""
 
 import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import started
 from taskrunner.config import Config
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.crew.crew import Crew
+from taskrunner.consumer.pool import Pool
 from taskrunner.consumer.supervisor import Supervisor
-from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.kit import HttpKit
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
 
 class Workforce:
-    """Everything that runs tasks; nothing runs before `working`."""
+    """Everything that runs tasks; nothing runs before `working`.
 
-    def __init__(self, platform: Platform) -> None:
+    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`.
+    """
+
+    def __init__(self, platform: Platform, *, apart: bool) -> None:
         config = platform.config
         self._config = config
         self._events = platform.events
-        self._watch = Watch()
-        self._consumer = _consumer(platform, self._watch)
+        kit = HttpKit(_fetch_policy(config))
+        self._consumer = _consumer(platform, partial(Crew if apart else Pool, kit))
         self._supervisor = Supervisor(
             self._consumer,
             platform.broker,
@@ -49,26 +55,27 @@ class Workforce:
         """Its own part of `/stats`."""
         return {"workers": self._supervisor.describe, "in_flight": lambda: self._consumer.in_flight}
 
+    def check(self) -> Check:
+        """Whether tasks can run."""
+        trouble = self._consumer.pool.trouble
+        return Check(ok=trouble is None, error=trouble)
+
     def _on_one_processor(self) -> AbstractAsyncContextManager[None]:
         if self._config.workers.affinity != "auto" or not hasattr(os, "sched_setaffinity"):
             return nullcontext()
-        return started(Affinity(self._events, lambda: self._consumer.pool.finished))
+        return started(Affinity(self._events, self._consumer.pool))
 
     @asynccontextmanager
     async def working(self, abort: asyncio.Event) -> AsyncIterator[None]:
         """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
         async with started(self._supervisor), self._on_one_processor():
-            self._watch.start()
-            try:
-                self._collector.start()
-                await self._consumer.start()
-                yield
-                await self._consumer.stop(self._config.workers.shutdown_grace, abort)
-            finally:
-                self._watch.stop()
+            self._collector.start()
+            await self._consumer.start()
+            yield
+            await self._consumer.stop(self._config.workers.shutdown_grace, abort)
 
 
-def _consumer(platform: Platform, watch: Watch) -> Consumer:
+def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
     config = platform.config
     settings = ConsumerSettings(
         # A name that no earlier process had: a claim is repeated only by the process that made it.
@@ -79,7 +86,6 @@ def _consumer(platform: Platform, watch: Watch) -> Consumer:
         lease=config.workers.lease,
         hold=config.relay.hold,
     )
-    policy = _fetch_policy(config)
     return Consumer(
         platform.store,
         platform.broker,
@@ -87,7 +93,7 @@ def _consumer(platform: Platform, watch: Watch) -> Consumer:
         platform.clock,
         config.task_rules(),
         config.retention(),
-        lambda: HttpHandler(policy, watch),
+        make_pool,
         settings,
     )
 
@@ -101,4 +107,5 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_header_bytes=dials.max_header_bytes,
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
+        limits=config.task_limits(),
     )

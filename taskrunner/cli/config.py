@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import Reading, read
 from taskrunner.config.keys import Key
 
 
-@click.group(name="config")
+@click.group(cls=Group, name="config")
 def command() -> None:
     """Check or show the configuration.
 

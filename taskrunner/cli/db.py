@@ -6,11 +6,12 @@ import click
 
 from taskrunner.app.everything import upgrade as upgrade_store
 from taskrunner.app.loop import run
+from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import Config, load
 
 
-@click.group(name="db")
+@click.group(cls=Group, name="db")
 def command() -> None:
     """Look after the tables of a SQL store."""
 

@@ -25,7 +25,8 @@ def command(config_path: Path | None, data: Path, port: str | None) -> None:
 
     No file is read but one that --config names. Stop it or kill it: started again, it goes on.
     """
-    config = embedded(data, dials={"Api.port": port}, config_path=config_path)
+    dials = {"Api.port": port, "Fetch.allow_loopback": True}
+    config = embedded(data, dials=dials, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
@@ -43,5 +44,6 @@ def welcome(api: str, file: Path) -> list[str]:
         f"taskrunner is ready: API and page {api}/",
         f"  data   {file}  (keep it, and everything goes on at the next start)",
         f"  try    curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
+        "  reach  tasks may fetch from this machine's loopback, on any port: not for production",
         "  stop   Ctrl-C",
     ]

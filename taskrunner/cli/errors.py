@@ -14,6 +14,7 @@ from taskrunner.domain.errors import (
     CallerError,
     ConfigInvalid,
     OutsideError,
+    SelectionInvalid,
     SetupError,
     TaskInvalid,
     TaskrunnerError,
@@ -50,7 +51,7 @@ def exit_code(exc: Exception) -> int:
 
 def describe(exc: Exception) -> list[str]:
     """What to tell: a line for each finding, or the error's own; for a fault of ours, its place too."""
-    if isinstance(exc, ConfigInvalid | TaskInvalid):
+    if isinstance(exc, ConfigInvalid | TaskInvalid | SelectionInvalid):
         return [_one_line(str(error)) for error in exc.errors]
     if isinstance(exc, TaskrunnerError):
         return [_one_line(str(exc))]

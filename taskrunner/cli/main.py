@@ -5,9 +5,10 @@ from importlib import import_module
 import click
 
 from taskrunner.cli.errors import exit_codes
+from taskrunner.cli.group import Group
 from taskrunner.version import __version__
 
-# A subcommand's module is `taskrunner.cli.<name>`, its click object there is `command`.
+# A subcommand's module is `taskrunner.cli.<name>`, with _ for -; its click object there is `command`.
 COMMANDS = {
     "dev": "Run everything here and now, without services.",
     "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
@@ -15,12 +16,15 @@ COMMANDS = {
     "consume": "Run the workers that fetch what is queued.",
     "all": "Run API, relay and workers in one process.",
     "produce": "Submit one URL, or many from a file.",
+    "task": "Show, cancel or delete tasks by id.",
+    "tasks": "List, cancel, retry or delete tasks by conditions.",
+    "dead-letters": "List, show, requeue, delete what failed for good.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }
 
 
-class Root(click.Group):
+class Root(Group):
     """Lists subcommands from the table, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -29,7 +33,7 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"taskrunner.cli.{cmd_name}").command
+        command: click.Command = import_module(f"taskrunner.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -44,7 +48,7 @@ class Root(click.Group):
 @click.group(
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable.",
+    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unfit.",
 )
 @click.version_option(__version__, prog_name="taskrunner")
 def main() -> None:

@@ -6,10 +6,12 @@ found by `taskrunner.config.loading`.
 
 import os
 import socket
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.values import (
     MEMORY,
     AmqpUrls,
@@ -38,6 +40,7 @@ from taskrunner.config.values import (
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.limits import Limits as TaskLimits
+from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
@@ -244,11 +247,12 @@ class Fetch(Section):
     max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
     user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
     allow_private: Exceptions = Field(
-        (), description="not in force yet: private networks or hosts that tasks may reach"
+        (), description="private networks, addresses or hosts that tasks may reach; by default none"
     )
-    ports: Ports = Field(
-        (80, 443, 8080, 8443), description="not in force yet: the ports that tasks may reach"
+    allow_loopback: bool = Field(
+        False, description="tasks may reach this machine's loopback on any port; `dev` sets it"
     )
+    ports: Ports = Field((80, 443, 8080, 8443), description="the ports that tasks may reach")
 
 
 class Limits(Section):
@@ -325,8 +329,20 @@ class Config(BaseModel):
         return TaskRules(limits=self.task_limits(), defaults=self.task_defaults())
 
     def task_limits(self) -> TaskLimits:
-        """The bounds on what a task may ask for."""
-        return TaskLimits(**self.limits.model_dump())
+        """The bounds on what a task may ask for, and where it may lead."""
+        return TaskLimits(**self.limits.model_dump(), reach=self.reach())
+
+    def reach(self) -> Reach:
+        """The targets that tasks may have."""
+        fetch, redis = self.fetch, f"redis://{self.redis.addr}"
+        services = [service_endpoints(url) for url in (*self.rabbit.addr, self.store.url or redis)]
+        listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
+        return Reach(
+            allow_private=fetch.allow_private,
+            allow_loopback=fetch.allow_loopback,
+            ports=fetch.ports,
+            endpoints=tuple(chain(*services, *listeners)),
+        )
 
     def task_defaults(self) -> TaskDefaults:
         """What a draft gets where it says nothing."""

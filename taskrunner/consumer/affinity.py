@@ -1,4 +1,4 @@
-"""Affinity keeps a consumer of short tasks on one processor, where its threads do not fight for the lock.
+"""Affinity keeps the workers of short tasks on one processor, where their threads do not fight for the lock.
 
 Only one thread at a time can run Python. On several processors each handover of the interpreter lock wakes
 another one, and short tasks hand it over some ten times each: measured, a task costs 0.34 ms of processor
@@ -8,10 +8,11 @@ the lock, as TLS handshakes do, cost more than that each, and get all processors
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskrunner.consumer.workers import WorkerPool
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 
@@ -57,29 +58,53 @@ def choose(
 
 
 class Affinity(Service):
-    """Looks twice a second; `finished` counts the attempts that have ended here. Linux only."""
+    """Looks twice a second at the process that the pool's workers are in. Linux only."""
 
-    def __init__(self, events: Events, finished: Callable[[], int]) -> None:
+    def __init__(self, events: Events, pool: WorkerPool) -> None:
         super().__init__("affinity", events)
-        self._finished = finished
+        self._pool = pool
         self._allowed = frozenset(os.sched_getaffinity(0))
         self._current = self._allowed
-        self._before = self._sample()
+        self._pid: int | None = None
+        self._before: Sample | None = None
 
     async def turn(self) -> float:
-        after = self._sample()
-        if after.moment - self._before.moment >= INTERVAL / 2:
-            chosen = choose(self._before, after, allowed=self._allowed, current=self._current)
-            self._before = after
-            if chosen != self._current:
-                _move(chosen)
-                self._current = chosen
+        pid = self._pool.pid
+        if pid is None:
+            return INTERVAL
+        if pid != self._pid:
+            self._pid, self._before, self._current = pid, None, self._allowed
+        try:
+            self._look(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            self._before = None  # it died just now
         return INTERVAL
 
-    def _sample(self) -> Sample:
+    def _look(self, pid: int) -> None:
+        before, after = self._before, self._sample(pid)
+        if before is not None and after.moment - before.moment < INTERVAL / 2:
+            return
+        self._before = after
+        if before is None:
+            return
+        chosen = choose(before, after, allowed=self._allowed, current=self._current)
+        if chosen != self._current:
+            _move(pid, chosen)
+            self._current = chosen
+
+    def _sample(self, pid: int) -> Sample:
         return Sample(
-            moment=time.monotonic(), used=time.process_time(), finished=self._finished(), idle=_idle_seconds()
+            moment=time.monotonic(),
+            used=_used_seconds(pid),
+            finished=self._pool.finished,
+            idle=_idle_seconds(),
         )
+
+
+def _used_seconds(pid: int) -> float:
+    """Processor seconds of a process since its start (proc_pid_stat(5)); its name may hold blanks."""
+    values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _idle_seconds() -> dict[int, float]:
@@ -93,9 +118,9 @@ def _idle_seconds() -> dict[int, float]:
     return idle
 
 
-def _move(cpus: frozenset[int]) -> None:
-    """Bind every thread of this process; those that start later inherit it."""
-    for thread in os.listdir("/proc/self/task"):
+def _move(pid: int, cpus: frozenset[int]) -> None:
+    """Bind every thread of a process; those that start later inherit it."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             os.sched_setaffinity(int(thread), cpus)
         except ProcessLookupError:

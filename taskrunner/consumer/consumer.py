@@ -1,16 +1,16 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.leases import LeaseKeeper
-from taskrunner.consumer.pool import MakeHandler, Pool
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.consumer.settler import Settler
+from taskrunner.consumer.workers import OnFinished, WorkerPool
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
@@ -22,6 +22,8 @@ from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
+
+MakePool = Callable[[Events, OnFinished], WorkerPool]
 
 # Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
 _UNSETTLED_LIMIT = 1000
@@ -52,7 +54,7 @@ class Consumer:
         clock: Clock,
         rules: TaskRules,
         retention: Retention,
-        make_handler: MakeHandler,
+        make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:
         self._broker = broker
@@ -64,11 +66,11 @@ class Consumer:
         self._consuming = False
         self._epochs: dict[Lane, int] = {}
         self.backlog = Backlog(settings.weights)
-        self.pool = Pool(make_handler, events, self._on_finished)
+        self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
             store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
         )
-        self._leases = LeaseKeeper(store, events, clock, self._held, lease=settings.lease)
+        self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
         self._claimer = Claimer(
             store,
             broker,
@@ -92,6 +94,7 @@ class Consumer:
         return self._consuming
 
     async def start(self) -> None:
+        await self.pool.start()
         await self._leases.start()
         await self._claimer.start()
         self._broker.consume(self._settings.lanes, self._settings.prefetch, self._on_delivery)
@@ -106,11 +109,12 @@ class Consumer:
         self._broker.cancel_consume()
         await self._claimer.stop()
         self._give_back()
+        self._interrupt(await self.pool.withdraw())
         await self._wait_idle(grace, abort)
         self._interrupt(self.pool.interrupt())
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
-        self.pool.close()
+        await self.pool.close()
 
     def wake(self) -> None:
         """There may be room now: look at the backlog."""
@@ -170,7 +174,6 @@ class Consumer:
     def _give_back(self) -> None:
         waiting = self.backlog.take(len(self.backlog))
         self._broker.release([item.delivery for item in waiting])
-        self._interrupt(self.pool.withdraw())
 
     def _interrupt(self, given_up: list[Running]) -> None:
         outcome = Outcome(

@@ -1,7 +1,7 @@
 """An attempt between its claim and its ack."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.brokers.base import Delivery
@@ -10,22 +10,30 @@ from taskrunner.handlers.base import Attempting
 
 
 @dataclass(slots=True, eq=False)
-class Running:
-    """A claimed attempt: what the worker gets, and what settling it will need.
+class Stint:
+    """What a worker needs of an attempt, and what it notes on it.
 
     `started` is the worker's monotonic time, 0 while no worker has taken it up. `lease_ends` is on the same
     clock: from then on the task may be another consumer's, so a worker must not begin it. `ended` is set by
-    the event loop with the first outcome that counts; a later one is dropped.
+    the workers' owner with the first outcome that counts; a later one is dropped. `ticket` is the owner's
+    name for it.
     """
 
     attempting: Attempting
-    delivery: Delivery
-    attempt_limit: int
-    claimed_at: datetime
     lease_ends: float = math.inf
     started: float = 0.0
     elapsed: float = 0.0
-    ended: bool = field(default=False)
+    ended: bool = False
+    ticket: int = 0
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Running(Stint):
+    """A claimed attempt: what the worker gets, and what settling it will need."""
+
+    delivery: Delivery
+    attempt_limit: int
+    claimed_at: datetime
 
     @property
     def key(self) -> tuple[str, int]:

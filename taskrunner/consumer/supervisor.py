@@ -40,14 +40,12 @@ class Supervisor(Service):
         pool = self._consumer.pool
         decision = self.last_decision
         return {
-            "total": pool.total,
-            "busy": pool.busy,
+            **pool.describe(),
             "min": self._bounds.min_workers,
             "max": self._bounds.max_workers,
             "target": self._memory.target,
             "wanted": None if decision is None else decision.wanted,
             "last_decision": None if decision is None else decision.reason,
-            "task_time": pool.task_time,
             "backlog": len(self._consumer.backlog),
         }
 
@@ -57,7 +55,7 @@ class Supervisor(Service):
 
     async def turn(self) -> float:
         pool = self._consumer.pool
-        pool.write_off_overdue()
+        pool.check()
         if not self._consumer.is_consuming:
             # Before the start and during the shutdown there is nothing to have more or fewer workers for.
             return self._interval

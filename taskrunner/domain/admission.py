@@ -4,24 +4,17 @@ Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 
 """
 
 import re
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.validation import shown
 
-_LAST_PORT = 65_535
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since no two servers agree on its meaning.
 _FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
-# The plain case, which is nearly every URL: one match in place of a parser on the bulk path.
-_PLAIN_URL = re.compile(
-    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
-    r"(?:[/?][\x21\x22\x24-\x7e]*)?"
-)
-_URL_CHARS = re.compile(r"[\x21-\x7e]+")
 # What the HTTP client itself decides for a connection; a task that sets it could split requests.
 _OWN_HEADERS = frozenset(
     {
@@ -34,43 +27,40 @@ _OWN_HEADERS = frozenset(
         "te",
         "trailer",
         "upgrade",
+        "http2-settings",
         "expect",
+        "proxy-authenticate",
+        "proxy-authorization",
+    }
+)
+# What metadata services of clouds ask for, to be sure that it is no redirected or misled client that calls.
+_METADATA_HEADERS = frozenset(
+    {
+        "metadata",  # Azure
+        "metadata-flavor",  # Google Cloud, IBM
+        "metadata-token",  # Akamai
+        "metadata-token-expiry-seconds",
+        "x-aliyun-ecs-metadata-token",
+        "x-aliyun-ecs-metadata-token-ttl-seconds",
+        "x-aws-ec2-metadata-token",
+        "x-aws-ec2-metadata-token-ttl-seconds",
+        "x-google-metadata-request",
+        "x-metadata-token",  # Huawei
+        "x-metadata-token-ttl-seconds",
     }
 )
 
 
-def check_url(url: str, limits: Limits) -> str:
-    """An absolute http or https URL with a host, in ASCII, without user info; answered without its fragment.
-
-    A fragment is for whoever asked and is not sent (RFC 9110 section 7.1).
+def check_url(text: str, limits: Limits) -> Url:
+    """An absolute http or https URL by the grammar of `url`, which the string alone does not show to be
+    out of reach. Its `text` is what is kept: the same URL in its one spelling, without a fragment.
     """
-    plain = _PLAIN_URL.fullmatch(url)
-    if plain and len(url) <= limits.max_url_bytes and int(plain["port"] or 1) <= _LAST_PORT:
-        return url
-    if len(url.encode()) > limits.max_url_bytes:
-        raise ValueError(f"is {len(url.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
-    if not _URL_CHARS.fullmatch(url):
-        raise ValueError("must be printable ASCII without spaces; percent-encode the rest")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as exc:
-        raise ValueError(f"is no URL ({exc}): {_shown_url(url)}") from exc
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"must start with http:// or https://, got {_shown_url(url)}")
-    if not parts.hostname or port == 0:
-        raise ValueError(f"has no usable host or port: {_shown_url(url)}")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password; send an Authorization header")
-    return url.partition("#")[0]
-
-
-def _shown_url(url: str) -> str:
-    """A URL, broken or not, without the parts that may be secret: user information and query."""
-    start, separator, _ = url.partition("?")
-    scheme, slashes, rest = start.rpartition("//")
-    place = rest.rpartition("@")[2]
-    return shown(f"{scheme}{slashes}{place}{separator and '?…'}")
+    if len(text) > limits.max_url_bytes or (not text.isascii() and len(text.encode()) > limits.max_url_bytes):
+        raise ValueError(f"is {len(text.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
+    url = parse_url(text)
+    if refusal := limits.reach.refusal(url):
+        raise ValueError(refusal)
+    return url
 
 
 def check_method(method: str) -> str:
@@ -85,6 +75,9 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
     """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
     if len(headers) > limits.max_headers:
         raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
+    if twice := _repeated(headers):
+        # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
+        raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
     total_bytes = 0
     for name, value in headers.items():
         check_header(name, value)
@@ -96,12 +89,25 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
         raise ValueError(f"{total_bytes} bytes in all, at most {limits.max_headers_bytes} are allowed")
 
 
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first header name that stands there twice, in whatever case; None when there is none."""
+    seen: set[str] = set()
+    for name in names:
+        folded = name.lower()
+        if folded in seen:
+            return name
+        seen.add(folded)
+    return None
+
+
 def check_header(name: str, value: str) -> None:
     """A single header, without regard to its size. The value is never shown: it may be a secret."""
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
     if name.lower() in _OWN_HEADERS:
         raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
+    if name.lower() in _METADATA_HEADERS:
+        raise ValueError(f"{shown(name)} is a key to a metadata service and cannot be given")
     if not _FIELD_VALUE.fullmatch(value):
         raise ValueError(f"the value of {shown(name)} must be visible ASCII, without line breaks")
 

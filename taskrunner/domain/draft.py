@@ -140,7 +140,7 @@ class Draft(BaseModel):
     def with_url(self, url: str, limits: Limits) -> Self:
         """This draft for another URL. Raises `TaskInvalid`."""
         try:
-            return self.model_copy(update={"url": admission.check_url(url, limits)})
+            return self.model_copy(update={"url": admission.check_url(url, limits).text})
         except ValueError as exc:
             raise TaskInvalid([FieldError(field="url", message=str(exc))]) from exc
 
@@ -152,7 +152,7 @@ class Draft(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
-        return admission.check_url(value, _limits(info))
+        return admission.check_url(value, _limits(info)).text
 
     @field_validator("method")
     @classmethod

@@ -4,12 +4,14 @@
     ├── CallerError                 whoever called us must change something: HTTP 4xx, exit 2
     │   ├── ConfigInvalid           the configuration cannot be used
     │   ├── TaskInvalid             a submitted task breaks a rule; lists every bad field
+    │   ├── SelectionInvalid        a condition for choosing tasks cannot be read
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   └── StateConflict           the task's status does not allow this
     ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
-    │   └── StoreUnavailable        the store cannot be reached, or cannot take writes
+    │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
+    │   └── ApiUnavailable          the API that a command was sent to cannot be reached
     └── SetupError                  a service is there, but not as we need it: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
         └── StoreUnfit              the store's version, schema or settings cannot keep our promises
@@ -56,6 +58,10 @@ class TaskInvalid(_FieldsInvalid):
     """A submitted task breaks at least one rule."""
 
 
+class SelectionInvalid(_FieldsInvalid):
+    """At least one condition of a selection cannot be read."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -78,6 +84,10 @@ class BrokerUnavailable(OutsideError):
 
 class StoreUnavailable(OutsideError):
     """The store cannot be reached, or cannot take writes now."""
+
+
+class ApiUnavailable(OutsideError):
+    """The API of another process cannot be reached, or cannot do its work now."""
 
 
 class SetupError(TaskrunnerError):

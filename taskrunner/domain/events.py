@@ -97,6 +97,20 @@ class DeadLetterCollected(Event):
 
 
 @value
+class TasksCancelled(Event):
+    """Live tasks were cancelled by request."""
+
+    count: int
+
+
+@value
+class TasksDeleted(Event):
+    """Tasks were removed by request, with all that was known of them."""
+
+    count: int
+
+
+@value
 class LeaseExpired(Event):
     """A running task's lease ran out: its worker is gone."""
 
@@ -120,6 +134,17 @@ class WorkerWrittenOff(Event):
     worker: str
     task_id: str
     attempt: int
+
+
+@value
+class WorkerProcessLost(Event):
+    """The process of the workers died, or was killed because it hung; another one is started.
+
+    `in_flight` attempts were in its hands.
+    """
+
+    cause: str
+    in_flight: int
 
 
 @value

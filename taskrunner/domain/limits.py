@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from taskrunner.domain.reach import Reach
+
 FIVE_YEARS = 5 * 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Upper bounds, checked when a task is handed in. Durations are seconds."""
+    """Upper bounds, checked when a task is handed in. Durations are seconds. `reach`: where it may lead."""
 
     max_url_bytes: int = 8 * 1024
     max_body_bytes: int = 256 * 1024
@@ -19,3 +21,4 @@ class Limits:
     max_timeout: float = 900.0
     max_attempts: int = 100
     max_delay: float = FIVE_YEARS
+    reach: Reach = Reach()

@@ -1,6 +1,7 @@
 """What is known of a task: the task itself, where it stands, and every attempt so far."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,7 +31,7 @@ class Record:
 
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
     did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
-    store's `body` reads that. `reason` is set for a task that failed without a last attempt of its own.
+    store's `body` reads that. `reason` is set for a task that ended without a last attempt of its own.
     """
 
     task: Task
@@ -58,8 +59,9 @@ class DeadLetterKind(StrEnum):
 class DeadLetter:
     """Something that ended badly and waits for an operator.
 
-    For a task, `id` is the task's id. For a message, `raw` holds its bytes as they came and `x_death`
-    RabbitMQ's account of its way (https://www.rabbitmq.com/docs/dlx#effects).
+    For a task, `id` is the task's id, and `outcome` what its last attempt came to. For a message, `raw` holds
+    its bytes as they came and `x_death` RabbitMQ's account of its way
+    (https://www.rabbitmq.com/docs/dlx#effects).
     """
 
     id: str
@@ -70,5 +72,26 @@ class DeadLetter:
     lane: Lane | None = None
     url: str | None = None
     attempt: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    outcome: OutcomeKind | None = None
+    created_at: datetime | None = None
     raw: bytes | None = None
     x_death: str | None = None
+
+
+def dead_task(failed: Record) -> DeadLetter:
+    """A failed task as a dead letter; where no reason was given, it is what the last attempt came to."""
+    last = failed.attempts[-1].outcome if failed.attempts else None
+    return DeadLetter(
+        id=failed.task.id,
+        kind=DeadLetterKind.TASK,
+        reason=failed.reason or str(last or Status.FAILED),
+        error=failed.error,
+        died_at=failed.updated_at,
+        lane=failed.task.lane,
+        url=failed.task.url,
+        attempt=failed.attempt,
+        labels=failed.task.labels,
+        outcome=last,
+        created_at=failed.task.created_at,
+    )

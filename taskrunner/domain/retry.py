@@ -40,13 +40,14 @@ def decide(
     """Judge the end of attempt number `attempt` of at most `attempt_limit`; `random` is in [0, 1)."""
     if outcome.kind is OutcomeKind.OK:
         return Verdict(status=Status.SUCCEEDED, reason="ok")
+    floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     if not outcome.counted:
-        return Verdict(status=Status.RETRYING, due=now, reason="not counted", counted=False)
+        due = now + timedelta(seconds=floor)
+        return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
     if not is_retryable(outcome):
         return Verdict(status=Status.FAILED, reason="not retryable")
     if attempt >= attempt_limit:
         return Verdict(status=Status.FAILED, reason="attempts exhausted")
-    floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     delay = max(policy.delay(attempt, random), floor)
     return Verdict(status=Status.RETRYING, due=now + timedelta(seconds=delay), reason="retry")
 

@@ -14,6 +14,12 @@ _SHOWN_CHARS = 60
 # Up to the last @, since a password that is not percent-encoded can hold any character.
 _USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
+# For where pydantic tells of its parsing, and of Python's types.
+_PLAIN = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+}
 
 
 def field_errors(
@@ -32,7 +38,7 @@ def finding(detail: ErrorDetails, *, hidden: bool) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] in {"value_error", "json_invalid"}:
         return message
-    message = message.replace("Input should ", "must ", 1)
+    message = _PLAIN.get(detail["type"], message).replace("Input should ", "must ", 1)
     message = message[:1].lower() + message[1:]
     if hidden or not isinstance(detail["input"], str | int | float | None):
         return message

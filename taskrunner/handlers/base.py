@@ -34,3 +34,19 @@ class Handler(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of what was kept. Called in the same thread, once, after the last attempt."""
+
+
+class HandlerKit(ABC):
+    """Makes handlers, one per worker, in whatever process the workers are; it travels there pickled."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Called once, in the process of the workers, before the first attempt."""
+
+    @abstractmethod
+    def make_handler(self) -> Handler:
+        """Called in the worker's thread."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Called once, after the last attempt, unless the process of the workers ends before."""

@@ -31,8 +31,11 @@ COUNTERS = {
     "adopted": "Tasks made from an envelope without a record",
     "rejected": "Messages that were no task",
     "dead_letters": "Messages moved from the dead letter queue to the store",
+    "cancelled": "Tasks cancelled by request",
+    "deleted": "Tasks removed by request",
     "leases_expired": "Attempts whose worker was found to be gone",
     "written_off": "Workers replaced because they outlived a deadline",
+    "processes_lost": "Worker processes that died and were replaced",
     "faults": "Errors in a loop or a request that nobody expected",
 }
 # The rates that `/stats` shows; the rest change too seldom for a rate to tell anything.
@@ -60,8 +63,11 @@ class Metrics:
             events.TaskAdopted: lambda _: self._add("adopted"),
             events.MessageRejected: lambda _: self._add("rejected"),
             events.DeadLetterCollected: lambda _: self._add("dead_letters"),
+            events.TasksCancelled: lambda event: self._add("cancelled", event.count),
+            events.TasksDeleted: lambda event: self._add("deleted", event.count),
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
+            events.WorkerProcessLost: lambda _: self._add("processes_lost"),
             events.LoopFailed: lambda _: self._add("faults"),
             events.RequestFailed: lambda _: self._add("faults"),
         }

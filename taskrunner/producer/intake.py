@@ -98,7 +98,8 @@ class Intake:
     async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
         """Accept one task, in a group with whatever else is being submitted.
 
-        Raises `TaskInvalid`, `StateConflict` (the key was used for another request), `StoreUnavailable`.
+        Raises `TaskInvalid`, `StateConflict` (the key was used for another request, or the id belonged to a
+        deleted task), `StoreUnavailable`.
         """
         prepared = self.prepare(draft, idempotency_key=idempotency_key)
         accepted = await self._accepting.submit(prepared.new)
@@ -153,7 +154,10 @@ def _fingerprint(draft: Draft) -> str:
 
 
 def _refuse_conflict(accepted: Accepted, key: str | None) -> None:
-    if accepted.answer is AcceptAnswer.CONFLICT:
-        raise StateConflict(
-            f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
-        )
+    if accepted.answer is not AcceptAnswer.CONFLICT:
+        return
+    if key is None:
+        raise StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
+    raise StateConflict(
+        f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
+    )

@@ -1,6 +1,8 @@
 """Revival gives dead letters another life: failed tasks go on, messages are read once more."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import Draft
@@ -10,7 +12,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Outgoing, Publisher
-from taskrunner.stores.base import NewTask, Store
+from taskrunner.stores.base import AcceptAnswer, NewTask, Store
 
 
 class Revival:
@@ -34,41 +36,72 @@ class Revival:
         letter = await self._store.dead_letter(letter_id)
         if letter is None:
             raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
-        if letter.kind is DeadLetterKind.TASK:
-            return await self._revive(letter_id)
-        return await self._read_again(letter)
+        if letter.kind is DeadLetterKind.MESSAGE:
+            return await self._read_again(letter, None)
+        if not await self.revive_all([letter_id]):
+            raise StateConflict(f"task {letter_id} is not failed, so there is nothing to requeue")
+        return letter_id
 
-    async def _revive(self, task_id: str) -> str:
+    async def requeue_all(self, letters: Sequence[DeadLetter], *, due: datetime | None = None) -> list[str]:
+        """Revive dead letters; answers the ids of the tasks that go on. What cannot go on stays where it is.
+
+        With `due` they run no earlier, else at once. Raises `StoreUnavailable`.
+        """
+        tasks = [letter.id for letter in letters if letter.kind is DeadLetterKind.TASK]
+        ids = await self.revive_all(tasks, due=due)
+        for listed in letters:
+            if listed.kind is DeadLetterKind.TASK:
+                continue
+            letter = await self._store.dead_letter(listed.id)
+            with suppress(StateConflict):
+                ids += [] if letter is None else [await self._read_again(letter, due)]
+        return ids
+
+    async def revive_all(self, ids: Sequence[str], *, due: datetime | None = None) -> list[str]:
+        """Let failed tasks go on, with their history; answers the ids of those that were failed."""
         now = self._clock.now()
-        (due,) = await self._store.revive([task_id], now=now, due=now + self._hold)
-        if due is None:
-            raise StateConflict(f"task {task_id} is not failed, so there is nothing to requeue")
-        outgoing = Outgoing(id=due.id, lane=due.lane, encoded=due.encoded, attempt=due.attempt + 1)
-        await self._publisher.publish_accepted(outgoing)
-        return task_id
+        revived = [
+            each
+            for each in await self._store.revive(ids, now=now, due=due or now + self._hold)
+            if each is not None
+        ]
+        if due is None and revived and self._publisher.answers:
+            # What is not published now is due soon, and the relay does it.
+            outgoing = [
+                Outgoing(id=each.id, lane=each.lane, encoded=each.encoded, attempt=each.attempt + 1)
+                for each in revived
+            ]
+            await self._publisher.publish(outgoing, by_relay=False)
+        return [each.id for each in revived]
 
-    async def _read_again(self, letter: DeadLetter) -> str:
+    async def _read_again(self, letter: DeadLetter, due: datetime | None) -> str:
         try:
             content = open_envelope(letter.raw or b"", self._intake.rules.limits)
             if isinstance(content, Draft):
-                task_id = await self._submit(content, letter)
+                task_id = await self._submit(content, letter, due)
             else:
-                task_id = await self._restore(content.task)
+                task_id = await self._restore(content.task, due)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             raise StateConflict(f"the message is still unreadable ({exc}); submit a corrected task") from exc
         await self._store.exhume(letter.id)
         return task_id
 
-    async def _submit(self, draft: Draft, letter: DeadLetter) -> str:
+    async def _submit(self, draft: Draft, letter: DeadLetter, due: datetime | None) -> str:
         """As the consumer would have read it: in the lane it came by, and never twice.
 
         The letter's id makes one task of two requests, and of one that is repeated after a crash before the
         letter was taken out. A write concern is for who waits for an answer, and nobody does.
         """
-        said = {"id": draft.id or letter.id, "priority": draft.priority or letter.lane, "write_concern": None}
+        said: dict[str, object] = {
+            "id": draft.id or letter.id,
+            "priority": draft.priority or letter.lane,
+            "write_concern": None,
+        }
+        if due is not None and draft.delay is None and draft.run_at is None:
+            said["run_at"] = due
         return (await self._intake.submit(draft.model_copy(update=said))).id
 
-    async def _restore(self, task: Task) -> str:
+    async def _restore(self, task: Task, due: datetime | None) -> str:
         """The task that an envelope of ours holds; one that the store still has is left as it stands."""
         now = self._clock.now()
         new = NewTask(
@@ -77,7 +110,9 @@ class Revival:
             lane=task.lane,
             max_attempts=task.max_attempts,
             created_at=task.created_at,
-            due=now,
+            due=due or now,
         )
         (accepted,) = await self._store.accept([new])
+        if accepted.answer is AcceptAnswer.CONFLICT:
+            raise StateConflict(f"the message holds task {task.id}, which was deleted")
         return accepted.id

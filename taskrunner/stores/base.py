@@ -45,7 +45,7 @@ class AcceptAnswer(StrEnum):
 
     CREATED = "created"
     EXISTS = "exists"  # the same id, or the same key and fingerprint: nothing was written
-    CONFLICT = "conflict"  # the same key with another fingerprint: nothing was written
+    CONFLICT = "conflict"  # the same key with another fingerprint, or a deleted id: nothing was written
 
 
 @value
@@ -69,7 +69,7 @@ class ClaimAnswer(StrEnum):
 
     CLAIMED = "claimed"
     HELD = "held"  # this very attempt runs already, at another consumer
-    STALE = "stale"  # another attempt is next, or the task is terminal
+    STALE = "stale"  # another attempt is next, or the task is terminal, or it was deleted
     UNKNOWN = "unknown"  # no record: to be adopted
 
 
@@ -178,6 +178,14 @@ class Store(ABC):
         """Move the end of leases; False for a task that no longer runs this attempt."""
 
     @abstractmethod
+    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+        """Whether these attempts, which somebody runs, still are to; only a read.
+
+        False for one that no longer runs by its record, and for a deleted task. True where the record is
+        missing for another reason: what the store has lost is better run than not.
+        """
+
+    @abstractmethod
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         """End attempts; False, and nothing written, for a task that no longer runs this attempt."""
 
@@ -196,6 +204,22 @@ class Store(ABC):
         """Fail tasks that wait (scheduled, queued, retrying) for this attempt, without running it.
 
         False for any other. `reason` is the dead letter's, `keep` the seconds the record outlives it.
+        """
+
+    @abstractmethod
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
+    ) -> Sequence[bool]:
+        """As `fail`, but they become `cancelled`. What runs is cancelled by settling it."""
+
+    @abstractmethod
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, keep: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        """Remove tasks with all that is known of them; False where there is none, or not with `status`.
+
+        For `keep` seconds the ids are remembered as deleted: a claim of one is `STALE`, so that a delivery
+        that is still out is not adopted, and to accept one is a `CONFLICT`.
         """
 
     @abstractmethod

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.pool import Pool
 from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.limits import Limits
@@ -15,11 +17,14 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
-from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.handlers.base import Attempting, Handler, HandlerKit
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
@@ -74,6 +79,22 @@ class TargetHandler(Handler):
         """Nothing is kept."""
 
 
+class TargetKit(HandlerKit):
+    """All handlers have one target."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Nothing is shared but the target."""
+
+    def make_handler(self) -> Handler:
+        return TargetHandler(self._target)
+
+    def stop(self) -> None:
+        """Nothing is shared but the target."""
+
+
 class House:
     """Parts on one store and one broker. Nothing moves by itself but consumers that were started."""
 
@@ -90,6 +111,8 @@ class House:
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.revival = Revival(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.cancellation = self.make_cancellation(store)
+        self.sweep = self.make_sweep(store)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -99,6 +122,13 @@ class House:
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
         return Intake(store, publisher, self.events, self.clock, TaskRules(), hold=HOLD)
+
+    def make_cancellation(self, store: Store) -> Cancellation:
+        return Cancellation(store, self.events, self.clock, Retention())
+
+    def make_sweep(self, store: Store) -> Sweep:
+        revival = Revival(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        return Sweep(store, Search(store), self.make_cancellation(store), revival, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
         settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
@@ -110,7 +140,9 @@ class House:
         """Start to move the broker's dead letters into the store."""
         Collector(self.store, self.broker, self.events, self.clock, TaskRules(), keep=1000).start()
 
-    async def consumer(self, store: Store | None = None, workers: int = 2) -> Consumer:
+    async def consumer(
+        self, store: Store | None = None, workers: int = 2, make_pool: MakePool | None = None
+    ) -> Consumer:
         """A running consumer, of another process than those before."""
         settings = ConsumerSettings(
             name=f"consumer-{len(self.consumers) + 1}", weights={}, prefetch=100, lease=LEASE, hold=HOLD
@@ -122,7 +154,7 @@ class House:
             self.clock,
             TaskRules(),
             Retention(),
-            lambda: TargetHandler(self.target),
+            make_pool or partial(Pool, TargetKit(self.target)),
             settings,
         )
         self.consumers.append(consumer)
@@ -130,7 +162,7 @@ class House:
         await consumer.start()
         return consumer
 
-    async def submit(self, url: str = "http://localhost/", **fields: object) -> Submitted:
+    async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
         submitted = await self.intake.submit(Draft.from_fields({"url": url, **fields}, Limits()))
         await self.publisher.drain()
         return submitted

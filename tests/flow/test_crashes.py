@@ -15,7 +15,7 @@ from tests.flow.house import FORGOTTEN, HOLD, LEASE, OK, House, http_error
 from tests.tools.severed import Cut, severable
 
 CUTS = list(Cut)
-DRAFT = Draft.from_fields({"id": "task", "url": "http://localhost/"}, Limits())
+DRAFT = Draft.from_fields({"id": "task", "url": "http://target.test/"}, Limits())
 
 
 async def succeeds(house: House, task_id: str, runs: int) -> None:

@@ -180,7 +180,7 @@ async def test_a_foreign_message_is_requeued_into_its_lane_and_once(house: House
         error=None,
         died_at=house.clock.now(),
         lane=Lane.HIGH,
-        raw=b'{"url":"http://localhost/"}',
+        raw=b'{"url":"http://target.test/"}',
     )
     ids = set()
     for _ in range(2):
@@ -194,7 +194,7 @@ async def test_a_foreign_message_is_requeued_into_its_lane_and_once(house: House
 async def test_a_foreign_message_becomes_a_task(house: House) -> None:
     """`{"url": …}` by any AMQP client is adopted, with the lane's priority and the message id as its id."""
     await house.consumer()
-    body = b'{"url":"http://localhost/foreign","colour":"blue"}'
+    body = b'{"url":"http://target.test/foreign","colour":"blue"}'
     await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="order-7")])
     await house.heard(TaskSettled)
     record = await house.record("order-7")
@@ -205,7 +205,7 @@ async def test_a_foreign_message_becomes_a_task(house: House) -> None:
 async def test_a_foreign_message_sent_twice_is_one_task(house: House) -> None:
     """The second says nothing new."""
     await house.consumer()
-    publication = Publication(lane=Lane.LOW, body=b'{"url":"http://localhost/"}', task_id="order-7")
+    publication = Publication(lane=Lane.LOW, body=b'{"url":"http://target.test/"}', task_id="order-7")
     await house.broker.publish([publication])
     await house.heard(TaskSettled)
     await house.broker.publish([publication])
@@ -223,8 +223,8 @@ async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, w
         return OK if len(fetched) > 1 or when != "retrying" else http_error(503)
 
     house.target.answer = answer
-    mine = (await house.submit("http://localhost/mine", **({"delay": 60} if when == "delayed" else {}))).id
-    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://localhost/theirs"}', task_id=mine)
+    mine = (await house.submit("http://target.test/mine", **({"delay": 60} if when == "delayed" else {}))).id
+    foreign = Publication(lane=Lane.HIGH, body=b'{"url":"http://target.test/theirs"}', task_id=mine)
     if when == "retrying":
         await house.consumer()
         await house.heard(TaskSettled)
@@ -238,14 +238,14 @@ async def test_a_foreign_message_with_a_known_id_changes_nothing(house: House, w
     if when != "waiting":
         await house.later(60)
         await house.heard(TaskSettled, 2 if when == "retrying" else 1)
-    assert set(fetched) == {"http://localhost/mine"}
+    assert set(fetched) == {"http://target.test/mine"}
     assert (await house.record(mine)).status is Status.SUCCEEDED
 
 
 async def test_a_foreign_message_may_be_delayed(house: House) -> None:
     """Its record waits in the store; the message itself is acked."""
     await house.consumer()
-    body = b'{"id":"later","url":"http://localhost/","delay":60}'
+    body = b'{"id":"later","url":"http://target.test/","delay":60}'
     await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="")])
     await house.heard(DeliveryDropped)
     assert await house.status("later") is Status.SCHEDULED
@@ -312,11 +312,11 @@ async def test_a_task_that_waits_its_turn_is_not_published_again(house: House) -
 async def test_an_idempotency_key_counts_once(house: House) -> None:
     """A hundred submits under one key are one task; another request under it is refused."""
     await house.consumer()
-    draft = Draft.from_fields({"url": "http://localhost/"}, Limits())
+    draft = Draft.from_fields({"url": "http://target.test/"}, Limits())
     answers = await asyncio.gather(*(house.intake.submit(draft, idempotency_key="k") for _ in range(100)))
     assert len({answer.id for answer in answers}) == 1
     assert sum(answer.created for answer in answers) == 1
-    other = Draft.from_fields({"url": "http://localhost/other"}, Limits())
+    other = Draft.from_fields({"url": "http://target.test/other"}, Limits())
     with pytest.raises(StateConflict, match="Idempotency-Key"):
         await house.intake.submit(other, idempotency_key="k")
     await house.heard(TaskSettled)
@@ -325,11 +325,13 @@ async def test_an_idempotency_key_counts_once(house: House) -> None:
 
 async def test_of_two_tasks_with_one_id_in_a_batch_the_first_counts(house: House) -> None:
     """The second is not published either: its envelope could win the race for the first one's claim."""
-    drafts = [Draft.from_fields({"id": "twin", "url": f"http://localhost/{name}"}, Limits()) for name in "ab"]
+    drafts = [
+        Draft.from_fields({"id": "twin", "url": f"http://target.test/{name}"}, Limits()) for name in "ab"
+    ]
     submitted = await house.intake.submit_many([house.intake.prepare(draft) for draft in drafts])
     assert [(each.created, each.published) for each in submitted] == [(True, True), (False, False)]
     assert sum((await house.broker.depths()).values()) == 1
-    assert (await house.record("twin")).task.url == "http://localhost/a"
+    assert (await house.record("twin")).task.url == "http://target.test/a"
 
 
 @pytest.mark.parametrize(
@@ -345,8 +347,8 @@ async def test_what_a_line_says_itself_wins(
     house: House, given: dict[str, object], line: dict[str, object], expected: tuple[str, bytes | None]
 ) -> None:
     """Also where it says the same thing in another field than the command line did."""
-    base = Draft.from_fields({"url": "http://localhost/", **given}, Limits())
-    raw = json.dumps({"url": "http://localhost/line", **line}).encode()
+    base = Draft.from_fields({"url": "http://target.test/", **given}, Limits())
+    raw = json.dumps({"url": "http://target.test/line", **line}).encode()
     batches = [done async for done in Bulk(house.intake, base, patience=1).submit([raw])]
     (submitted,) = batches[0].submitted
     task = (await house.record(submitted.id)).task

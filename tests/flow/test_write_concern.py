@@ -15,7 +15,7 @@ from tests.flow.house import House
 
 
 def draft(**fields: object) -> Draft:
-    return Draft.from_fields({"url": "http://localhost/", **fields}, Limits())
+    return Draft.from_fields({"url": "http://target.test/", **fields}, Limits())
 
 
 async def test_store_does_not_wait_for_the_confirm(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
 from tests.system.harness.waiting import wait_for
 
-VERBS = [["serve"], ["consume"], ["produce", "--url", "http://localhost/"], ["config", "check"]]
+VERBS = [["serve"], ["consume"], ["produce", "--url", "http://target.test/"], ["config", "check"]]
 BAD_FILES = {
     "broken YAML": (b'Rabbit: {addr: "amqp://x\n', ["line 2"]),
     "no mapping": (b"- a\n- b\n", ["must hold sections"]),
@@ -102,10 +102,10 @@ def test_bad_tasks_are_refused_field_by_field(deployment: Deployment) -> None:
         (b"", 400),
         (b"\xff\xfe", 400),
         (b"[" * 10_000, 400),
-        (b'["http://localhost/"]', 422),
-        (json.dumps({"url": "http://localhost/", "body": "x" * 300_000}).encode(), 422),
-        (json.dumps({"url": "http://localhost/" + "x" * 9000}).encode(), 422),
-        (b'{"url":"http://localhost/","body":"' + b"x" * 1_000_000 + b'"}', 413),
+        (b'["http://target.test/"]', 422),
+        (json.dumps({"url": "http://target.test/", "body": "x" * 300_000}).encode(), 422),
+        (json.dumps({"url": "http://target.test/" + "x" * 9000}).encode(), 422),
+        (b'{"url":"http://target.test/","body":"' + b"x" * 1_000_000 + b'"}', 413),
     ],
     ids=["cut", "empty", "no text", "deep", "array", "large body", "long URL", "large request"],
 )
@@ -124,9 +124,9 @@ def test_produce_refuses_bad_tasks(deployment: Deployment, tmp_path: Path) -> No
     large.write_text("x" * 300_000)
     for words in (
         ["--url", "ftp://x/"],
-        ["--url", "http://localhost/", "--data", f"@{large}"],
-        ["--url", "http://localhost/", "--data", f"@{tmp_path}/none"],
-        ["--url", "http://localhost/", "--timeout", "-1"],
+        ["--url", "http://target.test/", "--data", f"@{large}"],
+        ["--url", "http://target.test/", "--data", f"@{tmp_path}/none"],
+        ["--url", "http://target.test/", "--timeout", "-1"],
     ):
         done = deployment.run("produce", *words)
         assert (done.returncode, len(told(done)), done.stdout) == (2, 1, ""), done
@@ -169,7 +169,7 @@ def test_a_queue_with_other_arguments_is_one_clear_error(deploy: Deploy, verb: s
     """It names the queue, the argument and both values; the queue and what is in it stay."""
     deployment = deploy(SERVER__PORT=0, API__PORT=0)
     queue = f"{deployment.name}.medium"
-    deployment.run("produce", "--url", "http://localhost/", RABBIT__DELIVERY_LIMIT=7)
+    deployment.run("produce", "--url", "http://target.test/", RABBIT__DELIVERY_LIMIT=7)
     assert amqp.depth(deployment.rabbitmq_url, queue) == 1
     done = deployment.run(verb)
     lines = [line for line in told(done) if line.startswith("taskrunner: ")]

@@ -138,7 +138,7 @@ def test_a_newer_schema_is_left_as_it_is(tmp_path: Path) -> None:
     assert run(tmp_path, dials, "db", "upgrade").returncode == 0
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
-    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://localhost/")):
+    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://target.test/")):
         done = run(tmp_path, dials, *words)
         assert done.returncode == 3
         assert "install the newer taskrunner" in done.stderr

@@ -67,7 +67,7 @@ def test_without_redis_nothing_is_accepted(deployment: Deployment, fleet: Fleet)
     fleet.down("redis", kill=True)
     with Client(deployment.api.port) as client:
         for method, path in (("POST", "/tasks"), ("GET", f"/tasks/{running_id}"), ("GET", "/tasks")):
-            answer = client.request(method, path, b'{"url":"http://localhost/"}')
+            answer = client.request(method, path, b'{"url":"http://target.test/"}')
             assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
             assert int(answer.headers["retry-after"]) > 0
     began = time.monotonic()

@@ -20,29 +20,22 @@ LIMITS = Limits()
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.com",
         "https://example.com:8443/a/b?c=d&e=%20",
-        "HTTP://EXAMPLE.COM/",
-        "http://127.0.0.1/",
-        "http://[::1]:8080/x",
+        "http://93.184.216.34/",
+        "http://[2606:4700:4700::1111]:8080/x",
         "http://host_name/a@b",
         "http://h/" + "a" * (8 * 1024 - len("http://h/")),
     ],
 )
 def test_a_good_url_is_let_in_unchanged(url: str) -> None:
     """Absolute, http or https, up to 8 KiB."""
-    assert check_url(url, LIMITS) == url
-
-
-def test_a_fragment_is_taken_off() -> None:
-    """It is for whoever asked, and never sent."""
-    assert check_url("http://h/a?b#c#d", LIMITS) == "http://h/a?b"
+    assert check_url(url, LIMITS).text == url
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("", "must be printable ASCII"),
+        ("", "must start with"),
         ("example.com", "must start with http:// or https://"),
         ("/path", "must start with"),
         ("//host/path", "must start with"),
@@ -53,10 +46,15 @@ def test_a_fragment_is_taken_off() -> None:
         ("http:///path", "has no usable host or port"),
         ("http://:80/", "has no usable host or port"),
         ("http://h:0/", "has no usable host or port"),
-        ("http://h:65536/", "is no URL"),
-        ("http://h:port/", "is no URL"),
-        ("http://[::1/", "is no URL"),
-        ("http://[nonsense]/", "is no URL"),
+        ("http://h:65536/", "has no usable host or port"),
+        ("http://h:port/", "has no usable host or port"),
+        ("http://[::1/", "has no usable host or port"),
+        ("http://[nonsense]/", "is no IPv6 address"),
+        ("http://127.1/", "is no plain IPv4 address"),
+        ("http://127.0.0.1/", "names an address that is not public"),
+        ("http://localhost/", "names this machine"),
+        ("http://metadata.google.internal/", "names a metadata service"),
+        ("http://h:25/", "names port 25, which is not among Fetch.ports"),
         ("http://user@h/", "must not hold a user name or password"),
         ("http://user:pw@h/", "must not hold a user name or password"),
         ("http://@h/", "must not hold a user name or password"),
@@ -64,7 +62,7 @@ def test_a_fragment_is_taken_off() -> None:
         ("http://h/\r\nX: y", "must be printable ASCII"),
         ("http://h/\x00", "must be printable ASCII"),
         ("http://h/\u00e9", "percent-encode the rest"),
-        ("http://ex\u0430mple.com/", "must be printable ASCII"),
+        ("http://ex\u2460mple.com/", "is no name by IDNA 2008"),
         ("http://h/" + "a" * 8 * 1024, "is 8201 bytes long, at most 8192 are allowed"),
     ],
 )
@@ -126,8 +124,25 @@ def test_a_bad_header_value_is_refused_and_not_shown(value: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["Metadata-Flavor", "metadata", "X-aws-ec2-metadata-token"])
+def test_headers_that_unlock_metadata_are_refused(name: str) -> None:
+    """Clouds ask for them so that no misled client gets at a machine's credentials."""
+    with pytest.raises(ValueError, match="is a key to a metadata service"):
+        check_header(name, "x")
+
+
 @pytest.mark.parametrize(
-    "name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION", "te", "Expect"]
+    "name",
+    [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "CONNECTION",
+        "te",
+        "Expect",
+        "Upgrade",
+        "Proxy-Authorization",
+    ],
 )
 def test_headers_of_the_connection_are_ours(name: str) -> None:
     """A task that sets them could split requests."""

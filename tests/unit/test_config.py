@@ -11,6 +11,7 @@ from taskrunner.config.crossings import find_crossings
 from taskrunner.config.keys import Key, every_key, section_models
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
@@ -63,14 +64,15 @@ def test_the_defaults_do_not_cross() -> None:
 def test_the_defaults_are_those_of_the_domain() -> None:
     """The domain's own defaults and the dials cannot drift apart."""
     config = Config()
-    assert config.task_limits() == Limits()
+    services = Reach(endpoints=(("rabbitmq", 5672), ("redis", 6379)))
+    assert config.task_limits() == Limits(reach=services)
     assert config.task_defaults() == TaskDefaults()
-    assert config.task_rules() == TaskRules()
+    assert config.task_rules() == TaskRules(limits=Limits(reach=services))
     assert config.retry_policy() == RetryPolicy()
     assert config.scaling_bounds() == Bounds()
     assert config.retention() == Retention()
     assert config.lane_weights() == {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
-    assert {each.name for each in fields(Limits)} == set(type(config.limits).model_fields)
+    assert {each.name for each in fields(Limits)} == {*type(config.limits).model_fields, "reach"}
 
 
 def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
     )
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
-    assert config.task_limits() == Limits(max_labels=4)
+    assert config.task_limits() == Limits(max_labels=4, reach=config.reach())
     assert asdict(config.scaling_bounds()) == {
         "min_workers": 1,
         "max_workers": 2,
@@ -150,6 +152,33 @@ def test_private_networks_are_canonical(tmp_path: Path) -> None:
     config = load_text(tmp_path, "Fetch: {allow_private: '10.1.2.3/8,::1,db.internal', ports: '80,9000'}")
     assert config.fetch.allow_private == ("10.0.0.0/8", "::1", "db.internal")
     assert config.fetch.ports == (80, 9000)
+    assert config.reach().allow_private == config.fetch.allow_private
+    assert config.reach().ports == config.fetch.ports
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [("rabbitmq", 5672), ("redis", 6379)]),
+        ("Rabbit: {addr: 'amqps://u:p@A.example,amqp://[::1]:5673'}", [("a.example", 5671), ("::1", 5673)]),
+        ("Rabbit: {addr: 'memory://'}\nStore: {url: 'sqlite:///x.db'}", []),
+        ("Redis: {addr: '[2001:DB8::1]:7000'}", [("2001:db8::1", 7000)]),
+        ("Store: {url: 'rediss://:pw@r.example/3'}", [("r.example", 6379)]),
+        ("Store: {url: 'postgresql://u@a:1,b/db'}", [("a", 1), ("b", 5432)]),
+        ("Store: {url: 'postgresql:///db?host=c,/run&port=7'}", [("c", 7)]),
+        ("Api: {addr: 10.0.0.5, port: 81}\nServer: {addr: 127.0.0.1}", [("10.0.0.5", 81)]),
+    ],
+)
+def test_what_we_use_ourselves_is_no_target(
+    tmp_path: Path, text: str, expected: list[tuple[str, int]]
+) -> None:
+    """Broker, store and our own pages, wherever the configuration says that they are."""
+    config = load_text(tmp_path, text)
+    found = set(config.reach().endpoints)
+    assert found >= set(expected)
+    defaults = {("rabbitmq", 5672)} if "Rabbit" not in text else set()
+    defaults |= {("redis", 6379)} if "Redis" not in text and "Store" not in text else set()
+    assert found == set(expected) | defaults
 
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         (
             "TASKRUNNER_RABBIT__PREFETCH",
             "many",
-            "must be a valid integer, unable to parse string as an integer",
+            "must be a whole number",
         ),
         ("TASKRUNNER_LOGGER__LEVEL", "inof", 'did you mean "info"?'),
         ("WORKER_QUEUES", "hihg", "must be some of high, medium, low, got 'hihg', did you mean \"high\"?"),
@@ -126,7 +126,7 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("RABBITMQ_URL", "amqp://a:99999/", "no usable host or port"),
         ("REDIS_URL", "cache:6379", "must be redis://"),
         ("REDIS_URL", "redis://:6379", "no usable host or port"),
-        ("REDIS_URL", "redis://cache/zero", "must be a valid integer"),
+        ("REDIS_URL", "redis://cache/zero", "must be a whole number"),
     ],
 )
 def test_a_bad_variable_is_named(variable: str, value: str, finding: str) -> None:

@@ -104,7 +104,8 @@ class RabbitBroker(Broker):
         return BrokerStatus(
             connected=self._is_up,
             consuming=self._subscriber.is_complete and stalled is None,
-            reconnects=sum(max(0, link.connects - 1) for link in self._links),
+            # Both links lose their connection in one outage, which is to count once.
+            reconnects=max(max(0, link.connects - 1) for link in self._links),
             blocked=self._publisher.blocked,
             error=self._error or stalled,
             details={

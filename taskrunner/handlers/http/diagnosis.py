@@ -11,7 +11,7 @@ import pycurl
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.body import Trouble
-from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
 from taskrunner.handlers.http.hop import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.policy import FetchPolicy
 
@@ -46,7 +46,6 @@ _BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
 _BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
 _NO_HANDSHAKE = _tls("The TLS handshake failed.")
 _TOO_LARGE = Failure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
-_BLOCKED = Failure(kind=OutcomeKind.BLOCKED, error="The target's address is not allowed.")
 _BROKEN_CODING = Failure(
     kind=OutcomeKind.DECODE_ERROR,
     error="The body is damaged: it is not what its Content-Encoding says.",
@@ -56,9 +55,7 @@ _BROKEN_CODING = Failure(
 FAILURES: dict[int, Failure] = {
     pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,
     pycurl.E_URL_MALFORMAT: Failure(kind=OutcomeKind.BLOCKED, error="The URL cannot be used."),
-    pycurl.E_COULDNT_RESOLVE_HOST: Failure(
-        kind=OutcomeKind.DNS_ERROR, error="The host name could not be resolved."
-    ),
+    pycurl.E_COULDNT_RESOLVE_HOST: UNRESOLVED,
     pycurl.E_COULDNT_CONNECT: _connect("The connection could not be made."),
     pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
     pycurl.E_HTTP2: _BROKEN_HTTP2,
@@ -95,7 +92,7 @@ def diagnose(
     in words that follow "while".
     """
     if hop.refused:
-        return _BLOCKED
+        return BLOCKED
     trouble = hop.body.trouble if hop.body is not None else None
     if trouble is Trouble.TOO_LARGE:
         return _TOO_LARGE

@@ -1,31 +1,39 @@
-"""The dialer: makes and closes libcurl's sockets, and so sees the resolved address of every dial.
-
-It is the place of the address guard: a string can name one host to two parsers, an address cannot.
-"""
+"""The dialer: makes and closes libcurl's sockets, and so sees the resolved address of every dial."""
 
 import socket
 from typing import Any
 
 import pycurl
 
+from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.line import Line
+from taskrunner.handlers.http.network import LookupTimedOut, Network
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
-_GO_ON: int = pycurl.SOCKOPT_OK
+# For the look-up of an endpoint of ours, which is nearly always kept from before.
+_PATIENCE = 1.0
 
 
 class Dialer:
-    """The callbacks of one handle. `refused`: since it was last set to False an address was not allowed."""
+    """The callbacks of one handle. `refused`: since `begin` an address was not allowed."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, guard: Guard, network: Network, line: Line) -> None:
         self.refused = False
+        self._guard = guard
+        self._network = network
         self._line = line
+        self._route: Route | None = None
         self._made: socket.socket | None = None
 
     def install(self, curl: pycurl.Curl) -> None:
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._make)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._take_over)
         curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close)
+
+    def begin(self, route: Route) -> None:
+        """All dials from now on are for `route`."""
+        self.refused = False
+        self._route = route
 
     def close(self) -> None:
         """Let go of a socket that libcurl did not come back for."""
@@ -34,21 +42,31 @@ class Dialer:
             self._made = None
 
     def _make(self, purpose: int, address: Any) -> socket.socket | int:
-        """A socket for `address`, which is about to be dialled; none once the attempt is cancelled."""
+        """A socket for `address`, which is about to be dialled; none if that is refused or unwanted."""
         self.close()
         if self._line.cancelled:
             return _NO_SOCKET
+        if not self._is_allowed(address.addr):
+            self.refused = True
+            return _NO_SOCKET
         try:
-            self._made = socket.socket(address.family, address.socktype, address.protocol)
+            self._made = self._network.open_socket(address)
         except OSError:
             return _NO_SOCKET
         return self._made
+
+    def _is_allowed(self, place: Any) -> bool:
+        """A doubt is a no: an exception here would end in libcurl, which takes it for a failed dial."""
+        try:
+            return self._route is not None and self._guard.lets_dial(self._route, place, _PATIENCE)
+        except LookupTimedOut:
+            return False
 
     def _take_over(self, number: int, purpose: int) -> int:
         """libcurl works on a copy of the socket that we made, `number`; ours is of no more use."""
         self._line.add(number)
         self.close()
-        return _GO_ON
+        return self._network.next_step
 
     def _close(self, number: int) -> int:
         self._line.close_socket(number)

@@ -13,9 +13,11 @@ from taskrunner.domain.outcome import Timings
 from taskrunner.handlers.http.body import Body, Trouble, Unwanted
 from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.dialer import Dialer
+from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.head import Head
 from taskrunner.handlers.http.hop import MAX_LINES, Hop
 from taskrunner.handlers.http.line import Line
+from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.request import Request
 from taskrunner.handlers.http.trust import find_trust
@@ -32,9 +34,10 @@ _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 class Engine:
     """One libcurl handle with its connections. For one thread only, but for `Line`."""
 
-    def __init__(self, policy: FetchPolicy, line: Line) -> None:
+    def __init__(self, policy: FetchPolicy, guard: Guard, network: Network, line: Line) -> None:
         self._policy = policy
-        self._dialer = Dialer(line)
+        self._dialer = Dialer(guard, network, line)
+        self._route: Route | None = None
         self._received: deque[bytes] = deque(maxlen=MAX_LINES)
         # A hop is not kept beyond its fetch: an idle worker would hold a body.
         self._idle = self._hop = Hop()
@@ -44,12 +47,15 @@ class Engine:
         self._curl = pycurl.Curl()
         self._set_constants()
 
-    def fetch(self, request: Request, timeout: float) -> Hop:
-        """Send `request` and read the answer, in at most `timeout` seconds."""
+    def fetch(self, request: Request, route: Route, timeout: float) -> Hop:
+        """Send `request` on `route` and read the answer, in at most `timeout` seconds."""
         curl = self._curl
         self._received.clear()
         self._hop = hop = Hop()
-        self._fault, self._dialer.refused = None, False
+        self._fault = None
+        self._dialer.begin(route)
+        if route is not self._route:
+            self._set_route(route)
         self._set_request(request, timeout)
         try:
             curl.perform()
@@ -62,14 +68,17 @@ class Engine:
         self._finish(hop)
         return hop
 
-    def timings(self, total: float) -> Timings:
-        """Of the last hop, as moments since its start; `total` is the caller's, over all hops."""
+    def timings(self, dns: float, total: float) -> Timings:
+        """Of the last hop, as moments since its start; `dns`, the time that its look-up took, and `total`,
+        over all hops, are the caller's.
+        """
         ask = self._curl.getinfo
+        connect, tls = ask(pycurl.CONNECT_TIME), ask(pycurl.APPCONNECT_TIME)
         return Timings(
-            dns=ask(pycurl.NAMELOOKUP_TIME),
-            connect=ask(pycurl.CONNECT_TIME),
-            tls=ask(pycurl.APPCONNECT_TIME),
-            first_byte=ask(pycurl.STARTTRANSFER_TIME),
+            dns=dns,
+            connect=connect and dns + connect,
+            tls=tls and dns + tls,
+            first_byte=dns + ask(pycurl.STARTTRANSFER_TIME),
             total=total,
         )
 
@@ -86,7 +95,7 @@ class Engine:
             return "waiting for the answer"
         if ask(pycurl.CONNECT_TIME) > 0:
             return "in the TLS handshake"
-        return "connecting" if ask(pycurl.NAMELOOKUP_TIME) > 0 else "looking up the host name"
+        return "connecting"
 
     def close(self) -> None:
         """Close the handle and its connections."""
@@ -124,9 +133,18 @@ class Engine:
             self._curl.unsetopt(pycurl.CAPATH)
             self._curl.setopt(pycurl.CAINFO, trust.file)
 
+    def _set_route(self, route: Route) -> None:
+        """libcurl's cache of names holds what the guard let through for this request, and nothing else."""
+        before = self._route
+        entries = [f"-{before.host}:{before.port}"] if before is not None and before.entry else []
+        if route.entry:
+            entries.append(route.entry)
+        self._curl.setopt(pycurl.RESOLVE, entries)
+        self._route = route
+
     def _set_request(self, request: Request, timeout: float) -> None:
         curl = self._curl
-        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.URL, request.url.text)
         curl.setopt(pycurl.HTTPHEADER, request.lines)
         shape = (request.method, request.content is not None)
         if shape != self._shape:

@@ -14,3 +14,8 @@ class Failure:
     kind: OutcomeKind
     error: str
     retryable: bool | None = None
+
+
+# One sentence for every reason: who hands in a URL learns nothing of what is, or is not, behind it.
+BLOCKED = Failure(kind=OutcomeKind.BLOCKED, error="taskrunner does not fetch from this target.")
+UNRESOLVED = Failure(kind=OutcomeKind.DNS_ERROR, error="The host name could not be resolved.")

@@ -12,9 +12,11 @@ from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.engine import Engine
-from taskrunner.handlers.http.failure import Failure
+from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
+from taskrunner.handlers.http.guard import Guard, Route, TargetRefused
 from taskrunner.handlers.http.hop import Hop
 from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.request import Request, first_request
@@ -29,15 +31,18 @@ class HttpHandler(Handler):
     """One worker's fetch, with connections that are kept from attempt to attempt.
 
     `watch` cuts the connections of cancelled attempts; all workers share one, which its owner has started.
-    A cancel takes effect within `line.WATCH_INTERVAL`; while a host name is being looked up it has to wait
-    for that, at most `connect_timeout`.
+    They should share a `network` as well, which keeps the host names that were looked up. A cancel takes
+    effect within `line.WATCH_INTERVAL`.
     """
 
-    def __init__(self, policy: FetchPolicy, watch: Watch) -> None:
+    def __init__(self, policy: FetchPolicy, watch: Watch, network: Network | None = None) -> None:
         self._policy = policy
         self._watch = watch
         self._line = watch.open_line()
-        self._engine = Engine(policy, self._line)
+        self._network = network or Network()
+        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled)
+        self._engine = self._make_engine()
+        self._lookup_seconds = 0.0
 
     def run(self, attempting: Attempting) -> Outcome:
         started = time.monotonic()
@@ -58,12 +63,17 @@ class HttpHandler(Handler):
         try:
             request = first_request(task, attempting.number, self._policy)
         except ValueError:
-            return _outcome(Failure(kind=OutcomeKind.BLOCKED, error="The request breaks a rule for tasks."))
-        left = task.timeout
+            return _outcome(BLOCKED)
+        now = started
         for redirects in range(self._policy.max_redirects + 1):
             if attempting.cancelled:
                 return _CANCELLED
-            hop = self._engine.fetch(request, left)
+            route = self._find_route(request, deadline - now)
+            if isinstance(route, Outcome):
+                return route
+            ready = time.monotonic()
+            hop = self._engine.fetch(request, route, deadline - ready)
+            self._lookup_seconds = ready - now
             if self._line.cancelled and (self._line.was_cut or hop.code):
                 return _CANCELLED
             now = time.monotonic()
@@ -81,8 +91,8 @@ class HttpHandler(Handler):
             following = next_request(request, hop.head, self._policy.limits)
             if isinstance(following, Failure):
                 return _outcome(following, self._response(hop, request, redirects, now - started))
-            request, left = following, deadline - now
-            if left <= 0:
+            request = following
+            if now >= deadline:
                 return _outcome(_timed_out(task.timeout))
         return _outcome(
             Failure(
@@ -90,6 +100,20 @@ class HttpHandler(Handler):
                 error=f"The target redirected more than {self._policy.max_redirects} times.",
             )
         )
+
+    def _find_route(self, request: Request, left: float) -> Route | Outcome:
+        patience = min(left, self._policy.connect_timeout)
+        try:
+            return self._guard.find_route(request.url, patience)
+        except TargetRefused:
+            return _outcome(BLOCKED)
+        except LookupFailed:
+            return _outcome(UNRESOLVED)
+        except LookupTimedOut:
+            if self._line.cancelled:
+                return _CANCELLED
+            error = f"Timed out after {patience:.3g} s while looking up the host name."
+            return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
 
     def _answered(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Outcome:
         response = self._response(hop, request, redirects, elapsed)
@@ -120,13 +144,16 @@ class HttpHandler(Handler):
             content_type=head.value("content-type"),
             size_bytes=body.size_bytes if body is not None else 0,
             sha256=body.sha256 if body is not None else _EMPTY_SHA256,
-            timings=self._engine.timings(elapsed),
+            timings=self._engine.timings(self._lookup_seconds, elapsed),
             body=body.content if body is not None else b"",
             truncated=body is not None and body.truncated,
-            url=request.url,
+            url=request.url.text,
             redirects=redirects,
             http_version=self._engine.http_version(),
         )
+
+    def _make_engine(self) -> Engine:
+        return Engine(self._policy, self._guard, self._network, self._line)
 
     def _recover(self, attempting: Attempting, exc: Exception) -> Outcome:
         """Tell of a fault of ours, and start afresh: the handle may be in any state.
@@ -138,7 +165,7 @@ class HttpHandler(Handler):
         where = "".join(traceback.format_tb(exc.__traceback__))
         _log.error("the fetch of task %s failed with %s\n%s", attempting.task.id, name, where)
         self._engine.close()
-        self._engine = Engine(self._policy, self._line)
+        self._engine = self._make_engine()
         return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
 
 

@@ -14,7 +14,7 @@ class FetchPolicy:
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
     bounds the head of one answer. `ca_file` (PEM) replaces the system's trusted certificates.
 
-    `allow_private` (CIDRs or hosts) and `ports` are for the address guard, which does not exist yet.
+    `limits.reach` says which targets are allowed.
     """
 
     connect_timeout: float = 10.0
@@ -24,6 +24,4 @@ class FetchPolicy:
     max_redirects: int = 5
     user_agent: str = f"taskrunner/{__version__}"
     ca_file: str | None = None
-    allow_private: tuple[str, ...] = ()
-    ports: tuple[int, ...] = (80, 443, 8080, 8443)
     limits: Limits = Limits()

@@ -4,18 +4,16 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing el
 `Content-Type` are taken out here.
 """
 
-import re
 from dataclasses import dataclass
 
 from taskrunner.domain import admission
 from taskrunner.domain.task import Task
+from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
 
 # Names that only we may set: a receiver must be able to trust them.
 _RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})
-# What `admission.check_url` surely accepts, at a twentieth of its price; all else it has to judge itself.
-_PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?(?:/[!-~]*)?")
 # RFC 9110 8.6: these say how long their content is even when there is none.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
@@ -32,7 +30,7 @@ class Request:
     """
 
     method: str
-    url: str
+    url: Url
     lines: list[str]
     identity: list[str]
     content: bytes | None = None
@@ -43,9 +41,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
 
     A task is checked when it is handed in, but an envelope can reach us without having been.
     """
-    url = task.url
-    if not _PLAIN_URL.fullmatch(url) or len(url) > policy.limits.max_url_bytes:
-        admission.check_url(url, policy.limits)
+    url = admission.check_url(task.url, policy.limits)
     method = admission.check_method(task.method)
     if task.headers:
         admission.check_headers(task.headers, policy.limits)
@@ -61,7 +57,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     content = _content(task, method)
     return Request(
         method=method,
-        url=url.partition("#")[0] if "#" in url else url,
+        url=url,
         lines=_lines(task, identity, content),
         identity=identity,
         content=content,

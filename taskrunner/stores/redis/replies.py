@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from taskrunner.domain.clock import from_ms
-from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record, dead_task
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask
@@ -69,12 +69,11 @@ def record(fields: Sequence[Any]) -> Record:
 
 def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
     member, died, *rest = fields
-    letter_id = member[2:].decode()
     if member.startswith(b"t:"):
-        return _failed_task(letter_id, record(rest[0]))
+        return dead_task(record(rest[0]))
     reason, error, lane, url, attempt, x_death = rest
     return DeadLetter(
-        id=letter_id,
+        id=member[2:].decode(),
         kind=DeadLetterKind.MESSAGE,
         reason=reason.decode(),
         error=_text(error),
@@ -84,21 +83,6 @@ def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
         attempt=int(attempt),
         raw=raw,
         x_death=_text(x_death),
-    )
-
-
-def _failed_task(task_id: str, failed: Record) -> DeadLetter:
-    """Where none was given, the reason is what the last attempt came to."""
-    last = failed.attempts[-1].outcome if failed.attempts else None
-    return DeadLetter(
-        id=task_id,
-        kind=DeadLetterKind.TASK,
-        reason=failed.reason or str(last or Status.FAILED),
-        error=failed.error,
-        died_at=failed.updated_at,
-        lane=failed.task.lane,
-        url=failed.task.url,
-        attempt=failed.attempt,
     )
 
 

@@ -8,7 +8,7 @@ from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Sta
 
 _SHARED = {
     "settle": ("retain",),
-    "fail": ("retain",),
+    "finish": ("retain",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -35,7 +35,9 @@ class Scripts:
         self.settle = _load("settle")
         self.take_due = _load("take_due")
         self.postpone = _load("postpone")
-        self.fail = _load("fail")
+        self.finish = _load("finish")
+        self.wanted = _load("wanted")
+        self.delete = _load("delete")
         self.revive = _load("revive")
         self.get_records = _load("get_records")
         self.list_ids = _load("list_ids")

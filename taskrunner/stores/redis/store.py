@@ -106,6 +106,13 @@ class RedisStore(Store):
             answers += map(bool, answer)
         return answers
 
+    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(refs):
+            answer = await self._run(self._scripts.wanted, *arguments.attempt_refs(part))
+            answers += map(bool, answer)
+        return answers
+
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         answers: list[bool] = []
         for part in _parts(settlements, _body_bytes):
@@ -130,11 +137,31 @@ class RedisStore(Store):
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
     ) -> Sequence[bool]:
+        why = (to_ms(now), storable(reason), storable(error), arguments.keep_ms(keep))
+        return await self._finish(refs, Status.FAILED, *why)
+
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
+    ) -> Sequence[bool]:
+        why = (to_ms(now), Status.CANCELLED, storable(error), arguments.keep_ms(keep))
+        return await self._finish(refs, Status.CANCELLED, *why)
+
+    async def _finish(self, refs: Sequence[AttemptRef], *ending: Argument) -> list[bool]:
         answers: list[bool] = []
-        why = (storable(reason), storable(error), arguments.keep_ms(keep))
         for part in _parts(refs):
             answer = await self._run(
-                self._scripts.fail, self._token(), to_ms(now), *why, *arguments.attempt_refs(part)
+                self._scripts.finish, self._token(), *ending, *arguments.attempt_refs(part)
+            )
+            answers += map(bool, answer)
+        return answers
+
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, keep: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        answers: list[bool] = []
+        for part in _parts(ids):
+            answer = await self._run(
+                self._scripts.delete, self._token(), arguments.keep_ms(keep), status or "", *part
             )
             answers += map(bool, answer)
         return answers

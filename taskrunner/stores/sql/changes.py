@@ -29,9 +29,9 @@ DUE_BYTES = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class State:
-    """A locked row, kept up to date while its batch is decided."""
+    """A locked row, kept up to date while its batch is decided. `status` is None for a deleted task."""
 
-    status: Status
+    status: Status | None
     attempt: int
     attempt_limit: int
     consumer: str | None
@@ -49,7 +49,7 @@ def accept(session: Session, sql: Statements, tasks: Sequence[NewTask]) -> list[
     """A race with another process for an id or a key ends in a unique violation: to be tried again."""
     answers: list[Accepted] = []
     for part in parts(tasks, lambda task: len(task.encoded)):
-        known = {row[0] for row in session.fetch(sql.existing, [{"id": task.id} for task in part])}
+        known = session.mapping(sql.existing, [{"id": task.id} for task in part])
         keys = [{"key": values.text(task.idempotency_key)} for task in part if task.idempotency_key]
         holders = {row[0]: (row[1], row[2]) for row in session.fetch(sql.keyed, keys)} if keys else {}
         created: list[NewTask] = []
@@ -57,7 +57,7 @@ def accept(session: Session, sql: Statements, tasks: Sequence[NewTask]) -> list[
             answers.append(_accepted(task, known, holders))
             if answers[-1].answer is AcceptAnswer.CREATED:
                 created.append(task)
-                known.add(task.id)
+                known[task.id] = Status.SCHEDULED.value
                 if task.idempotency_key:
                     holders[values.text(task.idempotency_key)] = (task.id, values.text(task.fingerprint))
         if created:
@@ -70,13 +70,16 @@ def accept(session: Session, sql: Statements, tasks: Sequence[NewTask]) -> list[
     return answers
 
 
-def _accepted(task: NewTask, known: set[str], holders: dict[str, tuple[str, str]]) -> Accepted:
+def _accepted(task: NewTask, known: dict[str, str], holders: dict[str, tuple[str, str]]) -> Accepted:
     holder = holders.get(values.text(task.idempotency_key)) if task.idempotency_key else None
     if holder is not None and holder[1] != values.text(task.fingerprint):
         return Accepted(id=holder[0], answer=AcceptAnswer.CONFLICT)
     if holder is not None:
         return Accepted(id=holder[0], answer=AcceptAnswer.EXISTS)
-    return Accepted(id=task.id, answer=AcceptAnswer.EXISTS if task.id in known else AcceptAnswer.CREATED)
+    status = known.get(task.id)
+    if status == values.DELETED:
+        return Accepted(id=task.id, answer=AcceptAnswer.CONFLICT)
+    return Accepted(id=task.id, answer=AcceptAnswer.CREATED if status is None else AcceptAnswer.EXISTS)
 
 
 def mark_queued(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, now: int, due: int) -> None:
@@ -211,11 +214,46 @@ def postpone(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, d
             session.run(sql.move_due, _ids(ids), due=due)
 
 
-def fail(
+def wanted(session: Session, sql: Statements, refs: Sequence[AttemptRef]) -> list[bool]:
+    answers: list[bool] = []
+    for part in parts(refs):
+        rows = session.fetch(sql.standings, _ids(dict.fromkeys(ref.id for ref in part)))
+        standings = {row[0]: (row[1], row[2]) for row in rows}
+        for ref in part:
+            running = (Status.RUNNING.value, ref.attempt)
+            answers.append(standings.get(ref.id, running) == running)
+    return answers
+
+
+def delete(
+    session: Session, sql: Statements, ids: Sequence[str], *, status: Status | None, now: int, expires: int
+) -> list[bool]:
+    """What remains is a row without a request, which no read shows."""
+    answers: list[bool] = []
+    for part in parts(ids):
+        states = _lock(session, sql, part)
+        deleted: list[str] = []
+        for task_id in part:
+            state = states.get(task_id)
+            there = state is not None and state.status is not None and status in {None, state.status}
+            answers.append(there)
+            if state is not None and there:
+                session.moved(state.status, values.DELETED)
+                state.status = None
+                deleted.append(task_id)
+        if deleted:
+            session.run(sql.delete_bodies, _ids(deleted))
+            session.run(sql.delete_specs, _ids(deleted))
+            session.run(sql.bury_tasks, _ids(deleted), now=now, expires=expires)
+    return answers
+
+
+def finish(
     session: Session,
     sql: Statements,
     refs: Sequence[AttemptRef],
     *,
+    status: Status,
     now: int,
     reason: str,
     error: str,
@@ -224,16 +262,17 @@ def fail(
     answers: list[bool] = []
     for part in parts(refs):
         states = _lock(session, sql, [ref.id for ref in part])
-        failed: list[str] = []
+        finished: list[str] = []
         for ref in part:
             state = states.get(ref.id)
             waits = state is not None and state.waits_for(ref.attempt)
             answers.append(waits)
             if state is not None and waits:
-                _move(session, state, Status.FAILED)
-                failed.append(ref.id)
-        if failed:
-            session.run(sql.fail, _ids(failed), now=now, reason=reason, error=error, expires=expires)
+                _move(session, state, status)
+                finished.append(ref.id)
+        if finished:
+            ending = {"reason": reason, "error": error, "expires": expires}
+            session.run(sql.finish, _ids(finished), status=status.value, now=now, **ending)
     return answers
 
 
@@ -270,7 +309,7 @@ def _is_failed(state: State | None) -> bool:
 
 def _lock(session: Session, sql: Statements, ids: Sequence[str]) -> dict[str, State]:
     rows = session.fetch(sql.lock_states, _ids(dict.fromkeys(ids)))
-    return {row[0]: State(Status(row[1]), *row[2:]) for row in rows}
+    return {row[0]: State(values.status(row[1]), *row[2:]) for row in rows}
 
 
 def _move(session: Session, state: State, status: Status) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.record import DeadLetter, Record, dead_task
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Page
 from taskrunner.stores.sql import values
@@ -61,7 +61,7 @@ def dead_letter(session: Session, sql: Statements, letter_id: str) -> DeadLetter
         raw = row[-1]
         return values.message(row, None if raw is None else bytes(raw))
     record = get(session, sql, letter_id)
-    return values.failed_task(record) if record is not None and record.status is Status.FAILED else None
+    return dead_task(record) if record is not None and record.status is Status.FAILED else None
 
 
 def list_dead_letters(
@@ -88,10 +88,7 @@ def list_dead_letters(
 
 
 def _letters(page: Sequence[tuple[int, str, str, Row]]) -> list[DeadLetter]:
-    return [
-        values.failed_task(values.record(row)) if kind == "t" else values.message(row)
-        for _, kind, _, row in page
-    ]
+    return [dead_task(values.record(row)) if kind == "t" else values.message(row) for _, kind, _, row in page]
 
 
 def _place(cursor: str | None) -> tuple[int, str, str]:

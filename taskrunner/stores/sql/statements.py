@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeEngine
 from taskrunner.domain.status import Status
 from taskrunner.stores.sql.session import answer, incoming
 from taskrunner.stores.sql.tables import bodies, counts, letters, specs, tasks
+from taskrunner.stores.sql.values import DELETED
 
 _TEXT, _INT, _BIG = Text(), Integer(), BigInteger()
 
@@ -86,7 +87,7 @@ class Statements:
 
     def _build_accept(self) -> None:
         v = self._rows(id=_TEXT)
-        self.existing = self._answer(select(tasks.c.id).join(v, tasks.c.id == v.c.id))
+        self.existing = self._answer(select(tasks.c.id, tasks.c.status).join(v, tasks.c.id == v.c.id))
         v = self._rows(key=_TEXT)
         self.keyed = self._answer(
             select(tasks.c.idempotency_key, tasks.c.id, tasks.c.fingerprint).join(
@@ -147,11 +148,14 @@ class Statements:
                 consumer=_parameter("consumer", _TEXT),
             )
         )
-        self.fail = (
+        self.standings = self._answer(
+            select(tasks.c.id, tasks.c.status, tasks.c.attempt).join(v, tasks.c.id == v.c.id)
+        )
+        self.finish = (
             update(tasks)
             .where(chosen)
             .values(
-                status=Status.FAILED.value,
+                status=_parameter("status", _TEXT),
                 due_ms=null(),
                 expires_ms=_parameter("expires"),
                 updated_ms=now,
@@ -300,6 +304,21 @@ class Statements:
         v = self._rows(id=_TEXT)
         self.delete_tasks = delete(tasks).where(tasks.c.id.in_(select(v.c.id)))
         self.delete_specs = delete(specs).where(specs.c.id.in_(select(v.c.id)))
+        self.bury_tasks = (
+            update(tasks)
+            .where(tasks.c.id == v.c.id)
+            .values(
+                status=literal(DELETED),
+                updated_ms=now,
+                due_ms=null(),
+                expires_ms=_parameter("expires"),
+                attempts=literal(""),
+                result=null(),
+                error=null(),
+                reason=null(),
+                idempotency_key=null(),
+            )
+        )
         self.lock_counts = self._answer(
             select(counts.c.seq, counts.c.status, counts.c.delta)
             .order_by(counts.c.seq)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.events import Events
@@ -97,6 +98,11 @@ class SqlStore(Store):
         due = to_ms(lease_until)
         return await self._link.write(lambda session: changes.renew(session, self._sql, refs, due=due))
 
+    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+        if not refs:
+            return []
+        return await self._link.read(lambda session: changes.wanted(session, self._sql, refs))
+
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         if not settlements:
             return []
@@ -122,13 +128,37 @@ class SqlStore(Store):
     async def fail(
         self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
     ) -> Sequence[bool]:
+        ending = {"status": Status.FAILED, "reason": values.text(reason), "error": values.text(error)}
+        return await self._finish(refs, ending, now=now, keep=keep)
+
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
+    ) -> Sequence[bool]:
+        ending = {"status": Status.CANCELLED, "reason": Status.CANCELLED.value, "error": values.text(error)}
+        return await self._finish(refs, ending, now=now, keep=keep)
+
+    async def _finish(
+        self, refs: Sequence[AttemptRef], ending: Mapping[str, Any], *, now: datetime, keep: float
+    ) -> Sequence[bool]:
         if not refs:
             return []
-        why = {"reason": values.text(reason), "error": values.text(error)}
         now_ms = to_ms(now)
         expires = now_ms + values.keep_ms(keep)
         return await self._link.write(
-            lambda session: changes.fail(session, self._sql, refs, now=now_ms, expires=expires, **why)
+            lambda session: changes.finish(session, self._sql, refs, now=now_ms, expires=expires, **ending)
+        )
+
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, keep: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        if not ids:
+            return []
+        now_ms = to_ms(now)
+        expires = now_ms + values.keep_ms(keep)
+        return await self._link.write(
+            lambda session: changes.delete(
+                session, self._sql, ids, status=status, now=now_ms, expires=expires
+            )
         )
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:

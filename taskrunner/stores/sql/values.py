@@ -15,6 +15,15 @@ from taskrunner.stores.sql.session import Row
 _MAX_KEEP = 100 * 366 * 86_400.0
 
 
+# In place of a status: the row only remembers the id, until it expires.
+DELETED = "deleted"
+
+
+def status(stored: str) -> Status | None:
+    """The status of a row, None for a deleted task."""
+    return None if stored == DELETED else Status(stored)
+
+
 def text(value: str) -> str:
     """`value` without what no database holds: halves of surrogate pairs and, on PostgreSQL, NUL."""
     return storable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -140,21 +149,6 @@ def record(row: Row) -> Record:
         updated_ms=updated,
         expires_ms=expires,
     ).decode()
-
-
-def failed_task(failed: Record) -> DeadLetter:
-    """A failed task as a dead letter; where no reason was given, it is what the last attempt came to."""
-    last = failed.attempts[-1].outcome if failed.attempts else None
-    return DeadLetter(
-        id=failed.task.id,
-        kind=DeadLetterKind.TASK,
-        reason=failed.reason or str(last or Status.FAILED),
-        error=failed.error,
-        died_at=failed.updated_at,
-        lane=failed.task.lane,
-        url=failed.task.url,
-        attempt=failed.attempt,
-    )
 
 
 def message(row: Row, raw: bytes | None = None) -> DeadLetter:

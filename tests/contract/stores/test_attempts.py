@@ -175,6 +175,11 @@ async def test_whole_batches_go_through_the_flow(store: Store, size: int) -> Non
     failed = await store.fail(again, now=NOW, reason="r", error="e", keep=KEEP)
     assert list(failed) == [True] * size
     assert (await store.counts())[Status.FAILED] == size
+    assert list(await store.wanted(again)) == [False] * size
+    assert list(await store.cancel(again, now=NOW, error="e", keep=KEEP)) == [False] * size
+    deleted = await store.delete([new.id for new in tasks], now=NOW, keep=KEEP, status=Status.FAILED)
+    assert list(deleted) == [True] * size
+    assert (await store.counts())[Status.FAILED] == 0
 
 
 async def test_a_task_twice_in_a_batch_is_failed_and_revived_once(store: Store) -> None:

@@ -66,6 +66,8 @@ async def test_a_failed_task_is_a_dead_letter(store: Store) -> None:
         lane=Lane.MEDIUM,
         url="https://target.example/path?q=1",
         attempt=1,
+        outcome=OutcomeKind.TIMEOUT,
+        created_at=NOW,
     )
     assert await all_letters(store, 5) == [letter]
 

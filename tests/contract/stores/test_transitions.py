@@ -1,12 +1,13 @@
 """The status table: each change happens from every status that allows it, and from no other."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
-from taskrunner.stores.base import ClaimAnswer, Store
+from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Store
 from tests.contract.stores.harness import (
     DAY,
     KEEP,
@@ -15,7 +16,9 @@ from tests.contract.stores.harness import (
     bring,
     claim,
     ended,
+    entry,
     fetch,
+    make_task,
     ref,
     settle,
     settling,
@@ -38,6 +41,11 @@ async def start(store: Store, task_id: str, number: int) -> ClaimAnswer:
 
 async def fail(store: Store, task_id: str, number: int) -> bool:
     (done,) = await store.fail([ref(task_id, number)], now=LATER, reason="dropped", error="gone", keep=KEEP)
+    return done
+
+
+async def cancel(store: Store, task_id: str, number: int) -> bool:
+    (done,) = await store.cancel([ref(task_id, number)], now=LATER, error="by request", keep=KEEP)
     return done
 
 
@@ -172,6 +180,94 @@ async def test_failed_without_a_run(store: Store, status: Status) -> None:
 
 
 @every_status
+async def test_cancelled(store: Store, status: Status) -> None:
+    """A task that waits can be cancelled by one write; it is no dead letter."""
+    task_id = await bring(store, status)
+    before = await fetch(store, task_id)
+    done = await cancel(store, task_id, attempts_made(status) + 1)
+    after = await fetch(store, task_id)
+    assert done is (status in CLAIMABLE)
+    if done:
+        assert (after.status, after.reason, after.error) == (Status.CANCELLED, "cancelled", "by request")
+        assert (after.due, after.attempt, after.finished_at) == (None, before.attempt, LATER)
+        assert after.expires_at == LATER + timedelta(seconds=KEEP)
+        assert await store.dead_letter(task_id) is None
+    else:
+        assert after == before
+
+
+@every_status
+async def test_wanted(store: Store, status: Status) -> None:
+    """Only an attempt that runs by its record is still to run."""
+    task_id = await bring(store, status)
+    refs = [ref(task_id, number) for number in (1, 2)]
+    assert await store.wanted(refs) == [status is Status.RUNNING, False]
+
+
+@every_status
+async def test_deleted(store: Store, status: Status) -> None:
+    """Nothing is left of a task in any list, count, index or body; its id stands for nothing new."""
+    task_id = await bring(store, status)
+    assert await store.delete([task_id, task_id], now=LATER, keep=KEEP) == [True, False]
+    assert await store.get(task_id) is None
+    assert await store.body(task_id) is None
+    assert await store.dead_letter(task_id) is None
+    assert set((await store.counts()).values()) == {0}
+    assert (await store.list_tasks(None, limit=5, cursor=None)).items == []
+    assert (await store.list_dead_letters(limit=5, cursor=None)).items == []
+    assert await store.take_due(now=NOW + 3 * DAY, limit=5, hold=1.0) == []
+    for number in (1, 2):
+        assert await start(store, task_id, number) is ClaimAnswer.STALE
+        assert await store.wanted([ref(task_id, number)]) == [False]
+        assert not await fail(store, task_id, number)
+        assert not await cancel(store, task_id, number)
+        assert not await renew(store, task_id, number)
+        assert not await finish(store, task_id, number)
+        await mark(store, task_id, number)
+        await postpone(store, task_id, number)
+    assert await store.revive([task_id], now=LATER, due=LATER) == [None]
+    assert await store.get(task_id) is None
+
+
+@every_status
+async def test_deleted_only_in_a_status(store: Store, status: Status) -> None:
+    """A task that has moved on since somebody looked is left as it is."""
+    task_id = await bring(store, status)
+    before = await fetch(store, task_id)
+    other = next(each for each in Status if each is not status)
+    assert await store.delete([task_id], now=LATER, keep=KEEP, status=other) == [False]
+    assert await fetch(store, task_id) == before
+    assert await store.delete([task_id], now=LATER, keep=KEEP, status=status) == [True]
+
+
+async def test_a_deleted_id_is_a_conflict_until_it_is_forgotten(store: Store) -> None:
+    """A message that is still out must not come back as a new task; later the id is free."""
+    task_id = await bring(store, Status.QUEUED)
+    await store.delete([task_id], now=NOW, keep=0.001)
+    new = entry(make_task(id=task_id))
+    async with asyncio.timeout(10):
+        while (await store.accept([new]))[0].answer is not AcceptAnswer.CREATED:
+            await store.prune(now=NOW + DAY, limit=10)
+    await store.delete([task_id], now=NOW, keep=KEEP)
+    assert await store.accept([new]) == [Accepted(id=task_id, answer=AcceptAnswer.CONFLICT)]
+    await store.prune(now=NOW, limit=10)
+    assert set((await store.counts()).values()) == {0}
+
+
+async def test_the_key_of_a_deleted_task_is_free(store: Store) -> None:
+    """The same Idempotency-Key makes a new task."""
+    first, second = (entry(idempotency_key="key") for _ in range(2))
+    await store.accept([first])
+    await store.delete([first.id], now=NOW, keep=KEEP)
+    assert await store.accept([second]) == [Accepted(id=second.id, answer=AcceptAnswer.CREATED)]
+
+
+async def test_an_attempt_whose_record_is_lost_goes_on(store: Store) -> None:
+    """What the store has lost is better run than not."""
+    assert await store.wanted([ref("nobody", 1)]) == [True]
+
+
+@every_status
 async def test_revived(store: Store, status: Status) -> None:
     """Only a failed task comes back, with as many attempts as a new one and with its history."""
     task_id = await bring(store, status)
@@ -190,7 +286,7 @@ async def test_revived(store: Store, status: Status) -> None:
 
 
 @every_status
-@pytest.mark.parametrize("change", [mark, start, fail, renew, postpone, finish])
+@pytest.mark.parametrize("change", [mark, start, fail, cancel, renew, postpone, finish])
 @pytest.mark.parametrize("number", [0, 3, 1000])
 async def test_another_attempt_changes_nothing(
     store: Store, status: Status, change: Change, number: int
@@ -202,7 +298,7 @@ async def test_another_attempt_changes_nothing(
     assert await fetch(store, task_id) == before
 
 
-@pytest.mark.parametrize("change", [mark, start, fail, renew, postpone, finish])
+@pytest.mark.parametrize("change", [mark, start, fail, cancel, renew, postpone, finish])
 async def test_an_unknown_task_changes_nothing(store: Store, change: Change) -> None:
     """No record appears out of a change."""
     answer = await change(store, "nobody", 1)

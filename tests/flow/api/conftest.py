@@ -14,12 +14,16 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.settlement import Retention
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.search import Search
+from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
@@ -53,9 +57,13 @@ async def api() -> AsyncIterator[Api]:
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }
+    revival = Revival(store, intake, publisher, clock, hold=10)
+    cancellation = Cancellation(store, events, clock, Retention())
     app = build_api(
         intake=intake,
-        revival=Revival(store, intake, publisher, clock, hold=10),
+        revival=revival,
+        cancellation=cancellation,
+        sweep=Sweep(store, Search(store), cancellation, revival, clock),
         store=store,
         health=health,
         stats=Stats(parts, clock),

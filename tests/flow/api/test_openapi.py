@@ -95,6 +95,14 @@ async def test_answers_are_as_described(api: Api) -> None:
         answer = await api.get(asked)
         assert answer.status == 200
         await check(api, "GET", path, answer)
+    for path in (
+        "/tasks/cancel",
+        "/tasks/retry",
+        "/tasks/delete",
+        "/dead-letters/requeue",
+        "/dead-letters/purge",
+    ):
+        await check(api, "POST", path, await api.ask("POST", f"{path}?all=true&dry_run=true"))
     requeue = "/dead-letters/{id}/requeue"
     for letter_id, status in ((failed_id, 202), ("message-1", 409), ("nobody", 404)):
         answer = await api.ask("POST", f"/dead-letters/{letter_id}/requeue")

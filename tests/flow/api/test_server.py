@@ -171,7 +171,7 @@ async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("PUT", "/tasks", "GET, HEAD, POST"),
-        ("POST", "/api/v1/tasks/x", "GET, HEAD"),
+        ("POST", "/api/v1/tasks/x", "DELETE, GET, HEAD"),
         ("GET", "/dead-letters/x/requeue", "POST"),
         ("OPTIONS", "/health", "GET, HEAD"),
         ("DELETE", "/dead-letters", "GET, HEAD"),

@@ -12,8 +12,9 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
-from tests.tools.fetching import make_task
+from tests.tools.fetching import LOOPBACK, make_task
 from tests.tools.hostile import Hostile
 
 
@@ -59,8 +60,13 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     """For a server that is called localhost and 127.0.0.1."""
+    return server_context(authority, "localhost", "127.0.0.1")
+
+
+def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """For a server with a good certificate for `names`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.issue_cert(*names).configure_cert(context)
     return context
 
 
@@ -68,8 +74,9 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 def make_fetcher(watch: Watch, ca_file: str) -> Iterator[Callable[..., Fetcher]]:
     handlers: list[HttpHandler] = []
 
-    def make(**dials: Any) -> Fetcher:
-        handler = HttpHandler(FetchPolicy(**{"ca_file": ca_file, **dials}), watch)
+    def make(network: Network | None = None, **dials: Any) -> Fetcher:
+        policy = FetchPolicy(**{"ca_file": ca_file, "limits": LOOPBACK, **dials})
+        handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)
 

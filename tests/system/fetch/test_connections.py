@@ -15,6 +15,7 @@ from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
+from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
 
 
@@ -57,7 +58,7 @@ def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: Watch) ->
         peer.wait_for_close()
         gone.set()
 
-    handler = HttpHandler(FetchPolicy(), watch)
+    handler = HttpHandler(FetchPolicy(limits=LOOPBACK), watch)
     Fetcher(handler)(hostile.url(keep))
     handler.close()
 

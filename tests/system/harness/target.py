@@ -30,12 +30,13 @@ _STARTS_WITHIN = 30.0
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A request of an attempt; `at` is the system clock's. `answered` is False while it waits, and when its
-    client left before the answer."""
+    client left before the answer: at `left`."""
 
     task: str
     attempt: int
     at: float
     answered: bool
+    left: float | None = None
     path: str = ""
 
 
@@ -94,6 +95,7 @@ class _Connection(asyncio.Protocol):
         self.ledger = ledger
         self._received = bytearray()
         self._waiting: asyncio.TimerHandle | None = None
+        self._entry = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -101,6 +103,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
+            self.ledger[self._entry][4] = time.time()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -120,8 +123,10 @@ class _Connection(asyncio.Protocol):
                 attempt,
                 time.time(),
                 False,
+                None,
                 query[0],
             ]
+            self._entry = len(self.ledger)
             self.ledger.append(entry)
             delay, answer = build_answer(query[2], attempt)
             if delay:

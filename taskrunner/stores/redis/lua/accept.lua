@@ -51,6 +51,8 @@ for i = 2, #ARGV, 10 do
     elseif writer == token and not seen[id] then
       seen[id] = true -- this very call was sent again, its first answer got lost
       answer('created', '')
+    elseif string.sub(writer, 1, #GONE) == GONE then
+      answer('conflict', '')
     else
       answer('exists', '')
     end

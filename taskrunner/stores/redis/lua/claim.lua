@@ -11,7 +11,7 @@ for i = 4, #ARGV, 3 do
   local status = state[1]
   local word = 'stale'
   if not status then
-    word = 'unknown'
+    word = state[4] and 'stale' or 'unknown' -- deleted, or never seen
   elseif status == 'running' and state[2] == number then
     -- The same consumer: it claims again, since the first answer got lost.
     word = (state[4] == consumer and not seen[id]) and 'claimed' or 'held'

@@ -14,6 +14,9 @@ local EXPIRY = PREFIX .. 'expiry'  -- sorted set: the same members by the time a
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
 local PART = 2000
 
+-- What remains of a deleted task is its hash with a token that begins so, and nothing else.
+local GONE = '-'
+
 local call = redis.call
 local adds, removals = {}, {}
 

@@ -161,11 +161,13 @@ async def test_an_answer_that_was_lost_is_given_again(server: PrivateRedis) -> N
     done += [due is not None for due in await store.revive([new.id] * 2, now=NOW, due=NOW)]
     deaf.lose = 1
     done += await store.fail([ref(new.id, 2)] * 2, now=NOW, reason="r", error="e", keep=KEEP)
+    deaf.lose = 1
+    done += await store.delete([new.id] * 2, now=NOW, keep=KEEP)
     assert deaf.lose == 0
     assert done == [
         *(AcceptAnswer.CREATED, AcceptAnswer.EXISTS),
         *(ClaimAnswer.CLAIMED, ClaimAnswer.HELD),
-        *(True, False) * 3,
+        *(True, False) * 4,
     ]
     await store.stop()
 

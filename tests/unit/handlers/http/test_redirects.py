@@ -4,6 +4,7 @@ import pytest
 
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.url import parse_url
 from taskrunner.handlers.http.failure import Failure
 from taskrunner.handlers.http.head import Head
 from taskrunner.handlers.http.redirects import next_request
@@ -15,7 +16,7 @@ IDENTITY = ["User-Agent: us"]
 def request(url: str, method: str = "GET") -> Request:
     return Request(
         method=method,
-        url=url,
+        url=parse_url(url),
         lines=["User-Agent: mine", "Content-Type: text/x", "Content-MD5;", "X-Own: 1"],
         identity=IDENTITY,
         content=b"data" if method != "GET" else None,
@@ -35,8 +36,8 @@ def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -
         ("http://h/a/b", "../d", "http://h/d"),
         ("http://h/a/b", "//g/d", "http://g/d"),
         ("https://h/", "//g/d", "https://g/d"),
-        ("http://h/", "HTTP://G/D", "http://G/D"),
-        ("http://h/", "http://h:80", "http://h:80"),
+        ("http://h/", "HTTP://G/D", "http://g/D"),
+        ("http://h/", "http://h:80", "http://h/"),
         ("http://h/", "http://h/%2f#x", "http://h/%2f"),
     ],
 )
@@ -44,7 +45,7 @@ def test_a_location_is_resolved_against_the_url(url: str, location: str, target:
     """RFC 9110 10.2.2; the fragment is nobody's business but the client's."""
     following = follow(url, location)
     assert isinstance(following, Request)
-    assert following.url == target
+    assert following.url.text == target
 
 
 @pytest.mark.parametrize(
@@ -53,11 +54,10 @@ def test_a_location_is_resolved_against_the_url(url: str, location: str, target:
         ("http://h/", "http://h:80/x", True),
         ("http://H/", "http://h/x", True),
         ("https://h:443/", "https://h/x", True),
-        ("http://h/", "http://h:81/x", False),
+        ("http://h/", "http://h:8080/x", False),
         ("http://h/", "https://h/x", False),
         ("http://h/", "http://h./x", False),
         ("http://h/", "http://h.evil/x", False),
-        ("http://h/", "http://h%2eevil/x", False),
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, location: str, same: bool) -> None:
@@ -76,12 +76,22 @@ def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None
 
 
 @pytest.mark.parametrize(
-    "location", ["http://h@g/", "http://@g/", "ftp://h/", "https:@h", "data:,x", "http:\\\\g/"]
+    "location",
+    [
+        "http://h@g/",
+        "http://@g/",
+        "ftp://h/",
+        "https:@h",
+        "data:,x",
+        "http:\\\\g/",
+        "http://h%2eevil/x",
+        "http://h:81/",
+    ],
 )
 def test_a_location_that_must_not_be_followed(location: str) -> None:
     """It never becomes a request, whatever two parsers may make of it."""
     following = follow("http://h/", location)
-    assert isinstance(following, Failure) or following.url.startswith("http://h/")
+    assert isinstance(following, Failure) or following.url.text.startswith("http://h/")
 
 
 def test_the_way_down_from_https_is_blocked() -> None:

@@ -1,0 +1,163 @@
+"""`taskrunner dead-letters`: what failed for good, and what nobody could read."""
+
+import sys
+from pathlib import Path
+
+import click
+import orjson
+
+from taskrunner.api.resources import dead_letter_resource, encode
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
+from taskrunner.cli.options import conditions, config_option, selection
+from taskrunner.cli.sweeping import Choice, chosen, listed, print_swept, sweep, sweep_options
+from taskrunner.config import load
+from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.record import DeadLetter
+from taskrunner.domain.selection import LETTER_CONDITIONS
+from taskrunner.producer.rollout import Rollout
+
+_conditions = conditions(LETTER_CONDITIONS)
+
+
+@click.group(cls=Group, name="dead-letters")
+def command() -> None:
+    """Look after failed tasks, and messages that were no task."""
+
+
+@command.command(name="list")
+@config_option
+@_conditions
+@click.option("--limit", type=click.IntRange(min=1), help="Print no more than this many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def list_letters(
+    config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]
+) -> None:
+    """Print dead letters, the latest first."""
+    wanted = selection(given)
+
+    async def use(platform: Platform) -> int:
+        async for letter in listed(
+            lambda size, cursor: platform.search.dead_letters(wanted, limit=size, cursor=cursor), limit
+        ):
+            sys.stdout.write(_line(letter, as_json=as_json) + "\n")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@click.argument("letter_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Write the message's bytes as they came, and nothing else.")
+def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
+    """Print all that is known of a dead letter, as JSON."""
+
+    async def use(platform: Platform) -> int:
+        letter = await platform.store.dead_letter(letter_id)
+        if letter is None:
+            raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
+        if raw:
+            sys.stdout.buffer.write(letter.raw or b"")
+            return 0
+        resource = dead_letter_resource(letter, full=True)
+        click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@click.argument("ids", metavar="[ID...]", nargs=-1)
+@_conditions
+@sweep_options
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Let so many a second become due.")
+@click.option(
+    "--stop-at",
+    type=click.FloatRange(0, 100),
+    help="Stop when more than this percentage fails again; needs --rate, and takes its time.",
+)
+def requeue(
+    config_path: Path | None,
+    ids: tuple[str, ...],
+    rate: float | None,
+    stop_at: float | None,
+    **given: tuple[str, ...],
+) -> None:
+    """Let dead letters go on, by id or all that meet conditions. Their history is kept."""
+    if stop_at is not None and rate is None:
+        raise click.UsageError("--stop-at needs --rate: how fast to go until then")
+    choice = chosen(given, unless=bool(ids))
+
+    async def use(platform: Platform) -> int:
+        for letter_id in ids:
+            click.echo(f"{letter_id} requeued as {await platform.revival.requeue(letter_id)}")
+        if ids:
+            return 0
+        if rate is not None and stop_at is not None and not choice.dry_run:
+            return await _roll_out(platform, choice, rate, stop_at)
+        counts = await sweep(
+            lambda size, cursor: platform.sweep.requeue(
+                choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run, rate=rate
+            ),
+            choice,
+            rate=rate,
+        )
+        return print_swept("requeued", counts, choice)
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
+    """Delete dead letters by id; a failed task with all that is known of it."""
+
+    async def use(platform: Platform) -> int:
+        for letter_id in ids:
+            await platform.sweep.purge_one(letter_id)
+            click.echo(f"{letter_id} deleted")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@_conditions
+@sweep_options
+def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Delete all dead letters that meet conditions."""
+    choice = chosen(given)
+
+    async def use(platform: Platform) -> int:
+        counts = await sweep(
+            lambda size, cursor: platform.sweep.purge(
+                choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
+            ),
+            choice,
+        )
+        return print_swept("deleted", counts, choice)
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+async def _roll_out(platform: Platform, choice: Choice, rate: float, stop_at: float) -> int:
+    rollout = Rollout(platform.sweep, platform.store, rate=rate, stop_at=stop_at)
+    rolled = await rollout.run(choice.selection, limit=choice.limit)
+    click.echo(f"{rolled.requeued} of {rolled.matched} requeued")
+    click.echo(f"{rolled.ended} of them have ended, {rolled.failed} failed again", err=True)
+    if rolled.stopped:
+        click.echo(f"taskrunner: stopped, more than {stop_at:g} % fail again", err=True)
+    return int(rolled.stopped)
+
+
+def _line(letter: DeadLetter, *, as_json: bool) -> str:
+    if as_json:
+        return encode(dead_letter_resource(letter)).decode()
+    died = letter.died_at.isoformat(timespec="seconds")
+    words = [letter.id, letter.kind.value, died, letter.reason, letter.url or "-"]
+    return " ".join([*words, *([f"({letter.error})"] if letter.error else [])])

@@ -1,0 +1,69 @@
+"""`taskrunner task`: look at single tasks, and end them."""
+
+from pathlib import Path
+
+import click
+import orjson
+
+from taskrunner.api.resources import task_resource
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
+from taskrunner.cli.options import config_option
+from taskrunner.config import load
+from taskrunner.domain.errors import TaskUnknown
+
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+
+
+@click.group(cls=Group, name="task")
+def command() -> None:
+    """Look at tasks by their ids, cancel or delete them."""
+
+
+@command.command()
+@config_option
+@click.argument("task_id", metavar="ID")
+def show(config_path: Path | None, task_id: str) -> None:
+    """Print all that is known of a task, as JSON; secrets in its headers are masked."""
+
+    async def use(platform: Platform) -> int:
+        record = await platform.store.get(task_id)
+        if record is None:
+            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        body = await platform.store.body(task_id)
+        resource = task_resource(record, body=body)
+        click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@_ids
+def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
+    """Cancel tasks that have not ended. A fetch that runs is cut within a second."""
+
+    async def use(platform: Platform) -> int:
+        for task_id in ids:
+            record = await platform.cancellation.cancel(task_id)
+            click.echo(f"{task_id} {record.status}")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@_ids
+def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
+    """Delete tasks, whatever their status, with results and history. A fetch that runs is cut."""
+
+    async def use(platform: Platform) -> int:
+        for task_id in ids:
+            await platform.cancellation.delete(task_id)
+            click.echo(f"{task_id} deleted")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))

@@ -1,0 +1,101 @@
+"""`taskrunner tasks`: the tasks that a selection chooses."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from taskrunner.api.resources import encode, task_resource
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.group import Group
+from taskrunner.cli.options import conditions, config_option, selection
+from taskrunner.cli.sweeping import chosen, listed, print_swept, sweep, sweep_options
+from taskrunner.config import load
+from taskrunner.domain.record import Record
+from taskrunner.producer.sweep import Action
+
+
+@click.group(cls=Group, name="tasks")
+def command() -> None:
+    """Work on all tasks that meet the given conditions."""
+
+
+@command.command(name="list")
+@config_option
+@conditions()
+@click.option("--limit", type=click.IntRange(min=1), help="Print no more than this many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]) -> None:
+    """Print tasks, the newest ids first."""
+    wanted = selection(given)
+
+    async def use(platform: Platform) -> int:
+        async for record in listed(
+            lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
+        ):
+            sys.stdout.write(_line(record, as_json=as_json) + "\n")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Cancel live tasks; fetches that run are cut within a second."""
+    _sweep(config_path, Action.CANCEL, "cancelled", given)
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Let failed tasks go on, with their history and as many attempts as a new one has."""
+    _sweep(config_path, Action.RETRY, "retried", given)
+
+
+@command.command()
+@config_option
+@conditions()
+@sweep_options
+def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Delete tasks, whatever their status, with results and history."""
+    _sweep(config_path, Action.DELETE, "deleted", given)
+
+
+def _sweep(
+    config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
+) -> NoReturn:
+    choice = chosen(given)
+
+    async def use(platform: Platform) -> int:
+        counts = await sweep(
+            lambda size, cursor: platform.sweep.tasks(
+                action, choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
+            ),
+            choice,
+        )
+        return print_swept(verb, counts, choice)
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+def _line(record: Record, *, as_json: bool) -> str:
+    if as_json:
+        return encode(task_resource(record)).decode()
+    task = record.task
+    words = [
+        task.id,
+        record.status.value,
+        task.lane.value,
+        f"attempt {record.attempt}",
+        task.method,
+        task.url,
+    ]
+    return " ".join([*words, *([f"({record.error})"] if record.error else [])])

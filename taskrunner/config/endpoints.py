@@ -1,0 +1,50 @@
+"""The endpoints: hosts and ports that a configuration itself uses, which are no targets for tasks."""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+from taskrunner.domain.address import is_loopback, parse_address
+
+Endpoint = tuple[str, int]
+_DEFAULT_PORTS = {
+    "amqp": 5672,
+    "amqps": 5671,
+    "redis": 6379,
+    "rediss": 6379,
+    "postgres": 5432,
+    "postgresql": 5432,
+}
+
+
+def service_endpoints(url: str) -> Iterator[Endpoint]:
+    """Where the servers of a broker or a store listen; none for one in this process or in a file.
+
+    PostgreSQL can have several, and can name them as parameters:
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+    """
+    parts = urlsplit(url)
+    default = _DEFAULT_PORTS.get(parts.scheme)
+    if default is None:
+        return
+    for place in parts.netloc.rpartition("@")[2].split(","):
+        yield from _endpoint(place, default)
+    parameters = {name: values[-1].split(",") for name, values in parse_qs(parts.query).items()}
+    ports = parameters.get("port", [])
+    for number, host in enumerate(parameters.get("host", []) + parameters.get("hostaddr", [])):
+        port = ports[number % len(ports)] if ports else ""
+        yield from _endpoint(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", default)
+
+
+def listener_endpoints(addr: str, port: int) -> Iterator[Endpoint]:
+    """Where one of our own pages listens, if that is one place that others can reach."""
+    address = parse_address(addr)
+    if addr != "localhost" and not (address and (address.is_unspecified or is_loopback(address))):
+        yield addr, port
+
+
+def _endpoint(place: str, default: int) -> Iterator[Endpoint]:
+    host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
+    host = host.strip("[]")
+    # A path is a socket of this machine.
+    if host and not host.startswith(("/", "%2F", "%2f")):
+        yield str(parse_address(host) or host), int(port) if port.isdecimal() else default

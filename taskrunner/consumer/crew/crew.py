@@ -1,0 +1,193 @@
+"""The crew: workers in a child process, so that they and the event loop each have an interpreter lock.
+
+An attempt that the child has been sent may have begun there; one that still waits here has not. When the
+child dies, all of them end as interrupted; see `suspects` for those that may have been the reason.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from taskrunner.consumer.crew.child import Child
+from taskrunner.consumer.crew.keeper import Keeper
+from taskrunner.consumer.crew.suspects import Suspects
+from taskrunner.consumer.crew.wire import Item, Order, Report, frame, pack_task, unpack_outcome
+from taskrunner.consumer.running import Running
+from taskrunner.consumer.workers import OnFinished, WorkerPool
+from taskrunner.domain.events import Events, WorkerProcessLost
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.handlers.base import HandlerKit
+
+# The child answers at once unless it is stuck; then the shutdown goes on without its answer.
+WITHDRAW_WAIT = 1.0
+
+
+class Crew(WorkerPool):
+    """Worker threads of a child process. Nothing is lost with it, and nothing here waits for it."""
+
+    def __init__(self, kit: HandlerKit, events: Events, on_finished: OnFinished) -> None:
+        super().__init__(events, on_finished)
+        self._keeper = Keeper(kit, events, hear=self._hear, on_lost=self._mourn)
+        self._suspects = Suspects()
+        self._target = 0
+        self._orders: list[bytes] = []
+        self._waiting: dict[int, Running] = {}
+        self._flushing = False
+        self._withdrawn: asyncio.Future[list[int]] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def total(self) -> int:
+        return self._target
+
+    @property
+    def pid(self) -> int | None:
+        return self._keeper.pid
+
+    @property
+    def trouble(self) -> str | None:
+        return self._keeper.trouble
+
+    def describe(self) -> dict[str, Any]:
+        losses = {"process_losses": self._keeper.losses, "last_process_loss": self._keeper.last_loss}
+        return {**super().describe(), **losses}
+
+    def room(self) -> int:
+        """None after a death: others may run what this consumer could only keep waiting."""
+        return 0 if self._keeper.is_bereft else super().room()
+
+    async def start(self) -> None:
+        await self._keeper.start()
+
+    def resize(self, target: int) -> None:
+        self._target = target
+        self._order(frame(Order.RESIZE, target))
+
+    async def withdraw(self) -> list[Running]:
+        taken = list(self._waiting.values())
+        self._waiting.clear()
+        if self._keeper.child is not None:
+            taken += self._known(await self._ask_back())
+        taken = [running for running in taken if not running.ended]
+        for running in taken:
+            self._conclude(running)
+        return taken
+
+    def check(self) -> None:
+        """The child replaces its workers itself; we replace the child."""
+        self._keeper.check()
+
+    def cancel(self, lost: Sequence[Running]) -> None:
+        super().cancel(lost)
+        if lost:
+            self._order(frame(Order.CANCEL, [running.ticket for running in lost]))
+
+    def renew(self, kept: Sequence[Running], lease_ends: float) -> None:
+        super().renew(kept, lease_ends)
+        if kept:
+            self._order(frame(Order.RENEW, [running.ticket for running in kept], lease_ends))
+
+    def interrupt(self) -> list[Running]:
+        self._waiting.clear()
+        return super().interrupt()
+
+    async def close(self) -> None:
+        await self._keeper.stop()
+
+    def _hand_over(self, running: Running) -> None:
+        self._waiting[running.ticket] = running
+        self._flush_soon()
+
+    def _order(self, order: bytes) -> None:
+        """What is said while there is no child is for none: the next one starts with our present state."""
+        if self._keeper.child is not None:
+            self._orders.append(order)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Attempts first: an order may be about one of them."""
+        self._flushing = False
+        child = self._keeper.child
+        if child is None:
+            return
+        frames = [_run(running) for running in self._waiting.values()] + self._orders
+        self._waiting.clear()
+        self._orders.clear()
+        if frames:
+            child.send(b"".join(frames))
+
+    async def _ask_back(self) -> list[int]:
+        """The tickets of what the child has not begun; none when it does not answer."""
+        self._withdrawn = self._loop.create_future()
+        self._order(frame(Order.WITHDRAW))
+        try:
+            async with asyncio.timeout(WITHDRAW_WAIT):
+                return await self._withdrawn
+        except TimeoutError:
+            return []  # what it holds is given up at the end of the grace
+        finally:
+            self._withdrawn = None
+
+    def _hear(self, child: Child, item: Item) -> None:
+        match item:
+            case (Report.ENDED, ticket, started, elapsed, outcome):
+                if (running := self._flying.get(ticket)) is not None:
+                    running.started, running.elapsed = started, elapsed
+                    self._suspects.clear(running.attempting.task.id)
+                    self._finish(running, unpack_outcome(outcome))
+            case (Report.READY,):
+                child.send(frame(Order.RESIZE, self._target))
+                self._flush_soon()
+            case (Report.WRITTEN_OFF, ticket, started, elapsed, worker):
+                if (running := self._flying.get(ticket)) is not None:
+                    running.started, running.elapsed = started, elapsed
+                    self._write_off(worker, running)
+            case (Report.WITHDRAWN, tickets):
+                self._answer_withdrawal(tickets)
+            case (Report.LOGGED, name, level, text):
+                logging.getLogger(name).log(level, "%s", text)
+
+    def _mourn(self, cause: str) -> None:
+        """End everything: what the dead child had been sent, and what would have to wait for the next one."""
+        unsent, lost = self._waiting, list(self._flying.values())
+        self._waiting = {}
+        self._orders.clear()
+        self._answer_withdrawal([])
+        self._events.emit(WorkerProcessLost(cause=cause, in_flight=len(lost) - len(unsent)))
+        for running in lost:
+            if running.ticket in unsent:
+                self._end(running, _UNSENT)
+            else:
+                self._end(running, self._suspects.blame(running.attempting.task.id, cause))
+
+    def _answer_withdrawal(self, tickets: list[int]) -> None:
+        if self._withdrawn is not None and not self._withdrawn.done():
+            self._withdrawn.set_result(tickets)
+
+    def _known(self, tickets: Sequence[int]) -> list[Running]:
+        return [running for ticket in tickets if (running := self._flying.get(ticket)) is not None]
+
+
+_UNSENT = Outcome(
+    kind=OutcomeKind.INTERRUPTED,
+    error="the worker process ended before it had this task; this attempt does not count",
+    counted=False,
+)
+
+
+def _run(running: Running) -> bytes:
+    attempting = running.attempting
+    return frame(
+        Order.RUN,
+        running.ticket,
+        attempting.number,
+        running.lease_ends,
+        attempting.cancelled,
+        pack_task(attempting.task),
+    )

@@ -1,0 +1,174 @@
+"""What parent and child of a crew say to each other: frames of four bytes of length and a marshalled tuple.
+
+Both ends are one program of one version on one machine, so the form is Python's own and the cheapest.
+The first field of a frame is its kind; attempts go by the tickets that the parent gave them.
+"""
+
+import marshal
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any
+
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.task import Lane, Task
+
+Item = tuple[Any, ...]
+_LENGTH = struct.Struct("!I")
+
+
+class Order(IntEnum):
+    """What the parent says; the fields that follow are behind each."""
+
+    KIT = 0  # the pickled HandlerKit, the level of logging; always the first
+    RESIZE = 1  # target
+    RUN = 2  # ticket, attempt, lease_ends, cancelled, task
+    WITHDRAW = 3
+    CANCEL = 4  # tickets
+    RENEW = 5  # tickets, lease_ends
+    CHECK = 6  # replace workers that hang, and answer
+
+
+class Report(IntEnum):
+    """What the child says."""
+
+    READY = 0
+    ENDED = 1  # ticket, started, elapsed, outcome
+    WITHDRAWN = 2  # tickets
+    WRITTEN_OFF = 3  # ticket, started, elapsed, worker
+    CHECKED = 4
+    LOGGED = 5  # logger, level, text
+
+
+def frame(kind: IntEnum, *fields: Any) -> bytes:
+    """Raises `ValueError` when a field is no plain value."""
+    body = marshal.dumps((kind.value, *fields))
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unframer:
+    """Takes bytes as they come and gives items as they are complete."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Item]:
+        buffer = self._buffer
+        buffer += data
+        begin = 0
+        while len(buffer) - begin >= _LENGTH.size:
+            end = begin + _LENGTH.size + _LENGTH.unpack_from(buffer, begin)[0]
+            if len(buffer) < end:
+                break
+            yield marshal.loads(buffer[begin + _LENGTH.size : end])  # noqa: S302 - from our own process
+            begin = end
+        del buffer[:begin]
+
+
+def pack_task(task: Task) -> Item:
+    retry = task.retry
+    return (
+        task.id,
+        task.url,
+        task.method,
+        dict(task.headers),
+        task.body,
+        task.body_base64,
+        task.lane.value,
+        task.timeout,
+        task.max_attempts,
+        (retry.strategy.value, retry.base, retry.cap, retry.jitter, tuple(retry.delays)),
+        dict(task.labels),
+        task.created_at.timestamp(),
+        None if task.run_at is None else task.run_at.timestamp(),
+    )
+
+
+def unpack_task(item: Item) -> Task:
+    run_at = item[12]
+    return Task(
+        id=item[0],
+        url=item[1],
+        method=item[2],
+        headers=item[3],
+        body=item[4],
+        body_base64=item[5],
+        lane=_LANES[item[6]],
+        timeout=item[7],
+        max_attempts=item[8],
+        retry=_unpack_retry(item[9]),
+        labels=item[10],
+        created_at=datetime.fromtimestamp(item[11], UTC),
+        run_at=None if run_at is None else datetime.fromtimestamp(run_at, UTC),
+    )
+
+
+def pack_outcome(outcome: Outcome) -> Item:
+    response = outcome.response
+    return (
+        outcome.kind.value,
+        outcome.error,
+        None if response is None else _pack_response(response),
+        outcome.retry_after,
+        outcome.retryable,
+        outcome.counted,
+    )
+
+
+def unpack_outcome(item: Item) -> Outcome:
+    kind, error, response, retry_after, retryable, counted = item
+    return Outcome(
+        kind=_KINDS[kind],
+        error=error,
+        response=None if response is None else _unpack_response(response),
+        retry_after=retry_after,
+        retryable=retryable,
+        counted=counted,
+    )
+
+
+def _pack_response(response: Response) -> Item:
+    timings = response.timings
+    return (
+        int(response.status),
+        response.headers,
+        response.content_type,
+        response.size_bytes,
+        response.sha256,
+        (timings.dns, timings.connect, timings.tls, timings.first_byte, timings.total),
+        response.body,
+        response.truncated,
+        response.url,
+        response.redirects,
+        response.http_version,
+    )
+
+
+def _unpack_response(item: Item) -> Response:
+    dns, connect, tls, first_byte, total = item[5]
+    return Response(
+        status=item[0],
+        headers=item[1],
+        content_type=item[2],
+        size_bytes=item[3],
+        sha256=item[4],
+        timings=Timings(dns=dns, connect=connect, tls=tls, first_byte=first_byte, total=total),
+        body=item[6],
+        truncated=item[7],
+        url=item[8],
+        redirects=item[9],
+        http_version=item[10],
+    )
+
+
+@lru_cache(maxsize=128)
+def _unpack_retry(item: Item) -> RetryPolicy:
+    strategy, base, cap, jitter, delays = item
+    return RetryPolicy(strategy=Strategy(strategy), base=base, cap=cap, jitter=jitter, delays=delays)
+
+
+_LANES = {lane.value: lane for lane in Lane}
+_KINDS = {kind.value: kind for kind in OutcomeKind}

@@ -1,0 +1,156 @@
+"""The grammar of a URL: what two parsers could read in two ways is none, the rest has one spelling.
+
+Narrower than RFC 3986 wherever readers of URLs are known to differ: no user information, no backslash, no
+percent-encoding and no zone in a host, a numeric host only as four plain decimals, a port only in digits.
+The URL that is kept and fetched is rebuilt from the parts that were judged.
+"""
+
+import re
+from functools import lru_cache
+
+import idna
+
+from taskrunner.domain.address import Address, parse_address
+from taskrunner.domain.validation import shown
+from taskrunner.domain.value import value
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
+# A URL in its one spelling, which nearly all are: one match in place of a parser on the bulk path.
+_PLAIN = re.compile(
+    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
+)
+_AUTHORITY = re.compile(r"[^/?#]*")
+_PLACE = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
+_PRINTABLE = re.compile(r"[\x21-\x7e]*")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL})*\.?")
+# Of ASCII alone: str.lower would make a k of the Kelvin sign.
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+# What a parser may take for a number: it then reads the whole host as an IPv4 address (WHATWG URL 3.5).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+@value
+class Url:
+    """An http or https URL in its one spelling, `text`, and the parts that say where it leads.
+
+    `host` is a name in ASCII, or an address without brackets, which then is in `address` too.
+    """
+
+    text: str
+    scheme: str
+    host: str
+    address: Address | None
+    port: int
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port (RFC 6454)."""
+        return self.scheme, self.host, self.port
+
+
+def parse_url(text: str) -> Url:
+    """The URL, without its fragment, which is for whoever asked and never sent (RFC 9110 section 7.1).
+
+    Raises `ValueError` with the reason.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return _parse(text)
+    scheme, host, port, _ = match.groups()
+    if port is not None:
+        return _build(scheme, host, _port(port, text), match[4])
+    spelt, address = _judged(host)
+    if spelt != host:
+        return _build(scheme, host, DEFAULT_PORTS[scheme], match[4])
+    return Url(
+        text=text,
+        scheme=scheme,
+        host=host if address is None else str(address),
+        address=address,
+        port=DEFAULT_PORTS[scheme],
+    )
+
+
+def _parse(text: str) -> Url:
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in DEFAULT_PORTS:
+        raise ValueError(f"must start with http:// or https://, got {_shown(text)}")
+    if "\\" in text:
+        raise ValueError("must not hold a backslash; percent-encode it as %5C")
+    authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]  # it matches the empty text, too
+    tail = rest[len(authority) :]
+    if "@" in authority:
+        raise ValueError("must not hold a user name or password; send an Authorization header")
+    if not _PRINTABLE.fullmatch(tail):
+        raise ValueError("must be printable ASCII without spaces behind the host; percent-encode the rest")
+    if tail.startswith("??"):
+        raise ValueError(f"has no usable path or query: {_shown(text)}")
+    place = _PLACE.fullmatch(authority)
+    if place is None or not place[1]:
+        raise ValueError(f"has no usable host or port: {_shown(text)}")
+    path = tail.partition("#")[0]
+    return _build(
+        scheme,
+        place[1].translate(_LOWER),
+        DEFAULT_PORTS[scheme] if place[2] is None else _port(place[2], text),
+        path if path.startswith("/") else f"/{path}",
+    )
+
+
+def _build(scheme: str, host: str, port: int, path: str) -> Url:
+    spelt, address = _judged(host)
+    place = spelt if port == DEFAULT_PORTS[scheme] else f"{spelt}:{port}"
+    return Url(
+        text=f"{scheme}://{place}{path}",
+        scheme=scheme,
+        host=spelt if address is None else str(address),
+        address=address,
+        port=port,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _judged(host: str) -> tuple[str, Address | None]:
+    """A host as it is to be spelt, and its address if it is one. Raises `ValueError`."""
+    if host.startswith("["):
+        address = parse_address(host[1:-1])
+        if address is None or address.version == 4:
+            raise ValueError(f"has a host that is no IPv6 address: {shown(host)}")
+        return f"[{address}]", address
+    if not host.isascii():
+        host = _in_ascii(host)
+    last = host.removesuffix(".").rpartition(".")[2]
+    if _NUMBER.fullmatch(last):
+        address = parse_address(host)
+        if address is None:
+            raise ValueError(f"has a numeric host that is no plain IPv4 address: {shown(host)}")
+        return host, address
+    if not _NAME.fullmatch(host):
+        raise ValueError(f"has a host that is no name: {shown(host)}")
+    return host, None
+
+
+def _in_ascii(name: str) -> str:
+    """By IDNA 2008 and without any mapping: what only looks like other letters is refused."""
+    try:
+        return idna.encode(name, strict=True, uts46=False).decode("ascii")
+    except UnicodeError as exc:
+        raise ValueError(f"has a host that is no name by IDNA 2008: {shown(name)}") from exc
+
+
+def _port(digits: str, text: str) -> int:
+    port = int(digits)
+    if port > _LAST_PORT:
+        raise ValueError(f"has no usable host or port: {_shown(text)}")
+    return port
+
+
+def _shown(url: str) -> str:
+    """A URL, broken or not, without the parts that may be secret: user information and query."""
+    start, separator, _ = url.partition("?")
+    scheme, slashes, rest = start.rpartition("//")
+    place = rest.rpartition("@")[2]
+    return shown(f"{scheme}{slashes}{place}{separator and '?…'}")

@@ -1,0 +1,99 @@
+"""The cancellation ends tasks by request: a live one is cancelled, any can be deleted.
+
+A waiting task is cancelled by one conditional write, a running one by settling its attempt: then the
+worker's own answer comes too late and is refused, and its consumer, which looks for that, cuts the fetch.
+"""
+
+from collections.abc import Sequence
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.events import Events, TasksCancelled, TasksDeleted
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.record import Record
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
+from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
+from taskrunner.stores.base import AttemptRef, Store
+
+# A task that changes status between our look and our write is looked at again; each time it got further.
+_TRIES = 10
+_ERROR = "cancelled by request"
+_CUT = Outcome(kind=OutcomeKind.CANCELLED, error="cancelled by request while it ran")
+_VERDICT = Verdict(status=Status.CANCELLED, reason="cancelled")
+
+
+class Cancellation:
+    """Cancels and deletes; for a cancelled task's retention the id of a deleted one is remembered."""
+
+    def __init__(self, store: Store, events: Events, clock: Clock, retention: Retention) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._retention = retention
+
+    async def cancel(self, task_id: str) -> Record:
+        """Cancel a task; answers its record. One that is cancelled already is left as it is.
+
+        Raises `TaskUnknown`, `StateConflict` (it has succeeded or failed), `StoreUnavailable`.
+        """
+        for _ in range(_TRIES):
+            record = await self._store.get(task_id)
+            if record is None:
+                raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            if record.status is Status.CANCELLED:
+                return record
+            if record.status in TERMINAL:
+                raise StateConflict(f"task {task_id} has {record.status}, so there is nothing to cancel")
+            await self.cancel_all([record])
+        raise StateConflict(f"task {task_id} changed its status {_TRIES} times meanwhile; try again")
+
+    async def cancel_all(self, records: Sequence[Record]) -> list[str]:
+        """Cancel those that still are as these records have them; answers their ids.
+
+        Raises `StoreUnavailable`.
+        """
+        now = self._clock.now()
+        waiting = [
+            AttemptRef(id=record.task.id, attempt=record.attempt + 1)
+            for record in records
+            if record.status in CLAIMABLE
+        ]
+        running = [self._cut(record) for record in records if record.status is Status.RUNNING]
+        keep = self._retention.keep(Status.CANCELLED)
+        answers = [
+            *(await self._store.cancel(waiting, now=now, error=_ERROR, keep=keep)),
+            *(await self._store.settle(running, now=now)),
+        ]
+        if any(answers):
+            self._events.emit(TasksCancelled(count=sum(answers)))
+        ids = [*(ref.id for ref in waiting), *(item.id for item in running)]
+        return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
+
+    async def delete(self, task_id: str) -> None:
+        """Delete a task, whatever its status. Raises `TaskUnknown`, `StoreUnavailable`."""
+        if not await self.delete_all([task_id]):
+            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+
+    async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> list[str]:
+        """Delete tasks, with `status` only those that have it; answers which.
+
+        Raises `StoreUnavailable`.
+        """
+        keep = self._retention.keep(Status.CANCELLED)
+        answers = await self._store.delete(ids, now=self._clock.now(), keep=keep, status=status)
+        if any(answers):
+            self._events.emit(TasksDeleted(count=sum(answers)))
+        return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
+
+    def _cut(self, record: Record) -> Settlement:
+        now = self._clock.now()
+        last = record.attempts[-1]
+        ended = Ended(
+            id=record.task.id,
+            number=record.attempt,
+            consumer=last.consumer,
+            started_at=last.started_at,
+            finished_at=now,
+        )
+        return settlement(ended, _CUT, _VERDICT, self._retention)

@@ -1,0 +1,35 @@
+-- ARGV: token, ms to remember the ids, the status that they are to have ('' for any), then ids.
+-- Answers 1 for each that was removed, else 0.
+
+local token, keep, wanted = GONE .. ARGV[1], ARGV[2], ARGV[3]
+local answers = {}
+local seen = {}
+
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  local task = TASK .. id
+  local state = call('HMGET', task, 'status', 'token', 'key')
+  local done = 0
+  if state[1] and (wanted == '' or state[1] == wanted) then
+    -- First of all, since a server that is out of memory lets a script go on that has freed some.
+    call('UNLINK', task)
+    if state[3] then
+      call('UNLINK', KEY .. state[3])
+    end
+    call('HSET', task, 'token', token)
+    call('PEXPIRE', task, keep)
+    remove(DUE, id)
+    remove(INDEX .. state[1], id)
+    remove(DEAD, 't:' .. id)
+    remove(EXPIRY, 't:' .. id)
+    seen[id] = true
+    done = 1
+  elseif state[2] == token and not seen[id] then
+    seen[id] = true -- this very call was sent again, its first answer got lost
+    done = 1
+  end
+  answers[#answers + 1] = done
+end
+
+flush()
+return answers

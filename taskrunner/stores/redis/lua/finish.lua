@@ -1,0 +1,29 @@
+-- ARGV: token, terminal status, now, reason, error, ms to keep,
+-- then for each task: id, number of the attempt it waits for.
+-- Answers 1 for each that got the status, 0 for each that does not wait for it.
+
+local token, ending, now, reason, error, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local answers = {}
+local seen = {}
+
+for i = 7, #ARGV, 2 do
+  local id = ARGV[i]
+  local task = TASK .. id
+  local state = call('HMGET', task, 'status', 'attempt', 'token', 'key')
+  local status = state[1]
+  local done = 0
+  if CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1]) then
+    call('HSET', task, 'status', ending, 'reason', reason, 'error', error, 'updated', now, 'token', token)
+    move(id, status, ending)
+    retain(id, task, ending, state[4], now, keep)
+    seen[id] = true
+    done = 1
+  elseif status == ending and state[3] == token and not seen[id] then
+    seen[id] = true -- this very call was sent again, its first answer got lost
+    done = 1
+  end
+  answers[#answers + 1] = done
+end
+
+flush()
+return answers

@@ -1,0 +1,45 @@
+"""A bench for workers of gates: what was begun, what was reported."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from taskrunner.consumer.running import Finished, Running
+from taskrunner.consumer.workers import OnFinished, WorkerPool
+from taskrunner.domain.events import Event, Events
+from taskrunner.handlers.base import HandlerKit
+from tests.tools.attempts import make_running
+from tests.tools.gate import GateKit
+
+DEADLINE = 20.0
+
+
+class Bench:
+    """`pool` with gates for handlers, and all that came of them."""
+
+    def __init__(self, make: Callable[[HandlerKit, Events, OnFinished], WorkerPool], folder: Path) -> None:
+        self.gate = GateKit(folder)
+        self.finished: asyncio.Queue[Finished] = asyncio.Queue()
+        self.told: list[Event] = []
+        events = Events()
+        events.subscribe(self.told.append)
+        self.pool = make(self.gate, events, self.finished.put_nowait)
+
+    def submit(self, name: str, what: str = "", *, timeout: float = 30.0) -> Running:
+        running = make_running(name, url=f"http://localhost/{what}", timeout=timeout)
+        self.pool.submit(running)
+        return running
+
+    async def begin(self, *names: str) -> None:
+        """Wait until exactly these attempts were taken up by workers."""
+        await self.until(lambda: self.gate.begun == set(names))
+
+    async def outcome(self) -> Finished:
+        async with asyncio.timeout(DEADLINE):
+            return await self.finished.get()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Poll with a deadline: threads and processes do not tell the loop."""
+        async with asyncio.timeout(DEADLINE):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)

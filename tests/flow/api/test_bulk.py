@@ -1,0 +1,62 @@
+"""`POST /tasks/bulk`: many tasks in one request, each judged by itself."""
+
+import json
+
+import pytest
+
+from taskrunner.api import schemas
+from tests.flow.api.harness import Api
+
+URL = "http://example.com/"
+LINES = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+async def test_each_line_is_a_task_or_is_told_why_not(api: Api, prefix: str) -> None:
+    """By the number of its line; blanks and comments have none."""
+    lines = [
+        URL,
+        "",
+        "# no task",
+        json.dumps({"id": "mine", "url": URL, "priority": "high"}),
+        "nope",
+        '{"url":1,"x":1}',
+        "{",
+    ]
+    answer = await api.ask("POST", f"{prefix}/tasks/bulk", data="\n".join(lines), headers=LINES)
+    assert answer.status == 200
+    items = schemas.BulkAnswer.model_validate_json(answer.content).items
+    assert [(item.line, item.status) for item in items] == [(1, 202), (4, 202), (5, 422), (6, 422), (7, 422)]
+    assert {error.field for error in items[3].errors} == {"url", "x"}
+    assert (items[1].id, items[1].created, items[1].published) == ("mine", True, True)
+    assert (await api.get("/tasks/mine")).json["priority"] == "high"
+    again = await api.ask("POST", f"{prefix}/tasks/bulk", data=lines[3], headers=LINES)
+    assert [(item["id"], item["created"]) for item in again.json["items"]] == [("mine", False)]
+
+
+async def test_an_array_is_a_bulk_too(api: Api) -> None:
+    """Its elements are URLs or objects, counted from 1."""
+    answer = await api.ask("POST", "/tasks/bulk", json=[URL, {"url": URL}, "", 5, None])
+    assert [item["status"] for item in answer.json["items"]] == [202, 202, 422, 422, 422]
+    assert (await api.ask("POST", "/tasks/bulk", json=[])).json == {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type", "status", "code"),
+    [
+        ("[", "application/json", 400, "bad_json"),
+        ("[" * 100_000, "application/json", 400, "bad_json"),
+        (json.dumps([URL] * 1001), "application/json", 413, "body_too_large"),
+        (URL, "text/csv", 415, "unsupported_media_type"),
+    ],
+)
+async def test_what_is_no_bulk_is_refused_whole(
+    api: Api, data: str, media_type: str, status: int, code: str
+) -> None:
+    await api.refusal(status, code, "POST", "/tasks/bulk", data=data, headers={"Content-Type": media_type})
+    assert (await api.get("/tasks")).json["tasks"] == []
+
+
+async def test_without_the_store_nothing_is_accepted(api: Api) -> None:
+    api.redis.connected = False
+    await api.refusal(503, "store_unavailable", "POST", "/tasks/bulk", data=URL, headers=LINES)

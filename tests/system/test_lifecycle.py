@@ -1,0 +1,129 @@
+"""What operators do to tasks, by API and by command, on real processes."""
+
+import json
+
+from tests.system.harness import amqp
+from tests.system.harness.deployment import Deployment
+from tests.system.harness.http import Client
+from tests.system.harness.target import Hit
+from tests.system.harness.waiting import wait_for
+
+
+def hit(deployment: Deployment, task_id: str) -> Hit | None:
+    return next((hit for hit in deployment.target.hits() if hit.task == task_id), None)
+
+
+def running(deployment: Deployment) -> str:
+    """A task whose fetch is under way and would take a minute."""
+    task_id = deployment.submit(deployment.target.url("/slow", delay=60), timeout=90)
+    wait_for(lambda: hit(deployment, task_id), "the fetch begins")
+    return task_id
+
+
+def test_a_cancel_closes_the_socket_of_a_running_fetch(deployment: Deployment) -> None:
+    """The API's process has no part in the fetch; the consumer hears of it by the store."""
+    task_id = running(deployment)
+    with Client(deployment.api.port) as client:
+        answer = client.post(f"/tasks/{task_id}/cancel", {})
+        assert (answer.status, answer.json["status"]) == (200, "cancelled")
+        again = client.post(f"/tasks/{task_id}/cancel", {})
+        assert (again.status, again.json["status"]) == (200, "cancelled")
+    left = wait_for(lambda: getattr(hit(deployment, task_id), "left", None), "the socket is closed")
+    record = deployment.record(task_id)
+    assert record["status"] == "cancelled"
+    assert [attempt["outcome"] for attempt in record["attempts"]] == ["cancelled"]
+    assert left
+
+
+def test_a_delete_closes_the_socket_too(deployment: Deployment) -> None:
+    """And nothing is known of the task any more."""
+    task_id = running(deployment)
+    with Client(deployment.api.port) as client:
+        assert client.request("DELETE", f"/tasks/{task_id}").status == 204
+        assert client.request("DELETE", f"/tasks/{task_id}").status == 404
+        assert client.get(f"/tasks/{task_id}").status == 404
+    wait_for(lambda: getattr(hit(deployment, task_id), "left", None), "the socket is closed")
+
+
+def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> None:
+    """Listed by conditions, shown with their bytes, requeued at a rate, deleted."""
+    url = deployment.target.url("/gone", status=404)
+    failed = [deployment.submit(url, labels={"sweep": "me"}) for _ in range(5)]
+    for task_id in failed:
+        deployment.wait_finished(task_id)
+    listed = deployment.run("dead-letters", "list", "--label", "sweep=me", "--json")
+    assert {json.loads(line)["id"] for line in listed.stdout.splitlines()} == set(failed)
+    counted = deployment.run("dead-letters", "requeue", "--label", "sweep=me", "--dry-run")
+    assert (counted.returncode, counted.stdout) == (0, "5 would be requeued\n")
+    requeued = deployment.run(
+        "dead-letters", "requeue", "--label", "sweep=me", "--rate", "20", "--limit", "4"
+    )
+    assert (requeued.returncode, requeued.stdout) == (0, "4 of 4 requeued\n")
+
+    def runs() -> bool:
+        return sorted(len(deployment.record(each)["attempts"]) for each in failed) == [1, 2, 2, 2, 2]
+
+    wait_for(runs, "four of them ran again")
+    rolled = deployment.run(
+        "dead-letters",
+        "requeue",
+        "--host",
+        "127.0.0.1",
+        "--label",
+        "sweep",
+        "--rate",
+        "50",
+        "--stop-at",
+        "10",
+    )
+    assert "5 of 5 requeued" in rolled.stdout
+    for task_id in failed:
+        deployment.wait_finished(task_id)
+    purged = deployment.run("dead-letters", "purge", "--label", "sweep=me")
+    assert (purged.returncode, purged.stdout) == (0, "5 of 5 deleted\n")
+    assert deployment.run("dead-letters", "purge").returncode == 2
+
+    amqp.publish(deployment.rabbitmq_url, deployment.name, "low", b"\xff no task")
+    listing = ("dead-letters", "list", "--lane", "low", "--reason", "rejected", "--json")
+    wait_for(lambda: deployment.run(*listing).stdout, "the message is a dead letter")
+    letter = json.loads(deployment.run(*listing).stdout)
+    raw = deployment.run("dead-letters", "show", letter["id"])
+    assert json.loads(raw.stdout)["raw_base64"] == "/yBubyB0YXNr"
+    assert deployment.run("dead-letters", "requeue", letter["id"]).returncode == 2
+    assert deployment.run("dead-letters", "delete", letter["id"]).returncode == 0
+    assert deployment.run("dead-letters", "show", letter["id"]).returncode == 2
+
+
+def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
+    """Counted first, then cancelled wherever they are, running ones included, then deleted."""
+    waiting = [
+        deployment.submit(deployment.target.url("/l"), delay=3600, labels={"many": "1"}) for _ in range(3)
+    ]
+    slow = deployment.submit(
+        deployment.target.url("/slow", delay=60), timeout=90, labels={"many": "1"}, priority="high"
+    )
+    wait_for(lambda: hit(deployment, slow), "the fetch begins")
+    counted = deployment.run("tasks", "cancel", "--label", "many=1", "--dry-run")
+    assert (counted.returncode, counted.stdout) == (0, "4 would be cancelled\n")
+    done = deployment.run("tasks", "cancel", "--label", "many=1")
+    assert (done.returncode, done.stdout) == (0, "4 of 4 cancelled\n")
+    wait_for(lambda: getattr(hit(deployment, slow), "left", None), "the socket is closed")
+    assert {deployment.record(each)["status"] for each in (*waiting, slow)} == {"cancelled"}
+    listed = deployment.run("tasks", "list", "--label", "many", "--status", "cancelled")
+    assert len(listed.stdout.splitlines()) == 4
+    assert deployment.run("tasks", "delete", "--label", "many").stdout == "4 of 4 deleted\n"
+    assert deployment.run("tasks", "delete").returncode == 2
+    assert deployment.run("tasks", "retry", "--status", "queued").returncode == 2
+
+
+def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
+    """`taskrunner task` needs the store alone."""
+    task_id = deployment.submit(deployment.target.url("/later"), delay=3600)
+    shown = deployment.run("task", "show", task_id)
+    assert (shown.returncode, json.loads(shown.stdout)["status"]) == (0, "scheduled")
+    cancelled = deployment.run("task", "cancel", task_id)
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{task_id} cancelled\n")
+    assert deployment.record(task_id)["status"] == "cancelled"
+    assert deployment.run("task", "delete", task_id).returncode == 0
+    unknown = deployment.run("task", "show", task_id)
+    assert (unknown.returncode, task_id in unknown.stderr) == (2, True)

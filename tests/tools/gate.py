@@ -1,0 +1,64 @@
+"""A handler that waits until the test lets it go, in whatever process it runs: files are its signals."""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.handlers.base import Attempting, Handler, HandlerKit
+
+_PATIENCE = 30.0
+
+
+class GateKit(HandlerKit):
+    """`folder` gets one file per begun attempt, named after its task; `open` in it lets all of them end.
+
+    A URL of `big` answers with a megabyte at once, `log` logs a warning first, `kill` kills the process; a
+    `heed` ends when cancelled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self) -> None:
+        """Nothing is shared."""
+
+    def make_handler(self) -> Handler:
+        return _Gate(self.folder)
+
+    def stop(self) -> None:
+        """Nothing is shared."""
+
+    def open(self) -> None:
+        (self.folder / "open").touch()
+
+    @property
+    def begun(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()} - {"open"}
+
+
+class _Gate(Handler):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def run(self, attempting: Attempting) -> Outcome:
+        what = attempting.task.url.rpartition("/")[2]
+        (self._folder / attempting.task.id).touch()
+        if what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "log":
+            logging.getLogger("gate").warning("task %s began", attempting.task.id)
+        if what == "big":
+            body = attempting.task.id.encode().ljust(1024 * 1024, b".")
+            return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))
+        ends = time.monotonic() + _PATIENCE
+        while not (self._folder / "open").exists() and time.monotonic() < ends:
+            if what == "heed" and attempting.cancelled:
+                return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
+            time.sleep(0.002)
+        return Outcome(kind=OutcomeKind.OK)
+
+    def close(self) -> None:
+        """Nothing is kept."""

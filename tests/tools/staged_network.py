@@ -1,0 +1,56 @@
+"""A network on a stage: names have the addresses that a test says, and every dial is recorded and led to a
+server of the test, whatever address it was for.
+"""
+
+import socket
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pycurl
+
+from taskrunner.domain.address import Address
+from taskrunner.handlers.http.network import Network
+
+Place = tuple[str, int]
+
+
+class StagedNetwork(Network):
+    """`stages` are the loopback ports that serve a dialled port; `None` serves all others.
+
+    Each look-up of a name takes the next of its answers, and the last for ever. `own` are the addresses of
+    this machine. Look-ups wait until `is_answering` is set.
+    """
+
+    next_step: int = pycurl.SOCKOPT_ALREADY_CONNECTED
+
+    def __init__(
+        self,
+        names: Mapping[str, Sequence[Sequence[str]]],
+        stages: Mapping[int | None, int],
+        own: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self.lookups: list[str] = []
+        self.dials: list[Place] = []
+        self.is_answering = threading.Event()
+        self.is_answering.set()
+        self._names = {name: list(answers) for name, answers in names.items()}
+        self._stages = stages
+        self._own = frozenset(own)
+
+    def resolve(self, host: str) -> list[str]:
+        self.lookups.append(host)
+        self.is_answering.wait(30)
+        answers = self._names.get(host)
+        if not answers:
+            raise OSError("no such name")
+        return list(answers.pop(0) if len(answers) > 1 else answers[0])
+
+    def open_socket(self, address: Any) -> socket.socket:
+        host, port = address.addr[:2]
+        self.dials.append((host, port))
+        return socket.create_connection(("127.0.0.1", self._stages.get(port) or self._stages[None]))
+
+    def is_own(self, address: Address) -> bool:
+        return str(address) in self._own

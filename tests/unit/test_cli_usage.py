@@ -1,0 +1,37 @@
+"""Wrong use of the command: exit code 2, and a word that helps."""
+
+import pytest
+from click.testing import CliRunner
+
+from taskrunner.cli.main import main
+
+ONE = ["produce", "--url", "http://h/"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["server"], "no such command 'server', did you mean \"serve\"?"),
+        (["xyz"], "no such command 'xyz'\n"),
+        (["config", "chek"], 'did you mean "check"?'),
+        (["db", "upgrad"], 'did you mean "upgrade"?'),
+        (["produce", "--ulr", "x"], "'--url'"),
+        (["produce"], "give either --url or --file"),
+        (
+            [*ONE, "--header", "A: 1", "--header", "A: 2"],
+            "--header: 'A' is given more",
+        ),
+        (
+            [*ONE, "--header", "A: 1", "--header", "a: 2"],
+            "headers: 'a' is given more",
+        ),
+        ([*ONE, "--label", "a=1", "--label", "a=2"], "--label: 'a' is given more"),
+        ([*ONE, "--header", "A"], "expected NAME:VALUE"),
+        ([*ONE, "--api", "h"], "--api: must start with http://"),
+        (["serve", "--port", "abc"], "--port: must be a whole number, got 'abc'"),
+    ],
+)
+def test_a_wrong_use_is_told(words: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert told in result.output
