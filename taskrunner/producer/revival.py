@@ -60,12 +60,10 @@ class Revival:
     async def revive_all(self, ids: Sequence[str], *, due: datetime | None = None) -> list[str]:
         """Let failed tasks go on, with their history; answers the ids of those that were failed."""
         now = self._clock.now()
-        revived = [
-            each
-            for each in await self._store.revive(ids, now=now, due=due or now + self._hold)
-            if each is not None
-        ]
-        if due is None and revived and self._publisher.answers:
+        at_once = due is None and self._publisher.answers
+        when = due or (now + self._hold if at_once else now)
+        revived = [each for each in await self._store.revive(ids, now=now, due=when) if each is not None]
+        if at_once and revived:
             # What is not published now is due soon, and the relay does it.
             outgoing = [
                 Outgoing(id=each.id, lane=each.lane, encoded=each.encoded, attempt=each.attempt + 1)

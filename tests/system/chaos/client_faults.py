@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.link import Link
 from tests.system.chaos.stage import Stage, pause
-from tests.system.chaos.traffic import FAILED, RETRY
+from tests.system.chaos.traffic import EITHER, FAILED, RETRY, Order
 from tests.system.harness.http import Client
 from tests.system.harness.waiting import wait_for
 from tests.tools.proxy import Mode
@@ -48,6 +48,22 @@ def answer_to_submit_lost(stage: Stage) -> None:
 def one_host_is_overloaded(stage: Stage) -> None:
     """A host that answers 503 to all must not stop the others."""
     stage.submit(200, "status=503&retry_after=1", tag="storm", expect=FAILED, max_attempts=3, retry=RETRY)
+
+
+def cancelled_at_any_time(stage: Stage) -> None:
+    """Before, during and after the run: one end, and `cancelled` never becomes `succeeded`."""
+    orders = [stage.orders.add(f"cancel-{n}", "delay=0.5", keyed=False, expect=EITHER) for n in range(60)]
+    moments = [stage.random.uniform(0, 1.0) for _ in orders]
+
+    def submit_and_cancel(order: Order, moment: float) -> int:
+        with stage.traffic.client() as client:
+            stage.traffic.submit(order, client)
+            pause(moment)
+            return client.post(f"/tasks/{order.name}/cancel", {}).status
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = set(threads.map(submit_and_cancel, orders, moments))
+    assert answers <= {200, 409}, answers
 
 
 def delivered_twice(stage: Stage) -> None:
@@ -100,6 +116,7 @@ FAULTS = (
     Fault(id="F66", inject=same_key_in_parallel),
     Fault(id="F67", inject=answer_to_submit_lost),
     Fault(id="F69", inject=one_host_is_overloaded),
+    Fault(id="F70", inject=cancelled_at_any_time),
     Fault(id="F71", inject=delivered_twice),
     Fault(id="F31b", inject=strangers_publish),
 )

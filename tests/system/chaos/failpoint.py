@@ -10,17 +10,20 @@ import ctypes
 import itertools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from taskrunner.cli.main import main
+from taskrunner.consumer.crew import host
 from taskrunner.consumer.settler import Settler
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.producer.publisher import Publisher
 from taskrunner.stores.redis.store import RedisStore
 
+_POISON_HOST = "poison-host"
 Method = Callable[..., Any]
 
 
@@ -70,6 +73,17 @@ def after_confirm(reached: Callable[[], bool]) -> None:
 
 
 def poison(_reached: Callable[[], bool]) -> None:
+    """In the process of the worker threads, which is started by this module then."""
+    start = subprocess.Popen
+
+    def trapped(command: Sequence[str], **named: Any) -> "subprocess.Popen[bytes]":
+        python, *flags, _module, number, parent = command
+        return start([python, *flags, __spec__.name, _POISON_HOST, number, parent], **named)
+
+    _put(subprocess, "Popen", trapped)
+
+
+def _run_poison_host(number: int, parent: int) -> None:
     run = HttpHandler.run
 
     def trapped(self: HttpHandler, attempting: Attempting) -> Any:
@@ -78,6 +92,7 @@ def poison(_reached: Callable[[], bool]) -> None:
         return run(self, attempting)
 
     _put(HttpHandler, "run", trapped)
+    host.main(number, parent)
 
 
 def full_log(_reached: Callable[[], bool]) -> None:
@@ -121,11 +136,13 @@ def _after(owner: type, name: str, reached: Callable[[], bool]) -> None:
     _put(owner, name, trapped)
 
 
-def _put(owner: type, name: str, what: object) -> None:
+def _put(owner: object, name: str, what: object) -> None:
     setattr(owner, name, what)
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == _POISON_HOST:
+        _run_poison_host(int(sys.argv[2]), int(sys.argv[3]))
     point, _, number = sys.argv.pop(1).partition(":")
     times = itertools.count(1)
     wanted = int(number or 1)

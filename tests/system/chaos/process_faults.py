@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, pause
 from tests.system.chaos.traffic import FAILED
@@ -46,6 +48,20 @@ def stock_consumer_dies(stage: Stage) -> None:
     stage.submit(60, "delay=3", tag="long")
     stage.wait_busy(victim, 20)
     stage.crash(victim)
+
+
+def worker_process_dies(stage: Stage) -> None:
+    """The threads' process alone: no attempt counts, and another starts."""
+    victim = stage.one("consume")
+    stage.wait_busy(victim)
+    os.kill(_worker_process(victim), signal.SIGKILL)
+
+
+def worker_process_freezes(stage: Stage) -> None:
+    """Longer than its parent waits for a sign of life: it is killed and replaced."""
+    pid = _worker_process(stage.one("consume"))
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: not psutil.pid_exists(pid), "its parent kills it", within=40)
 
 
 def api_dies(stage: Stage) -> None:
@@ -152,7 +168,7 @@ def poison_kills_its_process(stage: Stage) -> None:
         with stage.traffic.client() as client:
             return bool(client.get(f"/tasks/{order.name}").json["status"] == "failed")
 
-    wait_for(failed, "the poison fails", within=60)
+    wait_for(failed, "the poison fails", within=200)
     for old in stage.living("consume"):
         old.stop()
         stage.replace(old)
@@ -177,7 +193,7 @@ def processor_is_starved(stage: Stage) -> None:
         subprocess.Popen([sys.executable, "-c", "import os\nos.sched_setaffinity(0, {0})\nwhile True: pass"])
         for _ in range(6)
     ]
-    pids = [running.process.pid for running in stage.living("consume")]
+    pids = [pid for running in stage.living("consume") for pid in _family(running)]
     allowed = os.sched_getaffinity(0)
     try:
         for pid in pids:
@@ -229,14 +245,25 @@ def _cgroup(controller: str, members: list[Running]) -> Iterator[Path]:
     group = Path(tempfile.mkdtemp(prefix="taskrunner-chaos-", dir=_CGROUPS / controller))
     try:
         for member in members:
-            (group / "cgroup.procs").write_text(str(member.process.pid))
+            for pid in _family(member):
+                (group / "cgroup.procs").write_text(str(pid))
         yield group
     finally:
-        for member in members:
-            if member.is_running:
-                (_CGROUPS / controller / "cgroup.procs").write_text(str(member.process.pid))
+        for left in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                (_CGROUPS / controller / "cgroup.procs").write_text(left)
         wait_for(lambda: not (group / "cgroup.procs").read_text(), "the group is empty", within=10)
         group.rmdir()
+
+
+def _family(running: Running) -> list[int]:
+    """A process and the one of its worker threads."""
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    return [running.process.pid, *(child.pid for child in children)]
+
+
+def _worker_process(consumer: Running) -> int:
+    return int(consumer.stats()["workers"]["pid"])
 
 
 def _pin(pid: int, processors: set[int]) -> None:
@@ -250,12 +277,14 @@ FAULTS = (
     Fault(id="F02", inject=consumer_dies_in_fetch),
     Fault(id="F02b", inject=both_consumers_die),
     Fault(id="F02c", inject=stock_consumer_dies, profile="stock"),
+    Fault(id="F02d", inject=worker_process_dies),
     Fault(id="F03", inject=dies_at("after-fetch", "consume")),
     Fault(id="F03b", inject=dies_at("after-claim", "consume")),
     Fault(id="F04", inject=dies_at("after-settle", "consume")),
     Fault(id="F07", inject=signals_come_twice),
     Fault(id="F07b", inject=ends_in_good_order),
     Fault(id="F08", inject=consumer_freezes, profile="brisk"),
+    Fault(id="F08b", inject=worker_process_freezes),
     Fault(id="F10", inject=poison_kills_its_process),
     Fault(id="F11", inject=memory_runs_out),
     Fault(id="F13", inject=dies_at("before-confirm", "serve")),

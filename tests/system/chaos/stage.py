@@ -216,12 +216,16 @@ def pause(seconds: float) -> None:
 
 
 def _usage(pid: int, target_port: int) -> Usage:
-    process = psutil.Process(pid)
+    """Of a process and its children together."""
+    whole = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     sockets = [
-        each for each in process.net_connections("inet") if getattr(each.raddr, "port", 0) != target_port
+        each
+        for process in whole
+        for each in process.net_connections("inet")
+        if getattr(each.raddr, "port", 0) != target_port
     ]
     return Usage(
-        threads=process.num_threads(),
+        threads=sum(process.num_threads() for process in whole),
         sockets=sum(each.status in ("ESTABLISHED", "LISTEN", "CLOSE_WAIT") for each in sockets),
-        rss_bytes=process.memory_info().rss,
+        rss_bytes=sum(process.memory_info().rss for process in whole),
     )

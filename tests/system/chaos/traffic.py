@@ -16,6 +16,7 @@ from tests.system.harness.ledger import Submit, SubmitLedger
 from tests.system.harness.load import Load
 
 SUCCEEDED, FAILED, REFUSED = "succeeded", "failed", "refused"
+EITHER = "cancelled or succeeded"
 RETRY: Mapping[str, object] = {"strategy": "constant", "base": 0.3}
 _ANSWERS_WITHIN = 5.0
 
