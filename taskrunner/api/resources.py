@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.schedule import Schedule
@@ -219,7 +220,12 @@ def _task(
         "timeout": task.timeout,
         "retry": task.retry,
         "labels": task.labels,
+        "callback": None if task.callback is None else _callback_resource(task.callback),
     }
+
+
+def _callback_resource(callback: Callback) -> Resource:
+    return {"url": callback.url, "secret": callback.secret, "events": callback.events}
 
 
 def _template_resource(template: Mapping[str, Any]) -> Resource:

@@ -69,6 +69,14 @@ class Attempt(Shape):
     consumer: str | None
 
 
+class Callback(Shape):
+    """Who is told of a task's end, signed with the configured secret of that name, if any."""
+
+    url: str
+    secret: str | None
+    events: list[Status]
+
+
 class Task(Shape):
     """A task and all that is known of it. Headers that may be secret are masked."""
 
@@ -95,6 +103,7 @@ class Task(Shape):
     timeout: float
     retry: RetryPolicy
     labels: dict[str, str]
+    callback: Callback | None
 
 
 class TaskPage(Shape):

@@ -27,6 +27,7 @@ from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.selection import CONDITIONS
+from taskrunner.domain.trace import read_traceparent
 from taskrunner.producer.bulk import Bulk, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
@@ -51,11 +52,17 @@ _KEY = Parameter(
     schema={"type": "string", "maxLength": 255},
     place="header",
 )
+_TRACE = Parameter(
+    name="traceparent",
+    description="W3C Trace Context: what is fetched belongs to this trace.",
+    schema={"type": "string"},
+    place="header",
+)
 _SUBMIT = Operation(
     summary="Submit a task.",
     answers={202: schemas.Task},
     takes={"application/json": Draft},
-    parameters=(_KEY,),
+    parameters=(_KEY, _TRACE),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _BULK = Operation(
@@ -132,7 +139,7 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = idempotency_key_of(request)
-        draft = Draft.from_json(raw, self._intake.rules.limits)
+        draft = _traced(Draft.from_json(raw, self._intake.rules.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:
@@ -219,6 +226,14 @@ class TaskRoutes:
         return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 
+def _traced(draft: Draft, request: web.Request) -> Draft:
+    """The draft in the trace of the request, unless it names one itself."""
+    parent = read_traceparent(request.headers.get("traceparent", ""))
+    if parent is None or draft.traceparent is not None:
+        return draft
+    return draft.model_copy(update={"traceparent": parent})
+
+
 def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
     """The tasks of a bulk: its lines, or the elements of its JSON array as lines."""
     if not raw.lstrip().startswith(b"["):
@@ -235,10 +250,14 @@ def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
 
 
 def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:
-    """A delay is counted from the time of the request, so its `run_at` differs from one to the next."""
+    """A delay is counted from the time of the request, so its `run_at` differs from one to the next.
+
+    So does the trace, in which each request is a span of its own.
+    """
     known = record.task
     run_at = known.run_at if draft.delay else submitted.task.run_at
-    return replace(submitted.task, created_at=known.created_at, run_at=run_at) == known
+    task = replace(submitted.task, created_at=known.created_at, run_at=run_at, traceparent=known.traceparent)
+    return task == known
 
 
 def _body_response(task_id: str, result: Response, content: bytes) -> web.Response:

@@ -109,4 +109,5 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
         limits=config.task_limits(),
+        secrets=config.callbacks.secrets,
     )

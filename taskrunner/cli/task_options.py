@@ -9,6 +9,8 @@ import click
 
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
+_CALLBACK = {"callback_url": "url", "callback_secret": "secret", "callback_events": "events"}
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -22,6 +24,15 @@ _OPTIONS = (
     click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt."),
     click.option(
         "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
+    ),
+    click.option("--callback", "callback_url", metavar="URL", help="POST the task's end to this URL."),
+    click.option("--callback-secret", metavar="NAME", help="The configured secret to sign that with."),
+    click.option(
+        "--callback-event",
+        "callback_events",
+        multiple=True,
+        metavar="STATUS",
+        help="Only for succeeded, failed or cancelled; repeatable.",
     ),
 )
 
@@ -38,8 +49,10 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
     fields = {
         name: value
         for name, value in given.items()
-        if value is not None and name not in ("headers", "labels", "data")
+        if value is not None and name not in ("headers", "labels", "data") and name not in _CALLBACK
     }
+    if callback := _callback(given):
+        fields["callback"] = callback
     if given["headers"]:
         fields["headers"] = _pairs(given["headers"], ":", "--header")
     if given["labels"]:
@@ -48,6 +61,13 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
         fields["body"] = _data(given["data"])
         fields.setdefault("method", "POST")
     return fields
+
+
+def _callback(given: dict[str, Any]) -> dict[str, Any]:
+    said = {field: given[name] for name, field in _CALLBACK.items() if given[name]}
+    if said and "url" not in said:
+        raise click.UsageError("--callback-secret and --callback-event belong to a --callback")
+    return said
 
 
 def _pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from taskrunner.config.values import (
     MEMORY,
     AmqpUrls,
     Bytes,
+    CallbackSecrets,
     Concern,
     ConsumerName,
     Delays,
@@ -37,6 +38,7 @@ from taskrunner.config.values import (
     Weights,
     masked,
 )
+from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.limits import Limits as TaskLimits
@@ -51,6 +53,7 @@ from taskrunner.version import __version__
 KIB = 1024
 MIB = 1024 * 1024
 DAY = 86_400.0
+_CALLBACK = CallbackDefaults()
 
 
 class Section(BaseModel):
@@ -324,6 +327,19 @@ class Schedules(Section):
     catch_up: int = Field(100, ge=1, le=1000, description="missed slots made up for, by the policy all")
 
 
+class Callbacks(Section):
+    """How a task's end is told to the URL that the task names."""
+
+    secrets: Annotated[CallbackSecrets, Secret()] = Field(
+        {}, repr=False, description="by name, a whsec_… or two while rotating; also as secrets_file"
+    )
+    timeout: Seconds = Field(_CALLBACK.timeout, description="for one attempt")
+    max_attempts: int = Field(
+        _CALLBACK.max_attempts, ge=1, le=10_000, description="attempts in all, the first included"
+    )
+    delays: Delays = Field(_CALLBACK.retry.delays, description="between them; by default 28 hours in all")
+
+
 class Config(BaseModel):
     """The whole configuration. `Config()` has every default; `taskrunner.config.load` reads the real one."""
 
@@ -342,6 +358,7 @@ class Config(BaseModel):
     results: Results = Results()
     relay: Relay = Relay()
     schedules: Schedules = Schedules()
+    callbacks: Callbacks = Callbacks()
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and dial by the names of the file, as JSON values, secrets masked."""
@@ -357,7 +374,8 @@ class Config(BaseModel):
 
     def task_limits(self) -> TaskLimits:
         """The bounds on what a task may ask for, and where it may lead."""
-        return TaskLimits(**self.limits.model_dump(), reach=self.reach())
+        names = frozenset(self.callbacks.secrets)
+        return TaskLimits(**self.limits.model_dump(), reach=self.reach(), callback_secrets=names)
 
     def reach(self) -> Reach:
         """The targets that tasks may have."""
@@ -378,6 +396,11 @@ class Config(BaseModel):
             max_attempts=self.retry.max_attempts,
             retry=self.retry_policy(),
             write_concern=self.store.write_concern,
+            callback=CallbackDefaults(
+                timeout=self.callbacks.timeout,
+                max_attempts=self.callbacks.max_attempts,
+                retry=RetryPolicy(delays=self.callbacks.delays),
+            ),
         )
 
     def retry_policy(self) -> RetryPolicy:

@@ -68,6 +68,10 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
         if found is None:
             continue
         key, from_file = found
+        if key.mapping and not from_file and isinstance(value_node, yaml.MappingNode):
+            named = {_name(name): _value(layer, node, label) for name, node in value_node.value}
+            layer.put(Setting(key=key, value=named, source=str(path), label=label))
+            continue
         value = _value(layer, value_node, label)
         if value is not None and from_file:
             # Relative to the file that names it, which has no say in where taskrunner is started.

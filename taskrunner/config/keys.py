@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import get_origin
 
 from taskrunner.config.dials import Config, Section
 from taskrunner.config.values import Secret
@@ -25,6 +26,11 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.section}.{self.name}"
+
+    @property
+    def mapping(self) -> bool:
+        """Whether the value has names of its own in it."""
+        return get_origin(section_models()[self.section].model_fields[self.name].annotation) is dict
 
     @property
     def secret(self) -> bool:

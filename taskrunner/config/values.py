@@ -6,12 +6,14 @@ The file and the environment hand in text; a list may be one text with commas. E
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import admission
+from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Lane
 from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
 from taskrunner.domain.write_concern import WriteConcern
@@ -32,12 +34,18 @@ _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
 
 
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ACTIVE_SECRETS = 2
+
+
 class Secret:
     """Marks a dial whose value is never shown, and which can be read from a file (`key_file`)."""
 
 
 def masked(value: Any) -> Any:
     """A secret as it may be shown: nothing of it, or a URL without its user information."""
+    if isinstance(value, dict):
+        return {name: masked(item) for name, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
     if not value:
@@ -157,6 +165,35 @@ def _check_agent(value: str) -> str:
     return value
 
 
+def _split_secrets(value: Any) -> Any:
+    """`NAME=whsec_…`, several with commas or in lines of their own, as a mapping; each name with a list."""
+    if isinstance(value, str):
+        named: dict[str, list[str]] = {}
+        for part in re.split(r"[\s,]+", value.strip()):
+            name, found, secret = part.partition("=")
+            if not found:
+                raise ValueError("must be NAME=whsec_…, several with commas")
+            named.setdefault(name, []).append(secret)
+        return named
+    if isinstance(value, dict):
+        return {name: split_commas(secrets) for name, secrets in value.items()}
+    return value
+
+
+def _check_secrets(secrets: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for name, active in secrets.items():
+        if not _SECRET_NAME.fullmatch(name):
+            raise ValueError("a secret's name must be 1 to 64 letters, digits or ._-")
+        if not 1 <= len(active) <= _ACTIVE_SECRETS:
+            raise ValueError(f"{name}: must be 1 secret, or {_ACTIVE_SECRETS} while one replaces the other")
+        for secret in active:
+            try:
+                read_secret(secret)
+            except ValueError as exc:
+                raise ValueError(f"{name}: {exc}") from None
+    return secrets
+
+
 def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
@@ -216,5 +253,8 @@ Ports = Annotated[
     AfterValidator(_unique),
 ]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
+CallbackSecrets = Annotated[
+    dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
+]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]

@@ -10,7 +10,9 @@ from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import Envelope, open_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed
+from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.status import Status
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, Store
@@ -68,14 +70,14 @@ class Collector:
         An envelope whose task is running, finished, or waiting for another attempt is a stale double.
         """
         content = self._read(dead)
-        if isinstance(content, Envelope) and await self._store.get(content.task.id) is not None:
-            await self._store.fail(
-                [AttemptRef(id=content.task.id, attempt=content.attempt)],
-                now=self._clock.now(),
-                reason=dead.reason,
-                error=_broker_says(dead),
-                keep=self._keep,
+        record = await self._store.get(content.task.id) if isinstance(content, Envelope) else None
+        if isinstance(content, Envelope) and record is not None:
+            now, error = self._clock.now(), _broker_says(dead)
+            following = follow_up(
+                record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
             )
+            ref = AttemptRef(id=record.task.id, attempt=content.attempt, follow_up=following)
+            await self._store.fail([ref], now=now, reason=dead.reason, error=error, keep=self._keep)
             letter_id = content.task.id
         else:
             letter = self._letter(dead, content)

@@ -90,7 +90,7 @@ class Settler:
     def _ended(self, running: Running) -> Ended:
         finished_at = self._clock.now()
         return Ended(
-            id=running.attempting.task.id,
+            task=running.attempting.task,
             number=running.attempting.number,
             consumer=self._consumer,
             started_at=finished_at - timedelta(seconds=running.elapsed)

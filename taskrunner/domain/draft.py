@@ -20,10 +20,13 @@ from pydantic import (
 )
 
 from taskrunner.domain import admission
+from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.limits import Limits, limits_of
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -42,6 +45,7 @@ class TaskDefaults:
     retry: RetryPolicy = RetryPolicy()
     lane: Lane = Lane.MEDIUM
     write_concern: WriteConcern = WriteConcern.BROKER
+    callback: CallbackDefaults = CallbackDefaults()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,8 @@ class Draft(BaseModel):
     retry: RetryDraft | None = None
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    callback: CallbackDraft | None = None
+    traceparent: str | None = None
 
     @classmethod
     def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
@@ -153,7 +159,7 @@ class Draft(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
-        return admission.check_url(value, _limits(info)).text
+        return admission.check_url(value, limits_of(info)).text
 
     @field_validator("method")
     @classmethod
@@ -163,14 +169,14 @@ class Draft(BaseModel):
     @field_validator("headers")
     @classmethod
     def _headers(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        admission.check_headers(value, _limits(info))
+        admission.check_headers(value, limits_of(info))
         return value
 
     @field_validator("body", mode="after")
     @classmethod
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
         text = value if isinstance(value, str) or value is None else _as_json(value)
-        _check_size(text.encode() if text else b"", _limits(info))
+        _check_size(text.encode() if text else b"", limits_of(info))
         return value
 
     @field_validator("body_base64")
@@ -181,13 +187,13 @@ class Draft(BaseModel):
                 content = base64.b64decode(value, validate=True)
             except binascii.Error as exc:
                 raise ValueError(f"is not base64: {exc}") from exc
-            _check_size(content, _limits(info))
+            _check_size(content, limits_of(info))
         return value
 
     @field_validator("delay")
     @classmethod
     def _delay(cls, value: float | None, info: ValidationInfo) -> float | None:
-        limit = _limits(info).max_delay
+        limit = limits_of(info).max_delay
         if value is not None and value > limit:
             raise ValueError(f"must be at most {limit:.0f} seconds, got {value:g}")
         return value
@@ -203,7 +209,7 @@ class Draft(BaseModel):
     @field_validator("timeout")
     @classmethod
     def _timeout(cls, value: float | None, info: ValidationInfo) -> float | None:
-        limit = _limits(info).max_timeout
+        limit = limits_of(info).max_timeout
         if value is not None and value > limit:
             raise ValueError(f"must be at most {limit:g} seconds, got {value:g}")
         return value
@@ -211,7 +217,7 @@ class Draft(BaseModel):
     @field_validator("max_attempts")
     @classmethod
     def _max_attempts(cls, value: int | None, info: ValidationInfo) -> int | None:
-        limit = _limits(info).max_attempts
+        limit = limits_of(info).max_attempts
         if value is not None and value > limit:
             raise ValueError(f"must be at most {limit}, got {value}")
         return value
@@ -219,8 +225,15 @@ class Draft(BaseModel):
     @field_validator("labels")
     @classmethod
     def _labels(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        admission.check_labels(value, _limits(info))
+        admission.check_labels(value, limits_of(info))
         return value
+
+    @field_validator("traceparent")
+    @classmethod
+    def _traceparent(cls, value: str | None) -> str | None:
+        if value is not None and read_traceparent(value) is None:
+            raise ValueError("must be version-trace-parent-flags in hex (W3C Trace Context)")
+        return None if value is None else read_traceparent(value)
 
     @field_validator("write_concern", mode="before")
     @classmethod
@@ -271,6 +284,8 @@ class Draft(BaseModel):
             created_at=now,
             run_at=run_at,
             expires_at=self.expires_at,
+            callback=self.callback.over(defaults.callback) if self.callback else None,
+            traceparent=self.traceparent,
         )
 
     def _content(self) -> tuple[dict[str, str], str | None]:

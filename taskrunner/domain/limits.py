@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass
 
+from pydantic import ValidationInfo
+
 from taskrunner.domain.reach import Reach
 
 FIVE_YEARS = 5 * 366 * 86_400.0
+# What the stores' integers can hold.
+COUNT_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Upper bounds, checked when a task is handed in. Durations are seconds. `reach`: where it may lead."""
+    """Upper bounds, checked when a task is handed in. Durations are seconds. `reach`: where it may lead.
+
+    `callback_secrets` are the names of the secrets that a callback can be signed with.
+    """
 
     max_url_bytes: int = 8 * 1024
     max_body_bytes: int = 256 * 1024
@@ -22,3 +29,9 @@ class Limits:
     max_attempts: int = 100
     max_delay: float = FIVE_YEARS
     reach: Reach = Reach()
+    callback_secrets: frozenset[str] = frozenset()
+
+
+def limits_of(info: ValidationInfo) -> Limits:
+    """The limits that a validation goes by: its context, else the defaults."""
+    return info.context if isinstance(info.context, Limits) else Limits()

@@ -18,7 +18,7 @@ from taskrunner.domain.validation import field_errors, shown
 # Short of an id, since the ids of its tasks begin with it.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # What the schedule decides by itself; an answer that could wait for something there is none.
-_NOT_OF_A_TEMPLATE = ("id", "delay", "run_at", "expires_at", "write_concern")
+_NOT_OF_A_TEMPLATE = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
 _DAY = 86_400.0
 
 

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import value
 
 
@@ -16,7 +19,8 @@ class Settlement:
 
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
     `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
-    terminal status. `result` carries the body to store, already cut to its cap.
+    terminal status. `result` carries the body to store, already cut to its cap. `follow_up` is accepted in
+    the same atomic step, if this is written.
     """
 
     id: str
@@ -26,6 +30,7 @@ class Settlement:
     error: str | None
     result: Response | None
     keep: float
+    follow_up: NewTask | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ class Retention:
 class Ended:
     """An attempt that ended: which one, where it ran and when."""
 
-    id: str
+    task: Task
     number: int
     consumer: str | None
     started_at: datetime
@@ -69,12 +74,21 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
         counted=verdict.counted,
         consumer=ended.consumer,
     )
+    error = None if verdict.status is Status.SUCCEEDED else outcome.error
     return Settlement(
-        id=ended.id,
+        id=ended.task.id,
         attempt=line,
         status=verdict.status,
         due=verdict.due,
-        error=None if verdict.status is Status.SUCCEEDED else outcome.error,
+        error=error,
         result=response,
         keep=retention.keep(verdict.status),
+        follow_up=follow_up(
+            ended.task,
+            verdict.status,
+            attempt=ended.number,
+            error=error,
+            outcome=outcome,
+            now=ended.finished_at,
+        ),
     )

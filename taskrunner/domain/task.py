@@ -9,10 +9,9 @@ from typing import Annotated
 import uuid_utils
 from pydantic import AwareDatetime, Field
 
+from taskrunner.domain.callback import Callback
+from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
-
-# What the stores' integers can hold.
-COUNT_LIMIT = 2**31 - 1
 
 
 class Lane(StrEnum):
@@ -30,7 +29,8 @@ class Task:
     `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible". From
     `expires_at` on no attempt starts any more: a task that waits then has failed.
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
-    text stands in `body_base64`; at most one of the two is set.
+    text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
+    `signed_by` names the secret that signs what is sent; only callbacks of ours have it.
     """
 
     id: str
@@ -47,6 +47,9 @@ class Task:
     created_at: AwareDatetime
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    callback: Callback | None = None
+    signed_by: str | None = None
+    traceparent: str | None = None
 
     @property
     def content(self) -> bytes | None:

@@ -5,10 +5,12 @@ worker's own answer comes too late and is refused, and its consumer, which looks
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, TasksCancelled, TasksDeleted
+from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import Verdict
@@ -54,11 +56,7 @@ class Cancellation:
         Raises `StoreUnavailable`.
         """
         now = self._clock.now()
-        waiting = [
-            AttemptRef(id=record.task.id, attempt=record.attempt + 1)
-            for record in records
-            if record.status in CLAIMABLE
-        ]
+        waiting = [_waiting(record, now) for record in records if record.status in CLAIMABLE]
         running = [self._cut(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
@@ -90,10 +88,16 @@ class Cancellation:
         now = self._clock.now()
         last = record.attempts[-1]
         ended = Ended(
-            id=record.task.id,
+            task=record.task,
             number=record.attempt,
             consumer=last.consumer,
             started_at=last.started_at,
             finished_at=now,
         )
         return settlement(ended, _CUT, _VERDICT, self._retention)
+
+
+def _waiting(record: Record, now: datetime) -> AttemptRef:
+    task, made = record.task, record.attempt
+    following = follow_up(task, Status.CANCELLED, attempt=made, error=_ERROR, outcome=None, now=now)
+    return AttemptRef(id=task.id, attempt=made + 1, follow_up=following)

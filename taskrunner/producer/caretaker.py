@@ -4,16 +4,24 @@ It needs the store alone: an expired task ends on time while the broker is away,
 consumer runs. Any number of caretakers may run.
 """
 
+from datetime import datetime
+
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TasksExpired
+from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.settlement import Retention
+from taskrunner.domain.status import Status
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import AttemptRef, Due, Store
 
 # One call takes this many at most: Redis and SQLite do nothing else meanwhile.
 _BATCH = 1000
 # The reason of a task that failed by its `expires_at`.
 EXPIRED = "expired"
+_ERROR = "no attempt had started by its expires_at"
 
 
 class Caretaker(Service):
@@ -30,14 +38,26 @@ class Caretaker(Service):
 
     async def turn(self) -> float:
         now = self._clock.now()
-        expired = await self._store.expire(
-            now=now,
-            limit=_BATCH,
-            reason=EXPIRED,
-            error="no attempt had started by its expires_at",
-            keep=self._retention.failed,
-        )
-        if expired:
-            self._events.emit(TasksExpired(count=expired))
+        overdue = await self._expire(now)
         pruned = await self._store.prune(now=now, limit=_BATCH)
-        return 0.0 if max(expired, pruned) >= _BATCH else self._interval
+        return 0.0 if max(overdue, pruned) >= _BATCH else self._interval
+
+    async def _expire(self, now: datetime) -> int:
+        """Fail a batch of what is overdue; answers how many that was to be."""
+        overdue = await self._store.overdue(now=now, limit=_BATCH)
+        refs = [
+            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, now)) for due in overdue
+        ]
+        keep = self._retention.failed
+        failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, overdue=True)
+        if any(failed):
+            self._events.emit(TasksExpired(count=sum(failed)))
+        return len(overdue)
+
+
+def _follow_up(due: Due, now: datetime) -> NewTask | None:
+    try:
+        task = decode_task(due.encoded)
+    except EnvelopeUnreadable:
+        return None  # nobody can tell whom it wanted to be told, and it must end all the same
+    return follow_up(task, Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)

@@ -166,7 +166,9 @@ class Intake:
 
 
 def _fingerprint(draft: Draft) -> str:
-    return hashlib.sha256(draft.model_dump_json(exclude_none=True).encode()).hexdigest()
+    return hashlib.sha256(
+        draft.model_dump_json(exclude_none=True, exclude={"traceparent"}).encode()
+    ).hexdigest()
 
 
 def _refuse_conflict(accepted: Accepted, key: str | None) -> None:

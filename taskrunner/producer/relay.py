@@ -148,8 +148,9 @@ class Relay(Service):
         outcome = Outcome(
             kind=OutcomeKind.INTERRUPTED, error="the worker is gone: its lease ran out before it answered"
         )
+        task = decode_task(due.encoded)
         verdict = retry.decide(
-            decode_task(due.encoded).retry,
+            task.retry,
             outcome,
             attempt=due.attempt,
             attempt_limit=due.attempt_limit,
@@ -158,7 +159,7 @@ class Relay(Service):
         )
         line = due.running
         ended = Ended(
-            id=due.id,
+            task=task,
             number=due.attempt,
             consumer=None if line is None else line.consumer,
             started_at=now if line is None else line.started_at,

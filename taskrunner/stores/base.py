@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from taskrunner.domain.new_task import NewTask as NewTask
 from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
@@ -18,27 +19,6 @@ from taskrunner.domain.task import Lane
 from taskrunner.domain.value import value
 
 Item = TypeVar("Item")
-
-
-@value
-class NewTask:
-    """A task to accept. `encoded` is the task by `encode_task`; `due` is when the relay is to publish it.
-
-    `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
-    fingerprint is a conflict. `attempt` is the number of attempts made before, above 0 only for a task
-    whose record was lost; the attempt limit is then at least one more. From `deadline` on no attempt starts.
-    """
-
-    id: str
-    encoded: bytes
-    lane: Lane
-    max_attempts: int
-    created_at: datetime
-    due: datetime
-    idempotency_key: str | None = None
-    fingerprint: str = ""
-    attempt: int = 0
-    deadline: datetime | None = None
 
 
 class AcceptAnswer(StrEnum):
@@ -59,10 +39,14 @@ class Accepted:
 
 @value
 class AttemptRef:
-    """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs."""
+    """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs.
+
+    `follow_up` is for `fail` and `cancel` alone: it is accepted in the same atomic step, if they take effect.
+    """
 
     id: str
     attempt: int
+    follow_up: NewTask | None = None
 
 
 class ClaimAnswer(StrEnum):
@@ -71,7 +55,7 @@ class ClaimAnswer(StrEnum):
     CLAIMED = "claimed"
     HELD = "held"  # this very attempt runs already, at another consumer
     STALE = "stale"  # another attempt is next, or the task is terminal, or it was deleted
-    EXPIRED = "expired"  # its deadline has passed: `expire` fails it
+    EXPIRED = "expired"  # its deadline has passed: it is `overdue`
     UNKNOWN = "unknown"  # no record: to be adopted
 
 
@@ -214,7 +198,10 @@ class Store(ABC):
 
     @abstractmethod
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
-        """End attempts; False, and nothing written, for a task that no longer runs this attempt."""
+        """End attempts, each in one atomic step with the task that follows it.
+
+        False, and nothing written, for a task that no longer runs this attempt.
+        """
 
     @abstractmethod
     async def take_due(self, *, now: datetime, limit: int, hold: float) -> Sequence[Due]:
@@ -233,16 +220,27 @@ class Store(ABC):
 
     @abstractmethod
     async def fail(
-        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        reason: str,
+        error: str,
+        keep: float,
+        overdue: bool = False,
     ) -> Sequence[bool]:
         """Fail tasks that wait (scheduled, queued, retrying) for this attempt, without running it.
 
-        False for any other. `reason` is the dead letter's, `keep` the seconds the record outlives it.
+        False for any other; with `overdue` also for one whose deadline has not passed. `reason` is the dead
+        letter's, `keep` the seconds the record outlives it.
         """
 
     @abstractmethod
-    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
-        """As `fail`, for up to `limit` tasks that wait and whose deadline has passed; answers how many."""
+    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
+        """Up to `limit` tasks that wait and whose deadline has passed, the longest overdue first.
+
+        Fewer, though there are more, when these alone are several MiB.
+        """
 
     @abstractmethod
     async def cancel(

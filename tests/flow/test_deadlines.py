@@ -125,12 +125,13 @@ async def test_one_that_came_too_late_by_itself(house: House) -> None:
     assert house.target.ledger == []
 
 
+@pytest.mark.parametrize("method", ["overdue", "fail"])
 @pytest.mark.parametrize("cut", list(Cut))
-async def test_the_caretaker_dies(house: House, cut: Cut) -> None:
+async def test_the_caretaker_dies(house: House, method: str, cut: Cut) -> None:
     """Another one does it, or finds it done."""
     await house.submit(id="task", expires_at=end(house, 60))
     house.clock.advance(60)
-    store, _ = severable(house.store, "expire", cut)
+    store, _ = severable(house.store, method, cut)
     with pytest.raises(StoreUnavailable):
         await house.make_caretaker(store).turn()
     await house.make_caretaker().turn()

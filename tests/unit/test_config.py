@@ -72,7 +72,11 @@ def test_the_defaults_are_those_of_the_domain() -> None:
     assert config.scaling_bounds() == Bounds()
     assert config.retention() == Retention()
     assert config.lane_weights() == {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
-    assert {each.name for each in fields(Limits)} == {*type(config.limits).model_fields, "reach"}
+    assert {each.name for each in fields(Limits)} == {
+        *type(config.limits).model_fields,
+        "reach",
+        "callback_secrets",
+    }
 
 
 def test_domain_values_follow_the_dials(tmp_path: Path) -> None:

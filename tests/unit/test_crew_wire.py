@@ -15,8 +15,10 @@ from taskrunner.consumer.crew.wire import (
     unpack_outcome,
     unpack_task,
 )
+from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -35,6 +37,16 @@ TASK = Task(
     created_at=NOW,
     run_at=NOW,
     expires_at=NOW,
+    callback=Callback(
+        url="http://c/",
+        secret="s",
+        events=(Status.FAILED,),
+        timeout=2.0,
+        max_attempts=4,
+        retry=RetryPolicy(delays=(7.0,)),
+    ),
+    signed_by="s",
+    traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
 )
 RESPONSE = Response(
     status=404,
@@ -59,7 +71,7 @@ OUTCOME = Outcome(
 )
 
 
-@pytest.mark.parametrize("value", [TASK, TASK.retry, OUTCOME, RESPONSE, RESPONSE.timings])
+@pytest.mark.parametrize("value", [TASK, TASK.retry, TASK.callback, OUTCOME, RESPONSE, RESPONSE.timings])
 def test_the_samples_leave_no_field_at_its_default(value: Any) -> None:
     """So that a field that is added later and has no place on the wire fails the tests below."""
     for field in fields(value):

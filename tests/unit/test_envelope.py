@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskrunner.domain.admission import ID_PATTERN
+from taskrunner.domain.callback import Callback
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_envelope, seal, task_fields
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
 LIMITS = Limits()
@@ -47,6 +49,19 @@ tasks = st.builds(
     labels=st.dictionaries(texts, texts, max_size=3),
     created_at=moments,
     run_at=st.none() | moments,
+    expires_at=st.none() | moments,
+    callback=st.none()
+    | st.builds(
+        Callback,
+        url=texts,
+        secret=st.none() | texts,
+        events=st.lists(st.sampled_from(Status)).map(tuple),
+        timeout=st.floats(0.001, 1e6),
+        max_attempts=st.integers(1, 10_000),
+        retry=st.just(RetryPolicy(delays=(1.0, 2.0))),
+    ),
+    signed_by=st.none() | texts,
+    traceparent=st.none() | texts,
 )
 
 

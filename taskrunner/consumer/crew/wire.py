@@ -12,8 +12,10 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any
 
+from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
 Item = tuple[Any, ...]
@@ -69,7 +71,6 @@ class Unframer:
 
 
 def pack_task(task: Task) -> Item:
-    retry = task.retry
     return (
         task.id,
         task.url,
@@ -80,16 +81,19 @@ def pack_task(task: Task) -> Item:
         task.lane.value,
         task.timeout,
         task.max_attempts,
-        (retry.strategy.value, retry.base, retry.cap, retry.jitter, tuple(retry.delays)),
+        _pack_retry(task.retry),
         dict(task.labels),
         task.created_at.timestamp(),
         None if task.run_at is None else task.run_at.timestamp(),
         None if task.expires_at is None else task.expires_at.timestamp(),
+        None if task.callback is None else _pack_callback(task.callback),
+        task.signed_by,
+        task.traceparent,
     )
 
 
 def unpack_task(item: Item) -> Task:
-    run_at, expires_at = item[12], item[13]
+    run_at, expires_at, callback = item[12], item[13], item[14]
     return Task(
         id=item[0],
         url=item[1],
@@ -105,6 +109,9 @@ def unpack_task(item: Item) -> Task:
         created_at=datetime.fromtimestamp(item[11], UTC),
         run_at=None if run_at is None else datetime.fromtimestamp(run_at, UTC),
         expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+        callback=None if callback is None else _unpack_callback(callback),
+        signed_by=item[15],
+        traceparent=item[16],
     )
 
 
@@ -164,6 +171,33 @@ def _unpack_response(item: Item) -> Response:
         redirects=item[9],
         http_version=item[10],
     )
+
+
+def _pack_callback(callback: Callback) -> Item:
+    return (
+        callback.url,
+        callback.secret,
+        tuple(event.value for event in callback.events),
+        callback.timeout,
+        callback.max_attempts,
+        _pack_retry(callback.retry),
+    )
+
+
+def _unpack_callback(item: Item) -> Callback:
+    url, secret, events, timeout, max_attempts, retry = item
+    return Callback(
+        url=url,
+        secret=secret,
+        events=tuple(map(Status, events)),
+        timeout=timeout,
+        max_attempts=max_attempts,
+        retry=_unpack_retry(retry),
+    )
+
+
+def _pack_retry(retry: RetryPolicy) -> Item:
+    return (retry.strategy.value, retry.base, retry.cap, retry.jitter, tuple(retry.delays))
 
 
 @lru_cache(maxsize=128)

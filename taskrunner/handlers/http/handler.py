@@ -19,11 +19,15 @@ from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.redirects import next_request
-from taskrunner.handlers.http.request import Request, first_request
+from taskrunner.handlers.http.request import Request, first_request, sign
 from taskrunner.handlers.http.retry_after import retry_after
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_UNSIGNED = Outcome(
+    kind=OutcomeKind.INTERRUPTED,
+    error="This consumer has no secret by the name that is to sign the callback.",
+)
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -62,8 +66,11 @@ class HttpHandler(Handler):
         task, deadline = attempting.task, started + attempting.task.timeout
         try:
             request = first_request(task, attempting.number, self._policy)
+            sign(request, task, self._policy, int(time.time()))
         except ValueError:
             return _outcome(BLOCKED)
+        except KeyError:
+            return _UNSIGNED
         now = started
         for redirects in range(self._policy.max_redirects + 1):
             if attempting.cancelled:

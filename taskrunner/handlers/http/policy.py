@@ -1,6 +1,7 @@
 """What every fetch has to keep to, whatever a task asks for."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from taskrunner.domain.limits import Limits
 from taskrunner.version import __version__
@@ -14,7 +15,7 @@ class FetchPolicy:
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
     bounds the head of one answer. `ca_file` (PEM) replaces the system's trusted certificates.
 
-    `limits.reach` says which targets are allowed.
+    `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name, all that are active.
     """
 
     connect_timeout: float = 10.0
@@ -25,3 +26,4 @@ class FetchPolicy:
     user_agent: str = f"taskrunner/{__version__}"
     ca_file: str | None = None
     limits: Limits = Limits()
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -6,7 +6,7 @@ The rules, on top of RFC 9110 section 15.4:
   307 and 308 keep method and body, as do 301 and 302 for the other methods.
 - Only GET and HEAD leave their origin (scheme, host and port). Any other task ends with `http_error` at a
   redirect to another origin: its body is for the receiver that it names.
-- No header of the task goes to another origin, nor back: only what names us and the attempt.
+- No header of the task goes to another origin, nor back, nor what names the task: only who we are.
 - https never leads to http, and nothing leads to a URL that could not have been handed in. Both are
   `blocked`.
 """
@@ -45,13 +45,14 @@ def next_request(request: Request, head: Head, limits: Limits) -> Request | Fail
             error=f"The target answered {head.status} with a Location on another origin; "
             f"taskrunner does not follow it for {request.method}.",
         )
-    return replace(request, method=method, url=url, lines=request.identity)
+    return replace(request, method=method, url=url, lines=request.stranger)
 
 
 def _on_same_origin(request: Request, method: str, url: Url) -> Request:
     if method == request.method:
         return replace(request, url=url)
-    lines = [line for line in request.lines if not line_name(line).startswith("content-")]
+    # The signature of a callback is one of its body.
+    lines = [line for line in request.lines if not line_name(line).startswith(("content-", "webhook-"))]
     return replace(request, method=method, url=url, lines=lines, content=None)
 
 

@@ -6,8 +6,9 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing el
 
 from dataclasses import dataclass
 
-from taskrunner.domain import admission
+from taskrunner.domain import admission, signature
 from taskrunner.domain.task import Task
+from taskrunner.domain.trace import traceparent
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
@@ -26,13 +27,13 @@ class Request:
 
     Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
 
-    `identity` are the lines that name us and the attempt; they alone go along to another origin.
+    `stranger` are the lines that go along to another origin: who we are, and nothing of the task.
     """
 
     method: str
     url: Url
     lines: list[str]
-    identity: list[str]
+    stranger: list[str]
     content: bytes | None = None
 
 
@@ -46,22 +47,33 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     if task.headers:
         admission.check_headers(task.headers, policy.limits)
     task_id = admission.check_id(task.id)
+    stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
     identity = [
-        "Expect:",
-        ACCEPT_ENCODING,
-        f"User-Agent: {policy.user_agent}",
+        *stranger,
         f"Idempotency-Key: {task_id}",
         f"Taskrunner-Task-Id: {task_id}",
         f"Taskrunner-Attempt: {number}",
+        f"traceparent: {traceparent(task_id, number, task.traceparent)}",
     ]
     content = _content(task, method)
     return Request(
         method=method,
         url=url,
         lines=_lines(task, identity, content),
-        identity=identity,
+        stranger=stranger,
         content=content,
     )
+
+
+def sign(request: Request, task: Task, policy: FetchPolicy, timestamp: int) -> None:
+    """Add the signature of this moment to what is signed. Raises `KeyError` for an unknown secret."""
+    if task.signed_by is not None:
+        signed = signature.sign(policy.secrets[task.signed_by], task.id, timestamp, request.content or b"")
+        request.lines = [
+            *request.lines,
+            f"webhook-timestamp: {timestamp}",
+            f"webhook-signature: {signed}",
+        ]
 
 
 def header_line(name: str, value: str) -> str:

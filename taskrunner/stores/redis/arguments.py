@@ -16,6 +16,7 @@ Argument = str | bytes | int
 
 # Redis counts a TTL in ms from 1970 in 63 bits; a hundred years are "for ever" to anybody.
 _MAX_KEEP = 100 * 366 * 86_400.0
+_NEW_TASK_ARGS = 11
 
 
 def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
@@ -35,6 +36,31 @@ def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
             "" if task.deadline is None else to_ms(task.deadline),
         )
     return args
+
+
+def followed(
+    rows: Sequence[Sequence[Argument]], follow_ups: Sequence[NewTask | None], *, before: int
+) -> list[Argument]:
+    """The number of `rows`, the rows, and the tasks that follow some of them.
+
+    Each row ends with the place in ARGV of the task that follows it, or ''. `before`: how many arguments
+    stand before all that.
+    """
+    args: list[Argument] = [len(rows)]
+    place = before + 2 + sum(len(row) + 1 for row in rows)
+    following: list[NewTask] = []
+    for row, follow_up in zip(rows, follow_ups, strict=True):
+        args += row
+        if follow_up is None:
+            args.append("")
+        else:
+            args.append(place + _NEW_TASK_ARGS * len(following))
+            following.append(follow_up)
+    return args + new_tasks(following)
+
+
+def endings(refs: Sequence[AttemptRef], *, before: int) -> list[Argument]:
+    return followed([(ref.id, ref.attempt) for ref in refs], [ref.follow_up for ref in refs], before=before)
 
 
 def attempt_refs(refs: Sequence[AttemptRef]) -> list[Argument]:
@@ -57,26 +83,28 @@ def claims(refs: Sequence[AttemptRef], now: datetime, consumer: str) -> list[Arg
     return args
 
 
-def settlements(items: Sequence[Settlement]) -> list[Argument]:
+def settlements(items: Sequence[Settlement], *, before: int) -> list[Argument]:
     """Raises `ValueError` for a status that cannot follow `running`."""
-    args: list[Argument] = []
+    rows: list[Sequence[Argument]] = []
     for item in items:
         if item.status not in FOLLOWERS[Status.RUNNING]:
             raise ValueError(f"task {item.id}: {item.status} cannot follow running")
         result = item.result
-        args += (
-            item.id,
-            item.attempt.number,
-            item.status,
-            _due(item),
-            encode_attempt(item.attempt),
-            storable(item.error) if item.error else "",
-            encode_response(result) if result is not None else "",
-            result.body if result is not None else "",
-            keep_ms(item.keep),
-            "" if item.attempt.counted else "1",
+        rows.append(
+            (
+                item.id,
+                item.attempt.number,
+                item.status,
+                _due(item),
+                encode_attempt(item.attempt),
+                storable(item.error) if item.error else "",
+                encode_response(result) if result is not None else "",
+                result.body if result is not None else "",
+                keep_ms(item.keep),
+                "" if item.attempt.counted else "1",
+            )
         )
-    return args
+    return followed(rows, [item.follow_up for item in items], before=before)
 
 
 def letters(items: Sequence[DeadLetter], keep: float) -> list[Argument]:

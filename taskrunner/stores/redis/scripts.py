@@ -11,9 +11,8 @@ _SHARED = {
     "save_schedule": ("create",),
     "list_schedules": ("schedule",),
     "due_schedules": ("schedule",),
-    "settle": ("retain",),
-    "finish": ("retain",),
-    "expire": ("retain",),
+    "settle": ("create", "retain"),
+    "finish": ("create", "retain"),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -44,7 +43,7 @@ class Scripts:
         self.snooze = _load("snooze")
         self.wanted = _load("wanted")
         self.delete = _load("delete")
-        self.expire = _load("expire")
+        self.overdue = _load("overdue")
         self.revive = _load("revive")
         self.get_records = _load("get_records")
         self.list_ids = _load("list_ids")

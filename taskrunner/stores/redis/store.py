@@ -125,9 +125,9 @@ class RedisStore(Store):
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         answers: list[bool] = []
         for part in _parts(settlements, _body_bytes):
-            answer = await self._run(
-                self._scripts.settle, self._token(), to_ms(now), *arguments.settlements(part)
-            )
+            header = (self._token(), to_ms(now))
+            args = arguments.settlements(part, before=len(header))
+            answer = await self._run(self._scripts.settle, *header, *args)
             answers += map(bool, answer)
         return answers
 
@@ -153,24 +153,30 @@ class RedisStore(Store):
         return answers
 
     async def fail(
-        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        reason: str,
+        error: str,
+        keep: float,
+        overdue: bool = False,
     ) -> Sequence[bool]:
         why = (to_ms(now), storable(reason), storable(error), arguments.keep_ms(keep))
-        return await self._finish(refs, Status.FAILED, *why)
+        return await self._finish(refs, Status.FAILED, *why, "1" if overdue else "")
 
     async def cancel(
         self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
     ) -> Sequence[bool]:
         why = (to_ms(now), Status.CANCELLED, storable(error), arguments.keep_ms(keep))
-        return await self._finish(refs, Status.CANCELLED, *why)
+        return await self._finish(refs, Status.CANCELLED, *why, "")
 
     async def _finish(self, refs: Sequence[AttemptRef], *ending: Argument) -> list[bool]:
         answers: list[bool] = []
         for part in _parts(refs):
-            answer = await self._run(
-                self._scripts.finish, self._token(), *ending, *arguments.attempt_refs(part)
-            )
-            answers += map(bool, answer)
+            header = (self._token(), *ending)
+            args = arguments.endings(part, before=len(header))
+            answers += map(bool, await self._run(self._scripts.finish, *header, *args))
         return answers
 
     async def delete(
@@ -184,9 +190,8 @@ class RedisStore(Store):
             answers += map(bool, answer)
         return answers
 
-    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
-        why = (storable(reason), storable(error), arguments.keep_ms(keep))
-        return int(await self._run(self._scripts.expire, self._token(), to_ms(now), limit, *why))
+    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
+        return replies.due_tasks(await self._run(self._scripts.overdue, to_ms(now), limit, BATCH_BYTES))
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         answers: list[Due | None] = []

@@ -42,6 +42,9 @@ class State:
     def waits_for(self, attempt: int) -> bool:
         return self.status in CLAIMABLE and self.attempt + 1 == attempt
 
+    def is_in_time(self, now: int) -> bool:
+        return self.deadline_ms is None or now < self.deadline_ms
+
     def runs(self, attempt: int) -> bool:
         return self.status is Status.RUNNING and self.attempt == attempt
 
@@ -134,8 +137,7 @@ def _claimed(state: State | None, ref: AttemptRef, consumer: str, told: set[str]
         return ClaimAnswer.CLAIMED if again else ClaimAnswer.HELD
     if not state.waits_for(ref.attempt):
         return ClaimAnswer.STALE
-    in_time = state.deadline_ms is None or now < state.deadline_ms
-    return ClaimAnswer.CLAIMED if in_time else ClaimAnswer.EXPIRED
+    return ClaimAnswer.CLAIMED if state.is_in_time(now) else ClaimAnswer.EXPIRED
 
 
 def renew(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, due: int) -> list[bool]:
@@ -168,7 +170,14 @@ def settle(session: Session, sql: Statements, items: Sequence[Settlement], *, no
         if written:
             session.run(sql.settle, written, now=now)
             _store_bodies(session, sql, ended)
+            _follow(session, sql, ended)
     return answers
+
+
+def _follow(session: Session, sql: Statements, ended: Sequence[Settlement] | Sequence[AttemptRef]) -> None:
+    follow_ups = [item.follow_up for item in ended if item.follow_up is not None]
+    if follow_ups:
+        accept(session, sql, follow_ups)
 
 
 def _store_bodies(session: Session, sql: Statements, ended: Sequence[Settlement]) -> None:
@@ -189,6 +198,26 @@ def _settlement_bytes(item: Settlement) -> int:
 def take_due(session: Session, sql: Statements, *, now: int, limit: int, again: int) -> list[Due]:
     """Fewer than `limit`, though more are due, when these alone are several MiB or others hold them."""
     rows = sorted(session.fetch(sql.lock_due, now=now, limit=limit), key=lambda row: (row[1], row[0]))
+    taken = _within_bytes(rows)
+    if not taken:
+        return []
+    ids = _ids([row[0] for row in taken])
+    session.run(sql.move_due, ids, due=again)
+    specs = session.mapping(sql.specs, ids)
+    return [values.due(row, specs[row[0]]) for row in taken]
+
+
+def overdue(session: Session, sql: Statements, *, now: int, limit: int) -> list[Due]:
+    """Nothing is changed or locked."""
+    rows = sorted(session.fetch(sql.overdue, now=now, limit=limit), key=lambda row: (row[1], row[0]))
+    taken = _within_bytes(rows)
+    specs = session.mapping(sql.specs, _ids([row[0] for row in taken])) if taken else {}
+    # One may have been removed between the two reads.
+    return [values.due(row, specs[row[0]]) for row in taken if row[0] in specs]
+
+
+def _within_bytes(rows: Sequence[Row]) -> list[Row]:
+    """The first of `rows`, whose third column is a size."""
     taken: list[Row] = []
     room = DUE_BYTES
     for row in rows:
@@ -196,12 +225,7 @@ def take_due(session: Session, sql: Statements, *, now: int, limit: int, again: 
         if taken and room < 0:
             break
         taken.append(row)
-    if not taken:
-        return []
-    ids = _ids([row[0] for row in taken])
-    session.run(sql.move_due, ids, due=again)
-    specs = session.mapping(sql.specs, ids)
-    return [values.due(row, specs[row[0]]) for row in taken]
+    return taken
 
 
 def postpone(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, due: int) -> None:
@@ -281,36 +305,30 @@ def finish(
     reason: str,
     error: str,
     expires: int,
+    overdue: bool = False,
 ) -> list[bool]:
     answers: list[bool] = []
     for part in parts(refs):
         states = _lock(session, sql, [ref.id for ref in part])
-        finished: list[str] = []
+        finished: list[AttemptRef] = []
         for ref in part:
             state = states.get(ref.id)
-            waits = state is not None and state.waits_for(ref.attempt)
-            answers.append(waits)
-            if state is not None and waits:
+            ends = (
+                state is not None
+                and state.waits_for(ref.attempt)
+                and (not overdue or not state.is_in_time(now))
+            )
+            answers.append(ends)
+            if state is not None and ends:
                 _move(session, state, status)
-                finished.append(ref.id)
+                finished.append(ref)
         if finished:
             ending = {"reason": reason, "error": error, "expires": expires}
-            session.run(sql.finish, _ids(finished), status=status.value, now=now, **ending)
+            session.run(
+                sql.finish, _ids([ref.id for ref in finished]), status=status.value, now=now, **ending
+            )
+            _follow(session, sql, finished)
     return answers
-
-
-def expire(
-    session: Session, sql: Statements, *, now: int, limit: int, reason: str, error: str, expires: int
-) -> int:
-    rows = session.fetch(sql.lock_expired, now=now, limit=limit)
-    if rows:
-        ids = _ids(sorted(row[0] for row in rows))
-        session.run(
-            sql.finish, ids, status=Status.FAILED.value, now=now, reason=reason, error=error, expires=expires
-        )
-    for _, status in rows:
-        session.moved(status, Status.FAILED)
-    return len(rows)
 
 
 def revive(session: Session, sql: Statements, ids: Sequence[str], *, now: int, due: int) -> list[Due | None]:

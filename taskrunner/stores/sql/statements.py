@@ -214,32 +214,31 @@ class Statements:
         )
 
     def _build_due(self) -> None:
+        rest = (
+            func.length(specs.c.spec).label("size"),
+            tasks.c.status,
+            tasks.c.attempt,
+            tasks.c.attempt_limit,
+            tasks.c.lane,
+            tasks.c.started_ms,
+            tasks.c.consumer,
+        )
         self.lock_due = self._answer(
-            select(
-                tasks.c.id,
-                tasks.c.due_ms,
-                func.length(specs.c.spec).label("size"),
-                tasks.c.status,
-                tasks.c.attempt,
-                tasks.c.attempt_limit,
-                tasks.c.lane,
-                tasks.c.started_ms,
-                tasks.c.consumer,
-            )
+            select(tasks.c.id, tasks.c.due_ms, *rest)
             .join(specs, specs.c.id == tasks.c.id)
             .where(tasks.c.due_ms <= _parameter("now"))
             .order_by(tasks.c.due_ms)
             .limit(_parameter("limit"))
             .with_for_update(of=tasks, skip_locked=True)
         )
-        self.lock_expired = self._answer(
-            select(tasks.c.id, tasks.c.status)
+        self.overdue = self._answer(
+            select(tasks.c.id, tasks.c.deadline_ms, *rest)
+            .join(specs, specs.c.id == tasks.c.id)
             .where(tasks.c.deadline_ms <= _parameter("now"))
             .where(tasks.c.deadline_ms.is_not(None), tasks.c.due_ms.is_not(None))
             .where(tasks.c.status != literal(Status.RUNNING.value, literal_execute=True))
             .order_by(tasks.c.deadline_ms)
             .limit(_parameter("limit"))
-            .with_for_update(of=tasks, skip_locked=True)
         )
         v = self._rows(id=_TEXT)
         self.specs = self._answer(select(specs.c.id, specs.c.spec).join(v, specs.c.id == v.c.id))

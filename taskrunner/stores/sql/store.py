@@ -141,10 +141,17 @@ class SqlStore(Store):
         return await self._link.write(lambda session: changes.snooze(session, self._sql, refs, **moments))
 
     async def fail(
-        self, refs: Sequence[AttemptRef], *, now: datetime, reason: str, error: str, keep: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        reason: str,
+        error: str,
+        keep: float,
+        overdue: bool = False,
     ) -> Sequence[bool]:
         ending = {"status": Status.FAILED, "reason": values.text(reason), "error": values.text(error)}
-        return await self._finish(refs, ending, now=now, keep=keep)
+        return await self._finish(refs, {**ending, "overdue": overdue}, now=now, keep=keep)
 
     async def cancel(
         self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
@@ -176,14 +183,10 @@ class SqlStore(Store):
             )
         )
 
-    async def expire(self, *, now: datetime, limit: int, reason: str, error: str, keep: float) -> int:
-        why = {"reason": values.text(reason), "error": values.text(error)}
+    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
         now_ms = to_ms(now)
-        expires = now_ms + values.keep_ms(keep)
-        return await self._link.write(
-            lambda session: changes.expire(
-                session, self._sql, now=now_ms, limit=limit, expires=expires, **why
-            )
+        return await self._link.read(
+            lambda session: changes.overdue(session, self._sql, now=now_ms, limit=limit)
         )
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:

@@ -84,7 +84,7 @@ class Api:
         failed = status is Status.FAILED
         kind = OutcomeKind.HTTP_ERROR if failed else OutcomeKind.OK
         outcome = Outcome(kind=kind, error="answered 500" if failed else None, response=response)
-        ended = Ended(id=task_id, number=ref.attempt, consumer="c1", started_at=now, finished_at=now)
+        ended = Ended(task=record.task, number=ref.attempt, consumer="c1", started_at=now, finished_at=now)
         verdict = Verdict(status=status, reason="in a test")
         assert await self.store.settle([settlement(ended, outcome, verdict, Retention())], now=now) == [True]
 

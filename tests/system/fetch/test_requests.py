@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.trace import traceparent
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Seen
 
 ALWAYS = {"Host", "Accept", "Accept-Encoding", "User-Agent", "Idempotency-Key"}
-ALWAYS |= {"Taskrunner-Task-Id", "Taskrunner-Attempt"}
+ALWAYS |= {"Taskrunner-Task-Id", "Taskrunner-Attempt", "traceparent"}
 
 
 def names(seen: Seen) -> set[str]:
@@ -30,6 +31,7 @@ def test_a_plain_get_sends_our_headers_and_no_others(hostile: Hostile, fetch: Fe
     assert seen.header("Idempotency-Key") == attempting.task.id
     assert seen.header("Taskrunner-Task-Id") == attempting.task.id
     assert seen.header("Taskrunner-Attempt") == "3"
+    assert seen.header("traceparent") == traceparent(attempting.task.id, 3, None)
     assert (seen.header("User-Agent") or "").startswith("taskrunner/")
 
 
@@ -75,6 +77,20 @@ def test_head_does_not_wait_for_a_body(hostile: Hostile, fetch: Fetcher) -> None
     assert outcome.response.size_bytes == 0
     [seen] = hostile.ledger.requests
     assert (seen.method, seen.header("Content-Length")) == ("HEAD", None)
+
+
+def test_the_trace_of_the_submit_goes_on(hostile: Hostile, fetch: Fetcher) -> None:
+    """Each attempt is a span of its own in it; a task that has the header itself is taken by its word."""
+    parent, own = f"00-{'a' * 32}-{'b' * 16}-00", f"00-{'c' * 32}-{'d' * 16}-01"
+    url = hostile.url(behaviours.answer)
+    for number in (1, 2):
+        fetch(url, number=number, traceparent=parent)
+    fetch(url, traceparent=parent, headers={"Traceparent": own})
+
+    first, second, third = [seen.header("traceparent") or "" for seen in hostile.ledger.requests]
+    assert first.split("-")[1::2] == second.split("-")[1::2] == ["a" * 32, "00"]
+    assert len({parent, first, second}) == 3
+    assert third == own
 
 
 def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) -> None:

@@ -25,3 +25,10 @@ local function create(id, i, token)
   add(DUE, ARGV[i + 7], id)
   add(INDEX .. 'scheduled', '0', id)
 end
+
+-- The same for the values at `i`, nil for none, unless the id is taken.
+local function create_if_new(i, token)
+  if i and call('EXISTS', TASK .. ARGV[i]) == 0 then
+    create(ARGV[i], i, token)
+  end
+end

@@ -19,9 +19,7 @@ else
   add(SLOTS, next_at, name)
 end
 for i = 6, #ARGV, 11 do
-  if call('EXISTS', TASK .. ARGV[i]) == 0 then
-    create(ARGV[i], i, version)
-  end
+  create_if_new(i, version)
 end
 
 flush()

@@ -1,8 +1,10 @@
--- ARGV: token, now, then for each attempt: id, number, next status, due ('' for none), the attempt in JSON,
--- error, result in JSON, body (each '' for none), ms to keep a terminal record, 1 to raise the limit.
+-- ARGV: token, now, how many, then for each attempt: id, number, next status, due ('' for none), the attempt in JSON,
+-- error, result in JSON, body (each '' for none), ms to keep a terminal record, 1 to raise the limit, and the
+-- place in ARGV of the task that follows it ('' for none); then these tasks, as `create` takes them.
 -- Answers 1 for each that was written, 0 for each that no longer runs.
 
 local token, now = ARGV[1], ARGV[2]
+local last = 3 + 11 * tonumber(ARGV[3])
 local answers = {}
 local seen = {}
 
@@ -17,7 +19,7 @@ local function clear(task, error, result, body)
   end
 end
 
-for i = 3, #ARGV, 10 do
+for i = 4, last, 11 do
   local id, number, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local task = TASK .. id
   local state = call('HMGET', task, 'status', 'attempt', 'limit', 'token', 'key', 'deadline')
@@ -42,6 +44,7 @@ for i = 3, #ARGV, 10 do
       clear(task, ARGV[i + 5], ARGV[i + 6], ARGV[i + 7])
     end
     move(id, 'running', status)
+    create_if_new(tonumber(ARGV[i + 10]), token)
     if TERMINAL[status] then
       retain(id, task, status, state[5], now, ARGV[i + 8])
     else

@@ -18,7 +18,7 @@ def request(url: str, method: str = "GET") -> Request:
         method=method,
         url=parse_url(url),
         lines=["User-Agent: mine", "Content-Type: text/x", "Content-MD5;", "X-Own: 1"],
-        identity=IDENTITY,
+        stranger=IDENTITY,
         content=b"data" if method != "GET" else None,
     )
 

@@ -1,0 +1,40 @@
+"""A callback: whom to tell of a task's end, and how hard to try."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from taskrunner.domain.limits import COUNT_LIMIT
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.status import TERMINAL, Status
+
+# In the order in which people name them.
+EVENTS = tuple(status for status in Status if status in TERMINAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDefaults:
+    """What every callback gets; `timeout` is seconds for one attempt.
+
+    The delays are those that Standard Webhooks 1.0 gives as an example: 28 hours in all.
+    """
+
+    timeout: float = 20.0
+    max_attempts: int = 8
+    retry: RetryPolicy = RetryPolicy(delays=(5, 300, 1800, 7200, 18_000, 36_000, 36_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """`url` gets a POST when the task ends in one of `events`, signed with the secret named `secret`, if any.
+
+    It is sent by a task of its own, whose `timeout`, `max_attempts` and `retry` these are.
+    """
+
+    url: str
+    secret: str | None = None
+    events: tuple[Status, ...] = EVENTS
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
+    retry: RetryPolicy

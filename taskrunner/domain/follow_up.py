@@ -1,0 +1,101 @@
+"""The follow-up of a task's end: the task that calls back, to be written in the same step as the end.
+
+Law: a follow-up has no callback of its own.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.outcome import Outcome, Response
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task, new_task_id
+
+# The label by which the callbacks of a task are found.
+LABEL = "callback"
+
+
+def follow_up(
+    task: Task,
+    status: Status,
+    *,
+    attempt: int,
+    error: str | None,
+    outcome: Outcome | None,
+    now: datetime,
+) -> NewTask | None:
+    """The callback of `task`, which became `status`; None where nobody wants to be told of that.
+
+    `outcome` is what attempt number `attempt` came to, None for an end without a run.
+    """
+    callback = task.callback
+    if callback is None or status not in callback.events:
+        return None
+    task_id = new_task_id()
+    told = _told(task, status, attempt=attempt, error=error, outcome=outcome, now=now)
+    caller = Task(
+        id=task_id,
+        url=callback.url,
+        method="POST",
+        # Standard Webhooks: it is the same at every attempt. Time and signature are made when it is sent.
+        headers={"Content-Type": "application/json", "webhook-id": task_id},
+        body=orjson.dumps(told, option=orjson.OPT_UTC_Z).decode(),
+        lane=task.lane,
+        timeout=callback.timeout,
+        max_attempts=callback.max_attempts,
+        retry=callback.retry,
+        labels={LABEL: task.id},
+        created_at=now,
+        signed_by=callback.secret,
+        traceparent=task.traceparent,
+    )
+    return NewTask(
+        id=task_id,
+        encoded=encode_task(caller),
+        lane=caller.lane,
+        max_attempts=caller.max_attempts,
+        created_at=now,
+        due=now,
+    )
+
+
+def _told(
+    task: Task, status: Status, *, attempt: int, error: str | None, outcome: Outcome | None, now: datetime
+) -> dict[str, Any]:
+    """`data` has names as the task's own JSON has them, and no header, which may be secret, nor a body."""
+    response = None if outcome is None else outcome.response
+    return {
+        "type": f"task.{status}",
+        "timestamp": now,
+        "data": {
+            "id": task.id,
+            "status": status,
+            "url": task.url,
+            "method": task.method,
+            "priority": task.lane,
+            "labels": task.labels,
+            "attempt": attempt,
+            "max_attempts": task.max_attempts,
+            "created_at": task.created_at,
+            "finished_at": now,
+            "outcome": None if outcome is None else outcome.kind,
+            "error": error,
+            "result": None if response is None else _result(response),
+        },
+    }
+
+
+def _result(response: Response) -> dict[str, Any]:
+    return {
+        "status_code": response.status,
+        "content_type": response.content_type,
+        "size": response.size_bytes,
+        "sha256": response.sha256,
+        "truncated": response.truncated,
+        "url": response.url,
+        "redirects": response.redirects,
+        "http_version": response.http_version,
+    }

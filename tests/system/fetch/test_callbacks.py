@@ -1,0 +1,76 @@
+"""Callbacks on the wire: signed by Standard Webhooks 1.0, anew at each attempt."""
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.signature import sign
+from tests.system.fetch.conftest import Fetcher
+from tests.system.fetch.test_redirects import redirecting
+from tests.tools import behaviours
+from tests.tools.hostile import Hostile, Seen
+
+OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2))
+SIGNED: Any = {"id": "msg-1", "method": "POST", "body": '{"ü": 1}', "headers": {"webhook-id": "msg-1"}}
+
+
+@pytest.fixture
+def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
+    return make_fetcher(secrets={"one": (OLD,), "two": (OLD, NEW)})
+
+
+def verified(seen: Seen, *secrets: str) -> int:
+    """The timestamp, when every one of `secrets` has signed what came."""
+    timestamp = int(seen.header("webhook-timestamp") or "")
+    assert seen.header("webhook-id") == "msg-1"
+    assert seen.header("webhook-signature") == sign(secrets, "msg-1", timestamp, seen.body)
+    return timestamp
+
+
+@pytest.mark.parametrize(("name", "secrets"), [("one", [OLD]), ("two", [OLD, NEW])])
+def test_a_receiver_can_verify_it(name: str, secrets: list[str], hostile: Hostile, fetch: Fetcher) -> None:
+    """While secrets rotate, by either of them; the time is that of the attempt."""
+    before = int(time.time())
+    outcome = fetch(hostile.url(behaviours.answer), signed_by=name, **SIGNED)
+
+    assert outcome.kind is OutcomeKind.OK
+    [seen] = hostile.ledger.requests
+    assert before <= verified(seen, *secrets) <= time.time()
+
+
+def test_each_attempt_has_the_same_id(hostile: Hostile, fetch: Fetcher) -> None:
+    """So a receiver that has it already can tell."""
+    for number in (1, 2):
+        fetch(hostile.url(behaviours.answer), number=number, signed_by="one", **SIGNED)
+
+    for seen in hostile.ledger.requests:
+        verified(seen, OLD)
+
+
+def test_without_its_secret_nothing_is_sent(hostile: Hostile, fetch: Fetcher) -> None:
+    """It may be there at the next attempt: the configuration is an operator's, and may be late."""
+    outcome = fetch(hostile.url(behaviours.answer), signed_by="three", **SIGNED)
+
+    assert (outcome.kind, outcome.retryable) == (OutcomeKind.INTERRUPTED, None)
+    assert "three" not in (outcome.error or "")
+    assert hostile.ledger.dials == 0
+
+
+def test_a_redirect_that_drops_the_body_drops_its_signature(hostile: Hostile, fetch: Fetcher) -> None:
+    outcome = fetch(hostile.url(redirecting(303, "/end")), signed_by="one", **SIGNED)
+
+    assert outcome.kind is OutcomeKind.OK
+    second = hostile.ledger.requests[1]
+    assert second.method == "GET"
+    assert [name for name, _ in second.headers if name.startswith("webhook-")] == []
+
+
+def test_other_tasks_are_not_signed(hostile: Hostile, fetch: Fetcher) -> None:
+    fetch(hostile.url(behaviours.answer), method="POST", body="x")
+
+    [seen] = hostile.ledger.requests
+    assert [name for name, _ in seen.headers if name.startswith("webhook-")] == []

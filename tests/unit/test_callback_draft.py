@@ -1,0 +1,79 @@
+"""`callback`: what a submitter may ask for."""
+
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.callback import EVENTS, CallbackDefaults
+from taskrunner.domain.draft import Draft, TaskDefaults, TaskRules
+from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+from tests.unit.test_draft import NOW
+
+LIMITS = Limits(callback_secrets=frozenset({"billing"}))
+DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)
+RULES = TaskRules(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
+
+
+def task_with(callback: Any) -> Task:
+    draft = Draft.from_fields({"url": "http://target.test/", "callback": callback}, LIMITS)
+    return draft.to_task(RULES, task_id="task", now=NOW)
+
+
+def refusal(callback: Any) -> str:
+    with pytest.raises(TaskInvalid) as caught:
+        task_with(callback)
+    return str(caught.value)
+
+
+def test_defaults_complete_it() -> None:
+    callback = task_with({"url": "http://TOLD.test"}).callback
+    assert callback is not None
+    assert (callback.url, callback.secret, callback.events) == ("http://told.test/", None, EVENTS)
+    assert (callback.timeout, callback.max_attempts, callback.retry) == (7.0, 3, DEFAULTS.retry)
+
+
+def test_all_can_be_said() -> None:
+    callback = task_with(
+        {"url": "http://told.test/", "secret": "billing", "events": ["FAILED", "succeeded", "failed"]}
+    ).callback
+    assert callback is not None
+    assert (callback.secret, callback.events) == ("billing", (Status.SUCCEEDED, Status.FAILED))
+
+
+@pytest.mark.parametrize(
+    ("callback", "field"),
+    [
+        ({}, "callback.url"),
+        ("http://told.test/", "callback"),
+        ({"url": "http://127.0.0.1/"}, "callback.url"),
+        ({"url": "http://169.254.169.254/"}, "callback.url"),
+        ({"url": "ftp://told.test/"}, "callback.url"),
+        ({"url": "http://told.test/", "events": []}, "callback.events"),
+        ({"url": "http://told.test/", "events": ["running"]}, "callback.events"),
+        ({"url": "http://told.test/", "events": "failed"}, "callback.events"),
+        ({"url": "http://told.test/", "secret": "billig"}, "callback.secret"),
+        ({"url": "http://told.test/", "callback": {}}, "callback.callback"),
+    ],
+)
+def test_what_cannot_be_is_refused(callback: Any, field: str) -> None:
+    """Its URL is judged as any other that can be handed in."""
+    assert field in refusal(callback)
+
+
+def test_a_secret_that_was_misspelt_is_proposed() -> None:
+    assert 'did you mean "billing"' in refusal({"url": "http://told.test/", "secret": "billig"})
+
+
+@pytest.mark.parametrize("field", ["signed_by"])
+def test_nobody_signs_what_he_likes(field: str) -> None:
+    """Else whoever may submit a task could forge a callback."""
+    with pytest.raises(TaskInvalid, match="unknown field"):
+        Draft.from_fields({"url": "http://target.test/", field: "billing"}, LIMITS)
+
+
+def test_a_trace_is_one_by_the_standard() -> None:
+    with pytest.raises(TaskInvalid, match="traceparent"):
+        Draft.from_fields({"url": "http://target.test/", "traceparent": "mine"}, LIMITS)
