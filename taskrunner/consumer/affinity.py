@@ -39,7 +39,7 @@ class Sample:
 def choose(
     before: Sample, after: Sample, *, allowed: frozenset[int], current: frozenset[int] | None
 ) -> frozenset[int]:
-    """The processors to run on, from what happened between two samples. `current`: None at the first choice."""
+    """The processors to run on, from what happened between two samples; `current` is None at first."""
     elapsed = after.moment - before.moment
     finished = after.finished - before.finished
     share = (after.used - before.used) / elapsed
