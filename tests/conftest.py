@@ -59,6 +59,8 @@ def _group(item: pytest.Item) -> str | None:
     """Who must not run beside whom under `pytest -n`; the rest has keys, files, schemas of its own."""
     if "own_fleet" in getattr(item, "fixturenames", ()):
         return "breaks servers of its own"
+    if item.nodeid.startswith("tests/system/test_bad_files.py"):
+        return None
     if item.nodeid.startswith(("tests/system/", "tests/contract/brokers/")):
         return "measures or restarts the servers of all"
     if item.nodeid.startswith("tests/contract/stores/redis/"):

@@ -1,8 +1,6 @@
 """The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -104,30 +102,6 @@ def test_produce_hands_over_to_the_running_process(
     done = run(tmp_path, dials, "produce", "--url", target.url("/handed-over"), "--wait")
     assert (done.returncode, done.stderr) == (0, "")
     assert " succeeded 200 " in done.stdout
-
-
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
-    """Exit 3, one line, not a byte changed."""
-    file = tmp_path / "taskrunner.db"
-    content = b"my diary\n" * 1000
-    file.write_bytes(content)
-    done = run(tmp_path, {}, "dev", "--port", "0")
-    assert done.returncode == 3
-    assert "is not a database" in done.stderr.splitlines()[-1]
-    assert file.read_bytes() == content
-
-
-def test_a_newer_schema_is_left_as_it_is(tmp_path: Path) -> None:
-    """Exit 3, and the way out."""
-    file = tmp_path / "taskrunner.db"
-    dials: dict[str, object] = {"STORE__URL": f"sqlite:///{file}"}
-    assert run(tmp_path, dials, "db", "upgrade").returncode == 0
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
-    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://target.test/")):
-        done = run(tmp_path, dials, *words)
-        assert done.returncode == 3
-        assert "install the newer taskrunner" in done.stderr
 
 
 def test_a_missing_schema_names_the_command(tmp_path: Path) -> None:
