@@ -2,12 +2,11 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.scaling import Bounds, Load, Memory, plan
 
-quick = settings(max_examples=80, deadline=None)
 bounds_of = st.tuples(st.integers(1, 50), st.integers(0, 50), st.floats(0.5, 60), st.floats(0.1, 10)).map(
     lambda parts: Bounds(
         min_workers=parts[0], max_workers=parts[0] + parts[1], cooldown=parts[2], drain_within=parts[3]
@@ -81,7 +80,6 @@ def test_a_full_need_starts_the_cooldown_anew() -> None:
     assert plan(Bounds(), IDLE, memory, 31).target == 50
 
 
-@quick
 @given(bounds_of, histories)
 def test_the_target_stays_within_its_bounds(bounds: Bounds, history: list[tuple[Load, float]]) -> None:
     """Whatever was measured."""
@@ -89,7 +87,6 @@ def test_the_target_stays_within_its_bounds(bounds: Bounds, history: list[tuple[
         assert bounds.min_workers <= after.target <= bounds.max_workers
 
 
-@quick
 @given(bounds_of, histories, loads, st.integers(0, 1000))
 def test_the_target_is_monotone_in_depth(
     bounds: Bounds, history: list[tuple[Load, float]], load: Load, more: int
@@ -100,7 +97,6 @@ def test_the_target_is_monotone_in_depth(
     assert plan(bounds, deeper, memory, now + 5).target >= plan(bounds, load, memory, now + 5).target
 
 
-@quick
 @given(bounds_of, histories)
 def test_never_down_before_a_whole_cooldown_of_less(
     bounds: Bounds, history: list[tuple[Load, float]]
@@ -115,7 +111,6 @@ def test_never_down_before_a_whole_cooldown_of_less(
             assert all(memory.target == before.target for memory in since)
 
 
-@quick
 @given(bounds_of, histories, loads)
 def test_a_constant_load_settles_and_then_never_moves(
     bounds: Bounds, history: list[tuple[Load, float]], load: Load
@@ -132,7 +127,6 @@ def test_a_constant_load_settles_and_then_never_moves(
     assert all(low < high for low, high in changes) or all(low > high for low, high in changes)
 
 
-@quick
 @given(bounds_of, loads, st.integers(1, 200))
 def test_up_is_at_once_and_to_what_is_wanted(bounds: Bounds, load: Load, target: int) -> None:
     """No cooldown on the way up."""

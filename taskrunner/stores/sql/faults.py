@@ -1,27 +1,12 @@
 """Turns the drivers' errors into a sentence for people, and tells what sort of trouble they are."""
 
 import sqlite3
-from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskrunner.stores.link import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why a call failed.
-
-    `answers`: the database can be read, but refuses writes. `unfit`: only an operator can mend it.
-    `undone`: it was rolled back for sure, and the same call may work at once.
-    """
-
-    message: str
-    answers: bool = False
-    unfit: bool = False
-    undone: bool = False
-
 
 _UPGRADE = "lacks a table or a column: run `taskrunner db upgrade`"
 # https://www.sqlite.org/rescode.html, primary codes: reason, answers, unfit.
