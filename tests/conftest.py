@@ -39,6 +39,9 @@ def _url(service: str) -> str:
 # a queue that was declared just before a kill -9 (rabbitmq/ra#443). They get a second try, which is reported.
 _REAL = ("tests/system/", "tests/contract/brokers/", "tests/contract/stores/redis/")
 
+# They use none of the servers that all tests share, so they need not wait for those that do.
+_APART = tuple(f"tests/system/test_{name}.py" for name in ("bad_files", "bad_databases", "embedded"))
+
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,8 +56,8 @@ def _group(item: pytest.Item) -> str | None:
     """Who must not run beside whom under `pytest -n`; the rest has keys, files, schemas of its own."""
     if "own_fleet" in getattr(item, "fixturenames", ()):
         return "breaks servers of its own"
-    if item.nodeid.startswith("tests/system/test_bad_files.py"):
-        return None
+    if item.nodeid.startswith(_APART):
+        return item.nodeid.partition("::")[0]
     if item.nodeid.startswith(("tests/system/", "tests/contract/brokers/")):
         return "measures or restarts the servers of all"
     if item.nodeid.startswith("tests/contract/stores/redis/"):
