@@ -49,7 +49,9 @@ def test_fast_tasks_need_few_workers() -> None:
 def test_no_more_workers_than_there_is_to_do() -> None:
     """However slow the tasks are."""
     load = Load(depth=2, backlog=1, busy=5, task_time=600)
-    assert plan(Bounds(), load, Memory(target=5), 0).target == 8
+    decision = plan(Bounds(), load, Memory(target=5), 0)
+    assert decision.target == 8
+    assert decision.reason.endswith("task time 600000.0 ms")
 
 
 def test_idle_workers_stay_for_the_cooldown() -> None:

@@ -35,7 +35,11 @@ _POSTGRES: dict[str, tuple[str, bool, bool]] = {
     "42501": ("denies our user a permission that taskrunner needs", False, True),
     "42P01": (_UPGRADE, True, True),
     "42703": (_UPGRADE, True, True),
-    "25006": ("is read-only: point the URL at the primary", True, False),
+    "25006": (
+        "is read-only: point the URL at the primary, or turn default_transaction_read_only off",
+        True,
+        False,
+    ),
     "53100": ("takes no writes: its disk is full", True, False),
     "53200": ("is out of memory", False, False),
     "53300": ("has no connection left for us: raise max_connections or lower our pool size", False, False),
