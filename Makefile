@@ -38,7 +38,7 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --hypothesis-profile=deep $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)

@@ -14,7 +14,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
 from taskrunner.domain.errors import OutsideError
-from taskrunner.monitor.health import Health
+from taskrunner.domain.events import Events, StopRequested
 from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
@@ -110,10 +110,11 @@ async def monitor_served(platform: Platform, monitor: Monitor) -> AsyncIterator[
         yield
 
 
-async def until_signal(signals: Signals, health: Health) -> None:
-    health.open()
+async def until_signal(signals: Signals, monitor: Monitor, events: Events) -> None:
+    monitor.health.open()
     await signals.first.wait()
-    health.close("shutting down")
+    monitor.health.close("shutting down")
+    events.emit(StopRequested(signal=signals.name))
 
 
 async def unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

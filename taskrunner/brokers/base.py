@@ -111,6 +111,11 @@ class Broker(ABC):
     async def stop(self) -> None:
         """Close all connections, politely where they are up; unsettled deliveries go back to the queue."""
 
+    @property
+    @abstractmethod
+    def connected(self) -> bool:
+        """As `status` has it, for those who ask with each task."""
+
     @abstractmethod
     def status(self) -> BrokerStatus:
         """How things stand now, without asking the broker."""

@@ -72,7 +72,7 @@ class MemoryBroker(Broker):
         self._out: dict[int, tuple[_Queue, _Message]] = {}
         self._tags = itertools.count(1)
         self._size = 0
-        self._connected = asyncio.Event()
+        self._linked = asyncio.Event()
         self._connects = 0
         self._reachable = True
         self._lost_at: float | None = None
@@ -92,7 +92,7 @@ class MemoryBroker(Broker):
     async def wait_ready(self, timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
-                await self._connected.wait()
+                await self._linked.wait()
         except TimeoutError as exc:
             raise BrokerUnavailable("the memory broker is disconnected") from exc
 
@@ -101,8 +101,12 @@ class MemoryBroker(Broker):
         for queue in self._queues.values():
             queue.deliver = None
 
+    @property
+    def connected(self) -> bool:
+        return self._linked.is_set()
+
     def status(self) -> BrokerStatus:
-        connected = self._connected.is_set()
+        connected = self.connected
         subscribed = any(queue.deliver for queue in self._queues.values())
         return BrokerStatus(
             connected=connected,
@@ -169,7 +173,7 @@ class MemoryBroker(Broker):
     def disconnect(self, error: str = "disconnected by a test") -> None:
         """Lose the connection: what is out goes back to its queue, until `reconnect`."""
         self._reachable = False
-        if self._connected.is_set():
+        if self._linked.is_set():
             self._lost_at = asyncio.get_running_loop().time()
             self._events.emit(ServiceLost(service=SERVICE, error=error))
         self._drop_connection()
@@ -204,13 +208,13 @@ class MemoryBroker(Broker):
     # Inside
 
     def _connect(self) -> None:
-        if not self._connected.is_set():
+        if not self._linked.is_set():
             self._connects += 1
-            self._connected.set()
+            self._linked.set()
         self._pump_soon()
 
     def _drop_connection(self) -> None:
-        self._connected.clear()
+        self._linked.clear()
         self._blocked = None
         out, self._out = list(self._out.values()), {}
         for queue, _ in out:
@@ -220,7 +224,7 @@ class MemoryBroker(Broker):
             queue.epoch = next(self._epochs)
 
     def _demand_connection(self) -> None:
-        if not self._connected.is_set():
+        if not self._linked.is_set():
             raise BrokerUnavailable("the memory broker is disconnected")
 
     def _take(self, publication: Publication) -> PublishAnswer:
@@ -263,7 +267,7 @@ class MemoryBroker(Broker):
 
     def _pump_soon(self) -> None:
         """Deliveries come from the loop, never from within a call of ours."""
-        if not self._pump_due and self._connected.is_set():
+        if not self._pump_due and self._linked.is_set():
             self._pump_due = True
             asyncio.get_running_loop().call_soon(self._pump)
 
@@ -274,7 +278,7 @@ class MemoryBroker(Broker):
                 self._deliver(queue)
 
     def _can_deliver(self, queue: _Queue) -> bool:
-        return queue.deliver is not None and self._connected.is_set()
+        return queue.deliver is not None and self._linked.is_set()
 
     def _deliver(self, queue: _Queue) -> None:
         message = queue.ready.popleft()

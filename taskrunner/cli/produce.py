@@ -58,8 +58,8 @@ def command(
     if source is None:
         draft = Draft.from_fields(fields, config.task_limits())
         raise SystemExit(run(produce(config, lambda platform: submit_one(platform, draft, job))))
-    # Checked once here with any URL, so that a wrong option is told once and not for every line.
-    base = Draft.from_fields({"url": "http://example.com/", **fields}, config.task_limits())
+    # Checked once here, so that a wrong option is told once and not for every line.
+    base = Draft.base(fields, config.task_limits())
     raise SystemExit(run(produce(config, lambda platform: submit_file(platform, source, base, job))))
 
 

@@ -37,18 +37,20 @@ class Sample:
 
 
 def choose(
-    before: Sample, after: Sample, *, allowed: frozenset[int], current: frozenset[int]
+    before: Sample, after: Sample, *, allowed: frozenset[int], current: frozenset[int] | None
 ) -> frozenset[int]:
-    """The processors to run on, from what happened between two samples."""
+    """The processors to run on, from what happened between two samples; `current` is None at first."""
     elapsed = after.moment - before.moment
     finished = after.finished - before.finished
     share = (after.used - before.used) / elapsed
+    idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in allowed}
+    best = max(idle, key=idle.__getitem__)
+    if current is None:
+        return frozenset({best})  # tasks pass for short until we have seen some
     if not finished or share < _IDLE_SHARE:
         return current
     if share * elapsed / finished > _SHORT_TASK:
         return allowed
-    idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in allowed}
-    best = max(idle, key=idle.__getitem__)
     if len(current) == 1:
         (own,) = current
         others = 1 - idle[own] - share
@@ -64,7 +66,7 @@ class Affinity(Service):
         super().__init__("affinity", events)
         self._pool = pool
         self._allowed = frozenset(os.sched_getaffinity(0))
-        self._current = self._allowed
+        self._current: frozenset[int] | None = None
         self._pid: int | None = None
         self._before: Sample | None = None
 
@@ -73,7 +75,7 @@ class Affinity(Service):
         if pid is None:
             return INTERVAL
         if pid != self._pid:
-            self._pid, self._before, self._current = pid, None, self._allowed
+            self._pid, self._before, self._current = pid, None, None
         try:
             self._look(pid)
         except (FileNotFoundError, ProcessLookupError):

@@ -24,6 +24,7 @@ from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.limits import Limits, limits_of
+from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.trace import read_traceparent
@@ -135,6 +136,11 @@ class Draft(BaseModel):
         # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
         # TypeError for the bytes of an argument that are no UTF-8.
         return cls.from_json(json.dumps(fields), limits)
+
+    @classmethod
+    def base(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+        """What many tasks share, checked but for their URLs: each brings its own, see `with_url`."""
+        return cls.from_fields({**fields, "url": "http://example.com/"}, replace(limits, reach=Reach()))
 
     @classmethod
     def from_message(cls, raw: bytes, limits: Limits) -> Self:

@@ -203,6 +203,21 @@ class RequestFailed(Event):
     error: BaseException
 
 
+@value
+class PortOpened(Event):
+    """Requests are taken at `address` from now on; `dial` is the setting for its port."""
+
+    address: str
+    dial: str
+
+
+@value
+class StopRequested(Event):
+    """A signal asked this process to end in good order; a second one ends it at once."""
+
+    signal: str
+
+
 Listener = Callable[[Event], None]
 
 

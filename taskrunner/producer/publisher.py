@@ -55,7 +55,7 @@ class Publisher:
 
     @property
     def answers(self) -> bool:
-        return not self._failed and self._broker.status().connected
+        return not self._failed and self._broker.connected
 
     async def publish_accepted(self, outgoing: Outgoing) -> bool:
         """The fast path: publish a task that was just written, together with its neighbours.

@@ -67,7 +67,7 @@ class Relay(Service):
 
     async def turn(self) -> float:
         try:
-            if not self._broker.status().connected:
+            if not self._broker.connected:
                 # What is due needs the broker: to take it now would only hide it when the broker is back.
                 # An outage of the store is to be noticed all the same, for the sake of the leases.
                 await self._store.ping()
@@ -118,7 +118,7 @@ class Relay(Service):
         left = [_outgoing(due) for due in batch]
         for _ in range(self._settings.attempts):
             left = await self._publisher.publish(left, by_relay=True)
-            if not left or self.stopping or not self._broker.status().connected:
+            if not left or self.stopping or not self._broker.connected:
                 return
             await self._pause(backoff.next())
 

@@ -1,8 +1,6 @@
-"""The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
+"""The embedded mode as processes: nothing to set up, and clear refusals. `test_kills` kills it."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from tests.system.harness.process import Running, run
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
-TASKS = 500
 Start = Callable[[], Running]
 
 
@@ -65,25 +62,6 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
     assert dev.stop() == 0
 
 
-def test_kill_9_loses_nothing(start: Start, tmp_path: Path, dials: dict[str, object], target: Target) -> None:
-    """In the middle of a run, twice; the next process goes on at once, without waiting for leases to end."""
-    dev = start()
-    urls = "\n".join(target.url(f"/kill-{number}", delay=0.02) for number in range(TASKS))
-    done = run(tmp_path, dials, "produce", "--file", "-", given=urls)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == TASKS
-    for least in (TASKS // 10, TASKS // 2):
-        _wait_succeeded(dev, least)
-        dev.kill()
-        dev = start()
-    # Less than a lease, for which the tasks of the dead would have to wait else.
-    _wait_succeeded(dev, TASKS, within=25.0)
-
-
-def _wait_succeeded(dev: Running, least: int, within: float = 60.0) -> None:
-    wait_for(lambda: dev.stats()["counts"]["succeeded"] >= least, f"{least} tasks succeed", within=within)
-
-
 def test_a_second_process_on_the_file_is_refused(
     start: Start, tmp_path: Path, dials: dict[str, object]
 ) -> None:
@@ -104,30 +82,6 @@ def test_produce_hands_over_to_the_running_process(
     done = run(tmp_path, dials, "produce", "--url", target.url("/handed-over"), "--wait")
     assert (done.returncode, done.stderr) == (0, "")
     assert " succeeded 200 " in done.stdout
-
-
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
-    """Exit 3, one line, not a byte changed."""
-    file = tmp_path / "taskrunner.db"
-    content = b"my diary\n" * 1000
-    file.write_bytes(content)
-    done = run(tmp_path, {}, "dev", "--port", "0")
-    assert done.returncode == 3
-    assert "is not a database" in done.stderr.splitlines()[-1]
-    assert file.read_bytes() == content
-
-
-def test_a_newer_schema_is_left_as_it_is(tmp_path: Path) -> None:
-    """Exit 3, and the way out."""
-    file = tmp_path / "taskrunner.db"
-    dials: dict[str, object] = {"STORE__URL": f"sqlite:///{file}"}
-    assert run(tmp_path, dials, "db", "upgrade").returncode == 0
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
-    for words in (("dev", "--port", "0"), ("db", "upgrade"), ("produce", "--url", "http://target.test/")):
-        done = run(tmp_path, dials, *words)
-        assert done.returncode == 3
-        assert "install the newer taskrunner" in done.stderr
 
 
 def test_a_missing_schema_names_the_command(tmp_path: Path) -> None:

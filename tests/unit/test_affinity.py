@@ -19,6 +19,11 @@ def test_short_tasks_go_to_the_idlest_processor() -> None:
     assert chosen == {2}
 
 
+def test_tasks_pass_for_short_until_some_were_seen() -> None:
+    """A consumer that starts into a backlog is bound before its first half second is over."""
+    assert choose(START, after(0.0, 0, 0.1, 0.9, 0.7, 0.3), allowed=ALL, current=None) == {1}
+
+
 def test_tasks_that_compute_get_all_processors() -> None:
     """TLS handshakes do not hold the interpreter lock."""
     assert choose(START, after(1.0, 500, 0, 0, 0, 0), allowed=ALL, current=frozenset({1})) == ALL

@@ -73,9 +73,7 @@ def test_what_cannot_be_used_is_told_without_the_secret(tmp_path: Path, secrets:
 
 
 def test_its_own_dials(tmp_path: Path) -> None:
-    config = load_text(
-        tmp_path, "Callbacks: {timeout: 3, max_attempts: 2, delays: [1, 2]}\nRetry: {jitter: 0}"
-    )
+    config = load_text(tmp_path, "Callbacks: {timeout: 3, max_attempts: 2, delays: [1, 2]}")
     defaults = config.task_defaults().callback
     assert (defaults.timeout, defaults.max_attempts) == (3, 2)
-    assert (defaults.retry.delays, defaults.retry.jitter) == ((1, 2), 0)
+    assert defaults.retry.delays == (1, 2)

@@ -11,6 +11,7 @@ import pytest
 from taskrunner.domain.draft import Draft, TaskDefaults, TaskRules
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.task import Lane, Task
 
@@ -326,3 +327,13 @@ def test_python_values_that_json_cannot_hold_are_refused(fields: dict[str, Any])
     """Not read as null: `--delay nan` would be no delay at all."""
     with pytest.raises(TaskInvalid):
         Draft.from_fields({"url": URL} | fields, RULES.limits)
+
+
+def test_what_lines_share_is_checked_whatever_ports_their_urls_may_name() -> None:
+    limits = Limits(reach=Reach(ports=(443,)))
+    base = Draft.base({"method": "PUT"}, limits)
+    assert base.with_url("https://target.test/", limits).method == "PUT"
+    with pytest.raises(TaskInvalid, match="names port 80"):
+        base.with_url("http://target.test/", limits)
+    with pytest.raises(TaskInvalid, match="method"):
+        Draft.base({"method": "NO METHOD"}, limits)

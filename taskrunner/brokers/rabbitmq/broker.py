@@ -84,7 +84,7 @@ class RabbitBroker(Broker):
     async def wait_ready(self, timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
-                while not self._is_up:
+                while not self.connected:
                     for link in self._links:
                         if isinstance(link.error, TopologyConflict):
                             raise link.error
@@ -99,10 +99,15 @@ class RabbitBroker(Broker):
         await asyncio.gather(*(link.stop() for link in self._links))
         self._subscriber.forget()
 
+    @property
+    def connected(self) -> bool:
+        publishing, consuming = self._links
+        return publishing.up and consuming.up
+
     def status(self) -> BrokerStatus:
         stalled = self._watchdog.verdict
         return BrokerStatus(
-            connected=self._is_up,
+            connected=self.connected,
             consuming=self._subscriber.is_complete and stalled is None,
             # Both links lose their connection in one outage, which is to count once.
             reconnects=max(max(0, link.connects - 1) for link in self._links),
@@ -149,16 +154,12 @@ class RabbitBroker(Broker):
         return self._publishing, self._consuming
 
     @property
-    def _is_up(self) -> bool:
-        return all(link.up for link in self._links)
-
-    @property
     def _error(self) -> str | None:
         return next((str(link.error) for link in self._links if link.error is not None), None)
 
     def _on_change(self) -> None:
         self._changed.set()
-        if not self._stopping and (self._is_up or self._error is not None):
+        if not self._stopping and (self.connected or self._error is not None):
             self._outage.note(self._error)
 
     def _deliverer(self, lane: Lane, on_delivery: OnDelivery) -> Callable[[int, Message], None]:

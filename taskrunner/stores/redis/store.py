@@ -28,7 +28,7 @@ from taskrunner.stores.codec import storable
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
-from taskrunner.stores.redis.link import SERVICE, Link
+from taskrunner.stores.redis.link import SERVICE, RedisLink
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
@@ -59,7 +59,7 @@ class RedisStore(Store):
         self._scripts = Scripts()
         self._prefix = f"{settings.prefix}:"
         probe = ("EVAL", self._scripts.probe.source, 1, self._prefix)
-        self._link = Link(connections, settings, str(where), events, probe=probe)
+        self._link = RedisLink(connections, settings, str(where), events, probe=probe)
         self._replicas = Replicas(self._link, settings, str(where), mark=f"{self._prefix}replicated")
         # A token names one batch. A script that is sent again under its token, because the answer was
         # lost, finds what it wrote the first time and gives the same answers.
@@ -79,7 +79,7 @@ class RedisStore(Store):
         return self._link.status()
 
     async def ping(self) -> None:
-        await self._link.call("PING")
+        await self._link.ping()
 
     async def check_replicas(self) -> None:
         await self._replicas.check()

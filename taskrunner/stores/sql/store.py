@@ -22,7 +22,7 @@ from taskrunner.stores.base import (
 )
 from taskrunner.stores.sql import changes, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
-from taskrunner.stores.sql.link import Link
+from taskrunner.stores.sql.link import SqlLink
 from taskrunner.stores.sql.schedules import schedule_statements
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.statements import statements
@@ -49,7 +49,7 @@ class SqlStore(Store):
         self.name = where.service
         self._sql = statements(dialect)
         self._schedules = schedule_statements(dialect)
-        self._link = Link(engine, settings, where, events)
+        self._link = SqlLink(engine, settings, where, events)
         self._folded_ms = 0
 
     async def upgrade(self) -> None:

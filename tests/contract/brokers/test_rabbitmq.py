@@ -80,6 +80,7 @@ async def test_wrong_password_is_told_without_the_password(unstarted: RabbitBack
     address = unstarted.settings().addresses[0].replace("guest:guest", "guest:open-sesame")
     text = await refused(unstarted, addresses=(address,))
     assert "ACCESS_REFUSED" in text
+    assert text.endswith("check the user, password and virtual host in Rabbit.addr")
     assert "open-sesame" not in text
 
 

@@ -181,15 +181,13 @@ def full_disk(stage: Stage) -> None:
         (data / "filler").unlink()
         pause(1)
     finally:
-        with stage.down("rabbitmq", kill=not _ends(stage)), tempfile.TemporaryDirectory() as aside:
-            (data / "filler").unlink(missing_ok=True)
+        (data / "filler").unlink(missing_ok=True)
+        stage.fleet.down("rabbitmq")  # where it did not end by itself
+        with tempfile.TemporaryDirectory() as aside:
             _move(data, Path(aside))
             subprocess.run(["umount", str(data)], check=True)
             _move(Path(aside), data)
-
-
-def _ends(stage: Stage) -> bool:
-    return stage.fleet.server("rabbitmq").is_running
+        stage.fleet.up("rabbitmq")
 
 
 def _move(source: Path, goal: Path) -> None:

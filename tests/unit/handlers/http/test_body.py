@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.handlers.http.body import Body, Trouble
@@ -37,7 +37,6 @@ def raw_deflate(data: bytes) -> bytes:
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
 
 
-@settings(deadline=None)
 @given(
     coding=st.sampled_from(["", "gzip", "deflate"]),
     # What repeats unfolds from few bytes, so that a decoder's pieces of 64 KiB come into play.
@@ -55,7 +54,6 @@ def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> 
     assert not made.truncated
 
 
-@settings(deadline=None)
 @given(
     coding=st.sampled_from(["gzip", "deflate"]),
     data=st.binary(max_size=3000),

@@ -1,0 +1,85 @@
+"""What only the memory broker has: faults on request, and an end to its memory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from taskrunner.brokers.base import PublishAnswer
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.domain.events import Events
+from taskrunner.domain.task import Lane
+from tests.contract.brokers.harness import Inbox, MemoryBackend, letters
+
+CONFIRMED, REFUSED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.REFUSED, PublishAnswer.UNKNOWN
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[MemoryBackend]:
+    backend = MemoryBackend()
+    await backend.open()
+    yield backend
+    await backend.close()
+
+
+async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -> None:
+    """As RabbitMQ's alarms: the reason is told, deliveries and acks go on, and the end of it is the end."""
+    broker, inbox = memory.broker, Inbox()
+    await broker.publish(letters(2))
+    broker.block("no memory left")
+    with pytest.raises(BrokerUnavailable, match="no memory left"):
+        await broker.publish(letters(1))
+    assert (broker.status().connected, broker.status().blocked) == (True, "no memory left")
+    broker.consume([Lane.MEDIUM], 1, inbox.take)
+    broker.ack((await inbox.wait(1))[:1])
+    await inbox.wait(2)
+    broker.unblock()
+    assert list(await broker.publish(letters(1))) == [CONFIRMED]
+    assert broker.status().blocked is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer", "delivered"),
+    [
+        ("refuse_publishes", REFUSED, 0),
+        ("answer_unknown_but_deliver", UNKNOWN, 2),
+        ("answer_unknown_and_drop", UNKNOWN, 0),
+    ],
+)
+async def test_a_fault_holds_until_it_is_set_back(
+    memory: MemoryBackend, fault: str, answer: PublishAnswer, delivered: int
+) -> None:
+    """Each publication gets the fault's answer, whatever became of it."""
+    setattr(memory.broker, fault, True)
+    assert list(await memory.broker.publish(letters(2))) == [answer] * 2
+    assert await memory.depth() == delivered
+    setattr(memory.broker, fault, False)
+    assert list(await memory.broker.publish(letters(1))) == [CONFIRMED]
+    assert await memory.depth() == delivered + 1
+
+
+async def test_a_disconnect_ends_a_block(memory: MemoryBackend) -> None:
+    """A new connection knows nothing of the old one's alarm, and what was out comes again."""
+    broker, inbox = memory.broker, Inbox()
+    broker.consume([Lane.MEDIUM], 1, inbox.take)
+    await broker.publish(letters(1))
+    await inbox.wait(1)
+    broker.block()
+    broker.disconnect()
+    broker.reconnect()
+    assert [delivery.redelivered for delivery in await inbox.wait(2)] == [False, True]
+    assert list(await broker.publish(letters(1))) == [CONFIRMED]
+
+
+async def test_a_full_broker_refuses_until_something_is_acked() -> None:
+    """What is out or dead counts as well; within a batch the first ones find the room."""
+    broker, inbox = MemoryBroker(Events(), limit=3), Inbox()
+    await broker.start()
+    assert list(await broker.publish(letters(5))) == [CONFIRMED] * 3 + [REFUSED] * 2
+    broker.consume([Lane.MEDIUM], 3, inbox.take)
+    first, second, _ = await inbox.wait(3)
+    broker.reject([second])
+    assert list(await broker.publish(letters(1))) == [REFUSED]
+    broker.ack([first])
+    assert list(await broker.publish(letters(2))) == [CONFIRMED, REFUSED]
+    await broker.stop()
