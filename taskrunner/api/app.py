@@ -5,6 +5,7 @@ Errors leave an application as exceptions; `WebServer` turns them into problems.
 
 from aiohttp import web
 
+from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
@@ -50,6 +51,7 @@ def build_api(
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    AttemptRoutes(store, options).add_to(routes)
     SweepRoutes(sweep, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(revival, sweep, store, options).add_to(routes)

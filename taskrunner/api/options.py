@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from taskrunner.version import __version__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
@@ -30,12 +32,13 @@ class ApiOptions:
 
     `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that
     are each as large as they may be. `inline_body_bytes`: a fetched text up to this size stands in the
-    task's own JSON, a larger one is behind `body_url`.
+    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default.
     """
 
     request_timeout: float = 10.0
     max_request_bytes: int | None = None
     inline_body_bytes: int = 64 * 1024
+    user_agent: str = f"taskrunner/{__version__}"
     default_page: int = 50
     max_page: int = 200
     default_sweep: int = 1000

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -154,6 +154,13 @@ class Query:
         if given not in {"true", "false"}:
             self._wrong(name, f"must be true or false, got {shown(given)}")
         return given == "true"
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """One of `known`, by default the first."""
+        given = self._given.get(name, known[0])
+        if given not in known:
+            self._wrong(name, f"must be one of {', '.join(known)}, got {shown(given)}")
+        return given
 
     def rate(self) -> float | None:
         """Items a second, None for no bound."""

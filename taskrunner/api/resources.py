@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -25,8 +26,10 @@ from taskrunner.producer.sweep import Swept
 Resource = dict[str, Any]
 MASK = "***"
 _SECRET_NAME = re.compile(
-    r"authorization|cookie|token|secret|passw|api-?key|credential|signature|session", re.IGNORECASE
+    r"authorization|cookie|token|secret|passw|api[-_]?key|credential|signature|session", re.IGNORECASE
 )
+# In a query string also the short names of map services, of Azure and of our own making.
+_SECRET_PARAMETER = re.compile(r"(?:^|[-_.])(?:key|sig|auth|pwd|code)$", re.IGNORECASE)
 
 
 def encode(resource: Any) -> bytes:
@@ -48,7 +51,7 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         status=record.status,
         attempt=record.attempt,
         attempt_limit=record.attempt_limit,
-        attempts=[_attempt_resource(attempt) for attempt in record.attempts],
+        attempts=[attempt_resource(attempt) for attempt in record.attempts],
         result=result,
         error=record.error or record.reason,
         due_at=record.due,
@@ -82,7 +85,7 @@ def bulk_items(done: BatchDone) -> list[Resource]:
             "line": number,
             "status": 202,
             "id": submitted.id,
-            "url": submitted.task.url,
+            "url": masked_url(submitted.task.url),
             "created": submitted.created,
             "published": submitted.published,
             "errors": [],
@@ -113,7 +116,7 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
         "error": letter.error,
         "died_at": letter.died_at,
         "priority": letter.lane,
-        "url": letter.url,
+        "url": None if letter.url is None else masked_url(letter.url),
         "attempt": letter.attempt,
         "outcome": letter.outcome,
         "labels": letter.labels,
@@ -170,6 +173,24 @@ def masked(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: MASK if _SECRET_NAME.search(name) else value for name, value in headers.items()}
 
 
+def masked_url(url: str) -> str:
+    """`url` with `MASK` for the value of every parameter whose name suggests a secret.
+
+    The rest stays as it was spelt. What is secret in a path cannot be told.
+    """
+    place, mark, query = url.partition("?")
+    if not mark:
+        return url
+    return place + mark + "&".join(map(_masked_parameter, query.split("&")))
+
+
+def _masked_parameter(parameter: str) -> str:
+    name, equals, _ = parameter.partition("=")
+    plain = unquote(name)
+    secret = equals and (_SECRET_NAME.search(plain) or _SECRET_PARAMETER.search(plain))
+    return f"{name}={MASK}" if secret else parameter
+
+
 def as_text(content: bytes, *, cut: bool) -> str | None:
     """`content` as UTF-8 text, None if it is none; when it was `cut`, a character cut short is dropped."""
     try:
@@ -212,7 +233,7 @@ def _task(
         "expires_at": task.expires_at,
         "finished_at": finished_at,
         "kept_until": kept_until,
-        "url": task.url,
+        "url": masked_url(task.url),
         "method": task.method,
         "headers": masked(task.headers),
         "body_size": 0 if content is None else len(content),
@@ -225,17 +246,21 @@ def _task(
 
 
 def _callback_resource(callback: Callback) -> Resource:
-    return {"url": callback.url, "secret": callback.secret, "events": callback.events}
+    return {"url": masked_url(callback.url), "secret": callback.secret, "events": callback.events}
 
 
 def _template_resource(template: Mapping[str, Any]) -> Resource:
     shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
     if "headers" in shown:
         shown["headers"] = masked(shown["headers"])
+    shown["url"] = masked_url(shown["url"])
+    if shown.get("callback"):
+        shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
     return {**shown, "has_body": any(template.get(name) is not None for name in ("body", "body_base64"))}
 
 
-def _attempt_resource(attempt: Attempt) -> Resource:
+def attempt_resource(attempt: Attempt) -> Resource:
+    """An attempt in short."""
     return {
         "number": attempt.number,
         "started_at": attempt.started_at,
@@ -245,21 +270,32 @@ def _attempt_resource(attempt: Attempt) -> Resource:
         "error": attempt.error,
         "counted": attempt.counted,
         "consumer": attempt.consumer,
+        "address": attempt.address,
     }
 
 
 def _result_resource(response: Response, body_url: str, body: bytes | None) -> Resource:
     return {
+        **response_resource(response),
+        "body": None if body is None else as_text(body, cut=response.truncated),
+        "body_url": body_url,
+        "timings": response.timings,
+    }
+
+
+def response_resource(response: Response) -> Resource:
+    """An answer without its body; a cookie that it sets is as good as a password."""
+    return {
         "status_code": response.status,
-        "headers": [{"name": name, "value": value} for name, value in response.headers],
+        "headers": [
+            {"name": name, "value": MASK if _SECRET_NAME.search(name) else value}
+            for name, value in response.headers
+        ],
         "content_type": response.content_type,
         "size": response.size_bytes,
         "sha256": response.sha256,
         "truncated": response.truncated,
-        "body": None if body is None else as_text(body, cut=response.truncated),
-        "body_url": body_url,
-        "timings": response.timings,
-        "url": response.url,
+        "url": masked_url(response.url),
         "redirects": response.redirects,
         "http_version": response.http_version,
     }

@@ -39,8 +39,8 @@ class HeaderLine(Shape):
     value: str
 
 
-class Result(Shape):
-    """The target's final answer. `body` is there for short texts; `body_url` has the bytes."""
+class Answer(Shape):
+    """A target's answer, without its body."""
 
     status_code: int
     headers: list[HeaderLine]
@@ -48,12 +48,17 @@ class Result(Shape):
     size: int
     sha256: str
     truncated: bool
-    body: str | None
-    body_url: str
-    timings: Timings
     url: str
     redirects: int
     http_version: str
+
+
+class Result(Answer):
+    """The target's final answer. `body` is there for short texts; `body_url` has the bytes."""
+
+    body: str | None
+    body_url: str
+    timings: Timings
 
 
 class Attempt(Shape):
@@ -67,6 +72,41 @@ class Attempt(Shape):
     error: str | None
     counted: bool
     consumer: str | None
+    address: str | None
+
+
+class Request(Shape):
+    """What was sent. Headers that may be secret are masked, the body is not shown."""
+
+    method: str
+    url: str
+    headers: list[HeaderLine]
+    body_size: int
+    signed_by: str | None
+
+
+class Phase(Shape):
+    """A part of an attempt, in seconds since its start."""
+
+    phase: Literal["redirects", "dns", "connect", "tls", "wait", "receive"]
+    start: float
+    end: float
+
+
+class AttemptDetail(Attempt):
+    """An attempt with all that is known of it; of an answer before the last some headers may be left out."""
+
+    task_id: str
+    request: Request
+    response: Answer | None
+    timings: Timings | None
+    waterfall: list[Phase]
+
+
+class Attempts(Shape):
+    """All attempts of a task, in order."""
+
+    attempts: list[AttemptDetail]
 
 
 class Callback(Shape):

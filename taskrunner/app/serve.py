@@ -53,6 +53,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
             request_timeout=config.api.request_timeout,
             max_request_bytes=config.api.max_body_bytes,
             inline_body_bytes=config.api.inline_body_bytes,
+            user_agent=config.fetch.user_agent,
         ),
     )
     async with serving(api, platform, config.api, _api_options(config), "Api") as server:

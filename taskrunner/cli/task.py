@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 import orjson
 
-from taskrunner.api.resources import task_resource
+from taskrunner.api import curl, har
+from taskrunner.api.exchange import attempt_detail
+from taskrunner.api.resources import Resource, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.group import Group
@@ -24,16 +26,32 @@ def command() -> None:
 @command.command()
 @config_option
 @click.argument("task_id", metavar="ID")
-def show(config_path: Path | None, task_id: str) -> None:
-    """Print all that is known of a task, as JSON; secrets in its headers are masked."""
+@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Only this attempt, in full.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "har", "curl"]),
+    help="How to print an attempt: JSON (default), an HTTP Archive 1.2, or a curl command.",
+)
+def show(config_path: Path | None, task_id: str, attempt: int | None, form: str | None) -> None:
+    """Print all that is known of a task, as JSON; secrets in headers and query strings are masked."""
+    if form is not None and attempt is None:
+        raise click.UsageError("--format belongs to an --attempt")
 
     async def use(platform: Platform) -> int:
         record = await platform.store.get(task_id)
         if record is None:
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        if attempt is not None:
+            agent = platform.config.fetch.user_agent
+            detail = attempt_detail(record, attempt, user_agent=agent)
+            if form == "curl":
+                click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
+            else:
+                _print(har.archive([detail]) if form == "har" else detail)
+            return 0
         body = await platform.store.body(task_id)
-        resource = task_resource(record, body=body)
-        click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+        _print(task_resource(record, body=body))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -67,3 +85,7 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
+
+
+def _print(resource: Resource) -> None:
+    click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))

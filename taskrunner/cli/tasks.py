@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from taskrunner.api.resources import encode, task_resource
+from taskrunner.api.resources import encode, masked_url, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.group import Group
@@ -96,6 +96,6 @@ def _line(record: Record, *, as_json: bool) -> str:
         task.lane.value,
         f"attempt {record.attempt}",
         task.method,
-        task.url,
+        masked_url(task.url),
     ]
     return " ".join([*words, *([f"({record.error})"] if record.error else [])])

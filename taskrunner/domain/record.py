@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.domain.outcome import OutcomeKind, Response
+from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.value import value
@@ -13,7 +13,11 @@ from taskrunner.domain.value import value
 
 @value
 class Attempt:
-    """One run of a task. `finished_at` and `outcome` are None while it runs."""
+    """One run of a task. `finished_at` and `outcome` are None while it runs.
+
+    `response` is the head of the answer of one that did not succeed, since the record's result is only that
+    of the last that ended; `timings` are there when no answer was.
+    """
 
     number: int
     started_at: datetime
@@ -23,6 +27,9 @@ class Attempt:
     error: str | None = None
     counted: bool = True
     consumer: str | None = None
+    address: str | None = None
+    timings: Timings | None = None
+    response: Response | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

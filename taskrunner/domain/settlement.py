@@ -1,6 +1,6 @@
 """A settlement: what the store is to write when an attempt has ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskrunner.domain.follow_up import follow_up
@@ -11,6 +11,9 @@ from taskrunner.domain.retry import Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import value
+
+# Of the headers of an answer that another one followed: a task may have a hundred attempts.
+_LINE_HEADERS_BYTES = 2048
 
 
 @value
@@ -73,6 +76,9 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
         error=outcome.error,
         counted=verdict.counted,
         consumer=ended.consumer,
+        address=outcome.address,
+        timings=outcome.timings,
+        response=None if response is None or verdict.status is Status.SUCCEEDED else _head(response),
     )
     error = None if verdict.status is Status.SUCCEEDED else outcome.error
     return Settlement(
@@ -92,3 +98,14 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
             now=ended.finished_at,
         ),
     )
+
+
+def _head(response: Response) -> Response:
+    """Without the body, and with as many headers as the line of an attempt has room for."""
+    kept, room = [], _LINE_HEADERS_BYTES
+    for name, content in response.headers:
+        room -= len(name) + len(content)
+        if room < 0:
+            break
+        kept.append((name, content))
+    return replace(response, headers=tuple(kept), body=b"")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from taskrunner.domain.clock import from_ms
 from taskrunner.domain.envelope import decode_task
-from taskrunner.domain.outcome import Response
+from taskrunner.domain.outcome import Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.status import TERMINAL, Status
 
@@ -21,19 +21,24 @@ _RESPONSE: TypeAdapter[Response] = TypeAdapter(Response)
 
 
 def encode_attempt(attempt: Attempt) -> bytes:
-    """An object of the attempt's fields under their own names, null where they are None."""
-    return _dump(
-        {
-            "number": attempt.number,
-            "started_at": attempt.started_at,
-            "finished_at": attempt.finished_at,
-            "outcome": attempt.outcome,
-            "status_code": attempt.status_code,
-            "error": attempt.error,
-            "counted": attempt.counted,
-            "consumer": attempt.consumer,
-        }
-    )
+    """An object of the attempt's fields under their own names; the last three only where there are any."""
+    fields: dict[str, Any] = {
+        "number": attempt.number,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "outcome": attempt.outcome,
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+        "counted": attempt.counted,
+        "consumer": attempt.consumer,
+    }
+    if attempt.address is not None:
+        fields["address"] = attempt.address
+    if attempt.timings is not None:
+        fields["timings"] = _timings(attempt.timings)
+    if attempt.response is not None:
+        fields["response"] = _response(attempt.response)
+    return _dump(fields)
 
 
 def decode_attempt(encoded: bytes) -> Attempt:
@@ -43,27 +48,32 @@ def decode_attempt(encoded: bytes) -> Attempt:
 
 def encode_response(response: Response) -> bytes:
     """An object of the response's fields under their own names, without the body."""
-    timings = response.timings
-    return _dump(
-        {
-            "status": response.status,
-            "headers": response.headers,
-            "content_type": response.content_type,
-            "size_bytes": response.size_bytes,
-            "sha256": response.sha256,
-            "timings": {
-                "dns": timings.dns,
-                "connect": timings.connect,
-                "tls": timings.tls,
-                "first_byte": timings.first_byte,
-                "total": timings.total,
-            },
-            "truncated": response.truncated,
-            "url": response.url,
-            "redirects": response.redirects,
-            "http_version": response.http_version,
-        }
-    )
+    return _dump(_response(response))
+
+
+def _response(response: Response) -> dict[str, Any]:
+    return {
+        "status": response.status,
+        "headers": response.headers,
+        "content_type": response.content_type,
+        "size_bytes": response.size_bytes,
+        "sha256": response.sha256,
+        "timings": _timings(response.timings),
+        "truncated": response.truncated,
+        "url": response.url,
+        "redirects": response.redirects,
+        "http_version": response.http_version,
+    }
+
+
+def _timings(timings: Timings) -> dict[str, float]:
+    return {
+        "dns": timings.dns,
+        "connect": timings.connect,
+        "tls": timings.tls,
+        "first_byte": timings.first_byte,
+        "total": timings.total,
+    }
 
 
 def decode_response(encoded: bytes) -> Response:

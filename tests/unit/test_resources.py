@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.api.resources import MASK, accepted_resource, as_text, encode, masked, task_resource
+from taskrunner.api.resources import (
+    MASK,
+    accepted_resource,
+    as_text,
+    encode,
+    masked,
+    masked_url,
+    task_resource,
+)
 from taskrunner.domain.outcome import OutcomeKind, Response
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -66,6 +74,24 @@ def test_a_result_has_its_body_as_text_only() -> None:
 def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
     assert masked({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
     assert b"s3cret" not in encode(task_resource(RECORD))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a/?token=s3cret&b=1", "http://a/?token=***&b=1"),
+        ("http://a/?b=1&X-Amz-Signature=s3cret", "http://a/?b=1&X-Amz-Signature=***"),
+        ("http://a/?key=s3cret&sig=s3cret&monkey=1", "http://a/?key=***&sig=***&monkey=1"),
+        ("http://a/?api%5Fkey=s3cret", "http://a/?api%5Fkey=***"),
+        ("http://a/?code=a=b", "http://a/?code=***"),
+        ("http://a/token/x?b&token", "http://a/token/x?b&token"),
+        ("http://a/", "http://a/"),
+    ],
+)
+def test_a_parameter_that_may_be_a_secret_is_masked(url: str, shown: str) -> None:
+    """All else stays as it was spelt."""
+    assert masked_url(url) == shown
+    assert "s3cret" not in encode(task_resource(replace(RECORD, task=replace(TASK, url=url)))).decode()
 
 
 @pytest.mark.parametrize(

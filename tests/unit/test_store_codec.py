@@ -16,16 +16,6 @@ from taskrunner.stores.codec import (
 )
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, UTC)
-ATTEMPT = Attempt(
-    number=3,
-    started_at=NOW,
-    finished_at=NOW,
-    outcome=OutcomeKind.HTTP_ERROR,
-    status_code=503,
-    error="ü",
-    counted=False,
-    consumer="host:1:a",
-)
 RESPONSE = Response(
     status=200,
     headers=(("a", "b"), ("a", "c")),
@@ -38,6 +28,19 @@ RESPONSE = Response(
     url="http://x/",
     redirects=3,
     http_version="2",
+)
+ATTEMPT = Attempt(
+    number=3,
+    started_at=NOW,
+    finished_at=NOW,
+    outcome=OutcomeKind.HTTP_ERROR,
+    status_code=503,
+    error="ü",
+    counted=False,
+    consumer="host:1:a",
+    address="[2001:db8::1]:443",
+    timings=RESPONSE.timings,
+    response=replace(RESPONSE, body=b""),
 )
 
 

@@ -124,11 +124,13 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.retry_after,
         outcome.retryable,
         outcome.counted,
+        outcome.address,
+        None if outcome.timings is None else _pack_timings(outcome.timings),
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted = item
+    kind, error, response, retry_after, retryable, counted, address, timings = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -136,18 +138,19 @@ def unpack_outcome(item: Item) -> Outcome:
         retry_after=retry_after,
         retryable=retryable,
         counted=counted,
+        address=address,
+        timings=None if timings is None else _unpack_timings(timings),
     )
 
 
 def _pack_response(response: Response) -> Item:
-    timings = response.timings
     return (
         int(response.status),
         response.headers,
         response.content_type,
         response.size_bytes,
         response.sha256,
-        (timings.dns, timings.connect, timings.tls, timings.first_byte, timings.total),
+        _pack_timings(response.timings),
         response.body,
         response.truncated,
         response.url,
@@ -157,20 +160,28 @@ def _pack_response(response: Response) -> Item:
 
 
 def _unpack_response(item: Item) -> Response:
-    dns, connect, tls, first_byte, total = item[5]
     return Response(
         status=item[0],
         headers=item[1],
         content_type=item[2],
         size_bytes=item[3],
         sha256=item[4],
-        timings=Timings(dns=dns, connect=connect, tls=tls, first_byte=first_byte, total=total),
+        timings=_unpack_timings(item[5]),
         body=item[6],
         truncated=item[7],
         url=item[8],
         redirects=item[9],
         http_version=item[10],
     )
+
+
+def _pack_timings(timings: Timings) -> Item:
+    return (timings.dns, timings.connect, timings.tls, timings.first_byte, timings.total)
+
+
+def _unpack_timings(item: Item) -> Timings:
+    dns, connect, tls, first_byte, total = item
+    return Timings(dns=dns, connect=connect, tls=tls, first_byte=first_byte, total=total)
 
 
 def _pack_callback(callback: Callback) -> Item:

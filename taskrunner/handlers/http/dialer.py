@@ -15,10 +15,14 @@ _PATIENCE = 1.0
 
 
 class Dialer:
-    """The callbacks of one handle. `refused`: since `begin` an address was not allowed."""
+    """The callbacks of one handle. `refused`: since `begin` an address was not allowed.
+
+    `dialled` is the last since then that was, `host:port`.
+    """
 
     def __init__(self, guard: Guard, network: Network, line: Line) -> None:
         self.refused = False
+        self.dialled: str | None = None
         self._guard = guard
         self._network = network
         self._line = line
@@ -33,6 +37,7 @@ class Dialer:
     def begin(self, route: Route) -> None:
         """All dials from now on are for `route`."""
         self.refused = False
+        self.dialled = None
         self._route = route
 
     def close(self) -> None:
@@ -49,6 +54,8 @@ class Dialer:
         if not self._is_allowed(address.addr):
             self.refused = True
             return _NO_SOCKET
+        host, port = address.addr[:2]
+        self.dialled = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             self._made = self._network.open_socket(address)
         except OSError:

@@ -82,6 +82,14 @@ class Engine:
             total=total,
         )
 
+    def address(self) -> str | None:
+        """Where the last hop was dialled, or would have been; None if it never came to that."""
+        ask = self._curl.getinfo
+        ip, port = ask(pycurl.PRIMARY_IP), ask(pycurl.PRIMARY_PORT)
+        if not ip:
+            return self._dialer.dialled
+        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
     def http_version(self) -> str:
         """Of the last answer."""
         return _HTTP_VERSIONS.get(self._curl.getinfo(pycurl.INFO_HTTP_VERSION), "")

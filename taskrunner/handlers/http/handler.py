@@ -125,23 +125,30 @@ class HttpHandler(Handler):
     def _answered(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Outcome:
         response = self._response(hop, request, redirects, elapsed)
         if 200 <= response.status < 300:
-            return Outcome(kind=OutcomeKind.OK, response=response)
+            return Outcome(kind=OutcomeKind.OK, response=response, address=self._engine.address())
         told = _PHRASES.get(response.status, str(response.status))
         return Outcome(
             kind=OutcomeKind.HTTP_ERROR,
             error=f"The target answered {told}.",
             response=response,
             retry_after=retry_after(hop.head.values("retry-after"), datetime.now(UTC)),
+            address=self._engine.address(),
         )
 
     def _failed(
         self, failure: Failure, hop: Hop, request: Request, redirects: int, elapsed: float
     ) -> Outcome:
         """An answer that was given up half-way is shown by its head, without what came of its body."""
+        if failure.kind is OutcomeKind.BLOCKED:
+            return _outcome(failure)  # nothing tells what is behind the address, not even the time it took
+        address = self._engine.address()
         if hop.body is None or hop.body.trouble not in {Trouble.TOO_LARGE, Trouble.BROKEN_CODING}:
-            return _outcome(failure)
-        response = self._response(hop, request, redirects, elapsed)
-        return _outcome(failure, replace(response, body=b"", sha256="", truncated=True))
+            timings = self._engine.timings(self._lookup_seconds, elapsed)
+            return replace(_outcome(failure), address=address, timings=timings)
+        response = replace(
+            self._response(hop, request, redirects, elapsed), body=b"", sha256="", truncated=True
+        )
+        return replace(_outcome(failure, response), address=address)
 
     def _response(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Response:
         head, body = hop.head, hop.body

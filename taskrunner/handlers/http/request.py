@@ -7,14 +7,12 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing el
 from dataclasses import dataclass
 
 from taskrunner.domain import admission, signature
+from taskrunner.domain.identity import RESERVED, identity
 from taskrunner.domain.task import Task
-from taskrunner.domain.trace import traceparent
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
 
-# Names that only we may set: a receiver must be able to trust them.
-_RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})
 # RFC 9110 8.6: these say how long their content is even when there is none.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
@@ -46,20 +44,14 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     method = admission.check_method(task.method)
     if task.headers:
         admission.check_headers(task.headers, policy.limits)
-    task_id = admission.check_id(task.id)
+    admission.check_id(task.id)
     stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
-    identity = [
-        *stranger,
-        f"Idempotency-Key: {task_id}",
-        f"Taskrunner-Task-Id: {task_id}",
-        f"Taskrunner-Attempt: {number}",
-        f"traceparent: {traceparent(task_id, number, task.traceparent)}",
-    ]
+    ours = [*stranger, *(f"{name}: {value}" for name, value in identity(task, number).items())]
     content = _content(task, method)
     return Request(
         method=method,
         url=url,
-        lines=_lines(task, identity, content),
+        lines=_lines(task, ours, content),
         stranger=stranger,
         content=content,
     )
@@ -93,17 +85,17 @@ def _content(task: Task, method: str) -> bytes | None:
     return None if method == "HEAD" else content
 
 
-def _lines(task: Task, identity: list[str], content: bytes | None) -> list[str]:
-    lines = _merged(task, identity) if task.headers else identity
+def _lines(task: Task, ours: list[str], content: bytes | None) -> list[str]:
+    lines = _merged(task, ours) if task.headers else ours
     if content is None or any(line_name(line) == "content-type" for line in lines):
         return lines
     return [*lines, "Content-Type:"]
 
 
-def _merged(task: Task, identity: list[str]) -> list[str]:
-    given = {name.lower() for name in task.headers} - _RESERVED
-    lines = [line for line in identity if line_name(line) not in given]
+def _merged(task: Task, ours: list[str]) -> list[str]:
+    given = {name.lower() for name in task.headers} - RESERVED
+    lines = [line for line in ours if line_name(line) not in given]
     for name, value in task.headers.items():
-        if name.lower() not in _RESERVED:
+        if name.lower() not in RESERVED:
             lines.append(header_line(name, value))
     return lines

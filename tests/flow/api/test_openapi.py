@@ -85,6 +85,8 @@ async def test_answers_are_as_described(api: Api) -> None:
         "/": "/",
         "/tasks": "/tasks",
         "/tasks/{id}": f"/tasks/{task_id}",
+        "/tasks/{id}/attempts": f"/tasks/{task_id}/attempts",
+        "/tasks/{id}/attempts/{number}": f"/tasks/{task_id}/attempts/1",
         "/dead-letters": "/dead-letters",
         "/dead-letters/{id}": "/dead-letters/message-1",
         "/pauses": "/pauses",
