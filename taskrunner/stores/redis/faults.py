@@ -53,8 +53,8 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MovedError, "MOVED"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
-# How Redis 7 says NOPERM within a script.
-_FORBIDDEN = "The user executing the script can't"
+# How Redis 7 and Redis 8 say NOPERM within a script.
+_FORBIDDEN = ("The user executing the script can't", "ACL failure in script")
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
 _DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")
@@ -78,7 +78,7 @@ def _code(exc: Exception) -> str | None:
             return code
     if not isinstance(exc, ResponseError):
         return None
-    if _FORBIDDEN in str(exc):
+    if any(text in str(exc) for text in _FORBIDDEN):
         return "NOPERM"
     found = _CODE.search(str(exc))
     return found[1] if found else None
