@@ -175,10 +175,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def replicate(self) -> None:
-        """Return once the replicas have, too, what any caller wrote before this call.
+    async def replicate(self, ids: Sequence[str]) -> None:
+        """Return once the replicas have, too, what any caller wrote before this call, these records with it.
 
-        Raises `WriteUnconfirmed` when too few of them confirm that in time, else what `check_replicas` does.
+        Raises `WriteUnconfirmed` when too few of them confirm that in time, or when the server that they
+        follow by now never got one of the records (a failover came in between); else as `check_replicas`.
         """
 
     @abstractmethod

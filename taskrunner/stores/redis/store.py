@@ -86,8 +86,9 @@ class RedisStore(Store):
     async def check_replicas(self) -> None:
         await self._replicas.check()
 
-    async def replicate(self) -> None:
-        await self._replicas.wait()
+    async def replicate(self, ids: Sequence[str]) -> None:
+        for part in list(_parts(ids)) or [[]]:
+            await self._replicas.wait([f"{self._prefix}task:{task_id}" for task_id in part])
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         answers: list[Accepted] = []

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.errors import WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
@@ -81,8 +82,15 @@ class SqlStore(Store):
     async def check_replicas(self) -> None:
         await self._link.check_replicas()
 
-    async def replicate(self) -> None:
+    async def replicate(self, ids: Sequence[str]) -> None:
         await self._link.replicate()
+        wanted = list(dict.fromkeys(ids))
+        found = await self._link.read(lambda session: reads.existing(session, self._sql, wanted))
+        if found < len(wanted):
+            raise WriteUnconfirmed(
+                f"{len(wanted) - found} of {len(wanted)} records that were written are not in {self.name}: "
+                "another server took its place"
+            )
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         if not tasks:
