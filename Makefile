@@ -3,10 +3,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 SERVICES := $(BIN)/python scripts/services.py run
+PYTEST := $(BIN)/pytest -n auto --hypothesis-profile=deep
+WITH_SERVERS := tests/contract/brokers tests/contract/stores tests/system \
+	--ignore tests/system/fetch --ignore tests/system/cluster
+WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/test_outages.py
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check format test chaos bench lock upgrade clean
+.PHONY: help venv run run-servers demo check format test test-latest test-cluster chaos bench lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +41,15 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: $(STAMP) ## every test, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/pytest -n auto --hypothesis-profile=deep $(ARGS)
+test: $(STAMP) ## every test but the next two, with servers of its own; ARGS="-k name" goes to pytest
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster $(ARGS)
+
+test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8
+	$(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
+	$(SERVICES) --version valkey --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_REDIS) $(ARGS)
+
+test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
+	$(BIN)/pytest tests/system/cluster $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)

@@ -1,6 +1,7 @@
 """Private RabbitMQ, Redis and PostgreSQL for tests, benches and demos, on free ports with throw-away data.
 
     python scripts/services.py run -- pytest tests/system          start, run a command, stop
+    python scripts/services.py run --version latest -- COMMAND     the same on newer servers than these
     python scripts/services.py start                               start and leave running; prints the folder
     python scripts/services.py restart rabbitmq --dir DIR --kill   kill -9, start on the same port and data
     python scripts/services.py stop --dir DIR                      stop, remove all data
@@ -23,11 +24,13 @@ from pathlib import Path
 from types import FrameType
 
 from servers.fleet import ENDING_SIGNALS, Fleet, known_folders
+from servers.latest import programs as latest_programs
 from servers.process import ServerFailed
-from servers.programs import SERVICES, ProgramsMissing, install, program
+from servers.programs import OVERRIDE, SERVICES, ProgramsMissing, install, program
 from servers.rabbitmq import RabbitMQ
 
 DEFAULT_SERVICES = "rabbitmq,redis"
+VERSIONS = ("installed", "latest", "valkey")
 _COMMAND_ENDS_WITHIN = 60.0
 
 
@@ -141,7 +144,10 @@ def _start(directory: Path | None, names: Sequence[str]) -> int:
     except BaseException:
         fleet.stop()
         raise
-    for key, value in fleet.environment().items():
+    environment = fleet.environment()
+    if OVERRIDE in os.environ:
+        environment[OVERRIDE] = os.environ[OVERRIDE]
+    for key, value in environment.items():
         print(f"export {key}={value}")
     print(f"# stop: python scripts/services.py stop --dir {fleet.directory}")
     return 0
@@ -182,6 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     choice.add_argument(
         "--with", dest="names", type=_names, default=_names(DEFAULT_SERVICES), metavar="NAMES", help=what
     )
+    which = "those of this machine, or the latest ones; with valkey, Valkey in the place of Redis"
+    choice.add_argument("--version", choices=VERSIONS, default=VERSIONS[0], help=which)
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--dir", dest="directory", type=Path, required=True)
     place_or_any = argparse.ArgumentParser(add_help=False)
@@ -205,7 +213,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def choose(version: str) -> None:
+    """Have this process, and those that it starts, take servers of another version."""
+    if version != VERSIONS[0]:
+        os.environ[OVERRIDE] = str(latest_programs(valkey=version == "valkey"))
+
+
 def _dispatch(options: argparse.Namespace) -> int:
+    if "version" in options:
+        choose(options.version)
     match options.verb:
         case "run":
             return run(options.names, options.command)

@@ -31,6 +31,11 @@ class Server(ABC):
         self.processes = processes or {}
 
     @property
+    def kind(self) -> str:
+        """What it is called where kinds are told apart; its folder may have another name."""
+        return self.name
+
+    @property
     def port(self) -> int:
         return self.ports["main"]
 

@@ -37,6 +37,10 @@ class Container(Server):
         self.container = f"taskrunner-test-{native.name}-{native.port}"
 
     @property
+    def kind(self) -> str:
+        return self._native.kind
+
+    @property
     def url(self) -> str:
         return self._native.url
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -26,8 +26,9 @@ from servers.process import Process, ServerFailed, tail
 from servers.programs import has_programs
 from servers.rabbitmq import RabbitMQ
 from servers.redis import Redis
+from servers.sentinel import Sentinel
 
-KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Postgres)}
+KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Sentinel, Postgres)}
 FOLDER_PREFIX = "taskrunner-services-"
 READY_WITHIN = 120.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,10 +56,13 @@ class Fleet:
 
     def start(self, names: Iterable[str]) -> None:
         """Start the named servers side by side and return when every one is ready."""
-        servers = [self._build(name) for name in names]
+        self.launch([self._build(name) for name in names])
+
+    def launch(self, servers: Sequence[Server]) -> None:
+        """The same for servers that somebody else has built, each under the name of its folder."""
         with _signals_deferred():  # a process that was launched but not recorded would never be stopped
             for server in servers:
-                server.folder.mkdir()
+                server.folder.mkdir(exist_ok=True)
                 self._record(server)
                 try:
                     server.up()
@@ -75,7 +79,7 @@ class Fleet:
             )
         known = services[name]
         processes = {role: Process(**process) for role, process in known["processes"].items()}
-        server = KINDS[name](Path(known["data"]), known["ports"], processes)
+        server = KINDS[known["kind"]](Path(known["data"]), known["ports"], processes)
         return Container(server) if "container" in known else server
 
     def down(self, name: str, *, kill: bool = False) -> None:
@@ -106,7 +110,7 @@ class Fleet:
     def environment(self) -> dict[str, str]:
         """What a test run finds the servers by."""
         urls = {
-            f"TASKRUNNER_TEST_{name.upper()}_URL": facts["url"]
+            f"TASKRUNNER_TEST_{name.upper().replace('-', '_')}_URL": facts["url"]
             for name, facts in self.read()["services"].items()
         }
         return urls | {"TASKRUNNER_TEST_SERVICES": str(self.state_file)}
@@ -129,6 +133,7 @@ class Fleet:
         name = server.folder.name
         script = Path(__file__).parent.parent / "services.py"
         facts = {
+            "kind": server.kind,
             "url": server.url,
             "port": server.port,
             "pid": server.pid,

@@ -29,7 +29,7 @@ _PLACES = (
     "/usr/sbin",
     "/opt/homebrew/sbin",
 )
-_OVERRIDE = "TASKRUNNER_TEST_PROGRAMS"
+OVERRIDE = "TASKRUNNER_TEST_PROGRAMS"
 _POLICY = "/usr/sbin/policy-rc.d"
 
 
@@ -41,7 +41,7 @@ def find_program(name: str) -> str | None:
     """Where a program is. Folders in $TASKRUNNER_TEST_PROGRAMS go first: another version to test with."""
     places = [path for pattern in _PLACES for path in sorted(glob.glob(pattern), key=_version, reverse=True)]
     return shutil.which(
-        name, path=os.pathsep.join([os.environ.get(_OVERRIDE, ""), *places, os.environ["PATH"]])
+        name, path=os.pathsep.join([os.environ.get(OVERRIDE, ""), *places, os.environ["PATH"]])
     )
 
 
@@ -72,7 +72,7 @@ def install(services: Iterable[str]) -> None:
 
     One install at a time on a machine: apt's own lock does not cover `apt-get update`.
     """
-    with _one_at_a_time():
+    with one_at_a_time():
         missing = [service for service in services if not has_programs(service)]
         if not missing:
             return
@@ -137,7 +137,8 @@ def _no_autostart(prefix: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
+    """Hold back other installs of this user on this machine."""
     path = Path(tempfile.gettempdir()) / f"taskrunner-install-{os.getuid()}.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -2,11 +2,14 @@
 
 import secrets
 import subprocess
+from collections.abc import Sequence
 
 from servers.base import Server, clean_environment
 from servers.probes import amqp_is_ready
 from servers.process import ServerFailed
 from servers.programs import program
+
+_CTL_WITHIN = 60.0
 
 
 class RabbitMQ(Server):
@@ -23,12 +26,17 @@ class RabbitMQ(Server):
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
+    @property
+    def node(self) -> str:
+        """The node's name, by which other nodes know it."""
+        return f"taskrunner-{self.port}@localhost"
+
     def is_ready(self) -> bool:
         return amqp_is_ready(self.port)
 
     def up(self) -> None:
         if not (self.folder / "rabbitmq.conf").exists():
-            self._lay_out()
+            self.lay_out(cookie=secrets.token_hex(16))
         env = clean_environment() | self.control()
         epmd = self.processes.get("epmd")
         if not (epmd and epmd.is_running):
@@ -50,12 +58,20 @@ class RabbitMQ(Server):
         dead for good: its messages are out of reach and publishes to it are refused. A test of anything else
         calls this between declaring its queues and killing the node.
         """
-        command = [program("rabbitmq", "rabbitmqctl"), "eval", "[dets:sync(Table) || Table <- dets:all()]."]
+        self.ctl("eval", "[dets:sync(Table) || Table <- dets:all()].")
+
+    def ctl(self, *words: str) -> str:
+        """What `rabbitmqctl` prints, asked of this node."""
         done = subprocess.run(
-            command, env=clean_environment() | self.control(), capture_output=True, text=True
+            [program("rabbitmq", "rabbitmqctl"), *words],
+            env=clean_environment() | self.control(),
+            capture_output=True,
+            text=True,
+            timeout=_CTL_WITHIN,
         )
         if done.returncode:
-            raise ServerFailed(f"rabbitmqctl eval failed: {done.stdout}{done.stderr}")
+            raise ServerFailed(f"rabbitmqctl {words[0]} failed: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def control(self) -> dict[str, str]:
         folder = self.folder
@@ -63,7 +79,7 @@ class RabbitMQ(Server):
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
-            "RABBITMQ_NODENAME": f"taskrunner-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_CONF_ENV_FILE": str(folder / "no-rabbitmq-env.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "no-advanced.config"),
@@ -80,13 +96,20 @@ class RabbitMQ(Server):
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
 
-    def _lay_out(self) -> None:
-        cookie = self.folder / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
-        cookie.chmod(0o400)
+    def lay_out(self, *, cookie: str, peers: Sequence[str] = ()) -> None:
+        """Write what the node starts from. With `peers`, nodes of one cookie and one epmd, it joins them."""
+        self.folder.mkdir(exist_ok=True)
+        file = self.folder / ".erlang.cookie"
+        file.write_text(cookie)
+        file.chmod(0o400)
         (self.folder / "enabled_plugins").write_text("[].\n")
-        (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.local = 127.0.0.1:{self.port}\n"
+        lines = [
+            f"listeners.tcp.local = 127.0.0.1:{self.port}",
             # Said aloud: an image that scales it to memory would block all publishers on a small disk.
-            "disk_free_limit.absolute = 50MB\n"
-        )
+            "disk_free_limit.absolute = 50MB",
+        ]
+        if peers:
+            lines.append("cluster_formation.peer_discovery_backend = classic_config")
+            key = "cluster_formation.classic_config.nodes"
+            lines += [f"{key}.{number} = {peer}" for number, peer in enumerate(peers, 1)]
+        (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")

@@ -1,5 +1,7 @@
 """A private Redis as taskrunner asks for it: append-only file, fsync every second, no eviction."""
 
+from pathlib import Path
+
 from servers.base import Server, clean_environment
 from servers.probes import redis_is_ready
 from servers.programs import program
@@ -18,11 +20,19 @@ class Redis(Server):
         return redis_is_ready(self.port)
 
     def up(self) -> None:
+        own = [str(self._file)] if self._file.exists() else []
         self._start(
             "main",
-            [program("redis", "redis-server"), *self.arguments(), *self._place()],
+            [program("redis", "redis-server"), *own, *self.arguments(), *self._place()],
             env=clean_environment(),
         )
+
+    def lay_out(self, *, primary: "Redis | None") -> None:
+        """Make it one of several that copy `primary`: by a file, in which a Sentinel can change that."""
+        self.folder.mkdir()
+        follow = [f"replicaof 127.0.0.1 {primary.port}"] if primary else []
+        # By itself a primary waits 5 s for more replicas before it sends its data.
+        self._file.write_text("\n".join([*follow, "repl-diskless-sync-delay 0"]) + "\n")
 
     @staticmethod
     def arguments() -> list[str]:
@@ -31,6 +41,10 @@ class Redis(Server):
             *("--appendonly", "yes", "--appendfsync", "everysec"),
             *("--maxmemory-policy", "noeviction", "--save", ""),
         ]
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "redis.conf"
 
     def _place(self) -> list[str]:
         return ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]

@@ -67,7 +67,9 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
 
     dials = config.redis
     settings = RedisSettings(
-        address=dials.addr,
+        address=",".join(dials.addr),
+        sentinel=dials.sentinel,
+        sentinel_password=dials.sentinel_password,
         user=dials.user,
         password=dials.password,
         db=dials.db,
@@ -80,7 +82,7 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
     )
     if config.store.url is not None:
         # All that the URL says, and that it says nothing: no password of the section goes to its server.
-        bare = replace(settings, user=None, password=None, db=0, tls=False)
+        bare = replace(settings, sentinel=None, user=None, password=None, db=0, tls=False)
         settings = replace(bare, address=config.store.url)
     return RedisStore(settings, events)
 

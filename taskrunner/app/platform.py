@@ -87,7 +87,7 @@ class Platform:
             return
         try:
             await self.store.check_replicas()
-            await self.store.replicate()
+            await self.store.replicate([])
         except WriteUnconfirmed as exc:
             raise StoreUnfit(f"Store.write_concern is replicated, but {exc}") from exc
         except StoreUnavailable:

@@ -28,11 +28,11 @@ ABORT_WITHIN = 5.0
 @asynccontextmanager
 async def relaying(platform: Platform) -> AsyncIterator[None]:
     """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
-    async with started(_relay(platform)), started(_caretaker(platform)):
+    async with started(make_relay(platform)), started(_caretaker(platform)):
         yield
 
 
-def _relay(platform: Platform) -> Relay:
+def make_relay(platform: Platform) -> Relay:
     dials = platform.config.relay
     settings = RelaySettings(
         poll_interval=dials.poll_interval,

@@ -34,7 +34,8 @@ class Topology:
     """Names and arguments; `exchange` is the prefix of every name.
 
     `delivery_limit` is how often the broker hands out a message before it takes it for dead. A restart of
-    a consumer costs each message it held one delivery, so this is generous.
+    a consumer costs each message it held one delivery, so this is generous. In a cluster RabbitMQ puts a
+    quorum queue on three nodes by itself; to ask for it would change the arguments of queues that exist.
     """
 
     exchange: str = "taskrunner"

@@ -70,7 +70,11 @@ _RULES = (
 
 def find_crossings(config: Config) -> list[Crossing]:
     """Every pair of dials in contradiction."""
-    return [*_unkept_concern(config), *(found for rule in _RULES if (found := _check(config, rule)))]
+    return [
+        *_unkept_concern(config),
+        *_many_addresses(config),
+        *(found for rule in _RULES if (found := _check(config, rule))),
+    ]
 
 
 def _unkept_concern(config: Config) -> list[Crossing]:
@@ -80,6 +84,13 @@ def _unkept_concern(config: Config) -> list[Crossing]:
     names = " or ".join(each.value for each in WriteConcern if each in kept)
     message = f"{concern.value} cannot be kept by a SQLite file, which has no replica: use {names}"
     return [Crossing(keys=(_key("Store.url"), _key("Store.write_concern")), message=message)]
+
+
+def _many_addresses(config: Config) -> list[Crossing]:
+    if len(config.redis.addr) == 1 or config.redis.sentinel:
+        return []
+    message = "several addresses are those of Sentinels: Redis.sentinel must name the primary that they watch"
+    return [Crossing(keys=(_key("Redis.addr"), _key("Redis.sentinel")), message=message)]
 
 
 def value_of(config: Config, key: Key) -> object:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskrunner.config.endpoints import listener_endpoints, service_endpoints
+from taskrunner.config.store_url import SCHEMES, StoreUrl
 from taskrunner.config.values import (
     MEMORY,
     AmqpUrls,
@@ -28,12 +29,11 @@ from taskrunner.config.values import (
     Port,
     Ports,
     Prefix,
-    RedisAddr,
+    RedisAddrs,
     RetentionSeconds,
     Seconds,
     SecondsOrNone,
     Secret,
-    StoreUrl,
     UserAgent,
     Weights,
     masked,
@@ -129,7 +129,8 @@ class Store(Section):
     url: Annotated[StoreUrl | None, Secret()] = Field(
         None,
         repr=False,
-        description="sqlite:///FILE, postgresql://… or redis://…; empty: section Redis; also as url_file",
+        description="sqlite:///FILE, postgresql://…, redis://… or redis+sentinel://…; empty: section Redis; "
+        "also as url_file",
     )
     write_concern: Concern = Field(
         WriteConcern.BROKER,
@@ -147,8 +148,7 @@ class Store(Section):
         """`sqlite`, `postgresql` or `redis`; None where the Redis section counts."""
         if self.url is None:
             return None
-        scheme = self.url.partition(":")[0]
-        return {"rediss": "redis", "postgres": "postgresql"}.get(scheme, scheme)
+        return SCHEMES[self.url.partition(":")[0]]
 
     @property
     def write_concerns(self) -> frozenset[WriteConcern]:
@@ -159,7 +159,15 @@ class Store(Section):
 class Redis(Section):
     """The store, unless `Store.url` names another."""
 
-    addr: RedisAddr = Field("redis:6379", description="host:port")
+    addr: RedisAddrs = Field(
+        ("redis:6379",), description="host:port, or with sentinel those of the Sentinels"
+    )
+    sentinel: str | None = Field(
+        None, max_length=256, description="the name that Sentinels give the primary; empty: there are none"
+    )
+    sentinel_password: Annotated[str | None, Secret()] = Field(
+        None, max_length=4096, repr=False, description="of the Sentinels; also as sentinel_password_file"
+    )
     user: str | None = Field(None, max_length=256, description="for servers with ACLs; empty for none")
     password: Annotated[str | None, Secret()] = Field(
         None, max_length=4096, repr=False, description="empty for none; also as password_file"
@@ -172,16 +180,6 @@ class Redis(Section):
         "{taskrunner}", description="begins every key; the braces keep all keys in one slot of a cluster"
     )
     tls: bool = Field(False, description="encrypt the connection, as rediss:// does")
-
-    @property
-    def host(self) -> str:
-        """The host in `addr`, an IPv6 address without its brackets."""
-        return self.addr.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        """The port in `addr`."""
-        return int(self.addr.rpartition(":")[2])
 
 
 class Logger(Section):
@@ -254,6 +252,10 @@ class Fetch(Section):
 
     timeout: Seconds = Field(30.0, description="for one attempt, redirects included, unless the task says so")
     connect_timeout: Seconds = Field(10.0, description="the part of it that a connection may take")
+    first_byte_timeout: Seconds = Field(
+        300.0, description="the part of it until an answer begins, connecting included"
+    )
+    idle_timeout: Seconds = Field(60.0, description="the part of it that an answer may stand still")
     max_body_bytes: Bytes = Field(64 * MIB, description="decoded bytes read at most; ends bombs and streams")
     store_body_bytes: int = Field(
         MIB, ge=0, le=64 * MIB, description="the beginning of a body that is kept; the rest is only hashed"
@@ -379,7 +381,7 @@ class Config(BaseModel):
 
     def reach(self) -> Reach:
         """The targets that tasks may have."""
-        fetch, redis = self.fetch, f"redis://{self.redis.addr}"
+        fetch, redis = self.fetch, f"redis://{','.join(self.redis.addr)}"
         services = [service_endpoints(url) for url in (*self.rabbit.addr, self.store.url or redis)]
         listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
         return Reach(

@@ -11,6 +11,8 @@ _DEFAULT_PORTS = {
     "amqps": 5671,
     "redis": 6379,
     "rediss": 6379,
+    "redis+sentinel": 26379,
+    "rediss+sentinel": 26379,
     "postgres": 5432,
     "postgresql": 5432,
 }

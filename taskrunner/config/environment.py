@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
+from taskrunner.config.store_url import SENTINEL_SCHEMES, SentinelUrl, read_sentinel_url
 from taskrunner.config.values import REDIS_PORT, split_url
 from taskrunner.domain.validation import did_you_mean, shown
 
@@ -79,18 +80,36 @@ def _from_redis_url(url: str) -> dict[Key, object]:
     https://www.iana.org/assignments/uri-schemes/prov/redis
     """
     scheme, separator, _ = url.partition("://")
-    if scheme not in {"redis", "rediss"} or not separator:
-        raise ValueError("must be redis://[user:password@]host[:port][/db], or the same with rediss://")
-    parts = split_url(url)
+    if separator and scheme in SENTINEL_SCHEMES:
+        values = _by_sentinel(read_sentinel_url(urlsplit(url)))
+    elif separator and scheme in {"redis", "rediss"}:
+        values = _direct(split_url(url))
+    else:
+        raise ValueError("must be redis://[user:password@]host[:port][/db], rediss://… or redis+sentinel://…")
+    return {Key(section="Redis", name=name): value for name, value in values.items()}
+
+
+def _direct(parts: SplitResult) -> dict[str, object]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    values: dict[str, object] = {
+    return {
         "addr": f"{host}:{parts.port or REDIS_PORT}",
+        "sentinel": None,
         "user": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
         "db": parts.path.strip("/") or 0,
-        "tls": scheme == "rediss",
+        "tls": parts.scheme == "rediss",
     }
-    return {Key(section="Redis", name=name): value for name, value in values.items()}
+
+
+def _by_sentinel(url: SentinelUrl) -> dict[str, object]:
+    return {
+        "addr": ",".join(url.addresses),
+        "sentinel": url.service,
+        "user": url.user,
+        "password": url.password,
+        "db": url.db,
+        "tls": url.tls,
+    }
 
 
 def _from_max_retries(value: str) -> dict[Key, object]:

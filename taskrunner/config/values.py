@@ -20,10 +20,10 @@ from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 REDIS_PORT = 6379
+SENTINEL_PORT = 26379
 
 # The broker inside of `taskrunner all`.
 MEMORY = "memory://"
-STORE_SCHEMES = ("redis", "rediss", "postgresql", "postgres", "sqlite")
 # libpq takes a password as a parameter, too.
 _PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
@@ -100,21 +100,7 @@ def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
-def check_store_url(url: str) -> str:
-    """A database by its URL; a relative path of SQLite is one in the current folder."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in STORE_SCHEMES:
-        raise ValueError("must start with redis://, rediss://, postgresql:// or sqlite:///")
-    if scheme == "sqlite" and (not rest.startswith("/") or rest in {"/", "/:memory:"} or "?" in rest):
-        raise ValueError("must be sqlite:///relative/file or sqlite:////absolute/file")
-    if scheme in {"redis", "rediss"}:
-        parts = split_url(url)
-        if not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
-            raise ValueError("must be redis://[user:password@]host[:port][/number of the database]")
-    return url
-
-
-def check_redis_addr(addr: str) -> str:
+def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
     """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
     if "://" in addr or "@" in addr:
         raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
@@ -122,7 +108,8 @@ def check_redis_addr(addr: str) -> str:
     if parts.path or parts.query or parts.fragment or parts.hostname is None:
         raise ValueError(f"must be host:port, got {shown(addr)}")
     host = check_host(parts.hostname)
-    return f"[{host}]:{parts.port or REDIS_PORT}" if ":" in host else f"{host}:{parts.port or REDIS_PORT}"
+    port = parts.port or default_port
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_lane(value: Any) -> Any:
@@ -221,8 +208,11 @@ AmqpUrls = Annotated[
     Field(min_length=1, max_length=100),
     AfterValidator(_check_brokers),
 ]
-StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
-RedisAddr = Annotated[str, AfterValidator(check_redis_addr)]
+RedisAddrs = Annotated[
+    tuple[Annotated[str, AfterValidator(check_redis_addr)], ...],
+    _Commas,
+    Field(min_length=1, max_length=100),
+]
 Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
 # 127 and not the 255 of AMQP, since the names of queues are made from it.
 Exchange = Annotated[

@@ -97,6 +97,14 @@ class DeadLetterCollected(Event):
 
 
 @value
+class DeliveriesUsedUp(Event):
+    """The broker had handed out a task's message too often and took it for dead; the task goes on."""
+
+    task_id: str
+    attempt: int
+
+
+@value
 class TasksExpired(Event):
     """Tasks failed because no attempt had started by their `expires_at`."""
 

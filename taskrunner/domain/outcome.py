@@ -61,8 +61,9 @@ class Outcome:
 
     `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say
     (None: the kind decides). `counted` is False when the attempt ended through a fault of ours, which
-    must not use up the task's attempts. `address` is where it was dialled, `host:port`, and
-    never that of a refused target. `timings` are there when there is no response to have them.
+    must not use up the task's attempts. `sent` is False when surely no byte of a request went out; it says
+    nothing of requests that may be sent twice without harm. `address` is where it was dialled, `host:port`,
+    and never that of a refused target. `timings` are there when there is no response to have them.
     """
 
     kind: OutcomeKind
@@ -71,5 +72,6 @@ class Outcome:
     retry_after: float | None = None
     retryable: bool | None = None
     counted: bool = True
+    sent: bool = True
     address: str | None = None
     timings: Timings | None = None

@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
     DeadLetterCollected,
+    DeliveriesUsedUp,
     DeliveryDropped,
     Event,
     LeaseExpired,
@@ -256,6 +257,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskAdopted: ("debug", _plain),
     MessageRejected: ("warning", _plain),
     DeadLetterCollected: ("info", _plain),
+    DeliveriesUsedUp: ("warning", _plain),
     TasksExpired: ("info", _plain),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),

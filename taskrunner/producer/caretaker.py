@@ -38,21 +38,21 @@ class Caretaker(Service):
 
     async def turn(self) -> float:
         now = self._clock.now()
-        overdue = await self._expire(now)
+        expired = await self._expire(now)
         pruned = await self._store.prune(now=now, limit=_BATCH)
-        return 0.0 if max(overdue, pruned) >= _BATCH else self._interval
+        return 0.0 if max(expired, pruned) >= _BATCH else self._interval
 
     async def _expire(self, now: datetime) -> int:
-        """Fail a batch of what is overdue; answers how many that was to be."""
-        overdue = await self._store.overdue(now=now, limit=_BATCH)
+        """Fail a batch of what is expired; answers how many that was to be."""
+        expired = await self._store.expired(now=now, limit=_BATCH)
         refs = [
-            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, now)) for due in overdue
+            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, now)) for due in expired
         ]
         keep = self._retention.failed
-        failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, overdue=True)
+        failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, expired=True)
         if any(failed):
             self._events.emit(TasksExpired(count=sum(failed)))
-        return len(overdue)
+        return len(expired)
 
 
 def _follow_up(due: Due, now: datetime) -> NewTask | None:

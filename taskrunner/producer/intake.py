@@ -113,7 +113,7 @@ class Intake:
         _refuse_conflict(accepted, idempotency_key)
         if replicated:
             # For one that was there already, too: its first submit may have ended unconfirmed.
-            await self._replication.confirm()
+            await self._replication.confirm([accepted.id])
         created = accepted.answer is AcceptAnswer.CREATED
         published = created and prepared.at_once and await self._publish(prepared)
         return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
@@ -131,7 +131,9 @@ class Intake:
             await self._replication.check()
         answers = await self._accept([prepared.new for prepared in batch])
         if replicated:
-            await self._replication.confirm()
+            # A conflict is with a task that may be deleted by now.
+            there = [answer.id for answer in answers if answer.answer is not AcceptAnswer.CONFLICT]
+            await self._replication.confirm(there)
         # By place, not by id: of two tasks with one id only the first is what the store has.
         created = [answer.answer is AcceptAnswer.CREATED for answer in answers]
         ready = [

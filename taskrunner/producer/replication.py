@@ -1,13 +1,14 @@
 """Replication: accepted tasks get a copy, and whoever submits together asks together."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, StoreUnfit, TaskInvalid, WriteUnconfirmed
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
 
-# A question for a thousand is the same as for one.
-_BATCH = 100_000
+# A question for a thousand is much the same as for one.
+_BATCH = 10_000
 _NOT_KEPT = "replicated cannot be kept: the store is set up without replicas for it; use broker or store"
 
 
@@ -15,8 +16,9 @@ class Replication:
     """Asks the store about its replicas, before a task is written and after."""
 
     def __init__(self, store: Store) -> None:
-        self._checks: Batcher[None, None] = Batcher(_once(store.check_replicas), limit=_BATCH)
-        self._confirms: Batcher[None, None] = Batcher(_once(store.replicate), limit=_BATCH)
+        self._store = store
+        self._checks: Batcher[None, None] = Batcher(self._check, limit=_BATCH)
+        self._confirms: Batcher[Sequence[str], None] = Batcher(self._replicate, limit=_BATCH)
 
     async def check(self) -> None:
         """Raises `TaskInvalid` where the store has no replicas, `StoreUnavailable` while they are away."""
@@ -26,10 +28,10 @@ class Replication:
             # Its own text names hosts, which are not for every client.
             raise TaskInvalid([FieldError(field="write_concern", message=_NOT_KEPT)]) from exc
 
-    async def confirm(self) -> None:
-        """Return once the replicas have what was written before. Raises `WriteUnconfirmed`."""
+    async def confirm(self, ids: Sequence[str]) -> None:
+        """Return once the replicas have these tasks. Raises `WriteUnconfirmed`."""
         try:
-            await self._confirms.submit(None)
+            await self._confirms.submit(ids)
         except WriteUnconfirmed:
             raise
         except (StoreUnavailable, StoreUnfit) as exc:
@@ -40,10 +42,10 @@ class Replication:
         await self._checks.drain()
         await self._confirms.drain()
 
-
-def _once(ask: Callable[[], Awaitable[None]]) -> Callable[[Sequence[None]], Awaitable[Sequence[None]]]:
-    async def ask_for_all(waiting: Sequence[None]) -> Sequence[None]:
-        await ask()
+    async def _check(self, waiting: Sequence[None]) -> Sequence[None]:
+        await self._store.check_replicas()
         return waiting
 
-    return ask_for_all
+    async def _replicate(self, waiting: Sequence[Sequence[str]]) -> Sequence[None]:
+        await self._store.replicate(list(chain.from_iterable(waiting)))
+        return [None] * len(waiting)

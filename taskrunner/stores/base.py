@@ -17,6 +17,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.domain.value import value
+from taskrunner.stores.inspection import Inspection, Overdue
 
 Item = TypeVar("Item")
 
@@ -55,7 +56,7 @@ class ClaimAnswer(StrEnum):
     CLAIMED = "claimed"
     HELD = "held"  # this very attempt runs already, at another consumer
     STALE = "stale"  # another attempt is next, or the task is terminal, or it was deleted
-    EXPIRED = "expired"  # its deadline has passed: it is `overdue`
+    EXPIRED = "expired"  # its deadline has passed: it is `expired`
     UNKNOWN = "unknown"  # no record: to be adopted
 
 
@@ -158,10 +159,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def replicate(self) -> None:
-        """Return once the replicas have, too, what any caller wrote before this call.
+    async def replicate(self, ids: Sequence[str]) -> None:
+        """Return once the replicas have, too, what any caller wrote before this call, these records with it.
 
-        Raises `WriteUnconfirmed` when too few of them confirm that in time, else what `check_replicas` does.
+        Raises `WriteUnconfirmed` when too few of them confirm that in time, or when the server that they
+        follow by now never got one of the records (a failover came in between); else as `check_replicas`.
         """
 
     @abstractmethod
@@ -227,17 +229,17 @@ class Store(ABC):
         reason: str,
         error: str,
         keep: float,
-        overdue: bool = False,
+        expired: bool = False,
     ) -> Sequence[bool]:
         """Fail tasks that wait (scheduled, queued, retrying) for this attempt, without running it.
 
-        False for any other; with `overdue` also for one whose deadline has not passed. `reason` is the dead
+        False for any other; with `expired` also for one whose deadline has not passed. `reason` is the dead
         letter's, `keep` the seconds the record outlives it.
         """
 
     @abstractmethod
-    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
-        """Up to `limit` tasks that wait and whose deadline has passed, the longest overdue first.
+    async def expired(self, *, now: datetime, limit: int) -> Sequence[Due]:
+        """Up to `limit` tasks that wait and whose deadline has passed, the first deadlines first.
 
         Fewer, though there are more, when these alone are several MiB.
         """
@@ -340,3 +342,29 @@ class Store(ABC):
     @abstractmethod
     async def delete_schedule(self, name: str) -> bool:
         """Remove a schedule; its tasks stay. False when there is none of the name."""
+
+    @abstractmethod
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        """Up to `limit` live tasks that were due by `before`, the longest overdue first; only a read."""
+
+    @abstractmethod
+    async def time(self) -> datetime:
+        """What the store's own clock says."""
+
+    @abstractmethod
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        """Walk through all that is stored, about `limit` entries with each call; only reads.
+
+        Each task is looked at in one atomic step, so that a change under way shows no flaw. What is there
+        during the whole walk is looked at, some of it twice. Raises `ValueError` for a foreign cursor.
+        """
+
+    @abstractmethod
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        """Make what is stored of these tasks agree with their records; True where something was changed.
+
+        What is live and not due becomes due: at `lease_until` if it runs, else `now`. What has ended and
+        would be kept for ever is kept for `keep` seconds. Without a record everything goes.
+        """

@@ -132,7 +132,7 @@ async def test_a_cancel_of_what_runs_is_told_and_the_late_answer_is_not(house: H
     assert await told(house) == ["task.cancelled"]
 
 
-@pytest.mark.parametrize("method", ["overdue", "fail"])
+@pytest.mark.parametrize("method", ["expired", "fail"])
 @pytest.mark.parametrize("cut", CUTS)
 async def test_a_deadline_that_passes_is_told(house: House, method: str, cut: Cut) -> None:
     """Once, also if a caretaker died at it."""

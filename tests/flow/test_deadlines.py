@@ -125,7 +125,7 @@ async def test_one_that_came_too_late_by_itself(house: House) -> None:
     assert house.target.ledger == []
 
 
-@pytest.mark.parametrize("method", ["overdue", "fail"])
+@pytest.mark.parametrize("method", ["expired", "fail"])
 @pytest.mark.parametrize("cut", list(Cut))
 async def test_the_caretaker_dies(house: House, method: str, cut: Cut) -> None:
     """Another one does it, or finds it done."""

@@ -32,7 +32,7 @@ class Replicas:
     async def check(self) -> None:
         """All there."""
 
-    async def wait(self) -> None:
+    async def wait(self, _ids: Sequence[str]) -> None:
         self.asked.set()
         if self.error is not None:
             raise self.error

@@ -43,7 +43,7 @@ def test_the_short_file_loads_as_it_stands(tmp_path: Path) -> None:
     config = load_text(tmp_path, SHORT_FILE)
     assert (config.server.addr, config.server.port) == ("0.0.0.0", 8080)
     assert config.rabbit.addr == ("amqp://guest:guest@rabbitmq:5672/",)
-    assert (config.redis.addr, config.redis.user, config.redis.password) == ("redis:6379", None, None)
+    assert (config.redis.addr, config.redis.user, config.redis.password) == (("redis:6379",), None, None)
     assert (config.redis.max_retries, config.redis.dial_timeout, config.redis.timeout) == (5, 10.0, 5.0)
     assert config.logger.level == "debug"
     expected = same_but_name(Config())
@@ -132,18 +132,23 @@ def test_a_password_stays_the_text_that_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "addr", "host", "port"),
+    ("text", "addr"),
     [
-        ("redis", "redis:6379", "redis", 6379),
-        ("10.0.0.1:7000", "10.0.0.1:7000", "10.0.0.1", 7000),
-        ('"[::1]:7000"', "[::1]:7000", "::1", 7000),
-        ('"[::1]"', "[::1]:6379", "::1", 6379),
+        ("redis", "redis:6379"),
+        ("10.0.0.1:7000", "10.0.0.1:7000"),
+        ('"[::1]:7000"', "[::1]:7000"),
+        ('"[::1]"', "[::1]:6379"),
     ],
 )
-def test_redis_has_a_default_port(tmp_path: Path, text: str, addr: str, host: str, port: int) -> None:
-    """Host and port come apart again, for IPv6 too."""
-    redis = load_text(tmp_path, f"Redis: {{addr: {text}}}").redis
-    assert (redis.addr, redis.host, redis.port) == (addr, host, port)
+def test_redis_has_a_default_port(tmp_path: Path, text: str, addr: str) -> None:
+    """IPv6 keeps its brackets."""
+    assert load_text(tmp_path, f"Redis: {{addr: {text}}}").redis.addr == (addr,)
+
+
+def test_sentinels_are_a_list(tmp_path: Path) -> None:
+    """With the name of the primary that they watch."""
+    redis = load_text(tmp_path, "Redis: {addr: 'a:26379,b:26380', sentinel: main}").redis
+    assert (redis.addr, redis.sentinel) == (("a:26379", "b:26380"), "main")
 
 
 def test_lists_have_no_doubles_and_any_case(tmp_path: Path) -> None:
@@ -168,6 +173,8 @@ def test_private_networks_are_canonical(tmp_path: Path) -> None:
         ("Rabbit: {addr: 'memory://'}\nStore: {url: 'sqlite:///x.db'}", []),
         ("Redis: {addr: '[2001:DB8::1]:7000'}", [("2001:db8::1", 7000)]),
         ("Store: {url: 'rediss://:pw@r.example/3'}", [("r.example", 6379)]),
+        ("Redis: {addr: 's1:1,s2:2', sentinel: main}", [("s1", 1), ("s2", 2)]),
+        ("Store: {url: 'redis+sentinel://:p@s1,s2:2/main'}", [("s1", 26379), ("s2", 2)]),
         ("Store: {url: 'postgresql://u@a:1,b/db'}", [("a", 1), ("b", 5432)]),
         ("Store: {url: 'postgresql:///db?host=c,/run&port=7'}", [("c", 7)]),
         ("Api: {addr: 10.0.0.5, port: 81}\nServer: {addr: 127.0.0.1}", [("10.0.0.5", 81)]),

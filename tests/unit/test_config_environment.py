@@ -38,7 +38,7 @@ def test_every_operators_name_sets_its_dial() -> None:
         OUTBOX_MAX_ATTEMPTS="4",
     )
     assert config.rabbit.addr == ("amqp://a/", "amqp://b/")
-    assert (config.redis.addr, config.redis.db) == ("cache:7000", 2)
+    assert (config.redis.addr, config.redis.db) == (("cache:7000",), 2)
     assert config.workers.queues == (Lane.HIGH, Lane.LOW)
     assert config.rabbit.prefetch == 7
     assert config.retry.max_attempts == 3
@@ -66,7 +66,7 @@ def test_a_redis_url_is_all_there_is_to_know() -> None:
     """User, password, number of the database and encryption, with percent signs undone."""
     redis = load_with(REDIS_URL="rediss://me:p%40ss%2F@[::1]:7000/3").redis
     assert (redis.addr, redis.user, redis.password, redis.db, redis.tls) == (
-        "[::1]:7000",
+        ("[::1]:7000",),
         "me",
         "p@ss/",
         3,
@@ -78,7 +78,16 @@ def test_no_password_of_the_file_goes_to_the_server_of_a_url(tmp_path: Path) -> 
     """A URL without a password says that there is none."""
     (tmp_path / "config.yaml").write_text("Redis: {addr: 'a:1', user: me, password: hunter2, db: 4}")
     redis = load_with(REDIS_URL="redis://b").redis
-    assert (redis.addr, redis.user, redis.password, redis.db) == ("b:6379", None, None, 0)
+    assert (redis.addr, redis.user, redis.password, redis.db) == (("b:6379",), None, None, 0)
+
+
+def test_a_redis_url_may_name_sentinels(tmp_path: Path) -> None:
+    """Their port has a default of its own; a plain URL says that there are none."""
+    redis = load_with(REDIS_URL="rediss+sentinel://me:p%40ss@s1,s2:7000/main/3").redis
+    assert (redis.addr, redis.sentinel) == (("s1:26379", "s2:7000"), "main")
+    assert (redis.user, redis.password, redis.db, redis.tls) == ("me", "p@ss", 3, True)
+    (tmp_path / "config.yaml").write_text("Redis: {addr: 'a:1', sentinel: main}")
+    assert load_with(REDIS_URL="redis://b").redis.sentinel is None
 
 
 def test_secrets_come_from_files(tmp_path: Path) -> None:
@@ -127,6 +136,9 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("REDIS_URL", "cache:6379", "must be redis://"),
         ("REDIS_URL", "redis://:6379", "no usable host or port"),
         ("REDIS_URL", "redis://cache/zero", "must be a whole number"),
+        ("REDIS_URL", "redis+sentinel://s1,s2", "must be redis+sentinel://"),
+        ("REDIS_URL", "redis+sentinel://s1,,s2/main", "no usable host or port"),
+        ("REDIS_URL", "redis+sentinel://s1/main/zero", "must be redis+sentinel://"),
     ],
 )
 def test_a_bad_variable_is_named(variable: str, value: str, finding: str) -> None:

@@ -24,6 +24,7 @@ def load_with(**environ: str) -> Config:
         ("postgresql://u:p@a:1,b:2/db?sslmode=require", "postgresql", "postgresql"),
         ("postgres://u@h/db", "postgresql", "postgresql"),
         ("rediss://u:p@h:1/2", "redis", "redis"),
+        ("redis+sentinel://u:p@a:1,b:2/main/2", "redis", "redis"),
         ("", None, "redis"),
     ],
 )
@@ -44,6 +45,8 @@ def test_the_url_picks_the_store(url: str, scheme: str | None, name: str) -> Non
         "sqlite:///:memory:",
         "sqlite:///t?mode=ro",
         "redis://u:hunter2@h/x",
+        "redis+sentinel://u:hunter2@h",
+        "rediss+sentinel://u:hunter2@h/main/x",
     ],
 )
 def test_an_unusable_url_is_refused_without_being_shown(url: str) -> None:

@@ -68,6 +68,7 @@ OUTCOME = Outcome(
     retry_after=7.0,
     retryable=False,
     counted=False,
+    sent=False,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
 )

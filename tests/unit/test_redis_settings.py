@@ -21,6 +21,11 @@ def parse(address: str, **settings: object) -> Endpoint:
         ("redis://u:p%40@h", Endpoint(host="h", user="u", password="p@"), "h:6379"),
         ("redis://:p@h", Endpoint(host="h", password="p"), "h:6379"),
         ("[::1]:7", Endpoint(host="::1", port=7), "[::1]:7"),
+        (
+            "redis+sentinel://u:p%40@s1,[::1]:2/main/3",
+            Endpoint(sentinels=(("s1", 26379), ("::1", 2)), service="main", user="u", password="p@", db=3),
+            "main (by Sentinel s1:26379, [::1]:2)",
+        ),
         ("unix:///run/redis.sock", Endpoint(path="/run/redis.sock"), "/run/redis.sock"),
     ],
 )
@@ -36,6 +41,13 @@ def test_the_url_goes_before_the_other_settings() -> None:
     assert found == Endpoint(host="h", user="u", password="p", db=3, tls=True)
 
 
+def test_the_settings_may_name_sentinels() -> None:
+    """The rest of them is for the server that those tell of."""
+    found = parse("s1:1,s2:2", sentinel="main", user="u", password="p", db=5, tls=True)
+    places = (("s1", 1), ("s2", 2))
+    assert found == Endpoint(sentinels=places, service="main", user="u", password="p", db=5, tls=True)
+
+
 @pytest.mark.parametrize("address", ["http://h", "redis://h/x", "h:99999", "redis://h:port", "redis://[::1"])
 def test_addresses_that_are_none(address: str) -> None:
     """They are refused without being shown, since they may hold a password."""
@@ -46,5 +58,6 @@ def test_addresses_that_are_none(address: str) -> None:
 
 def test_no_secret_is_shown() -> None:
     """Neither by the settings nor by the endpoint."""
-    settings = RedisSettings(address="redis://u:secret@h", password="secret")
-    assert "secret" not in f"{settings!r} {endpoint(settings)!r} {endpoint(settings)}"
+    for address in ("redis://u:secret@h", "redis+sentinel://u:secret@h/main"):
+        settings = RedisSettings(address=address, password="secret", sentinel_password="secret")
+        assert "secret" not in f"{settings!r} {endpoint(settings)!r} {endpoint(settings)}"

@@ -124,13 +124,14 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.retry_after,
         outcome.retryable,
         outcome.counted,
+        outcome.sent,
         outcome.address,
         None if outcome.timings is None else _pack_timings(outcome.timings),
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted, address, timings = item
+    kind, error, response, retry_after, retryable, counted, sent, address, timings = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -138,6 +139,7 @@ def unpack_outcome(item: Item) -> Outcome:
         retry_after=retry_after,
         retryable=retryable,
         counted=counted,
+        sent=sent,
         address=address,
         timings=None if timings is None else _unpack_timings(timings),
     )

@@ -25,7 +25,8 @@ class Request:
 
     Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
 
-    `stranger` are the lines that go along to another origin: who we are, and nothing of the task.
+    `stranger` are the lines that go along to another origin: who we are, and nothing of the task. `once`: it
+    must not be sent a second time, since the target may act on each.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     lines: list[str]
     stranger: list[str]
     content: bytes | None = None
+    once: bool = False
 
 
 def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
@@ -54,6 +56,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         lines=_lines(task, ours, content),
         stranger=stranger,
         content=content,
+        once=method not in admission.IDEMPOTENT_METHODS,
     )
 
 

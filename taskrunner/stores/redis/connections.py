@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
+from taskrunner.stores.redis.sentinel import Place, Sentinels
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 
 # Group commits need one connection per kind of change; the rest is for reads of the API.
@@ -98,23 +99,67 @@ class _TlsConnection(_Packing, SSLConnection):
     pass
 
 
+class _Promoted(_Packing):
+    """Goes to whatever server the Sentinels call the primary at the time."""
+
+    sentinels: Sentinels
+    host: str
+    port: int
+
+    async def _connect(self) -> None:
+        self.host, self.port = await self.sentinels.primary()
+        await super()._connect()  # type: ignore[misc]  # the connection's that this is mixed into
+
+
+class _PromotedPlain(_Promoted, Connection):
+    pass
+
+
+class _PromotedTls(_Promoted, SSLConnection):
+    pass
+
+
 class _UnixConnection(_Packing, UnixDomainSocketConnection):
     pass
 
 
 def make_connection(settings: RedisSettings, endpoint: Endpoint) -> AbstractConnection:
     """A connection that is not open yet; it neither retries nor times out once it is."""
-    options: dict[str, Any] = {
-        "db": endpoint.db,
-        "username": endpoint.user,
-        "password": endpoint.password,
+    options = _options(settings, user=endpoint.user, password=endpoint.password, db=endpoint.db)
+    if endpoint.path is not None:
+        return _UnixConnection(path=endpoint.path, **options)
+    if endpoint.sentinels:
+        kind = _PromotedTls if endpoint.tls else _PromotedPlain
+        connection = kind(socket_keepalive=True, **options)
+        connection.sentinels = _sentinels(settings, endpoint)
+        return connection
+    return _tcp(endpoint.tls, (endpoint.host, endpoint.port), options)
+
+
+def _sentinels(settings: RedisSettings, endpoint: Endpoint) -> Sentinels:
+    options = _options(settings, user=None, password=settings.sentinel_password, db=0)
+    return Sentinels(
+        endpoint.sentinels,
+        endpoint.service,
+        timeout=settings.dial_timeout,
+        connect=lambda place: _tcp(endpoint.tls, place, options),
+    )
+
+
+def _options(settings: RedisSettings, *, user: str | None, password: str | None, db: int) -> dict[str, Any]:
+    return {
+        "db": db,
+        "username": user,
+        "password": password,
         "socket_timeout": None,
         "socket_connect_timeout": settings.dial_timeout,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "client_name": "taskrunner",
     }
-    if endpoint.path is not None:
-        return _UnixConnection(path=endpoint.path, **options)
-    kind = _TlsConnection if endpoint.tls else _PlainConnection
-    return kind(host=endpoint.host, port=endpoint.port, socket_keepalive=True, **options)
+
+
+def _tcp(tls: bool, place: Place, options: dict[str, Any]) -> AbstractConnection:
+    host, port = place
+    kind = _TlsConnection if tls else _PlainConnection
+    return kind(host=host, port=port, socket_keepalive=True, **options)

@@ -46,8 +46,12 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MovedError, "MOVED"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
-# What is said without a code: NOPERM by Redis 7 within a script, and the refusal of SELECT.
-_TEXTS = (("The user executing the script can't", "NOPERM"), ("DB index is out of range", "SELECT"))
+# What is said without a code: NOPERM within a script, by Redis 7 and by Redis 8, and the refusal of SELECT.
+_TEXTS = (
+    ("The user executing the script can't", "NOPERM"),
+    ("ACL failure in script", "NOPERM"),
+    ("DB index is out of range", "SELECT"),
+)
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
 _DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")

@@ -4,6 +4,7 @@ https://redis.io/docs/latest/commands/wait/ and /waitaof/
 """
 
 import re
+from collections.abc import Sequence
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.stores.redis.fitness import numbers
@@ -44,14 +45,24 @@ class Replicas:
             f"{lack} (Store.replicas): attach them (REPLICAOF), or use the write concern broker or store"
         )
 
-    async def wait(self) -> None:
-        """See `Store.replicate`. A server counts what the same connection wrote: hence the mark."""
+    async def wait(self, keys: Sequence[str]) -> None:
+        """See `Store.replicate`. A server counts what the same connection wrote: hence the mark.
+
+        It may be another server than the one that took the write, hence the look at the keys.
+        """
         version = self._link.status().details["version"]
         on_disk = numbers(version) >= _WAITAOF
         wait = ("WAITAOF", 0, self._wanted) if on_disk else ("WAIT", self._wanted)
-        _, answer = await self._link.converse(
-            ("SET", self._mark, "1", "PX", _MARK_MS), (*wait, self._wait_ms)
+        _, found, answer = await self._link.converse(
+            ("SET", self._mark, "1", "PX", _MARK_MS),
+            ("EXISTS", self._mark, *keys),
+            (*wait, self._wait_ms),
         )
+        if found < 1 + len(keys):
+            raise WriteUnconfirmed(
+                f"{1 + len(keys) - found} of {len(keys)} records that were written are not in Redis at "
+                f"{self._server}: another server took its place, or it restarted"
+            )
         confirmed = answer[1] if on_disk else answer
         if confirmed < self._wanted:
             where = " to be on their disks, which needs appendonly yes there" if on_disk else ""

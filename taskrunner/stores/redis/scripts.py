@@ -13,6 +13,8 @@ _SHARED = {
     "due_schedules": ("schedule",),
     "settle": ("create", "retain"),
     "finish": ("create", "retain"),
+    "inspect": ("lines",),
+    "repair": ("lines",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -43,7 +45,7 @@ class Scripts:
         self.snooze = _load("snooze")
         self.wanted = _load("wanted")
         self.delete = _load("delete")
-        self.overdue = _load("overdue")
+        self.expired = _load("expired")
         self.revive = _load("revive")
         self.get_records = _load("get_records")
         self.list_ids = _load("list_ids")
@@ -58,6 +60,9 @@ class Scripts:
         self.list_schedules = _load("list_schedules")
         self.due_schedules = _load("due_schedules")
         self.delete_schedule = _load("delete_schedule")
+        self.overdue = _load("overdue")
+        self.inspect = _load("inspect")
+        self.repair = _load("repair")
 
 
 def _load(name: str) -> Script:
@@ -79,4 +84,5 @@ def _status_table() -> str:
         for name, statuses in sets.items()
     ]
     live = ", ".join(f"'{status}'" for status in Status if status in LIVE)
-    return "\n".join([*lines, f"local LIVE = {{ {live} }}"])
+    every = ", ".join(f"'{status}'" for status in Status)
+    return "\n".join([*lines, f"local LIVE = {{ {live} }}", f"local STATUSES = {{ {every} }}"])

@@ -1,8 +1,10 @@
 """Where the Redis server is and how patient we are with it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from taskrunner.config.store_url import SENTINEL_SCHEMES, read_sentinel_url
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 
 _DEFAULT_PORT = 6379
@@ -11,6 +13,7 @@ _DEFAULT_PORT = 6379
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisSettings:
     """`address` is `host:port`, `redis://…`, `rediss://…` (TLS) or `unix:///path`; a URL may hold the rest.
+    With `sentinel`, the name of a primary, or as `redis+sentinel://…`, it lists the Sentinels that know it.
 
     `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `max_retries` is how
     often a call is sent again, within its timeout, when its connection breaks. All keys begin with `prefix`;
@@ -19,6 +22,8 @@ class RedisSettings:
     """
 
     address: str = field(default="localhost:6379", repr=False)
+    sentinel: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     db: int = 0
@@ -32,11 +37,15 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The parts of an address. `path` is that of a unix socket, and then there is no host."""
+    """The parts of an address. `path` is that of a unix socket, and then there is no host; nor is there one
+    with `sentinels`, which know the host of the primary called `service`.
+    """
 
     host: str = ""
     port: int = _DEFAULT_PORT
     path: str | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     db: int = 0
@@ -46,8 +55,9 @@ class Endpoint:
         """The address as a message may show it: without user and password."""
         if self.path is not None:
             return self.path
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        if self.sentinels:
+            return f"{self.service} (by Sentinel {', '.join(_shown(*place) for place in self.sentinels)})"
+        return _shown(self.host, self.port)
 
 
 def endpoint(settings: RedisSettings) -> Endpoint:
@@ -57,6 +67,8 @@ def endpoint(settings: RedisSettings) -> Endpoint:
     """
     address = settings.address if "://" in settings.address else f"redis://{settings.address}"
     try:
+        if settings.sentinel is not None:
+            return _by_sentinel(settings, settings.address.split(","), settings.sentinel)
         return _from_url(urlsplit(address), settings)
     except ValueError as exc:
         # The address itself may hold a password, so it is not shown.
@@ -65,6 +77,10 @@ def endpoint(settings: RedisSettings) -> Endpoint:
 
 
 def _from_url(url: SplitResult, settings: RedisSettings) -> Endpoint:
+    if url.scheme in SENTINEL_SCHEMES:
+        told = read_sentinel_url(url)
+        own = replace(settings, user=told.user, password=told.password, db=told.db, tls=told.tls)
+        return _by_sentinel(own, told.addresses, told.service)
     if url.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("the scheme must be redis, rediss or unix")
     user = unquote(url.username) if url.username else settings.user
@@ -82,6 +98,22 @@ def _from_url(url: SplitResult, settings: RedisSettings) -> Endpoint:
         db=int(database) if database else settings.db,
         tls=settings.tls or url.scheme == "rediss",
     )
+
+
+def _by_sentinel(settings: RedisSettings, addresses: Sequence[str], service: str) -> Endpoint:
+    places = [urlsplit(f"//{address}") for address in addresses]
+    return Endpoint(
+        sentinels=tuple((place.hostname or "localhost", _port(place)) for place in places),
+        service=service,
+        user=settings.user,
+        password=settings.password,
+        db=settings.db,
+        tls=settings.tls,
+    )
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _port(url: SplitResult) -> int:

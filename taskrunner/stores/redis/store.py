@@ -25,6 +25,7 @@ from taskrunner.stores.base import (
     StoreStatus,
 )
 from taskrunner.stores.codec import storable
+from taskrunner.stores.inspection import Flawed, Inspection, Overdue
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
@@ -32,6 +33,7 @@ from taskrunner.stores.redis.link import SERVICE, RedisLink
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
+from taskrunner.stores.redis.walk import Place
 
 Item = TypeVar("Item")
 
@@ -84,8 +86,9 @@ class RedisStore(Store):
     async def check_replicas(self) -> None:
         await self._replicas.check()
 
-    async def replicate(self) -> None:
-        await self._replicas.wait()
+    async def replicate(self, ids: Sequence[str]) -> None:
+        for part in list(_parts(ids)) or [[]]:
+            await self._replicas.wait([f"{self._prefix}task:{task_id}" for task_id in part])
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         answers: list[Accepted] = []
@@ -160,10 +163,10 @@ class RedisStore(Store):
         reason: str,
         error: str,
         keep: float,
-        overdue: bool = False,
+        expired: bool = False,
     ) -> Sequence[bool]:
         why = (to_ms(now), storable(reason), storable(error), arguments.keep_ms(keep))
-        return await self._finish(refs, Status.FAILED, *why, "1" if overdue else "")
+        return await self._finish(refs, Status.FAILED, *why, "1" if expired else "")
 
     async def cancel(
         self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
@@ -190,8 +193,8 @@ class RedisStore(Store):
             answers += map(bool, answer)
         return answers
 
-    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
-        return replies.due_tasks(await self._run(self._scripts.overdue, to_ms(now), limit, BATCH_BYTES))
+    async def expired(self, *, now: datetime, limit: int) -> Sequence[Due]:
+        return replies.due_tasks(await self._run(self._scripts.expired, to_ms(now), limit, BATCH_BYTES))
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         answers: list[Due | None] = []
@@ -292,6 +295,32 @@ class RedisStore(Store):
 
     async def delete_schedule(self, name: str) -> bool:
         return bool(await self._run(self._scripts.delete_schedule, name))
+
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        return replies.overdue(await self._run(self._scripts.overdue, to_ms(before), limit))
+
+    async def time(self) -> datetime:
+        seconds, micros = await self._link.call("TIME")
+        return from_ms(int(seconds) * 1000 + int(micros) / 1000)
+
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        """One command over the server's keys, or over one set, and one script for what it found."""
+        place = Place.read(cursor)
+        position, found = await self._link.call(*place.command(self._prefix, limit))
+        ids = place.ids(self._prefix, found)
+        flawed: list[Flawed] = []
+        for part in _parts(ids):
+            flawed += replies.flawed(await self._run(self._scripts.inspect, place.stage, *part))
+        return Inspection(looked=len(ids), flawed=flawed, cursor=place.following(position))
+
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        moments = (to_ms(now), to_ms(lease_until), arguments.keep_ms(keep))
+        answers: list[bool] = []
+        for part in _parts(ids):
+            answers += map(bool, await self._run(self._scripts.repair, *moments, *part))
+        return answers
 
     def _token(self) -> str:
         return f"{self._token_prefix}{next(self._token_numbers):x}"

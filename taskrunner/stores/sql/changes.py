@@ -207,9 +207,9 @@ def take_due(session: Session, sql: Statements, *, now: int, limit: int, again: 
     return [values.due(row, specs[row[0]]) for row in taken]
 
 
-def overdue(session: Session, sql: Statements, *, now: int, limit: int) -> list[Due]:
+def expired(session: Session, sql: Statements, *, now: int, limit: int) -> list[Due]:
     """Nothing is changed or locked."""
-    rows = sorted(session.fetch(sql.overdue, now=now, limit=limit), key=lambda row: (row[1], row[0]))
+    rows = sorted(session.fetch(sql.expired, now=now, limit=limit), key=lambda row: (row[1], row[0]))
     taken = _within_bytes(rows)
     specs = session.mapping(sql.specs, _ids([row[0] for row in taken])) if taken else {}
     # One may have been removed between the two reads.
@@ -305,7 +305,7 @@ def finish(
     reason: str,
     error: str,
     expires: int,
-    overdue: bool = False,
+    expired: bool = False,
 ) -> list[bool]:
     answers: list[bool] = []
     for part in parts(refs):
@@ -316,7 +316,7 @@ def finish(
             ends = (
                 state is not None
                 and state.waits_for(ref.attempt)
-                and (not overdue or not state.is_in_time(now))
+                and (not expired or not state.is_in_time(now))
             )
             answers.append(ends)
             if state is not None and ends:

@@ -6,7 +6,7 @@ from taskrunner.domain.record import DeadLetter, Record, dead_task
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Page
 from taskrunner.stores.sql import values
-from taskrunner.stores.sql.session import Row, Session
+from taskrunner.stores.sql.session import Row, Session, parts
 from taskrunner.stores.sql.statements import Statements
 
 _LATEST = 2**62
@@ -17,6 +17,11 @@ _LAST = "\U0010ffff"
 def get(session: Session, sql: Statements, task_id: str) -> Record | None:
     rows = session.fetch(sql.record, id=task_id)
     return values.record(rows[0]) if rows else None
+
+
+def existing(session: Session, sql: Statements, ids: Sequence[str]) -> int:
+    """How many of these there are."""
+    return sum(len(session.fetch(sql.existing, [{"id": task_id} for task_id in part])) for part in parts(ids))
 
 
 def body(session: Session, sql: Statements, task_id: str) -> bytes | None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.errors import WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
@@ -20,8 +21,10 @@ from taskrunner.stores.base import (
     StoredSchedule,
     StoreStatus,
 )
-from taskrunner.stores.sql import changes, reads, removals, schedules, values
+from taskrunner.stores.inspection import Inspection, Overdue
+from taskrunner.stores.sql import changes, inspection, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
+from taskrunner.stores.sql.inspection import inspection_statements
 from taskrunner.stores.sql.link import SqlLink
 from taskrunner.stores.sql.schedules import schedule_statements
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
@@ -49,6 +52,7 @@ class SqlStore(Store):
         self.name = where.service
         self._sql = statements(dialect)
         self._schedules = schedule_statements(dialect)
+        self._inspection = inspection_statements(dialect)
         self._link = SqlLink(engine, settings, where, events)
         self._folded_ms = 0
 
@@ -78,8 +82,15 @@ class SqlStore(Store):
     async def check_replicas(self) -> None:
         await self._link.check_replicas()
 
-    async def replicate(self) -> None:
+    async def replicate(self, ids: Sequence[str]) -> None:
         await self._link.replicate()
+        wanted = list(dict.fromkeys(ids))
+        found = await self._link.read(lambda session: reads.existing(session, self._sql, wanted))
+        if found < len(wanted):
+            raise WriteUnconfirmed(
+                f"{len(wanted) - found} of {len(wanted)} records that were written are not in {self.name}: "
+                "another server took its place"
+            )
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         if not tasks:
@@ -148,10 +159,10 @@ class SqlStore(Store):
         reason: str,
         error: str,
         keep: float,
-        overdue: bool = False,
+        expired: bool = False,
     ) -> Sequence[bool]:
         ending = {"status": Status.FAILED, "reason": values.text(reason), "error": values.text(error)}
-        return await self._finish(refs, {**ending, "overdue": overdue}, now=now, keep=keep)
+        return await self._finish(refs, {**ending, "expired": expired}, now=now, keep=keep)
 
     async def cancel(
         self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
@@ -183,10 +194,10 @@ class SqlStore(Store):
             )
         )
 
-    async def overdue(self, *, now: datetime, limit: int) -> Sequence[Due]:
+    async def expired(self, *, now: datetime, limit: int) -> Sequence[Due]:
         now_ms = to_ms(now)
         return await self._link.read(
-            lambda session: changes.overdue(session, self._sql, now=now_ms, limit=limit)
+            lambda session: changes.expired(session, self._sql, now=now_ms, limit=limit)
         )
 
     async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
@@ -281,3 +292,31 @@ class SqlStore(Store):
     async def delete_schedule(self, name: str) -> bool:
         asked = values.text(name)
         return await self._link.write(lambda session: schedules.remove(session, self._schedules, asked))
+
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        before_ms = to_ms(before)
+        return await self._link.read(
+            lambda session: inspection.overdue(session, self._inspection, before=before_ms, limit=limit)
+        )
+
+    async def time(self) -> datetime:
+        row = await self._link.read(lambda session: session.first(self._inspection.clock))
+        return from_ms(row[0] if row is not None else 0)
+
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        return await self._link.read(
+            lambda session: inspection.inspect(session, self._inspection, cursor=cursor, limit=limit)
+        )
+
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        if not ids:
+            return []
+        now_ms, lease = to_ms(now), to_ms(lease_until)
+        expires = now_ms + values.keep_ms(keep)
+        return await self._link.write(
+            lambda session: inspection.repair(
+                session, self._inspection, self._sql, ids, now=now_ms, lease=lease, expires=expires
+            )
+        )

@@ -28,9 +28,9 @@ INSTANT = timedelta(milliseconds=1)
 
 
 async def expire(store: Store, now: datetime = END, limit: int = 9) -> int:
-    """Fail what is overdue, as the caretaker does; answers how many that were."""
-    refs = [ref(due.id, due.attempt + 1) for due in await store.overdue(now=now, limit=limit)]
-    return sum(await store.fail(refs, now=now, reason="expired", error="too late", keep=KEEP, overdue=True))
+    """Fail what is expired, as the caretaker does; answers how many that were."""
+    refs = [ref(due.id, due.attempt + 1) for due in await store.expired(now=now, limit=limit)]
+    return sum(await store.fail(refs, now=now, reason="expired", error="too late", keep=KEEP, expired=True))
 
 
 @pytest.mark.parametrize("status", sorted(CLAIMABLE))

@@ -27,8 +27,8 @@ from tests.contract.stores.harness import (
 End = Callable[[Store, AttemptRef], Awaitable[bool]]
 
 
-async def fail(store: Store, ending: AttemptRef, *, overdue: bool = False) -> bool:
-    (done,) = await store.fail([ending], now=NOW, reason="r", error="e", keep=KEEP, overdue=overdue)
+async def fail(store: Store, ending: AttemptRef, *, expired: bool = False) -> bool:
+    (done,) = await store.fail([ending], now=NOW, reason="r", error="e", keep=KEEP, expired=expired)
     return done
 
 
@@ -134,22 +134,22 @@ async def test_of_many_that_end_a_task_one_is_followed(backend: Backend) -> None
     assert await stores[0].get(news[done.index(True)].id) is not None
 
 
-async def test_only_what_is_overdue_fails_by_that(store: Store) -> None:
+async def test_only_what_is_expired_fails_by_that(store: Store) -> None:
     """Between the look and the write a task may have been revived, and then has no deadline any more."""
     late = await bring(store, Status.QUEUED, deadline=NOW)
     early = await bring(store, Status.QUEUED, deadline=NOW + timedelta(milliseconds=1))
     never = await bring(store, Status.QUEUED)
-    done = [await fail(store, following(each, 1, entry()), overdue=True) for each in (late, early, never)]
+    done = [await fail(store, following(each, 1, entry()), expired=True) for each in (late, early, never)]
     assert done == [True, False, False]
     assert (await store.counts())[Status.SCHEDULED] == 1
 
 
-async def test_what_is_overdue_is_told_with_its_attempts(store: Store) -> None:
+async def test_what_is_expired_is_told_with_its_attempts(store: Store) -> None:
     """Running ones are not among them, and nothing is changed by asking."""
     end = NOW + timedelta(seconds=1)
     task_id = await bring(store, Status.RETRYING, deadline=end)
     await bring(store, Status.RUNNING, deadline=end)
     for _ in range(2):
-        (due,) = await store.overdue(now=end, limit=9)
+        (due,) = await store.expired(now=end, limit=9)
         assert (due.id, due.status, due.attempt) == (task_id, Status.RETRYING, 1)
-    assert not await store.overdue(now=end - timedelta(milliseconds=1), limit=9)
+    assert not await store.expired(now=end - timedelta(milliseconds=1), limit=9)

@@ -14,7 +14,7 @@ async def test_a_store_without_replicas_promises_none(store: Store, backend: Bac
     with pytest.raises(StoreUnfit, match=r"replica|standby"):
         await store.check_replicas()
     with pytest.raises((StoreUnfit, WriteUnconfirmed)):
-        await store.replicate()
+        await store.replicate([])
     new = entry()
     await store.accept([new])
     assert (await fetch(store, new.id)).attempt == 0

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ import psutil
 import services
 from redis import Redis
 from servers.fleet import Fleet
-from servers.programs import program
 from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.evidence import Usage
@@ -132,14 +130,7 @@ class Stage:
     def rabbitmqctl(self, *words: str) -> None:
         server = self.fleet.server("rabbitmq")
         assert isinstance(server, RabbitMQ)
-        done = subprocess.run(
-            [program("rabbitmq", "rabbitmqctl"), *words],
-            env={**os.environ, **server.control()},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        server.ctl(*words)
 
     def redis(self) -> Redis:
         return Redis.from_url(str(self.fleet.server("redis").url))

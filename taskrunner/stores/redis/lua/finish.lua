@@ -1,10 +1,10 @@
--- ARGV: token, terminal status, now, reason, error, ms to keep, 1 if only overdue ones are meant, how many,
+-- ARGV: token, terminal status, now, reason, error, ms to keep, 1 if only expired ones are meant, how many,
 -- then for each task: id, number of the attempt it waits for, the place in ARGV of the task that follows it
 -- ('' for none); then these tasks, as `create` takes them.
 -- Answers 1 for each that got the status, 0 for each that does not wait for it.
 
 local token, ending, now, reason, error, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local only_overdue, last = ARGV[7] == '1', 8 + 3 * tonumber(ARGV[8])
+local only_expired, last = ARGV[7] == '1', 8 + 3 * tonumber(ARGV[8])
 local answers = {}
 local seen = {}
 
@@ -15,7 +15,7 @@ for i = 9, last, 3 do
   local status = state[1]
   local in_time = not state[5] or tonumber(state[5]) > tonumber(now)
   local done = 0
-  if CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1]) and not (only_overdue and in_time) then
+  if CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1]) and not (only_expired and in_time) then
     create_if_new(tonumber(ARGV[i + 2]), token)
     call('HSET', task, 'status', ending, 'reason', reason, 'error', error, 'updated', now, 'token', token)
     move(id, status, ending)

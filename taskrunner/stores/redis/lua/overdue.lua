@@ -1,28 +1,13 @@
--- ARGV: now, most tasks, most bytes of specs to answer with. Answers for each what take_due does, without a line.
--- One that runs leaves the set; it comes back when its attempt ends and another is to follow.
+-- ARGV: before, most. Answers for each: id, status, lane, the longest overdue first.
 
-local now = ARGV[1]
-local ids = call('ZRANGEBYSCORE', DEADLINES, '-inf', now, 'LIMIT', 0, ARGV[2])
-local room = tonumber(ARGV[3])
 local answers, size = {}, 0
 
-for _, id in ipairs(ids) do
-  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'lane', 'spec', 'deadline')
-  if CLAIMABLE[state[1]] and state[6] and tonumber(state[6]) <= tonumber(now) then
-    room = room - #state[5]
-    if room < 0 and size > 0 then
-      break
-    end
-    answers[size + 1] = id
-    for field = 1, 5 do
-      answers[size + 1 + field] = state[field]
-    end
-    answers[size + 7] = ''
-    size = size + 7
-  else
-    remove(DEADLINES, id)
+for _, id in ipairs(call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+  local state = call('HMGET', TASK .. id, 'status', 'lane')
+  if state[1] and not TERMINAL[state[1]] then
+    answers[size + 1], answers[size + 2], answers[size + 3] = id, state[1], state[2]
+    size = size + 3
   end
 end
 
-flush()
 return answers

@@ -22,8 +22,10 @@ async def test_a_standby_confirms(primary_url: str, standby: Standby) -> None:
         await store.check_replicas()
         new = entry()
         await store.accept([new])
-        await store.replicate()
+        await store.replicate([new.id])
         assert await has_task(standby.url, new.id)
+        with pytest.raises(WriteUnconfirmed, match="1 of 2 records"):
+            await store.replicate([new.id, entry().id])
 
 
 async def test_a_standby_that_is_away_does_not_confirm(primary_url: str, standby: Standby) -> None:
@@ -34,7 +36,7 @@ async def test_a_standby_that_is_away_does_not_confirm(primary_url: str, standby
         new = entry()
         await store.accept([new])
         with pytest.raises(WriteUnconfirmed, match=r"no synchronous standby of .* within"):
-            await store.replicate()
+            await store.replicate([])
         assert store.status().connected
         assert await status_of(store, new.id) is Status.SCHEDULED
         standby.up()
@@ -45,7 +47,7 @@ async def test_a_wait_that_is_cancelled_confirms_nothing(primary_url: str) -> No
     """PostgreSQL then commits with a warning, which must not pass for a confirm."""
     await require_standby(primary_url, "nobody")
     async with sql_store(primary_url, timeout=30.0) as store:
-        asking = asyncio.create_task(store.replicate())
+        asking = asyncio.create_task(store.replicate([]))
         pid = await waiting(primary_url)
         await execute(primary_url, f"SELECT pg_cancel_backend({pid})")
         with pytest.raises(WriteUnconfirmed, match="did not wait for its standby"):
@@ -56,7 +58,7 @@ async def test_a_standby_that_is_no_longer_asked_for_confirms_nothing(primary_ur
     """All who wait are let go when the setting is emptied."""
     await require_standby(primary_url, "nobody")
     async with sql_store(primary_url, timeout=30.0) as store:
-        asking = asyncio.create_task(store.replicate())
+        asking = asyncio.create_task(store.replicate([]))
         await waiting(primary_url)
         await require_standby(primary_url, "")
         with pytest.raises(StoreUnfit, match="set synchronous_standby_names"):
@@ -91,7 +93,7 @@ async def confirmed(store: SqlStore) -> None:
     """The standby takes a moment to find its primary again."""
     for _ in range(20):
         try:
-            await store.replicate()
+            await store.replicate([])
         except WriteUnconfirmed:
             continue
         return
