@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 SERVICES := $(BIN)/python scripts/services.py run
-PYTEST := $(BIN)/pytest -n auto --dist loadgroup
+PYTEST := $(BIN)/pytest -n auto --hypothesis-profile=deep
 WITH_SERVERS := tests/contract/brokers tests/contract/stores tests/system \
 	--ignore tests/system/fetch --ignore tests/system/cluster
 WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/test_outages.py

@@ -3,12 +3,19 @@
 The monitor stands beside the adapters and may not know their seams; here, one layer up, the two meet.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from taskrunner.api.resources import Resource
 from taskrunner.brokers.base import Broker
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.status import LIVE, Status
 from taskrunner.monitor.health import Check, Checker
 from taskrunner.stores.base import Store
+
+# Enough to see that something is stuck; half a millisecond of Redis' time.
+_STUCK_MOST = 1000
 
 
 def store_check(store: Store) -> Checker:
@@ -59,6 +66,20 @@ def task_counts(store: Store) -> Callable[[], Awaitable[Resource]]:
 
     async def provide() -> Resource:
         return {status.value: count for status, count in (await store.counts()).items()}
+
+    return provide
+
+
+def stuck_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awaitable[Resource]]:
+    """Live tasks that were due `late` seconds ago, per status: a relay that works leaves none.
+
+    One look sees the `_STUCK_MOST` that are overdue the longest.
+    """
+
+    async def provide() -> Resource:
+        before = clock.now() - timedelta(seconds=late)
+        found = Counter(each.status for each in await store.overdue(before=before, limit=_STUCK_MOST))
+        return {status.value: found[status] for status in Status if status in LIVE}
 
     return provide
 

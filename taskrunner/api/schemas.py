@@ -263,6 +263,7 @@ class Stats(BaseModel):
 
     queues: dict[str, Any] | None = None
     counts: dict[Status, int] | None = None
+    stuck: dict[Status, int] | None = None
     paused: dict[str, AwareDatetime] | None = None
     rates: dict[str, dict[str, float]] | None = None
     totals: dict[str, int] | None = None

@@ -11,7 +11,7 @@ from taskrunner.api.boundary import Boundary
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.options import ServerOptions
 from taskrunner.domain.errors import SetupError
-from taskrunner.domain.events import Events
+from taskrunner.domain.events import Events, PortOpened
 from taskrunner.runtime.ending import end
 
 # The share of the request timeout between two looks for slow connections.
@@ -46,7 +46,7 @@ class WebServer:
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
         self._server: ConnectionServer | None = None
-        self._caretaker: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen. Raises `SetupError` when the address cannot be had."""
@@ -63,7 +63,8 @@ class WebServer:
         except OSError as exc:
             await self.stop()
             raise SetupError(self._why(exc)) from exc
-        self._caretaker = asyncio.create_task(self._sweep(server), name="slow connections")
+        self._sweeper = asyncio.create_task(self._sweep(server), name="slow connections")
+        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", dial=self._dial))
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
@@ -74,9 +75,9 @@ class WebServer:
             if self._server is not None:
                 await self._server.part(min(_PARTING, self._options.shutdown_grace))
             await runner.cleanup()
-        if self._caretaker is not None:
-            await end(self._caretaker)
-            self._caretaker = None
+        if self._sweeper is not None:
+            await end(self._sweeper)
+            self._sweeper = None
         await self._app_runner.cleanup()
 
     async def _listen(self, runner: web.ServerRunner) -> None:

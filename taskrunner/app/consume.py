@@ -25,5 +25,5 @@ async def consume(config: Config) -> int:
         await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(workforce.working(signals.second))
-        await until_signal(signals, monitor.health)
+        await until_signal(signals, monitor, platform.events)
     return signals.exit_code

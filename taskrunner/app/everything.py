@@ -71,7 +71,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if code is not None:
             signals.second.set()
             return code
-        await until_signal(signals, monitor.health)
+        await until_signal(signals, monitor, platform.events)
         # First of all: what is still accepted needs the store, the broker and the relay.
         await unless(signals.second, api.stop())
     return signals.exit_code

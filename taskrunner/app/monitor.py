@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from taskrunner.api.probes import broker_check, queue_depths, reconnects, store_check, task_counts
+from taskrunner.api.probes import (
+    broker_check,
+    queue_depths,
+    reconnects,
+    store_check,
+    stuck_tasks,
+    task_counts,
+)
 from taskrunner.app.platform import Platform
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.logs import EventLog, configure
@@ -19,6 +26,7 @@ class Monitor:
     def __init__(self, platform: Platform, *, consuming: bool, providers: Mapping[str, Provider]) -> None:
         logger, clock = platform.config.logger, platform.clock
         broker, store = platform.broker, platform.store
+        late = platform.config.relay.hold
         configure(logger.level, logger.format)
         self.metrics = Metrics(clock)
         self.health = Health(clock)
@@ -28,6 +36,7 @@ class Monitor:
         common: dict[str, Provider] = {
             "queues": Cached(queue_depths(broker), clock, seconds=_STATS_AGE),
             "counts": Cached(task_counts(store), clock, seconds=_STATS_AGE),
+            "stuck": Cached(stuck_tasks(store, clock, late=late), clock, seconds=_STATS_AGE),
             "paused": platform.pauses.describe,
             "rates": self.metrics.rates,
             "totals": self.metrics.totals,

@@ -29,7 +29,7 @@ async def serve(config: Config) -> int:
         await stack.enter_async_context(pauses_watched(platform))
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
-        await until_signal(signals, monitor.health)
+        await until_signal(signals, monitor, platform.events)
         # First of all: what is still accepted needs the store, the broker and the relay.
         await server.stop()
     return signals.exit_code

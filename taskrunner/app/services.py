@@ -14,7 +14,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.dials import Api, Server
 from taskrunner.domain.errors import OutsideError
-from taskrunner.monitor.health import Health
+from taskrunner.domain.events import Events, StopRequested
 from taskrunner.producer.caretaker import Caretaker
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
@@ -28,11 +28,11 @@ ABORT_WITHIN = 5.0
 @asynccontextmanager
 async def relaying(platform: Platform) -> AsyncIterator[None]:
     """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
-    async with started(_relay(platform)), started(_caretaker(platform)):
+    async with started(make_relay(platform)), started(_caretaker(platform)):
         yield
 
 
-def _relay(platform: Platform) -> Relay:
+def make_relay(platform: Platform) -> Relay:
     dials = platform.config.relay
     settings = RelaySettings(
         poll_interval=dials.poll_interval,
@@ -110,10 +110,11 @@ async def monitor_served(platform: Platform, monitor: Monitor) -> AsyncIterator[
         yield
 
 
-async def until_signal(signals: Signals, health: Health) -> None:
-    health.open()
+async def until_signal(signals: Signals, monitor: Monitor, events: Events) -> None:
+    monitor.health.open()
     await signals.first.wait()
-    health.close("shutting down")
+    monitor.health.close("shutting down")
+    events.emit(StopRequested(signal=signals.name))
 
 
 async def unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

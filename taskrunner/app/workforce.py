@@ -103,6 +103,8 @@ def _fetch_policy(config: Config) -> FetchPolicy:
     dials = config.fetch
     return FetchPolicy(
         connect_timeout=dials.connect_timeout,
+        first_byte_timeout=dials.first_byte_timeout,
+        idle_timeout=dials.idle_timeout,
         max_body_bytes=dials.max_body_bytes,
         store_body_bytes=dials.store_body_bytes,
         max_header_bytes=dials.max_header_bytes,

@@ -65,6 +65,7 @@ class DeadDelivery:
 class BrokerStatus:
     """How the adapter stands with its broker, for health checks and `/stats`.
 
+    `warnings` are facts that weaken our promises, such as a version that we do not know.
     `consuming` is True while every subscription that was asked for is in force. `reconnects` counts
     connections made after the first. `blocked` is the broker's reason while it refuses publishes.
     """
@@ -74,6 +75,7 @@ class BrokerStatus:
     reconnects: int
     blocked: str | None = None
     error: str | None = None
+    warnings: Sequence[str] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -127,6 +129,10 @@ class Broker(ABC):
         Ends within the publish timeout, whatever happens. Raises `BrokerUnavailable` when nothing was
         sent: not connected, or blocked by an alarm.
         """
+
+    @abstractmethod
+    async def try_publishing(self) -> None:
+        """Publish what no queue takes. Raises `BrokerUnavailable` when the broker takes no publishes now."""
 
     @abstractmethod
     def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:

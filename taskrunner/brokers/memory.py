@@ -117,13 +117,16 @@ class MemoryBroker(Broker):
         )
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
-        self._demand_connection()
-        if self._blocked is not None:
-            raise BrokerUnavailable(f"the memory broker refuses publishes: {self._blocked}")
+        await self.try_publishing()
         answers = [self._take(publication) for publication in publications]
         self._deleted.difference_update({publication.lane for publication in publications})
         self._pump_soon()
         return answers
+
+    async def try_publishing(self) -> None:
+        self._demand_connection()
+        if self._blocked is not None:
+            raise BrokerUnavailable(f"the memory broker refuses publishes: {self._blocked}")
 
     def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
         def deliver(message: _Message, tag: int) -> None:

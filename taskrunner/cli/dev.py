@@ -41,9 +41,10 @@ def welcome(api: str, file: Path) -> list[str]:
     """What to tell at start."""
     body = '{"url": "https://example.com/"}'
     return [
-        f"taskrunner is ready: API and page {api}/",
-        f"  data   {file}  (keep it, and everything goes on at the next start)",
+        f"taskrunner is ready; see {api}/ in a browser",
         f"  try    curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
+        f"  API    {api}/docs tells every route",
+        f"  data   {file} (keep it, and everything goes on at the next start)",
         "  reach  tasks may fetch from this machine's loopback, on any port: not for production",
         "  stop   Ctrl-C",
     ]

@@ -22,6 +22,7 @@ COMMANDS = {
     "dead-letters": "List, show, requeue, delete what failed for good.",
     "pause": "Start nothing new of a lane, a label or at all.",
     "resume": "Start again what was paused.",
+    "doctor": "Look for what is wrong in store and broker, and repair it.",
     "config": "Check or show the configuration.",
     "db": "Bring the tables of a SQL store up to date.",
 }

@@ -57,7 +57,7 @@ class Tally:
         if self.known:
             click.echo(f"taskrunner: {self.known} ids were there already and were left as they are", err=True)
         if self.refused:
-            told = f"{self.refused} lines refused, {self.accepted} tasks accepted"
+            told = f"{_many(self.refused, 'line')} refused, {_many(self.accepted, 'task')} accepted"
             click.echo(f"taskrunner: {told}", err=True)
 
 
@@ -88,6 +88,10 @@ def print_result(resource: Mapping[str, Any], job: Job) -> int:
 def print_gone(task_id: str) -> int:
     click.echo(f"{task_id}: no longer known, its retention is over", err=True)
     return EXIT_FAILED
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _words(resource: Mapping[str, Any]) -> Iterator[str]:

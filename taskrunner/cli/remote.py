@@ -92,7 +92,7 @@ class Remote:
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
             raise CallerError(f"--api: {self._shown} is no URL of an API") from exc
         except requests.RequestException as exc:
-            raise ApiUnavailable(f"cannot reach the API at {self._shown} ({type(exc).__name__})") from exc
+            raise ApiUnavailable(f"cannot reach the API at {self._shown}: {_reason(exc)}") from exc
         problem = _problem(response)
         if response.ok and response.status_code < 300 and problem is not None:
             return response
@@ -234,6 +234,16 @@ def _patiently(ask: Callable[[], Answer]) -> Answer:
             if time.monotonic() >= give_up:
                 raise
             time.sleep(backoff.next())
+
+
+def _reason(exc: requests.RequestException) -> str:
+    """What the system said, which stands below the layers of the driver."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__context__
+    return type(exc).__name__
 
 
 def _problem(response: requests.Response) -> dict[str, Any] | None:

@@ -38,7 +38,9 @@ async def submit_one(platform: Platform, draft: Draft, job: Job) -> int:
     waited = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
     expected = waited and submitted.task.run_at is None and submitted.created
     if expected and not submitted.published:
-        click.echo("taskrunner: stored; RabbitMQ did not confirm it yet, a relay will publish it", err=True)
+        why = platform.broker.status().error
+        told = "stored; RabbitMQ did not confirm it yet, a relay will publish it"
+        click.echo(f"taskrunner: {told} ({why})" if why else f"taskrunner: {told}", err=True)
     if not job.wait:
         print_submitted(_answer(submitted), job)
         return 0
@@ -50,11 +52,13 @@ async def submit_file(platform: Platform, source: BinaryIO, base: Draft, job: Jo
     bulk = Bulk(platform.intake, base, patience=_PATIENCE)
     tally = Tally(source, job, [])
     lines = 0
+    unpublished = 0
     with progress(source) as shown:
         try:
             async for done in bulk.submit(shown):
                 for submitted in done.submitted:
                     tally.add(_answer(submitted))
+                    unpublished += submitted.created and not submitted.published and not submitted.task.run_at
                 for refused in done.refused:
                     tally.refuse(refused)
                 lines = done.lines
@@ -63,6 +67,10 @@ async def submit_file(platform: Platform, source: BinaryIO, base: Draft, job: Jo
             where = f"{tally.accepted} tasks accepted, go on after line {lines}"
             raise StoreUnavailable(f"{exc}; {where}") from exc
     tally.tell()
+    why = platform.broker.status().error
+    if unpublished and why and platform.publishes:
+        told = f"RabbitMQ did not confirm {unpublished} of them yet, a relay will publish them"
+        click.echo(f"taskrunner: {tally.accepted} stored; {told} ({why})", err=True)
     failed = await _print_results(platform, tally.ids, job)
     return EXIT_REFUSED if tally.refused else failed
 

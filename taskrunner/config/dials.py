@@ -249,6 +249,10 @@ class Fetch(Section):
 
     timeout: Seconds = Field(30.0, description="for one attempt, redirects included, unless the task says so")
     connect_timeout: Seconds = Field(10.0, description="the part of it that a connection may take")
+    first_byte_timeout: Seconds = Field(
+        300.0, description="the part of it until an answer begins, connecting included"
+    )
+    idle_timeout: Seconds = Field(60.0, description="the part of it that an answer may stand still")
     max_body_bytes: Bytes = Field(64 * MIB, description="decoded bytes read at most; ends bombs and streams")
     store_body_bytes: int = Field(
         MIB, ge=0, le=64 * MIB, description="the beginning of a body that is kept; the rest is only hashed"

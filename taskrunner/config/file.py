@@ -22,7 +22,7 @@ _NULL = "tag:yaml.org,2002:null"
 # What YAML finds by itself in a plain value. https://yaml.org/type/
 _KINDS = frozenset({"null", "str", "int", "float", "bool", "timestamp", "merge", "value", "seq", "map"})
 # PyYAML quotes what it stumbled on: a character, a <token>, or a name that may be part of a password.
-_QUOTED_NAME = re.compile(r"'(?!\\)[^'<][^']+'")
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def find_file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -111,7 +111,12 @@ def _explain(exc: yaml.MarkedYAMLError) -> str:
     mark = exc.problem_mark or exc.context_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     context = f" ({exc.context})" if exc.context else ""
-    return _QUOTED_NAME.sub("'…'", f"{where}{exc.problem or 'broken YAML'}{context}")
+    return _QUOTED.sub(_hide_name, f"{where}{exc.problem or 'broken YAML'}{context}")
+
+
+def _hide_name(quoted: re.Match[str]) -> str:
+    is_name = len(quoted[1]) > 1 and not quoted[1].startswith(("<", "\\"))
+    return "'…'" if is_name else quoted[0]
 
 
 def _name(node: yaml.Node) -> str:

@@ -82,7 +82,25 @@ class Claimer(Service):
             # Unacked and unclaimed as far as we know; a claim that did take effect may be repeated by us.
             self._backlog.put_back(batch)
             raise
+        except Exception:
+            await self._claim_apart(batch)
+            raise
         return 0.0 if self._room() > 0 and len(self._backlog) else _REST
+
+    async def _claim_apart(self, batch: Sequence[Waiting]) -> None:
+        """Claim each by itself after a fault that nobody expected, which may be about one of them only.
+
+        That one is tried again after the pause that follows a fault, and holds up nobody until then.
+        """
+        for waiting in batch:
+            if not waiting.foreign and waiting.key in self._held:
+                continue
+            alone = [waiting]
+            try:
+                await self._admit(alone)
+                await self._claim(alone)
+            except Exception:  # noqa: BLE001 - told by whoever called us, since the first was the same
+                self._backlog.put_back(alone)
 
     async def _space(self) -> None:
         early = self._next_claim - self._clock.monotonic()

@@ -3,20 +3,23 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import Draft, TaskRules
-from taskrunner.domain.envelope import Envelope, open_envelope
+from taskrunner.domain.envelope import Envelope, encode_task, open_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
-from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed
+from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Events, LoopFailed
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import AttemptRef, NewTask, Store
 
 _PREFETCH = 50
 _BATCH = 50
+# RabbitMQ's word for a message that it handed out too often: https://www.rabbitmq.com/docs/dlx#effects
+DELIVERY_LIMIT = "delivery_limit"
 
 
 class Collector:
@@ -65,9 +68,14 @@ class Collector:
     async def _take_in(self, dead: DeadDelivery) -> None:
         """A task's envelope fails its task, which is then the dead letter; all else is kept as a message.
 
+        One that was merely delivered too often goes on.
+
         An envelope whose task is running, finished, or waiting for another attempt is a stale double.
         """
         content = self._read(dead)
+        if isinstance(content, Envelope) and dead.reason == DELIVERY_LIMIT:
+            await self._give_back(content)
+            return
         if isinstance(content, Envelope) and await self._store.get(content.task.id) is not None:
             await self._store.fail(
                 [AttemptRef(id=content.task.id, attempt=content.attempt)],
@@ -82,6 +90,18 @@ class Collector:
             await self._store.bury([letter], keep=self._keep)
             letter_id = letter.id
         self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
+
+    async def _give_back(self, envelope: Envelope) -> None:
+        """Let the relay publish the task anew, as a message whose deliveries count from 0.
+
+        Whoever gives a message back, by a pause or by its own end, costs it a delivery, though nothing is
+        wrong with the task. One that kills its workers has been claimed: its attempts are counted.
+        """
+        task, now = envelope.task, self._clock.now()
+        ref = AttemptRef(id=task.id, attempt=envelope.attempt)
+        if not all(await self._store.snooze([ref], now=now, due=now)):
+            await self._store.accept([_record(envelope, now)])
+        self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
 
     def _read(self, dead: DeadDelivery) -> Envelope | Draft | EnvelopeUnreadable:
         """As a consumer reads it, so that the letter tells why that one refused it."""
@@ -107,6 +127,21 @@ class Collector:
             raw=dead.body,
             x_death=dead.x_death,
         )
+
+
+def _record(envelope: Envelope, now: datetime) -> NewTask:
+    """For a task that the store has lost; it leaves one that it knows as it stands."""
+    task = envelope.task
+    return NewTask(
+        id=task.id,
+        encoded=encode_task(task),
+        lane=task.lane,
+        max_attempts=task.max_attempts,
+        created_at=task.created_at,
+        due=now,
+        attempt=envelope.attempt - 1,
+        deadline=task.expires_at,
+    )
 
 
 def _broker_says(dead: DeadDelivery) -> str:

@@ -1,7 +1,7 @@
 """The settler judges outcomes, writes the verdicts to the store, and then acks.
 
-Only this module acks what has run: write first, ack last. A store that is away is waited for; what it
-did not take stays unacked and is tried again.
+Only this module acks what has run: write first, ack last. A store that is away is waited for. What it
+rejects for a reason nobody expected is let go, so that its lease ends and the relay looks after the task.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from taskrunner.consumer.running import Finished, Running
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import Events, SettleRefused, TaskSettled
+from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import Ended, Retention, settlement
 from taskrunner.runtime.backoff import Backoff
@@ -58,8 +58,34 @@ class Settler:
         await self._batcher.drain()
 
     async def _settle(self, group: Sequence[Finished]) -> Sequence[None]:
+        try:
+            verdicts = [self._judge(finished) for finished in group]
+            answers = await self._write(group, verdicts)
+        except Exception as exc:  # noqa: BLE001 - one attempt must not hold up its group, whatever is in it
+            await self._settle_apart(group, exc)
+            return [None] * len(group)
+        self._broker.ack([finished.running.delivery for finished in group])
+        for finished, verdict, settled in zip(group, verdicts, answers, strict=True):
+            self._tell(finished, verdict, settled=settled)
+        return [None] * len(group)
+
+    async def _settle_apart(self, group: Sequence[Finished], exc: Exception) -> None:
+        """Settle each by itself; the one that cannot be settled is let go.
+
+        Its record is due when its lease ends, which nobody renews any more. So its delivery is not needed;
+        and given back it would come again at once, to be claimed and run by us once more.
+        """
+        if len(group) > 1:
+            for finished in group:
+                await self._settle([finished])
+            return
+        (finished,) = group
+        self._events.emit(LoopFailed(service="settler", error=exc))
+        self._broker.ack([finished.running.delivery])
+        self._on_settled(finished.running)
+
+    async def _write(self, group: Sequence[Finished], verdicts: Sequence[Verdict]) -> Sequence[bool]:
         now = self._clock.now()
-        verdicts = [self._judge(finished) for finished in group]
         settlements = [
             settlement(self._ended(finished.running), finished.outcome, verdict, self._retention)
             for finished, verdict in zip(group, verdicts, strict=True)
@@ -67,14 +93,9 @@ class Settler:
         backoff = Backoff()
         while True:
             try:
-                answers = await self._store.settle(settlements, now=now)
-                break
+                return await self._store.settle(settlements, now=now)
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
-        self._broker.ack([finished.running.delivery for finished in group])
-        for finished, verdict, settled in zip(group, verdicts, answers, strict=True):
-            self._tell(finished, verdict, settled=settled)
-        return [None] * len(group)
 
     def _judge(self, finished: Finished) -> Verdict:
         running = finished.running

@@ -46,7 +46,7 @@ class Threads(Generic[Work]):
         self._workers: dict[str, Worker[Work]] = {}
         self._leaving = 0
         self._numbered = 0
-        # Around the two above: a worker that leaves strikes itself off.
+        # A worker that leaves strikes itself off, and one that ends late races with being written off.
         self._roll = threading.Lock()
 
     @property
@@ -90,12 +90,10 @@ class Threads(Generic[Work]):
             work = worker.current
             if work is None or work.ended:
                 continue
-            if now > work.started + work.attempting.task.timeout + OVERDUE_GRACE:
-                worker.written_off = True
+            overdue = now > work.started + work.attempting.task.timeout + OVERDUE_GRACE
+            if overdue and self._strike_off(worker, work):
                 work.attempting.cancelled = True
                 work.elapsed = now - work.started
-                with self._roll:
-                    self._workers.pop(worker.name, None)
                 self._hire()
                 written_off.append((worker.name, work))
         return written_off
@@ -113,7 +111,8 @@ class Threads(Generic[Work]):
                 work.elapsed = time.monotonic() - work.started
                 # In this order: an attempt must be seen in one place or the other at every moment.
                 self._answer(work, outcome)
-                worker.current = None
+                with self._roll:
+                    worker.current = None
                 if worker.written_off:
                     break
         finally:
@@ -126,6 +125,15 @@ class Threads(Generic[Work]):
         with self._roll:
             self._workers[worker.name] = worker
         worker.thread.start()
+
+    def _strike_off(self, worker: Worker[Work], work: Work) -> bool:
+        """Take a worker off the roll, unless it has ended its attempt at the last moment."""
+        with self._roll:
+            if worker.current is not work:
+                return False
+            worker.written_off = True
+            self._workers.pop(worker.name, None)
+            return True
 
     def _forget(self, worker: Worker[Work]) -> None:
         with self._roll:

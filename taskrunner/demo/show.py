@@ -1,7 +1,7 @@
-"""The show: the embedded mode in a folder of its own, some tasks, and a table of what became of them."""
+"""The show: the embedded mode in a folder of its own, some tasks, and a line on each as it ends."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from aiohttp import web
 from taskrunner.app.embedded import ADDRESS, embedded
 from taskrunner.app.everything import Extras, run_everything
 from taskrunner.demo.target import build_target
+from taskrunner.domain.status import Status
 
 Tell = Callable[[str], None]
 # The slowest of the tasks takes about 3 s.
@@ -38,8 +39,12 @@ SCENES: Sequence[Scene] = (
     Scene(title="is not there", path="gone?status=404&probability=1", ends="failed"),
     Scene(title="takes too long", path="hangs?delay=3", ends="failed", timeout=0.5),
 )
-DIALS = {
+_STATUS_WIDTH = max(len(status) for status in Status)
+_TASK_WIDTH = max(len(f"a target that {scene.title}") for scene in SCENES)
+DIALS: Mapping[str, object] = {
     "Api.port": "0",
+    # The target is on this machine, where tasks may not go by default.
+    "Fetch.allow_loopback": True,
     "Logger.level": "error",
     "Retry.max_attempts": "3",
     "Retry.base": "0.5",
@@ -54,11 +59,8 @@ async def demo(folder: Path, tell: Tell) -> int:
     await runner.setup()
     try:
         await web.TCPSite(runner, ADDRESS, 0).start()
-        port = runner.addresses[0][1]
-        # Only here: the target is on this machine, where tasks may not go by default.
-        allowed = {"Fetch.allow_private": "127.0.0.0/8", "Fetch.ports": str(port)}
-        config = embedded(folder, dials={**DIALS, **allowed}, environ={})
-        show = _Show(f"http://{ADDRESS}:{port}", tell)
+        config = embedded(folder, dials=DIALS, environ={})
+        show = _Show(f"http://{ADDRESS}:{runner.addresses[0][1]}", tell)
         return await run_everything(config, Extras(upgrade=True, monitor_page=False, ready=show.run))
     finally:
         await runner.cleanup()
@@ -70,17 +72,39 @@ class _Show:
         self._tell = tell
 
     async def run(self, port: int) -> int:
+        self._tell(f"{len(SCENES)} tasks for a target that misbehaves, up to 3 attempts each.")
+        self._tell("What became of them, as they end:\n")
+        self._tell(_line("status", "task", "attempts"))
         async with aiohttp.ClientSession(f"http://{ADDRESS}:{port}") as session:
-            self._tell(
-                f"taskrunner on port {port}, a flaky target, {len(SCENES)} tasks: up to 3 attempts each\n"
-            )
-            ids = [await self._submit(session, scene) for scene in SCENES]
-            records = await _finished(session, ids)
-        for line in table([_cells(scene, record) for scene, record in zip(SCENES, records, strict=True)]):
-            self._tell(line)
-        wrong = [s.title for s, r in zip(SCENES, records, strict=True) if r["status"] != s.ends]
-        self._tell(f"\nnot as expected: {', '.join(wrong)}" if wrong else "\nall as expected")
-        return 1 if wrong else 0
+            waiting = {await self._submit(session, scene): scene for scene in SCENES}
+            wrong = await self._watch(session, waiting)
+        if wrong:
+            self._tell(f"\nNot as expected: {', '.join(wrong)}.")
+            return 1
+        self._tell(
+            "\nAll as expected. Now with tasks of your own: `taskrunner dev`, or `make run` in a checkout"
+        )
+        return 0
+
+    async def _watch(self, session: aiohttp.ClientSession, waiting: dict[str, Scene]) -> list[str]:
+        """Tell of each task as it ends, or as it stands when patience is over; answers who ended wrong."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        wrong = []
+        while waiting:
+            patient = asyncio.get_running_loop().time() < deadline
+            for task_id, scene in list(waiting.items()):
+                record = await _record(session, task_id)
+                if patient and not record["finished_at"]:
+                    continue
+                del waiting[task_id]
+                attempts = " → ".join(
+                    str(each["status_code"] or each["outcome"]) for each in record["attempts"]
+                )
+                self._tell(_line(record["status"], f"a target that {scene.title}", attempts))
+                if record["status"] != scene.ends:
+                    wrong.append(scene.title)
+            await asyncio.sleep(_POLL)
+        return wrong
 
     async def _submit(self, session: aiohttp.ClientSession, scene: Scene) -> str:
         body = {"url": f"{self._target}/{scene.path}", "timeout": scene.timeout}
@@ -89,31 +113,11 @@ class _Show:
             return str((await response.json())["id"])
 
 
-async def _finished(session: aiohttp.ClientSession, ids: Sequence[str]) -> list[Any]:
-    """The tasks once all are terminal, or as they stand when patience is over."""
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
-    while True:
-        records = [await _record(session, task_id) for task_id in ids]
-        done = all(record["finished_at"] for record in records)
-        if done or asyncio.get_running_loop().time() > deadline:
-            return records
-        await asyncio.sleep(_POLL)
-
-
 async def _record(session: aiohttp.ClientSession, task_id: str) -> Any:
     async with session.get(f"/tasks/{task_id}") as response:
         response.raise_for_status()
         return await response.json()
 
 
-def _cells(scene: Scene, record: Any) -> tuple[str, str, str]:
-    attempts = [str(each["status_code"] or each["outcome"]) for each in record["attempts"]]
-    return f"a target that {scene.title}", " → ".join(attempts), record["status"]
-
-
-def table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    """The rows under a heading, in columns."""
-    lines = [("task", "attempts", "status"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(3)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+def _line(status: str, task: str, attempts: str) -> str:
+    return f"{status:<{_STATUS_WIDTH}}  {task:<{_TASK_WIDTH}}  {attempts}"

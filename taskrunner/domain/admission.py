@@ -11,6 +11,8 @@ from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.validation import shown
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# RFC 9110 9.2.2: sent twice, these mean the same as sent once.
+IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since no two servers agree on its meaning.

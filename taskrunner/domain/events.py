@@ -97,6 +97,14 @@ class DeadLetterCollected(Event):
 
 
 @value
+class DeliveriesUsedUp(Event):
+    """The broker had handed out a task's message too often and took it for dead; the task goes on."""
+
+    task_id: str
+    attempt: int
+
+
+@value
 class TasksExpired(Event):
     """Tasks failed because no attempt had started by their `expires_at`."""
 
@@ -201,6 +209,21 @@ class RequestFailed(Event):
     method: str
     path: str
     error: BaseException
+
+
+@value
+class PortOpened(Event):
+    """Requests are taken at `address` from now on; `dial` is the setting for its port."""
+
+    address: str
+    dial: str
+
+
+@value
+class StopRequested(Event):
+    """A signal asked this process to end in good order; a second one ends it at once."""
+
+    signal: str
 
 
 Listener = Callable[[Event], None]

@@ -61,7 +61,8 @@ class Outcome:
 
     `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say
     (None: the kind decides). `counted` is False when the attempt ended through a fault of ours, which
-    must not use up the task's attempts.
+    must not use up the task's attempts. `sent` is False when surely no byte of a request went out; it says
+    nothing of requests that may be sent twice without harm.
     """
 
     kind: OutcomeKind
@@ -70,3 +71,4 @@ class Outcome:
     retry_after: float | None = None
     retryable: bool | None = None
     counted: bool = True
+    sent: bool = True

@@ -87,7 +87,7 @@ def _wanted(bounds: Bounds, load: Load) -> int:
 
 
 def _describe(load: Load) -> str:
-    task_time = "unmeasured" if load.task_time is None else f"{load.task_time * 1000:.3g} ms"
+    task_time = "unmeasured" if load.task_time is None else f"{load.task_time * 1000:.1f} ms"
     return f"depth {load.depth}, backlog {load.backlog}, busy {load.busy}, task time {task_time}"
 
 

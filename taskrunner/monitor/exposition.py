@@ -30,10 +30,12 @@ def _gauges(stats: Mapping[str, Any]) -> Iterator[str]:
     lanes = [({"queue": lane}, depth["ready"]) for lane, depth in queues.items() if isinstance(depth, dict)]
     sizes = [({"kind": kind}, workers[kind]) for kind in _WORKERS if workers.get(kind) is not None]
     tasks = [({"status": status}, count) for status, count in counts.items()]
+    stuck = [({"status": status}, count) for status, count in (stats.get("stuck") or {}).items()]
     again = [({"service": name}, count) for name, count in (stats.get("reconnects") or {}).items()]
     yield from _family("taskrunner_queue_ready", "gauge", "Messages ready in the broker", lanes)
     yield from _family("taskrunner_workers", "gauge", "Worker threads", sizes)
     yield from _family("taskrunner_tasks", "gauge", "Tasks in the store", tasks)
+    yield from _family("taskrunner_stuck_tasks", "gauge", "Tasks that are due and left alone", stuck)
     yield from _family("taskrunner_reconnects_total", "counter", "Connections made after the first", again)
     if stats.get("in_flight") is not None:
         in_flight: list[Sample] = [({}, stats["in_flight"])]

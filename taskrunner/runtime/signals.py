@@ -26,6 +26,11 @@ class Signals:
         """0 after an orderly end, 128 plus the signal's number after an abort, as shells have it."""
         return 128 + self._last if self.second.is_set() else 0
 
+    @property
+    def name(self) -> str:
+        """Of the last signal."""
+        return signal.Signals(self._last).name
+
     def _heard(self, number: int) -> None:
         self._last = number
         if self.first.is_set() and not self.second.is_set():

@@ -16,6 +16,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.domain.value import value
+from taskrunner.stores.inspection import Inspection, Overdue
 
 Item = TypeVar("Item")
 
@@ -343,3 +344,29 @@ class Store(ABC):
     @abstractmethod
     async def delete_schedule(self, name: str) -> bool:
         """Remove a schedule; its tasks stay. False when there is none of the name."""
+
+    @abstractmethod
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        """Up to `limit` live tasks that were due by `before`, the longest overdue first; only a read."""
+
+    @abstractmethod
+    async def time(self) -> datetime:
+        """What the store's own clock says."""
+
+    @abstractmethod
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        """Walk through all that is stored, about `limit` entries with each call; only reads.
+
+        Each task is looked at in one atomic step, so that a change under way shows no flaw. What is there
+        during the whole walk is looked at, some of it twice. Raises `ValueError` for a foreign cursor.
+        """
+
+    @abstractmethod
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        """Make what is stored of these tasks agree with their records; True where something was changed.
+
+        What is live and not due becomes due: at `lease_until` if it runs, else `now`. What has ended and
+        would be kept for ever is kept for `keep` seconds. Without a record everything goes.
+        """

@@ -7,12 +7,20 @@ import pytest
 
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import DeliveryDropped, LeaseExpired, PublishFailed, SettleRefused, TaskSettled
+from taskrunner.domain.events import (
+    DeliveryDropped,
+    LeaseExpired,
+    LoopFailed,
+    PublishFailed,
+    SettleRefused,
+    TaskSettled,
+)
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from tests.flow.house import FORGOTTEN, HOLD, LEASE, OK, House, http_error
+from tests.tools.poisoned import poisoned
 from tests.tools.severed import Cut, severable
 
 CUTS = list(Cut)
@@ -294,6 +302,43 @@ async def test_the_store_is_away_when_an_attempt_ends(house: House) -> None:
     line.mend()
     await house.heard(TaskSettled)
     await succeeds(house, "task", runs=1)
+
+
+async def test_an_attempt_that_cannot_be_settled_holds_up_nobody(house: House) -> None:
+    """Its neighbours are settled; it is let go, so that its lease ends and its task runs again."""
+    store, poison = poisoned(house.store, "settle", "task")
+    house.target.gate.clear()
+    consumer = await house.consumer(store)
+    for name in ("task", "neighbour"):
+        await house.submit(id=name)
+    await house.until_runs(2)
+    house.target.gate.set()
+    await house.heard(LoopFailed)
+    (settled,) = await house.heard(TaskSettled)
+    assert settled.task.id == "neighbour"
+    await house.poll(lambda: consumer.in_flight == 0)
+    poison.cure()
+    await house.later(LEASE)
+    await house.heard(LeaseExpired)
+    await house.later(10)
+    await house.heard(TaskSettled, 2)
+    record = await house.record("task")
+    assert [attempt.outcome for attempt in record.attempts] == [OutcomeKind.INTERRUPTED, OutcomeKind.OK]
+
+
+async def test_a_task_that_cannot_be_claimed_holds_up_nobody(house: House) -> None:
+    """Its neighbours run; it is tried again, and runs once that works."""
+    store, poison = poisoned(house.store, "claim", "task")
+    for name in ("task", "neighbour"):
+        await house.submit(id=name)
+    await house.consumer(store)
+    (settled,) = await house.heard(TaskSettled)
+    assert settled.task.id == "neighbour"
+    assert house.told(LoopFailed)
+    poison.cure()
+    await house.heard(TaskSettled, 2)
+    assert await house.status("task") is Status.SUCCEEDED
+    assert house.target.runs("task") == 1
 
 
 async def test_connections_break_while_tasks_run(house: House) -> None:

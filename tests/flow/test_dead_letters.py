@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
-from taskrunner.domain.events import DeadLetterCollected, TaskSettled
+from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, TaskSettled
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.selection import Selection
@@ -154,3 +154,45 @@ async def test_a_rollout_that_goes_well_goes_on_to_its_limit(house: House) -> No
     rolled = await Rollout(house.sweep, house.store, rate=25, stop_at=50).run(ALL, limit=28)
     assert (rolled.matched, rolled.requeued, rolled.stopped) == (28, 28, False)
     assert rolled.ended >= 10
+
+
+async def give_back_until_dead(house: House) -> None:
+    """As consumers do that are paused, or end, before they get to it."""
+    house.broker.consume([Lane.MEDIUM], 10, lambda delivery: house.broker.release([delivery]))
+    await house.heard(DeliveriesUsedUp)
+    house.broker.cancel_consume()
+
+
+async def test_a_task_that_was_given_back_too_often_goes_on(house: House) -> None:
+    """Nothing is wrong with it: it is published anew, and runs in its first attempt."""
+    submitted = await house.submit()
+    house.collect()
+    await give_back_until_dead(house)
+    assert await house.status(submitted.id) is Status.SCHEDULED
+    await house.consumer()
+    await house.relay.turn()
+    await house.heard(TaskSettled)
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt, house.target.runs(submitted.id)) == (Status.SUCCEEDED, 1, 1)
+    assert (await house.store.list_dead_letters(limit=10, cursor=None)).items == []
+
+
+async def test_one_whose_record_is_lost_gets_it_back(house: House) -> None:
+    """From the dead message, which is all that is left of it."""
+    submitted = await house.submit()
+    await house.lose_store()
+    house.collect()
+    await give_back_until_dead(house)
+    assert (await house.record(submitted.id)).attempt == 0
+    await house.consumer()
+    await house.relay.turn()
+    await house.heard(TaskSettled)
+    assert await house.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_one_that_was_cancelled_meanwhile_stays_so(house: House) -> None:
+    submitted = await house.submit()
+    await house.cancellation.cancel(submitted.id)
+    house.collect()
+    await give_back_until_dead(house)
+    assert await house.status(submitted.id) is Status.CANCELLED

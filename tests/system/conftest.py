@@ -1,7 +1,7 @@
 """Deployments of real processes, and their logs where a test fails."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from servers.programs import install
 
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.target import Target
+from tests.tools.stores import postgres_schema
 
 Deploy = Callable[..., Deployment]
 
@@ -43,6 +44,13 @@ def deploy(tmp_path: Path, rabbitmq_url: str, redis_url: str, target: Target) ->
             return stack.enter_context(_deployed(rabbitmq, redis, target, folder, **dials))
 
         yield make
+
+
+@pytest.fixture
+async def schema_url(postgres_url: str) -> AsyncIterator[str]:
+    """A PostgreSQL schema of the test's own, without tables. Ask for it before what uses it."""
+    async with postgres_schema(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

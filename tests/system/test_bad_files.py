@@ -11,14 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness.process import run
+from tests.system.harness.refusal import ALL, CONSUME, DEV, PRODUCE, UPGRADE, command, refused
 
-ALL = ("all",)
-DEV = ("dev", "--port", "0", "--data", ".")
-PRODUCE = ("produce", "--url", "http://target.test/")
-UPGRADE = ("db", "upgrade")
-# It wants a RabbitMQ; one that is away does not keep it from looking at its store.
-CONSUME = ("consume",)
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
 _SMALL_BYTES = 8192
 
@@ -28,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a task in it, to be copied."""
     file = tmp_path_factory.mktemp("made") / "taskrunner.db"
     for words in (UPGRADE, PRODUCE):
-        done = command(file, *words)
+        done = on(file, *words)
         assert done.returncode == 0, done.stderr
     assert [path.name for path in file.parent.iterdir()] == [file.name], "it is closed"
     return file
@@ -46,27 +40,11 @@ def file(made: Path, tmp_path: Path) -> Iterator[Path]:
         assert connection.execute("SELECT count(*) FROM taskrunner_tasks").fetchone() == (1,)
 
 
-def command(
+def on(
     file: Path, *words: str, before: Callable[[], None] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    dials: dict[str, object] = {
-        "STORE__URL": f"sqlite:///{file}",
-        "RABBIT__ADDR": "amqp://127.0.0.1:1/" if words == CONSUME else "memory://",
-        "API__PORT": 0,
-        "SERVER__PORT": 0,
-        "LOGGER__LEVEL": "error",
-    }
-    return run(file.parent, dials, *words, before=before)
-
-
-def refused(done: "subprocess.CompletedProcess[str]", file: Path, *way_out: str) -> None:
-    """The command ended with 3 and said what is wrong, in one line."""
-    assert done.returncode == 3, done.stderr
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith("taskrunner: ")
-    assert str(file) in line
-    assert any(words in line for words in way_out), line
-    assert "Traceback" not in done.stderr
+    """A command with this file, in its folder."""
+    return command(file.parent, f"sqlite:///{file}", *words, before=before)
 
 
 def without_privilege() -> None:
@@ -84,7 +62,7 @@ def test_a_locked_file(file: Path, words: tuple[str, ...]) -> None:
     """By a shell or a backup that does not end."""
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        refused(command(file, *words), file, "is locked by another process: end whatever holds it")
+        refused(on(file, *words), str(file), "is locked by another process: end whatever holds it")
 
 
 @pytest.mark.parametrize("words", [ALL, DEV, PRODUCE, CONSUME], ids=" ".join)
@@ -92,22 +70,22 @@ def test_a_read_only_file(file: Path, words: tuple[str, ...]) -> None:
     """And a read-only folder, in which SQLite could make no log."""
     file.chmod(0o444)
     file.parent.chmod(0o555)
-    done = command(file, *words, before=without_privilege)
-    refused(done, file, "writable for this user", "check the permissions")
+    done = on(file, *words, before=without_privilege)
+    refused(done, str(file), "writable for this user", "check the permissions")
 
 
 @pytest.mark.parametrize("words", [ALL, PRODUCE], ids=" ".join)
 def test_a_disk_that_takes_no_more(file: Path, words: tuple[str, ...]) -> None:
     """What was written before stays as it is."""
-    done = command(file, *words, before=with_small_files)
-    refused(done, file, "is it full?", "its disk is full")
+    done = on(file, *words, before=with_small_files)
+    refused(done, str(file), "is it full?", "its disk is full")
 
 
 def test_no_new_file_on_a_disk_that_takes_no_more(file: Path) -> None:
     """Tables are made whole or not at all."""
     new = file.with_name("new.db")
-    refused(command(new, *UPGRADE, before=with_small_files), new, "is it full?", "its disk is full")
-    assert command(new, *UPGRADE).returncode == 0
+    refused(on(new, *UPGRADE, before=with_small_files), str(new), "is it full?", "its disk is full")
+    assert on(new, *UPGRADE).returncode == 0
 
 
 @pytest.mark.parametrize("words", [ALL, DEV, PRODUCE, UPGRADE, CONSUME], ids=" ".join)
@@ -115,7 +93,7 @@ def test_a_newer_schema(file: Path, words: tuple[str, ...]) -> None:
     """The file stays as it is."""
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE taskrunner_schema SET version_num = '9999'")
-    refused(command(file, *words), file, "install the newer taskrunner")
+    refused(on(file, *words), str(file), "install the newer taskrunner")
 
 
 @pytest.mark.parametrize("words", [ALL, DEV, PRODUCE, UPGRADE, CONSUME], ids=" ".join)
@@ -123,7 +101,7 @@ def test_no_database(tmp_path: Path, words: tuple[str, ...]) -> None:
     """Not a byte of it changes."""
     file = tmp_path / "taskrunner.db"
     file.write_bytes(b"my diary\n" * 1000)
-    refused(command(file, *words), file, "is not a database")
+    refused(on(file, *words), str(file), "is not a database")
     assert file.read_bytes() == b"my diary\n" * 1000
 
 
@@ -131,5 +109,5 @@ def test_no_database(tmp_path: Path, words: tuple[str, ...]) -> None:
 def test_no_folder(tmp_path: Path, words: tuple[str, ...]) -> None:
     """It is named, and what it must be."""
     file = tmp_path / "not" / "there.db"
-    dials = {"STORE__URL": f"sqlite:///{file}", "RABBIT__ADDR": "memory://", "API__PORT": 0}
-    refused(run(tmp_path, dials, *words), file, "folder must exist", "its folder exists", "db upgrade")
+    done = command(tmp_path, f"sqlite:///{file}", *words)
+    refused(done, str(file), "folder must exist", "its folder exists", "db upgrade")

@@ -1,4 +1,4 @@
-"""The embedded mode as processes: nothing to set up, nothing lost by kill -9, and clear refusals."""
+"""The embedded mode as processes: nothing to set up, and clear refusals. `test_kills` kills it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,6 @@ from tests.system.harness.process import Running, run
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
-TASKS = 500
 Start = Callable[[], Running]
 
 
@@ -61,25 +60,6 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
     wait_for(lambda: dev.stats()["counts"]["succeeded"] == 1, "the task succeeds")
     assert dev.stats()["workers"]["total"] >= 1
     assert dev.stop() == 0
-
-
-def test_kill_9_loses_nothing(start: Start, tmp_path: Path, dials: dict[str, object], target: Target) -> None:
-    """In the middle of a run, twice; the next process goes on at once, without waiting for leases to end."""
-    dev = start()
-    urls = "\n".join(target.url(f"/kill-{number}", delay=0.02) for number in range(TASKS))
-    done = run(tmp_path, dials, "produce", "--file", "-", given=urls)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == TASKS
-    for least in (TASKS // 10, TASKS // 2):
-        _wait_succeeded(dev, least)
-        dev.kill()
-        dev = start()
-    # Less than a lease, for which the tasks of the dead would have to wait else.
-    _wait_succeeded(dev, TASKS, within=25.0)
-
-
-def _wait_succeeded(dev: Running, least: int, within: float = 60.0) -> None:
-    wait_for(lambda: dev.stats()["counts"]["succeeded"] >= least, f"{least} tasks succeed", within=within)
 
 
 def test_a_second_process_on_the_file_is_refused(

@@ -2,6 +2,7 @@
 
 import json
 
+from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
@@ -153,3 +154,23 @@ def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
     assert deployment.run("task", "delete", task_id).returncode == 0
     unknown = deployment.run("task", "show", task_id)
     assert (unknown.returncode, task_id in unknown.stderr) == (2, True)
+
+
+def test_a_task_that_was_given_back_too_often_runs_all_the_same(deploy: Deploy) -> None:
+    """RabbitMQ counts what is given back, by a pause or by the end of a consumer, and takes it for dead."""
+    deployment = deploy(RABBIT__DELIVERY_LIMIT=3)
+    deployment.serve()
+    task_id = deployment.submit(deployment.target.url("/fine"))
+    with amqp.channel(deployment.rabbitmq_url) as channel:
+
+        def is_dead() -> bool:
+            method, _, _ = channel.basic_get(f"{deployment.name}.medium")
+            if method is not None:
+                channel.basic_nack(method.delivery_tag, requeue=True)
+            return amqp.depth(deployment.rabbitmq_url, f"{deployment.name}.dead") == 1
+
+        wait_for(is_dead, "the broker gives it up")
+    deployment.consume()
+    record = deployment.wait_finished(task_id)
+    assert (record["status"], len(record["attempts"])) == ("succeeded", 1)
+    assert deployment.api.get("/dead-letters").json["dead_letters"] == []

@@ -66,7 +66,11 @@ def test_a_file_goes_by_the_api(deployment: Deployment, tmp_path: Path) -> None:
         (["--url", "ftp://x/", "--method", "?"], 2, "url: must start with"),
         (["--url", "http://x/", "--api", "nowhere"], 2, "must start with http://"),
         (["--url", "http://x/", "--api", "{api}/elsewhere"], 2, "answered 404"),
-        (["--url", "http://x/", "--api", "http://127.0.0.1:{closed}"], 3, "cannot reach the API"),
+        (
+            ["--url", "http://x/", "--api", "http://127.0.0.1:{closed}"],
+            3,
+            "cannot reach the API at http://127.0.0.1:{closed}: Connection refused",
+        ),
     ],
 )
 def test_a_refusal_has_the_same_exit_codes(
@@ -77,7 +81,7 @@ def test_a_refusal_has_the_same_exit_codes(
     given = [word.format(api=api(deployment), closed=closed) for word in words]
     done = deployment.run("produce", "--api", api(deployment), *given, **NOWHERE)
     assert (done.returncode, done.stdout) == (code, ""), done
-    assert told in done.stderr
+    assert told.format(closed=closed) in done.stderr
     assert "Traceback" not in done.stderr
 
 

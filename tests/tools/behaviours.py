@@ -1,8 +1,10 @@
 """What hostile servers do, one function per behaviour. The names are those of the table in the tests."""
 
 import gzip
-import zlib
+from collections.abc import Callable
+from functools import cache
 
+from tests.tools.encoders import ENCODERS
 from tests.tools.hostile import Behaviour, Peer
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -93,6 +95,12 @@ def t13_no_length_kept_open(peer: Peer) -> None:
     peer.hold()
 
 
+def t14_stands_still(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Content-Length: 10\r\n\r\nhello")
+    peer.hold()
+
+
 # Bulk
 
 
@@ -110,10 +118,28 @@ def b02_endless(peer: Peer) -> None:
         peer.send(b"x" * 65_536)
 
 
-def b03_gzip_bomb(peer: Peer) -> None:
-    peer.read()
-    bomb = gzip.compress(b"\0" * 30_000_000)
-    peer.send(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
+@cache
+def bomb(coding: str) -> bytes:
+    """Much in little."""
+    return ENCODERS[coding](b"\0" * 30_000_000)
+
+
+def explodes(coding: str) -> Behaviour:
+    """A behaviour that answers with a bomb."""
+
+    def behaviour(peer: Peer) -> None:
+        peer.read()
+        data = bomb(coding)
+        peer.send(OK + b"Content-Encoding: %s\r\n" % coding.encode())
+        peer.send(b"Content-Length: %d\r\n\r\n" % len(data) + data)
+
+    return behaviour
+
+
+b03_gzip_bomb = explodes("gzip")
+b03_deflate_bomb = explodes("deflate")
+b03_brotli_bomb = explodes("br")
+b03_zstd_bomb = explodes("zstd")
 
 
 def b04_endless_gzip(peer: Peer) -> None:
@@ -122,12 +148,6 @@ def b04_endless_gzip(peer: Peer) -> None:
     peer.send(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello"))
     while True:
         peer.send(b"\0" * 65_536)
-
-
-def b05_deflate_bomb(peer: Peer) -> None:
-    peer.read()
-    bomb = zlib.compress(b"\0" * 30_000_000)
-    peer.send(OK + b"Content-Encoding: deflate\r\n\r\n" + bomb)
 
 
 def b09_large_headers(peer: Peer) -> None:
@@ -164,6 +184,17 @@ def b12_chunk_extension(peer: Peer) -> None:
     peer.send(b"\r\nhello\r\n0\r\n\r\n")
 
 
+def b12_endless_extension(peer: Peer) -> None:
+    peer.read()
+    peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5;x=")
+    while True:
+        peer.send(b"y" * 65_536)
+
+
+b12_cut_extension = sends(OK + b"Transfer-Encoding: chunked\r\n\r\n5;x=yyyy")
+b12_cut_last_extension = sends(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0;x=yyyy")
+
+
 def b13_many_trailers(peer: Peer) -> None:
     peer.read()
     peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n")
@@ -185,6 +216,23 @@ def b14_long_status_line(peer: Peer) -> None:
     peer.send(b"HTTP/1.1 200 " + b"O" * 1_000_000 + b"\r\nContent-Length: 0\r\n\r\n")
 
 
+def leads_on(make_body: Callable[[], bytes], *headers: bytes) -> Behaviour:
+    """Answers with a redirect and a body, and greets who has followed it."""
+
+    def behaviour(peer: Peer) -> None:
+        while True:
+            if peer.read().target == "/end":
+                peer.send(_GREETING)
+                continue
+            body = make_body()
+            lines = b"\r\n".join((b"Location: /end", b"Content-Length: %d" % len(body), *headers))
+            peer.send(b"HTTP/1.1 302 Found\r\n" + lines + b"\r\n\r\n" + body)
+
+    return behaviour
+
+
+b06_redirect_with_a_large_body = leads_on(lambda: b"x" * 20_000_000)
+b07_redirect_with_a_bomb = leads_on(lambda: bomb("gzip"), b"Content-Encoding: gzip")
 b15_binary_body = sends(OK + b"Content-Length: 2000000\r\n\r\n" + bytes(range(250)) * 8000)
 
 
@@ -227,6 +275,14 @@ def f21_closes_reused(peer: Peer) -> None:
     peer.reset()
 
 
+def f21_takes_and_closes_reused(peer: Peer) -> None:
+    """Takes the second request on a connection, and then closes without an answer."""
+    peer.read()
+    peer.send(_GREETING)
+    peer.read()
+    peer.reset()
+
+
 def f22_two_answers(peer: Peer) -> None:
     """A second answer waits on the connection for a request that was not made yet."""
     while True:
@@ -238,6 +294,12 @@ def f22_two_answers(peer: Peer) -> None:
 
 e02_gzip_cut = sends(
     OK + b"Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" + gzip.compress(b"hello" * 100)[:20]
+)
+e02_brotli_cut = sends(
+    OK + b"Content-Encoding: br\r\nContent-Length: 10\r\n\r\n" + ENCODERS["br"](b"hello" * 100)[:10]
+)
+e02_zstd_cut = sends(
+    OK + b"Content-Encoding: zstd\r\nContent-Length: 15\r\n\r\n" + ENCODERS["zstd"](b"hello" * 100)[:15]
 )
 e03_gzip_garbage = sends(OK + b"Content-Encoding: gzip\r\nContent-Length: 7\r\n\r\nnotgzip")
 e05_members_and_garbage = sends(

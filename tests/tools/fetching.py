@@ -1,17 +1,22 @@
 """Fetches as tests need them: a task from a URL, and many at once in a process whose memory is watched."""
 
 import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import Task, new_task_id
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
 
 # Targets of tests listen on this machine.
@@ -30,33 +35,54 @@ def make_task(url: str, **fields: Any) -> Task:
     return Task(url=url, **{**defaults, **fields})
 
 
-def peak_growth_bytes(warm_url: str, url: str, count: int, timeout: float, max_body_bytes: int) -> int:
-    """By how much the memory of this process peaked while it fetched `url` in `count` threads at once.
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """What came of many fetches at once: how many of each kind, the slowest's seconds, the memory it took."""
 
-    Run it in a fresh process: the peak of a process never goes down. `warm_url` is fetched first, so that
-    what every handler costs is not counted.
+    kinds: Counter[OutcomeKind]
+    slowest: float
+    growth_bytes: int
+
+
+def fetch_in_crowd(task: Task, warm_url: str, count: int, **dials: Any) -> Crowd:
+    """Fetch `task` in `count` threads at once, in a process that does nothing else.
+
+    `warm_url` is fetched first, so that what every handler costs is not counted. `dials` are the policy's.
     """
-    watch = Watch()
-    policy = FetchPolicy(limits=LOOPBACK, max_body_bytes=max_body_bytes, store_body_bytes=1024)
+    watch, network = Watch(), Network()
+    policy = FetchPolicy(limits=LOOPBACK, store_body_bytes=1024, **dials)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
+    kinds: Counter[OutcomeKind] = Counter()
+    seconds: list[float] = []
 
     def work() -> None:
-        handler = HttpHandler(policy, watch)
-        handler.run(Attempting(task=make_task(warm_url), number=1))
-        warm.wait(30)
-        go.wait(30)
-        handler.run(Attempting(task=make_task(url, timeout=timeout), number=1))
+        handler = HttpHandler(policy, watch, network)
+        handler.run(Attempting(task=make_task(warm_url, timeout=30.0), number=1))
+        warm.wait(60)
+        go.wait(60)
+        started = time.monotonic()
+        outcome = handler.run(Attempting(task=task, number=1))
+        seconds.append(time.monotonic() - started)
+        kinds[outcome.kind] += 1
         handler.close()
 
+    watch.start()
     threads = [threading.Thread(target=work) for _ in range(count)]
     for thread in threads:
         thread.start()
-    warm.wait(30)
+    warm.wait(60)
+    _forget_peak()
     before = _memory_bytes("VmRSS")
-    go.wait(30)
+    go.wait(60)
     for thread in threads:
         thread.join()
-    return _memory_bytes("VmHWM") - before
+    watch.stop()
+    return Crowd(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
+
+
+def _forget_peak() -> None:
+    """By proc(5): the peak is then what the memory is now."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _memory_bytes(field: str) -> int:

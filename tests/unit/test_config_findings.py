@@ -84,6 +84,11 @@ def findings_of(tmp_path: Path, text: str | bytes, **environ: str) -> list[str]:
             "config.yaml: line 2, column 1: found character '\\t' that cannot start any token",
         ),
         ("a: b: c", "config.yaml: line 1, column 5: mapping values are not allowed here"),
+        (
+            'Api: {addr: "x"\nRabbit: {',
+            "config.yaml: line 2, column 1: expected ',' or '}', but got '<scalar>' "
+            "(while parsing a flow mapping)",
+        ),
         ("Api: {}\n---\nApi: {}", "config.yaml: line 2, column 1: but found another document"),
         ("[" * 1000, "config.yaml: is nested too deeply"),
         (b"Api: \xff", "config.yaml: byte 5: is not UTF-8 text"),

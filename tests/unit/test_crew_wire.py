@@ -56,6 +56,7 @@ OUTCOME = Outcome(
     retry_after=7.0,
     retryable=False,
     counted=False,
+    sent=False,
 )
 
 

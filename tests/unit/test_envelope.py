@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.admission import ID_PATTERN
@@ -50,7 +50,6 @@ tasks = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(tasks, st.integers(1, 100_000))
 def test_what_was_sealed_comes_out(task: Task, attempt: int) -> None:
     """The task and the attempt, and the stored form by itself."""
@@ -136,7 +135,6 @@ own = st.tuples(st.just(1) | anything, members).map(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(foreign | own)
 def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(message: dict[str, Any]) -> None:
     """A record that could not be read again would spoil every list it is in."""
@@ -151,7 +149,6 @@ def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(messa
     assert task.content is None or isinstance(task.content, bytes)
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda raw: b'{"v":' + raw))
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     """A consumer survives whatever is on the queue."""

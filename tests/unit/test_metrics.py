@@ -94,13 +94,16 @@ def test_the_exposition_has_a_cumulative_histogram_and_escapes_labels() -> None:
     metrics = Metrics(FakeClock())
     for elapsed in (0.001, 0.2, 5000.0):
         metrics(settled(Status.SUCCEEDED, elapsed=elapsed))
-    text = render(metrics, {"version": 'a"b\\c', "queues": None, "counts": {"queued": 4}})
+    text = render(
+        metrics, {"version": 'a"b\\c', "queues": None, "counts": {"queued": 4}, "stuck": {"running": 2}}
+    )
     lines = text.splitlines()
     assert 'taskrunner_attempt_seconds_bucket{le="0.005"} 1' in lines
     assert 'taskrunner_attempt_seconds_bucket{le="900"} 2' in lines
     assert 'taskrunner_attempt_seconds_bucket{le="+Inf"} 3' in lines
     assert "taskrunner_attempt_seconds_count 3" in lines
     assert 'taskrunner_tasks{status="queued"} 4' in lines
+    assert 'taskrunner_stuck_tasks{status="running"} 2' in lines
     assert 'taskrunner_info{version="a\\"b\\\\c"} 1' in lines
     assert "queue_ready" not in text
     assert text.endswith("\n")

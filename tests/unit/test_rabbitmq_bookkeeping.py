@@ -1,6 +1,6 @@
 """The pure parts of the RabbitMQ adapter: which tags are open, confirmed, or stalled."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.brokers.base import Publication, PublishAnswer
@@ -15,7 +15,6 @@ CONFIRMED, RETURNED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED, 
 # Unacked
 
 
-@settings(max_examples=50)
 @given(st.data())
 def test_ack_plans_settle_exactly_what_was_asked(data: st.DataObject) -> None:
     """A model of the broker, which closes the channel on a tag that is not open, agrees with every plan."""

@@ -4,7 +4,7 @@ import struct
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties, frame, spec
 
@@ -38,7 +38,6 @@ def test_settling_is_what_pika_writes() -> None:
 _TEXT = st.text(max_size=40) | st.none()
 
 
-@settings(max_examples=50)
 @given(
     st.builds(
         BasicProperties,

@@ -19,6 +19,7 @@ from taskrunner.stores.redis.faults import fault
         (driver.AuthenticationError("invalid username-password pair"), "check Redis.user", False),
         (driver.NoPermissionError("this user has no permissions"), "forbids a command", False),
         (driver.ResponseError("The user executing the script can't run this"), "forbids a command", False),
+        (driver.ResponseError("DB index is out of range"), "check Redis.db", False),
         (driver.ResponseError("ACL failure in script: User u has no"), "forbids a command", False),
         (driver.ReadOnlyError("You can't write"), "read-only replica", False),
         (driver.ResponseError("READONLY You can't write"), "read-only replica", False),

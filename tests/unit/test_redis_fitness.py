@@ -6,7 +6,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
-from taskrunner.stores.redis.fitness import Fitness, inspect
+from taskrunner.stores.link import Fitness
+from taskrunner.stores.redis.fitness import inspect
 
 
 async def judge(version: str, **settings: str) -> Fitness:

@@ -1,8 +1,6 @@
 """Resources: the JSON form of what we show."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -82,8 +80,3 @@ def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
 )
 def test_text_is_utf8_but_for_a_character_cut_short(content: bytes, cut: bool, text: str | None) -> None:
     assert as_text(content, cut=cut) == text
-
-
-def test_the_command_can_show_a_resource_without_loading_the_server() -> None:
-    code = "import sys, taskrunner.api.resources; sys.exit('aiohttp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
@@ -14,7 +14,6 @@ from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(jitter=0)
 
-quick = settings(max_examples=60, deadline=None)
 randoms = st.floats(0, 1, exclude_max=True)
 policies = st.builds(
     RetryPolicy,
@@ -58,7 +57,6 @@ def test_a_list_of_delays_is_used_as_it_is() -> None:
     assert [policy.delay(failed, 0) for failed in range(1, 6)] == [1, 600, 3600, 3600, 3600]
 
 
-@quick
 @given(policies, st.integers(1, 10_000), randoms)
 def test_a_delay_is_never_negative_nor_above_its_bound(
     policy: RetryPolicy, failed: int, random: float
@@ -68,7 +66,6 @@ def test_a_delay_is_never_negative_nor_above_its_bound(
     assert 0 <= policy.delay(failed, random) <= bound
 
 
-@quick
 @given(policies, st.integers(1, 100), randoms)
 def test_jitter_only_shortens_and_by_no_more_than_its_share(
     policy: RetryPolicy, failed: int, random: float
@@ -78,7 +75,6 @@ def test_jitter_only_shortens_and_by_no_more_than_its_share(
     assert full * (1 - policy.jitter) <= policy.delay(failed, random) <= full
 
 
-@quick
 @given(policies.filter(lambda policy: not policy.delays), st.integers(1, 100))
 def test_a_strategy_never_shrinks(policy: RetryPolicy, failed: int) -> None:
     """One more failure means at least the same wait."""
@@ -152,7 +148,6 @@ def test_an_attempt_that_does_not_count_is_repeated_at_once() -> None:
     assert (verdict.status, verdict.due, verdict.counted) == (Status.RETRYING, NOW, False)
 
 
-@quick
 @given(policies, outcomes, st.integers(1, 50), st.integers(1, 50), randoms)
 def test_every_verdict_fits_the_status_table(
     policy: RetryPolicy, outcome: Outcome, attempt: int, attempt_limit: int, random: float

@@ -2,12 +2,11 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.scaling import Bounds, Load, Memory, plan
 
-quick = settings(max_examples=80, deadline=None)
 bounds_of = st.tuples(st.integers(1, 50), st.integers(0, 50), st.floats(0.5, 60), st.floats(0.1, 10)).map(
     lambda parts: Bounds(
         min_workers=parts[0], max_workers=parts[0] + parts[1], cooldown=parts[2], drain_within=parts[3]
@@ -50,7 +49,9 @@ def test_fast_tasks_need_few_workers() -> None:
 def test_no_more_workers_than_there_is_to_do() -> None:
     """However slow the tasks are."""
     load = Load(depth=2, backlog=1, busy=5, task_time=600)
-    assert plan(Bounds(), load, Memory(target=5), 0).target == 8
+    decision = plan(Bounds(), load, Memory(target=5), 0)
+    assert decision.target == 8
+    assert decision.reason.endswith("task time 600000.0 ms")
 
 
 def test_idle_workers_stay_for_the_cooldown() -> None:
@@ -81,7 +82,6 @@ def test_a_full_need_starts_the_cooldown_anew() -> None:
     assert plan(Bounds(), IDLE, memory, 31).target == 50
 
 
-@quick
 @given(bounds_of, histories)
 def test_the_target_stays_within_its_bounds(bounds: Bounds, history: list[tuple[Load, float]]) -> None:
     """Whatever was measured."""
@@ -89,7 +89,6 @@ def test_the_target_stays_within_its_bounds(bounds: Bounds, history: list[tuple[
         assert bounds.min_workers <= after.target <= bounds.max_workers
 
 
-@quick
 @given(bounds_of, histories, loads, st.integers(0, 1000))
 def test_the_target_is_monotone_in_depth(
     bounds: Bounds, history: list[tuple[Load, float]], load: Load, more: int
@@ -100,7 +99,6 @@ def test_the_target_is_monotone_in_depth(
     assert plan(bounds, deeper, memory, now + 5).target >= plan(bounds, load, memory, now + 5).target
 
 
-@quick
 @given(bounds_of, histories)
 def test_never_down_before_a_whole_cooldown_of_less(
     bounds: Bounds, history: list[tuple[Load, float]]
@@ -115,7 +113,6 @@ def test_never_down_before_a_whole_cooldown_of_less(
             assert all(memory.target == before.target for memory in since)
 
 
-@quick
 @given(bounds_of, histories, loads)
 def test_a_constant_load_settles_and_then_never_moves(
     bounds: Bounds, history: list[tuple[Load, float]], load: Load
@@ -132,7 +129,6 @@ def test_a_constant_load_settles_and_then_never_moves(
     assert all(low < high for low, high in changes) or all(low > high for low, high in changes)
 
 
-@quick
 @given(bounds_of, loads, st.integers(1, 200))
 def test_up_is_at_once_and_to_what_is_wanted(bounds: Bounds, load: Load, target: int) -> None:
     """No cooldown on the way up."""

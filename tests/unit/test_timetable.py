@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.timetable import Timetable, check_cron, check_time_zone
@@ -79,7 +79,6 @@ def test_an_interval_goes_by_real_time() -> None:
     assert slots("*/30 * * * *", BERLIN, "2026-03-29T00:30", 2) == ["03-29T01:00", "03-29T01:30"]
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(CRONS),
     st.sampled_from(ZONES),

@@ -26,6 +26,7 @@ from taskrunner.brokers.rabbitmq.publisher import Publisher
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.rabbitmq.subscriber import Subscriber
 from taskrunner.brokers.rabbitmq.subscription import Message, Want
+from taskrunner.brokers.rabbitmq.versions import version_warnings
 from taskrunner.brokers.rabbitmq.watchdog import Sighting, Watchdog
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
@@ -113,7 +114,9 @@ class RabbitBroker(Broker):
             reconnects=max(max(0, link.connects - 1) for link in self._links),
             blocked=self._publisher.blocked,
             error=self._error or stalled,
+            warnings=version_warnings(self._consuming.version),
             details={
+                "version": self._consuming.version,
                 "stalls_healed": str(self._watchdog.count),
                 "resubscribed": str(self._subscriber.resubscribed),
             },
@@ -121,6 +124,9 @@ class RabbitBroker(Broker):
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         return await self._publisher.publish(publications)
+
+    async def try_publishing(self) -> None:
+        await self._publisher.try_publishing()
 
     def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
         self._subscriber.want(

@@ -72,6 +72,12 @@ class Connection(AsyncioConnection):  # type: ignore[misc]  # pika is untyped
         if self.ended.done():
             raise self.ended.result()
 
+    @property
+    def version(self) -> str:
+        """The server's, empty when it does not tell."""
+        told = (self.server_properties or {}).get("version", "")
+        return told.decode() if isinstance(told, bytes) else str(told)
+
     def listen(self, channel: int, receiver: Receiver) -> None:
         """From now on the channel's deliveries and confirms go past pika to `receiver`."""
         self._receivers[channel] = receiver

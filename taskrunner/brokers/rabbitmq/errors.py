@@ -28,7 +28,9 @@ def translate(exc: BaseException) -> TaskrunnerError:
     refused = isinstance(
         cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError
     ) or (isinstance(cause, exceptions.ConnectionClosedByBroker) and cause.reply_code in _REFUSALS)
-    return AccessRefused(text) if refused else BrokerUnavailable(text)
+    if refused:
+        return AccessRefused(f"{text}; check the user, password and virtual host in Rabbit.addr")
+    return BrokerUnavailable(text)
 
 
 def needs_operator(error: TaskrunnerError) -> bool:

@@ -45,7 +45,7 @@ class Role(ABC):
 
 
 class Link:
-    """`error` says why it is not up; `connects` counts how often it was."""
+    """`error` says why it is not up; `connects` counts how often it was; `version` is the last server's."""
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class Link:
         self.up = False
         self.error: TaskrunnerError | None = None
         self.connects = 0
+        self.version = ""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"rabbitmq {self._name}")
@@ -114,6 +115,7 @@ class Link:
             self._connection = connection = await dial(parameters, self._dial_timeout)
             async with asyncio.timeout(ATTACH_TIMEOUT):
                 await self._role.attach(connection)
+            self.version = connection.version
             self._rise()
             await self._hold(connection)
         except TaskrunnerError as exc:

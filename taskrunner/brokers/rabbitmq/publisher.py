@@ -20,6 +20,8 @@ GROUP_BYTES = 1 << 20
 # What may be unconfirmed at once; beyond, publishers wait. Bounds memory when the broker is slow.
 WINDOW_MESSAGES = 5_000
 WINDOW_BYTES = 16 << 20
+# Bound to no queue.
+_PROBE_KEY = "probe"
 
 
 class Publisher(Role):
@@ -59,8 +61,8 @@ class Publisher(Role):
         outlet = self._outlet
         if outlet is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
-        if self.blocked is not None:
-            raise BrokerUnavailable(f"RabbitMQ refuses publishes: {self.blocked}")
+        if refusal := self._refusal():
+            raise BrokerUnavailable(refusal)
         groups: list[Group] = []
         try:
             async with asyncio.timeout(self._timeout):
@@ -74,6 +76,39 @@ class Publisher(Role):
             raise BrokerUnavailable("RabbitMQ took no publishes: the connection was lost or is full")
         return answers + [PublishAnswer.UNKNOWN] * (len(publications) - len(answers))
 
+    async def try_publishing(self) -> None:
+        """RabbitMQ tells of an alarm only who publishes; what has no binding and is not mandatory it drops.
+
+        https://www.rabbitmq.com/docs/connection-blocked
+        """
+        outlet = self._outlet
+        if outlet is None:
+            raise BrokerUnavailable("RabbitMQ is not connected")
+        if refusal := self._refusal():
+            raise BrokerUnavailable(refusal)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._probe(outlet.channel.connection)
+        except TimeoutError as exc:
+            silence = f"RabbitMQ confirmed no publish within {self._timeout:g} s"
+            raise BrokerUnavailable(self._refusal() or silence) from exc
+
+    async def _probe(self, connection: Connection) -> None:
+        channel = await Channel.open(connection)
+        heard = asyncio.Event()
+        channel.ended.add_done_callback(lambda _: heard.set())
+        try:
+            await channel.call(channel.raw.confirm_delivery, ack_nack_callback=lambda _: heard.set())
+            # While there is an alarm the first may still be taken, and confirmed before we are told.
+            for _ in range(2):
+                heard.clear()
+                channel.raw.basic_publish(self._topology.exchange, _PROBE_KEY, b"")
+                await heard.wait()
+                if channel.ended.done():
+                    raise channel.ended.result()
+        finally:
+            channel.close()
+
     async def _send(
         self, outlet: "_Outlet", publications: Sequence[Publication], groups: list[Group]
     ) -> None:
@@ -85,6 +120,9 @@ class Publisher(Role):
             groups.append(outlet.write(part))
             if len(publications) > GROUP_MESSAGES:
                 await asyncio.sleep(0)
+
+    def _refusal(self) -> str | None:
+        return None if self.blocked is None else f"RabbitMQ refuses publishes: {self.blocked}"
 
     def _leave_if_silent(self, outlet: "_Outlet") -> None:
         """A peer that confirms slowly is left alone; one that says nothing at all is left."""

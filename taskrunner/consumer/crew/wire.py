@@ -117,11 +117,12 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.retry_after,
         outcome.retryable,
         outcome.counted,
+        outcome.sent,
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted = item
+    kind, error, response, retry_after, retryable, counted, sent = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -129,6 +130,7 @@ def unpack_outcome(item: Item) -> Outcome:
         retry_after=retry_after,
         retryable=retryable,
         counted=counted,
+        sent=sent,
     )
 
 

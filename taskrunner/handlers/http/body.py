@@ -18,7 +18,7 @@ class Body:
     """Takes the bytes of one body as they come off the wire.
 
     `size_bytes` counts decoded bytes. Both the bytes on the wire and the decoded ones may be at most
-    `max_bytes`; `store_bytes` of the decoded ones are kept.
+    `max_bytes`; `store_bytes` of the decoded ones are kept. `wire_bytes` came in `chunks` pieces.
     """
 
     __slots__ = (
@@ -27,15 +27,17 @@ class Body:
         "_kept",
         "_max_bytes",
         "_store_bytes",
-        "_wire_bytes",
+        "chunks",
         "size_bytes",
         "trouble",
+        "wire_bytes",
     )
 
     def __init__(self, *, max_bytes: int, store_bytes: int, decoder: Decoder | None) -> None:
         self.size_bytes = 0
         self.trouble: Trouble | None = None
-        self._wire_bytes = 0
+        self.wire_bytes = 0
+        self.chunks = 0
         self._max_bytes = max_bytes
         self._store_bytes = store_bytes
         self._decoder = decoder
@@ -44,8 +46,9 @@ class Body:
 
     def feed(self, chunk: bytes) -> bool:
         """Take what arrived; False when the rest is not wanted, and `trouble` says why."""
-        self._wire_bytes += len(chunk)
-        if self._wire_bytes > self._max_bytes:
+        self.wire_bytes += len(chunk)
+        self.chunks += 1
+        if self.wire_bytes > self._max_bytes:
             self.trouble = Trouble.TOO_LARGE
         elif self._decoder is None:
             self._take(chunk)
@@ -116,6 +119,7 @@ class Unwanted(Body):
         self._announced = announced_bytes
 
     def feed(self, chunk: bytes) -> bool:
+        self.wire_bytes += len(chunk)
         if self._announced == str(len(chunk)):
             return True
         self.trouble = Trouble.UNWANTED

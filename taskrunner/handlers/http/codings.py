@@ -4,13 +4,24 @@ We decode ourselves, and not libcurl, for two reasons: libcurl takes a gzip body
 whole one, and only here are both the bytes on the wire and the decoded ones counted.
 """
 
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-ACCEPT_ENCODING = "Accept-Encoding: gzip"
-# The most that one step of a decoder may unfold at a time.
+import brotli
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ACCEPT_ENCODING = "Accept-Encoding: gzip, br, zstd"
+# About the most that one step of a decoder may unfold at a time; brotli rounds it up to twice as much.
 PIECE_BYTES = 64 * 1024
+# RFC 9659 lets no zstd coding ask for a window of more than 8 MiB, since the receiver has to hold it. We ask
+# the same of brotli, whose windows go up to 16 MiB.
+_WINDOW_LOG = 23
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
@@ -89,6 +100,51 @@ class DeflateDecoder:
             self.ended = self._stream.eof
 
 
+class BrotliDecoder:
+    """RFC 7932: one stream, and nothing behind it."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._stream = brotli.Decompressor()
+        self._begun = False
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        if self.ended or (not self._begun and _has_wide_window(chunk)):
+            raise CodingBroken
+        self._begun = True
+        try:
+            while not self.ended:
+                piece = self._stream.process(chunk, output_buffer_limit=PIECE_BYTES)
+                if piece:
+                    yield piece
+                chunk = b""
+                self.ended = self._stream.is_finished()
+                # A full piece can leave more behind in the stream although its input is used up.
+                if len(piece) < PIECE_BYTES and self._stream.can_accept_more_data():
+                    return
+        except brotli.error as exc:
+            raise CodingBroken from exc
+
+
+class ZstdDecoder:
+    """RFC 8878: one frame or several, and nothing else."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._frame = _new_frame()
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        try:
+            while chunk:
+                if self._frame.eof:
+                    self._frame = _new_frame()
+                yield from _unfold(self._frame, chunk)
+                self.ended = self._frame.eof
+                chunk = self._frame.unused_data
+        except zstd.ZstdError as exc:
+            raise CodingBroken from exc
+
+
 def decoder_for(content_encoding: str) -> Decoder | None:
     """A decoder for the header's value; None when the body is to stay as it is (identity, unknown)."""
     coding = content_encoding.strip().lower()
@@ -96,6 +152,10 @@ def decoder_for(content_encoding: str) -> Decoder | None:
         return GzipDecoder()
     if coding == "deflate":
         return DeflateDecoder()
+    if coding == "br":
+        return BrotliDecoder()
+    if coding == "zstd":
+        return ZstdDecoder()
     return None
 
 
@@ -117,3 +177,22 @@ def _inflate(stream: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
 def _is_zlib(start: bytes) -> bool:
     """RFC 1950 2.2: the method is 8, and the first two bytes are a multiple of 31."""
     return start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+
+
+def _has_wide_window(start: bytes) -> bool:
+    """RFC 7932 9.1: these four bits at the start say 24, the logarithm of 16 MiB."""
+    return start[0] & 0x0F == 0x0F
+
+
+def _new_frame() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+
+
+def _unfold(frame: zstd.ZstdDecompressor, chunk: bytes) -> Iterator[bytes]:
+    """All that `chunk` unfolds to, up to the end of the frame."""
+    while True:
+        if piece := frame.decompress(chunk, PIECE_BYTES):
+            yield piece
+        if frame.eof or frame.needs_input:
+            return
+        chunk = b""

@@ -41,6 +41,7 @@ def _no_http(error: str) -> Failure:
 
 
 _NOT_HTTP = _no_http("What answered is not valid HTTP.")
+_BLOATED = _no_http("The framing of the answer's body is larger than allowed.")
 _LOST = _connect("The connection was lost before the answer was complete.")
 _BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
 _BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
@@ -63,6 +64,8 @@ FAILURES: dict[int, Failure] = {
     pycurl.E_PARTIAL_FILE: _framing("The answer ended before its announced length."),
     pycurl.E_GOT_NOTHING: _connect("The connection was closed without an answer."),
     pycurl.E_SEND_ERROR: _LOST,
+    # By `Engine`, which lets no request be sent a second time.
+    pycurl.E_ABORTED_BY_CALLBACK: _LOST,
     pycurl.E_RECV_ERROR: _framing("The framing of the answer is broken."),
     pycurl.E_SSL_CONNECT_ERROR: _NO_HANDSHAKE,
     pycurl.E_SSL_CIPHER: _NO_HANDSHAKE,
@@ -93,6 +96,9 @@ def diagnose(
     """
     if hop.refused:
         return BLOCKED
+    if hop.stalled is not None and (hop.code or hop.head.ends_with_connection):
+        error = f"Timed out: nothing came for {hop.stalled:.3g} s while {phase()}."
+        return Failure(kind=OutcomeKind.TIMEOUT, error=error)
     trouble = hop.body.trouble if hop.body is not None else None
     if trouble is Trouble.TOO_LARGE:
         return _TOO_LARGE
@@ -101,6 +107,8 @@ def diagnose(
     if trouble is Trouble.BROKEN_CODING and hop.code in {0, pycurl.E_WRITE_ERROR}:
         return _BROKEN_CODING
     if hop.code == 0:
+        if hop.bloated:
+            return _BLOATED
         return None if hop.head.status >= 200 else _NOT_HTTP
     if hop.code == pycurl.E_OPERATION_TIMEDOUT:
         return Failure(kind=OutcomeKind.TIMEOUT, error=f"Timed out after {elapsed:.3g} s while {phase()}.")

@@ -8,6 +8,7 @@ import pycurl
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.line import Line
 from taskrunner.handlers.http.network import LookupTimedOut, Network
+from taskrunner.handlers.http.tally import Tally
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
 # For the look-up of an endpoint of ours, which is nearly always kept from before.
@@ -19,6 +20,7 @@ class Dialer:
 
     def __init__(self, guard: Guard, network: Network, line: Line) -> None:
         self.refused = False
+        self.tally = Tally()
         self._guard = guard
         self._network = network
         self._line = line
@@ -34,6 +36,7 @@ class Dialer:
         """All dials from now on are for `route`."""
         self.refused = False
         self._route = route
+        self.tally.begin()
 
     def close(self) -> None:
         """Let go of a socket that libcurl did not come back for."""
@@ -65,9 +68,11 @@ class Dialer:
     def _take_over(self, number: int, purpose: int) -> int:
         """libcurl works on a copy of the socket that we made, `number`; ours is of no more use."""
         self._line.add(number)
+        self.tally.open(number)
         self.close()
         return self._network.next_step
 
     def _close(self, number: int) -> int:
+        self.tally.close(number)
         self._line.close_socket(number)
         return 0

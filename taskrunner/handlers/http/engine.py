@@ -15,7 +15,7 @@ from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.head import Head
-from taskrunner.handlers.http.hop import MAX_LINES, Hop
+from taskrunner.handlers.http.hop import MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.line import Line
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
@@ -26,6 +26,10 @@ from taskrunner.handlers.http.trust import find_trust
 _KEPT_CONNECTIONS = 4
 _IDLE_SECONDS = 15
 _LIFETIME_SECONDS = 300
+# For a request that must not be sent twice: after this time a connection may be closed just as we use it.
+_FRESH_SECONDS = 1
+# What may frame each chunk of a body, or each record of TLS; a line of its own may be longer.
+_GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
 _QUICK_EXIT = 322
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
@@ -36,6 +40,7 @@ class Engine:
 
     def __init__(self, policy: FetchPolicy, guard: Guard, network: Network, line: Line) -> None:
         self._policy = policy
+        self._line = line
         self._dialer = Dialer(guard, network, line)
         self._route: Route | None = None
         self._received: deque[bytes] = deque(maxlen=MAX_LINES)
@@ -43,6 +48,7 @@ class Engine:
         self._idle = self._hop = Hop()
         self._fault: BaseException | None = None
         self._shape = ("GET", False)
+        self._once = False
         self._timeout_ms = 0
         self._curl = pycurl.Curl()
         self._set_constants()
@@ -51,21 +57,23 @@ class Engine:
         """Send `request` on `route` and read the answer, in at most `timeout` seconds."""
         curl = self._curl
         self._received.clear()
-        self._hop = hop = Hop()
+        self._hop = hop = Hop(self._received, sent=not request.once)
         self._fault = None
         self._dialer.begin(route)
         if route is not self._route:
             self._set_route(route)
         self._set_request(request, timeout)
+        self._line.begin_hop(hop)
         try:
             curl.perform()
         except pycurl.error as exc:
             hop.code, hop.text = exc.args[0], str(exc.args[-1])
         finally:
+            self._line.end_hop()
             self._hop = self._idle
         if self._fault is not None:
             raise self._fault
-        self._finish(hop)
+        self._finish(hop, encrypted=request.url.scheme == "https")
         return hop
 
     def timings(self, dns: float, total: float) -> Timings:
@@ -152,6 +160,9 @@ class Engine:
             self._shape = shape
         if request.content is not None:
             curl.setopt(pycurl.POSTFIELDS, request.content)
+        if request.once is not self._once:
+            self._set_once(request.once)
+            self._once = request.once
         timeout_ms = _milliseconds(timeout)
         if timeout_ms != self._timeout_ms:
             curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
@@ -167,6 +178,23 @@ class Engine:
         curl.setopt(pycurl.POST if has_content else pycurl.HTTPGET, 1)
         if method != ("POST" if has_content else "GET"):
             curl.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _set_once(self, once: bool) -> None:
+        """libcurl sends a request again when a kept connection closes without an answer, and no option keeps
+        it from that; but it asks us before it sends.
+        """
+        curl = self._curl
+        curl.setopt(pycurl.MAXAGE_CONN, _FRESH_SECONDS if once else _IDLE_SECONDS)
+        if once:
+            curl.setopt(pycurl.PREREQFUNCTION, self._on_sending)
+        else:
+            curl.unsetopt(pycurl.PREREQFUNCTION)
+
+    def _on_sending(self, *_: object) -> int:
+        if self._hop.sent:
+            return pycurl.PREREQFUNC_ABORT  # type: ignore[no-any-return]  # pycurl has no types
+        self._hop.sent = True
+        return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
 
     def _on_body(self, chunk: bytes) -> int | None:
         try:
@@ -191,19 +219,37 @@ class Engine:
             )
         return hop.body
 
-    def _finish(self, hop: Hop) -> None:
+    def _finish(self, hop: Hop, *, encrypted: bool) -> None:
         hop.refused = self._dialer.refused
-        hop.lines = self._received
         if hop.body is None:
             hop.head = Head(self._received)
         if hop.code == pycurl.E_RECV_ERROR and _is_closed_without_notice(hop):
             hop.code = 0
+        if hop.code == 0:
+            self._count(hop, encrypted=encrypted)
         if hop.body is None:
             return
         if hop.code == 0:
             hop.body.finish()
         elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:
             hop.code = 0
+
+    def _count(self, hop: Hop, *, encrypted: bool) -> None:
+        """Find out how much came beside head and body; only what has chunks can hide anything there."""
+        number: int = self._curl.getinfo(pycurl.ACTIVESOCKET)
+        body, tally = hop.body, self._dialer.tally
+        told_bytes = sum(map(len, hop.lines)) + (body.wire_bytes if body is not None else 0)
+        if body is not None and hop.head.value("transfer-encoding"):
+            # Records of TLS may be as small as a byte.
+            grains = body.wire_bytes if encrypted else body.chunks
+            framing_bytes = tally.untold_bytes(number) - told_bytes
+            hop.bloated = framing_bytes > MAX_LINE_BYTES + _GRAIN_BYTES * grains
+            if hop.bloated:
+                self._line.cut_socket(number)
+        elif not encrypted:
+            tally.tell(number, told_bytes)
+            return
+        tally.tell_all(number)
 
 
 def _is_closed_without_notice(hop: Hop) -> bool:

@@ -38,17 +38,20 @@ class HttpHandler(Handler):
     def __init__(self, policy: FetchPolicy, watch: Watch, network: Network | None = None) -> None:
         self._policy = policy
         self._watch = watch
-        self._line = watch.open_line()
+        self._line = watch.open_line(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
         self._network = network or Network()
         self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled)
         self._engine = self._make_engine()
         self._lookup_seconds = 0.0
+        self._sent = False
 
     def run(self, attempting: Attempting) -> Outcome:
         started = time.monotonic()
         self._line.begin(attempting)
+        self._sent = False
         try:
-            return self._attempt(attempting, started)
+            outcome = self._attempt(attempting, started)
+            return outcome if self._sent else replace(outcome, sent=False)
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
             return self._recover(attempting, exc)
         finally:
@@ -73,6 +76,7 @@ class HttpHandler(Handler):
                 return route
             ready = time.monotonic()
             hop = self._engine.fetch(request, route, deadline - ready)
+            self._sent = self._sent or hop.sent
             self._lookup_seconds = ready - now
             if self._line.cancelled and (self._line.was_cut or hop.code):
                 return _CANCELLED

@@ -1,5 +1,6 @@
 """A hop: what came of one request, sound or not, before anybody has judged it."""
 
+import time
 from collections.abc import Sequence
 
 from taskrunner.handlers.http.body import Body
@@ -20,14 +21,39 @@ class Hop:
 
     `text` may hold bytes of the peer; it is for telling cases apart, never for people. `body` is None
     when no byte of one arrived. `lines` are all that stood outside the body: heads and trailers.
+    `bloated`: what framed the body was out of all proportion.
+
+    `sent` is False only if surely no byte of the request went out. `stalled` is the seconds without a byte
+    that were too many.
     """
 
-    __slots__ = ("body", "code", "head", "lines", "refused", "text")
+    __slots__ = (
+        "bloated",
+        "body",
+        "code",
+        "head",
+        "lines",
+        "refused",
+        "sent",
+        "stalled",
+        "started",
+        "text",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Sequence[bytes] = (), *, sent: bool = True) -> None:
+        self.started = time.monotonic()
         self.head = NO_HEAD
         self.body: Body | None = None
         self.code = 0
         self.text = ""
-        self.lines: Sequence[bytes] = ()
+        self.lines = lines
+        self.bloated = False
         self.refused = False
+        self.sent = sent
+        self.stalled: float | None = None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Lines and bytes of the body that have come so far; any thread may ask."""
+        body = self.body
+        return len(self.lines), 0 if body is None else body.wire_bytes

@@ -1,9 +1,9 @@
-"""The line: one worker's open sockets, and the watch that cuts them when an attempt is cancelled.
+"""The line: one worker's open sockets, and the watch that cuts them when an attempt is cancelled or stalls.
 
 libcurl calls its progress function some eight times per fetch, each call taking the interpreter lock
 (it halves the rate at 50 threads), and not at all while a name is resolved. So nothing is called at all:
-a single thread for all workers looks four times a second at who is cancelled and shuts that worker's sockets
-down, which ends every wait of libcurl at once.
+a single thread for all workers looks four times a second at who is cancelled, or has waited too long for a
+byte, and shuts that worker's sockets down, which ends every wait of libcurl at once.
 
 Only this module shuts down sockets, and only under the line's lock, since a number that libcurl has closed
 may be another file a moment later.
@@ -12,19 +12,30 @@ may be another file a moment later.
 import os
 import socket
 import threading
+import time
 
 from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.http.hop import Hop
 
-# A cancel is seen after at most this many seconds.
+# A cancel or a stall is seen after at most this many seconds.
 WATCH_INTERVAL = 0.25
 
 
 class Line:
-    """The sockets of one worker's handle, used by the worker's thread and by the watch."""
+    """The sockets of one worker's handle, used by the worker's thread and by the watch.
 
-    def __init__(self) -> None:
+    `first_byte` seconds after its start a hop must have got the first byte of an answer, and from then on
+    one every `idle` seconds.
+    """
+
+    def __init__(self, *, first_byte: float, idle: float) -> None:
+        self._first_byte = first_byte
+        self._idle = idle
         self._lock = threading.Lock()
         self._attempting: Attempting | None = None
+        self._hop: Hop | None = None
+        # What the watch saw last: of which hop, how far it was, and since when.
+        self._seen: tuple[Hop | None, tuple[int, int], float] = (None, (0, 0), 0.0)
         self._sockets: set[int] = set()
         self.was_cut = False
 
@@ -42,6 +53,13 @@ class Line:
         attempting = self._attempting
         return attempting is not None and attempting.cancelled
 
+    def begin_hop(self, hop: Hop) -> None:
+        self._hop = hop
+
+    def end_hop(self) -> None:
+        with self._lock:
+            self._hop = None
+
     def add(self, number: int) -> None:
         with self._lock:
             self._sockets.add(number)
@@ -58,8 +76,35 @@ class Line:
         with self._lock:
             if self.cancelled:
                 self.was_cut = True
-                for number in self._sockets:
-                    _shut_down(number)
+                self._shut_down()
+
+    def cut_if_stalled(self, now: float) -> None:
+        """Called by the watch, at `now` by the monotonic clock: end the hop under way if it waits in vain."""
+        hop = self._hop
+        if hop is None:
+            self._seen = (None, (0, 0), now)
+            return
+        progress = hop.progress
+        if self._seen[:2] != (hop, progress):
+            self._seen = (hop, progress, now)
+        answered = progress != (0, 0)
+        limit = self._idle if answered else self._first_byte
+        if now - (self._seen[2] if answered else hop.started) < limit:
+            return
+        with self._lock:
+            if self._hop is hop and hop.progress == progress:
+                hop.stalled = limit
+                self._shut_down()
+
+    def cut_socket(self, number: int) -> None:
+        """Make sure that a connection is not used again; one that is closed already does no harm."""
+        with self._lock:
+            if number in self._sockets:
+                _shut_down(number)
+
+    def _shut_down(self) -> None:
+        for number in self._sockets:
+            _shut_down(number)
 
 
 class Watch:
@@ -83,8 +128,8 @@ class Watch:
             self._thread.join(timeout=10 * WATCH_INTERVAL)
             self._thread = None
 
-    def open_line(self) -> Line:
-        line = Line()
+    def open_line(self, *, first_byte: float, idle: float) -> Line:
+        line = Line(first_byte=first_byte, idle=idle)
         with self._lock:
             self._lines.add(line)
         return line
@@ -97,8 +142,10 @@ class Watch:
         while not self._stopping.wait(WATCH_INTERVAL):
             with self._lock:
                 lines = list(self._lines)
+            now = time.monotonic()
             for line in lines:
                 line.cut_if_cancelled()
+                line.cut_if_stalled(now)
 
 
 def _shut_down(number: int) -> None:

@@ -8,7 +8,10 @@ from taskrunner.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPolicy:
-    """The dials of the fetch. Durations are seconds.
+    """The dials of the fetch. Durations are seconds; the task's own timeout bounds them all.
+
+    `first_byte_timeout` is from the start of a request to the first byte of its answer, connecting included;
+    `idle_timeout` is between two bytes of an answer.
 
     `max_body_bytes` bounds what is read of a body, on the wire and decoded; beyond it the outcome is
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
@@ -18,6 +21,8 @@ class FetchPolicy:
     """
 
     connect_timeout: float = 10.0
+    first_byte_timeout: float = 300.0
+    idle_timeout: float = 60.0
     max_body_bytes: int = 16 * 1024 * 1024
     store_body_bytes: int = 1024 * 1024
     max_header_bytes: int = 64 * 1024

@@ -26,7 +26,8 @@ class Request:
 
     Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
 
-    `identity` are the lines that name us and the attempt; they alone go along to another origin.
+    `identity` are the lines that name us and the attempt; they alone go along to another origin. `once`: it
+    must not be sent a second time, since the target may act on each.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Request:
     lines: list[str]
     identity: list[str]
     content: bytes | None = None
+    once: bool = False
 
 
 def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
@@ -61,6 +63,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         lines=_lines(task, identity, content),
         identity=identity,
         content=content,
+        once=method not in admission.IDEMPOTENT_METHODS,
     )
 
 

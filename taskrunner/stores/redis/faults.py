@@ -1,7 +1,6 @@
 """Turns the driver's errors into a sentence for people, and tells which of them are outages."""
 
 import re
-from dataclasses import dataclass
 
 from redis.exceptions import (
     AuthenticationError,
@@ -17,14 +16,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why a call failed. `answers`: the server is there and can be read, but it refuses writes."""
-
-    message: str
-    answers: bool = False
-
+from taskrunner.stores.link import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
 _REASONS = {
@@ -40,6 +32,7 @@ _REASONS = {
     "NOAUTH": _REFUSAL,
     "WRONGPASS": _REFUSAL,
     "NOPERM": "forbids a command to our user: its ACL must allow all commands of scripts on our keys",
+    "SELECT": "has no database of that number: check Redis.db (its own setting is databases)",
 }
 _ANSWERING = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
 # The driver cuts some codes off the text and makes classes of them; Redis 6.2 puts a script's code mid-text.
@@ -53,8 +46,12 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MovedError, "MOVED"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
-# How Redis 7 and Redis 8 say NOPERM within a script.
-_FORBIDDEN = ("The user executing the script can't", "ACL failure in script")
+# What is said without a code: NOPERM within a script, by Redis 7 and by Redis 8, and the refusal of SELECT.
+_TEXTS = (
+    ("The user executing the script can't", "NOPERM"),
+    ("ACL failure in script", "NOPERM"),
+    ("DB index is out of range", "SELECT"),
+)
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
 _DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")
@@ -69,7 +66,9 @@ def fault(exc: Exception, server: str) -> Fault | None:
         return None
     if isinstance(exc, ConnectionError | OSError):
         return Fault(message=f"cannot reach Redis at {server}: {_brief(exc)}")
-    return Fault(message=f"Redis at {server} failed: {_brief(exc)}")
+    if isinstance(exc, RedisError):
+        return Fault(message=f"Redis at {server} failed: {_brief(exc)}")
+    return None
 
 
 def _code(exc: Exception) -> str | None:
@@ -78,9 +77,11 @@ def _code(exc: Exception) -> str | None:
             return code
     if not isinstance(exc, ResponseError):
         return None
-    if any(text in str(exc) for text in _FORBIDDEN):
-        return "NOPERM"
-    found = _CODE.search(str(exc))
+    text = str(exc)
+    for said, code in _TEXTS:
+        if said in text:
+            return code
+    found = _CODE.search(text)
     return found[1] if found else None
 
 

@@ -2,25 +2,17 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
+from taskrunner.stores.link import Fitness
 
 MIN_VERSION = (6, 2)
 
 Send = Callable[..., Awaitable[Any]]
 _VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitness:
-    """What a server said of itself; `version` is empty when it would not say."""
-
-    version: str
-    warnings: tuple[str, ...]
 
 
 async def inspect(send: Send, server: str) -> Fitness:

@@ -10,6 +10,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask, StoredSchedule
 from taskrunner.stores.codec import StoredRecord, decode_attempt
+from taskrunner.stores.inspection import Flaw, Flawed, Overdue
 
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
 _STATUS = {status.encode(): status for status in Status}
@@ -94,6 +95,19 @@ def schedule(fields: Sequence[bytes]) -> StoredSchedule:
         encoded=body,
         next_at=from_ms(float(next_ms)) if next_ms else None,
     )
+
+
+def overdue(answers: list[bytes]) -> list[Overdue]:
+    triples = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
+    return [
+        Overdue(id=task_id.decode(), status=_STATUS[status], lane=_LANE[lane])
+        for task_id, status, lane in triples
+    ]
+
+
+def flawed(answers: list[bytes]) -> list[Flawed]:
+    pairs = zip(answers[::2], answers[1::2], strict=True)
+    return [Flawed(id=task_id.decode(), flaw=Flaw(flaw.decode())) for task_id, flaw in pairs]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -14,6 +14,8 @@ _SHARED = {
     "settle": ("retain",),
     "finish": ("retain",),
     "expire": ("retain",),
+    "inspect": ("lines",),
+    "repair": ("lines",),
     "get_records": ("records",),
     "dead_letter": ("records", "letters"),
     "list_dead_letters": ("records", "letters"),
@@ -59,6 +61,9 @@ class Scripts:
         self.list_schedules = _load("list_schedules")
         self.due_schedules = _load("due_schedules")
         self.delete_schedule = _load("delete_schedule")
+        self.overdue = _load("overdue")
+        self.inspect = _load("inspect")
+        self.repair = _load("repair")
 
 
 def _load(name: str) -> Script:
@@ -80,4 +85,5 @@ def _status_table() -> str:
         for name, statuses in sets.items()
     ]
     live = ", ".join(f"'{status}'" for status in Status if status in LIVE)
-    return "\n".join([*lines, f"local LIVE = {{ {live} }}"])
+    every = ", ".join(f"'{status}'" for status in Status)
+    return "\n".join([*lines, f"local LIVE = {{ {live} }}", f"local STATUSES = {{ {every} }}"])

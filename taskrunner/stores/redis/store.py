@@ -25,13 +25,15 @@ from taskrunner.stores.base import (
     StoreStatus,
 )
 from taskrunner.stores.codec import storable
+from taskrunner.stores.inspection import Flawed, Inspection, Overdue
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
-from taskrunner.stores.redis.link import SERVICE, Link
+from taskrunner.stores.redis.link import SERVICE, RedisLink
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
+from taskrunner.stores.redis.walk import Place
 
 Item = TypeVar("Item")
 
@@ -59,7 +61,7 @@ class RedisStore(Store):
         self._scripts = Scripts()
         self._prefix = f"{settings.prefix}:"
         probe = ("EVAL", self._scripts.probe.source, 1, self._prefix)
-        self._link = Link(connections, settings, str(where), events, probe=probe)
+        self._link = RedisLink(connections, settings, str(where), events, probe=probe)
         self._replicas = Replicas(self._link, settings, str(where), mark=f"{self._prefix}replicated")
         # A token names one batch. A script that is sent again under its token, because the answer was
         # lost, finds what it wrote the first time and gives the same answers.
@@ -79,7 +81,7 @@ class RedisStore(Store):
         return self._link.status()
 
     async def ping(self) -> None:
-        await self._link.call("PING")
+        await self._link.ping()
 
     async def check_replicas(self) -> None:
         await self._replicas.check()
@@ -288,6 +290,32 @@ class RedisStore(Store):
 
     async def delete_schedule(self, name: str) -> bool:
         return bool(await self._run(self._scripts.delete_schedule, name))
+
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        return replies.overdue(await self._run(self._scripts.overdue, to_ms(before), limit))
+
+    async def time(self) -> datetime:
+        seconds, micros = await self._link.call("TIME")
+        return from_ms(int(seconds) * 1000 + int(micros) / 1000)
+
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        """One command over the server's keys, or over one set, and one script for what it found."""
+        place = Place.read(cursor)
+        position, found = await self._link.call(*place.command(self._prefix, limit))
+        ids = place.ids(self._prefix, found)
+        flawed: list[Flawed] = []
+        for part in _parts(ids):
+            flawed += replies.flawed(await self._run(self._scripts.inspect, place.stage, *part))
+        return Inspection(looked=len(ids), flawed=flawed, cursor=place.following(position))
+
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        moments = (to_ms(now), to_ms(lease_until), arguments.keep_ms(keep))
+        answers: list[bool] = []
+        for part in _parts(ids):
+            answers += map(bool, await self._run(self._scripts.repair, *moments, *part))
+        return answers
 
     def _token(self) -> str:
         return f"{self._token_prefix}{next(self._token_numbers):x}"

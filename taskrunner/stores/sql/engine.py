@@ -2,22 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from taskrunner.stores.link import Fitness
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.statements import Statements
 
 Answer = TypeVar("Answer")
 Operation = Callable[[Session], Answer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitness:
-    """What a database said of itself."""
-
-    version: str
-    warnings: tuple[str, ...] = ()
 
 
 class Engine(ABC):

@@ -1,27 +1,12 @@
 """Turns the drivers' errors into a sentence for people, and tells what sort of trouble they are."""
 
 import sqlite3
-from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskrunner.stores.link import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why a call failed.
-
-    `answers`: the database can be read, but refuses writes. `unfit`: only an operator can mend it.
-    `undone`: it was rolled back for sure, and the same call may work at once.
-    """
-
-    message: str
-    answers: bool = False
-    unfit: bool = False
-    undone: bool = False
-
 
 _UPGRADE = "lacks a table or a column: run `taskrunner db upgrade`"
 # https://www.sqlite.org/rescode.html, primary codes: reason, answers, unfit.
@@ -50,7 +35,11 @@ _POSTGRES: dict[str, tuple[str, bool, bool]] = {
     "42501": ("denies our user a permission that taskrunner needs", False, True),
     "42P01": (_UPGRADE, True, True),
     "42703": (_UPGRADE, True, True),
-    "25006": ("is read-only: point the URL at the primary", True, False),
+    "25006": (
+        "is read-only: point the URL at the primary, or turn default_transaction_read_only off",
+        True,
+        False,
+    ),
     "53100": ("takes no writes: its disk is full", True, False),
     "53200": ("is out of memory", False, False),
     "53300": ("has no connection left for us: raise max_connections or lower our pool size", False, False),

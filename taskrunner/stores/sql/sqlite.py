@@ -18,8 +18,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.runtime.batcher import Batcher
+from taskrunner.stores.link import Fitness
 from taskrunner.stores.sql import schema
-from taskrunner.stores.sql.engine import Answer, Engine, Fitness, Operation, probe, write_counts
+from taskrunner.stores.sql.engine import Answer, Engine, Operation, probe, write_counts
 from taskrunner.stores.sql.faults import fault
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings

@@ -21,9 +21,11 @@ from taskrunner.stores.base import (
     StoredSchedule,
     StoreStatus,
 )
-from taskrunner.stores.sql import changes, reads, removals, schedules, values
+from taskrunner.stores.inspection import Inspection, Overdue
+from taskrunner.stores.sql import changes, inspection, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
-from taskrunner.stores.sql.link import Link
+from taskrunner.stores.sql.inspection import inspection_statements
+from taskrunner.stores.sql.link import SqlLink
 from taskrunner.stores.sql.schedules import schedule_statements
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.statements import statements
@@ -50,7 +52,8 @@ class SqlStore(Store):
         self.name = where.service
         self._sql = statements(dialect)
         self._schedules = schedule_statements(dialect)
-        self._link = Link(engine, settings, where, events)
+        self._inspection = inspection_statements(dialect)
+        self._link = SqlLink(engine, settings, where, events)
         self._folded_ms = 0
 
     async def upgrade(self) -> None:
@@ -286,3 +289,31 @@ class SqlStore(Store):
     async def delete_schedule(self, name: str) -> bool:
         asked = values.text(name)
         return await self._link.write(lambda session: schedules.remove(session, self._schedules, asked))
+
+    async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
+        before_ms = to_ms(before)
+        return await self._link.read(
+            lambda session: inspection.overdue(session, self._inspection, before=before_ms, limit=limit)
+        )
+
+    async def time(self) -> datetime:
+        row = await self._link.read(lambda session: session.first(self._inspection.clock))
+        return from_ms(row[0] if row is not None else 0)
+
+    async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
+        return await self._link.read(
+            lambda session: inspection.inspect(session, self._inspection, cursor=cursor, limit=limit)
+        )
+
+    async def repair(
+        self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
+    ) -> Sequence[bool]:
+        if not ids:
+            return []
+        now_ms, lease = to_ms(now), to_ms(lease_until)
+        expires = now_ms + values.keep_ms(keep)
+        return await self._link.write(
+            lambda session: inspection.repair(
+                session, self._inspection, self._sql, ids, now=now_ms, lease=lease, expires=expires
+            )
+        )

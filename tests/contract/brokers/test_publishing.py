@@ -81,3 +81,12 @@ async def test_wait_ready_gives_up(backend: Backend) -> None:
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.3)
+
+
+async def test_a_try_to_publish_leaves_nothing(backend: Backend) -> None:
+    """It ends well where publishing works, and fails at once where there is no broker."""
+    await backend.broker.try_publishing()
+    assert set((await backend.broker.depths()).values()) == {0}
+    await backend.unplug()
+    with pytest.raises(BrokerUnavailable):
+        await backend.broker.try_publishing()

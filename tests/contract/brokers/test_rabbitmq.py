@@ -80,6 +80,7 @@ async def test_wrong_password_is_told_without_the_password(unstarted: RabbitBack
     address = unstarted.settings().addresses[0].replace("guest:guest", "guest:open-sesame")
     text = await refused(unstarted, addresses=(address,))
     assert "ACCESS_REFUSED" in text
+    assert text.endswith("check the user, password and virtual host in Rabbit.addr")
     assert "open-sesame" not in text
 
 
@@ -272,6 +273,26 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     await eventually(lambda: broker.status().blocked is None)
     assert list(await broker.publish(letters(1))) == [CONFIRMED]
     assert broker.status().reconnects == 0
+
+
+async def test_an_alarm_is_found_by_who_has_published_nothing(unstarted: RabbitBackend) -> None:
+    """RabbitMQ tells of it only those that publish."""
+    await unstarted.start(publish_timeout=1.0)
+    await control("set_disk_free_limit", "1000000000000000")
+    try:
+        with pytest.raises(BrokerUnavailable, match="refuses publishes"):
+            await unstarted.broker.try_publishing()
+    finally:
+        await control("set_disk_free_limit", "50MB")
+    await eventually(lambda: unstarted.broker.status().blocked is None)
+    await unstarted.broker.try_publishing()
+
+
+async def test_the_version_is_told(rabbit: RabbitBackend) -> None:
+    """That of the server under test is one that we know."""
+    status = rabbit.broker.status()
+    assert int(status.details["version"].partition(".")[0]) in (3, 4)
+    assert status.warnings == ()
 
 
 async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend) -> None:

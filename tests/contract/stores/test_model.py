@@ -197,6 +197,7 @@ class StoreMachine(RuleBasedStateMachine):
         if not hasattr(self, "known"):
             return
         self._takes(self.now + timedelta(days=1))
+        self._is_sound()
         for task_id, known in self.known.items():
             if known.status in CLAIMABLE:
                 attempt = ref(task_id, known.attempt + 1)
@@ -204,6 +205,16 @@ class StoreMachine(RuleBasedStateMachine):
             elif known.live:
                 item = settling(task_id, known.attempt, Status.FAILED)
                 self.do(self.store.settle([item], now=self.now))
+
+    def _is_sound(self) -> None:
+        """Whatever was called, no index contradicts a record."""
+        cursor: str | None = None
+        while True:
+            page = self.do(self.store.inspect(cursor=cursor, limit=1000))
+            assert list(page.flawed) == []
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     def _takes(self, now: datetime) -> None:
         taken = self.do(self.store.take_due(now=now, limit=100, hold=HOLD.total_seconds()))

@@ -8,7 +8,14 @@ import pytest
 from fakeredis.aioredis import FakeAsyncRedisConnection
 
 from taskrunner.api.app import build_api
-from taskrunner.api.probes import broker_check, queue_depths, reconnects, store_check, task_counts
+from taskrunner.api.probes import (
+    broker_check,
+    queue_depths,
+    reconnects,
+    store_check,
+    stuck_tasks,
+    task_counts,
+)
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
@@ -55,6 +62,7 @@ async def api() -> AsyncIterator[Api]:
     parts = {
         "queues": queue_depths(broker),
         "counts": task_counts(store),
+        "stuck": stuck_tasks(store, clock, late=10),
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }

@@ -1,7 +1,7 @@
 """What operators ask: health, readiness, statistics, metrics, dead letters, the index."""
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from taskrunner.domain.task import Lane
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.stores.base import AttemptRef
 from tests.flow.api.harness import Api
 
 
@@ -69,9 +70,20 @@ async def test_stats_tell_depths_counts_and_rates(api: Api) -> None:
     stats = (await api.get("/stats")).json
     assert stats["queues"] == {"high": {"ready": 1}, "medium": {"ready": 0}, "low": {"ready": 0}, "total": 1}
     assert (stats["counts"]["queued"], stats["counts"]["scheduled"]) == (1, 1)
+    assert set(stats["stuck"].values()) == {0}
     assert stats["rates"]["accepted"].keys() == {"1s", "10s", "60s"}
     assert stats["reconnects"] == {"memory broker": 0, "redis": 0}
     assert stats["errors"] == {}
+
+
+async def test_stuck_tasks_are_counted(api: Api) -> None:
+    """One that was due a minute ago, and that no relay has seen to."""
+    submitted = await api.submit(delay=60)
+    task_id = submitted.json["id"]
+    due = datetime.now(UTC) - timedelta(minutes=1)
+    await api.store.snooze([AttemptRef(id=task_id, attempt=1)], now=due, due=due)
+    assert (await api.get("/stats")).json["stuck"]["scheduled"] == 1
+    assert 'taskrunner_stuck_tasks{status="scheduled"} 1' in (await api.get("/metrics")).content.decode()
 
 
 async def test_metrics_are_text_for_prometheus(api: Api) -> None:

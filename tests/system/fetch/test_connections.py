@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,106 @@ def test_a_connection_that_closes_on_reuse_is_replaced(hostile: Hostile, fetch: 
 
     assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
     assert hostile.ledger.dials == 3
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_must_not_be_sent_twice_is_not(method: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """A kept connection that takes the request and closes ends the attempt: the target may have acted."""
+    url = hostile.url(behaviours.f21_takes_and_closes_reused)
+    assert fetch(url, method=method).kind is OutcomeKind.OK
+
+    outcome = fetch(url, method=method)
+
+    assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, True)
+    assert len(hostile.ledger.requests) == 2
+    assert fetch(url, method=method).kind is OutcomeKind.OK
+
+
+def test_what_may_be_sent_twice_goes_out_again_at_once(hostile: Hostile, fetch: Fetcher) -> None:
+    """The same for a PUT is healed on a new connection, within the attempt."""
+    url = hostile.url(behaviours.f21_takes_and_closes_reused)
+
+    assert [fetch(url, method="PUT").kind for _ in range(3)] == [OutcomeKind.OK] * 3
+
+
+def test_a_post_uses_a_connection_again(hostile: Hostile, fetch: Fetcher) -> None:
+    """One that was used a moment ago."""
+    url = hostile.url(behaviours.answer)
+
+    for _ in range(5):
+        assert fetch(url, method="POST").kind is OutcomeKind.OK
+
+    assert hostile.ledger.dials == 1
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.DNS_ERROR, OutcomeKind.CONNECT_ERROR, OutcomeKind.TLS_ERROR])
+def test_an_attempt_that_sent_nothing_says_so(kind: OutcomeKind, hostile: Hostile, fetch: Fetcher) -> None:
+    """The target cannot have acted, so it may be tried again."""
+    with Hostile() as short_lived:
+        closed = short_lived.url(behaviours.answer)
+
+    def refuse(peer: Peer) -> None:
+        peer.sock.recv(10)
+        peer.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        peer.wait_for_close()
+
+    no_tls = hostile.url(refuse).replace("http:", "https:")
+    urls = {
+        OutcomeKind.DNS_ERROR: "http://no-such-host.invalid/",
+        OutcomeKind.CONNECT_ERROR: closed,
+        OutcomeKind.TLS_ERROR: no_tls,
+    }
+
+    outcome = fetch(urls[kind], method="POST", timeout=2.0)
+
+    assert (outcome.kind, outcome.sent) == (kind, False)
+
+
+def test_a_follow_up_without_an_answer_does_not_hide_the_first_request(
+    hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A POST that was answered with a redirect was sent, although the GET after it was not."""
+
+    def lead_on_and_leave(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 303 X\r\nLocation: /end\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    outcome = fetch(hostile.url(lead_on_and_leave), method="POST", timeout=2.0)
+
+    assert outcome.sent
+
+
+@pytest.mark.parametrize("behaviour", [behaviours.b12_chunk_extension, behaviours.b12_cut_extension])
+def test_a_connection_with_bloated_framing_is_not_used_again(
+    behaviour: Behaviour, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """Who sends megabytes between the lines is not asked for more."""
+
+    def stay(peer: Peer) -> None:
+        behaviour(peer)
+        peer.wait_for_close()
+
+    url = hostile.url(stay)
+    for _ in range(2):
+        assert fetch(url, timeout=1.0).kind in {OutcomeKind.PROTOCOL_ERROR, OutcomeKind.TIMEOUT}
+
+    assert hostile.ledger.dials == 2
+
+
+def test_tiny_chunks_are_no_bloated_framing(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
+    """A target may write a byte at a time, in a record of TLS each; also again and again."""
+
+    def tiny(peer: Peer) -> None:
+        while True:
+            peer.read()
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(3000):
+                peer.send(b"1\r\nx\r\n")
+            peer.send(b"0\r\n\r\n")
+
+    for url in (hostile.url(tiny), hostile.url(tiny, tls=tls)):
+        assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
+    assert hostile.ledger.dials == 2
 
 
 def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetcher) -> None:
@@ -284,3 +385,44 @@ def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) ->
     url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
 
     assert (fetch(url, timeout=0.3).error or "").endswith("in the TLS handshake.")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "phase"),
+    [
+        (behaviours.t01_never_reads, "waiting for the answer"),
+        (behaviours.t13_no_length_kept_open, "reading the answer"),
+        (behaviours.t14_stands_still, "reading the answer"),
+        (behaviours.b12_endless_extension, "reading the answer"),
+    ],
+)
+def test_an_answer_that_stands_still_is_not_waited_for(
+    behaviour: Behaviour, phase: str, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """Long before the attempt's own deadline; what frames a body is no progress."""
+    fetch = make_fetcher(first_byte_timeout=0.3, idle_timeout=0.3)
+    started = time.monotonic()
+
+    outcome = fetch(hostile.url(behaviour), timeout=60.0)
+
+    assert (outcome.kind, outcome.error) == (
+        OutcomeKind.TIMEOUT,
+        f"Timed out: nothing came for 0.3 s while {phase}.",
+    )
+    assert time.monotonic() - started < 5
+    assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
+
+
+def test_a_slow_answer_that_goes_on_is_waited_for(
+    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """As long as a byte comes now and then."""
+
+    def drip(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        peer.drip(b"x" * 6, 0.25)
+
+    fetch = make_fetcher(first_byte_timeout=0.9, idle_timeout=0.9)
+
+    assert fetch(hostile.url(drip), timeout=60.0).kind is OutcomeKind.OK

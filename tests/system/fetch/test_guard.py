@@ -108,7 +108,7 @@ def test_a_refusal_tells_nothing(staged: Staging) -> None:
     outcomes = {fetch(f"http://{target}/") for target in targets}
 
     expected = Outcome(
-        kind=OutcomeKind.BLOCKED, error="taskrunner does not fetch from this target.", response=None
+        kind=OutcomeKind.BLOCKED, error="taskrunner does not fetch from this target.", sent=False
     )
     assert outcomes == {expected}
 
@@ -292,7 +292,7 @@ def test_the_dialer_lets_through_only_what_the_route_holds(watch: Watch) -> None
     """Should libcurl ever dial an address of its own finding, or a scope with it, it gets no socket."""
     network = StagedNetwork({"a.test": [[PUBLIC, PUBLIC_6]]}, {})
     guard = Guard(Reach(), network, lambda: False)
-    dialer = Dialer(guard, network, watch.open_line())
+    dialer = Dialer(guard, network, watch.open_line(first_byte=60, idle=60))
     route = guard.find_route(parse_url("http://a.test/"), 1.0)
 
     def is_refused(*place: Any) -> bool:

@@ -19,7 +19,7 @@ _LIVE = ("scheduled", "queued", "running", "retrying")
 
 
 class Deployment:
-    """Processes are started by `serve`, `consume` and `produce`; `dials` are those of all of them."""
+    """Processes are started by `serve`, `consume` and `everything`; `dials` are those of all of them."""
 
     def __init__(
         self,
@@ -68,6 +68,12 @@ class Deployment:
     ) -> Running:
         running = self._start("consume", "SERVER__PORT", dials, launcher)
         return running.wait_ready() if ready else running
+
+    def everything(self) -> Running:
+        """`taskrunner all`, which is API and consumer."""
+        running = self._start("all", "API__PORT", {"SERVER__PORT": 0}, None)
+        self._api = self._api or running
+        return running.wait_ready()
 
     def again(self, running: Running, launcher: Sequence[str] | None = None) -> Running:
         """Another process in the place of one that ended: the same words, dials and port. Not ready yet."""

@@ -1,5 +1,5 @@
 -- What every script shares: names of keys, and sorted sets written with few commands.
--- Before this text stand the tables CLAIMABLE, PUBLISHABLE and TERMINAL and the list LIVE,
+-- Before this text stand the tables CLAIMABLE, PUBLISHABLE and TERMINAL and the lists LIVE and STATUSES,
 -- which the adapter writes from the domain's status table.
 
 local PREFIX = KEYS[1]             -- "{taskrunner}:"; its hash tag puts all keys in one slot

@@ -1,7 +1,7 @@
 """Heads: the last one counts, whatever came before and after it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.handlers.http.head import Head
@@ -85,7 +85,6 @@ def test_a_redirect_needs_a_status_and_a_location(status: int, location: str, re
     assert Head(lines(f"HTTP/1.1 {status} X\n{location}\n\n")).redirects is redirects
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary()))
 def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
     """What comes over the wire may be anything."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.retry import RETRY_AFTER_CAP
@@ -92,7 +92,6 @@ def test_the_cap_can_be_another() -> None:
     assert retry_after(["100"], NOW, cap=10.0) == 10.0
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text() | DATES, max_size=3))
 def test_whatever_is_sent_the_answer_is_in_bounds(values: list[str]) -> None:
     """It raises nothing and never leaves 0 to the cap."""

@@ -1,0 +1,70 @@
+"""`taskrunner doctor`: connects to what there is, examines it, and says what could not be reached."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskrunner.app.platform import Platform
+from taskrunner.app.services import make_relay
+from taskrunner.brokers.base import Broker
+from taskrunner.config import Config
+from taskrunner.domain.errors import BrokerUnavailable, SetupError
+from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
+
+# A service that is away is waited for this long; what is there answers within a second.
+_PATIENCE = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What was found among `looked` entries. `unreachable` says why the broker could not be asked."""
+
+    findings: Sequence[Finding]
+    looked: int = 0
+    unreachable: str | None = None
+
+
+async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
+    """Examine store and broker, and repair them with `fix`. Raises `StoreUnavailable`.
+
+    A broker in another process's memory is not asked: that process knows it alone.
+    """
+    platform = Platform(config, publishes=not config.rabbit.in_memory)
+    store, broker = platform.store, platform.broker
+    try:
+        await store.start()
+        try:
+            await store.wait_ready(_PATIENCE)
+        except SetupError as exc:
+            return Diagnosis(findings=[_unfit("store_unfit", exc)])
+        unfit: list[Finding] = []
+        unreachable: str | None = None
+        asked: Broker | None = None
+        if platform.publishes:
+            await broker.start()
+            try:
+                await broker.wait_ready(_PATIENCE)
+                asked = broker
+            except SetupError as exc:
+                unfit = [_unfit("topology_conflict", exc)]
+            except BrokerUnavailable as exc:
+                unreachable = str(exc)
+        await platform.pauses.turn()
+        doctor = Doctor(store, asked, make_relay(platform), platform.clock, _settings(config, fix=fix))
+        findings = await doctor.examine()
+        return Diagnosis(findings=[*unfit, *findings], looked=doctor.looked, unreachable=unreachable)
+    finally:
+        await broker.stop()
+        await store.stop()
+
+
+def _unfit(kind: str, error: SetupError) -> Finding:
+    return Finding(kind=kind, says=str(error), remedy="set right by the operator")
+
+
+def _settings(config: Config, *, fix: bool) -> DoctorSettings:
+    return DoctorSettings(
+        hold=config.relay.hold,
+        lease=config.workers.lease,
+        keep=config.retention().failed,
+        fix=fix,
+    )

@@ -1,0 +1,70 @@
+-- ARGV: now, end of a lease, ms to keep what has ended, then ids. Answers 1 for each that was changed, else 0.
+
+local now, lease, keep = ARGV[1], ARGV[2], ARGV[3]
+local answers = {}
+local seen = {}
+
+local function score(set, state)
+  if set == DUE then
+    return state[1] == 'running' and lease or now
+  elseif set == DEADLINES then
+    return state[2]
+  elseif set == DEAD then
+    return state[3]
+  end
+  return '0'
+end
+
+local function retained(id, state)
+  call('PEXPIRE', TASK .. id, keep)
+  if state[4] then
+    call('PEXPIRE', KEY .. state[4], keep)
+  end
+  add(EXPIRY, tonumber(now) + tonumber(keep), 't:' .. id)
+end
+
+local function live_on(id, state)
+  call('PERSIST', TASK .. id)
+  if state[4] then
+    call('PERSIST', KEY .. state[4])
+  end
+  remove(EXPIRY, 't:' .. id)
+end
+
+local function repair(id)
+  local state = call('HMGET', TASK .. id, 'status', 'deadline', 'updated', 'key')
+  local kept = call('ZSCORE', EXPIRY, 't:' .. id) and true or false
+  local ended = TERMINAL[state[1]] or false
+  local changed = kept ~= ended
+  if changed and ended then
+    retained(id, state)
+  elseif changed and state[1] then
+    live_on(id, state)
+  elseif changed then
+    remove(EXPIRY, 't:' .. id)
+  end
+  for _, set in ipairs(SETS) do
+    local should, is = false, is_in(set, id)
+    if state[1] then
+      should = belongs(set, state)
+    end
+    if should ~= nil and should ~= is then
+      changed = true
+      if should then
+        add(set, score(set, state), member(set, id))
+      else
+        remove(set, member(set, id))
+      end
+    end
+  end
+  return changed
+end
+
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  answers[#answers + 1] = not seen[id] and repair(id) and 1 or 0
+  seen[id] = true
+end
+
+flush()
+return answers

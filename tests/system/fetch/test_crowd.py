@@ -1,0 +1,46 @@
+"""Fifty workers at one hostile server: each ends in time, and what it sends in bulk does not pile up."""
+
+import multiprocessing
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.tools import behaviours
+from tests.tools.cases import CASES, TIMEOUT, Case
+from tests.tools.fetching import fetch_in_crowd, make_task
+from tests.tools.hostile import Hostile
+
+# The product's bound for one running fetch.
+BOUND_BYTES = 16 * 1024 * 1024
+WORKERS = 50
+# Over the deadline: what the product promises, and what fifty servers in this process take from it.
+GRACE = 0.5 + 2.0
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
+    """Another process: the servers' memory is not counted."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_fifty_fetches_stay_in_bounds(
+    case: Case, hostile: Hostile, tls: ssl.SSLContext, ca_file: str, process: ProcessPoolExecutor
+) -> None:
+    """In time and memory. That some time out first shows only how much one machine can do at once."""
+    url = hostile.url(getattr(behaviours, case.name), tls=tls if case.tls else None)
+    fields: dict[str, Any] = {"method": "POST", "body": "x" * 1_000_000} if case.content else {}
+    url = url.replace("http:", "https:") if case.https else url
+    task = make_task(url, timeout=case.timeout, **fields)
+    dials = {"max_body_bytes": 4 * 1024 * 1024, "ca_file": ca_file}
+
+    crowd = process.submit(fetch_in_crowd, task, hostile.url(behaviours.answer), WORKERS, **dials).result(90)
+
+    assert crowd.kinds.keys() <= {case.kind, TIMEOUT}
+    assert crowd.kinds.total() == WORKERS
+    assert crowd.slowest <= case.timeout + GRACE
+    assert crowd.growth_bytes < WORKERS * BOUND_BYTES

@@ -1,0 +1,68 @@
+"""What `taskrunner doctor` prints of a diagnosis, and how it ends."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from taskrunner.app.doctor import Diagnosis
+from taskrunner.cli import doctor
+from taskrunner.cli.main import main
+from taskrunner.producer.doctor import Finding
+
+LEASES = Finding(
+    kind="dead_lease",
+    says="tasks that run on",
+    remedy="ends them",
+    count=4,
+    examples=["a", "b", "c"],
+    repairable=True,
+)
+FIXED = Finding(
+    kind="not_due", says="tasks", remedy="makes them due", count=1, examples=["a"], repairable=True, fixed=1
+)
+SKEW = Finding(kind="clock_skew", says="the clock is 9.0 s ahead of ours", remedy="keep the time")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis, *words: str) -> tuple[int, str, str]:
+    async def diagnose(_: Any, *, fix: bool) -> Diagnosis:
+        assert fix is ("--fix" in words)
+        return diagnosis
+
+    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    result = CliRunner().invoke(main, ["doctor", *words])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_nothing_is_said_to_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = run(monkeypatch, Diagnosis(findings=[], looked=12))
+    assert answer == (0, "nothing is wrong: looked at 12 entries\n", "")
+
+
+def test_a_line_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run(monkeypatch, Diagnosis(findings=[LEASES, SKEW]))
+    assert code == 1
+    assert out.splitlines() == [
+        "dead_lease: 4 tasks that run on (a, b, c, …); --fix ends them",
+        "clock_skew: the clock is 9.0 s ahead of ours; keep the time",
+    ]
+
+
+def test_what_was_fixed_is_wrong_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run(monkeypatch, Diagnosis(findings=[FIXED]), "--fix")
+    assert (code, out) == (0, "not_due: 1 tasks (a); --fix makes them due; done to 1\n")
+    assert run(monkeypatch, Diagnosis(findings=[FIXED, SKEW]), "--fix")[0] == 1
+
+
+def test_a_broker_that_is_away_is_told_beside_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = run(monkeypatch, Diagnosis(findings=[LEASES], unreachable="no RabbitMQ"))
+    assert (code, len(out.splitlines()), err) == (3, 1, "taskrunner: no RabbitMQ\n")
+
+
+def test_json_is_an_object_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out, _ = run(monkeypatch, Diagnosis(findings=[LEASES, SKEW]), "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert (first["finding"], first["count"], first["examples"]) == ("dead_lease", 4, ["a", "b", "c"])
+    assert (first["repairable"], first["fixed"], second["repairable"]) == (True, None, False)
+    assert run(monkeypatch, Diagnosis(findings=[]), "--json")[1] == ""
