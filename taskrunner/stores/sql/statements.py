@@ -256,8 +256,6 @@ class Statements:
     def _build_reads(self) -> None:
         records = select(*_RECORD).join(specs, specs.c.id == tasks.c.id)
         self.record = self._answer(records.where(tasks.c.id == _parameter("id", _TEXT)))
-        v = self._rows(id=_TEXT)
-        self.existing = self._answer(select(tasks.c.id).join(v, tasks.c.id == v.c.id))
         before = tasks.c.id < _parameter("before", _TEXT)
         page = records.order_by(tasks.c.id.desc()).limit(_parameter("limit"))
         of_status = tasks.c.status == _parameter("status", _TEXT)
