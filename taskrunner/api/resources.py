@@ -15,6 +15,7 @@ import orjson
 
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -50,6 +51,7 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         attempts=[_attempt_resource(attempt) for attempt in record.attempts],
         result=result,
         error=record.error or record.reason,
+        reason=record.reason,
         due_at=record.due,
         updated_at=record.updated_at,
         finished_at=record.finished_at,
@@ -67,6 +69,7 @@ def accepted_resource(task: Task, *, published: bool) -> Resource:
         attempts=[],
         result=None,
         error=None,
+        reason=None,
         due_at=task.run_at,
         updated_at=task.created_at,
         finished_at=None,
@@ -189,6 +192,7 @@ def _task(
     attempts: list[Resource],
     result: Resource | None,
     error: str | None,
+    reason: str | None,
     due_at: datetime | None,
     updated_at: datetime,
     finished_at: datetime | None,
@@ -204,6 +208,7 @@ def _task(
         "attempts": attempts,
         "result": result,
         "error": error,
+        "reason": reason,
         "created_at": task.created_at,
         "updated_at": updated_at,
         "due_at": due_at,
@@ -218,6 +223,10 @@ def _task(
         "priority": task.lane,
         "timeout": task.timeout,
         "retry": task.retry,
+        "retry_on": task.retry_on,
+        "fail_on": task.fail_on,
+        "retry_unsafe": task.retry_unsafe,
+        "rules": rules_fields(task.rules),
         "labels": task.labels,
     }
 

@@ -62,7 +62,8 @@ class Outcome:
     `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say
     (None: the kind decides). `counted` is False when the attempt ended through a fault of ours, which
     must not use up the task's attempts. `sent` is False when surely no byte of a request went out; it says
-    nothing of requests that may be sent twice without harm.
+    nothing of requests that may be sent twice without harm. `rule` is the place of the task's rule that holds
+    for the answer.
     """
 
     kind: OutcomeKind
@@ -72,3 +73,4 @@ class Outcome:
     retryable: bool | None = None
     counted: bool = True
     sent: bool = True
+    rule: int | None = None

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskrunner.domain.outcome import Outcome, Response
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
+from taskrunner.domain.retry import EXHAUSTED, NOT_RETRYABLE, Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import value
 
@@ -16,7 +16,8 @@ class Settlement:
 
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
     `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
-    terminal status. `result` carries the body to store, already cut to its cap.
+    terminal status. `result` carries the body to store, already cut to its cap. `reason` is for a task that
+    failed by more than what its last attempt came to.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Settlement:
     status: Status
     due: datetime | None
     error: str | None
+    reason: str | None = None
     result: Response | None
     keep: float
 
@@ -74,7 +76,17 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
         attempt=line,
         status=verdict.status,
         due=verdict.due,
-        error=None if verdict.status is Status.SUCCEEDED else outcome.error,
+        error=None if verdict.status is Status.SUCCEEDED else verdict.error or outcome.error,
+        reason=_reason(outcome, verdict),
         result=response,
         keep=retention.keep(verdict.status),
     )
+
+
+def _reason(outcome: Outcome, verdict: Verdict) -> str | None:
+    """What the kind of the last outcome does not tell by itself."""
+    if verdict.status is not Status.FAILED:
+        return None
+    if verdict.reason in {NOT_RETRYABLE, EXHAUSTED} and outcome.kind is not OutcomeKind.OK:
+        return None
+    return verdict.reason

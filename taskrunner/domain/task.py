@@ -10,6 +10,7 @@ import uuid_utils
 from pydantic import AwareDatetime, Field
 
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.rules import Rules
 
 # What the stores' integers can hold.
 COUNT_LIMIT = 2**31 - 1
@@ -31,6 +32,8 @@ class Task:
     `expires_at` on no attempt starts any more: a task that waits then has failed.
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set.
+    What an answer means, `rules` say first, then the statuses in `fail_on` and `retry_on`, see `retry`.
+    `retry_unsafe`: a request that the target may have acted on is sent again, whatever its method.
     """
 
     id: str
@@ -43,6 +46,10 @@ class Task:
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
+    retry_on: tuple[int, ...] = ()
+    fail_on: tuple[int, ...] = ()
+    retry_unsafe: bool = False
+    rules: Rules = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: AwareDatetime
     run_at: AwareDatetime | None = None

@@ -149,7 +149,7 @@ class Relay(Service):
             kind=OutcomeKind.INTERRUPTED, error="the worker is gone: its lease ran out before it answered"
         )
         verdict = retry.decide(
-            decode_task(due.encoded).retry,
+            decode_task(due.encoded),
             outcome,
             attempt=due.attempt,
             attempt_limit=due.attempt_limit,

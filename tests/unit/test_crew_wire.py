@@ -17,6 +17,7 @@ from taskrunner.consumer.crew.wire import (
 )
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import JsonCondition, Rule, Ruling, When
 from taskrunner.domain.task import Lane, Task
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -35,6 +36,15 @@ TASK = Task(
     created_at=NOW,
     run_at=NOW,
     expires_at=NOW,
+    retry_on=(404, 410),
+    fail_on=(503,),
+    retry_unsafe=True,
+    rules=(
+        Rule(
+            when=When(status=(200,), json=JsonCondition(path="$.a", equals=(None, True, 1))),
+            then=Ruling.THROTTLE,
+        ),
+    ),
 )
 RESPONSE = Response(
     status=404,
@@ -57,6 +67,7 @@ OUTCOME = Outcome(
     retryable=False,
     counted=False,
     sent=False,
+    rule=3,
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import decode_rules, encode_rules
 from taskrunner.domain.task import Lane, Task
 
 Item = tuple[Any, ...]
@@ -85,6 +86,10 @@ def pack_task(task: Task) -> Item:
         task.created_at.timestamp(),
         None if task.run_at is None else task.run_at.timestamp(),
         None if task.expires_at is None else task.expires_at.timestamp(),
+        task.retry_on,
+        task.fail_on,
+        task.retry_unsafe,
+        encode_rules(task.rules) if task.rules else None,
     )
 
 
@@ -105,6 +110,10 @@ def unpack_task(item: Item) -> Task:
         created_at=datetime.fromtimestamp(item[11], UTC),
         run_at=None if run_at is None else datetime.fromtimestamp(run_at, UTC),
         expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+        retry_on=item[14],
+        fail_on=item[15],
+        retry_unsafe=item[16],
+        rules=() if item[17] is None else decode_rules(item[17]),
     )
 
 
@@ -118,11 +127,12 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.retryable,
         outcome.counted,
         outcome.sent,
+        outcome.rule,
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted, sent = item
+    kind, error, response, retry_after, retryable, counted, sent, rule = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -131,6 +141,7 @@ def unpack_outcome(item: Item) -> Outcome:
         retryable=retryable,
         counted=counted,
         sent=sent,
+        rule=rule,
     )
 
 

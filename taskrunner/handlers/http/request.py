@@ -7,6 +7,7 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing el
 from dataclasses import dataclass
 
 from taskrunner.domain import admission
+from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
@@ -63,7 +64,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         lines=_lines(task, identity, content),
         identity=identity,
         content=content,
-        once=method not in admission.IDEMPOTENT_METHODS,
+        once=not may_repeat(task),
     )
 
 
