@@ -17,6 +17,7 @@ import orjson
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -54,6 +55,7 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         attempts=[attempt_resource(attempt) for attempt in record.attempts],
         result=result,
         error=record.error or record.reason,
+        reason=record.reason,
         due_at=record.due,
         updated_at=record.updated_at,
         finished_at=record.finished_at,
@@ -71,6 +73,7 @@ def accepted_resource(task: Task, *, published: bool) -> Resource:
         attempts=[],
         result=None,
         error=None,
+        reason=None,
         due_at=task.run_at,
         updated_at=task.created_at,
         finished_at=None,
@@ -211,6 +214,7 @@ def _task(
     attempts: list[Resource],
     result: Resource | None,
     error: str | None,
+    reason: str | None,
     due_at: datetime | None,
     updated_at: datetime,
     finished_at: datetime | None,
@@ -226,6 +230,7 @@ def _task(
         "attempts": attempts,
         "result": result,
         "error": error,
+        "reason": reason,
         "created_at": task.created_at,
         "updated_at": updated_at,
         "due_at": due_at,
@@ -240,6 +245,10 @@ def _task(
         "priority": task.lane,
         "timeout": task.timeout,
         "retry": task.retry,
+        "retry_on": task.retry_on,
+        "fail_on": task.fail_on,
+        "retry_unsafe": task.retry_unsafe,
+        "rules": rules_fields(task.rules),
         "labels": task.labels,
         "callback": None if task.callback is None else _callback_resource(task.callback),
     }

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.rules import Rule
 from taskrunner.domain.schedule import MissedPolicy, Overlap
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
@@ -118,7 +119,11 @@ class Callback(Shape):
 
 
 class Task(Shape):
-    """A task and all that is known of it. Headers that may be secret are masked."""
+    """A task and all that is known of it. Headers that may be secret are masked.
+
+    `reason` is there where a task ended by more than its last attempt's outcome: `unknown` (whether the
+    target acted is not known), `rule`, `fail_on`, `expired`, …
+    """
 
     id: str
     status: Status
@@ -128,6 +133,7 @@ class Task(Shape):
     attempts: list[Attempt]
     result: Result | None
     error: str | None
+    reason: str | None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     due_at: AwareDatetime | None
@@ -142,6 +148,10 @@ class Task(Shape):
     priority: Lane
     timeout: float
     retry: RetryPolicy
+    retry_on: list[int]
+    fail_on: list[int]
+    retry_unsafe: bool
+    rules: list[Rule]
     labels: dict[str, str]
     callback: Callback | None
 

@@ -1,5 +1,6 @@
 """The options that say what a task is, for `produce` and `schedule`."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,17 @@ _OPTIONS = (
     click.option("--data", help="The request body; @FILE reads it from a file."),
     click.option("--priority", help="high, medium (default) or low."),
     click.option("--max-attempts", type=int, help="Attempts in all."),
+    click.option(
+        "--retry-on", multiple=True, type=int, metavar="STATUS", help="Try again on this status; repeatable."
+    ),
+    click.option("--fail-on", multiple=True, type=int, metavar="STATUS", help="Do not; repeatable."),
+    click.option(
+        "--retry-unsafe",
+        is_flag=True,
+        default=None,
+        help="Try a POST or PATCH again although the target may have acted on it.",
+    ),
+    click.option("--rules", metavar="JSON", help="What answers mean, a list of rules; @FILE reads it."),
     click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt."),
     click.option(
         "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
@@ -49,7 +61,9 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
     fields = {
         name: value
         for name, value in given.items()
-        if value is not None and name not in ("headers", "labels", "data") and name not in _CALLBACK
+        if value not in (None, ())
+        and name not in ("headers", "labels", "data", "rules")
+        and name not in _CALLBACK
     }
     if callback := _callback(given):
         fields["callback"] = callback
@@ -57,8 +71,10 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
         fields["headers"] = _pairs(given["headers"], ":", "--header")
     if given["labels"]:
         fields["labels"] = _pairs(given["labels"], "=", "--label")
+    if given["rules"] is not None:
+        fields["rules"] = _json(given["rules"], "--rules")
     if given["data"] is not None:
-        fields["body"] = _data(given["data"])
+        fields["body"] = _content(given["data"], "--data")
         fields.setdefault("method", "POST")
     return fields
 
@@ -85,10 +101,18 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _data(text: str) -> str:
+def _json(text: str, option: str) -> Any:
+    try:
+        return json.loads(_content(text, option))
+    except json.JSONDecodeError as exc:
+        raise TaskInvalid([FieldError(field=option, message=f"is not JSON: {exc}")]) from exc
+
+
+def _content(text: str, option: str) -> str:
+    """What was given, or what the file holds that was given as `@FILE`."""
     if not text.startswith("@"):
         return text
     try:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise TaskInvalid([FieldError(field="--data", message=f"cannot read {text[1:]!r}: {exc}")]) from exc
+        raise TaskInvalid([FieldError(field=option, message=f"cannot read {text[1:]!r}: {exc}")]) from exc

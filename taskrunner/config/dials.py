@@ -244,6 +244,9 @@ class Retry(Section):
         allow_inf_nan=False,
         description="random share of a delay, so that none march in step",
     )
+    unsafe: bool = Field(
+        False, description="send a POST or PATCH again although the target may have acted on it"
+    )
     delays: Delays = Field((), description="exact delays in order (the last repeats) in place of a strategy")
 
 
@@ -397,6 +400,7 @@ class Config(BaseModel):
             timeout=self.fetch.timeout,
             max_attempts=self.retry.max_attempts,
             retry=self.retry_policy(),
+            retry_unsafe=self.retry.unsafe,
             write_concern=self.store.write_concern,
             callback=CallbackDefaults(
                 timeout=self.callbacks.timeout,
@@ -407,7 +411,7 @@ class Config(BaseModel):
 
     def retry_policy(self) -> RetryPolicy:
         """The delays between the attempts of a task that has no policy of its own."""
-        return RetryPolicy(**self.retry.model_dump(exclude={"max_attempts"}))
+        return RetryPolicy(**self.retry.model_dump(exclude={"max_attempts", "unsafe"}))
 
     def retention(self) -> Retention:
         """How long finished tasks are kept."""

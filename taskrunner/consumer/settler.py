@@ -100,7 +100,7 @@ class Settler:
     def _judge(self, finished: Finished) -> Verdict:
         running = finished.running
         return retry.decide(
-            running.attempting.task.retry,
+            running.attempting.task,
             finished.outcome,
             attempt=running.attempting.number,
             attempt_limit=running.attempt_limit,

@@ -26,6 +26,7 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.limits import Limits, limits_of
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses, encode_rules
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.validation import field_errors
@@ -44,6 +45,7 @@ class TaskDefaults:
     timeout: float = 30.0
     max_attempts: int = 5
     retry: RetryPolicy = RetryPolicy()
+    retry_unsafe: bool = False
     lane: Lane = Lane.MEDIUM
     write_concern: WriteConcern = WriteConcern.BROKER
     callback: CallbackDefaults = CallbackDefaults()
@@ -117,6 +119,10 @@ class Draft(BaseModel):
     timeout: Seconds | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
+    retry_on: Statuses = ()
+    fail_on: Statuses = ()
+    retry_unsafe: bool | None = None
+    rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     callback: CallbackDraft | None = None
@@ -246,12 +252,22 @@ class Draft(BaseModel):
     def _lower_concern(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("rules")
+    @classmethod
+    def _rules(cls, value: Rules) -> Rules:
+        size_bytes = len(encode_rules(value))
+        if size_bytes > MAX_RULES_BYTES:
+            raise ValueError(f"are {size_bytes} bytes long as JSON, at most {MAX_RULES_BYTES} are allowed")
+        return value
+
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if self.delay is not None and self.run_at is not None:
             raise ValueError("delay and run_at are both given; give one of them")
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
+        if both := sorted({*self.retry_on} & {*self.fail_on}):
+            raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
     def concern(self, rules: TaskRules) -> WriteConcern:
@@ -286,6 +302,10 @@ class Draft(BaseModel):
             timeout=self.timeout or defaults.timeout,
             max_attempts=self.max_attempts or defaults.max_attempts,
             retry=self.retry.over(defaults.retry) if self.retry else defaults.retry,
+            retry_on=self.retry_on,
+            fail_on=self.fail_on,
+            retry_unsafe=defaults.retry_unsafe if self.retry_unsafe is None else self.retry_unsafe,
+            rules=self.rules,
             labels=self.labels,
             created_at=now,
             run_at=run_at,

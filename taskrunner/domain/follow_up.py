@@ -47,6 +47,8 @@ def follow_up(
         timeout=callback.timeout,
         max_attempts=callback.max_attempts,
         retry=callback.retry,
+        # Its id tells a receiver that has it already.
+        retry_unsafe=True,
         labels={LABEL: task.id},
         created_at=now,
         signed_by=callback.secret,

@@ -38,7 +38,7 @@ class Record:
 
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
     did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
-    store's `body` reads that. `reason` is set for a task that ended without a last attempt of its own.
+    store's `body` reads that. `reason` is set for a task that ended by more than its last attempt's outcome.
     """
 
     task: Task

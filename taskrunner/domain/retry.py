@@ -1,10 +1,17 @@
-"""The verdict on an outcome: succeeded, failed, or when to try again."""
+"""The verdict on an outcome: succeeded, failed, or when to try again.
+
+A complete answer is judged by the task's rules, then by its `fail_on` and `retry_on`, then by the status, for
+whatever method: the target has spoken. Where there is none, a POST or PATCH that may have been sent is not
+repeated, since the target may have acted on it, unless the task says `retry_unsafe`.
+"""
 
 from datetime import datetime, timedelta
 
+from taskrunner.domain.admission import IDEMPOTENT_METHODS
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.rules import Ruling
 from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import value
 
 # RFC 9110 section 15 and RFC 6585: the statuses that say "not now" rather than "no".
@@ -20,36 +27,79 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.INTERRUPTED,
     }
 )
+# A fault of ours (`interrupted`) is none of the target's, and what was accepted is run at least once.
+_WITHOUT_ANSWER = RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED}
+_ANSWERED = frozenset({OutcomeKind.OK, OutcomeKind.HTTP_ERROR})
+# A rule may throttle for ever; from so many attempts on that did not count, they do.
+MAX_UNCOUNTED = 1000
+# Reasons of verdicts. The first two are all there is to say beside the outcome.
+NOT_RETRYABLE = "not retryable"
+EXHAUSTED = "attempts exhausted"
+UNKNOWN = "unknown"
+RULE, FAIL_ON, RETRY_ON = "rule", "fail_on", "retry_on"
 # A Retry-After may be any number; we do not let a target park a task for longer than this.
 RETRY_AFTER_CAP = 86_400.0
 
 
 @value
 class Verdict:
-    """What the task becomes; `due` is set exactly for the statuses that have a due time."""
+    """What the task becomes; `due` is set exactly for the statuses that have a due time.
+
+    `error` is a sentence for people where there is more to say than the outcome does.
+    """
 
     status: Status
     due: datetime | None = None
     reason: str
+    error: str | None = None
     counted: bool = True
 
 
 def decide(
-    policy: RetryPolicy, outcome: Outcome, *, attempt: int, attempt_limit: int, now: datetime, random: float
+    task: Task, outcome: Outcome, *, attempt: int, attempt_limit: int, now: datetime, random: float
 ) -> Verdict:
     """Judge the end of attempt number `attempt` of at most `attempt_limit`; `random` is in [0, 1)."""
-    if outcome.kind is OutcomeKind.OK:
-        return Verdict(status=Status.SUCCEEDED, reason="ok")
+    ruling, reason = judge(task, outcome)
+    if ruling is Ruling.SUCCESS:
+        return Verdict(status=Status.SUCCEEDED, reason=reason)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     if not outcome.counted:
         due = now + timedelta(seconds=floor)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
-    if not is_retryable(outcome):
-        return Verdict(status=Status.FAILED, reason="not retryable")
-    if attempt >= attempt_limit:
-        return Verdict(status=Status.FAILED, reason="attempts exhausted")
-    delay = max(policy.delay(attempt, random), floor)
-    return Verdict(status=Status.RETRYING, due=now + timedelta(seconds=delay), reason="retry")
+    error = _error(outcome, ruling, reason)
+    if ruling is Ruling.FAIL:
+        return Verdict(status=Status.FAILED, reason=reason, error=error)
+    counted = ruling is not Ruling.THROTTLE or attempt_limit - task.max_attempts >= MAX_UNCOUNTED
+    if counted and attempt >= attempt_limit:
+        return Verdict(status=Status.FAILED, reason=EXHAUSTED, error=error)
+    due = now + timedelta(seconds=max(task.retry.delay(attempt, random), floor))
+    return Verdict(status=Status.RETRYING, due=due, reason=reason, error=error, counted=counted)
+
+
+def judge(task: Task, outcome: Outcome) -> tuple[Ruling, str]:
+    """What an outcome means for its task, and why."""
+    if outcome.rule is not None and outcome.rule < len(task.rules):
+        return task.rules[outcome.rule].then, RULE
+    status = _answered_status(outcome)
+    if status in task.fail_on:
+        return Ruling.FAIL, FAIL_ON
+    if status in task.retry_on:
+        return Ruling.RETRY, RETRY_ON
+    if outcome.kind is OutcomeKind.OK:
+        return Ruling.SUCCESS, "ok"
+    if is_unknown(task, outcome):
+        return Ruling.FAIL, UNKNOWN
+    return (Ruling.RETRY, "retry") if is_retryable(outcome) else (Ruling.FAIL, NOT_RETRYABLE)
+
+
+def may_repeat(task: Task) -> bool:
+    """Whether it does no harm, or is accepted, that the target gets the task's request twice."""
+    return task.retry_unsafe or task.method in IDEMPOTENT_METHODS
+
+
+def is_unknown(task: Task, outcome: Outcome) -> bool:
+    """Whether the target may have acted on a request that must not be repeated."""
+    return outcome.kind in _WITHOUT_ANSWER and outcome.sent and not may_repeat(task)
 
 
 def is_retryable(outcome: Outcome) -> bool:
@@ -59,3 +109,21 @@ def is_retryable(outcome: Outcome) -> bool:
     if outcome.kind is OutcomeKind.HTTP_ERROR:
         return outcome.response is not None and outcome.response.status in RETRYABLE_STATUSES
     return outcome.kind in RETRYABLE_KINDS
+
+
+def _answered_status(outcome: Outcome) -> int | None:
+    """The status of a complete answer."""
+    if outcome.kind not in _ANSWERED or outcome.response is None:
+        return None
+    return outcome.response.status
+
+
+def _error(outcome: Outcome, ruling: Ruling, reason: str) -> str | None:
+    told = outcome.error or f"The target answered {_answered_status(outcome)}."
+    if reason == UNKNOWN:
+        return f"{told} The request was sent, and whether the target acted on it is not known."
+    if reason == RULE:
+        return f"{told} Rule {(outcome.rule or 0) + 1} of the task says: {ruling}."
+    if reason in {FAIL_ON, RETRY_ON}:
+        return f"{told} The task lists this status in {reason}."
+    return None

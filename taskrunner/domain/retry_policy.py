@@ -1,10 +1,11 @@
 """How long to wait between two attempts, as data."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
+
+from taskrunner.domain.value import value
 
 # A month is the longest delay that a task or the configuration may ask for.
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
@@ -18,7 +19,7 @@ class Strategy(StrEnum):
     EXPONENTIAL = "exponential"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetryPolicy:
     """`base` and `cap` are seconds; `jitter` is the share of the delay that is random, 0 to 1.
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.outcome import Outcome, Response
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
+from taskrunner.domain.retry import EXHAUSTED, NOT_RETRYABLE, Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import value
@@ -22,8 +22,9 @@ class Settlement:
 
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
     `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
-    terminal status. `result` carries the body to store, already cut to its cap. `follow_up` is accepted in
-    the same atomic step, if this is written.
+    terminal status. `result` carries the body to store, already cut to its cap. `reason` is for a task that
+    failed by more than what its last attempt came to. `follow_up` is accepted in the same step, if this
+    is written.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Settlement:
     status: Status
     due: datetime | None
     error: str | None
+    reason: str | None = None
     result: Response | None
     keep: float
     follow_up: NewTask | None = None
@@ -80,13 +82,14 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
         timings=outcome.timings,
         response=None if response is None or verdict.status is Status.SUCCEEDED else _head(response),
     )
-    error = None if verdict.status is Status.SUCCEEDED else outcome.error
+    error = None if verdict.status is Status.SUCCEEDED else verdict.error or outcome.error
     return Settlement(
         id=ended.task.id,
         attempt=line,
         status=verdict.status,
         due=verdict.due,
         error=error,
+        reason=_reason(outcome, verdict),
         result=response,
         keep=retention.keep(verdict.status),
         follow_up=follow_up(
@@ -109,3 +112,12 @@ def _head(response: Response) -> Response:
             break
         kept.append((name, content))
     return replace(response, headers=tuple(kept), body=b"")
+
+
+def _reason(outcome: Outcome, verdict: Verdict) -> str | None:
+    """What the kind of the last outcome does not tell by itself."""
+    if verdict.status is not Status.FAILED:
+        return None
+    if verdict.reason in {NOT_RETRYABLE, EXHAUSTED} and outcome.kind is not OutcomeKind.OK:
+        return None
+    return verdict.reason

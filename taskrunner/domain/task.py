@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +12,8 @@ from pydantic import AwareDatetime, Field
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.rules import Rules
+from taskrunner.domain.value import value
 
 
 class Lane(StrEnum):
@@ -22,7 +24,7 @@ class Lane(StrEnum):
     LOW = "low"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Task:
     """What to fetch and how hard to try. It never changes after it was accepted.
 
@@ -31,6 +33,8 @@ class Task:
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
     `signed_by` names the secret that signs what is sent; only callbacks of ours have it.
+    What an answer means, `rules` say first, then the statuses in `fail_on` and `retry_on`, see `retry`.
+    `retry_unsafe`: a request that the target may have acted on is sent again, whatever its method.
     """
 
     id: str
@@ -43,6 +47,10 @@ class Task:
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
+    retry_on: tuple[int, ...] = ()
+    fail_on: tuple[int, ...] = ()
+    retry_unsafe: bool = False
+    rules: Rules = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: AwareDatetime
     run_at: AwareDatetime | None = None

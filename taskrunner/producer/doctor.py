@@ -7,7 +7,7 @@ fences. So it is safe beside a running system, and safe to repeat.
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
@@ -98,10 +98,12 @@ class Doctor:
 
     async def examine(self) -> list[Finding]:
         """Everything, in order. Raises `StoreUnavailable`."""
+        # What the walk makes due, however long it takes, has not been left alone by anybody.
+        before = self._clock.now() - timedelta(seconds=self._settings.hold)
         findings = [*self._settings_of_store(), *await self._clocks(), *await self._broker_itself()]
         findings += await self._walk()
         depths = await self._depths()
-        findings += await self._overdue(depths)
+        findings += await self._overdue(before, depths)
         if depths is not None:
             findings += await self._surplus(depths)
         return findings
@@ -189,20 +191,22 @@ class Doctor:
         except BrokerUnavailable:
             return None
 
-    async def _overdue(self, depths: Mapping[Lane, int] | None) -> list[Finding]:
-        """What any relay would have seen to `hold` seconds ago."""
+    async def _overdue(self, before: datetime, depths: Mapping[Lane, int] | None) -> list[Finding]:
+        """What any relay would have seen to `hold` seconds before we began."""
         groups: dict[str, list[str]] = defaultdict(list)
-        for each in await self._see_overdue():
+        overdue = await self._store.overdue(before=before, limit=_OVERDUE_MOST)
+        more = " (and maybe more)" if len(overdue) == _OVERDUE_MOST else ""
+        for each in overdue:
             groups[_trouble(each, depths)].append(each.id)
         mends = self._settings.fix and depths is not None and bool(groups)
         left: set[str] = set()
         if mends or (self._made_due and depths is not None):
             await self._run_relay()
-            left = {each.id for each in await self._see_overdue()}
+            left = {each.id for each in await self._store.overdue(before=before, limit=_OVERDUE_MOST)}
         return [
             Finding(
                 kind=kind,
-                says=says,
+                says=says + more,
                 remedy=remedy if depths is not None else "for a relay that reaches the broker",
                 count=len(groups[kind]),
                 examples=groups[kind][:_EXAMPLES],
@@ -212,10 +216,6 @@ class Doctor:
             for kind, (says, remedy) in _TO_RELAY.items()
             if groups[kind]
         ]
-
-    async def _see_overdue(self) -> Sequence[Overdue]:
-        before = self._clock.now() - timedelta(seconds=self._settings.hold)
-        return await self._store.overdue(before=before, limit=_OVERDUE_MOST)
 
     async def _run_relay(self) -> None:
         for _ in range(_RELAY_TURNS):

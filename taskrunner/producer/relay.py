@@ -150,7 +150,7 @@ class Relay(Service):
         )
         task = decode_task(due.encoded)
         verdict = retry.decide(
-            task.retry,
+            task,
             outcome,
             attempt=due.attempt,
             attempt_limit=due.attempt_limit,

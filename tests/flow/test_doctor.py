@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from taskrunner.domain.events import TaskAdopted, TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 from taskrunner.stores.base import AttemptRef
+from taskrunner.stores.inspection import Inspection
 from tests.flow.house import FORGOTTEN, HOLD, LEASE, House
 
 # The clock of these tests stands still in another year, and servers are set up as they come.
@@ -126,3 +129,18 @@ async def test_clocks_that_differ_are_told(house: House) -> None:
     findings = await Doctor(house.store, house.broker, relay, house.clock, settings).examine()
     (skew,) = [finding for finding in findings if finding.kind == "clock_skew"]
     assert "ahead of ours" in skew.says
+
+
+async def test_what_becomes_due_during_a_long_walk_is_not_overdue(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store of millions of entries takes the doctor minutes."""
+    await house.submit(delay=30)
+    inspect = house.store.inspect
+
+    async def slowly(*, cursor: str | None, limit: int) -> Inspection:
+        house.clock.advance(60)
+        return await inspect(cursor=cursor, limit=limit)
+
+    monkeypatch.setattr(house.store, "inspect", slowly)
+    assert await examine(house) == []

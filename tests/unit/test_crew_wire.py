@@ -18,6 +18,7 @@ from taskrunner.consumer.crew.wire import (
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import JsonCondition, Rule, Ruling, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
@@ -37,6 +38,15 @@ TASK = Task(
     created_at=NOW,
     run_at=NOW,
     expires_at=NOW,
+    retry_on=(404, 410),
+    fail_on=(503,),
+    retry_unsafe=True,
+    rules=(
+        Rule(
+            when=When(status=(200,), json=JsonCondition(path="$.a", equals=(None, True, 1))),
+            then=Ruling.THROTTLE,
+        ),
+    ),
     callback=Callback(
         url="http://c/",
         secret="s",
@@ -69,6 +79,7 @@ OUTCOME = Outcome(
     retryable=False,
     counted=False,
     sent=False,
+    rule=3,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
 )

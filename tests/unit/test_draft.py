@@ -337,3 +337,44 @@ def test_what_lines_share_is_checked_whatever_ports_their_urls_may_name() -> Non
         base.with_url("http://target.test/", limits)
     with pytest.raises(TaskInvalid, match="method"):
         Draft.base({"method": "NO METHOD"}, limits)
+
+
+def test_what_answers_mean_can_be_said() -> None:
+    """Statuses, rules and leave to send twice land in the task."""
+    task = task_of(
+        {
+            "url": URL,
+            "retry_on": [404],
+            "fail_on": [503, 204],
+            "retry_unsafe": True,
+            "rules": [{"when": {"status": 200, "json": {"path": "$.ok", "equals": False}}, "then": "retry"}],
+        }
+    )
+
+    assert (task.retry_on, task.fail_on, task.retry_unsafe) == ((404,), (503, 204), True)
+    assert [rule.then for rule in task.rules] == ["retry"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, True), ({"retry_unsafe": False}, False)])
+def test_leave_to_send_twice_has_a_default(given: dict[str, Any], expected: bool) -> None:
+    """The task's own word counts."""
+    rules = TaskRules(defaults=TaskDefaults(retry_unsafe=True))
+
+    assert task_of({"url": URL, **given}, rules).retry_unsafe is expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "message"),
+    [
+        ({"retry_on": [99]}, "retry_on.0", "must be greater than or equal to 200"),
+        ({"fail_on": [1000]}, "fail_on.0", "must be less than or equal to 999"),
+        ({"fail_on": ["503"]}, "fail_on.0", "must be a whole number"),
+        ({"retry_on": 503}, "retry_on", "must be a valid array"),
+        ({"retry_on": list(range(200, 251))}, "retry_on", "at most 50 items"),
+        ({"retry_on": [404], "fail_on": [404]}, "", "retry_on and fail_on both have 404"),
+        ({"retry_unsafe": "yes"}, "retry_unsafe", "must be true or false"),
+    ],
+)
+def test_bad_statuses_are_refused(fields: dict[str, Any], where: str, message: str) -> None:
+    """With the place of each."""
+    assert message in findings_of({"url": URL, **fields})[where]

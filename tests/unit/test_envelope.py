@@ -17,6 +17,7 @@ from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, Ruling, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
@@ -47,6 +48,32 @@ tasks = st.builds(
         delays=st.lists(st.floats(0, 1e6), max_size=3).map(tuple),
     ),
     labels=st.dictionaries(texts, texts, max_size=3),
+    retry_on=st.lists(st.integers(200, 999), max_size=3).map(tuple),
+    fail_on=st.lists(st.integers(200, 999), max_size=3).map(tuple),
+    retry_unsafe=st.booleans(),
+    rules=st.lists(
+        st.builds(
+            Rule,
+            when=st.builds(
+                When,
+                status=st.lists(st.integers(200, 999), min_size=1, max_size=3).map(tuple),
+                header=st.builds(
+                    HeaderCondition,
+                    name=st.just("X-A"),
+                    equals=st.lists(texts, min_size=1, max_size=2).map(tuple),
+                ),
+                json=st.builds(
+                    JsonCondition,
+                    path=st.sampled_from(["$", "$.a[0]['b c']"]),
+                    equals=st.lists(
+                        st.none() | st.booleans() | st.integers(-9, 9) | texts, min_size=1, max_size=3
+                    ).map(tuple),
+                ),
+            ),
+            then=st.sampled_from(Ruling),
+        ),
+        max_size=2,
+    ).map(tuple),
     created_at=moments,
     run_at=st.none() | moments,
     expires_at=st.none() | moments,

@@ -1,5 +1,6 @@
 """The retry policy and the verdict: how long to wait, and when to give up."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,12 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.retry import RETRY_AFTER_CAP, RETRYABLE_KINDS, RETRYABLE_STATUSES, decide, is_retryable
+from taskrunner.domain.retry import (
+    MAX_UNCOUNTED,
+    RETRY_AFTER_CAP,
+    RETRYABLE_KINDS,
+    RETRYABLE_STATUSES,
+    Verdict,
+    decide,
+    is_retryable,
+)
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import Rule, Ruling, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
+from taskrunner.domain.task import Task
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-POLICY = RetryPolicy(jitter=0)
+TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(jitter=0), created_at=NOW)
+POST = replace(TASK, method="POST")
 
 randoms = st.floats(0, 1, exclude_max=True)
 policies = st.builds(
@@ -30,6 +42,24 @@ outcomes = st.builds(
     retry_after=st.none() | st.floats(0, 1e12),
     retryable=st.none() | st.booleans(),
     counted=st.booleans(),
+    sent=st.booleans(),
+    rule=st.none() | st.integers(0, 4),
+)
+tasks = st.builds(
+    Task,
+    id=st.just("t"),
+    url=st.just("http://h/"),
+    method=st.sampled_from(["GET", "POST"]),
+    timeout=st.just(30),
+    max_attempts=st.integers(1, 50),
+    retry=policies,
+    retry_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
+    fail_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
+    retry_unsafe=st.booleans(),
+    rules=st.lists(st.sampled_from(Ruling), max_size=3).map(
+        lambda rulings: tuple(Rule(when=When(status=(200,)), then=ruling) for ruling in rulings)
+    ),
+    created_at=st.just(NOW),
 )
 
 
@@ -84,13 +114,13 @@ def test_a_strategy_never_shrinks(policy: RetryPolicy, failed: int) -> None:
 def test_success_is_success() -> None:
     """Even on the last attempt, and whatever else the outcome says."""
     outcome = Outcome(kind=OutcomeKind.OK, retryable=True, retry_after=5)
-    assert decide(POLICY, outcome, attempt=5, attempt_limit=5, now=NOW, random=0).status is Status.SUCCEEDED
+    assert decide(TASK, outcome, attempt=5, attempt_limit=5, now=NOW, random=0).status is Status.SUCCEEDED
 
 
 def test_a_failed_attempt_is_tried_again_until_none_is_left() -> None:
     """The last attempt that may start decides."""
     outcome = http_error(503)
-    verdicts = [decide(POLICY, outcome, attempt=n, attempt_limit=3, now=NOW, random=0) for n in (1, 2, 3)]
+    verdicts = [decide(TASK, outcome, attempt=n, attempt_limit=3, now=NOW, random=0) for n in (1, 2, 3)]
     assert [verdict.status for verdict in verdicts] == [Status.RETRYING, Status.RETRYING, Status.FAILED]
     assert [verdict.due for verdict in verdicts] == [
         NOW + timedelta(seconds=1),
@@ -103,7 +133,7 @@ def test_a_failed_attempt_is_tried_again_until_none_is_left() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422, 501, 505])
 def test_a_no_is_not_asked_again(status: int) -> None:
     """The same request would get the same answer."""
-    verdict = decide(POLICY, http_error(status), attempt=1, attempt_limit=9, now=NOW, random=0)
+    verdict = decide(TASK, http_error(status), attempt=1, attempt_limit=9, now=NOW, random=0)
     assert (verdict.status, verdict.reason) == (Status.FAILED, "not retryable")
 
 
@@ -137,25 +167,151 @@ def test_the_handler_can_overrule_the_kind(retryable: bool) -> None:
 @pytest.mark.parametrize(("wish", "seconds"), [(0.0, 1), (0.5, 1), (60.0, 60), (1e12, RETRY_AFTER_CAP)])
 def test_retry_after_is_honoured_within_bounds(wish: float, seconds: float) -> None:
     """It makes the wait longer, never shorter, and parks no task for years."""
-    verdict = decide(POLICY, http_error(429, wish), attempt=1, attempt_limit=2, now=NOW, random=0)
+    verdict = decide(TASK, http_error(429, wish), attempt=1, attempt_limit=2, now=NOW, random=0)
     assert verdict.due == NOW + timedelta(seconds=seconds)
 
 
 def test_an_attempt_that_does_not_count_is_repeated_at_once() -> None:
     """A fault of ours uses up nothing, on the last attempt either."""
     outcome = Outcome(kind=OutcomeKind.INTERRUPTED, counted=False)
-    verdict = decide(POLICY, outcome, attempt=5, attempt_limit=5, now=NOW, random=0)
+    verdict = decide(TASK, outcome, attempt=5, attempt_limit=5, now=NOW, random=0)
     assert (verdict.status, verdict.due, verdict.counted) == (Status.RETRYING, NOW, False)
 
 
-@given(policies, outcomes, st.integers(1, 50), st.integers(1, 50), randoms)
+@given(tasks, outcomes, st.integers(1, 50), st.integers(1, 50), randoms)
 def test_every_verdict_fits_the_status_table(
-    policy: RetryPolicy, outcome: Outcome, attempt: int, attempt_limit: int, random: float
+    task: Task, outcome: Outcome, attempt: int, attempt_limit: int, random: float
 ) -> None:
     """It may follow `running`, has a due time exactly if it is live, and that is not in the past."""
-    verdict = decide(policy, outcome, attempt=attempt, attempt_limit=attempt_limit, now=NOW, random=random)
+    verdict = decide(task, outcome, attempt=attempt, attempt_limit=attempt_limit, now=NOW, random=random)
     assert verdict.status in FOLLOWERS[Status.RUNNING]
     assert (verdict.due is not None) == (verdict.status in LIVE)
     assert verdict.due is None or verdict.due >= NOW
     if verdict.status is Status.RETRYING and verdict.counted:
         assert attempt < attempt_limit
+
+
+def judged(task: Task, outcome: Outcome, *, attempt: int = 1, attempt_limit: int = 5) -> Verdict:
+    return decide(task, outcome, attempt=attempt, attempt_limit=attempt_limit, now=NOW, random=0)
+
+
+def ok(status: int = 200) -> Outcome:
+    return Outcome(kind=OutcomeKind.OK, response=Response(status=status))
+
+
+WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED})
+
+
+@pytest.mark.parametrize("kind", WITHOUT_ANSWER)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("retryable", [None, True, False])
+def test_what_the_target_may_have_acted_on_is_not_sent_again(
+    method: str, kind: OutcomeKind, retryable: bool | None
+) -> None:
+    """The task fails at once, and says that it is not known."""
+    outcome = Outcome(kind=kind, error="It broke.", retryable=retryable)
+
+    verdict = judged(replace(TASK, method=method), outcome)
+
+    assert (verdict.status, verdict.reason) == (Status.FAILED, "unknown")
+    assert verdict.error == (
+        "It broke. The request was sent, and whether the target acted on it is not known."
+    )
+
+
+@pytest.mark.parametrize("kind", WITHOUT_ANSWER)
+def test_what_was_not_sent_is_tried_again(kind: OutcomeKind) -> None:
+    """The target knows nothing of it."""
+    assert judged(POST, Outcome(kind=kind, sent=False)).status is Status.RETRYING
+
+
+@pytest.mark.parametrize("kind", WITHOUT_ANSWER)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_an_idempotent_method_is_tried_again(method: str, kind: OutcomeKind) -> None:
+    """RFC 9110 9.2.2: twice is the same as once."""
+    assert judged(replace(TASK, method=method), Outcome(kind=kind)).status is Status.RETRYING
+
+
+def test_a_task_can_allow_that_it_is_sent_twice() -> None:
+    """Its receiver heeds the idempotency key, say."""
+    task = replace(POST, retry_unsafe=True)
+
+    assert judged(task, Outcome(kind=OutcomeKind.TIMEOUT)).status is Status.RETRYING
+
+
+@pytest.mark.parametrize("status", sorted(RETRYABLE_STATUSES))
+def test_an_answer_is_no_doubt(status: int) -> None:
+    """A target that answers 503 to a POST has spoken: it is asked again."""
+    assert judged(POST, http_error(status)).status is Status.RETRYING
+
+
+def test_a_fault_of_ours_is_repeated_whatever_the_method() -> None:
+    """What was accepted runs at least once: a consumer that was killed says nothing about the target."""
+    assert judged(POST, Outcome(kind=OutcomeKind.INTERRUPTED)).status is Status.RETRYING
+    assert judged(POST, Outcome(kind=OutcomeKind.TIMEOUT, counted=False, sent=False)).counted is False
+
+
+def test_a_task_lists_statuses_of_its_own() -> None:
+    """Over the usual ones, for answers of every kind; what is in neither list is judged as ever."""
+    task = replace(TASK, retry_on=(404, 202), fail_on=(503, 204))
+
+    assert judged(task, http_error(404)).status is Status.RETRYING
+    assert judged(task, ok(202)).status is Status.RETRYING
+    assert judged(task, http_error(503)).reason == "fail_on"
+    assert judged(task, ok(204)).status is Status.FAILED
+    assert judged(task, ok(200)).status is Status.SUCCEEDED
+    assert judged(task, http_error(500)).status is Status.RETRYING
+    assert judged(task, http_error(410)).status is Status.FAILED
+    assert judged(task, ok(204)).error == "The target answered 204. The task lists this status in fail_on."
+
+
+def test_the_lists_are_for_complete_answers() -> None:
+    """A body that was too large came with a status, and is judged by its kind."""
+    outcome = Outcome(kind=OutcomeKind.TOO_LARGE, response=Response(status=200))
+
+    assert judged(replace(TASK, retry_on=(200,)), outcome).status is Status.FAILED
+
+
+def ruled(ruling: Ruling, **fields: object) -> Task:
+    return replace(TASK, rules=(Rule(when=When(status=(200,)), then=ruling),), **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ruling", "status", "counted"),
+    [
+        (Ruling.SUCCESS, Status.SUCCEEDED, True),
+        (Ruling.RETRY, Status.RETRYING, True),
+        (Ruling.THROTTLE, Status.RETRYING, False),
+        (Ruling.FAIL, Status.FAILED, True),
+    ],
+)
+@pytest.mark.parametrize("outcome", [ok(), http_error(404), http_error(500)], ids=lambda each: each.kind)
+def test_a_rule_that_holds_has_the_first_word(
+    ruling: Ruling, status: Status, counted: bool, outcome: Outcome
+) -> None:
+    """Over both lists and the status."""
+    task = ruled(ruling, retry_on=(404,), fail_on=(500,))
+
+    verdict = judged(task, replace(outcome, rule=0))
+
+    assert (verdict.status, verdict.counted) == (status, counted)
+    if status is not Status.SUCCEEDED:
+        assert (verdict.reason, str(verdict.error)[-len(ruling) - 8 :]) == ("rule", f" says: {ruling}.")
+
+
+def test_a_throttled_task_waits_as_long_as_it_is_told() -> None:
+    """By its own delays at least, and on its last attempt, too."""
+    outcome = Outcome(kind=OutcomeKind.OK, response=Response(status=200), retry_after=90.0, rule=0)
+
+    verdict = judged(ruled(Ruling.THROTTLE), outcome, attempt=5)
+
+    assert (verdict.status, verdict.due) == (Status.RETRYING, NOW + timedelta(seconds=90))
+
+
+def test_no_task_is_throttled_for_ever() -> None:
+    """From a number on that nobody waits for, such attempts count."""
+    limit = TASK.max_attempts + MAX_UNCOUNTED
+
+    verdict = judged(ruled(Ruling.THROTTLE), replace(ok(), rule=0), attempt=limit, attempt_limit=limit)
+
+    assert (verdict.status, verdict.reason) == (Status.FAILED, "attempts exhausted")

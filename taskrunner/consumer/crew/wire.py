@@ -15,6 +15,7 @@ from typing import Any
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.rules import decode_rules, encode_rules
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane, Task
 
@@ -86,6 +87,10 @@ def pack_task(task: Task) -> Item:
         task.created_at.timestamp(),
         None if task.run_at is None else task.run_at.timestamp(),
         None if task.expires_at is None else task.expires_at.timestamp(),
+        task.retry_on,
+        task.fail_on,
+        task.retry_unsafe,
+        encode_rules(task.rules) if task.rules else None,
         None if task.callback is None else _pack_callback(task.callback),
         task.signed_by,
         task.traceparent,
@@ -93,7 +98,7 @@ def pack_task(task: Task) -> Item:
 
 
 def unpack_task(item: Item) -> Task:
-    run_at, expires_at, callback = item[12], item[13], item[14]
+    run_at, expires_at, callback = item[12], item[13], item[18]
     return Task(
         id=item[0],
         url=item[1],
@@ -109,9 +114,13 @@ def unpack_task(item: Item) -> Task:
         created_at=datetime.fromtimestamp(item[11], UTC),
         run_at=None if run_at is None else datetime.fromtimestamp(run_at, UTC),
         expires_at=None if expires_at is None else datetime.fromtimestamp(expires_at, UTC),
+        retry_on=item[14],
+        fail_on=item[15],
+        retry_unsafe=item[16],
+        rules=() if item[17] is None else decode_rules(item[17]),
         callback=None if callback is None else _unpack_callback(callback),
-        signed_by=item[15],
-        traceparent=item[16],
+        signed_by=item[19],
+        traceparent=item[20],
     )
 
 
@@ -125,13 +134,14 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.retryable,
         outcome.counted,
         outcome.sent,
+        outcome.rule,
         outcome.address,
         None if outcome.timings is None else _pack_timings(outcome.timings),
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted, sent, address, timings = item
+    kind, error, response, retry_after, retryable, counted, sent, rule, address, timings = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -140,6 +150,7 @@ def unpack_outcome(item: Item) -> Outcome:
         retryable=retryable,
         counted=counted,
         sent=sent,
+        rule=rule,
         address=address,
         timings=None if timings is None else _unpack_timings(timings),
     )

@@ -26,8 +26,6 @@ from taskrunner.handlers.http.trust import find_trust
 _KEPT_CONNECTIONS = 4
 _IDLE_SECONDS = 15
 _LIFETIME_SECONDS = 300
-# For a request that must not be sent twice: after this time a connection may be closed just as we use it.
-_FRESH_SECONDS = 1
 # What may frame each chunk of a body, or each record of TLS; a line of its own may be longer.
 _GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
@@ -188,11 +186,11 @@ class Engine:
             curl.setopt(pycurl.CUSTOMREQUEST, method)
 
     def _set_once(self, once: bool) -> None:
-        """libcurl sends a request again when a kept connection closes without an answer, and no option keeps
-        it from that; but it asks us before it sends.
+        """A kept connection may close just as we use it, and nobody knows then whether the target got the
+        request; libcurl would send it again. So it gets a new one, and libcurl asks us before it sends.
         """
         curl = self._curl
-        curl.setopt(pycurl.MAXAGE_CONN, _FRESH_SECONDS if once else _IDLE_SECONDS)
+        curl.setopt(pycurl.FRESH_CONNECT, once)
         if once:
             curl.setopt(pycurl.PREREQFUNCTION, self._on_sending)
         else:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.rules import Rules, first_match
 from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.diagnosis import diagnose
@@ -98,7 +99,7 @@ class HttpHandler(Handler):
             if failure is not None:
                 return self._failed(failure, hop, request, redirects, now - started)
             if not hop.head.redirects:
-                return self._answered(hop, request, redirects, now - started)
+                return self._answered(hop, request, task.rules, redirects, now - started)
             following = next_request(request, hop.head, self._policy.limits)
             if isinstance(following, Failure):
                 return _outcome(following, self._response(hop, request, redirects, now - started))
@@ -126,16 +127,17 @@ class HttpHandler(Handler):
             error = f"Timed out after {patience:.3g} s while looking up the host name."
             return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
 
-    def _answered(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Outcome:
+    def _answered(self, hop: Hop, request: Request, rules: Rules, redirects: int, elapsed: float) -> Outcome:
         response = self._response(hop, request, redirects, elapsed)
-        if 200 <= response.status < 300:
-            return Outcome(kind=OutcomeKind.OK, response=response, address=self._engine.address())
+        is_ok = 200 <= response.status < 300
         told = _PHRASES.get(response.status, str(response.status))
+        wishes = hop.head.values("retry-after") if hop.head.value("retry-after") is not None else ()
         return Outcome(
-            kind=OutcomeKind.HTTP_ERROR,
-            error=f"The target answered {told}.",
+            kind=OutcomeKind.OK if is_ok else OutcomeKind.HTTP_ERROR,
+            error=None if is_ok else f"The target answered {told}.",
             response=response,
-            retry_after=retry_after(hop.head.values("retry-after"), datetime.now(UTC)),
+            retry_after=retry_after(wishes, datetime.now(UTC)) if wishes else None,
+            rule=first_match(rules, response) if rules else None,
             address=self._engine.address(),
         )
 

@@ -51,7 +51,7 @@ def next_request(request: Request, head: Head, limits: Limits) -> Request | Fail
 def _on_same_origin(request: Request, method: str, url: Url) -> Request:
     if method == request.method:
         return replace(request, url=url)
-    once = method not in admission.IDEMPOTENT_METHODS
+    once = request.once and method not in admission.IDEMPOTENT_METHODS
     # The signature of a callback is one of its body.
     lines = [line for line in request.lines if not line_name(line).startswith(("content-", "webhook-"))]
     return replace(request, method=method, url=url, lines=lines, content=None, once=once)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from taskrunner.domain import admission, signature
 from taskrunner.domain.identity import RESERVED, identity
+from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
@@ -56,7 +57,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         lines=_lines(task, ours, content),
         stranger=stranger,
         content=content,
-        once=method not in admission.IDEMPOTENT_METHODS,
+        once=not may_repeat(task),
     )
 
 

@@ -98,6 +98,7 @@ def settlements(items: Sequence[Settlement], *, before: int) -> list[Argument]:
                 _due(item),
                 encode_attempt(item.attempt),
                 storable(item.error) if item.error else "",
+                storable(item.reason) if item.reason else "",
                 encode_response(result) if result is not None else "",
                 result.body if result is not None else "",
                 keep_ms(item.keep),

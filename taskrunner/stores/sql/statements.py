@@ -186,7 +186,15 @@ class Statements:
 
     def _build_settle(self) -> None:
         v = self._rows(
-            id=_TEXT, status=_TEXT, due=_BIG, expires=_BIG, error=_TEXT, result=_TEXT, line=_TEXT, more=_INT
+            id=_TEXT,
+            status=_TEXT,
+            due=_BIG,
+            expires=_BIG,
+            error=_TEXT,
+            reason=_TEXT,
+            result=_TEXT,
+            line=_TEXT,
+            more=_INT,
         )
         self.settle = (
             update(tasks)
@@ -197,6 +205,7 @@ class Statements:
                 expires_ms=v.c.expires,
                 updated_ms=_parameter("now"),
                 error=v.c.error,
+                reason=v.c.reason,
                 result=v.c.result,
                 attempts=tasks.c.attempts + v.c.line,
                 attempt_limit=tasks.c.attempt_limit + v.c.more,
@@ -246,8 +255,6 @@ class Statements:
     def _build_reads(self) -> None:
         records = select(*_RECORD).join(specs, specs.c.id == tasks.c.id)
         self.record = self._answer(records.where(tasks.c.id == _parameter("id", _TEXT)))
-        v = self._rows(id=_TEXT)
-        self.existing = self._answer(select(tasks.c.id).join(v, tasks.c.id == v.c.id))
         before = tasks.c.id < _parameter("before", _TEXT)
         page = records.order_by(tasks.c.id.desc()).limit(_parameter("limit"))
         of_status = tasks.c.status == _parameter("status", _TEXT)

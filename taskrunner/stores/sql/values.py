@@ -63,6 +63,7 @@ def settlement(item: Settlement, now_ms: int) -> dict[str, Any]:
         "due": None if item.due is None else to_ms(item.due),
         "expires": now_ms + keep_ms(item.keep) if terminal else None,
         "error": None if item.error is None else text(item.error),
+        "reason": None if item.reason is None else text(item.reason),
         "result": None if item.result is None else encode_response(item.result).decode(),
         "line": encode_attempt(item.attempt).decode() + "\n",
         "more": 0 if item.attempt.counted else 1,

@@ -81,6 +81,23 @@ async def test_a_task_that_failed_without_a_run_tells_why(store: Store) -> None:
     assert (letter.reason, letter.error, letter.attempt) == ("delivery_limit", "20 deliveries", 0)
 
 
+async def test_a_task_that_failed_by_a_verdict_tells_its_reason(store: Store) -> None:
+    """It is more than what the last attempt came to, and goes with a revival."""
+    task_id = await bring(store, Status.RUNNING)
+    await settle(store, settling(task_id, 1, Status.FAILED, reason="unknown"))
+    record = await store.get(task_id)
+    assert record is not None
+    assert (record.reason, record.attempts[0].outcome) == ("unknown", OutcomeKind.TIMEOUT)
+    (letter,) = (await store.list_dead_letters(limit=10, cursor=None)).items
+    assert (letter.reason, letter.outcome) == ("unknown", OutcomeKind.TIMEOUT)
+
+    await store.revive([task_id], now=NOW, due=NOW)
+
+    record = await store.get(task_id)
+    assert record is not None
+    assert record.reason is None
+
+
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.FAILED}))
 async def test_no_other_task_is_a_dead_letter(store: Store, status: Status) -> None:
     """Dead letters are exactly the failed tasks and the messages."""

@@ -151,7 +151,10 @@ def test_what_redis_loses_the_broker_has(stage: Stage, replication: Replication)
 
 @pytest.mark.timeout(400)
 def test_an_ordered_failover(stage: Stage, replication: Replication) -> None:
-    """`SENTINEL FAILOVER`: the former primary lives on as a replica, and no write goes to it."""
+    """`SENTINEL FAILOVER`: for a moment the former primary still takes writes, and one replica confirms them.
+
+    So what must survive that has to be confirmed by all.
+    """
     replication.configure("appendfsync", "always")
-    with stage(STORE__WRITE_CONCERN="replicated") as scene:
+    with stage(STORE__WRITE_CONCERN="replicated", STORE__REPLICAS=_REPLICAS) as scene:
         assert scene.trial("ordered failover", replication.order_failover, rate=60.0).findings == {}

@@ -1,10 +1,10 @@
 -- ARGV: token, now, how many, then for each attempt: id, number, next status, due ('' for none), the attempt in JSON,
--- error, result in JSON, body (each '' for none), ms to keep a terminal record, 1 to raise the limit, and the
+-- error, reason, result in JSON, body (each '' for none), ms to keep a terminal record, 1 to raise the limit, and the
 -- place in ARGV of the task that follows it ('' for none); then these tasks, as `create` takes them.
 -- Answers 1 for each that was written, 0 for each that no longer runs.
 
 local token, now = ARGV[1], ARGV[2]
-local last = 3 + 11 * tonumber(ARGV[3])
+local last = 3 + 12 * tonumber(ARGV[3])
 local answers = {}
 local seen = {}
 
@@ -19,7 +19,7 @@ local function clear(task, error, result, body)
   end
 end
 
-for i = 4, last, 11 do
+for i = 4, last, 12 do
   local id, number, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local task = TASK .. id
   local state = call('HMGET', task, 'status', 'attempt', 'limit', 'token', 'key', 'deadline')
@@ -34,19 +34,20 @@ for i = 4, last, 11 do
       end
     end
     set('error', ARGV[i + 5])
-    set('result', ARGV[i + 6])
-    set('body', ARGV[i + 7])
-    if ARGV[i + 9] == '1' then
+    set('reason', ARGV[i + 6])
+    set('result', ARGV[i + 7])
+    set('body', ARGV[i + 8])
+    if ARGV[i + 10] == '1' then
       set('limit', tonumber(state[3]) + 1)
     end
     call('HSET', task, unpack(fields))
     if number ~= '1' then
-      clear(task, ARGV[i + 5], ARGV[i + 6], ARGV[i + 7])
+      clear(task, ARGV[i + 5], ARGV[i + 7], ARGV[i + 8])
     end
     move(id, 'running', status)
-    create_if_new(tonumber(ARGV[i + 10]), token)
+    create_if_new(tonumber(ARGV[i + 11]), token)
     if TERMINAL[status] then
-      retain(id, task, status, state[5], now, ARGV[i + 8])
+      retain(id, task, status, state[5], now, ARGV[i + 9])
     else
       add(DUE, ARGV[i + 3], id)
       if state[6] then

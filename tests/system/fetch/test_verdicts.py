@@ -1,0 +1,170 @@
+"""From the wire to the verdict: what real answers and real silence mean to a task."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.draft import Draft, TaskRules
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.retry import Verdict, decide
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import new_task_id
+from taskrunner.handlers.base import Attempting
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.encoders import ENCODERS
+from tests.tools.fetching import LOOPBACK
+from tests.tools.hostile import Behaviour, Hostile
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[OutcomeKind, Verdict]:
+    """Hand a task in, make one attempt, and judge it; no delay of its own, so that wishes are seen."""
+    draft = Draft.from_fields({"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK)
+    task = draft.to_task(TaskRules(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
+    outcome = fetch.handler.run(Attempting(task=task, number=number))
+    verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
+    return outcome.kind, verdict
+
+
+def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
+    lines = "".join(f"{line}\r\n" for line in headers)
+    head = f"HTTP/1.1 {status} X\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    return behaviours.sends(head.encode() + body, keep=True)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((200, 201, 202, 204, 299), Status.SUCCEEDED),
+        ((408, 425, 429, 500, 502, 503, 504), Status.RETRYING),
+        ((300, 304, 400, 401, 403, 404, 405, 409, 410, 418, 422, 451, 499, 501, 505, 599), Status.FAILED),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_status_decides(
+    method: str, statuses: tuple[int, ...], expected: Status, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """By one table, whatever the method."""
+    for status in statuses:
+        _, verdict = judge(fetch, hostile.url(answers(status)), method=method)
+        assert verdict.status is expected, status
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        (behaviours.t01_never_reads, OutcomeKind.TIMEOUT),
+        (behaviours.t02_body_drip, OutcomeKind.TIMEOUT),
+        (behaviours.f17_empty, OutcomeKind.CONNECT_ERROR),
+        (behaviours.f18_reset_before_reply, OutcomeKind.CONNECT_ERROR),
+        (behaviours.f01_short_body, OutcomeKind.PROTOCOL_ERROR),
+        (behaviours.e02_gzip_cut, OutcomeKind.DECODE_ERROR),
+    ],
+)
+def test_after_silence_only_what_may_be_sent_twice_is(
+    behaviour: Behaviour, kind: OutcomeKind, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A GET or PUT is tried again, a POST is not, unless the task allows it; the kind is the same."""
+    url = hostile.url(behaviour)
+
+    for fields in ({}, {"method": "PUT"}, {"method": "POST", "retry_unsafe": True}):
+        found, verdict = judge(fetch, url, **fields)
+        assert (found, verdict.status) == (kind, Status.RETRYING)
+    found, verdict = judge(fetch, url, method="POST")
+    assert (found, verdict.status, verdict.reason) == (kind, Status.FAILED, "unknown")
+
+
+def test_a_post_that_did_not_go_out_is_tried_again(fetch: Fetcher) -> None:
+    """Nobody listens: nothing can have happened."""
+    with Hostile() as short_lived:
+        url = short_lived.url(behaviours.answer)
+
+    kind, verdict = judge(fetch, url, method="POST")
+
+    assert (kind, verdict.status) == (OutcomeKind.CONNECT_ERROR, Status.RETRYING)
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ([], 0),
+        (["0"], 0),
+        (["120"], 120),
+        ([" 7 "], 7),
+        (["-5"], 0),
+        (["1.5"], 1.5),
+        (["1e9"], 0),
+        ([""], 0),
+        (["9" * 5000], 86_400),
+        (["Wed, 01 Jan 9999 00:00:00 GMT"], 86_400),
+        (["Wed, 32 Jan 2027 00:00:00 GMT"], 0),
+        (["Sun, 06 Nov 1994 08:49:37 GMT"], 0),
+        (["3", "60"], 60),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_retry_after_is_a_floor_and_has_a_cap(
+    values: list[str], seconds: float, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """Whatever a server writes there."""
+    url = hostile.url(answers(503, b"", *(f"Retry-After: {value}" for value in values)))
+
+    _, verdict = judge(fetch, url)
+
+    assert verdict.due is not None
+    assert (verdict.due - NOW).total_seconds() == seconds
+
+
+PENDING = {"json": {"path": "$.jobs[0].state", "equals": ["new", "running"]}}
+RULES = [
+    {"when": {"status": 409}, "then": "success"},
+    {"when": {"header": {"name": "X-Quota", "equals": "over"}}, "then": "throttle"},
+    {"when": {"status": [200], **PENDING}, "then": "retry"},
+    {"when": {"status": 200, "json": {"path": "$.error"}}, "then": "fail"},
+]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "counted"),
+    [
+        (answers(409, b"{}"), Status.SUCCEEDED, True),
+        (answers(403, b"", "x-quota: over", "Retry-After: 9"), Status.RETRYING, False),
+        (answers(200, b'{"jobs": [{"state": "running"}]}'), Status.RETRYING, True),
+        (answers(200, b'{"jobs": [{"state": "done"}]}'), Status.SUCCEEDED, True),
+        (answers(200, b'{"error": "no such job"}'), Status.FAILED, True),
+        (answers(200, b'{"error": '), Status.SUCCEEDED, True),
+        (answers(404, b'{"error": "no such job"}'), Status.FAILED, True),
+        (answers(503, b'{"error": "busy"}'), Status.RETRYING, True),
+    ],
+)
+def test_a_tasks_own_rules_come_first(
+    behaviour: Behaviour, status: Status, counted: bool, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """Over answers as they come from the wire; where none holds, the status decides."""
+    _, verdict = judge(fetch, hostile.url(behaviour), rules=RULES)
+
+    assert (verdict.status, verdict.counted) == (status, counted)
+    if not counted:
+        assert verdict.due is not None
+        assert (verdict.due - NOW).total_seconds() == 9
+
+
+def test_rules_read_a_coded_body(hostile: Hostile, fetch: Fetcher) -> None:
+    """What is decoded is what they see."""
+    body = ENCODERS["br"](json.dumps({"error": 1}).encode())
+    url = hostile.url(answers(200, body, "Content-Encoding: br"))
+
+    assert judge(fetch, url, rules=RULES)[1].status is Status.FAILED
+
+
+def test_no_rule_holds_for_an_answer_that_is_not_complete(hostile: Hostile, fetch: Fetcher) -> None:
+    """A body that was cut is no answer."""
+    rules = [{"when": {"status": 200}, "then": "success"}]
+
+    kind, verdict = judge(fetch, hostile.url(behaviours.f01_short_body), rules=rules)
+
+    assert (kind, verdict.status) == (OutcomeKind.PROTOCOL_ERROR, Status.RETRYING)
