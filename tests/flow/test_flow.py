@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,43 @@ async def test_a_refusal_is_not_retried(house: House) -> None:
     await house.heard(TaskSettled)
     record = await house.record(submitted.id)
     assert (record.status, record.attempt, record.error) == (Status.FAILED, 1, "the target answered 404")
+
+
+async def test_a_post_that_may_have_acted_fails_as_unknown(house: House) -> None:
+    """It is not sent again; record and dead letter tell why, and somebody who knows may requeue it."""
+    house.target.script(Outcome(kind=OutcomeKind.TIMEOUT, error="Timed out."), OK)
+    await house.consumer()
+    submitted = await house.submit(method="POST")
+    await house.heard(TaskSettled)
+
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt, record.reason) == (Status.FAILED, 1, "unknown")
+    assert record.attempts[0].outcome is OutcomeKind.TIMEOUT
+    assert (record.error or "").endswith("whether the target acted on it is not known.")
+    letter = await house.store.dead_letter(submitted.id)
+    assert letter is not None
+    assert (letter.reason, letter.outcome) == ("unknown", OutcomeKind.TIMEOUT)
+
+    await house.revival.requeue(submitted.id)
+    await house.heard(TaskSettled, 2)
+    assert (await house.record(submitted.id)).reason is None
+
+
+async def test_a_throttled_attempt_uses_up_nothing(house: House) -> None:
+    """A task of a single attempt is throttled twice and then succeeds."""
+    throttled = replace(OK, rule=0, retry_after=5.0)
+    house.target.script(throttled, throttled, OK)
+    await house.consumer()
+    submitted = await house.submit(max_attempts=1, rules=[{"when": {"status": 200}, "then": "throttle"}])
+    for told in (1, 2):
+        await house.heard(TaskSettled, told)
+        assert await house.status(submitted.id) is Status.RETRYING
+        await house.later(5.1)
+    await house.heard(TaskSettled, 3)
+
+    record = await house.record(submitted.id)
+    assert (record.status, record.attempt) == (Status.SUCCEEDED, 3)
+    assert [attempt.counted for attempt in record.attempts] == [False, False, True]
 
 
 async def test_a_failed_task_is_a_dead_letter_and_can_be_requeued(house: House) -> None:
