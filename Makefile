@@ -3,7 +3,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 SERVICES := $(BIN)/python scripts/services.py run
-PYTEST := $(BIN)/pytest -n auto --hypothesis-profile=deep
+# More of them than processors: they wait for most of their time.
+PYTEST := $(BIN)/pytest -n 6 --hypothesis-profile=deep
 WITH_SERVERS := tests/contract/brokers tests/contract/stores tests/system \
 	--ignore tests/system/fetch --ignore tests/system/cluster
 WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/test_outages.py

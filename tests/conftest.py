@@ -54,21 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-# Under `pytest -n`, what begins alike runs in line: it breaks the same servers, or measures. All other tests
-# have keys, files and schemas of their own. (xdist's own groups are lost on pytest 9.2: xdist 3.8.)
+# Under `pytest -n`, the tests of such a folder, and those of one file of real processes, run in line: they
+# break or measure the same servers. All others have keys, files and schemas of their own. (xdist's own groups
+# are lost on pytest 9.2: xdist 3.8.)
 _IN_LINE = (
-    ("tests/system/chaos/", "chaos"),
-    ("tests/system/test_faults.py", "servers of its own"),
-    ("tests/system/test_outages.py", "servers of its own"),
-    ("tests/system/test_sql_faults.py", "servers of its own"),
-    ("tests/system/fetch/", "a target of its own"),
-    ("tests/system/test_bad_files.py", "files of its own"),
-    ("tests/system/test_bad_databases.py", "databases of its own"),
-    ("tests/system/test_embedded.py", "files of its own"),
-    ("tests/system/test_kills.py", "files and databases of its own"),
-    ("tests/system/", "servers of all"),
-    ("tests/contract/brokers/", "servers of all"),
-    ("tests/contract/stores/redis/", "a Redis of its own"),
+    "tests/contract/brokers/",
+    "tests/contract/stores/redis/",
+    "tests/system/chaos/",
+    "tests/system/fetch/",
 )
 
 
@@ -76,7 +69,8 @@ class _InLine(LoadScopeScheduling):  # type: ignore[misc]
     """Spreads single tests, and groups of tests as a whole, over the workers."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for start, group in _IN_LINE if nodeid.startswith(start)), nodeid)
+        file = nodeid.partition("::")[0] if nodeid.startswith("tests/system/") else nodeid
+        return next((folder for folder in _IN_LINE if nodeid.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -1,10 +1,26 @@
 """Every contract test runs on every broker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from servers.fleet import Fleet
+from servers.programs import install
 
 from tests.contract.brokers.harness import Backend, MemoryBackend, RabbitBackend
+
+
+@pytest.fixture(scope="package")
+def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A RabbitMQ of these tests' own: they restart it, fill its disk, and end all its connections."""
+    install(["rabbitmq"])
+    fleet = Fleet.create(tmp_path_factory.mktemp("node"))
+    try:
+        fleet.start(["rabbitmq"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TASKRUNNER_TEST_SERVICES", str(fleet.state_file))
+            yield fleet.read()["services"]["rabbitmq"]["url"]
+    finally:
+        fleet.stop()
 
 
 @pytest.fixture(params=["memory", "rabbitmq"])
