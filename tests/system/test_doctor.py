@@ -31,6 +31,20 @@ def test_a_deployment_at_work_is_sound(deployment: Deployment) -> None:
     assert done.stdout.startswith("nothing is wrong: looked at ")
 
 
+def test_a_deployment_under_load_is_sound(deploy: Deploy) -> None:
+    """While two consumers drain 5,000 tasks, nothing that moves on is taken for broken."""
+    deployment = deploy(WORKERS__MIN_WORKERS=50)
+    deployment.serve()
+    for consumer in (deployment.consume(ready=False), deployment.consume(ready=False)):
+        consumer.wait_ready()
+    ids = deployment.submit_many([deployment.target.url(f"/{number}", delay=0.2) for number in range(5000)])
+    looks = 0
+    while deployment.counts().get("succeeded", 0) < len(ids):
+        assert findings(deployment, code=0) == {}
+        looks += 1
+    assert looks > 1
+
+
 def test_what_was_broken_is_repaired(deploy: Deploy) -> None:
     """A purged lane, a lost due line, an entry without a record; then all tasks run."""
     deployment = deploy(**QUIET)
