@@ -27,7 +27,7 @@ _READY = ".ready"
 
 def programs(*, valkey: bool = False) -> Path:
     """The folder with the programs; with `valkey`, Valkey stands where Redis would."""
-    place = _cache() / f"debian-{RELEASE}"
+    place = cache() / f"debian-{RELEASE}"
     with one_at_a_time():
         if not (place / _READY).exists():
             print(f"services: unpacking Debian {RELEASE}'s servers", file=sys.stderr, flush=True)
@@ -40,7 +40,7 @@ def _make(place: Path) -> None:
     place.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="taskrunner-apt-") as folder:
         for archive in _download(Path(folder)):
-            _run("dpkg-deb", "--extract", str(archive), str(place / "root"))
+            run("dpkg-deb", "--extract", str(archive), str(place / "root"))
     _adopt(place)
     (place / _READY).touch()
 
@@ -62,8 +62,8 @@ def _download(folder: Path) -> list[Path]:
     apt = ["apt-get", "-q", "-y", "-o", "APT::Sandbox::User="]
     for name, path in options.items():
         apt += ["-o", f"{name}={folder / path}"]
-    _run(*apt, "update")
-    _run(*apt, "--no-install-recommends", "--download-only", "install", *_PACKAGES)
+    run(*apt, "update")
+    run(*apt, "--no-install-recommends", "--download-only", "install", *_PACKAGES)
     return sorted((folder / "archives").glob("*.deb"))
 
 
@@ -71,7 +71,7 @@ def _sources() -> list[str]:
     """Debian's archive as the system's apt has it, with the other release's name."""
     if not shutil.which("apt-get"):
         raise ProgramsMissing("the latest servers come as Debian's packages, and there is no apt-get")
-    told = _run(
+    told = run(
         *("apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL) $(COMPONENT)", "Created-By: Packages")
     )
     places = {tuple(line.split()) for line in told.splitlines()}
@@ -122,13 +122,15 @@ def _script(path: Path, line: str) -> None:
     path.chmod(0o755)
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """The user's folder for what is fetched once."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "taskrunner" / "servers"
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def run(*command: str, cwd: Path | None = None) -> str:
+    """What a command prints; raises `ProgramsMissing` where it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd)
     if done.returncode:
         raise ProgramsMissing(f"{' '.join(command[:1])} failed: {done.stderr.strip()[-2000:]}")
     return done.stdout

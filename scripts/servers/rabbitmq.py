@@ -3,6 +3,7 @@
 import secrets
 import subprocess
 
+from servers import clock
 from servers.base import Server, clean_environment
 from servers.probes import amqp_is_ready
 from servers.process import ServerFailed
@@ -47,7 +48,7 @@ class RabbitMQ(Server):
         self._start(
             "main",
             [program("rabbitmq", "rabbitmq-server"), "-noinput"],
-            env=env | {"RABBITMQ_ALLOW_INPUT": "1"},
+            env=env | {"RABBITMQ_ALLOW_INPUT": "1"} | clock.environment(self.folder),
         )
 
     def save_queue_names(self) -> None:

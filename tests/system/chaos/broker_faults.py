@@ -1,20 +1,16 @@
 """Faults of RabbitMQ: restarts, alarms, full disks, lost queues, closed connections, dead letters."""
 
-import contextlib
-import subprocess
-import tempfile
 from pathlib import Path
 
 import services
+from servers import clock
 from servers.fleet import Fleet
-from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.fault import Fault
+from tests.system.chaos.server_faults import crashed, filled, frozen, restarted
 from tests.system.chaos.stage import Stage, pause
 from tests.system.harness import amqp
 from tests.system.harness.waiting import wait_for
-
-_OUTAGE = 10.0
 
 
 def power_cut(stage: Stage) -> None:
@@ -37,21 +33,6 @@ def power_cut(stage: Stage) -> None:
         running.wait_ready()
 
 
-def restart(stage: Stage) -> None:
-    with stage.down("rabbitmq"):
-        pause(_OUTAGE)
-
-
-def crash(stage: Stage) -> None:
-    with stage.down("rabbitmq", kill=True):
-        pause(1)
-
-
-def freeze(stage: Stage) -> None:
-    with stage.frozen(stage.pid_of("rabbitmq")):
-        pause(6)
-
-
 def disk_alarm(stage: Stage) -> None:
     stage.rabbitmqctl("set_disk_free_limit", "10000GB")
     try:
@@ -66,6 +47,30 @@ def memory_alarm(stage: Stage) -> None:
         pause(6)
     finally:
         stage.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+
+
+def clock_jumps(stage: Stage) -> None:
+    """An hour ahead, two back, and right again; a restart on both sides is what it takes to fake that."""
+    folder = stage.fleet.server("rabbitmq").folder
+    with stage.down("rabbitmq"):
+        clock.give(folder)
+    try:
+        for seconds in (3600, -3600, 0):
+            clock.move(folder, seconds)
+            pause(4)
+    finally:
+        with stage.down("rabbitmq"):
+            clock.take(folder)
+
+
+def feature_flags_change(stage: Stage) -> None:
+    """What an operator does after an upgrade; the broker changes its own tables meanwhile, then restarts."""
+    before = stage.rabbitmqctl("-q", "list_feature_flags", "name", "state")
+    stage.rabbitmqctl("enable_feature_flag", "all")
+    assert "disabled" in before
+    assert before != stage.rabbitmqctl("-q", "list_feature_flags", "name", "state")
+    with stage.down(stage.broker):
+        pause(1)
 
 
 def lane_deleted(stage: Stage) -> None:
@@ -161,48 +166,16 @@ def hasten_dead_letters(fleet: Fleet) -> None:
     services.restart("rabbitmq", fleet=fleet)
 
 
-def full_disk(stage: Stage) -> None:
-    """The node's data on a small disk that fills up under it, then has room again."""
-    server = stage.fleet.server("rabbitmq")
-    assert isinstance(server, RabbitMQ)
-    data = server.folder / "mnesia"
-    with stage.down("rabbitmq"), tempfile.TemporaryDirectory() as aside:
-        _move(data, Path(aside))
-        used = int(subprocess.run(["du", "-sm", aside], capture_output=True, check=True).stdout.split()[0])
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={used + 120}m", "none", str(data)], check=True)
-        _move(Path(aside), data)
-    try:
-        pause(1)
-        with contextlib.suppress(OSError), (data / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"\0" * (1 << 20))
-        pause(6)
-        (data / "filler").unlink()
-        pause(1)
-    finally:
-        (data / "filler").unlink(missing_ok=True)
-        stage.fleet.down("rabbitmq")  # where it did not end by itself
-        with tempfile.TemporaryDirectory() as aside:
-            _move(data, Path(aside))
-            subprocess.run(["umount", str(data)], check=True)
-            _move(Path(aside), data)
-        stage.fleet.up("rabbitmq")
-
-
-def _move(source: Path, goal: Path) -> None:
-    subprocess.run(["cp", "-a", f"{source}/.", str(goal)], check=True)
-    for each in source.iterdir():
-        subprocess.run(["rm", "-rf", str(each)], check=True)
-
-
 FAULTS = (
+    Fault(id="F35", inject=clock_jumps),
+    Fault(id="F36", inject=feature_flags_change, profile="aged"),
     Fault(id="F16", inject=power_cut),
-    Fault(id="F17", inject=restart),
-    Fault(id="F17b", inject=crash),
-    Fault(id="F17c", inject=freeze),
+    Fault(id="F17", inject=restarted("rabbitmq")),
+    Fault(id="F17b", inject=crashed("rabbitmq")),
+    Fault(id="F17c", inject=frozen("rabbitmq")),
     Fault(id="F22", inject=disk_alarm),
     Fault(id="F22b", inject=memory_alarm),
-    Fault(id="F23", inject=full_disk),
+    Fault(id="F23", inject=filled("rabbitmq", "mnesia", room=120)),
     Fault(id="F24", inject=lane_deleted, profile="brisk"),
     Fault(id="F24b", inject=idle_lane_deleted),
     Fault(id="F25", inject=lane_purged, profile="brisk"),

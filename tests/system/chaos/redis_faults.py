@@ -1,30 +1,11 @@
 """Faults of Redis: restarts, a cut append-only file, lost data, no memory, no disk, lost answers."""
 
-import contextlib
 import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 from tests.system.chaos.fault import Fault
+from tests.system.chaos.server_faults import crashed, filled, frozen, restarted
 from tests.system.chaos.stage import Stage, pause
-
-_OUTAGE = 10.0
-
-
-def restart(stage: Stage) -> None:
-    with stage.down("redis"):
-        pause(_OUTAGE)
-
-
-def crash(stage: Stage) -> None:
-    with stage.down("redis", kill=True):
-        pause(1)
-
-
-def freeze(stage: Stage) -> None:
-    with stage.frozen(stage.pid_of("redis")):
-        pause(6)
 
 
 def truncated(stage: Stage) -> None:
@@ -68,31 +49,6 @@ def out_of_memory(stage: Stage) -> None:
             redis.config_set("maxmemory", "0")
 
 
-def full_disk(stage: Stage) -> None:
-    """The append-only file on a small disk that is full for a while."""
-    folder = stage.fleet.server("redis").folder
-    with stage.down("redis"), tempfile.TemporaryDirectory() as aside:
-        _move(folder, Path(aside))
-        used = int(subprocess.run(["du", "-sm", aside], capture_output=True, check=True).stdout.split()[0])
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={used + 40}m", "none", str(folder)], check=True)
-        _move(Path(aside), folder)
-    try:
-        pause(1)
-        with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"\0" * 65_536)
-        pause(5)
-        (folder / "filler").unlink()
-        stage.fleet.up("redis")  # where it gave itself up
-        pause(2)
-    finally:
-        (folder / "filler").unlink(missing_ok=True)
-        with stage.down("redis", kill=True), tempfile.TemporaryDirectory() as aside:
-            _move(folder, Path(aside))
-            subprocess.run(["umount", str(folder)], check=True)
-            _move(Path(aside), folder)
-
-
 def fsync_fails(stage: Stage) -> None:
     """The disk under the store answers EIO.
 
@@ -125,21 +81,15 @@ def clients_killed(stage: Stage) -> None:
             pause(0.5)
 
 
-def _move(source: Path, goal: Path) -> None:
-    subprocess.run(["cp", "-a", f"{source}/.", str(goal)], check=True)
-    for each in source.iterdir():
-        subprocess.run(["rm", "-rf", str(each)], check=True)
-
-
 FAULTS = (
-    Fault(id="F37", inject=restart),
-    Fault(id="F38", inject=crash),
-    Fault(id="F38b", inject=freeze),
+    Fault(id="F37", inject=restarted("redis")),
+    Fault(id="F38", inject=crashed("redis")),
+    Fault(id="F38b", inject=frozen("redis")),
     Fault(id="F39", inject=truncated),
     Fault(id="F40", inject=flushed, wipes=True),
     Fault(id="F40b", inject=flushed_while_consumers_die, wipes=True),
     Fault(id="F41", inject=out_of_memory),
-    Fault(id="F45", inject=full_disk),
+    Fault(id="F45", inject=filled("redis", "", room=40)),
     Fault(id="F48", inject=scripts_flushed),
     Fault(id="F48b", inject=clients_killed),
     Fault(id="F59", inject=fsync_fails),

@@ -15,6 +15,7 @@ import psutil
 import services
 from redis import Redis
 from servers.fleet import Fleet
+from servers.ports import free_ports
 from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.evidence import Usage
@@ -41,11 +42,14 @@ _COMMON: dict[str, object] = {
     "CALLBACKS__TIMEOUT": 2,
     "CALLBACKS__DELAYS": "1,1,2,2,5,5,5",
 }
+# RabbitMQ as an old version leaves it to a newer one: with no more features than the queues here need.
+_FEW_FEATURES = "[{rabbit, [{forced_feature_flags_on_init, [quorum_queue, stream_queue]}]}].\n"
 PROFILES: Mapping[str, Mapping[str, object]] = {
     "plain": _COMMON,
     "brisk": {**_COMMON, "RELAY__FORGOTTEN_AFTER": 6, "RABBIT__HEARTBEAT": 3, "RABBIT__DELIVERY_LIMIT": 10},
     "linked": {**_COMMON, "RABBIT__HEARTBEAT": 4},
     "stock": {"WORKERS__MIN_WORKERS": 50},
+    "aged": _COMMON,
 }
 
 
@@ -59,6 +63,7 @@ class Stage:
     links: Mapping[str, Link]
     folder: Path
     random: Random
+    broker: str = "rabbitmq"
     poison: list[str] = field(default_factory=list)
 
     # set for each trial
@@ -73,7 +78,7 @@ class Stage:
     @property
     def rabbitmq_url(self) -> str:
         """The broker itself, past any link."""
-        return str(self.fleet.server("rabbitmq").url)
+        return str(self.fleet.server(self.broker).url)
 
     def living(self, verb: str = "") -> list[Running]:
         return [each for each in self.deployment.processes if each.is_running and each.name.startswith(verb)]
@@ -129,10 +134,10 @@ class Stage:
         assert pid is not None, f"{server} was never started"
         return pid
 
-    def rabbitmqctl(self, *words: str) -> None:
-        server = self.fleet.server("rabbitmq")
+    def rabbitmqctl(self, *words: str) -> str:
+        server = self.fleet.server(self.broker)
         assert isinstance(server, RabbitMQ)
-        server.ctl(*words)
+        return server.ctl(*words)
 
     def redis(self) -> Redis:
         return Redis.from_url(str(self.fleet.server("redis").url))
@@ -157,7 +162,7 @@ class Stage:
         """Whatever a fault left: servers up, links open, every process running and ready."""
         for link in self.links.values():
             link.heal()
-        for name in ("rabbitmq", "redis"):
+        for name in (self.broker, "redis"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid_of(name), signal.SIGCONT)
             self.fleet.up(name)
@@ -179,9 +184,10 @@ def staged(
     random: Random,
     launcher: Sequence[str] = ("taskrunner",),
 ) -> Iterator[Stage]:
-    """Two `serve` and two `consume` on the fleet's servers, `linked` behind proxies."""
+    """Two `serve` and two `consume` on the fleet's servers: `linked` by proxies, `aged` on another broker."""
     with contextlib.ExitStack() as stack:
-        urls = {name: str(fleet.server(name).url) for name in ("rabbitmq", "redis")}
+        broker = _start_aged(fleet) if profile == "aged" else "rabbitmq"
+        urls = {"rabbitmq": str(fleet.server(broker).url), "redis": str(fleet.server("redis").url)}
         links = {}
         if profile == "linked":
             for name, url in urls.items():
@@ -203,7 +209,17 @@ def staged(
             start(ready=False)
         for running in deployment.processes:
             running.wait_ready()
-        yield Stage(deployment, fleet, target, links, folder, random)
+        yield Stage(deployment, fleet, target, links, folder, random, broker)
+
+
+def _start_aged(fleet: Fleet) -> str:
+    ports = dict(zip(RabbitMQ.port_names, free_ports(len(RabbitMQ.port_names)), strict=True))
+    name = f"rabbitmq-{ports['main']}"
+    server = RabbitMQ(fleet.directory / name, ports)
+    server.lay_out(cookie=name)
+    Path(server.control()["RABBITMQ_ADVANCED_CONFIG_FILE"]).write_text(_FEW_FEATURES)
+    fleet.launch([server])
+    return name
 
 
 def pause(seconds: float) -> None:
