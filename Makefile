@@ -45,9 +45,10 @@ format: $(STAMP) ## format the code and mend what ruff can
 test: $(STAMP) ## every test but the next two, with servers of its own; ARGS="-k name" goes to pytest
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster $(ARGS)
 
-test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8
+test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8: 17 minutes
 	$(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
 	$(SERVICES) --version valkey --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_REDIS) $(ARGS)
+	$(SERVICES) --version latest --with redis -- $(BIN)/pytest tests/system/cluster $(ARGS)
 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
