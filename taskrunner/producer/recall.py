@@ -1,7 +1,8 @@
-"""The recall looks soon at what is queued after an outage of the store, which may have lost its last writes.
+"""The recall looks soon at what is queued after an outage of the store, or after our start.
 
-A file that was cut short, or a failover, can leave a task `queued` whose message was acked long ago. By
-itself that one would wait for the time after which the broker is thought to have forgotten it.
+The store may have lost its last writes: a file that was cut short, or a failover, can leave a task `queued`
+whose message was acked long ago. By itself that one would wait for the time after which the broker is thought
+to have forgotten it.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Recall:
     _search: _Search | None = field(default=None, init=False)
 
     def begin(self, now: datetime) -> None:
-        """The store is back; a recall that is under way begins anew."""
+        """The store is there; a recall that is under way begins anew."""
         self._before, self._search = now, None
 
     async def turn(self, now: datetime) -> None:
@@ -60,4 +61,4 @@ class Recall:
     def _is_doubtful(self, record: Record, search: _Search) -> bool:
         """A queued task's due time tells when it was published, or looked at, last."""
         published_by = search.before + timedelta(seconds=self.forgotten_after)
-        return record.task.lane in search.lanes and record.due is not None and record.due <= published_by
+        return record.task.lane in search.lanes and record.due is not None and record.due < published_by

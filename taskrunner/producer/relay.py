@@ -68,7 +68,9 @@ class Relay(Service):
         self._reconnects = store.status().reconnects
         self._rescue_from = clock.monotonic()
         self._recall = Recall(store, broker, settings.batch_size, settings.forgotten_after)
-        self._recall_from = clock.monotonic()
+        # A power cut takes us and the store's last writes together, and there may have been one.
+        self._recall.begin(clock.now())
+        self._recall_from = clock.monotonic() + settings.hold
 
     async def turn(self) -> float:
         try:

@@ -13,7 +13,8 @@ from tests.tools.severed import severable
 
 
 async def bear_outage(house: House) -> Relay:
-    """A relay that has met one, and knows that it is over."""
+    """A relay that has met one, and knows that it is over, a second after whatever was before."""
+    house.clock.advance(1)
     store, line = severable(house.store)
     relay = house.make_relay(store)
     line.sever()
@@ -43,6 +44,14 @@ async def test_a_task_whose_claim_was_lost_runs_soon(house: House) -> None:
     await house.consumer()
     await house.heard(TaskSettled)
     assert await house.status("task") is Status.SUCCEEDED
+
+
+async def test_a_start_is_as_an_outage(house: House) -> None:
+    """A power cut ended the store and all of ours; what starts then has seen none."""
+    await house.submit(id="task")
+    house.broker.lose(Lane.MEDIUM)
+    house.clock.advance(1)
+    assert await after_hold(house, house.make_relay(house.store)) == 1
 
 
 async def test_two_relays_publish_it_once(house: House) -> None:
@@ -90,6 +99,7 @@ async def test_a_turn_recalls_no_more_than_a_batch(house: House) -> None:
         await house.submit(id=f"task-{number}")
     house.broker.lose(Lane.MEDIUM)
     recall = Recall(house.store, house.broker, batch_size=2, forgotten_after=FORGOTTEN)
+    house.clock.advance(1)
     now = house.clock.now()
     recall.begin(now)
     recalled = []
