@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -70,10 +70,31 @@ def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = Non
     structlog.configure(
         processors=_console_processors(on_terminal) if console else [_render_json],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(file=output),
+        logger_factory=structlog.BytesLoggerFactory(file=cast(BinaryIO, _Patient(output))),
         cache_logger_on_first_use=True,
     )
     _redirect_standard_logging()
+
+
+class _Patient:
+    """A stream that takes what it can: a full disk under the log costs lines, and no task."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        self._try(lambda: self._stream.write(line))
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as exc:
+            # A reader that has gone away is for click to answer; there is no other place to tell the rest.
+            if isinstance(exc, BrokenPipeError):
+                raise
 
 
 def _console_processors(colors: bool) -> list[Processor]:

@@ -1,5 +1,6 @@
 """The log: one line for each event that the level lets through, and nothing secret in any."""
 
+import errno
 import io
 import json
 import logging
@@ -233,6 +234,27 @@ def test_the_console_is_for_people() -> None:
     assert "task_settled" in text
     assert "due=2026-01-02T03:04:05.000+00:00" in text
     assert "\x1b" not in text
+
+
+class FullDisk(io.BytesIO):
+    """Until there is room again."""
+
+    is_full = True
+
+    def flush(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_costs_lines_and_nothing_else() -> None:
+    """Whoever told of the event goes on; the log does so as soon as there is room."""
+    stream = FullDisk()
+    configure("info", "json", stream=stream)
+    log = EventLog()
+    log(SETTLED)
+    stream.is_full = False
+    log(ServiceRestored(service="redis", outage=1.0))
+    assert json.loads(stream.getvalue().splitlines()[-1])["event"] == "service_restored"
 
 
 def test_auto_is_json_where_there_is_no_terminal() -> None:
