@@ -5,6 +5,7 @@ some 20 µs, about half of what a bare exchange takes. So options are set once p
 when they change, header lines go straight into a `deque`, and there is no progress callback (see `line`).
 """
 
+import time
 from collections import deque
 
 import pycurl
@@ -55,7 +56,7 @@ class Engine:
         """Send `request` on `route` and read the answer, in at most `timeout` seconds."""
         curl = self._curl
         self._received.clear()
-        self._hop = hop = Hop(self._received, sent=not request.once)
+        self._hop = hop = Hop(self._received, timeout=timeout, sent=not request.once)
         self._fault = None
         self._dialer.begin(route)
         if route is not self._route:
@@ -203,10 +204,13 @@ class Engine:
         return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
 
     def _on_body(self, chunk: bytes) -> int | None:
+        """libcurl reads the clock between two reads only, and one read can hold thousands of tiny chunks."""
+        hop = self._hop
+        if time.monotonic() > hop.ends_by:
+            hop.late = True
+            return 0
         try:
-            body = self._hop.body
-            if body is None:
-                body = self._begin_body()
+            body = hop.body or self._begin_body()
             return None if body.feed(chunk) else 0
         except BaseException as exc:  # noqa: BLE001 - libcurl cannot carry it; fetch raises it
             self._fault = exc
@@ -227,6 +231,8 @@ class Engine:
 
     def _finish(self, hop: Hop, *, encrypted: bool) -> None:
         hop.refused = self._dialer.refused
+        if hop.late and hop.code == pycurl.E_WRITE_ERROR:
+            hop.code = pycurl.E_OPERATION_TIMEDOUT
         if hop.body is None:
             hop.head = Head(self._received)
         if hop.code == pycurl.E_RECV_ERROR and _is_closed_without_notice(hop):

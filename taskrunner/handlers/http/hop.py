@@ -24,14 +24,17 @@ class Hop:
     `bloated`: what framed the body was out of all proportion.
 
     `sent` is False only if surely no byte of the request went out. `stalled` is the seconds without a byte
-    that were too many.
+    that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the body was still
+    coming in then.
     """
 
     __slots__ = (
         "bloated",
         "body",
         "code",
+        "ends_by",
         "head",
+        "late",
         "lines",
         "refused",
         "sent",
@@ -40,8 +43,10 @@ class Hop:
         "text",
     )
 
-    def __init__(self, lines: Sequence[bytes] = (), *, sent: bool = True) -> None:
+    def __init__(self, lines: Sequence[bytes] = (), *, timeout: float = 0.0, sent: bool = True) -> None:
         self.started = time.monotonic()
+        self.ends_by = self.started + timeout
+        self.late = False
         self.head = NO_HEAD
         self.body: Body | None = None
         self.code = 0

@@ -16,9 +16,8 @@ from tests.tools.hostile import Hostile
 # The product's bound for one running fetch.
 BOUND_BYTES = 16 * 1024 * 1024
 WORKERS = 50
-# Over the deadline. That a single fetch keeps to half a second is held in `test_hostile`; this is for fifty
-# beside their servers on a busy machine, where a fetch that ends only with its server would take far longer.
-GRACE = 10.0
+# Over the deadline, on a machine that is busy with the servers too: only a fetch that hangs takes so long.
+GRACE = 30.0
 
 
 @pytest.fixture(scope="module")
