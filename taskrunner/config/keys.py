@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import get_origin
 
-from taskrunner.config.dials import Config, Section
+from taskrunner.config.dials import Config
+from taskrunner.config.sections.section import Section
 from taskrunner.config.values import Secret
 
 _FILE = "file"
