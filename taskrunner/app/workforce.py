@@ -110,6 +110,7 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_header_bytes=dials.max_header_bytes,
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
+        http2=dials.http2,
         limits=config.task_limits(),
         secrets=config.callbacks.secrets,
     )

@@ -23,6 +23,7 @@ class Fetch(Section):
     max_header_bytes: int = Field(64 * KIB, ge=KIB, le=MIB, description="ends floods of response headers")
     max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
     user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
+    http2: bool = Field(True, description="offered to targets over TLS, which choose by ALPN")
     allow_private: Exceptions = Field(
         (), description="private networks, addresses or hosts that tasks may reach; by default none"
     )

@@ -31,6 +31,8 @@ _LIFETIME_SECONDS = 300
 _GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
 _QUICK_EXIT = 322
+# The server chooses, by ALPN in the TLS handshake; without TLS it is HTTP/1.1.
+_WITH_HTTP_2 = pycurl.CURL_HTTP_VERSION_2TLS
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
@@ -129,7 +131,7 @@ class Engine:
         curl.setopt(pycurl.PROXY, "")
         curl.setopt(pycurl.NOPROXY, "*")
         curl.setopt(pycurl.PATH_AS_IS, 1)
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if policy.http2 else pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(policy.connect_timeout))
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
@@ -239,6 +241,9 @@ class Engine:
             hop.code = 0
         if hop.code == 0:
             self._count(hop, encrypted=encrypted)
+        else:
+            # libcurl keeps an HTTP/2 connection of which one stream failed, also one that is dead.
+            self._line.cut_socket(self._curl.getinfo(pycurl.ACTIVESOCKET))
         if hop.body is None:
             return
         if hop.code == 0:

@@ -16,7 +16,8 @@ class FetchPolicy:
 
     `max_body_bytes` bounds what is read of a body, on the wire and decoded; beyond it the outcome is
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
-    bounds the head of one answer. `ca_file` (PEM) replaces the system's trusted certificates.
+    bounds the head of one answer. `http2` is offered to targets over TLS. `ca_file` (PEM) replaces the
+    system's trusted certificates.
 
     `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name, all that are active.
     """
@@ -29,6 +30,7 @@ class FetchPolicy:
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
     user_agent: str = f"taskrunner/{__version__}"
+    http2: bool = True
     ca_file: str | None = None
     limits: Limits = Limits()
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -1,6 +1,5 @@
 """Each hostile behaviour ends in time, in one outcome of the right kind, with the body under its cap."""
 
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,15 +22,14 @@ STORE_BODY_BYTES = 1024
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_hostile_answer_ends_in_time_as_the_right_kind(
-    case: Case, hostile: Hostile, tls: ssl.SSLContext, make_fetcher: Callable[..., Fetcher]
+    case: Case, url_of: Callable[[Case], str], make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """The attempt ends by its deadline, is of the listed kind, and stays under the caps."""
     fetch = make_fetcher(max_body_bytes=MAX_BODY_BYTES, store_body_bytes=STORE_BODY_BYTES)
-    url = hostile.url(getattr(behaviours, case.name), tls=tls if case.tls else None)
     fields: dict[str, Any] = {"method": "POST", "body": "x" * case.content} if case.content else {}
 
     started = time.monotonic()
-    outcome = fetch(url.replace("http:", "https:") if case.https else url, timeout=case.timeout, **fields)
+    outcome = fetch(url_of(case), timeout=case.timeout, **fields)
     elapsed = time.monotonic() - started
 
     assert outcome.kind is case.kind, outcome.error
@@ -46,12 +44,11 @@ def test_a_hostile_answer_ends_in_time_as_the_right_kind(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_after_a_hostile_answer_the_handler_is_as_good_as_new(
-    case: Case, hostile: Hostile, tls: ssl.SSLContext, make_fetcher: Callable[..., Fetcher]
+    case: Case, hostile: Hostile, url_of: Callable[[Case], str], make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """What one server did leaves nothing behind for the next task of the same worker."""
     fetch = make_fetcher(max_body_bytes=MAX_BODY_BYTES)
-    url = hostile.url(getattr(behaviours, case.name), tls=tls if case.tls else None)
-    fetch(url.replace("http:", "https:") if case.https else url, timeout=0.3)
+    fetch(url_of(case), timeout=0.3)
 
     outcome = fetch(hostile.url(behaviours.answer))
 
