@@ -250,6 +250,7 @@ def _task(
         "retry_unsafe": task.retry_unsafe,
         "rules": rules_fields(task.rules),
         "labels": task.labels,
+        "tls": task.tls,
         "callback": None if task.callback is None else _callback_resource(task.callback),
     }
 

@@ -153,6 +153,7 @@ class Task(Shape):
     retry_unsafe: bool
     rules: list[Rule]
     labels: dict[str, str]
+    tls: str | None
     callback: Callback | None
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import started
 from taskrunner.config import Config
+from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
@@ -25,7 +26,8 @@ from taskrunner.monitor.stats import Provider
 class Workforce:
     """Everything that runs tasks; nothing runs before `working`.
 
-    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`.
+    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`. Raises
+    `ConfigInvalid`.
     """
 
     def __init__(self, platform: Platform, *, apart: bool) -> None:
@@ -100,6 +102,7 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
 
 
 def _fetch_policy(config: Config) -> FetchPolicy:
+    """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
     dials = config.fetch
     return FetchPolicy(
         connect_timeout=dials.connect_timeout,
@@ -112,5 +115,7 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         user_agent=dials.user_agent,
         http2=dials.http2,
         limits=config.task_limits(),
+        tls=dials.tls,
+        key_passwords=read_key_passwords(dials.tls),
         secrets=config.callbacks.secrets,
     )

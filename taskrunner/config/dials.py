@@ -59,8 +59,12 @@ class Config(BaseModel):
 
     def task_limits(self) -> TaskLimits:
         """The bounds on what a task may ask for, and where it may lead."""
-        names = frozenset(self.callbacks.secrets)
-        return TaskLimits(**self.limits.model_dump(), reach=self.reach(), callback_secrets=names)
+        return TaskLimits(
+            **self.limits.model_dump(),
+            reach=self.reach(),
+            callback_secrets=frozenset(self.callbacks.secrets),
+            tls_profiles={name: profile.hosts for name, profile in self.fetch.tls.items()},
+        )
 
     def reach(self) -> Reach:
         """The targets that tasks may have."""

@@ -32,7 +32,8 @@ class Task:
     `expires_at` on no attempt starts any more: a task that waits then has failed.
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
-    `signed_by` names the secret that signs what is sent; only callbacks of ours have it.
+    `signed_by` names the secret that signs what is sent; only callbacks of ours have it. `tls` names the TLS
+    profile to fetch with.
     What an answer means, `rules` say first, then the statuses in `fail_on` and `retry_on`, see `retry`.
     `retry_unsafe`: a request that the target may have acted on is sent again, whatever its method.
     """
@@ -55,6 +56,7 @@ class Task:
     created_at: AwareDatetime
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    tls: str | None = None
     callback: Callback | None = None
     signed_by: str | None = None
     traceparent: str | None = None

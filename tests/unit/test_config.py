@@ -76,6 +76,7 @@ def test_the_defaults_are_those_of_the_domain() -> None:
         *type(config.limits).model_fields,
         "reach",
         "callback_secrets",
+        "tls_profiles",
     }
 
 

@@ -56,6 +56,7 @@ TASK = Task(
         retry=RetryPolicy(delays=(7.0,)),
     ),
     signed_by="s",
+    tls="t",
     traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
 )
 RESPONSE = Response(

@@ -88,6 +88,7 @@ tasks = st.builds(
         retry=st.just(RetryPolicy(delays=(1.0, 2.0))),
     ),
     signed_by=st.none() | texts,
+    tls=st.none() | texts,
     traceparent=st.none() | texts,
 )
 

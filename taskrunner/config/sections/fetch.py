@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from taskrunner.config.sections.section import KIB, MIB, Section
+from taskrunner.config.tls_profiles import TlsProfiles
 from taskrunner.config.values import Bytes, Exceptions, Ports, Seconds, UserAgent
 from taskrunner.version import __version__
 
@@ -24,6 +25,9 @@ class Fetch(Section):
     max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
     user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
     http2: bool = Field(True, description="offered to targets over TLS, which choose by ALPN")
+    tls: TlsProfiles = Field(
+        {}, description="by name: ca_file, cert_file, key_file, key_password_file, hosts; see the README"
+    )
     allow_private: Exceptions = Field(
         (), description="private networks, addresses or hosts that tasks may reach; by default none"
     )

@@ -94,6 +94,7 @@ def pack_task(task: Task) -> Item:
         None if task.callback is None else _pack_callback(task.callback),
         task.signed_by,
         task.traceparent,
+        task.tls,
     )
 
 
@@ -121,6 +122,7 @@ def unpack_task(item: Item) -> Task:
         callback=None if callback is None else _unpack_callback(callback),
         signed_by=item[19],
         traceparent=item[20],
+        tls=item[21],
     )
 
 

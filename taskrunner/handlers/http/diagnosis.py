@@ -6,6 +6,7 @@ and whoever may submit a URL must not be able to read such things off an error.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pycurl
 
@@ -46,6 +47,7 @@ _LOST = _connect("The connection was lost before the answer was complete.")
 _BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
 _BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
 _NO_HANDSHAKE = _tls("The TLS handshake failed.")
+_REFUSED = _tls("The target does not accept the client certificate, or asks for one.")
 _TOO_LARGE = Failure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
 _BROKEN_CODING = Failure(
     kind=OutcomeKind.DECODE_ERROR,
@@ -69,10 +71,19 @@ FAILURES: dict[int, Failure] = {
     pycurl.E_RECV_ERROR: _framing("The framing of the answer is broken."),
     pycurl.E_SSL_CONNECT_ERROR: _NO_HANDSHAKE,
     pycurl.E_SSL_CIPHER: _NO_HANDSHAKE,
+    # Its files were good when we started.
+    pycurl.E_SSL_CERTPROBLEM: _tls("The files of the TLS profile cannot be used."),
+    pycurl.E_SSL_CACERT_BADFILE: _tls("The files of trusted certificates cannot be used."),
     pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
     _E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
 }
+
+# OpenSSL's words for the alerts that speak of our certificate (RFC 8446 section 6.2).
+_ALERT = re.compile(
+    r"alert (?:certificate (?:required|unknown|expired|revoked)|bad certificate(?! status| hash)|unknown ca"
+    r"|unsupported certificate|access denied)"
+)
 
 # OpenSSL's verify codes (`man x509_v3_verify`), which libcurl puts in parentheses behind the phrase.
 _VERIFY_REASONS = {
@@ -135,6 +146,9 @@ def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
 def _curl_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure(hop, attempt)
+    if hop.code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and _ALERT.search(hop.text):
+        # In TLS 1.3 it comes when we take the handshake for done (RFC 8446 section 4.4.2.4).
+        return replace(_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
         return _LOST
     return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
@@ -143,7 +157,7 @@ def _curl_failure(hop: Hop, attempt: int) -> Failure:
 def _tls_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code == pycurl.E_SSL_CONNECT_ERROR and _is_lost(hop.text):
         return _tls("The connection was lost in the TLS handshake.")
-    known = FAILURES[hop.code]
+    known = _REFUSED if _ALERT.search(hop.text) else FAILURES[hop.code]
     return Failure(
         kind=known.kind, error=_certificate_error(hop.text) or known.error, retryable=attempt < _TLS_ATTEMPTS
     )

@@ -11,6 +11,7 @@ from collections import deque
 import pycurl
 
 from taskrunner.domain.outcome import Timings
+from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.body import Body, Trouble, Unwanted
 from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.dialer import Dialer
@@ -31,15 +32,21 @@ _LIFETIME_SECONDS = 300
 _GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
 _QUICK_EXIT = 322
+# CURLOPT_CA_CACHE_TIMEOUT, which it does not name either.
+_CA_CACHE_TIMEOUT = 321
 # The server chooses, by ALPN in the TLS handshake; without TLS it is HTTP/1.1.
 _WITH_HTTP_2 = pycurl.CURL_HTTP_VERSION_2TLS
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
 class Engine:
-    """One libcurl handle with its connections. For one thread only, but for `Line`."""
+    """One libcurl handle with its connections, all of one TLS profile, or of none. For one thread only, but
+    for `Line`.
+    """
 
-    def __init__(self, policy: FetchPolicy, guard: Guard, network: Network, line: Line) -> None:
+    def __init__(
+        self, policy: FetchPolicy, guard: Guard, network: Network, line: Line, profile: str | None = None
+    ) -> None:
         self._policy = policy
         self._line = line
         self._dialer = Dialer(guard, network, line)
@@ -53,6 +60,9 @@ class Engine:
         self._timeout_ms = 0
         self._curl = pycurl.Curl()
         self._set_constants()
+        self._set_profile(
+            policy.tls[profile] if profile else TlsProfile(), policy.key_passwords.get(profile or "")
+        )
 
     def fetch(self, request: Request, route: Route, timeout: float) -> Hop:
         """Send `request` on `route` and read the answer, in at most `timeout` seconds."""
@@ -139,16 +149,22 @@ class Engine:
         curl.setopt(pycurl.HEADERFUNCTION, self._received.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         self._dialer.install(curl)
-        self._set_trust()
 
-    def _set_trust(self) -> None:
-        trust = find_trust(self._policy.ca_file)
+    def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
+        trust = find_trust(profile.ca_file or self._policy.ca_file)
         if trust.folder is not None:
             self._curl.unsetopt(pycurl.CAINFO)
             self._curl.setopt(pycurl.CAPATH, trust.folder)
         elif trust.file is not None:
             self._curl.unsetopt(pycurl.CAPATH)
             self._curl.setopt(pycurl.CAINFO, trust.file)
+        # A renewed file is to be seen; libcurl keeps what it has read of authorities for a day.
+        self._curl.setopt(_CA_CACHE_TIMEOUT, _LIFETIME_SECONDS)
+        if profile.cert_file is not None:
+            self._curl.setopt(pycurl.SSLCERT, profile.cert_file)
+            self._curl.setopt(pycurl.SSLKEY, profile.key_file or profile.cert_file)
+        if key_password is not None:
+            self._curl.setopt(pycurl.KEYPASSWD, key_password)
 
     def _set_route(self, route: Route) -> None:
         """libcurl's cache of names holds what the guard let through for this request, and nothing else."""

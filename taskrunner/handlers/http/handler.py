@@ -13,6 +13,7 @@ from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.engine import Engine
+from taskrunner.handlers.http.engines import Engines
 from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
 from taskrunner.handlers.http.guard import Guard, Route, TargetRefused
 from taskrunner.handlers.http.hop import Hop
@@ -28,6 +29,10 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
 _UNSIGNED = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no secret by the name that is to sign the callback.",
+)
+_NO_PROFILE = Outcome(
+    kind=OutcomeKind.INTERRUPTED,
+    error="This consumer has no TLS profile by the name that the task gives.",
 )
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
@@ -46,7 +51,8 @@ class HttpHandler(Handler):
         self._line = watch.open_line(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
         self._network = network or Network()
         self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled)
-        self._engine = self._make_engine()
+        self._engines = Engines(self._make_engine)
+        self._engine = self._engines.get(None)
         self._lookup_seconds = 0.0
         self._sent = False
 
@@ -63,11 +69,13 @@ class HttpHandler(Handler):
             self._line.end()
 
     def close(self) -> None:
-        self._engine.close()
+        self._engines.close()
         self._watch.close_line(self._line)
 
     def _attempt(self, attempting: Attempting, started: float) -> Outcome:
         task, deadline = attempting.task, started + attempting.task.timeout
+        if task.tls is not None and task.tls not in self._policy.tls:
+            return _NO_PROFILE
         try:
             request = first_request(task, attempting.number, self._policy)
             sign(request, task, self._policy, int(time.time()))
@@ -83,6 +91,7 @@ class HttpHandler(Handler):
             if isinstance(route, Outcome):
                 return route
             ready = time.monotonic()
+            self._engine = self._engines.get(request.tls)
             hop = self._engine.fetch(request, route, deadline - ready)
             self._sent = self._sent or hop.sent
             self._lookup_seconds = ready - now
@@ -172,8 +181,8 @@ class HttpHandler(Handler):
             http_version=self._engine.http_version(),
         )
 
-    def _make_engine(self) -> Engine:
-        return Engine(self._policy, self._guard, self._network, self._line)
+    def _make_engine(self, profile: str | None) -> Engine:
+        return Engine(self._policy, self._guard, self._network, self._line, profile)
 
     def _recover(self, attempting: Attempting, exc: Exception) -> Outcome:
         """Tell of a fault of ours, and start afresh: the handle may be in any state.
@@ -184,8 +193,9 @@ class HttpHandler(Handler):
         name = type(exc).__name__
         where = "".join(traceback.format_tb(exc.__traceback__))
         _log.error("the fetch of task %s failed with %s\n%s", attempting.task.id, name, where)
-        self._engine.close()
-        self._engine = self._make_engine()
+        self._engines.close()
+        self._engines = Engines(self._make_engine)
+        self._engine = self._engines.get(None)
         return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
 
 

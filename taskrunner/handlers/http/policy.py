@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.version import __version__
 
 
@@ -19,6 +20,7 @@ class FetchPolicy:
     bounds the head of one answer. `http2` is offered to targets over TLS. `ca_file` (PEM) replaces the
     system's trusted certificates.
 
+    `tls` are the TLS profiles by name, and `key_passwords` what opens the keys of some of them.
     `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name, all that are active.
     """
 
@@ -33,4 +35,6 @@ class FetchPolicy:
     http2: bool = True
     ca_file: str | None = None
     limits: Limits = Limits()
+    tls: Mapping[str, TlsProfile] = field(default_factory=dict)
+    key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

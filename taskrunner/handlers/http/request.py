@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from taskrunner.domain import admission, signature
 from taskrunner.domain.identity import RESERVED, identity
+from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task
+from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
@@ -26,14 +28,15 @@ class Request:
 
     Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
 
-    `stranger` are the lines that go along to another origin: who we are, and nothing of the task. `once`: it
-    must not be sent a second time, since the target may act on each.
+    `tls` names the TLS profile. `stranger` are the lines that go along to another origin: who we are, and
+    nothing of the task. `once`: it must not be sent a second time, since the target may act on each.
     """
 
     method: str
     url: Url
     lines: list[str]
     stranger: list[str]
+    tls: str | None = None
     content: bytes | None = None
     once: bool = False
 
@@ -56,9 +59,17 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         url=url,
         lines=_lines(task, ours, content),
         stranger=stranger,
+        tls=_profile(task, url, policy.limits),
         content=content,
         once=not may_repeat(task),
     )
+
+
+def _profile(task: Task, url: Url, limits: Limits) -> str | None:
+    if task.tls is None:
+        return profile_for(url, limits.tls_profiles)
+    check_profile(task.tls, url, limits.tls_profiles)
+    return task.tls
 
 
 def sign(request: Request, task: Task, policy: FetchPolicy, timestamp: int) -> None:
