@@ -19,6 +19,7 @@ from taskrunner.consumer.pool import Pool
 from taskrunner.consumer.supervisor import Supervisor
 from taskrunner.handlers.http.kit import HttpKit
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
@@ -115,6 +116,7 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         user_agent=dials.user_agent,
         http2=dials.http2,
         limits=config.task_limits(),
+        proxy=Proxy.from_url(dials.proxy, resolves=dials.proxy_resolves) if dials.proxy else None,
         tls=dials.tls,
         key_passwords=read_key_passwords(dials.tls),
         secrets=config.callbacks.secrets,

@@ -69,7 +69,9 @@ class Config(BaseModel):
     def reach(self) -> Reach:
         """The targets that tasks may have."""
         fetch, redis = self.fetch, f"redis://{','.join(self.redis.addr)}"
-        services = [service_endpoints(url) for url in (*self.rabbit.addr, self.store.url or redis)]
+        services = [
+            service_endpoints(url) for url in (*self.rabbit.addr, self.store.url or redis, fetch.proxy or "")
+        ]
         listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
         return Reach(
             allow_private=fetch.allow_private,

@@ -100,6 +100,20 @@ def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _check_proxy_url(url: str) -> str:
+    if not url.startswith("http://"):
+        raise ValueError("must be http://[user:password@]host[:port], of a proxy that lets CONNECT")
+    parts = split_url(url)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must end with the port; percent-encode special characters of a password")
+    try:
+        check_host(parts.hostname or "")
+    except ValueError:
+        # What stands there may be a password.
+        raise ValueError("has no usable host; percent-encode special characters of a password") from None
+    return url
+
+
 def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
     """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
     if "://" in addr or "@" in addr:
@@ -242,6 +256,7 @@ Ports = Annotated[
     Field(min_length=1, max_length=1000),
     AfterValidator(_unique),
 ]
+ProxyUrl = Annotated[str, AfterValidator(_check_proxy_url), Field(max_length=4096)]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)

@@ -1,10 +1,12 @@
 """How a URL is fetched."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from taskrunner.config.sections.section import KIB, MIB, Section
 from taskrunner.config.tls_profiles import TlsProfiles
-from taskrunner.config.values import Bytes, Exceptions, Ports, Seconds, UserAgent
+from taskrunner.config.values import Bytes, Exceptions, Ports, ProxyUrl, Seconds, Secret, UserAgent
 from taskrunner.version import __version__
 
 
@@ -27,6 +29,14 @@ class Fetch(Section):
     http2: bool = Field(True, description="offered to targets over TLS, which choose by ALPN")
     tls: TlsProfiles = Field(
         {}, description="by name: ca_file, cert_file, key_file, key_password_file, hosts; see the README"
+    )
+    proxy: Annotated[ProxyUrl | None, Secret()] = Field(
+        None,
+        repr=False,
+        description="http://[user:password@]host:port, for all fetches, by CONNECT; also as proxy_file",
+    )
+    proxy_resolves: bool = Field(
+        False, description="it looks up names and judges addresses; else we do, and it gets addresses"
     )
     allow_private: Exceptions = Field(
         (), description="private networks, addresses or hosts that tasks may reach; by default none"

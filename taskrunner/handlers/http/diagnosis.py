@@ -13,14 +13,20 @@ import pycurl
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
-from taskrunner.handlers.http.hop import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
+from taskrunner.handlers.http.hop import (
+    E_TOO_LARGE,
+    MAX_HEAD_LINES,
+    MAX_INTERIM,
+    MAX_LINE_BYTES,
+    MAX_LINES,
+    Hop,
+)
 from taskrunner.handlers.http.policy import FetchPolicy
 
 # A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
-# Codes that pycurl does not name. CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+# A code that pycurl does not name.
 _E_HTTP2_STREAM = 92
-_E_TOO_LARGE = 100
 
 
 def _connect(error: str) -> Failure:
@@ -76,7 +82,7 @@ FAILURES: dict[int, Failure] = {
     pycurl.E_SSL_CACERT_BADFILE: _tls("The files of trusted certificates cannot be used."),
     pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
-    _E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
+    E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
 }
 
 # OpenSSL's words for the alerts that speak of our certificate (RFC 8446 section 6.2).
@@ -108,7 +114,7 @@ def diagnose(
     if hop.refused:
         return BLOCKED
     if hop.stalled is not None and (hop.code or hop.head.ends_with_connection):
-        error = f"Timed out: nothing came for {hop.stalled:.3g} s while {phase()}."
+        error = f"Timed out: nothing came for {hop.stalled:.3g} s while {_phase(hop, phase)}."
         return Failure(kind=OutcomeKind.TIMEOUT, error=error)
     trouble = hop.body.trouble if hop.body is not None else None
     if trouble is Trouble.TOO_LARGE:
@@ -122,8 +128,15 @@ def diagnose(
             return _BLOATED
         return None if hop.head.status >= 200 else _NOT_HTTP
     if hop.code == pycurl.E_OPERATION_TIMEDOUT:
-        return Failure(kind=OutcomeKind.TIMEOUT, error=f"Timed out after {elapsed:.3g} s while {phase()}.")
+        error = f"Timed out after {elapsed:.3g} s while {_phase(hop, phase)}."
+        return Failure(kind=OutcomeKind.TIMEOUT, error=error)
+    if hop.untunnelled:
+        return _proxy_failure(hop.proxy_status)
     return _curl_failure(hop, attempt)
+
+
+def _phase(hop: Hop, phase: Callable[[], str]) -> str:
+    return "waiting for the egress proxy" if hop.untunnelled else phase()
 
 
 def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
@@ -133,7 +146,7 @@ def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
     if hop.head.interim > MAX_INTERIM:
         return _framing(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
     if max(map(len, hop.lines)) > MAX_LINE_BYTES:
-        return FAILURES[_E_TOO_LARGE]
+        return FAILURES[E_TOO_LARGE]
     if len(hop.head.headers) > MAX_HEAD_LINES or len(hop.lines) >= MAX_LINES:
         return _no_http(f"The answer has more than {MAX_HEAD_LINES} header lines.")
     if size_bytes > max_bytes:
@@ -152,6 +165,14 @@ def _curl_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
         return _LOST
     return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
+
+
+def _proxy_failure(status: int) -> Failure:
+    if status == 407:
+        return _connect("The egress proxy does not accept our credentials (407).")
+    if status:
+        return _connect(f"The egress proxy opened no way to the target; it answered {status}.")
+    return _connect("The egress proxy cannot be reached, or broke off.")
 
 
 def _tls_failure(hop: Hop, attempt: int) -> Failure:

@@ -17,10 +17,11 @@ from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.head import Head
-from taskrunner.handlers.http.hop import MAX_LINE_BYTES, MAX_LINES, Hop
+from taskrunner.handlers.http.hop import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.line import Line
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.request import Request
 from taskrunner.handlers.http.trust import find_trust
 
@@ -32,8 +33,9 @@ _LIFETIME_SECONDS = 300
 _GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
 _QUICK_EXIT = 322
-# CURLOPT_CA_CACHE_TIMEOUT, which it does not name either.
+# CURLOPT_CA_CACHE_TIMEOUT and CURLOPT_SUPPRESS_CONNECT_HEADERS, which it does not name either.
 _CA_CACHE_TIMEOUT = 321
+_SUPPRESS_CONNECT_HEADERS = 265
 # The server chooses, by ALPN in the TLS handshake; without TLS it is HTTP/1.1.
 _WITH_HTTP_2 = pycurl.CURL_HTTP_VERSION_2TLS
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
@@ -102,7 +104,12 @@ class Engine:
         )
 
     def address(self) -> str | None:
-        """Where the last hop was dialled, or would have been; None if it never came to that."""
+        """Where the last hop was dialled, or would have been; None if it never came to that.
+
+        Behind a proxy it is what that was asked for, None for a name: the proxy's own is nobody's business.
+        """
+        if self._policy.proxy is not None:
+            return self._route.place if self._route is not None else None
         ask = self._curl.getinfo
         ip, port = ask(pycurl.PRIMARY_IP), ask(pycurl.PRIMARY_PORT)
         if not ip:
@@ -137,9 +144,7 @@ class Engine:
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.HTTP09_ALLOWED, 0)
         curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
-        # An empty proxy keeps libcurl from reading http_proxy and its kin.
-        curl.setopt(pycurl.PROXY, "")
-        curl.setopt(pycurl.NOPROXY, "*")
+        self._set_proxy(policy.proxy)
         curl.setopt(pycurl.PATH_AS_IS, 1)
         curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if policy.http2 else pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(policy.connect_timeout))
@@ -149,6 +154,22 @@ class Engine:
         curl.setopt(pycurl.HEADERFUNCTION, self._received.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         self._dialer.install(curl)
+
+    def _set_proxy(self, proxy: Proxy | None) -> None:
+        """Set to nothing, these keep libcurl from reading `http_proxy`, `no_proxy` and their kin."""
+        curl = self._curl
+        curl.setopt(pycurl.NOPROXY, "*" if proxy is None else "")
+        if proxy is None:
+            curl.setopt(pycurl.PROXY, "")
+            return
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        curl.setopt(pycurl.PROXY, f"http://{host}:{proxy.port}")
+        curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+        # What the proxy says is no part of the answer.
+        curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+        if proxy.user is not None:
+            curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+            curl.setopt(pycurl.PROXYPASSWORD, proxy.password or "")
 
     def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
         trust = find_trust(profile.ca_file or self._policy.ca_file)
@@ -169,10 +190,12 @@ class Engine:
     def _set_route(self, route: Route) -> None:
         """libcurl's cache of names holds what the guard let through for this request, and nothing else."""
         before = self._route
-        entries = [f"-{before.host}:{before.port}"] if before is not None and before.entry else []
+        entries = [before.end] if before is not None and before.entry else []
         if route.entry:
             entries.append(route.entry)
         self._curl.setopt(pycurl.RESOLVE, entries)
+        if self._policy.proxy is not None:
+            self._curl.setopt(pycurl.CONNECT_TO, [route.tunnel] if route.tunnel else [])
         self._route = route
 
     def _set_request(self, request: Request, timeout: float) -> None:
@@ -251,6 +274,8 @@ class Engine:
         hop.refused = self._dialer.refused
         if hop.late and hop.code == pycurl.E_WRITE_ERROR:
             hop.code = pycurl.E_OPERATION_TIMEDOUT
+        if hop.code and self._policy.proxy is not None:
+            self._look_at_tunnel(hop)
         if hop.body is None:
             hop.head = Head(self._received)
         if hop.code == pycurl.E_RECV_ERROR and _is_closed_without_notice(hop):
@@ -266,6 +291,18 @@ class Engine:
             hop.body.finish()
         elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:
             hop.code = 0
+
+    def _look_at_tunnel(self, hop: Hop) -> None:
+        """Whether the proxy is to blame: a new connection, or none at all, and no yes of the proxy to it."""
+        ask = self._curl.getinfo
+        status = ask(pycurl.HTTP_CONNECTCODE)
+        is_new = hop.code == pycurl.E_COULDNT_CONNECT or ask(pycurl.NUM_CONNECTS)
+        if is_new and not 200 <= status < 300:
+            hop.untunnelled = True
+            hop.proxy_status = status
+        elif hop.code == E_TOO_LARGE and not ask(pycurl.REQUEST_SIZE):
+            # A yes without an end.
+            hop.untunnelled = True
 
     def _count(self, hop: Hop, *, encrypted: bool) -> None:
         """Find out how much came beside head and body; only what has chunks can hide anything there."""

@@ -15,7 +15,7 @@ from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.engine import Engine
 from taskrunner.handlers.http.engines import Engines
 from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
-from taskrunner.handlers.http.guard import Guard, Route, TargetRefused
+from taskrunner.handlers.http.guard import Guard, ProxyUnknown, Route, TargetRefused
 from taskrunner.handlers.http.hop import Hop
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
@@ -34,6 +34,9 @@ _NO_PROFILE = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no TLS profile by the name that the task gives.",
 )
+_NO_PROXY = Outcome(
+    kind=OutcomeKind.CONNECT_ERROR, error="The name of the egress proxy could not be resolved."
+)
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -50,7 +53,7 @@ class HttpHandler(Handler):
         self._watch = watch
         self._line = watch.open_line(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
         self._network = network or Network()
-        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled)
+        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled, policy.proxy)
         self._engines = Engines(self._make_engine)
         self._engine = self._engines.get(None)
         self._lookup_seconds = 0.0
@@ -130,6 +133,8 @@ class HttpHandler(Handler):
             return _outcome(BLOCKED)
         except LookupFailed:
             return _outcome(UNRESOLVED)
+        except ProxyUnknown:
+            return _NO_PROXY
         except LookupTimedOut:
             if self._line.cancelled:
                 return _CANCELLED

@@ -12,6 +12,8 @@ MAX_HEAD_LINES = 100
 MAX_LINES = 256
 MAX_LINE_BYTES = 64 * 1024
 MAX_INTERIM = 16
+# A code that pycurl does not name, CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+E_TOO_LARGE = 100
 
 NO_HEAD = Head(())
 
@@ -25,7 +27,8 @@ class Hop:
 
     `sent` is False only if surely no byte of the request went out. `stalled` is the seconds without a byte
     that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the body was still
-    coming in then.
+    coming in then. `untunnelled`: the egress proxy opened no way to the target; `proxy_status` is what it
+    answered, 0 for nothing.
     """
 
     __slots__ = (
@@ -36,11 +39,13 @@ class Hop:
         "head",
         "late",
         "lines",
+        "proxy_status",
         "refused",
         "sent",
         "stalled",
         "started",
         "text",
+        "untunnelled",
     )
 
     def __init__(self, lines: Sequence[bytes] = (), *, timeout: float = 0.0, sent: bool = True) -> None:
@@ -56,6 +61,8 @@ class Hop:
         self.refused = False
         self.sent = sent
         self.stalled: float | None = None
+        self.untunnelled = False
+        self.proxy_status = 0
 
     @property
     def progress(self) -> tuple[int, int]:

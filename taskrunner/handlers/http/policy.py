@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.version import __version__
 
 
@@ -20,8 +21,9 @@ class FetchPolicy:
     bounds the head of one answer. `http2` is offered to targets over TLS. `ca_file` (PEM) replaces the
     system's trusted certificates.
 
-    `tls` are the TLS profiles by name, and `key_passwords` what opens the keys of some of them.
-    `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name, all that are active.
+    Behind `proxy` nothing else is dialled. `tls` are the TLS profiles by name, `key_passwords` what opens the
+    keys of some of them. `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name,
+    all that are active.
     """
 
     connect_timeout: float = 10.0
@@ -35,6 +37,7 @@ class FetchPolicy:
     http2: bool = True
     ca_file: str | None = None
     limits: Limits = Limits()
+    proxy: Proxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
