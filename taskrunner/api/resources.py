@@ -20,7 +20,7 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
 from taskrunner.producer.bulk import BatchDone
 from taskrunner.producer.sweep import Swept
 
@@ -143,6 +143,7 @@ def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
         "missed": schedule.missed,
         "overlap": schedule.overlap,
         "jitter": schedule.jitter,
+        "conditional": schedule.conditional,
         "paused": schedule.paused,
         "next_at": schedule.next_at,
         "last_at": schedule.last_at,
@@ -251,12 +252,22 @@ def _task(
         "rules": rules_fields(task.rules),
         "labels": task.labels,
         "tls": task.tls,
+        "validators": None if task.validators is None else _validators_resource(task.validators),
         "callback": None if task.callback is None else _callback_resource(task.callback),
     }
 
 
 def _callback_resource(callback: Callback) -> Resource:
     return {"url": masked_url(callback.url), "secret": callback.secret, "events": callback.events}
+
+
+def _validators_resource(validators: Validators) -> Resource:
+    return {
+        "url": masked_url(validators.url),
+        "etag": validators.etag,
+        "last_modified": validators.last_modified,
+        "task_id": validators.task_id,
+    }
 
 
 def _template_resource(template: Mapping[str, Any]) -> Resource:
@@ -297,6 +308,7 @@ def response_resource(response: Response) -> Resource:
     """An answer without its body; a cookie that it sets is as good as a password."""
     return {
         "status_code": response.status,
+        "unchanged": response.unchanged,
         "headers": [
             {"name": name, "value": MASK if _SECRET_NAME.search(name) else value}
             for name, value in response.headers

@@ -41,9 +41,10 @@ class HeaderLine(Shape):
 
 
 class Answer(Shape):
-    """A target's answer, without its body."""
+    """A target's answer, without its body; `unchanged`: nothing is newer than what was asked by (304)."""
 
     status_code: int
+    unchanged: bool
     headers: list[HeaderLine]
     content_type: str | None
     size: int
@@ -118,6 +119,15 @@ class Callback(Shape):
     events: list[Status]
 
 
+class Validators(Shape):
+    """By what a run of a conditional schedule asks for a newer version, and whose answer said so."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+    task_id: str
+
+
 class Task(Shape):
     """A task and all that is known of it. Headers that may be secret are masked.
 
@@ -154,6 +164,7 @@ class Task(Shape):
     rules: list[Rule]
     labels: dict[str, str]
     tls: str | None
+    validators: Validators | None
     callback: Callback | None
 
 
@@ -173,6 +184,7 @@ class Schedule(Shape):
     missed: MissedPolicy
     overlap: Overlap
     jitter: float
+    conditional: bool
     paused: bool
     next_at: AwareDatetime | None
     last_at: AwareDatetime | None

@@ -18,7 +18,7 @@ from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.producer.schedules import Schedules
 
 _PAGE = 200
-_TIMES = ("cron", "time_zone", "missed", "overlap", "jitter")
+_TIMES = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
@@ -36,6 +36,11 @@ def schedule_options(function: Any) -> Any:
     for option in (
         click.option(
             "--jitter", type=float, metavar="SECONDS", help="Start up to this much later, by chance."
+        ),
+        click.option(
+            "--conditional/--unconditional",
+            default=None,
+            help="Ask only for what is newer than what the run before got (If-None-Match).",
         ),
         click.option("--overlap", help="allow (default), or skip a slot while the run before has not ended."),
         click.option("--missed", help="Slots missed by an outage: once (default, the last), skip or all."),

@@ -18,12 +18,12 @@ from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import COUNT_LIMIT, Limits
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import rules_fields
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
 from taskrunner.domain.value import value
 
 _OURS = b'{"v":'
 # Plain fields that few tasks have.
-_SPARE = ("body", "body_base64", "run_at", "expires_at", "tls", "signed_by", "traceparent")
+_SPARE = ("body", "body_base64", "run_at", "expires_at", "keep_until", "tls", "signed_by", "traceparent")
 
 
 @value
@@ -63,6 +63,8 @@ def encode_task(task: Task) -> bytes:
         fields["retry_unsafe"] = True
     if task.rules:
         fields["rules"] = rules_fields(task.rules)
+    if task.validators is not None:
+        fields["validators"] = _validators(task.validators)
     if task.callback is not None:
         fields["callback"] = _callback(task.callback)
     for name in _SPARE:
@@ -90,6 +92,15 @@ def _callback(callback: Callback) -> dict[str, Any]:
         "timeout": callback.timeout,
         "max_attempts": callback.max_attempts,
         "retry": _retry(callback.retry),
+    }
+
+
+def _validators(validators: Validators) -> dict[str, Any]:
+    return {
+        "url": validators.url,
+        "etag": validators.etag,
+        "last_modified": validators.last_modified,
+        "task_id": validators.task_id,
     }
 
 

@@ -201,7 +201,7 @@ class Engine:
     def _set_request(self, request: Request, timeout: float) -> None:
         curl = self._curl
         curl.setopt(pycurl.URL, request.url.text)
-        curl.setopt(pycurl.HTTPHEADER, request.lines)
+        curl.setopt(pycurl.HTTPHEADER, request.sent_lines)
         shape = (request.method, request.content is not None)
         if shape != self._shape:
             self._set_shape(*shape)

@@ -143,7 +143,7 @@ class HttpHandler(Handler):
 
     def _answered(self, hop: Hop, request: Request, rules: Rules, redirects: int, elapsed: float) -> Outcome:
         response = self._response(hop, request, redirects, elapsed)
-        is_ok = 200 <= response.status < 300
+        is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         told = _PHRASES.get(response.status, str(response.status))
         wishes = hop.head.values("retry-after") if hop.head.value("retry-after") is not None else ()
         return Outcome(

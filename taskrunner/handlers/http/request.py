@@ -10,9 +10,10 @@ from taskrunner.domain import admission, signature
 from taskrunner.domain.identity import RESERVED, identity
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry import may_repeat
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
 from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
+from taskrunner.domain.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
 
@@ -39,6 +40,19 @@ class Request:
     tls: str | None = None
     content: bytes | None = None
     once: bool = False
+    validators: Validators | None = None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it asks only for what is newer: of the URL alone that the validators are of."""
+        return self.validators is not None and self.validators.url == self.url.text
+
+    @property
+    def sent_lines(self) -> list[str]:
+        """All lines, with the condition if there is one."""
+        if self.validators is None or not self.is_conditional:
+            return self.lines
+        return [*self.lines, *(header_line(*each) for each in condition(self.validators).items())]
 
 
 def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
@@ -62,6 +76,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         tls=_profile(task, url, policy.limits),
         content=content,
         once=not may_repeat(task),
+        validators=task.validators if method in METHODS else None,
     )
 
 
