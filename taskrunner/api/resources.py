@@ -1,19 +1,18 @@
 """The JSON form of what we show: tasks, dead letters, lists. Shared by the API and the CLI's `--json`.
 
-Values are what `encode` can write: times stay `datetime` until then. Secrets in the headers of a task are
-masked here, so that no reader of a resource has to think of it.
+Values are what `encode` can write: times stay `datetime` until then. Secrets in headers and URLs are masked
+here, so that no reader of a resource has to think of it.
 """
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
+from taskrunner.api.masking import Masking, masked_url
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
@@ -25,12 +24,6 @@ from taskrunner.producer.bulk import BatchDone
 from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
-MASK = "***"
-_SECRET_NAME = re.compile(
-    r"authorization|cookie|token|secret|passw|api[-_]?key|credential|signature|session", re.IGNORECASE
-)
-# In a query string also the short names of map services, of Azure and of our own making.
-_SECRET_PARAMETER = re.compile(r"(?:^|[-_.])(?:key|sig|auth|pwd|code)$", re.IGNORECASE)
 
 
 def encode(resource: Any) -> bytes:
@@ -38,7 +31,9 @@ def encode(resource: Any) -> bytes:
     return orjson.dumps(resource, option=orjson.OPT_UTC_Z)
 
 
-def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None) -> Resource:
+def task_resource(
+    record: Record, masking: Masking, *, prefix: str = "", body: bytes | None = None
+) -> Resource:
     """A task and all that is known of it.
 
     `prefix` goes before the paths of links. `body`, the stored beginning of the fetched body, is shown
@@ -46,9 +41,10 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
     """
     result = None
     if record.result is not None:
-        result = _result_resource(record.result, f"{prefix}/tasks/{record.task.id}/body", body)
+        result = _result_resource(record.result, masking, f"{prefix}/tasks/{record.task.id}/body", body)
     return _task(
         record.task,
+        masking,
         status=record.status,
         attempt=record.attempt,
         attempt_limit=record.attempt_limit,
@@ -63,10 +59,11 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
     )
 
 
-def accepted_resource(task: Task, *, published: bool) -> Resource:
+def accepted_resource(task: Task, masking: Masking, *, published: bool) -> Resource:
     """A task that was accepted a moment ago, as `task_resource` would show it."""
     return _task(
         task,
+        masking,
         status=Status.QUEUED if published else Status.SCHEDULED,
         attempt=0,
         attempt_limit=task.max_attempts,
@@ -133,7 +130,7 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
     return resource
 
 
-def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
+def schedule_resource(schedule: Schedule, masking: Masking, *, prefix: str = "") -> Resource:
     """A schedule and what it has done. Of its task's body only `has_body` tells: it may be secret."""
     last = schedule.last_task_id
     return {
@@ -150,7 +147,7 @@ def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
         "last_task_id": last,
         "last_task_url": None if last is None else f"{prefix}/tasks/{last}",
         "error": schedule.error,
-        "task": _template_resource(schedule.task),
+        "task": _template_resource(schedule.task, masking),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,
     }
@@ -172,29 +169,6 @@ def swept_resource(action: str, swept: Swept, *, dry_run: bool) -> Resource:
     }
 
 
-def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """`headers` with `MASK` for every value whose name suggests a secret."""
-    return {name: MASK if _SECRET_NAME.search(name) else value for name, value in headers.items()}
-
-
-def masked_url(url: str) -> str:
-    """`url` with `MASK` for the value of every parameter whose name suggests a secret.
-
-    The rest stays as it was spelt. What is secret in a path cannot be told.
-    """
-    place, mark, query = url.partition("?")
-    if not mark:
-        return url
-    return place + mark + "&".join(map(_masked_parameter, query.split("&")))
-
-
-def _masked_parameter(parameter: str) -> str:
-    name, equals, _ = parameter.partition("=")
-    plain = unquote(name)
-    secret = equals and (_SECRET_NAME.search(plain) or _SECRET_PARAMETER.search(plain))
-    return f"{name}={MASK}" if secret else parameter
-
-
 def as_text(content: bytes, *, cut: bool) -> str | None:
     """`content` as UTF-8 text, None if it is none; when it was `cut`, a character cut short is dropped."""
     try:
@@ -208,6 +182,7 @@ def as_text(content: bytes, *, cut: bool) -> str | None:
 
 def _task(
     task: Task,
+    masking: Masking,
     *,
     status: Status,
     attempt: int,
@@ -241,7 +216,7 @@ def _task(
         "kept_until": kept_until,
         "url": masked_url(task.url),
         "method": task.method,
-        "headers": masked(task.headers),
+        "headers": masking.headers(task.headers),
         "body_size": 0 if content is None else len(content),
         "priority": task.lane,
         "timeout": task.timeout,
@@ -270,10 +245,10 @@ def _validators_resource(validators: Validators) -> Resource:
     }
 
 
-def _template_resource(template: Mapping[str, Any]) -> Resource:
+def _template_resource(template: Mapping[str, Any], masking: Masking) -> Resource:
     shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
     if "headers" in shown:
-        shown["headers"] = masked(shown["headers"])
+        shown["headers"] = masking.headers(shown["headers"])
     shown["url"] = masked_url(shown["url"])
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
@@ -295,24 +270,21 @@ def attempt_resource(attempt: Attempt) -> Resource:
     }
 
 
-def _result_resource(response: Response, body_url: str, body: bytes | None) -> Resource:
+def _result_resource(response: Response, masking: Masking, body_url: str, body: bytes | None) -> Resource:
     return {
-        **response_resource(response),
+        **response_resource(response, masking),
         "body": None if body is None else as_text(body, cut=response.truncated),
         "body_url": body_url,
         "timings": response.timings,
     }
 
 
-def response_resource(response: Response) -> Resource:
+def response_resource(response: Response, masking: Masking) -> Resource:
     """An answer without its body; a cookie that it sets is as good as a password."""
     return {
         "status_code": response.status,
         "unchanged": response.unchanged,
-        "headers": [
-            {"name": name, "value": MASK if _SECRET_NAME.search(name) else value}
-            for name, value in response.headers
-        ],
+        "headers": [{"name": name, "value": masking.value(name, value)} for name, value in response.headers],
         "content_type": response.content_type,
         "size": response.size_bytes,
         "sha256": response.sha256,

@@ -100,6 +100,11 @@ def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _check_header_name(name: str) -> str:
+    admission.check_header_name(name)
+    return name.lower()
+
+
 def _check_proxy_url(url: str) -> str:
     if not url.startswith("http://"):
         raise ValueError("must be http://[user:password@]host[:port], of a proxy that lets CONNECT")
@@ -254,6 +259,12 @@ Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
     _Commas,
     Field(min_length=1, max_length=1000),
+    AfterValidator(_unique),
+]
+HeaderNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_header_name)], ...],
+    _Commas,
+    Field(max_length=1000),
     AfterValidator(_unique),
 ]
 ProxyUrl = Annotated[str, AfterValidator(_check_proxy_url), Field(max_length=4096)]

@@ -104,14 +104,19 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 def check_header(name: str, value: str) -> None:
     """A single header, without regard to its size. The value is never shown: it may be a secret."""
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+    check_header_name(name)
     if name.lower() in _OWN_HEADERS:
         raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
     if name.lower() in _METADATA_HEADERS:
         raise ValueError(f"{shown(name)} is a key to a metadata service and cannot be given")
     if not _FIELD_VALUE.fullmatch(value):
         raise ValueError(f"the value of {shown(name)} must be visible ASCII, without line breaks")
+
+
+def check_header_name(name: str) -> None:
+    """A token, whatever header it names."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
 
 
 def check_labels(labels: Mapping[str, str], limits: Limits) -> None:

@@ -6,7 +6,16 @@ from pydantic import Field
 
 from taskrunner.config.sections.section import KIB, MIB, Section
 from taskrunner.config.tls_profiles import TlsProfiles
-from taskrunner.config.values import Bytes, Exceptions, Ports, ProxyUrl, Seconds, Secret, UserAgent
+from taskrunner.config.values import (
+    Bytes,
+    Exceptions,
+    HeaderNames,
+    Ports,
+    ProxyUrl,
+    Seconds,
+    Secret,
+    UserAgent,
+)
 from taskrunner.version import __version__
 
 
@@ -37,6 +46,10 @@ class Fetch(Section):
     )
     proxy_resolves: bool = Field(
         False, description="it looks up names and judges addresses; else we do, and it gets addresses"
+    )
+    mask_headers: HeaderNames = Field(
+        (),
+        description="further headers whose values are never shown, as those of Authorization and its kin",
     )
     allow_private: Exceptions = Field(
         (), description="private networks, addresses or hosts that tasks may reach; by default none"
