@@ -63,7 +63,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     url = admission.check_url(task.url, policy.limits)
     method = admission.check_method(task.method)
     if task.headers:
-        admission.check_headers(task.headers, policy.limits)
+        admission.check_sound_headers(task.headers)
     admission.check_id(task.id)
     stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
     ours = [*stranger, *(f"{name}: {value}" for name, value in identity(task, number).items())]
