@@ -25,7 +25,7 @@ from types import FrameType
 
 from servers.fleet import ENDING_SIGNALS, Fleet, known_folders
 from servers.latest import programs as latest_programs
-from servers.process import ServerFailed
+from servers.process import Process, ServerFailed, end_with_parent
 from servers.programs import OVERRIDE, SERVICES, ProgramsMissing, install, program
 from servers.rabbitmq import RabbitMQ
 
@@ -104,7 +104,7 @@ def _raise_interrupted(number: int, _frame: FrameType | None) -> None:
 
 def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
     try:
-        child = subprocess.Popen(command, env=environment)
+        child = subprocess.Popen(command, env=environment, preexec_fn=lambda: end_with_parent(signal.SIGTERM))
     except OSError as error:
         _tell(f"cannot run {command[0]}: {error.strerror}")
         return 127
@@ -138,7 +138,7 @@ def _tell(text: str) -> None:
 
 def _start(directory: Path | None, names: Sequence[str]) -> int:
     install(names)
-    fleet = Fleet.create(directory)
+    fleet = Fleet.create(directory, outlives_us=True)
     try:
         _start_and_tell(fleet, names)
     except BaseException:
@@ -208,6 +208,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("up", parents=[one, place], help="start one that is down")
     verbs.add_parser("restart", parents=[one, place, force], help="down, then up")
     verbs.add_parser("status", parents=[place_or_any], help="what runs, of one folder or of all")
+    verb = verbs.add_parser("watch", parents=[place], help="stop the servers when another process has ended")
+    verb.add_argument("--owner", type=int, required=True, metavar="PID")
     verb = verbs.add_parser("ctl", parents=[place], help="rabbitmqctl against a folder's RabbitMQ")
     verb.add_argument("arguments", nargs="+", metavar="ARGUMENT")
     return parser
@@ -237,6 +239,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             up(options.name, fleet=Fleet(options.directory))
         case "restart":
             restart(options.name, kill=options.kill, fleet=Fleet(options.directory))
+        case "watch":
+            Fleet(options.directory).watch(Process.known_by(options.owner))
         case "status":
             return _status(options.directory)
         case "ctl":

@@ -23,10 +23,10 @@ def start_rabbitmq_cluster(fleet: Fleet, size: int = 3) -> list[str]:
     ]
     cookie = secrets.token_hex(16)
     for node in nodes:
-        node.lay_out(cookie=cookie, peers=[each.node for each in nodes])
-    # The others find a cluster that they can join, instead of three who ask each other which is first.
-    fleet.launch(nodes[:1])
-    fleet.launch(nodes[1:])
+        node.lay_out(cookie=cookie)
+    fleet.launch(nodes)
+    for node in nodes[1:]:
+        node.join(nodes[0])
     return _names(nodes)
 
 

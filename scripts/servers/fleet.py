@@ -22,7 +22,7 @@ from servers.base import Server
 from servers.container import Container
 from servers.ports import free_ports
 from servers.postgres import Postgres
-from servers.process import Process, ServerFailed, tail
+from servers.process import Process, ServerFailed, launch, tail
 from servers.programs import has_programs
 from servers.rabbitmq import RabbitMQ
 from servers.redis import Redis
@@ -34,6 +34,8 @@ READY_WITHIN = 120.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STATE_FILE = "services.json"
 _PROBE_INTERVAL = 0.05
+_WATCH_INTERVAL = 0.5
+_SCRIPT = Path(__file__).parent.parent / "services.py"
 
 
 class Fleet:
@@ -44,14 +46,21 @@ class Fleet:
         self.state_file = self.directory / _STATE_FILE
 
     @classmethod
-    def create(cls, directory: Path | None = None) -> "Fleet":
-        """A new folder, or a given one that holds no servers yet."""
+    def create(cls, directory: Path | None = None, *, outlives_us: bool = False) -> "Fleet":
+        """A new folder, or a given one that holds no servers yet.
+
+        Another process watches over it, and stops what was left when this one is gone; see `watch`.
+        """
         fleet = cls(directory or Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)))
         fleet.directory.mkdir(parents=True, exist_ok=True)
         if fleet.state_file.exists():
             raise ServerFailed(f"{fleet.state_file} exists: stop those servers first, or take another --dir")
         # PostgreSQL runs as another user when we are root, and has to reach its own folder below this one.
         fleet.directory.chmod(0o711)
+        if not outlives_us:
+            command = [sys.executable, str(_SCRIPT), "watch", "--dir", str(fleet.directory)]
+            words = [*command, "--owner", str(os.getpid())]
+            launch(words, log=Path(os.devnull), env=os.environ, cwd=Path("/"))
         return fleet
 
     def start(self, names: Iterable[str]) -> None:
@@ -107,6 +116,14 @@ class Fleet:
         with suppress(OSError):  # a folder of the caller's that holds more than servers stays
             self.directory.rmdir()
 
+    def watch(self, owner: Process) -> None:
+        """Wait until the servers were stopped, or stop them once `owner` has ended without having done so."""
+        while not self.state_file.exists() and owner.is_running:
+            time.sleep(_WATCH_INTERVAL)
+        while self.state_file.exists() and owner.is_running:
+            time.sleep(_WATCH_INTERVAL)
+        self.stop()
+
     def environment(self) -> dict[str, str]:
         """What a test run finds the servers by."""
         urls = {
@@ -131,7 +148,6 @@ class Fleet:
 
     def _record(self, server: Server) -> None:
         name = server.folder.name
-        script = Path(__file__).parent.parent / "services.py"
         facts = {
             "kind": server.kind,
             "url": server.url,
@@ -142,7 +158,7 @@ class Fleet:
             "ports": server.ports,
             "processes": {role: asdict(process) for role, process in server.processes.items()},
             "control_environment": server.control(),
-            "restart": [sys.executable, str(script), "restart", name, "--dir", str(self.directory)],
+            "restart": [sys.executable, str(_SCRIPT), "restart", name, "--dir", str(self.directory)],
             **server.describe(),
         }
         with self._locked():

@@ -3,10 +3,12 @@
 Law: no signal goes to a pid before its start time was compared, because pids are used again.
 """
 
+import ctypes
 import os
 import pwd
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from pathlib import Path
 
 POLL_INTERVAL = 0.02
 _GONE = -1
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 # The shell forks the program and leaves. So it is nobody's child here: no zombie stays with a test that
 # restarts a server, and a test that counts its children sees its own only.
@@ -30,6 +34,11 @@ class Process:
 
     pid: int
     started: int | None
+
+    @classmethod
+    def known_by(cls, pid: int) -> "Process":
+        """The process that has this pid now."""
+        return cls(pid=pid, started=_start_time(pid))
 
     @property
     def is_running(self) -> bool:
@@ -78,8 +87,16 @@ def launch(
         group=_group(user),
         extra_groups=[] if user else None,
     )
-    pid = int(done.stdout)
-    return Process(pid=pid, started=_start_time(pid))
+    return Process.known_by(int(done.stdout))
+
+
+def end_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
+    """For `preexec_fn`: the child gets this signal when the thread that started it ends, however that ends.
+
+    Where there is no Linux, nothing happens.
+    """
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def run_quietly(

@@ -2,7 +2,6 @@
 
 import secrets
 import subprocess
-from collections.abc import Sequence
 
 from servers.base import Server, clean_environment
 from servers.probes import amqp_is_ready
@@ -96,8 +95,16 @@ class RabbitMQ(Server):
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
 
-    def lay_out(self, *, cookie: str, peers: Sequence[str] = ()) -> None:
-        """Write what the node starts from. With `peers`, nodes of one cookie and one epmd, it joins them."""
+    def join(self, other: "RabbitMQ") -> None:
+        """Become one cluster with a node of the same cookie and epmd; both run, and this one is empty.
+
+        Not by peer discovery: nodes of 3.10 must start in turn for it, and nodes of 4.x all at once.
+        """
+        for words in (["stop_app"], ["join_cluster", other.node], ["start_app"]):
+            self.ctl(*words)
+
+    def lay_out(self, *, cookie: str) -> None:
+        """Write what the node starts from."""
         self.folder.mkdir(exist_ok=True)
         file = self.folder / ".erlang.cookie"
         file.write_text(cookie)
@@ -108,8 +115,4 @@ class RabbitMQ(Server):
             # Said aloud: an image that scales it to memory would block all publishers on a small disk.
             "disk_free_limit.absolute = 50MB",
         ]
-        if peers:
-            lines.append("cluster_formation.peer_discovery_backend = classic_config")
-            key = "cluster_formation.classic_config.nodes"
-            lines += [f"{key}.{number} = {peer}" for number, peer in enumerate(peers, 1)]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")

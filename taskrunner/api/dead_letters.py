@@ -12,22 +12,31 @@ from taskrunner.api.requests import (
     SWEEP,
     SWEEP_PARAMETERS,
     Query,
+    SweepQuery,
     prefix_of,
     task_id_of,
 )
 from taskrunner.api.resources import dead_letter_resource, page_resource, swept_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response
+from taskrunner.api.rollouts import read_place, requeued_resource
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.selection import LETTER_CONDITIONS
 from taskrunner.producer.revival import Revival
+from taskrunner.producer.rollout import Rollout, Sample, Wave
 from taskrunner.producer.search import Search
 from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
+_WATCHED = 20  # ids in a cursor
 _CONDITIONS = tuple(each for each in CONDITION_PARAMETERS if each.name in LETTER_CONDITIONS)
 _RATE = Parameter(
     name="rate", description="So many a second become due; else all at once.", schema={"type": "number"}
+)
+_STOP_AT = Parameter(
+    name="stop_at",
+    description="Do nothing when more than this percentage of those before failed again, as far as was seen.",
+    schema={"type": "number", "minimum": 0, "maximum": 100},
 )
 _LIST = Operation(
     summary="Failed tasks and unreadable messages, the latest first.",
@@ -48,8 +57,8 @@ _REQUEUE = Operation(
 )
 _REQUEUE_ALL = Operation(
     summary="Let all go on that meet the conditions.",
-    answers={200: schemas.Swept},
-    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS, _RATE),
+    answers={200: schemas.Requeued},
+    parameters=(*_CONDITIONS, *SWEEP_PARAMETERS, _RATE, _STOP_AT),
     problems=(400, 503),
 )
 _PURGE = Operation(
@@ -113,17 +122,26 @@ class DeadLetterRoutes:
         return empty_response()
 
     async def requeue_all(self, request: web.Request) -> web.Response:
-        """Up to `limit` that meet the conditions; with `rate` they become due that many a second."""
-        query = Query(request, (*SWEEP, "rate"), LETTER_CONDITIONS)
+        """Up to `limit` that meet the conditions; with `rate` they become due that many a second.
+
+        With `stop_at` the cursor carries a sample of what was requeued, by which the next request judges.
+        """
+        query = Query(request, (*SWEEP, "rate", "stop_at"), LETTER_CONDITIONS)
         asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
-        rate = query.rate()
+        rate, stop_at = query.rate(), query.percentage("stop_at")
         query.refuse_if_wrong()
-        swept = await query.known_cursor(
-            lambda: self._sweep.requeue(
-                asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run, rate=rate
-            ),
-        )
-        return json_response(swept_resource("requeue", swept, dry_run=asked.dry_run))
+        wave = await query.known_cursor(lambda: self._wave(asked, rate, stop_at))
+        return json_response(requeued_resource(wave, asked.cursor, dry_run=asked.dry_run))
+
+    async def _wave(self, asked: SweepQuery, rate: float | None, stop_at: float | None) -> Wave:
+        cursor, sample = read_place(asked.cursor)
+        if stop_at is None or asked.dry_run:
+            swept = await self._sweep.requeue(
+                asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
+            )
+            return Wave(swept=swept, sample=Sample())
+        rollout = Rollout(self._sweep, self._store, stop_at=stop_at, keep=_WATCHED)
+        return await rollout.wave(asked.selection, limit=asked.limit, cursor=cursor, sample=sample, rate=rate)
 
     async def purge(self, request: web.Request) -> web.Response:
         """Delete up to `limit` that meet the conditions."""

@@ -21,7 +21,8 @@ Answer = TypeVar("Answer")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
-_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,256}")
+# Long enough for the ids that a rollout watches.
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
 _PREFIX = "/api/v1"
 
 LIMIT = Parameter(
@@ -169,6 +170,16 @@ class Query:
             return None
         if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", given) or not float(given):
             self._wrong("rate", f"must be items a second, above 0, such as 10 or 0.5, got {shown(given)}")
+            return None
+        return float(given)
+
+    def percentage(self, name: str) -> float | None:
+        """From 0 to 100; None where it is not there."""
+        given = self._given.get(name)
+        if given is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", given) or float(given) > 100:
+            self._wrong(name, f"must be a percentage from 0 to 100, got {shown(given)}")
             return None
         return float(given)
 

@@ -245,6 +245,17 @@ class Swept(Shape):
     next_cursor: str | None
 
 
+class Requeued(Swept):
+    """With `stop_at`: so many of a sample of those before have ended, and of these so many failed again.
+
+    `stopped`: these were too many, so nothing was done. Who goes on from `next_cursor` begins another sample.
+    """
+
+    stopped: bool
+    ended: int
+    failed: int
+
+
 class Pause(Shape):
     """A scope: `all`, `lane:NAME`, `label:NAME=VALUE` or `label:NAME`."""
 

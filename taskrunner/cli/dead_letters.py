@@ -146,8 +146,8 @@ def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
 
 
 async def _roll_out(platform: Platform, choice: Choice, rate: float, stop_at: float) -> int:
-    rollout = Rollout(platform.sweep, platform.store, rate=rate, stop_at=stop_at)
-    rolled = await rollout.run(choice.selection, limit=choice.limit)
+    rollout = Rollout(platform.sweep, platform.store, stop_at=stop_at)
+    rolled = await rollout.run(choice.selection, rate=rate, limit=choice.limit)
     click.echo(f"{rolled.requeued} of {rolled.matched} requeued")
     click.echo(f"{rolled.ended} of them have ended, {rolled.failed} failed again", err=True)
     if rolled.stopped:

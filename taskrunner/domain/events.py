@@ -105,10 +105,16 @@ class DeliveriesUsedUp(Event):
 
 
 @value
-class TasksExpired(Event):
-    """Tasks failed because no attempt had started by their `expires_at`."""
+class TaskExpired(Event):
+    """A task failed because its next attempt had not started by its `expires_at`.
 
-    count: int
+    `attempts` had been made. `task` is None where nobody can read it any more.
+    """
+
+    id: str
+    attempts: int
+    task: Task | None
+    error: str
 
 
 @value

@@ -33,17 +33,18 @@ from taskrunner.domain.events import (
     SettleRefused,
     StopRequested,
     TaskAdopted,
+    TaskExpired,
     TasksAccepted,
     TasksCancelled,
     TasksDeleted,
     TaskSettled,
-    TasksExpired,
     TasksPublished,
     TaskStarted,
     WorkerProcessLost,
     WorkersScaled,
     WorkerWrittenOff,
 )
+from taskrunner.domain.status import Status
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
@@ -218,6 +219,15 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
     return fields
 
 
+def _expired(event: TaskExpired) -> dict[str, Any]:
+    """As of an attempt that failed, with the deadline in the place of what there was no attempt to tell."""
+    fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
+    if (task := event.task) is not None:
+        fields |= {"method": task.method, "url": place(task.url), "lane": task.lane.value}
+        fields["expires_at"] = task.expires_at
+    return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
+
+
 def _plain(event: Event) -> dict[str, Any]:
     """An event's own fields; only for events that hold no task and no URL."""
     return {each.name: _readable(getattr(event, each.name)) for each in dataclasses.fields(event)}
@@ -258,7 +268,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     MessageRejected: ("warning", _plain),
     DeadLetterCollected: ("info", _plain),
     DeliveriesUsedUp: ("warning", _plain),
-    TasksExpired: ("info", _plain),
+    TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
     TasksCancelled: ("info", _plain),

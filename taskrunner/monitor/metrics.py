@@ -65,7 +65,7 @@ class Metrics:
             events.TaskAdopted: lambda _: self._add("adopted"),
             events.MessageRejected: lambda _: self._add("rejected"),
             events.DeadLetterCollected: lambda _: self._add("dead_letters"),
-            events.TasksExpired: lambda event: self._add("expired", event.count),
+            events.TaskExpired: lambda _: self._add("expired"),
             events.ScheduleFailed: lambda _: self._add("schedules_failed"),
             events.TasksCancelled: lambda event: self._add("cancelled", event.count),
             events.TasksDeleted: lambda event: self._add("deleted", event.count),

@@ -9,11 +9,12 @@ from datetime import datetime
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import EnvelopeUnreadable
-from taskrunner.domain.events import Events, TasksExpired
+from taskrunner.domain.events import Events, TaskExpired
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 
@@ -44,20 +45,27 @@ class Caretaker(Service):
 
     async def _expire(self, now: datetime) -> int:
         """Fail a batch of what is expired; answers how many that was to be."""
-        expired = await self._store.expired(now=now, limit=_BATCH)
+        expired = [(due, _task(due)) for due in await self._store.expired(now=now, limit=_BATCH)]
         refs = [
-            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, now)) for due in expired
+            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, task, now))
+            for due, task in expired
         ]
         keep = self._retention.failed
         failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, expired=True)
-        if any(failed):
-            self._events.emit(TasksExpired(count=sum(failed)))
+        for (due, task), done in zip(expired, failed, strict=True):
+            if done:
+                self._events.emit(TaskExpired(id=due.id, attempts=due.attempt, task=task, error=_ERROR))
         return len(expired)
 
 
-def _follow_up(due: Due, now: datetime) -> NewTask | None:
+def _task(due: Due) -> Task | None:
     try:
-        task = decode_task(due.encoded)
+        return decode_task(due.encoded)
     except EnvelopeUnreadable:
-        return None  # nobody can tell whom it wanted to be told, and it must end all the same
+        return None  # it must end all the same
+
+
+def _follow_up(due: Due, task: Task | None, now: datetime) -> NewTask | None:
+    if task is None:
+        return None  # nobody can tell whom it wanted to be told
     return follow_up(task, Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)

@@ -5,6 +5,7 @@ Any number of relays may run: `take_due` hides what one has taken from the other
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
 from taskrunner.domain.status import Status
 from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.recall import Recall
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
@@ -63,7 +65,10 @@ class Relay(Service):
         self._settings = settings
         self._retention = retention
         self._store_was_away = False
+        self._reconnects = store.status().reconnects
         self._rescue_from = clock.monotonic()
+        self._recall = Recall(store, broker, settings.batch_size, settings.forgotten_after)
+        self._recall_from = clock.monotonic()
 
     async def turn(self) -> float:
         try:
@@ -77,16 +82,23 @@ class Relay(Service):
             self._store_was_away = True
             raise
         await self._act(taken)
+        if self._clock.monotonic() >= self._recall_from:
+            with suppress(BrokerUnavailable):  # it goes on when the broker is back
+                await self._recall.turn(self._clock.now())
         return 0.0 if len(taken) >= self._settings.batch_size else self._settings.poll_interval
 
     async def _take(self) -> Sequence[Due]:
         taken = await self._store.take_due(
             now=self._clock.now(), limit=self._settings.batch_size, hold=self._settings.hold
         )
-        if self._store_was_away:
-            # Leases ran out because nobody could renew them; their owners get the time to do so now.
-            self._store_was_away = False
+        reconnects = self._store.status().reconnects
+        if self._store_was_away or reconnects != self._reconnects:
+            self._store_was_away, self._reconnects = False, reconnects
+            # Leases ran out because nobody could renew them; their owners get the time to do so now, and what
+            # was delivered that to be claimed.
             self._rescue_from = self._clock.monotonic() + self._settings.lease
+            self._recall_from = self._clock.monotonic() + self._settings.hold
+            self._recall.begin(self._clock.now())
         return taken
 
     async def _act(self, taken: Sequence[Due]) -> None:

@@ -1,22 +1,46 @@
 """The rollout requeues dead letters in waves, and stops when too many of them fail again."""
 
 import asyncio
+from dataclasses import replace
 
 from taskrunner.domain.selection import Selection
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import value
-from taskrunner.producer.sweep import Sweep
+from taskrunner.producer.sweep import Sweep, Swept
 from taskrunner.stores.base import Store
 
 # Of fewer ended tasks a percentage says nothing.
-_SAMPLE = 10
-# One wave is a second's worth, but no more than can be looked after one by one.
+_ENDED_LEAST = 10
+# One wave of `run` is a second's worth, but no more than this.
 _WAVE_MOST = 100
+# So many are looked at, one by one, before a wave.
+_LOOKED_MOST = 200
+
+
+@value
+class Sample:
+    """Of what was requeued: some that had not ended, and how those ended that had."""
+
+    watched: tuple[str, ...] = ()
+    ended: int = 0
+    failed: int = 0
+
+    def is_bad(self, stop_at: float) -> bool:
+        """Whether more than this percentage failed again."""
+        return self.ended >= _ENDED_LEAST and self.failed * 100 > stop_at * self.ended
+
+
+@value
+class Wave:
+    """What one wave came to; `swept` is None where too many had failed before it, so that there was none."""
+
+    swept: Swept | None
+    sample: Sample
 
 
 @value
 class Rolled:
-    """How far it came; of the requeued so many ended, and of these so many failed again."""
+    """How far it came; of the requeued so many were seen to end, and of these so many failed again."""
 
     matched: int = 0
     requeued: int = 0
@@ -26,47 +50,68 @@ class Rolled:
 
 
 class Rollout:
-    """`rate` is dead letters a second, `stop_at` a percentage of those that have ended."""
+    """`stop_at` is a percentage of those that have ended; no more than `keep` are watched at a time."""
 
-    def __init__(self, sweep: Sweep, store: Store, *, rate: float, stop_at: float) -> None:
+    def __init__(self, sweep: Sweep, store: Store, *, stop_at: float, keep: int = 10_000) -> None:
         self._sweep = sweep
         self._store = store
-        self._wave = min(_WAVE_MOST, max(1, int(rate)))
-        self._pause = self._wave / rate
         self._stop_at = stop_at
-        self._watched: list[str] = []
-        self._ended = self._failed = 0
+        self._keep = keep
 
-    async def run(self, selection: Selection, *, limit: int | None) -> Rolled:
-        """Requeue up to `limit`, or all; waits between waves. Raises `StoreUnavailable`."""
+    async def run(self, selection: Selection, *, rate: float, limit: int | None) -> Rolled:
+        """Requeue up to `limit`, or all, `rate` a second; waits between waves. Raises `StoreUnavailable`."""
+        most = min(_WAVE_MOST, max(1, int(rate)))
         matched = requeued = 0
-        cursor: str | None = None
+        sample, cursor = Sample(), None
         while limit is None or matched < limit:
-            size = self._wave if limit is None else min(self._wave, limit - matched)
-            swept = await self._sweep.requeue(selection, limit=size, cursor=cursor)
-            matched, requeued, cursor = matched + swept.matched, requeued + len(swept.ids), swept.cursor
-            self._watched += swept.ids
-            await asyncio.sleep(self._pause)
-            await self._look()
-            stopped = self._ended >= _SAMPLE and self._failed * 100 > self._stop_at * self._ended
-            if stopped or cursor is None:
-                return self._rolled(matched, requeued, stopped=stopped)
-        return self._rolled(matched, requeued, stopped=False)
+            size = most if limit is None else min(most, limit - matched)
+            wave = await self.wave(selection, limit=size, cursor=cursor, sample=sample)
+            sample = wave.sample
+            if wave.swept is None:
+                return _rolled(matched, requeued, sample, stopped=True)
+            matched, requeued = matched + wave.swept.matched, requeued + len(wave.swept.ids)
+            cursor = wave.swept.cursor
+            await asyncio.sleep(most / rate)
+            if cursor is None:
+                break
+        sample = await self._look(sample)
+        return _rolled(matched, requeued, sample, stopped=sample.is_bad(self._stop_at))
 
-    async def _look(self) -> None:
-        """At the oldest that had not ended; the others get their turn after the next wave."""
-        looked, self._watched = self._watched[: 2 * _WAVE_MOST], self._watched[2 * _WAVE_MOST :]
+    async def wave(
+        self,
+        selection: Selection,
+        *,
+        limit: int,
+        cursor: str | None,
+        sample: Sample,
+        rate: float | None = None,
+    ) -> Wave:
+        """Look at the sample, and requeue up to `limit` if it is good; see `Sweep.requeue`."""
+        sample = await self._look(sample)
+        if sample.is_bad(self._stop_at):
+            return Wave(swept=None, sample=sample)
+        swept = await self._sweep.requeue(selection, limit=limit, cursor=cursor, rate=rate)
+        # Half of the room at most, so that those before get time to end.
+        watched = (*sample.watched, *swept.ids[: self._keep // 2])
+        return Wave(swept=swept, sample=replace(sample, watched=watched[-self._keep :]))
+
+    async def _look(self, sample: Sample) -> Sample:
+        """At the oldest that had not ended; the others get their turn before the next wave."""
+        looked, later = sample.watched[:_LOOKED_MOST], list(sample.watched[_LOOKED_MOST:])
+        ended = failed = 0
         for task_id in looked:
             record = await self._store.get(task_id)
             if record is None:
                 continue  # deleted by somebody
             if record.status in TERMINAL:
-                self._ended += 1
-                self._failed += record.status is Status.FAILED
+                ended += 1
+                failed += record.status is Status.FAILED
             else:
-                self._watched.append(task_id)
+                later.append(task_id)
+        return Sample(watched=tuple(later), ended=sample.ended + ended, failed=sample.failed + failed)
 
-    def _rolled(self, matched: int, requeued: int, *, stopped: bool) -> Rolled:
-        return Rolled(
-            matched=matched, requeued=requeued, ended=self._ended, failed=self._failed, stopped=stopped
-        )
+
+def _rolled(matched: int, requeued: int, sample: Sample, *, stopped: bool) -> Rolled:
+    return Rolled(
+        matched=matched, requeued=requeued, ended=sample.ended, failed=sample.failed, stopped=stopped
+    )

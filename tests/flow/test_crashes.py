@@ -297,7 +297,7 @@ async def test_the_store_is_away_when_an_attempt_ends(house: House) -> None:
     await house.until_runs(1)
     line.sever()
     house.target.gate.set()
-    await asyncio.sleep(0.05)
+    await house.poll(lambda: line.refused.count("settle") > 1)
     assert await house.status("task") is Status.RUNNING
     line.mend()
     await house.heard(TaskSettled)

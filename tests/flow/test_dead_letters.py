@@ -136,8 +136,7 @@ async def test_a_rollout_stops_when_too_many_fail_again(house: House) -> None:
     """The rest stay dead letters, and nothing has happened to them."""
     await house.consumer(workers=8)
     await failed(house, 40)
-    rollout = Rollout(house.sweep, house.store, rate=20, stop_at=50)
-    rolled = await rollout.run(ALL, limit=None)
+    rolled = await Rollout(house.sweep, house.store, stop_at=50).run(ALL, rate=20, limit=None)
     assert rolled.stopped
     assert rolled.failed == rolled.ended >= 10
     assert rolled.requeued < 40
@@ -151,7 +150,7 @@ async def test_a_rollout_that_goes_well_goes_on_to_its_limit(house: House) -> No
         return OK if attempting.task.id != ids[0] else http_error(404)
 
     house.target.answer = answer
-    rolled = await Rollout(house.sweep, house.store, rate=25, stop_at=50).run(ALL, limit=28)
+    rolled = await Rollout(house.sweep, house.store, stop_at=50).run(ALL, rate=25, limit=28)
     assert (rolled.matched, rolled.requeued, rolled.stopped) == (28, 28, False)
     assert rolled.ended >= 10
 

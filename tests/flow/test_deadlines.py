@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import DeliveryDropped, TaskAdopted, TaskSettled, TasksExpired
+from taskrunner.domain.events import DeliveryDropped, TaskAdopted, TaskExpired, TaskSettled
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
@@ -35,7 +35,10 @@ async def test_nobody_consumes(house: House) -> None:
     await house.later(1)
     record = await has_expired(house)
     assert record.finished_at == house.clock.now()
-    assert house.told(TasksExpired) == [TasksExpired(count=1)]
+    assert record.error == "no attempt had started by its expires_at"
+    assert house.told(TaskExpired) == [
+        TaskExpired(id="task", attempts=0, task=record.task, error=record.error)
+    ]
 
 
 async def test_its_delivery_comes_too_late(house: House) -> None:

@@ -1,6 +1,7 @@
 """`taskrunner doctor` on real servers: what somebody broke is found, told, and repaired."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from redis import Redis
 
@@ -29,6 +30,19 @@ def test_a_deployment_at_work_is_sound(deployment: Deployment) -> None:
     done = deployment.run("doctor")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.startswith("nothing is wrong: looked at ")
+
+
+def test_a_deployment_under_load_is_sound(deploy: Deploy) -> None:
+    """While 5,000 tasks come in and two consumers drain them, nothing that moves on is taken for broken."""
+    deployment = deploy(WORKERS__MIN_WORKERS=50)
+    deployment.serve()
+    for consumer in (deployment.consume(ready=False), deployment.consume(ready=False)):
+        consumer.wait_ready()
+    urls = [deployment.target.url(f"/{number}", delay=0.2) for number in range(5000)]
+    with ThreadPoolExecutor(1) as pool:
+        handed_in = pool.submit(deployment.submit_many, urls)
+        while not (handed_in.done() and deployment.counts().get("succeeded", 0) == len(handed_in.result())):
+            assert findings(deployment, code=0) == {}
 
 
 def test_what_was_broken_is_repaired(deploy: Deploy) -> None:

@@ -6,16 +6,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import services
 from servers.fleet import Fleet
-from servers.process import ServerFailed
+from servers.process import Process, ServerFailed
 from servers.programs import install
+
+from tests.system.harness.waiting import wait_for
 
 SCRIPT = Path(services.__file__)
 
@@ -91,7 +93,7 @@ def test_nothing_is_left_when_a_signal_ends_the_run(tmp_path: Path, number: sign
     told = tmp_path / "told"
     script = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && mv {told}.new {told} && exec sleep 60'
     running = run_services(["sh", "-c", script])
-    wait_for(told)
+    wait_for(told.exists, "the command runs")
     state = json.loads(told.read_text())
     running.send_signal(number)
     assert running.wait(60) == 128 + number
@@ -100,15 +102,21 @@ def test_nothing_is_left_when_a_signal_ends_the_run(tmp_path: Path, number: sign
         socket.create_connection(("127.0.0.1", state["services"]["redis"]["port"]), timeout=5)
 
 
+def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:
+    """kill -9, which nobody can answer: the command and the server end all the same, and the data goes."""
+    told = tmp_path / "told"
+    note = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && echo $$ >{told}.pid && mv {told}.new {told}'
+    running = run_services(["sh", "-c", f"{note} && exec sleep 60"])
+    wait_for(told.exists, "the command runs")
+    state, command = json.loads(told.read_text()), int(Path(f"{told}.pid").read_text())
+    running.kill()
+    running.wait()
+    server = Process(**state["services"]["redis"]["processes"]["main"])
+    wait_for(lambda: not (server.is_running or psutil.pid_exists(command)), "both have ended")
+    wait_for(lambda: not Path(state["directory"]).exists(), "the data is gone")
+
+
 def run_services(command: list[str]) -> subprocess.Popen[bytes]:
     """`services.py run` with Redis alone, which starts in an instant."""
     start = [sys.executable, str(SCRIPT), "run", "--with", "redis", "--", *command]
     return subprocess.Popen(start, stdin=subprocess.DEVNULL, env=dict(os.environ))
-
-
-def wait_for(path: Path) -> None:
-    """Poll until the file is there."""
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"no {path}"
-        time.sleep(0.02)

@@ -27,6 +27,7 @@ class Severable:
         self._method = method
         self._cut = cut
         self.cut_off = asyncio.Event()
+        self.refused: list[str] = []  # the methods of the calls that did not get through
 
     @property
     def severed(self) -> bool:
@@ -51,6 +52,7 @@ class Severable:
             ours = name == self._method
             if self.severed or (ours and self._cut is Cut.BEFORE):
                 self.sever()
+                self.refused.append(name)
                 raise StoreUnavailable("severed by a test")
             answer = await target(*args, **kwargs)
             if ours:

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from taskrunner.domain.events import (
     RequestFailed,
     ServiceLost,
     ServiceRestored,
+    TaskExpired,
     TaskSettled,
     TasksPublished,
     TaskStarted,
@@ -122,6 +124,27 @@ def test_a_good_attempt_has_no_error_and_no_due_time() -> None:
     assert (line["status"], line["status_code"]) == ("succeeded", 200)
 
 
+def test_an_expired_task_is_told_as_one_that_failed() -> None:
+    """Which it was, why it failed, and when it should have started; of an unreadable one what there is."""
+    expired = TaskExpired(id="t-1", attempts=1, task=replace(TASK, expires_at=NOW), error="too late")
+    line, short = written(expired, TaskExpired(id="t-2", attempts=0, task=None, error="too late"))
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "task_expired",
+        "task": "t-1",
+        "attempts": 1,
+        "method": "POST",
+        "url": "example.com:8443/a/b",
+        "lane": "medium",
+        "expires_at": "2026-01-02T03:04:05Z",
+        "status": "failed",
+        "reason": "expired",
+        "error": "too late",
+    }
+    assert (short["task"], short["reason"]) == ("t-2", "expired")
+
+
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_no_line_holds_what_may_be_secret(level: str) -> None:
     """Header values, bodies, labels, query strings and user information."""
@@ -132,7 +155,8 @@ def test_no_line_holds_what_may_be_secret(level: str) -> None:
     except ValueError as exc:
         failed = LoopFailed(service="relay", error=exc)
         refused = RequestFailed(id="r", method="GET", path=f"/tasks?{SECRET}", error=exc)
-    happened = (SETTLED, lost, started, failed, refused)
+    expired = TaskExpired(id="t", attempts=0, task=TASK, error="too late")
+    happened = (SETTLED, lost, started, expired, failed, refused)
     assert SECRET not in json.dumps(written(*happened, level=level))
     assert SECRET not in printed(*happened)
 

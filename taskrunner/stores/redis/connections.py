@@ -4,6 +4,7 @@ The driver's own client and pool do the same with far more ceremony: they cost 1
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,16 +24,24 @@ from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 
 # Group commits need one connection per kind of change; the rest is for reads of the API.
 MAX_CONNECTIONS = 16
+# What a busy moment or an outage has opened is closed when it was not needed for so many seconds.
+SPARE_FOR = 10.0
 
 MakeConnection = Callable[[RedisSettings, Endpoint], AbstractConnection]
 
 
 class Connections:
-    """At most `MAX_CONNECTIONS`, opened when needed. Sets no time limit and sends nothing twice."""
+    """At most `MAX_CONNECTIONS`, opened when needed. Sets no time limit and sends nothing twice.
 
-    def __init__(self, make: Callable[[], AbstractConnection]) -> None:
+    Law: `_idle` is a stack, each with the time of its last use, so the first is the least needed.
+    """
+
+    def __init__(
+        self, make: Callable[[], AbstractConnection], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._make = make
-        self._idle: list[AbstractConnection] = []
+        self._monotonic = monotonic
+        self._idle: list[tuple[float, AbstractConnection]] = []
         self._room = asyncio.Semaphore(MAX_CONNECTIONS)
         self._closed = False
 
@@ -46,7 +55,7 @@ class Connections:
         A connection whose answer did not come, be it by a fault or by cancellation, is never used again.
         """
         async with self._room:
-            connection = self._idle.pop() if self._idle else self._make()
+            connection = self._idle.pop()[1] if self._idle else self._make()
             try:
                 answers = []
                 for command in commands:
@@ -64,21 +73,25 @@ class Connections:
     async def drop_idle(self) -> None:
         """Close what is open and not in use: it may lead to a server that is gone."""
         idle, self._idle = self._idle, []
-        for connection in idle:
+        for _, connection in idle:
             await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Close everything; what is in use now is closed after its answer."""
         self._closed = True
         idle, self._idle = self._idle, []
-        for connection in idle:
+        for _, connection in idle:
             await connection.disconnect()
 
     async def _put_back(self, connection: AbstractConnection) -> None:
         if self._closed:
             await connection.disconnect(nowait=True)
-        else:
-            self._idle.append(connection)
+            return
+        now = self._monotonic()
+        self._idle.append((now, connection))
+        if self._idle[0][0] < now - SPARE_FOR:
+            _, spare = self._idle.pop(0)
+            await spare.disconnect(nowait=True)
 
 
 class _Packing:

@@ -28,6 +28,9 @@ async def test_dead_letters_are_requeued_by_conditions(api: Api) -> None:
         "matched": 3,
         "done": 0,
         "next_cursor": None,
+        "stopped": False,
+        "ended": 0,
+        "failed": 0,
     }
     first = (await api.ask("POST", f"{path}&limit=2")).json
     assert (first["matched"], first["done"]) == (2, 2)
@@ -44,6 +47,24 @@ async def test_a_rate_makes_them_due_one_after_the_other(api: Api) -> None:
     assert {record["status"] for record in records} == {"scheduled"}
     dues = sorted(datetime.fromisoformat(record["due_at"]) for record in records)
     assert [round((due - dues[0]).total_seconds()) for due in dues] == [0, 2, 4]
+
+
+async def test_a_rollout_stops_when_too_many_fail_again(api: Api) -> None:
+    """Each request judges by how those before went on; who goes on all the same may."""
+    await failed(api, 60)
+    path = "/dead-letters/requeue?all=true&limit=10&stop_at=50"
+    first = (await api.ask("POST", path)).json
+    again = [task["id"] for task in (await api.get("/tasks?status=queued")).json["tasks"]]
+    second = (await api.ask("POST", f"{path}&cursor={first['next_cursor']}")).json
+    assert (len(again), first["done"], second["done"], second["ended"]) == (10, 10, 10, 0)
+    for place, task_id in enumerate(again):
+        await api.finish(task_id, Status.FAILED if place < 6 else Status.SUCCEEDED)
+    third = (await api.ask("POST", f"{path}&cursor={second['next_cursor']}")).json
+    assert (third["stopped"], third["matched"], third["ended"], third["failed"]) == (True, 0, 10, 6)
+    gentle = (await api.ask("POST", f"{path.replace('50', '60')}&cursor={second['next_cursor']}")).json
+    assert (gentle["stopped"], gentle["done"], gentle["failed"]) == (False, 10, 6)
+    on = (await api.ask("POST", f"{path}&cursor={third['next_cursor']}")).json
+    assert (on["stopped"], on["ended"]) == (False, 0)
 
 
 async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
@@ -75,6 +96,10 @@ async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
         ("?all=true&limit=1001", "limit"),
         ("?all=true&cursor=nonsense", "cursor"),
         ("?all=true&dry_run=1", "dry_run"),
+        ("?all=true&stop_at=101", "stop_at"),
+        ("?all=true&stop_at=half", "stop_at"),
+        ("?all=true&cursor=1:t:x|1|2", "cursor"),
+        ("?all=true&cursor=1:t:x|one|2|", "cursor"),
         ("?status=failed", "status"),
     ],
 )

@@ -53,7 +53,7 @@ def freeze(stage: Stage) -> None:
 
 
 def disk_alarm(stage: Stage) -> None:
-    stage.rabbitmqctl("set_disk_free_limit", "10TB")
+    stage.rabbitmqctl("set_disk_free_limit", "10000GB")
     try:
         pause(6)
     finally:

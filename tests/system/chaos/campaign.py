@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from tests.system.harness.waiting import wait_for
 RATE = 250.0
 _WARM = 300
 _WIPED_ENDS_WITHIN = 25.0
+_GIVEN_BACK_WITHIN = 30.0  # seconds: spare connections are closed after ten
 _NOTHING = Evidence(orders={}, submits=(), records={}, last_records={}, hits=())
 
 
@@ -82,10 +83,11 @@ class Campaign:
                 self._warm_up(stage)
                 before = _at_rest(stage)
                 for name, seed in trials:
-                    yield self.trial(stage, FAULTS[name], seed)
+                    yield self.trial(stage, FAULTS[name], seed, before)
                 self._close(profile, stage, before)
 
-    def trial(self, stage: Stage, fault: Fault, seed: int) -> Result:
+    def trial(self, stage: Stage, fault: Fault, seed: int, before: Mapping[str, Usage]) -> Result:
+        """One fault; `before` is what the processes held before the first one."""
         stage.random = Random(seed)
         stage.poison = []
         began = datetime.now(UTC)
@@ -96,11 +98,13 @@ class Campaign:
             evidence.letters = _letters(stage, began, len(stage.poison))
             if not fault.steady:
                 evidence.recovery = 0.0
+            stage.heal()
+            evidence.usage = _given_back(stage, before)
 
         settings = dataclasses.replace(self._settings, recovers_within=fault.recovers_within)
         if fault.wipes:  # a record that is gone does not come back, however long one waits
             settings = dataclasses.replace(settings, ends_within=_WIPED_ENDS_WITHIN)
-        with self._traffic(stage, fault.id.lower(), delayed=not fault.wipes) as traffic:
+        with self._traffic(stage, fault.id.lower(), whole=not fault.wipes) as traffic:
             try:
                 result = trial.run(
                     fault.id, seed, traffic, self._target, lambda: fault.inject(stage), complete, settings
@@ -114,11 +118,12 @@ class Campaign:
         return result
 
     @contextmanager
-    def _traffic(self, stage: Stage, name: str, *, delayed: bool = True) -> Iterator[Traffic]:
+    def _traffic(self, stage: Stage, name: str, *, whole: bool = True) -> Iterator[Traffic]:
         ports = [running.port for running in stage.living("serve")]
         base = self._target.url("").rstrip("/")
         run = f"{stage.deployment.name}-{name}-{next(self._numbers)}"
-        stage.orders = Orders(base, run, f"secret-{stage.deployment.name}", delayed=delayed)
+        secret = f"secret-{stage.deployment.name}"
+        stage.orders = Orders(base, run, secret, delayed=whole, calls_back=whole)
         stage.traffic = Traffic(sorted(ports), stage.folder, stage.orders, rate=self._rate)
         yield stage.traffic
 
@@ -127,10 +132,9 @@ class Campaign:
             wait_for(lambda: len(traffic.accepted) >= _WARM, "the first tasks")
         trial.follow(traffic, [each.task_id for each in traffic.accepted], within=30)
 
-    def _close(self, profile: str, stage: Stage, before: dict[str, Usage]) -> None:
+    def _close(self, profile: str, stage: Stage, before: Mapping[str, Usage]) -> None:
         """What counts for a deployment as a whole: what its processes hold at last, and what they wrote."""
-        after = _at_rest(stage)
-        pairs = {name: (before[name], usage) for name, usage in after.items() if name in before}
+        pairs = _given_back(stage, before)
         texts = {path.name: path.read_text(errors="replace") for path in stage.folder.glob("*.log")}
         for running in stage.living():
             for page in ("/metrics", "/stats", "/health"):
@@ -147,6 +151,16 @@ def _at_rest(stage: Stage) -> dict[str, Usage]:
     stage.wait_idle()
     time.sleep(1.0)  # connections that clients have left are closed by then
     return stage.usage()
+
+
+def _given_back(stage: Stage, before: Mapping[str, Usage]) -> dict[str, tuple[Usage, Usage]]:
+    """Before and after by process: once it has given everything back, or at a deadline."""
+    deadline = time.monotonic() + _GIVEN_BACK_WITHIN
+    while True:
+        pairs = {name: (before[name], usage) for name, usage in _at_rest(stage).items() if name in before}
+        evidence = dataclasses.replace(_NOTHING, usage=pairs)
+        if not checks.gives_back(evidence) or time.monotonic() > deadline:
+            return pairs
 
 
 def _letters(stage: Stage, since: datetime, wanted: int) -> list[str]:

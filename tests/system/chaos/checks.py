@@ -16,6 +16,7 @@ _CANCEL_SLACK = 1.0
 _SPARE_THREADS = 3
 _SPARE_SOCKETS = 3
 _SPARE_BYTES = 48 << 20
+_SPARE_SHARE = 0.25  # of the memory it had: an allocator keeps what a burst has taken
 
 
 def ended(evidence: Evidence) -> list[str]:
@@ -145,7 +146,7 @@ def gives_back(evidence: Evidence) -> list[str]:
         limits = (
             ("threads", before.threads, after.threads, _SPARE_THREADS),
             ("sockets", before.sockets, after.sockets, _SPARE_SOCKETS),
-            ("bytes", before.rss_bytes, after.rss_bytes, _SPARE_BYTES),
+            ("bytes", before.rss_bytes, after.rss_bytes, max(_SPARE_BYTES, before.rss_bytes * _SPARE_SHARE)),
         )
         found += [
             f"{name}: {was} {what} became {now}" for what, was, now, spare in limits if now > was + spare

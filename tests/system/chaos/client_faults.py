@@ -45,6 +45,15 @@ def answer_to_submit_lost(stage: Stage) -> None:
             assert stage.traffic.submit(order, client) == 202
 
 
+def callback_target_down(stage: Stage) -> None:
+    """It hears and does not answer, then it does: the same callback all the time, as its id says."""
+    link = stage.links["target"]
+    link.set_mode(Mode.HALF_OPEN)
+    stage.submit(50, tag="told", told=f"http://127.0.0.1:{link.port}")
+    pause(8)
+    link.heal()
+
+
 def one_host_is_overloaded(stage: Stage) -> None:
     """A host that answers 503 to all must not stop the others."""
     stage.submit(200, "status=503&retry_after=1", tag="storm", expect=FAILED, max_attempts=3, retry=RETRY)
@@ -115,6 +124,7 @@ FAULTS = (
     Fault(id="F65", inject=newer_schema),
     Fault(id="F66", inject=same_key_in_parallel),
     Fault(id="F67", inject=answer_to_submit_lost),
+    Fault(id="F68", inject=callback_target_down, profile="linked"),
     Fault(id="F69", inject=one_host_is_overloaded),
     Fault(id="F70", inject=cancelled_at_any_time),
     Fault(id="F71", inject=delivered_twice),

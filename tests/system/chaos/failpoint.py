@@ -6,6 +6,7 @@ dies when the point is reached for the 200th time. `poison` dies by a fault of m
 thread, each time that a task with "/poison" in its URL runs; `full-log` has a full disk under its log.
 """
 
+import asyncio
 import ctypes
 import itertools
 import os
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.cli.main import main
 from taskrunner.consumer.crew import host
 from taskrunner.consumer.settler import Settler
@@ -24,6 +26,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.stores.redis.store import RedisStore
 
 _POISON_HOST = "poison-host"
+_ACKS_ARE_SENT_WITHIN = 0.02  # seconds; a callback is published by the relay, which looks each half second
 Method = Callable[..., Any]
 
 
@@ -41,6 +44,18 @@ def after_fetch(reached: Callable[[], bool]) -> None:
 def after_settle(reached: Callable[[], bool]) -> None:
     """The store has the verdicts, the broker no acks."""
     _after(RedisStore, "settle", reached)
+
+
+def after_ack(reached: Callable[[], bool]) -> None:
+    """The store has the verdicts and the callbacks, the broker has the acks, and no callback was sent yet."""
+    ack = RabbitBroker.ack
+
+    def trapped(self: RabbitBroker, deliveries: Sequence[Any]) -> None:
+        ack(self, deliveries)
+        if reached():
+            asyncio.get_running_loop().call_later(_ACKS_ARE_SENT_WITHIN, die)
+
+    _put(RabbitBroker, "ack", trapped)
 
 
 def after_accept(reached: Callable[[], bool]) -> None:
@@ -104,6 +119,7 @@ def full_log(_reached: Callable[[], bool]) -> None:
 FAILPOINTS: dict[str, Callable[[Callable[[], bool]], None]] = {
     "after-fetch": after_fetch,
     "after-settle": after_settle,
+    "after-ack": after_ack,
     "after-accept": after_accept,
     "after-claim": after_claim,
     "before-confirm": before_confirm,

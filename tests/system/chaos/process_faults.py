@@ -281,6 +281,7 @@ FAULTS = (
     Fault(id="F03", inject=dies_at("after-fetch", "consume")),
     Fault(id="F03b", inject=dies_at("after-claim", "consume")),
     Fault(id="F04", inject=dies_at("after-settle", "consume")),
+    Fault(id="F05", inject=dies_at("after-ack", "consume")),
     Fault(id="F07", inject=signals_come_twice),
     Fault(id="F07b", inject=ends_in_good_order),
     Fault(id="F08", inject=consumer_freezes, profile="brisk"),

@@ -31,7 +31,7 @@ def truncated(stage: Stage) -> None:
     """The last write is cut in half by the crash, so it never was.
 
     Where that was the claim of a task that has run, its end is refused, and the task is `queued` without a
-    message until its due time as a forgotten one.
+    message until the relay recalls it.
     """
     with stage.down("redis", kill=True):
         folder = stage.fleet.server("redis").folder
@@ -135,7 +135,7 @@ FAULTS = (
     Fault(id="F37", inject=restart),
     Fault(id="F38", inject=crash),
     Fault(id="F38b", inject=freeze),
-    Fault(id="F39", inject=truncated, profile="brisk"),
+    Fault(id="F39", inject=truncated),
     Fault(id="F40", inject=flushed, wipes=True),
     Fault(id="F40b", inject=flushed_while_consumers_die, wipes=True),
     Fault(id="F41", inject=out_of_memory),

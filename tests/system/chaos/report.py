@@ -57,9 +57,12 @@ def line(result: Result) -> str:
 
 
 def table(report: Content) -> str:
-    """One line of Markdown per fault, its trials added up; times are the worst of them, in seconds."""
+    """One line of Markdown per fault, its trials added up; times are the worst of them, in seconds.
+
+    `kept` is what any process held in the end beyond its baseline: threads, sockets and MiB.
+    """
     names = ("fault", "runs", "tasks", "lost", "run after end", "duplicates", "interrupted", "run again by")
-    lines = [_row([*names, "fault lasted", "rate back after"]), "|---" * 10 + "|"]
+    lines = [_row([*names, "fault lasted", "rate back after", "kept"]), "|---" * 11 + "|"]
     for fault_id in sorted({run["fault"] for run in report["runs"]}):
         group = [run for run in report["runs"] if run["fault"] == fault_id]
         back = "never" if any(run["recovery"] is None for run in group) else _worst(group, "recovery")
@@ -70,6 +73,7 @@ def table(report: Content) -> str:
             _worst(group, "rerun"),
             _worst(group, "outage"),
             back if FAULTS[fault_id].steady else "–",
+            _kept(group),
         ]
         lines.append(_row(cells))
     return "\n".join(lines)
@@ -107,6 +111,16 @@ def _sum(runs: Iterable[Mapping[str, Any]], name: str) -> int:
 
 def _worst(runs: Iterable[Mapping[str, Any]], name: str) -> object:
     return max((round(run[name], 1) for run in runs if run[name] is not None), default="–")
+
+
+def _kept(runs: Iterable[Mapping[str, Any]]) -> str:
+    found = [run["more"] for run in runs if run.get("more")]  # reports of before there was that have none
+    if not found:
+        return "–"
+    threads, sockets, size_bytes = (
+        max(each[name] for each in found) for name in ("threads", "sockets", "rss_bytes")
+    )
+    return f"{threads:+d}, {sockets:+d}, {size_bytes / (1 << 20):+.0f}"
 
 
 def _row(cells: Iterable[object]) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -38,6 +38,8 @@ _COMMON: dict[str, object] = {
     "RABBIT__PUBLISH_TIMEOUT": 2,
     "RABBIT__HEARTBEAT": 10,
     "RELAY__HOLD": 3,
+    "CALLBACKS__TIMEOUT": 2,
+    "CALLBACKS__DELAYS": "1,1,2,2,5,5,5",
 }
 PROFILES: Mapping[str, Mapping[str, object]] = {
     "plain": _COMMON,
@@ -148,7 +150,8 @@ class Stage:
 
     def usage(self) -> dict[str, Usage]:
         """What each living process holds, connections to the target apart: those are the pool's to keep."""
-        return {each.name: _usage(each.process.pid, self.target.port) for each in self.living()}
+        ports = {self.target.port, *(link.port for name, link in self.links.items() if name == "target")}
+        return {each.name: _usage(each.process.pid, ports) for each in self.living()}
 
     def heal(self) -> None:
         """Whatever a fault left: servers up, links open, every process running and ready."""
@@ -185,12 +188,14 @@ def staged(
                 port = urlsplit(url).port or 0
                 links[name] = link = stack.enter_context(Link(port))
                 urls[name] = url.replace(f":{port}", f":{link.port}")
+            links["target"] = stack.enter_context(Link(target.port))
+        ports = [target.port, *(link.port for name, link in links.items() if name == "target")]
         deployment = Deployment(
             rabbitmq_url=urls["rabbitmq"],
             redis_url=urls["redis"],
             target=target,
             folder=folder,
-            dials=PROFILES[profile],
+            dials={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports))},
             launcher=launcher,
         )
         stack.callback(deployment.close)
@@ -206,14 +211,14 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _usage(pid: int, target_port: int) -> Usage:
+def _usage(pid: int, target_ports: Set[int]) -> Usage:
     """Of a process and its children together."""
     whole = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     sockets = [
         each
         for process in whole
         for each in process.net_connections("inet")
-        if getattr(each.raddr, "port", 0) != target_port
+        if getattr(each.raddr, "port", 0) not in target_ports
     ]
     return Usage(
         threads=sum(process.num_threads() for process in whole),

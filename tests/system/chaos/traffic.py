@@ -35,14 +35,20 @@ class Order:
 class Orders:
     """Makes orders for `/run/name` at a target; of fifty, a few are not plain.
 
-    Without `delayed` none waits in the store alone, which a fault may wipe.
+    Without `delayed` none waits in the store alone, which a fault may wipe. Without `calls_back` no end is
+    told by a callback, which waits there too, and of which there are two where a store loses an end.
     """
 
     base: str  # the target's URL without a path
     run: str
     secret: str
     delayed: bool = True
+    calls_back: bool = True
     made: dict[str, Order] = field(default_factory=dict)
+
+    @property
+    def told_path(self) -> str:
+        return f"/{self.run}-told/"
 
     def make(self, number: int) -> Order:
         match number % 50:
@@ -54,6 +60,8 @@ class Orders:
                 return self.add(number, "fail=1")
             case 37 if self.delayed:
                 return self.add(number, delay=2)
+            case last if last % 10 == 2 and self.calls_back:
+                return self.add(number, "delay=0.05", told=self.base)
             case _:
                 return self.add(number, "delay=0.05")
 
@@ -64,9 +72,13 @@ class Orders:
         *,
         expect: str = SUCCEEDED,
         keyed: bool | None = None,
+        told: str | None = None,
         **fields: Any,
     ) -> Order:
-        """An order of one's own; every other one goes by an idempotency key."""
+        """An order of one's own; every other one goes by an idempotency key.
+
+        `told` is the base of the URL that gets a callback, under a path that is no task's of the run.
+        """
         name = f"{self.run}-{number:06d}" if isinstance(number, int) else f"{self.run}-{number}"
         by_key = isinstance(number, int) and number % 2 == 0 if keyed is None else keyed
         draft = {
@@ -74,6 +86,7 @@ class Orders:
             "retry": RETRY,
             "headers": {"X-Api-Token": self.secret},
             **({} if by_key else {"id": name}),
+            **({} if told is None else {"callback": {"url": f"{told}{self.told_path}{name}"}}),
             **fields,
         }
         order = Order(name=name, fields=draft, key=name if by_key else None, expect=expect)

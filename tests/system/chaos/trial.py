@@ -1,12 +1,12 @@
 """A trial: traffic, a fault in the middle of it, more traffic, and then the evidence."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tests.system.chaos.checks import TERMINAL, check, duplicates, repeats
-from tests.system.chaos.evidence import Evidence
+from tests.system.chaos.evidence import Callback, Evidence, Usage
 from tests.system.chaos.traffic import Traffic
 from tests.system.harness.target import Hit, Target
 from tests.system.harness.waiting import wait_for
@@ -31,7 +31,8 @@ class Settings:
 class Result:
     """One line of the campaign's table; `recovery` is None when the former rate did not come back.
 
-    `rerun` is the longest time from the fault's beginning until an interrupted attempt's task ran again.
+    `rerun` is the longest time from the fault's beginning until an interrupted attempt's task ran again,
+    `more` what any process holds in the end beyond what it held before the first fault.
     """
 
     fault: str
@@ -47,7 +48,7 @@ class Result:
     rerun: float | None
     seconds: float
     findings: dict[str, list[str]]
-    note: str = ""
+    more: Usage | None = None
 
 
 def run(
@@ -72,13 +73,16 @@ def run(
     ids = [submit.task_id for submit in traffic.accepted]
     records = follow(traffic, ids, within=settings.ends_within)
     last = follow(traffic, ids[-_LOOKED_AT_AGAIN:], within=0.0)
-    hits = target.hits(mark)
+    wanted = _want_callback(traffic)
+    hits = _all_told(traffic, target, mark, wanted, within=settings.ends_within)
     evidence = Evidence(
         orders=traffic.orders.made,
         submits=traffic.ledger.submits,
         records=records,
         last_records=last,
         hits=[hit for hit in hits if f"/{traffic.orders.run}/" in hit.path],
+        wants_callback=frozenset(wanted.values()),
+        callbacks=_callbacks(traffic, hits, wanted),
         recovery=recovery(hits, begun, over),
         recovers_within=settings.recovers_within,
     )
@@ -101,6 +105,7 @@ def run(
             name: found[:5] + [f"… {len(found)} in all"] * (len(found) > 5)
             for name, found in findings.items()
         },
+        more=growth(evidence.usage),
     )
 
 
@@ -140,6 +145,31 @@ def follow(traffic: Traffic, ids: Iterable[str], *, within: float) -> dict[str, 
             time.sleep(0.2)
 
 
+def _want_callback(traffic: Traffic) -> dict[str, str]:
+    """The ids of the tasks whose end is to be told, by name."""
+    made = traffic.orders.made
+    return {each.id: each.task_id for each in traffic.accepted if "callback" in made[each.id].fields}
+
+
+def _all_told(
+    traffic: Traffic, target: Target, mark: int, wanted: Mapping[str, str], *, within: float
+) -> list[Hit]:
+    """What the target saw, once every callback that is wanted is among it, or at the deadline."""
+    deadline = time.monotonic() + within
+    while True:
+        hits = target.hits(mark)
+        told = {callback.task for callback in _callbacks(traffic, hits, wanted)}
+        if told >= set(wanted.values()) or time.monotonic() > deadline:
+            return hits
+        time.sleep(0.5)
+
+
+def _callbacks(traffic: Traffic, hits: Sequence[Hit], wanted: Mapping[str, str]) -> list[Callback]:
+    """A callback goes by a task of its own, whose id is the webhook's id."""
+    told = ((hit, hit.path.rpartition("/")) for hit in hits if traffic.orders.told_path in hit.path)
+    return [Callback(task=wanted[name], webhook_id=hit.task) for hit, (_, _, name) in told if name in wanted]
+
+
 def rate(hits: Sequence[Hit], begun: float) -> float:
     """Tasks that the target answered per second before the fault."""
     return sum(begun - _BEFORE <= hit.at < begun for hit in hits if hit.answered) / _BEFORE
@@ -161,6 +191,17 @@ def recovery(hits: Sequence[Hit], begun: float, over: float) -> float | None:
         if last - first >= wanted:
             return max(0.0, start - over)
     return None
+
+
+def growth(usage: Mapping[str, tuple[Usage, Usage]]) -> Usage | None:
+    """The most that any process has more than before, each figure for itself; None where nobody looked."""
+    if not usage:
+        return None
+    return Usage(
+        threads=max(after.threads - before.threads for before, after in usage.values()),
+        sockets=max(after.sockets - before.sockets for before, after in usage.values()),
+        rss_bytes=max(after.rss_bytes - before.rss_bytes for before, after in usage.values()),
+    )
 
 
 def rerun(evidence: Evidence, begun: float) -> float | None:

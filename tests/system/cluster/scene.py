@@ -45,7 +45,8 @@ class Scene:
             print(f"{gone} of {len(evidence.records)} records are gone")
 
         run = f"{self.deployment.name}-{next(self._numbers)}"
-        orders = Orders(self.target.url("").rstrip("/"), run, f"secret-{run}", delayed=not wipes)
+        base = self.target.url("").rstrip("/")
+        orders = Orders(base, run, f"secret-{run}", delayed=not wipes, calls_back=False)
         ports = [each.port for each in self.deployment.processes if each.name.startswith("serve")]
         self.traffic = Traffic(ports, self.deployment.folder, orders, rate=rate)
         result = trial.run(name, 0, self.traffic, self.target, inject, complete, settings)

@@ -19,8 +19,7 @@ from tests.system.harness.waiting import wait_for
 Stage = Callable[..., AbstractContextManager[Scene]]
 
 _REPLICAS, _SENTINELS = 2, 3
-# A settled result that a failover lost may leave a task queued that no message stands for any more.
-_DIALS: dict[str, object] = {"REDIS__SENTINEL": SENTINEL_SERVICE, "RELAY__FORGOTTEN_AFTER": 6}
+_DIALS: dict[str, object] = {"REDIS__SENTINEL": SENTINEL_SERVICE}
 # What has no record any more does not get one by waiting.
 _WIPED = Settings(tasks=1000, ends_within=40.0, recovers_within=60.0)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from servers.process import end_with_parent
+
 from tests.system.harness.http import Answer, Client
 from tests.system.harness.waiting import wait_for
 
@@ -72,6 +74,7 @@ class Running:
                 stderr=output,
                 env=environment(dials),
                 cwd=log.parent,
+                preexec_fn=end_with_parent,  # a test run that is killed leaves nothing behind
             )
 
     @property

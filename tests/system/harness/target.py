@@ -10,6 +10,7 @@ later ones 200), `retry_after` (goes with what is not 200).
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
 import uvloop
+from servers.process import end_with_parent
 
 from tests.system.harness.http import Client
 
@@ -47,7 +49,13 @@ class Target:
         self.host = host
         # By its module's name, so that it imports what this process imports.
         command = [sys.executable, "-m", __spec__.name, "--host", host, "--port", str(port)]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            preexec_fn=end_with_parent,
+        )
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
 
