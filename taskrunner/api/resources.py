@@ -60,6 +60,8 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         updated_at=record.updated_at,
         finished_at=record.finished_at,
         kept_until=record.kept_until,
+        snoozes=record.snoozes,
+        waits_for=record.waits_for,
     )
 
 
@@ -219,6 +221,8 @@ def _task(
     updated_at: datetime,
     finished_at: datetime | None,
     kept_until: datetime | None,
+    snoozes: int = 0,
+    waits_for: str | None = None,
 ) -> Resource:
     content = task.content
     return {
@@ -238,6 +242,8 @@ def _task(
         "expires_at": task.expires_at,
         "finished_at": finished_at,
         "kept_until": kept_until,
+        "snoozes": snoozes,
+        "waits_for": waits_for,
         "url": masked_url(task.url),
         "method": task.method,
         "headers": masked(task.headers),

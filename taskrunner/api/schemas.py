@@ -122,7 +122,8 @@ class Task(Shape):
     """A task and all that is known of it. Headers that may be secret are masked.
 
     `reason` is there where a task ended by more than its last attempt's outcome: `unknown` (whether the
-    target acted is not known), `rule`, `fail_on`, `expired`, …
+    target acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` is how often it was put off before
+    an attempt; while it is, `waits_for` says why and `due_at` until when.
     """
 
     id: str
@@ -141,6 +142,8 @@ class Task(Shape):
     expires_at: AwareDatetime | None
     finished_at: AwareDatetime | None
     kept_until: AwareDatetime | None
+    snoozes: int
+    waits_for: str | None
     url: str
     method: str
     headers: dict[str, str]

@@ -24,6 +24,7 @@ from taskrunner.config.values import (
     Exceptions,
     Exchange,
     Host,
+    HostLimits,
     Lanes,
     LowerCase,
     Port,
@@ -38,10 +39,12 @@ from taskrunner.config.values import (
     Weights,
     masked,
 )
+from taskrunner.domain.breaker import BreakerDials
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.limits import Limits as TaskLimits
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
@@ -54,6 +57,7 @@ KIB = 1024
 MIB = 1024 * 1024
 DAY = 86_400.0
 _CALLBACK = CallbackDefaults()
+_POLITE, _BREAKER = Politeness(), BreakerDials()
 
 
 class Section(BaseModel):
@@ -345,6 +349,42 @@ class Callbacks(Section):
     delays: Delays = Field(_CALLBACK.retry.delays, description="between them; by default 28 hours in all")
 
 
+class Hosts(Section):
+    """How hosts are dealt with, across all consumers."""
+
+    limits: HostLimits = Field(
+        {}, description='by pattern such as "*.example.com": concurrency=4 rate=10/s burst=20'
+    )
+    breaker_failures: int = Field(
+        _BREAKER.failures,
+        ge=0,
+        le=100_000,
+        description="network errors and 5xx in a row that stop a host; 0 never",
+    )
+    breaker_cooldown: Seconds = Field(
+        _BREAKER.cooldown, description="it rests so long, then probes tell; twice as long each time they fail"
+    )
+    breaker_longest: Seconds = Field(_BREAKER.longest, description="the longest such rest")
+    breaker_probes: int = Field(_BREAKER.probes, ge=1, le=1000, description="attempts let through as probes")
+    back_pressure: bool = Field(
+        _POLITE.back_pressure, description="a 429 or a Retry-After slows all tasks of its host"
+    )
+    longest_pause: Seconds = Field(
+        _POLITE.longest_pause, description="a longer Retry-After counts for its own task alone"
+    )
+    longest_wait: Annotated[Seconds, Field(ge=1)] = Field(
+        _POLITE.longest_wait, description="a task that waits for its host asks again after this at the latest"
+    )
+    slow: Seconds = Field(_POLITE.slow, description="a host is slow whose attempts take this long or longer")
+    share: float = Field(
+        _POLITE.share,
+        ge=0.5,
+        le=1,
+        allow_inf_nan=False,
+        description="of the workers for slow hosts; as much is the others' while these wait; 1: no bound",
+    )
+
+
 class Config(BaseModel):
     """The whole configuration. `Config()` has every default; `taskrunner.config.load` reads the real one."""
 
@@ -364,6 +404,7 @@ class Config(BaseModel):
     relay: Relay = Relay()
     schedules: Schedules = Schedules()
     callbacks: Callbacks = Callbacks()
+    hosts: Hosts = Hosts()
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and dial by the names of the file, as JSON values, secrets masked."""
@@ -417,6 +458,23 @@ class Config(BaseModel):
         """How long finished tasks are kept."""
         kept = self.results
         return Retention(succeeded=kept.keep, failed=kept.keep_failed, cancelled=kept.keep_cancelled)
+
+    def politeness(self) -> Politeness:
+        """The dials for dealing with hosts."""
+        dials = self.hosts
+        return Politeness(
+            breaker=BreakerDials(
+                failures=dials.breaker_failures,
+                cooldown=dials.breaker_cooldown,
+                longest=dials.breaker_longest,
+                probes=dials.breaker_probes,
+            ),
+            back_pressure=dials.back_pressure,
+            longest_pause=dials.longest_pause,
+            longest_wait=dials.longest_wait,
+            slow=dials.slow,
+            share=dials.share,
+        )
 
     def lane_weights(self) -> dict[Lane, int]:
         """The turns that each lane gets when all have something waiting."""
