@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import orjson
 
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.host_view import HostView
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.rules import rules_fields
@@ -22,6 +23,7 @@ from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.hosts import ShownLimit
 from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
@@ -154,6 +156,31 @@ def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
         "task": _template_resource(schedule.task),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,
+    }
+
+
+def host_resource(host: HostView) -> Resource:
+    """A host, and the limit that counts for it."""
+    ruling = host.ruling
+    return {
+        "host": host.host,
+        "state": host.standing,
+        "until": host.until,
+        "pace": host.pace,
+        "in_flight": host.in_flight,
+        "waiting_until": host.waiting_until,
+        "attempt_time": host.attempt_time,
+        "pattern": None if ruling is None else ruling.pattern,
+        "limit": None if ruling is None else ruling.limit.fields(),
+    }
+
+
+def host_limit_resource(shown: ShownLimit) -> Resource:
+    """A limit, and where it is from."""
+    return {
+        "pattern": shown.pattern,
+        **shown.limit.fields(),
+        "source": "api" if shown.given else "config",
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from taskrunner.domain.host_view import Standing
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -191,6 +192,46 @@ class SchedulePage(Shape):
 
     schedules: list[Schedule]
     next_cursor: str | None
+
+
+class Limit(Shape):
+    """So many attempts at a time, so many starts per second, so many at once after a rest."""
+
+    concurrency: int | None
+    rate: float | None
+    burst: int | None
+
+
+class Host(Shape):
+    """A host by the name in its URLs. `limit` is that of the most specific pattern that holds for it.
+
+    Nothing starts before `until`; while it is slowed, starts are `pace` seconds apart. `in_flight` is known
+    where it is limited. Tasks wait for it until `waiting_until`. An attempt takes `attempt_time` seconds.
+    """
+
+    host: str
+    state: Standing
+    until: AwareDatetime | None
+    pace: float | None
+    in_flight: int | None
+    waiting_until: AwareDatetime | None
+    attempt_time: float | None
+    pattern: str | None
+    limit: Limit | None
+
+
+class GivenLimit(Limit):
+    """A limit of a pattern, and whether the API gave it or it is configured (in the process that answers)."""
+
+    pattern: str
+    source: Literal["api", "config"]
+
+
+class Hosts(Shape):
+    """Hosts, those that matter for the longest first, and all limits."""
+
+    hosts: list[Host]
+    limits: list[GivenLimit]
 
 
 class DeadLetter(Shape):

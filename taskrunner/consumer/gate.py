@@ -195,6 +195,8 @@ class Gate:
         troubled = state.is_troubled(self._now())
         tally = self._tally(host) if troubled else self._tallies.find(host)
         if tally is not None:
+            if self._phase(tally) is not Phase.CLOSED and state.breaker.phase(self._now()) is Phase.CLOSED:
+                tally.failures = 0
             tally.know(ruling=tally.ruling, state=state if troubled else None)
 
     def _measure(self, tally: Tally, seconds: float) -> None:

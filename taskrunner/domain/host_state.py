@@ -28,6 +28,9 @@ _SHORTEST_STEP = 0.001
 # Steps of this size (the golden ratio) spread any number of moments evenly over a span.
 _SPREAD = 0.6180339887498949
 _GRACE = 1.0
+# Why a task waits, as people are told.
+CIRCUIT_OPEN, PROBED = "circuit open", "circuit half open"
+SLOWED, RATE, CONCURRENCY = "told to slow down", "rate limit", "concurrency limit"
 _NEWEST = 0.3
 
 
@@ -121,24 +124,21 @@ def admit(
     """Who may start at a host now; `random` is in [0, 1)."""
     closed_until = state.closed_until(now)
     if closed_until > now:
-        opened = state.breaker.phase(now) is Phase.OPEN
+        why = CIRCUIT_OPEN if state.breaker.phase(now) is Phase.OPEN else SLOWED
+        # As long again as the pause, so that they do not all come at its end.
         waits = _spread(closed_until, closed_until - now, ask.wanted, dials, now, random)
-        return state, Admission(
-            admitted=0, waits=waits, why="circuit open" if opened else "told to slow down"
-        )
+        return state, Admission(admitted=0, waits=waits, why=why)
     pace = _pace(state, limit, now)
     free, why = _free(state, limit, dials, pace, ask, now)
-    admitted = min(free, ask.room)
+    admitted, refused = min(free, ask.room), ask.wanted - free
     if admitted:
         state = _started(state, limit, pace, ask, admitted, now)
-    refused = ask.wanted - free
-    if why == "circuit half open":
-        return state, Admission(
-            admitted=admitted, waits=_spread(now, FLOOR, refused, dials, now, random), why=why
-        )
-    waits, tail = _queue(state, _step(state, limit, pace), refused, dials, now, random)
-    if refused:
-        state = replace(state, tail=tail)
+    if why == PROBED:
+        waits = _spread(now, state.breaker.next_probe - now, refused, dials, now, random)
+    else:
+        step = _step(state, limit, pace)
+        waits, tail = queue_up(state.tail, step, refused, dials, now=now, random=random)
+        state = replace(state, tail=tail) if refused else state
     return state, Admission(admitted=admitted, waits=waits, why=why)
 
 
@@ -150,16 +150,14 @@ def queue_up(
     Who would wait longer than `longest_wait` is given some moment before that, to ask again then.
     """
     step = max(step * _EAGERNESS, _SHORTEST_STEP)
-    tail = max(tail, now + FLOOR - step)
+    tail = max(tail, now, now + FLOOR - step)
     most = now + dials.longest_wait
     moments: list[float] = []
     for number in range(waiting):
         if tail + step > most:
-            left = waiting - number
-            return (
-                *moments,
-                *_spread(now + dials.longest_wait / 2, dials.longest_wait / 2, left, dials, now, random),
-            ), tail
+            half = dials.longest_wait / 2
+            moments += _spread(now + half, half, waiting - number, dials, now, random)
+            break
         tail += step
         moments.append(tail)
     return tuple(moments), tail
@@ -204,12 +202,12 @@ def _free(
     """How many of those who want to may start, and what keeps the others from it."""
     bounds: list[tuple[int, str]] = []
     if state.breaker.phase(now) is Phase.HALF_OPEN:
-        bounds.append((state.breaker.free_probes(dials.breaker, now), "circuit half open"))
+        bounds.append((state.breaker.free_probes(dials.breaker, now), PROBED))
     if limit is not None and limit.concurrency is not None:
         taken = state.in_flight(now, but=ask.consumer) + ask.held
-        bounds.append((max(0, limit.concurrency - taken), "concurrency limit"))
+        bounds.append((max(0, limit.concurrency - taken), CONCURRENCY))
     if pace is not None:
-        why = "rate limit" if limit is not None and pace.interval == limit.interval else "told to slow down"
+        why = RATE if limit is not None and pace.interval == limit.interval else SLOWED
         bounds.append((pace.free(state.arrival, now), why))
     return min([*bounds, (ask.wanted, "")])
 
@@ -232,12 +230,6 @@ def _step(state: HostState, limit: HostLimit | None, pace: Pace | None) -> float
     if limit is None or limit.concurrency is None:
         return by_pace
     return max(by_pace, (state.mean or _UNMEASURED) / limit.concurrency)
-
-
-def _queue(
-    state: HostState, step: float, waiting: int, dials: Politeness, now: float, random: float
-) -> tuple[tuple[float, ...], float]:
-    return queue_up(state.tail, step, waiting, dials, now=now, random=random)
 
 
 def _spread(

@@ -43,4 +43,4 @@ class Slowdown:
     @property
     def lives_until(self) -> float:
         """From then on it is as good as a new one."""
-        return self.until + self.level * RECOVERY if self.level else 0.0
+        return self.until + self.level * RECOVERY
