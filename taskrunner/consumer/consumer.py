@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from taskrunner.brokers.base import Broker, Delivery
@@ -18,7 +19,7 @@ from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.envelope import Envelope, open_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -132,6 +133,8 @@ class Consumer:
         await self._leases.start()
         await self._claimer.start()
         await self._snoozer.start()
+        with suppress(OutsideError):
+            await self._hosts.turn()  # so that from the first task on limits hold
         await self._hosts.start()
         self._broker.consume(self.open_lanes, self._settings.prefetch, self._on_delivery)
         self._consuming = True

@@ -64,8 +64,11 @@ class HostLedger:
         """Wait until all changes are written or have failed."""
         await self._batcher.drain()
 
-    async def refresh(self, limit: int) -> None:
-        """Read what all have written; of hosts that are not there, nothing is known any more."""
+    async def refresh(self, limit: int) -> int:
+        """Read what all have written; of hosts that are not there, nothing is known any more.
+
+        Answers how many there are.
+        """
         self._written.clear()
         entries = await self._store.live_hosts(now=self._clock.now(), limit=limit)
         found = {
@@ -80,6 +83,7 @@ class HostLedger:
                 self._heard(host, HostState())
         for host, known in found.items():
             self._learn(host, known)
+        return len(entries)
 
     async def _commit(self, group: Sequence[_Change[Any]]) -> Sequence[Any]:
         answers: dict[int, Any] = {}

@@ -14,8 +14,8 @@ from taskrunner.stores.base import Store
 LOOK = 1.0
 # Of more hosts those that matter for the longest are known; the others are asked for when it comes to it.
 _MOST = 2000
-# A look takes at most this part of the time, however much there is to see.
-_PART = 0.02
+# Where there is more to see, it is seen less often.
+_MANY = 500
 
 
 class HostWatch(Service):
@@ -45,13 +45,13 @@ class HostWatch(Service):
 
     async def turn(self) -> float:
         self._gate.age(self._held())
-        began = self._clock.monotonic()
-        if began >= self._renew_from:
+        now = self._clock.monotonic()
+        if now >= self._renew_from:
             self._gate.renew()
-            self._renew_from = began + self._interval
+            self._renew_from = now + self._interval
         await self._look_up_limits()
-        await self._gate.ledger.refresh(_MOST)
-        return max(LOOK, (self._clock.monotonic() - began) / _PART)
+        seen = await self._gate.ledger.refresh(_MOST)
+        return LOOK * max(1.0, seen / _MANY)
 
     async def _look_up_limits(self) -> None:
         given = await self._store.host_limits()
