@@ -14,6 +14,7 @@ import orjson
 
 from taskrunner.api.masking import Masking, masked_url
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.host_view import HostView
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.rules import rules_fields
@@ -21,6 +22,7 @@ from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
 from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.hosts import ShownLimit
 from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
@@ -56,6 +58,8 @@ def task_resource(
         updated_at=record.updated_at,
         finished_at=record.finished_at,
         kept_until=record.kept_until,
+        snoozes=record.snoozes,
+        waits_for=record.waits_for,
     )
 
 
@@ -153,6 +157,31 @@ def schedule_resource(schedule: Schedule, masking: Masking, *, prefix: str = "")
     }
 
 
+def host_resource(host: HostView) -> Resource:
+    """A host, and the limit that counts for it."""
+    ruling = host.ruling
+    return {
+        "host": host.host,
+        "state": host.standing,
+        "until": host.until,
+        "pace": host.pace,
+        "in_flight": host.in_flight,
+        "waiting_until": host.waiting_until,
+        "attempt_time": host.attempt_time,
+        "pattern": None if ruling is None else ruling.pattern,
+        "limit": None if ruling is None else ruling.limit.fields(),
+    }
+
+
+def host_limit_resource(shown: ShownLimit) -> Resource:
+    """A limit, and where it is from."""
+    return {
+        "pattern": shown.pattern,
+        **shown.limit.fields(),
+        "source": "api" if shown.given else "config",
+    }
+
+
 def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> Resource:
     """A part of a list: the items under `name`, and what to send as `cursor` to get the next part."""
     return {name: items, "next_cursor": cursor}
@@ -195,6 +224,8 @@ def _task(
     updated_at: datetime,
     finished_at: datetime | None,
     kept_until: datetime | None,
+    snoozes: int = 0,
+    waits_for: str | None = None,
 ) -> Resource:
     content = task.content
     return {
@@ -214,6 +245,8 @@ def _task(
         "expires_at": task.expires_at,
         "finished_at": finished_at,
         "kept_until": kept_until,
+        "snoozes": snoozes,
+        "waits_for": waits_for,
         "url": masked_url(task.url),
         "method": task.method,
         "headers": masking.headers(task.headers),

@@ -45,6 +45,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         revival=platform.revival,
         cancellation=platform.cancellation,
         sweep=platform.sweep,
+        hosts=platform.hosts,
         schedules=Schedules(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,

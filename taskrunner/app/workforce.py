@@ -89,6 +89,9 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         prefetch=config.rabbit.prefetch,
         lease=config.workers.lease,
         hold=config.relay.hold,
+        workers=config.workers.max_workers,
+        politeness=config.politeness(),
+        host_limits=config.hosts.limits,
     )
     return Consumer(
         platform.store,

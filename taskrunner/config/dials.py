@@ -13,11 +13,14 @@ from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.sections.faces import Api, Logger, Server
 from taskrunner.config.sections.fetch import Fetch
 from taskrunner.config.sections.flow import Relay, Results, Schedules, Workers
+from taskrunner.config.sections.hosts import Hosts
 from taskrunner.config.sections.services import Rabbit, Redis, Store
 from taskrunner.config.sections.tasks import Callbacks, Limits, Retry
+from taskrunner.domain.breaker import BreakerDials
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.draft import TaskDefaults, TaskRules
 from taskrunner.domain.limits import Limits as TaskLimits
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.scaling import Bounds
@@ -44,6 +47,7 @@ class Config(BaseModel):
     relay: Relay = Relay()
     schedules: Schedules = Schedules()
     callbacks: Callbacks = Callbacks()
+    hosts: Hosts = Hosts()
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and dial by the names of the file, as JSON values, secrets masked."""
@@ -103,6 +107,23 @@ class Config(BaseModel):
         """How long finished tasks are kept."""
         kept = self.results
         return Retention(succeeded=kept.keep, failed=kept.keep_failed, cancelled=kept.keep_cancelled)
+
+    def politeness(self) -> Politeness:
+        """The dials for dealing with hosts."""
+        dials = self.hosts
+        return Politeness(
+            breaker=BreakerDials(
+                failures=dials.breaker_failures,
+                cooldown=dials.breaker_cooldown,
+                longest=dials.breaker_longest,
+                probes=dials.breaker_probes,
+            ),
+            back_pressure=dials.back_pressure,
+            longest_pause=dials.longest_pause,
+            longest_wait=dials.longest_wait,
+            slow=dials.slow,
+            share=dials.share,
+        )
 
     def lane_weights(self) -> dict[Lane, int]:
         """The turns that each lane gets when all have something waiting."""

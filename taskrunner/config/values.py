@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import admission
+from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.host import check_pattern
+from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Lane
 from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
@@ -200,6 +203,25 @@ def _check_secrets(secrets: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple
     return secrets
 
 
+def _read_limits(value: Any) -> Any:
+    """`PATTERN: LIMITS` in the file; elsewhere `PATTERN concurrency=4 rate=10/s`, several with commas."""
+    if isinstance(value, str):
+        pairs = [part.strip().partition(" ") for part in value.split(",") if part.strip()]
+        value = {pattern: limits for pattern, _, limits in pairs}
+    if not isinstance(value, Mapping):
+        return value
+    read: dict[str, HostLimit] = {}
+    for pattern, limit in value.items():
+        spelt = check_pattern(pattern)
+        if spelt in read:
+            raise ValueError(f"{spelt} is given twice; keep one")
+        try:
+            read[spelt] = limit if isinstance(limit, HostLimit) else read_limit(limit)
+        except HostLimitInvalid as exc:
+            raise ValueError(f"{spelt}: {exc}") from exc
+    return read
+
+
 def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
@@ -272,5 +294,6 @@ UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
 ]
+HostLimits = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]
