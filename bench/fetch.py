@@ -38,6 +38,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import Task, new_task_id
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.http.engines import Engines
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
@@ -97,7 +98,7 @@ def engine(watch: Watch, network: Network, *, guarded: bool) -> Fetch:
     handler = HttpHandler(POLICY, watch, network)
     if not guarded:
         handler._guard = Unguarded(POLICY.limits.reach, network, lambda: False)
-        handler._engine = handler._make_engine()
+        handler._engines = Engines(handler._make_engine)
     created_at, retry = datetime.now(UTC), RetryPolicy()
 
     def fetch(url: str) -> None:

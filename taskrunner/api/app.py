@@ -9,6 +9,7 @@ from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
+from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
@@ -23,6 +24,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.revival import Revival
 from taskrunner.producer.schedules import Schedules
@@ -40,6 +42,7 @@ def build_api(
     schedules: Schedules,
     cancellation: Cancellation,
     sweep: Sweep,
+    hosts: Hosts,
     store: Store,
     health: Health,
     stats: Stats,
@@ -58,6 +61,7 @@ def build_api(
     ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
         routes
     )
+    HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
     DocsRoutes(routes).add_to(routes)

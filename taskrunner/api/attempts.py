@@ -44,6 +44,7 @@ class AttemptRoutes:
     def __init__(self, store: Store, options: ApiOptions) -> None:
         self._store = store
         self._user_agent = options.user_agent
+        self._masking = options.masking
 
     def add_to(self, routes: Routes) -> None:
         routes.get("/tasks/{id}/attempts", self.list, _LIST)
@@ -51,7 +52,7 @@ class AttemptRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         form = _form(request, _MANY)
-        resource = attempts_resource(await self._record(request), user_agent=self._user_agent)
+        resource = attempts_resource(await self._record(request), self._masking, user_agent=self._user_agent)
         return json_response(har.archive(resource["attempts"]) if form == "har" else resource)
 
     async def read(self, request: web.Request) -> web.Response:
@@ -60,7 +61,7 @@ class AttemptRoutes:
         if not (given.isascii() and given.isdecimal() and len(given) < 10):
             raise TaskUnknown("attempts have numbers, from 1 on")
         record = await self._record(request)
-        detail = attempt_detail(record, int(given), user_agent=self._user_agent)
+        detail = attempt_detail(record, int(given), self._masking, user_agent=self._user_agent)
         if form == "curl":
             text = curl.command(detail, timeout=record.task.timeout)
             return raw_response(text.encode(), 200, "text/plain; charset=utf-8")

@@ -2,7 +2,8 @@
 
 import shlex
 
-from taskrunner.api.resources import MASK, Resource
+from taskrunner.api.masking import MASK
+from taskrunner.api.resources import Resource
 
 _BODY_FILE = "BODY"
 

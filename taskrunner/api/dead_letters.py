@@ -111,7 +111,9 @@ class DeadLetterRoutes:
         task_id = await self._revival.requeue(task_id_of(request))
         prefix = prefix_of(request)
         record = await self._store.get(task_id)
-        resource = {"id": task_id} if record is None else task_resource(record, prefix=prefix)
+        resource = (
+            {"id": task_id} if record is None else task_resource(record, self._options.masking, prefix=prefix)
+        )
         return json_response(resource, status=202, headers=(("Location", f"{prefix}/tasks/{task_id}"),))
 
     async def delete(self, request: web.Request) -> web.Response:

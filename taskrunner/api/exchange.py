@@ -5,20 +5,23 @@ Bodies of requests are never shown, and headers are masked as everywhere: both m
 
 from collections.abc import Iterator
 
-from taskrunner.api.resources import Resource, attempt_resource, masked, masked_url, response_resource
+from taskrunner.api.masking import Masking, masked_url
+from taskrunner.api.resources import Resource, attempt_resource, response_resource
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.identity import request_headers
 from taskrunner.domain.outcome import Response, Timings
 from taskrunner.domain.record import Attempt, Record
 
 
-def attempts_resource(record: Record, *, user_agent: str) -> Resource:
+def attempts_resource(record: Record, masking: Masking, *, user_agent: str) -> Resource:
     """All attempts of a task, in order."""
-    details = [attempt_detail(record, each.number, user_agent=user_agent) for each in record.attempts]
+    details = [
+        attempt_detail(record, each.number, masking, user_agent=user_agent) for each in record.attempts
+    ]
     return {"attempts": details}
 
 
-def attempt_detail(record: Record, number: int, *, user_agent: str) -> Resource:
+def attempt_detail(record: Record, number: int, masking: Masking, *, user_agent: str) -> Resource:
     """One attempt. Raises `TaskUnknown` for one that there is not.
 
     `user_agent` is what the consumers send for tasks without one of their own.
@@ -34,8 +37,8 @@ def attempt_detail(record: Record, number: int, *, user_agent: str) -> Resource:
     return {
         **attempt_resource(attempt),
         "task_id": record.task.id,
-        "request": _request(record, attempt, user_agent),
-        "response": None if response is None else response_resource(response),
+        "request": _request(record, attempt, masking, user_agent),
+        "response": None if response is None else response_resource(response, masking),
         "timings": timings,
         "waterfall": [] if timings is None else list(waterfall(timings, redirects)),
     }
@@ -74,9 +77,9 @@ def _response(record: Record, attempt: Attempt) -> Response | None:
     return record.result if attempt.number == ended else attempt.response
 
 
-def _request(record: Record, attempt: Attempt, user_agent: str) -> Resource:
+def _request(record: Record, attempt: Attempt, masking: Masking, user_agent: str) -> Resource:
     task = record.task
-    headers = masked(request_headers(task, attempt.number, user_agent))
+    headers = masking.headers(request_headers(task, attempt.number, user_agent))
     return {
         "method": task.method,
         "url": masked_url(task.url),

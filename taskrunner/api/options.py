@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from taskrunner.api.masking import Masking
 from taskrunner.version import __version__
 
 
@@ -32,13 +33,15 @@ class ApiOptions:
 
     `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that
     are each as large as they may be. `inline_body_bytes`: a fetched text up to this size stands in the
-    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default.
+    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default;
+    `masking` is what is never shown.
     """
 
     request_timeout: float = 10.0
     max_request_bytes: int | None = None
     inline_body_bytes: int = 64 * 1024
     user_agent: str = f"taskrunner/{__version__}"
+    masking: Masking = Masking()
     default_page: int = 50
     max_page: int = 200
     default_sweep: int = 1000

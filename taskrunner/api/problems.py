@@ -10,7 +10,8 @@ so its text is shown; of an unexpected error only an id is, under which the log 
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
 | 422 | `schedule_invalid` | the same of a schedule |
-| 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `method_not_allowed` | |
+| 422 | `host_limit_invalid` | the same of a limit for hosts, or of what is to be a host |
+| 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
@@ -33,6 +34,8 @@ from taskrunner.domain.errors import (
     CallerError,
     FieldError,
     FieldsInvalid,
+    HostLimitInvalid,
+    HostLimitUnknown,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
@@ -58,6 +61,13 @@ _HTTP_CODES = {
     417: "expectation_failed",
     431: "headers_too_large",
     503: "too_many_connections",
+}
+
+
+_INVALID: Mapping[type[FieldsInvalid], str] = {
+    TaskInvalid: "task_invalid",
+    ScheduleInvalid: "schedule_invalid",
+    HostLimitInvalid: "host_limit_invalid",
 }
 
 
@@ -109,7 +119,7 @@ def problem_of(exc: BaseException) -> Problem | None:
     """What to tell a client of `exc`; None for an error that nobody expected."""
     if isinstance(exc, RequestRefused):
         return exc.problem
-    if isinstance(exc, TaskInvalid | ScheduleInvalid):
+    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid):
         return _fields_invalid(exc)
     if isinstance(exc, SelectionInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
@@ -117,6 +127,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code="task_unknown", detail=str(exc))
     if isinstance(exc, ScheduleUnknown):
         return Problem(status=404, code="schedule_unknown", detail=str(exc))
+    if isinstance(exc, HostLimitUnknown):
+        return Problem(status=404, code="host_limit_unknown", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):
@@ -147,7 +159,7 @@ def _fields_invalid(exc: FieldsInvalid) -> Problem:
         return Problem(status=400, code="bad_json", detail=f"the body is no JSON: {exc}", errors=exc.errors)
     count = len(exc.errors)
     fields = "1 field is" if count == 1 else f"{count} fields are"
-    code = "task_invalid" if isinstance(exc, TaskInvalid) else "schedule_invalid"
+    code = next(code for kind, code in _INVALID.items() if isinstance(exc, kind))
     return Problem(status=422, code=code, detail=f"{fields} not right; see errors", errors=exc.errors)
 
 

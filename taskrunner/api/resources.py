@@ -1,36 +1,31 @@
 """The JSON form of what we show: tasks, dead letters, lists. Shared by the API and the CLI's `--json`.
 
-Values are what `encode` can write: times stay `datetime` until then. Secrets in the headers of a task are
-masked here, so that no reader of a resource has to think of it.
+Values are what `encode` can write: times stay `datetime` until then. Secrets in headers and URLs are masked
+here, so that no reader of a resource has to think of it.
 """
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
+from taskrunner.api.masking import Masking, masked_url
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.host_view import HostView
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
 from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.hosts import ShownLimit
 from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
-MASK = "***"
-_SECRET_NAME = re.compile(
-    r"authorization|cookie|token|secret|passw|api[-_]?key|credential|signature|session", re.IGNORECASE
-)
-# In a query string also the short names of map services, of Azure and of our own making.
-_SECRET_PARAMETER = re.compile(r"(?:^|[-_.])(?:key|sig|auth|pwd|code)$", re.IGNORECASE)
 
 
 def encode(resource: Any) -> bytes:
@@ -38,7 +33,9 @@ def encode(resource: Any) -> bytes:
     return orjson.dumps(resource, option=orjson.OPT_UTC_Z)
 
 
-def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None) -> Resource:
+def task_resource(
+    record: Record, masking: Masking, *, prefix: str = "", body: bytes | None = None
+) -> Resource:
     """A task and all that is known of it.
 
     `prefix` goes before the paths of links. `body`, the stored beginning of the fetched body, is shown
@@ -46,9 +43,10 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
     """
     result = None
     if record.result is not None:
-        result = _result_resource(record.result, f"{prefix}/tasks/{record.task.id}/body", body)
+        result = _result_resource(record.result, masking, f"{prefix}/tasks/{record.task.id}/body", body)
     return _task(
         record.task,
+        masking,
         status=record.status,
         attempt=record.attempt,
         attempt_limit=record.attempt_limit,
@@ -60,13 +58,16 @@ def task_resource(record: Record, *, prefix: str = "", body: bytes | None = None
         updated_at=record.updated_at,
         finished_at=record.finished_at,
         kept_until=record.kept_until,
+        snoozes=record.snoozes,
+        waits_for=record.waits_for,
     )
 
 
-def accepted_resource(task: Task, *, published: bool) -> Resource:
+def accepted_resource(task: Task, masking: Masking, *, published: bool) -> Resource:
     """A task that was accepted a moment ago, as `task_resource` would show it."""
     return _task(
         task,
+        masking,
         status=Status.QUEUED if published else Status.SCHEDULED,
         attempt=0,
         attempt_limit=task.max_attempts,
@@ -133,7 +134,7 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
     return resource
 
 
-def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
+def schedule_resource(schedule: Schedule, masking: Masking, *, prefix: str = "") -> Resource:
     """A schedule and what it has done. Of its task's body only `has_body` tells: it may be secret."""
     last = schedule.last_task_id
     return {
@@ -143,15 +144,41 @@ def schedule_resource(schedule: Schedule, *, prefix: str = "") -> Resource:
         "missed": schedule.missed,
         "overlap": schedule.overlap,
         "jitter": schedule.jitter,
+        "conditional": schedule.conditional,
         "paused": schedule.paused,
         "next_at": schedule.next_at,
         "last_at": schedule.last_at,
         "last_task_id": last,
         "last_task_url": None if last is None else f"{prefix}/tasks/{last}",
         "error": schedule.error,
-        "task": _template_resource(schedule.task),
+        "task": _template_resource(schedule.task, masking),
         "created_at": schedule.created_at,
         "updated_at": schedule.updated_at,
+    }
+
+
+def host_resource(host: HostView) -> Resource:
+    """A host, and the limit that counts for it."""
+    ruling = host.ruling
+    return {
+        "host": host.host,
+        "state": host.standing,
+        "until": host.until,
+        "pace": host.pace,
+        "in_flight": host.in_flight,
+        "waiting_until": host.waiting_until,
+        "attempt_time": host.attempt_time,
+        "pattern": None if ruling is None else ruling.pattern,
+        "limit": None if ruling is None else ruling.limit.fields(),
+    }
+
+
+def host_limit_resource(shown: ShownLimit) -> Resource:
+    """A limit, and where it is from."""
+    return {
+        "pattern": shown.pattern,
+        **shown.limit.fields(),
+        "source": "api" if shown.given else "config",
     }
 
 
@@ -171,29 +198,6 @@ def swept_resource(action: str, swept: Swept, *, dry_run: bool) -> Resource:
     }
 
 
-def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """`headers` with `MASK` for every value whose name suggests a secret."""
-    return {name: MASK if _SECRET_NAME.search(name) else value for name, value in headers.items()}
-
-
-def masked_url(url: str) -> str:
-    """`url` with `MASK` for the value of every parameter whose name suggests a secret.
-
-    The rest stays as it was spelt. What is secret in a path cannot be told.
-    """
-    place, mark, query = url.partition("?")
-    if not mark:
-        return url
-    return place + mark + "&".join(map(_masked_parameter, query.split("&")))
-
-
-def _masked_parameter(parameter: str) -> str:
-    name, equals, _ = parameter.partition("=")
-    plain = unquote(name)
-    secret = equals and (_SECRET_NAME.search(plain) or _SECRET_PARAMETER.search(plain))
-    return f"{name}={MASK}" if secret else parameter
-
-
 def as_text(content: bytes, *, cut: bool) -> str | None:
     """`content` as UTF-8 text, None if it is none; when it was `cut`, a character cut short is dropped."""
     try:
@@ -207,6 +211,7 @@ def as_text(content: bytes, *, cut: bool) -> str | None:
 
 def _task(
     task: Task,
+    masking: Masking,
     *,
     status: Status,
     attempt: int,
@@ -219,6 +224,8 @@ def _task(
     updated_at: datetime,
     finished_at: datetime | None,
     kept_until: datetime | None,
+    snoozes: int = 0,
+    waits_for: str | None = None,
 ) -> Resource:
     content = task.content
     return {
@@ -238,9 +245,11 @@ def _task(
         "expires_at": task.expires_at,
         "finished_at": finished_at,
         "kept_until": kept_until,
+        "snoozes": snoozes,
+        "waits_for": waits_for,
         "url": masked_url(task.url),
         "method": task.method,
-        "headers": masked(task.headers),
+        "headers": masking.headers(task.headers),
         "body_size": 0 if content is None else len(content),
         "priority": task.lane,
         "timeout": task.timeout,
@@ -250,6 +259,8 @@ def _task(
         "retry_unsafe": task.retry_unsafe,
         "rules": rules_fields(task.rules),
         "labels": task.labels,
+        "tls": task.tls,
+        "validators": None if task.validators is None else _validators_resource(task.validators),
         "callback": None if task.callback is None else _callback_resource(task.callback),
     }
 
@@ -258,10 +269,19 @@ def _callback_resource(callback: Callback) -> Resource:
     return {"url": masked_url(callback.url), "secret": callback.secret, "events": callback.events}
 
 
-def _template_resource(template: Mapping[str, Any]) -> Resource:
+def _validators_resource(validators: Validators) -> Resource:
+    return {
+        "url": masked_url(validators.url),
+        "etag": validators.etag,
+        "last_modified": validators.last_modified,
+        "task_id": validators.task_id,
+    }
+
+
+def _template_resource(template: Mapping[str, Any], masking: Masking) -> Resource:
     shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
     if "headers" in shown:
-        shown["headers"] = masked(shown["headers"])
+        shown["headers"] = masking.headers(shown["headers"])
     shown["url"] = masked_url(shown["url"])
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
@@ -283,23 +303,21 @@ def attempt_resource(attempt: Attempt) -> Resource:
     }
 
 
-def _result_resource(response: Response, body_url: str, body: bytes | None) -> Resource:
+def _result_resource(response: Response, masking: Masking, body_url: str, body: bytes | None) -> Resource:
     return {
-        **response_resource(response),
+        **response_resource(response, masking),
         "body": None if body is None else as_text(body, cut=response.truncated),
         "body_url": body_url,
         "timings": response.timings,
     }
 
 
-def response_resource(response: Response) -> Resource:
+def response_resource(response: Response, masking: Masking) -> Resource:
     """An answer without its body; a cookie that it sets is as good as a password."""
     return {
         "status_code": response.status,
-        "headers": [
-            {"name": name, "value": MASK if _SECRET_NAME.search(name) else value}
-            for name, value in response.headers
-        ],
+        "unchanged": response.unchanged,
+        "headers": [{"name": name, "value": masking.value(name, value)} for name, value in response.headers],
         "content_type": response.content_type,
         "size": response.size_bytes,
         "sha256": response.sha256,

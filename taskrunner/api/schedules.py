@@ -86,7 +86,9 @@ class ScheduleRoutes:
         limit = query.limit(self._options.default_page, self._options.max_page)
         query.refuse_if_wrong()
         page = await self._schedules.list(limit=limit, cursor=cursor)
-        schedules = [schedule_resource(each, prefix=prefix_of(request)) for each in page.items]
+        schedules = [
+            schedule_resource(each, self._options.masking, prefix=prefix_of(request)) for each in page.items
+        ]
         return json_response(page_resource("schedules", schedules, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -118,7 +120,7 @@ class ScheduleRoutes:
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
         submitted = await self._schedules.run(_name_of(request))
-        resource = accepted_resource(submitted.task, published=submitted.published)
+        resource = accepted_resource(submitted.task, self._options.masking, published=submitted.published)
         location = ("Location", f"{prefix_of(request)}/tasks/{submitted.id}")
         return json_response(resource, status=202, headers=(location,))
 
@@ -128,11 +130,11 @@ class ScheduleRoutes:
         )
         return ScheduleDraft.from_json(raw, self._limits)
 
-    @staticmethod
-    def _response(request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
+    def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
         prefix = prefix_of(request)
         headers = (("Location", f"{prefix}/schedules/{schedule.name}"),) if status == 201 else ()
-        return json_response(schedule_resource(schedule, prefix=prefix), status=status, headers=headers)
+        resource = schedule_resource(schedule, self._options.masking, prefix=prefix)
+        return json_response(resource, status=status, headers=headers)
 
 
 def _name_of(request: web.Request) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from taskrunner.domain.host_view import Standing
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -41,9 +42,10 @@ class HeaderLine(Shape):
 
 
 class Answer(Shape):
-    """A target's answer, without its body."""
+    """A target's answer, without its body; `unchanged`: nothing is newer than what was asked by (304)."""
 
     status_code: int
+    unchanged: bool
     headers: list[HeaderLine]
     content_type: str | None
     size: int
@@ -118,11 +120,21 @@ class Callback(Shape):
     events: list[Status]
 
 
+class Validators(Shape):
+    """By what a run of a conditional schedule asks for a newer version, and whose answer said so."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+    task_id: str
+
+
 class Task(Shape):
     """A task and all that is known of it. Headers that may be secret are masked.
 
     `reason` is there where a task ended by more than its last attempt's outcome: `unknown` (whether the
-    target acted is not known), `rule`, `fail_on`, `expired`, …
+    target acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` is how often it was put off before
+    an attempt; while it is, `waits_for` says why and `due_at` until when.
     """
 
     id: str
@@ -141,6 +153,8 @@ class Task(Shape):
     expires_at: AwareDatetime | None
     finished_at: AwareDatetime | None
     kept_until: AwareDatetime | None
+    snoozes: int
+    waits_for: str | None
     url: str
     method: str
     headers: dict[str, str]
@@ -153,6 +167,8 @@ class Task(Shape):
     retry_unsafe: bool
     rules: list[Rule]
     labels: dict[str, str]
+    tls: str | None
+    validators: Validators | None
     callback: Callback | None
 
 
@@ -172,6 +188,7 @@ class Schedule(Shape):
     missed: MissedPolicy
     overlap: Overlap
     jitter: float
+    conditional: bool
     paused: bool
     next_at: AwareDatetime | None
     last_at: AwareDatetime | None
@@ -188,6 +205,46 @@ class SchedulePage(Shape):
 
     schedules: list[Schedule]
     next_cursor: str | None
+
+
+class Limit(Shape):
+    """So many attempts at a time, so many starts per second, so many at once after a rest."""
+
+    concurrency: int | None
+    rate: float | None
+    burst: int | None
+
+
+class Host(Shape):
+    """A host by the name in its URLs. `limit` is that of the most specific pattern that holds for it.
+
+    Nothing starts before `until`; while it is slowed, starts are `pace` seconds apart. `in_flight` is known
+    where it is limited. Tasks wait for it until `waiting_until`. An attempt takes `attempt_time` seconds.
+    """
+
+    host: str
+    state: Standing
+    until: AwareDatetime | None
+    pace: float | None
+    in_flight: int | None
+    waiting_until: AwareDatetime | None
+    attempt_time: float | None
+    pattern: str | None
+    limit: Limit | None
+
+
+class GivenLimit(Limit):
+    """A limit of a pattern, and whether the API gave it or it is configured (in the process that answers)."""
+
+    pattern: str
+    source: Literal["api", "config"]
+
+
+class Hosts(Shape):
+    """Hosts, those that matter for the longest first, and all limits."""
+
+    hosts: list[Host]
+    limits: list[GivenLimit]
 
 
 class DeadLetter(Shape):

@@ -149,7 +149,7 @@ class TaskRoutes:
         location = ("Location", f"{request.path}/{submitted.id}")
         if not submitted.created:
             return await self._replay(draft, submitted, location, prefix_of(request))
-        resource = accepted_resource(submitted.task, published=submitted.published)
+        resource = accepted_resource(submitted.task, self._options.masking, published=submitted.published)
         return json_response(resource, status=202, headers=(location,))
 
     async def submit_bulk(self, request: web.Request) -> web.Response:
@@ -174,13 +174,15 @@ class TaskRoutes:
         query.refuse_if_wrong()
         page = await self._search.tasks(selection, limit=limit, cursor=cursor)
         prefix = prefix_of(request)
-        tasks = [task_resource(record, prefix=prefix) for record in page.items]
+        tasks = [task_resource(record, self._options.masking, prefix=prefix) for record in page.items]
         return json_response(page_resource("tasks", tasks, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         record = await self._record(task_id_of(request))
         body = await self._inline_body(record)
-        return json_response(task_resource(record, prefix=prefix_of(request), body=body))
+        return json_response(
+            task_resource(record, self._options.masking, prefix=prefix_of(request), body=body)
+        )
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(task_id_of(request))
@@ -193,7 +195,7 @@ class TaskRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """200 with the cancelled task; a body of the request, if there is one, is not looked at."""
         record = await self._cancellation.cancel(task_id_of(request))
-        return json_response(task_resource(record, prefix=prefix_of(request)))
+        return json_response(task_resource(record, self._options.masking, prefix=prefix_of(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once nothing is left of the task."""
@@ -222,7 +224,9 @@ class TaskRoutes:
         record = await self._record(submitted.id)
         if draft.id == submitted.id and not _same_request(submitted, record, draft):
             raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
-        resource = task_resource(record, prefix=prefix, body=await self._inline_body(record))
+        resource = task_resource(
+            record, self._options.masking, prefix=prefix, body=await self._inline_body(record)
+        )
         return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 

@@ -10,6 +10,7 @@ from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit,
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
@@ -51,6 +52,7 @@ class Platform:
         )
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
+        self.hosts = Hosts(self.store, self.clock, config.hosts.limits)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
         self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)

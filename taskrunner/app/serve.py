@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
+from taskrunner.api.masking import Masking
 from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
@@ -44,6 +45,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         revival=platform.revival,
         cancellation=platform.cancellation,
         sweep=platform.sweep,
+        hosts=platform.hosts,
         schedules=Schedules(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
@@ -54,6 +56,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
             max_request_bytes=config.api.max_body_bytes,
             inline_body_bytes=config.api.inline_body_bytes,
             user_agent=config.fetch.user_agent,
+            masking=Masking(config.fetch.mask_headers),
         ),
     )
     async with serving(api, platform, config.api, _api_options(config), "Api") as server:

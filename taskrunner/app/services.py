@@ -12,7 +12,7 @@ from taskrunner.api.options import ServerOptions
 from taskrunner.api.server import WebServer
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.config.dials import Api, Server
+from taskrunner.config.sections.faces import Api, Server
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, StopRequested
 from taskrunner.producer.caretaker import Caretaker

@@ -10,6 +10,7 @@ from functools import partial
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import started
 from taskrunner.config import Config
+from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
@@ -18,6 +19,7 @@ from taskrunner.consumer.pool import Pool
 from taskrunner.consumer.supervisor import Supervisor
 from taskrunner.handlers.http.kit import HttpKit
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
@@ -25,7 +27,8 @@ from taskrunner.monitor.stats import Provider
 class Workforce:
     """Everything that runs tasks; nothing runs before `working`.
 
-    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`.
+    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`. Raises
+    `ConfigInvalid`.
     """
 
     def __init__(self, platform: Platform, *, apart: bool) -> None:
@@ -86,6 +89,9 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         prefetch=config.rabbit.prefetch,
         lease=config.workers.lease,
         hold=config.relay.hold,
+        workers=config.workers.max_workers,
+        politeness=config.politeness(),
+        host_limits=config.hosts.limits,
     )
     return Consumer(
         platform.store,
@@ -100,6 +106,7 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
 
 
 def _fetch_policy(config: Config) -> FetchPolicy:
+    """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
     dials = config.fetch
     return FetchPolicy(
         connect_timeout=dials.connect_timeout,
@@ -110,6 +117,10 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_header_bytes=dials.max_header_bytes,
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
+        http2=dials.http2,
         limits=config.task_limits(),
+        proxy=Proxy.from_url(dials.proxy, resolves=dials.proxy_resolves) if dials.proxy else None,
+        tls=dials.tls,
+        key_passwords=read_key_passwords(dials.tls),
         secrets=config.callbacks.secrets,
     )

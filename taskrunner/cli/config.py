@@ -9,6 +9,7 @@ from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import Reading, read
 from taskrunner.config.keys import Key
+from taskrunner.config.tls_profiles import read_key_passwords
 
 
 @click.group(cls=Group, name="config")
@@ -24,6 +25,7 @@ def command() -> None:
 def check(config_path: Path | None) -> None:
     """Tell everything that is wrong in the configuration; exit 2 if anything is."""
     reading = read(config_path)
+    read_key_passwords(reading.config.fetch.tls)
     click.echo(f"{reading.path or 'no file'}: the configuration is valid")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from taskrunner.api.masking import Masking
 from taskrunner.api.resources import encode, schedule_resource
 from taskrunner.app.loop import run as run_loop
 from taskrunner.app.platform import Platform, manage
@@ -18,7 +19,7 @@ from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.producer.schedules import Schedules
 
 _PAGE = 200
-_TIMES = ("cron", "time_zone", "missed", "overlap", "jitter")
+_TIMES = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
@@ -36,6 +37,11 @@ def schedule_options(function: Any) -> Any:
     for option in (
         click.option(
             "--jitter", type=float, metavar="SECONDS", help="Start up to this much later, by chance."
+        ),
+        click.option(
+            "--conditional/--unconditional",
+            default=None,
+            help="Ask only for what is newer than what the run before got (If-None-Match).",
         ),
         click.option("--overlap", help="allow (default), or skip a slot while the run before has not ended."),
         click.option("--missed", help="Slots missed by an outage: once (default, the last), skip or all."),
@@ -61,9 +67,9 @@ def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """Make a schedule, for example: create report --cron "30 6 * * MON-FRI" --url https://…"""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         draft = ScheduleDraft.from_fields({"name": name, **fields}, limits)
-        _print(await schedules.create(name, draft), as_json=as_json)
+        _print(await schedules.create(name, draft), masking, as_json=as_json)
 
     _use(config_path, use)
 
@@ -80,14 +86,14 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """Change what is given, and nothing else."""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         known = await schedules.get(name)
         merged = {each: getattr(known, each) for each in _TIMES}
         merged |= {**fields, "task": {**known.task, **fields["task"]}}
         if "body" in fields["task"]:
             merged["task"].pop("body_base64", None)
         schedule, _ = await schedules.put(name, ScheduleDraft.from_fields(merged, limits))
-        _print(schedule, as_json=as_json)
+        _print(schedule, masking, as_json=as_json)
 
     _use(config_path, use)
 
@@ -98,12 +104,12 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
 def list_all(config_path: Path | None, as_json: bool) -> None:
     """Print every schedule, one a line."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         cursor: str | None = None
         while True:
             page = await schedules.list(limit=_PAGE, cursor=cursor)
             for schedule in page.items:
-                _print(schedule, as_json=as_json)
+                _print(schedule, masking, as_json=as_json)
             cursor = page.cursor
             if cursor is None:
                 return
@@ -118,12 +124,12 @@ def list_all(config_path: Path | None, as_json: bool) -> None:
 def show(config_path: Path | None, name: str, as_json: bool) -> None:
     """Print a schedule with all that is known of it."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         schedule = await schedules.get(name)
         if as_json:
-            _print(schedule, as_json=True)
+            _print(schedule, masking, as_json=True)
             return
-        for field, value in schedule_resource(schedule).items():
+        for field, value in schedule_resource(schedule, masking).items():
             text = value if isinstance(value, str) else encode(value).decode().strip('"')
             click.echo(f"{field + ':':<15} {text}")
 
@@ -136,7 +142,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
 def delete(config_path: Path | None, name: str) -> None:
     """Remove a schedule; the tasks that it made go on."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         await schedules.delete(name)
 
     _use(config_path, use)
@@ -149,8 +155,8 @@ def delete(config_path: Path | None, name: str) -> None:
 def pause(config_path: Path | None, name: str, as_json: bool) -> None:
     """Let no slot run until it is resumed."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
-        _print(await schedules.pause(name), as_json=as_json)
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+        _print(await schedules.pause(name), masking, as_json=as_json)
 
     _use(config_path, use)
 
@@ -162,8 +168,8 @@ def pause(config_path: Path | None, name: str, as_json: bool) -> None:
 def resume(config_path: Path | None, name: str, as_json: bool) -> None:
     """Go on with the next slot; those that passed meanwhile are not made up for."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
-        _print(await schedules.resume(name), as_json=as_json)
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+        _print(await schedules.resume(name), masking, as_json=as_json)
 
     _use(config_path, use)
 
@@ -174,16 +180,17 @@ def resume(config_path: Path | None, name: str, as_json: bool) -> None:
 def run_now(config_path: Path | None, name: str) -> None:
     """Submit its task now, beside its slots; prints the task's id."""
 
-    async def use(schedules: Schedules, limits: Limits) -> None:
+    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         click.echo((await schedules.run(name)).id)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Schedules, Limits], Awaitable[None]]) -> None:
+def _use(config_path: Path | None, use: Callable[[Schedules, Limits, Masking], Awaitable[None]]) -> None:
     async def on_platform(platform: Platform) -> int:
         schedules = Schedules(platform.store, platform.intake, platform.clock)
-        await use(schedules, platform.intake.rules.limits)
+        masking = Masking(platform.config.fetch.mask_headers)
+        await use(schedules, platform.intake.rules.limits, masking)
         return 0
 
     raise SystemExit(run_loop(manage(load(config_path), on_platform)))
@@ -195,9 +202,9 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
     return {**own, "task": task_fields(task)}
 
 
-def _print(schedule: Schedule, *, as_json: bool) -> None:
+def _print(schedule: Schedule, masking: Masking, *, as_json: bool) -> None:
     if as_json:
-        click.echo(encode(schedule_resource(schedule)).decode())
+        click.echo(encode(schedule_resource(schedule, masking)).decode())
         return
     when = "paused" if schedule.next_at is None else f"next {schedule.next_at:%Y-%m-%dT%H:%M:%SZ}"
     words = [schedule.name, schedule.cron, schedule.time_zone, when, schedule.task["url"]]

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from taskrunner.api.masking import Masking
 from taskrunner.api.resources import task_resource
 from taskrunner.app.platform import Platform
 from taskrunner.cli.printing import (
@@ -93,7 +94,10 @@ async def _print_results(platform: Platform, ids: Iterable[str], job: Job) -> in
             code = print_gone(task_id)
             continue
         body = await platform.store.body(task_id) if job.as_json else None
-        code = max(code, print_result(task_resource(record, body=body), job))
+        code = max(
+            code,
+            print_result(task_resource(record, Masking(platform.config.fetch.mask_headers), body=body), job),
+        )
     return code
 
 

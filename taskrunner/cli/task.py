@@ -7,6 +7,7 @@ import orjson
 
 from taskrunner.api import curl, har
 from taskrunner.api.exchange import attempt_detail
+from taskrunner.api.masking import Masking
 from taskrunner.api.resources import Resource, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
@@ -42,16 +43,17 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, form: str 
         record = await platform.store.get(task_id)
         if record is None:
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        fetch = platform.config.fetch
+        masking = Masking(fetch.mask_headers)
         if attempt is not None:
-            agent = platform.config.fetch.user_agent
-            detail = attempt_detail(record, attempt, user_agent=agent)
+            detail = attempt_detail(record, attempt, masking, user_agent=fetch.user_agent)
             if form == "curl":
                 click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
             else:
                 _print(har.archive([detail]) if form == "har" else detail)
             return 0
         body = await platform.store.body(task_id)
-        _print(task_resource(record, body=body))
+        _print(task_resource(record, masking, body=body))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))

@@ -37,6 +37,7 @@ _OPTIONS = (
     click.option(
         "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
     ),
+    click.option("--tls", metavar="NAME", help="The configured TLS profile to fetch with."),
     click.option("--callback", "callback_url", metavar="URL", help="POST the task's end to this URL."),
     click.option("--callback-secret", metavar="NAME", help="The configured secret to sign that with."),
     click.option(

@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import click
 
-from taskrunner.api.resources import encode, masked_url, task_resource
+from taskrunner.api.masking import Masking, masked_url
+from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.group import Group
@@ -33,10 +34,11 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
     wanted = selection(given)
 
     async def use(platform: Platform) -> int:
+        masking = Masking(platform.config.fetch.mask_headers)
         async for record in listed(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
         ):
-            sys.stdout.write(_line(record, as_json=as_json) + "\n")
+            sys.stdout.write(_line(record, masking, as_json=as_json) + "\n")
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -86,9 +88,9 @@ def _sweep(
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-def _line(record: Record, *, as_json: bool) -> str:
+def _line(record: Record, masking: Masking, *, as_json: bool) -> str:
     if as_json:
-        return encode(task_resource(record)).decode()
+        return encode(task_resource(record, masking)).decode()
     task = record.task
     words = [
         task.id,

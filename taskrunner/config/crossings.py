@@ -63,6 +63,9 @@ _RULES = (
         below=True,
     ),
     _Rule(
+        "Hosts.breaker_cooldown", "Hosts.breaker_longest", "the first rest would be longer than the longest"
+    ),
+    _Rule(
         "Relay.hold", "Relay.forgotten_after", "a task would be suspected lost while it is taken", below=True
     ),
 )

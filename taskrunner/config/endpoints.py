@@ -7,6 +7,7 @@ from taskrunner.domain.address import is_loopback, parse_address
 
 Endpoint = tuple[str, int]
 _DEFAULT_PORTS = {
+    "http": 80,
     "amqp": 5672,
     "amqps": 5671,
     "redis": 6379,
@@ -19,7 +20,7 @@ _DEFAULT_PORTS = {
 
 
 def service_endpoints(url: str) -> Iterator[Endpoint]:
-    """Where the servers of a broker or a store listen; none for one in this process or in a file.
+    """Where the servers of a broker, a store or a proxy listen; none for one in this process or in a file.
 
     PostgreSQL can have several, and can name them as parameters:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING

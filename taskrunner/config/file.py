@@ -69,7 +69,12 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
             continue
         key, from_file = found
         if key.mapping and not from_file and isinstance(value_node, yaml.MappingNode):
-            named = {_name(name): _value(layer, node, label) for name, node in value_node.value}
+            named = {
+                _name(name): _keys(layer, path.parent, node, label)
+                if key.nested and isinstance(node, yaml.MappingNode)
+                else _value(layer, node, label)
+                for name, node in value_node.value
+            }
             layer.put(Setting(key=key, value=named, source=str(path), label=label))
             continue
         value = _value(layer, value_node, label)
@@ -78,6 +83,16 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
             layer.put_file(key, path.parent / str(value), source=str(path), label=label)
         else:
             layer.put(Setting(key=key, value=value, source=str(path), label=label))
+
+
+def _keys(layer: Layer, folder: Path, node: yaml.MappingNode, label: str) -> dict[str, object]:
+    """Keys within a value; what one that ends in `file` names is relative to the file that we read."""
+    keys: dict[str, object] = {}
+    for name_node, value_node in node.value:
+        name, value = _name(name_node), _value(layer, value_node, label)
+        is_path = name.casefold().endswith("file") and isinstance(value, str)
+        keys[name] = str(folder / str(value)) if is_path else value
+    return keys
 
 
 def _value(layer: Layer, node: yaml.Node, label: str) -> str | list[str] | None:

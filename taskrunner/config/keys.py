@@ -6,11 +6,12 @@ one key. A secret key with `_file` behind it names a file that holds the value.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
-from typing import get_origin
+from typing import get_args, get_origin
 
-from taskrunner.config.dials import Config, Section
+from taskrunner.config.dials import Config
+from taskrunner.config.sections.section import Section
 from taskrunner.config.values import Secret
 
 _FILE = "file"
@@ -31,6 +32,12 @@ class Key:
     def mapping(self) -> bool:
         """Whether the value has names of its own in it."""
         return get_origin(section_models()[self.section].model_fields[self.name].annotation) is dict
+
+    @property
+    def nested(self) -> bool:
+        """Whether what those names stand for has keys of its own."""
+        kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
+        return self.mapping and is_dataclass(kinds[1])
 
     @property
     def secret(self) -> bool:

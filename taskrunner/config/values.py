@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import admission
+from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.host import check_pattern
+from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Lane
 from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
@@ -100,6 +103,25 @@ def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _check_header_name(name: str) -> str:
+    admission.check_header_name(name)
+    return name.lower()
+
+
+def _check_proxy_url(url: str) -> str:
+    if not url.startswith("http://"):
+        raise ValueError("must be http://[user:password@]host[:port], of a proxy that lets CONNECT")
+    parts = split_url(url)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must end with the port; percent-encode special characters of a password")
+    try:
+        check_host(parts.hostname or "")
+    except ValueError:
+        # What stands there may be a password.
+        raise ValueError("has no usable host; percent-encode special characters of a password") from None
+    return url
+
+
 def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
     """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
     if "://" in addr or "@" in addr:
@@ -181,6 +203,25 @@ def _check_secrets(secrets: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple
     return secrets
 
 
+def _read_limits(value: Any) -> Any:
+    """`PATTERN: LIMITS` in the file; elsewhere `PATTERN concurrency=4 rate=10/s`, several with commas."""
+    if isinstance(value, str):
+        pairs = [part.strip().partition(" ") for part in value.split(",") if part.strip()]
+        value = {pattern: limits for pattern, _, limits in pairs}
+    if not isinstance(value, Mapping):
+        return value
+    read: dict[str, HostLimit] = {}
+    for pattern, limit in value.items():
+        spelt = check_pattern(pattern)
+        if spelt in read:
+            raise ValueError(f"{spelt} is given twice; keep one")
+        try:
+            read[spelt] = limit if isinstance(limit, HostLimit) else read_limit(limit)
+        except HostLimitInvalid as exc:
+            raise ValueError(f"{spelt}: {exc}") from exc
+    return read
+
+
 def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
@@ -242,9 +283,17 @@ Ports = Annotated[
     Field(min_length=1, max_length=1000),
     AfterValidator(_unique),
 ]
+HeaderNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_header_name)], ...],
+    _Commas,
+    Field(max_length=1000),
+    AfterValidator(_unique),
+]
+ProxyUrl = Annotated[str, AfterValidator(_check_proxy_url), Field(max_length=4096)]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
 ]
+HostLimits = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]

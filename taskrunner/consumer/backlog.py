@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.tally import Tally
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.task import Lane
 
@@ -14,11 +15,13 @@ class Waiting:
     """A readable delivery that waits for a free worker.
 
     `foreign`: somebody else's message, so that its task may be another than the one recorded under its id.
+    `tally` is that of its host, once somebody has looked.
     """
 
     envelope: Envelope
     delivery: Delivery
     foreign: bool = False
+    tally: Tally | None = None
 
     @property
     def key(self) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.consumer.gate import Gate
 from taskrunner.consumer.running import Running
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import encode_task
@@ -27,6 +28,8 @@ _BATCH = 200
 _SPACING = 0.003
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
 _REST = 1.0
+# All that there is could not start for now, as long as it is not known how fast its hosts are.
+_BLOCKED = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Claimer(Service):
         room: Callable[[], int],
         start: Callable[[Running], None],
         snooze: Callable[[Waiting], bool],
+        gate: Gate,
     ) -> None:
         super().__init__("claimer", events)
         self._store = store
@@ -65,18 +69,24 @@ class Claimer(Service):
         self._room = room
         self._start = start
         self._snooze = snooze
+        self._gate = gate
         self._next_claim = 0.0
 
     async def turn(self) -> float:
         await self._space()
         if self.stopping:
             return _REST  # what was claimed now would only be given back, at the price of an attempt's line
-        batch = self._take(min(self._room(), _BATCH))
+        room = min(self._room(), _BATCH)
+        batch = self._take(_BATCH if room > 0 and self._gate.alert else room)
         if not batch:
             return _REST
+        taken = len(batch)
         try:
             await self._admit(batch)
             batch = [waiting for waiting in batch if not self._snooze(waiting)]
+            sifted = await self._gate.sift(batch, room)
+            self._backlog.put_back(sifted.left)
+            batch = sifted.starting
             await self._claim(batch)
         except OutsideError:
             # Unacked and unclaimed as far as we know; a claim that did take effect may be repeated by us.
@@ -85,6 +95,10 @@ class Claimer(Service):
         except Exception:
             await self._claim_apart(batch)
             raise
+        finally:
+            self._gate.claimed()
+        if len(sifted.left) == taken:
+            return _BLOCKED
         return 0.0 if self._room() > 0 and len(self._backlog) else _REST
 
     async def _claim_apart(self, batch: Sequence[Waiting]) -> None:
@@ -199,6 +213,7 @@ class Claimer(Service):
             attempt_limit=claimed.attempt_limit,
             claimed_at=now,
             lease_ends=lease_ends,
+            tally=waiting.tally,
         )
         self._held[running.key] = running
         self._start(running)

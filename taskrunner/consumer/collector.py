@@ -16,7 +16,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AttemptRef, NewTask, Store
+from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
 
 _PREFETCH = 50
 _BATCH = 50
@@ -100,8 +100,8 @@ class Collector:
         wrong with the task. One that kills its workers has been claimed: its attempts are counted.
         """
         task, now = envelope.task, self._clock.now()
-        ref = AttemptRef(id=task.id, attempt=envelope.attempt)
-        if not all(await self._store.snooze([ref], now=now, due=now)):
+        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=now)
+        if not all(await self._store.snooze([snooze], now=now)):
             await self._store.accept([_record(envelope, now)])
         self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
 

@@ -2,24 +2,29 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
+from taskrunner.consumer.gate import Gate, GateSettings
+from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.leases import LeaseKeeper
 from taskrunner.consumer.running import Finished, Running
 from taskrunner.consumer.settler import Settler
-from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.snoozer import PAUSED, Drowsy, Snoozer
 from taskrunner.consumer.workers import OnFinished, WorkerPool
 from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.envelope import Envelope, open_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Lane, new_task_id
 from taskrunner.runtime.ending import end
@@ -43,6 +48,9 @@ class ConsumerSettings:
     prefetch: int = 250
     lease: float = 30.0
     hold: float = 10.0
+    workers: int = 50
+    politeness: Politeness = Politeness()
+    host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
 
 
 class Consumer:
@@ -75,6 +83,27 @@ class Consumer:
         self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
         self._pauses = Pauses()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
+        self._gate = Gate(
+            store,
+            events,
+            clock,
+            GateSettings(
+                consumer=settings.name,
+                lease=settings.lease,
+                workers=settings.workers,
+                politeness=settings.politeness,
+            ),
+            snooze=self._snoozer.submit,
+        )
+        self._hosts = HostWatch(
+            store,
+            events,
+            clock,
+            self._gate,
+            settings.host_limits,
+            self._held.values,
+            lease=settings.lease,
+        )
         self._claimer = Claimer(
             store,
             broker,
@@ -86,6 +115,7 @@ class Consumer:
             room=self._room,
             start=self._start,
             snooze=self._snooze_if_paused,
+            gate=self._gate,
         )
 
     @property
@@ -103,6 +133,9 @@ class Consumer:
         await self._leases.start()
         await self._claimer.start()
         await self._snoozer.start()
+        with suppress(OutsideError):
+            await self._hosts.turn()  # so that from the first task on limits hold
+        await self._hosts.start()
         self._broker.consume(self.open_lanes, self._settings.prefetch, self._on_delivery)
         self._consuming = True
 
@@ -139,6 +172,8 @@ class Consumer:
         self._interrupt(self.pool.interrupt())
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
+        await self._hosts.stop()
+        await self._gate.close(_ABORT_SETTLE)
         await self.pool.close()
 
     def wake(self) -> None:
@@ -148,7 +183,7 @@ class Consumer:
     def _snooze_if_paused(self, waiting: Waiting) -> bool:
         paused = self._pauses.any_label and self._pauses.hold(waiting.envelope.task.labels)
         if paused:
-            self._snoozer.submit(waiting)
+            self._snoozer.submit(Drowsy(waiting, PAUSED))
         return paused
 
     def _room(self) -> int:
@@ -195,15 +230,18 @@ class Consumer:
 
     def _start(self, running: Running) -> None:
         self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
+        self._gate.started(running)
         self.pool.submit(running)
 
     def _on_finished(self, finished: Finished) -> None:
+        self._gate.ended(finished)
         self._settler.submit(finished)
         if len(self.backlog):
             self._claimer.wake()
 
     def _on_settled(self, running: Running) -> None:
-        self._held.pop(running.key, None)
+        if self._held.pop(running.key, None) is not None:
+            self._gate.settled(running)
 
     def _give_back(self) -> None:
         waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]

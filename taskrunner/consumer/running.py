@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.tally import Tally
 from taskrunner.domain.outcome import Outcome
 from taskrunner.handlers.base import Attempting
 
@@ -34,6 +35,7 @@ class Running(Stint):
     delivery: Delivery
     attempt_limit: int
     claimed_at: datetime
+    tally: Tally | None = None
 
     @property
     def key(self) -> tuple[str, int]:

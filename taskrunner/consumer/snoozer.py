@@ -1,26 +1,38 @@
-"""The snoozer puts paused tasks that were delivered back into the due index, and then acks their deliveries.
+"""The snoozer puts delivered tasks that must not start yet back into the due index, and then acks them.
 
-So a paused label holds no delivery back and takes no other task's place; the attempt was not begun and is not
-counted.
+So a paused label or a slow host holds no delivery back and takes no other task's place; the attempt was not
+begun and is not counted.
 """
 
-from datetime import timedelta
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Waiting
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import DeliveryDropped, Events
+from taskrunner.domain.events import DeliveryDropped, Events, TasksSnoozed
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import Snooze, Store
 
+PAUSED = "paused"
 # A delivery can overtake the mark that it was published; a mark that comes after the snooze would make the
 # task look queued, and nobody would look at it for minutes. So each delivery waits for a whole turn first.
 _TURN = 0.25
 _IDLE = 60.0
 
 
+@dataclass(slots=True, eq=False)
+class Drowsy:
+    """A delivery to be snoozed until `due` (None: for the usual time), and why."""
+
+    waiting: Waiting
+    why: str
+    due: datetime | None = None
+
+
 class Snoozer(Service):
-    """`hold` is the seconds until a snoozed task is looked at again."""
+    """`hold` is the seconds until a snoozed task is looked at again that has no time of its own."""
 
     def __init__(self, store: Store, broker: Broker, events: Events, clock: Clock, *, hold: float) -> None:
         super().__init__("snoozer", events)
@@ -28,28 +40,39 @@ class Snoozer(Service):
         self._broker = broker
         self._clock = clock
         self._hold = timedelta(seconds=hold)
-        self._fresh: list[Waiting] = []
-        self._ready: list[Waiting] = []
+        self._fresh: list[Drowsy] = []
+        self._ready: list[Drowsy] = []
 
-    def submit(self, waiting: Waiting) -> None:
+    def submit(self, drowsy: Drowsy) -> None:
         """Snooze a task soon; returns at once."""
         if not self._fresh and not self._ready:
             self.wake()
-        self._fresh.append(waiting)
+        self._fresh.append(drowsy)
 
     def give_back(self) -> list[Waiting]:
         """What is not snoozed yet, for its deliveries to be released."""
         left, self._fresh, self._ready = [*self._ready, *self._fresh], [], []
-        return left
+        return [drowsy.waiting for drowsy in left]
 
     async def turn(self) -> float:
         batch = self._ready
         if batch:
             now = self._clock.now()
-            refs = [AttemptRef(id=task_id, attempt=number) for task_id, number in (w.key for w in batch)]
-            await self._store.snooze(refs, now=now, due=now + self._hold)
-            self._broker.ack([waiting.delivery for waiting in batch])
-            for ref in refs:
-                self._events.emit(DeliveryDropped(task_id=ref.id, attempt=ref.attempt, reason="paused"))
+            await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
+            self._broker.ack([drowsy.waiting.delivery for drowsy in batch])
+            self._tell(batch)
         self._ready, self._fresh = self._fresh, []
         return _TURN if self._ready else _IDLE
+
+    def _snooze(self, drowsy: Drowsy, now: datetime) -> Snooze:
+        task_id, number = drowsy.waiting.key
+        due = now + self._hold if drowsy.due is None else drowsy.due
+        return Snooze(id=task_id, attempt=number, due=due, why=drowsy.why)
+
+    def _tell(self, batch: list[Drowsy]) -> None:
+        for reason, count in Counter(drowsy.why for drowsy in batch if drowsy.why != PAUSED).items():
+            self._events.emit(TasksSnoozed(count=count, reason=reason))
+        for drowsy in batch:
+            if drowsy.why == PAUSED:
+                task_id, number = drowsy.waiting.key
+                self._events.emit(DeliveryDropped(task_id=task_id, attempt=number, reason=PAUSED))

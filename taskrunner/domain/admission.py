@@ -77,18 +77,24 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
     """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
     if len(headers) > limits.max_headers:
         raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
-    if twice := _repeated(headers):
-        # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
-        raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
+    check_sound_headers(headers)
     total_bytes = 0
     for name, value in headers.items():
-        check_header(name, value)
         size_bytes = len(name) + len(value) + 4
         if size_bytes > limits.max_header_bytes:
             raise ValueError(f"{shown(name)} is larger than {limits.max_header_bytes} bytes")
         total_bytes += size_bytes
     if total_bytes > limits.max_headers_bytes:
         raise ValueError(f"{total_bytes} bytes in all, at most {limits.max_headers_bytes} are allowed")
+
+
+def check_sound_headers(headers: Mapping[str, str]) -> None:
+    """As `check_headers`, but of any number and size: we add headers to tasks that were handed in."""
+    if twice := _repeated(headers):
+        # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
+        raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
+    for name, value in headers.items():
+        check_header(name, value)
 
 
 def _repeated(names: Iterable[str]) -> str | None:
@@ -104,14 +110,19 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 def check_header(name: str, value: str) -> None:
     """A single header, without regard to its size. The value is never shown: it may be a secret."""
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+    check_header_name(name)
     if name.lower() in _OWN_HEADERS:
         raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
     if name.lower() in _METADATA_HEADERS:
         raise ValueError(f"{shown(name)} is a key to a metadata service and cannot be given")
     if not _FIELD_VALUE.fullmatch(value):
         raise ValueError(f"the value of {shown(name)} must be visible ASCII, without line breaks")
+
+
+def check_header_name(name: str) -> None:
+    """A token, whatever header it names."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
 
 
 def check_labels(labels: Mapping[str, str], limits: Limits) -> None:

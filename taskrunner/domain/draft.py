@@ -28,7 +28,9 @@ from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses, encode_rules
 from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
+from taskrunner.domain.url import parse_url
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -125,6 +127,7 @@ class Draft(BaseModel):
     rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    tls: str | None = None
     callback: CallbackDraft | None = None
     traceparent: str | None = None
 
@@ -146,7 +149,9 @@ class Draft(BaseModel):
     @classmethod
     def base(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
         """What many tasks share, checked but for their URLs: each brings its own, see `with_url`."""
-        return cls.from_fields({**fields, "url": "http://example.com/"}, replace(limits, reach=Reach()))
+        anywhere = dict.fromkeys(limits.tls_profiles, ())
+        lenient = replace(limits, reach=Reach(), tls_profiles=anywhere)
+        return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
 
     @classmethod
     def from_message(cls, raw: bytes, limits: Limits) -> Self:
@@ -159,9 +164,15 @@ class Draft(BaseModel):
     def with_url(self, url: str, limits: Limits) -> Self:
         """This draft for another URL. Raises `TaskInvalid`."""
         try:
-            return self.model_copy(update={"url": admission.check_url(url, limits).text})
+            checked = admission.check_url(url, limits)
         except ValueError as exc:
             raise TaskInvalid([FieldError(field="url", message=str(exc))]) from exc
+        try:
+            if self.tls is not None:
+                check_profile(self.tls, checked, limits.tls_profiles)
+        except ValueError as exc:
+            raise TaskInvalid([FieldError(field="tls", message=str(exc))]) from exc
+        return self.model_copy(update={"url": checked.text})
 
     @field_validator("id")
     @classmethod
@@ -247,6 +258,14 @@ class Draft(BaseModel):
             raise ValueError("must be version-trace-parent-flags in hex (W3C Trace Context)")
         return None if value is None else read_traceparent(value)
 
+    @field_validator("tls")
+    @classmethod
+    def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # Without a usable URL that is what is told.
+        if value is not None and (url := info.data.get("url")) is not None:
+            check_profile(value, parse_url(url), limits_of(info).tls_profiles)
+        return value
+
     @field_validator("write_concern", mode="before")
     @classmethod
     def _lower_concern(cls, value: Any) -> Any:
@@ -310,6 +329,7 @@ class Draft(BaseModel):
             created_at=now,
             run_at=run_at,
             expires_at=self.expires_at,
+            tls=self.tls,
             callback=self.callback.over(defaults.callback) if self.callback else None,
             traceparent=self.traceparent,
         )
@@ -321,10 +341,6 @@ class Draft(BaseModel):
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
         return headers, _as_json(self.body)
-
-
-def _limits(info: ValidationInfo) -> Limits:
-    return info.context if isinstance(info.context, Limits) else Limits()
 
 
 def _base_above_cap(policy: RetryPolicy, given: Mapping[str, Any]) -> FieldError:

@@ -18,10 +18,12 @@ from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.limits import COUNT_LIMIT, Limits
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import rules_fields
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
 from taskrunner.domain.value import value
 
 _OURS = b'{"v":'
+# Plain fields that few tasks have.
+_SPARE = ("body", "body_base64", "run_at", "expires_at", "keep_until", "tls", "signed_by", "traceparent")
 
 
 @value
@@ -61,20 +63,14 @@ def encode_task(task: Task) -> bytes:
         fields["retry_unsafe"] = True
     if task.rules:
         fields["rules"] = rules_fields(task.rules)
-    if task.body is not None:
-        fields["body"] = task.body
-    if task.body_base64 is not None:
-        fields["body_base64"] = task.body_base64
-    if task.run_at is not None:
-        fields["run_at"] = task.run_at
-    if task.expires_at is not None:
-        fields["expires_at"] = task.expires_at
+    if task.validators is not None:
+        fields["validators"] = _validators(task.validators)
     if task.callback is not None:
         fields["callback"] = _callback(task.callback)
-    if task.signed_by is not None:
-        fields["signed_by"] = task.signed_by
-    if task.traceparent is not None:
-        fields["traceparent"] = task.traceparent
+    for name in _SPARE:
+        spare = getattr(task, name)
+        if spare is not None:
+            fields[name] = spare
     return orjson.dumps(fields)
 
 
@@ -96,6 +92,15 @@ def _callback(callback: Callback) -> dict[str, Any]:
         "timeout": callback.timeout,
         "max_attempts": callback.max_attempts,
         "retry": _retry(callback.retry),
+    }
+
+
+def _validators(validators: Validators) -> dict[str, Any]:
+    return {
+        "url": validators.url,
+        "etag": validators.etag,
+        "last_modified": validators.last_modified,
+        "task_id": validators.task_id,
     }
 
 

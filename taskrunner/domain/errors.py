@@ -6,10 +6,12 @@
     │   │   ├── ConfigInvalid       the configuration cannot be used
     │   │   ├── TaskInvalid         a submitted task breaks a rule
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
-    │   │   └── SelectionInvalid    a condition for choosing tasks cannot be read
+    │   │   ├── SelectionInvalid    a condition for choosing tasks cannot be read
+    │   │   └── HostLimitInvalid    a limit for hosts breaks a rule
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
+    │   ├── HostLimitUnknown        no limit was given for this pattern
     │   └── StateConflict           the task's status does not allow this
     ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
@@ -70,6 +72,10 @@ class SelectionInvalid(FieldsInvalid):
     """At least one condition of a selection cannot be read."""
 
 
+class HostLimitInvalid(FieldsInvalid):
+    """A limit for hosts, or its pattern, breaks at least one rule."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -80,6 +86,10 @@ class TaskUnknown(CallerError):
 
 class ScheduleUnknown(CallerError):
     """No schedule has this name."""
+
+
+class HostLimitUnknown(CallerError):
+    """No limit was given for this pattern by the API; what the configuration says is changed there."""
 
 
 class StateConflict(CallerError):

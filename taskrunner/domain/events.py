@@ -125,6 +125,42 @@ class PausesChanged(Event):
 
 
 @value
+class HostLimitsChanged(Event):
+    """Other limits of hosts were given by the API than before, as this process has heard."""
+
+    patterns: tuple[str, ...]
+
+
+@value
+class TasksSnoozed(Event):
+    """Delivered tasks were put off, without an attempt, because of their host; `reason` names it."""
+
+    count: int
+    reason: str
+
+
+@value
+class CircuitOpened(Event):
+    """Too many attempts of this process at a host failed in a row: nothing starts there for a while."""
+
+    host: str
+
+
+@value
+class CircuitClosed(Event):
+    """An attempt at a host whose circuit was open succeeded: all may start there again."""
+
+    host: str
+
+
+@value
+class HostSlowedDown(Event):
+    """A host told this process to slow down, and all consumers do."""
+
+    host: str
+
+
+@value
 class TasksCancelled(Event):
     """Live tasks were cancelled by request."""
 

@@ -93,6 +93,7 @@ def _told(
 def _result(response: Response) -> dict[str, Any]:
     return {
         "status_code": response.status,
+        "unchanged": response.unchanged,
         "content_type": response.content_type,
         "size": response.size_bytes,
         "sha256": response.sha256,

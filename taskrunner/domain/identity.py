@@ -2,6 +2,7 @@
 
 from taskrunner.domain.task import Task
 from taskrunner.domain.trace import traceparent
+from taskrunner.domain.validators import condition
 
 # Names that only we may set: a receiver must be able to trust them.
 RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})
@@ -21,7 +22,9 @@ def request_headers(task: Task, attempt: int, user_agent: str) -> dict[str, str]
     """All headers that are decided on by us or the task; the task's own win where they may."""
     given = {name.lower() for name in task.headers} - RESERVED
     ours = {"User-Agent": user_agent, **identity(task, attempt)}
+    asked = task.validators is not None and task.validators.url == task.url
     return {
         **{name: value for name, value in ours.items() if name.lower() not in given},
         **{name: value for name, value in task.headers.items() if name.lower() not in RESERVED},
+        **(condition(task.validators) if asked and task.validators else {}),
     }

@@ -1,10 +1,11 @@
 """The bounds on what a task may ask for. Configuration can move them; nothing is without one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationInfo
 
 from taskrunner.domain.reach import Reach
+from taskrunner.domain.tls_profile import ProfileHosts
 
 FIVE_YEARS = 5 * 366 * 86_400.0
 # What the stores' integers can hold.
@@ -15,7 +16,8 @@ COUNT_LIMIT = 2**31 - 1
 class Limits:
     """Upper bounds, checked when a task is handed in. Durations are seconds. `reach`: where it may lead.
 
-    `callback_secrets` are the names of the secrets that a callback can be signed with.
+    `callback_secrets` are the names of the secrets that a callback can be signed with, `tls_profiles` those
+    of the TLS profiles, each with the hosts that it is for.
     """
 
     max_url_bytes: int = 8 * 1024
@@ -30,6 +32,7 @@ class Limits:
     max_delay: float = FIVE_YEARS
     reach: Reach = Reach()
     callback_secrets: frozenset[str] = frozenset()
+    tls_profiles: ProfileHosts = field(default_factory=dict)
 
 
 def limits_of(info: ValidationInfo) -> Limits:

@@ -54,6 +54,11 @@ class Response:
     redirects: int = 0
     http_version: str = "1.1"
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether it says that there is nothing newer than what was asked by (RFC 9110 15.4.5)."""
+        return self.status == 304
+
 
 @value
 class Outcome:

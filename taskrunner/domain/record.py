@@ -39,6 +39,7 @@ class Record:
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
     did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
     store's `body` reads that. `reason` is set for a task that ended by more than its last attempt's outcome.
+    `snoozes` is how often an attempt was put off before it began; while that is so, `waits_for` says why.
     """
 
     task: Task
@@ -53,6 +54,8 @@ class Record:
     updated_at: datetime
     finished_at: datetime | None
     kept_until: datetime | None
+    snoozes: int = 0
+    waits_for: str | None = None
 
 
 class DeadLetterKind(StrEnum):

@@ -34,6 +34,7 @@ class Overlap(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """`task` has the fields of `POST /tasks`; `jitter` is the most seconds by which a run is late, by chance.
+    `conditional`: its runs ask only for what is newer than what the run before got.
 
     `next_at` is the slot that comes next, None while paused. `last_at` and `last_task_id` tell of the last
     slot that ran, `error` why the slot after it could not.
@@ -45,6 +46,7 @@ class Schedule:
     missed: MissedPolicy = MissedPolicy.ONCE
     overlap: Overlap = Overlap.ALLOW
     jitter: float = 0.0
+    conditional: bool = False
     task: Mapping[str, Any]
     created_at: datetime
     updated_at: datetime

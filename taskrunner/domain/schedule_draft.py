@@ -14,6 +14,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.timetable import check_cron, check_time_zone
 from taskrunner.domain.validation import field_errors, shown
+from taskrunner.domain.validators import CONDITIONS, METHODS
 
 # Short of an id, since the ids of its tasks begin with it.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,6 +34,7 @@ class ScheduleDraft(BaseModel):
     missed: MissedPolicy = MissedPolicy.ONCE
     overlap: Overlap = Overlap.ALLOW
     jitter: Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)] = 0.0
+    conditional: bool = False
     task: dict[str, Any]
 
     @classmethod
@@ -59,7 +61,7 @@ class ScheduleDraft(BaseModel):
         ]
         if not errors:
             try:
-                Draft.from_fields(self.task, limits)
+                errors = self._condition_errors(Draft.from_fields(self.task, limits))
             except TaskInvalid as exc:
                 errors = [
                     FieldError(field=f"task.{error.field}".rstrip("."), message=error.message)
@@ -67,6 +69,21 @@ class ScheduleDraft(BaseModel):
                 ]
         if errors:
             raise ScheduleInvalid(errors)
+
+    def _condition_errors(self, draft: Draft) -> list[FieldError]:
+        if not self.conditional:
+            return []
+        if draft.method not in METHODS:
+            return [
+                FieldError(field="conditional", message=f"is for GET and HEAD, the task is a {draft.method}")
+            ]
+        return [
+            FieldError(
+                field=f"task.headers.{name}", message="is decided by the schedule, which is conditional"
+            )
+            for name in draft.headers
+            if name.lower() in CONDITIONS
+        ]
 
     @field_validator("name")
     @classmethod
@@ -94,6 +111,7 @@ class ScheduleDraft(BaseModel):
             missed=self.missed,
             overlap=self.overlap,
             jitter=self.jitter,
+            conditional=self.conditional,
             task=self.task,
             created_at=now,
             updated_at=now,

@@ -91,7 +91,7 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
         error=error,
         reason=_reason(outcome, verdict),
         result=response,
-        keep=retention.keep(verdict.status),
+        keep=_keep(ended, retention.keep(verdict.status)),
         follow_up=follow_up(
             ended.task,
             verdict.status,
@@ -101,6 +101,11 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
             now=ended.finished_at,
         ),
     )
+
+
+def _keep(ended: Ended, seconds: float) -> float:
+    until = ended.task.keep_until
+    return seconds if until is None else max(seconds, (until - ended.finished_at).total_seconds())
 
 
 def _head(response: Response) -> Response:

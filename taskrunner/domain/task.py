@@ -25,6 +25,16 @@ class Lane(StrEnum):
 
 
 @value
+class Validators:
+    """By which versions of `url` are told apart; `task_id` is whose answer said so. See `validators`."""
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+    task_id: str
+
+
+@value
 class Task:
     """What to fetch and how hard to try. It never changes after it was accepted.
 
@@ -32,7 +42,9 @@ class Task:
     `expires_at` on no attempt starts any more: a task that waits then has failed.
     The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
-    `signed_by` names the secret that signs what is sent; only callbacks of ours have it.
+    `signed_by` names the secret that signs what is sent; only callbacks of ours have it. `tls` names the TLS
+    profile to fetch with. With `validators` only what is newer is asked for. Its record is kept beyond
+    `keep_until`, whenever it was to be removed.
     What an answer means, `rules` say first, then the statuses in `fail_on` and `retry_on`, see `retry`.
     `retry_unsafe`: a request that the target may have acted on is sent again, whatever its method.
     """
@@ -55,7 +67,10 @@ class Task:
     created_at: AwareDatetime
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    tls: str | None = None
     callback: Callback | None = None
+    validators: Validators | None = None
+    keep_until: AwareDatetime | None = None
     signed_by: str | None = None
     traceparent: str | None = None
 

@@ -13,6 +13,7 @@ from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
+from taskrunner.domain.record import Record
 from taskrunner.domain.schedule import (
     Overlap,
     Plan,
@@ -23,11 +24,15 @@ from taskrunner.domain.schedule import (
     slot_task_id,
 )
 from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.task import Task
+from taskrunner.domain.validators import validators_after
 from taskrunner.producer.schedules import stored, task_draft
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
 _BATCH = 100
+# A run of a conditional schedule made by so much too late still knows the one before it.
+_KEPT_BEYOND = timedelta(days=1)
 # A schedule that this version cannot read is looked at again after this time.
 _UNREADABLE_AGAIN = timedelta(hours=1)
 
@@ -69,7 +74,7 @@ class Scheduler(Service):
         tasks: list[NewTask] = []
         try:
             planned = await self._plan(schedule, now)
-            tasks = self._tasks(schedule, planned.slots, now)
+            tasks = await self._tasks(schedule, planned, now)
             schedule = _moved(schedule, planned, tasks)
         except TaskInvalid as exc:
             schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
@@ -87,15 +92,18 @@ class Scheduler(Service):
                 return replace(planned, slots=())
         return planned
 
-    def _tasks(self, schedule: Schedule, slots: Sequence[datetime], now: datetime) -> list[NewTask]:
-        if not slots:
+    async def _tasks(self, schedule: Schedule, planned: Plan, now: datetime) -> list[NewTask]:
+        if not planned.slots:
             return []
         draft = task_draft(schedule, self._rules.limits)
+        before = await self._run_before(schedule)
         tasks: list[NewTask] = []
-        for slot in slots:
+        for slot in planned.slots:
             task_id = slot_task_id(schedule.name, slot)
             run_at = slot + slot_delay(task_id, schedule.jitter)
             task = replace(draft.to_task(self._rules, task_id=task_id, now=now), run_at=run_at)
+            if schedule.conditional:
+                task = _conditional(task, before, planned.next_at)
             tasks.append(
                 NewTask(
                     id=task_id,
@@ -108,6 +116,11 @@ class Scheduler(Service):
             )
         return tasks
 
+    async def _run_before(self, schedule: Schedule) -> Record | None:
+        if not schedule.conditional or schedule.last_task_id is None:
+            return None
+        return await self._store.get(schedule.last_task_id)
+
     def _failed(self, schedule: Schedule, error: str, *, next_at: datetime | None) -> Schedule:
         self._events.emit(ScheduleFailed(name=schedule.name, error=error))
         return replace(schedule, error=error, next_at=next_at)
@@ -117,6 +130,15 @@ class Scheduler(Service):
         self._events.emit(ScheduleFailed(name=found.name, error=f"cannot be read: {exc}"))
         later = replace(found, version=f"{found.version}+", next_at=now + _UNREADABLE_AGAIN)
         await self._store.save_schedule(later, expected=found.version)
+
+
+def _conditional(task: Task, before: Record | None, next_at: datetime | None) -> Task:
+    """`task`, which asks by what the run `before` it left, and stays until the next has looked at it."""
+    return replace(
+        task,
+        validators=None if before is None else validators_after(before, task),
+        keep_until=None if next_at is None else next_at + _KEPT_BEYOND,
+    )
 
 
 def _moved(schedule: Schedule, planned: Plan, tasks: Sequence[NewTask]) -> Schedule:

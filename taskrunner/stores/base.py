@@ -4,7 +4,7 @@ Every change is conditional on the state it expects, and each call commits its b
 The contract tests in `tests/contract` say the same in code; each adapter passes them.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.domain.value import value
+from taskrunner.stores.host_book import HostBook
 from taskrunner.stores.inspection import Inspection, Overdue
 
 Item = TypeVar("Item")
@@ -48,6 +49,16 @@ class AttemptRef:
     id: str
     attempt: int
     follow_up: NewTask | None = None
+
+
+@value
+class Snooze:
+    """A task that waits for this attempt waits on until `due`; with a reason that is counted and shown."""
+
+    id: str
+    attempt: int
+    due: datetime
+    why: str | None = None
 
 
 class ClaimAnswer(StrEnum):
@@ -114,8 +125,8 @@ class StoreStatus:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
-class Store(ABC):
-    """Records, the due index, and the dead letters.
+class Store(HostBook):
+    """Records, the due index, the dead letters, and what is known of hosts.
 
     All methods are for one event loop; any may raise `StoreUnavailable`, after which the caller cannot
     know whether the call took effect: every change is safe to repeat. Batches may be empty. `now` is the
@@ -214,8 +225,8 @@ class Store(ABC):
         """Look at queued tasks (those whose next attempt this is) again at `due`."""
 
     @abstractmethod
-    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
-        """Tasks that wait (scheduled, queued, retrying) for this attempt are `scheduled` for `due`.
+    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
+        """Tasks that wait (scheduled, queued, retrying) for this attempt are `scheduled` for their `due`.
 
         False for any other. The attempt has not begun, so nothing is counted.
         """

@@ -104,6 +104,8 @@ class StoredRecord:
     due_ms: float | None
     updated_ms: float
     expires_ms: float | None
+    snoozes: int = 0
+    waits_for: str | None = None
 
     def decode(self) -> Record:
         """The record. A terminal one was last changed when it finished."""
@@ -122,6 +124,8 @@ class StoredRecord:
             updated_at=updated_at,
             finished_at=updated_at if terminal else None,
             kept_until=from_ms(self.expires_ms) if terminal and self.expires_ms is not None else None,
+            snoozes=self.snoozes,
+            waits_for=self.waits_for if self.status is Status.SCHEDULED else None,
         )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
@@ -161,11 +161,20 @@ class House:
         Collector(self.store, self.broker, self.events, self.clock, TaskRules(), keep=1000).start()
 
     async def consumer(
-        self, store: Store | None = None, workers: int = 2, make_pool: MakePool | None = None
+        self,
+        store: Store | None = None,
+        workers: int = 2,
+        make_pool: MakePool | None = None,
+        **dials: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
         settings = ConsumerSettings(
-            name=f"consumer-{len(self.consumers) + 1}", weights={}, prefetch=100, lease=LEASE, hold=HOLD
+            name=f"consumer-{len(self.consumers) + 1}",
+            weights={},
+            prefetch=100,
+            lease=LEASE,
+            hold=HOLD,
+            **dials,
         )
         consumer = Consumer(
             store or self.store,

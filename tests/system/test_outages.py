@@ -77,7 +77,7 @@ def test_without_redis_nothing_is_accepted(deployment: Deployment, fleet: Fleet)
     began = time.monotonic()
     refused = deployment.run("produce", "--url", deployment.target.url("/cli"))
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert "Traceback" not in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     for running in deployment.processes:

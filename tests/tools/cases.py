@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from taskrunner.domain.outcome import OutcomeKind
+from tests.tools import behaviours, http2_behaviours
+from tests.tools.hostile import Behaviour
 
 OK = OutcomeKind.OK
 TIMEOUT = OutcomeKind.TIMEOUT
@@ -24,6 +26,15 @@ class Case:
     tls: bool = False
     https: bool = False
     content: int = 0
+
+    @property
+    def http2(self) -> bool:
+        return self.name.startswith("h2_")
+
+    @property
+    def behaviour(self) -> Behaviour:
+        behaviour: Behaviour = getattr(http2_behaviours if self.http2 else behaviours, self.name)
+        return behaviour
 
     @property
     def id(self) -> str:
@@ -88,4 +99,39 @@ CASES = [
     Case("e05_members_and_garbage", OK),
     Case("e06_unknown_charset", OK),
     Case("e07_unknown_coding", OK),
+    Case("h2_no_settings", TIMEOUT, True, 0.5),
+    Case("h2_never_answers", TIMEOUT, True, 0.5),
+    Case("h2_body_drip", TIMEOUT, True, 0.5),
+    Case("h2_stands_still", TIMEOUT, True, 0.5),
+    Case("h2_no_window", TIMEOUT, True, 0.5, content=100_000),
+    Case("h2_flood_of_pings", PROTOCOL, True),
+    Case("h2_flood_of_settings", PROTOCOL, True),
+    Case("h2_flood_of_empty_frames", PROTOCOL, True),
+    Case("h2_flood_of_100", PROTOCOL, True),
+    Case("h2_endless", TOO_LARGE),
+    Case("h2_gzip_bomb", TOO_LARGE),
+    Case("h2_many_headers", PROTOCOL),
+    Case("h2_large_headers", TOO_LARGE),
+    Case("h2_header_bomb", PROTOCOL, True),
+    Case("h2_endless_continuation", PROTOCOL, True),
+    Case("h2_reset", PROTOCOL, True),
+    Case("h2_reset_in_body", PROTOCOL, True),
+    Case("h2_refuses_streams", PROTOCOL, True),
+    Case("h2_wants_http_1", PROTOCOL),
+    Case("h2_goes_away", CONNECT, True),
+    Case("h2_goes_away_in_body", CONNECT, True),
+    Case("h2_closes", CONNECT, True),
+    Case("h2_closes_in_body", CONNECT, True, content=200_000),
+    Case("h2_short_body", PROTOCOL, True),
+    Case("h2_long_body", PROTOCOL, True),
+    Case("h2_no_head", PROTOCOL, True),
+    Case("h2_no_status", PROTOCOL),
+    Case("h2_upper_case", PROTOCOL, True),
+    Case("h2_line_break_in_value", OK),
+    Case("h2_garbage", PROTOCOL, True),
+    Case("h2_bad_hpack", PROTOCOL, True),
+    Case("h2_huge_frame", PROTOCOL, True),
+    Case("h2_push", PROTOCOL, True),
+    Case("h2_http_1", TIMEOUT, True, 0.5),
+    Case("h2_early_answer", HTTP_ERROR, content=1_000_000),
 ]

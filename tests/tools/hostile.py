@@ -45,6 +45,10 @@ class Peer:
         self._connection = connection
         self._received = b""
 
+    @property
+    def ledger(self) -> Ledger:
+        return self._hostile.ledger
+
     def read(self) -> Seen:
         """Read one request and note it in the ledger. Raises `ConnectionError` when there is none."""
         head = self._until(b"\r\n\r\n")
@@ -54,13 +58,12 @@ class Peer:
             (name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])
         )
         lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
-        seen = Seen(
-            connection=self._connection,
-            method=method,
-            target=target,
-            headers=headers,
-            body=self._exactly(lengths[0] if lengths else 0),
-        )
+        body = self._exactly(lengths[0] if lengths else 0)
+        return self.note(method=method, target=target, headers=headers, body=body)
+
+    def note(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> Seen:
+        """Write a request into the ledger."""
+        seen = Seen(connection=self._connection, method=method, target=target, headers=headers, body=body)
         self._hostile.ledger.requests.append(seen)
         return seen
 

@@ -192,3 +192,18 @@ def test_errors_of_click_are_left_to_click() -> None:
     """Its own code and text."""
     assert fail_with(click.UsageError("no")).exit_code == 2
     assert fail_with(click.ClickException("no")).exit_code == 1
+
+
+@pytest.mark.parametrize("words", [("config", "check"), ("consume",), ("all",)])
+def test_a_file_of_a_tls_profile_that_is_not_there_is_told(
+    run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """By whoever fetches, before anything else, in one line with key and path; exit 2."""
+    (tmp_path / "config.yaml").write_text(f"Fetch: {{tls: {{internal: {{ca_file: {tmp_path}/ca.pem}}}}}}")
+
+    result = run(*words)
+
+    told = (
+        f"taskrunner: Fetch.tls: internal.ca_file: cannot read {tmp_path}/ca.pem: No such file or directory\n"
+    )
+    assert (result.exit_code, result.stderr) == (2, told)

@@ -76,6 +76,7 @@ def test_the_defaults_are_those_of_the_domain() -> None:
         *type(config.limits).model_fields,
         "reach",
         "callback_secrets",
+        "tls_profiles",
     }
 
 
@@ -177,6 +178,8 @@ def test_private_networks_are_canonical(tmp_path: Path) -> None:
         ("Store: {url: 'redis+sentinel://:p@s1,s2:2/main'}", [("s1", 26379), ("s2", 2)]),
         ("Store: {url: 'postgresql://u@a:1,b/db'}", [("a", 1), ("b", 5432)]),
         ("Store: {url: 'postgresql:///db?host=c,/run&port=7'}", [("c", 7)]),
+        ("Fetch: {proxy: 'http://u:p@P.example:3128'}", [("p.example", 3128)]),
+        ("Fetch: {proxy: 'http://p.example'}", [("p.example", 80)]),
         ("Api: {addr: 10.0.0.5, port: 81}\nServer: {addr: 127.0.0.1}", [("10.0.0.5", 81)]),
     ],
 )

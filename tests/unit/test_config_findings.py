@@ -177,6 +177,10 @@ def test_limits_that_just_meet_do_not_cross() -> None:
         (f"Rabbit: {{addr: 'amqp:/u:{SECRET}@h'}}", {}),
         (f"Rabbit: {{addr: [['{SECRET}']]}}", {}),
         (f"Redis: {{addr: 'redis://u:{SECRET}@h/'}}", {}),
+        (f"Fetch: {{proxy: 'https://u:{SECRET}@h/'}}", {}),
+        (f"Fetch: {{proxy: 'http://u:{SECRET}@h/x'}}", {}),
+        (f"Fetch: {{proxy: 'http://u:{SECRET}/x@h'}}", {}),
+        (f"Fetch: {{proxy: 'http://{SECRET} x'}}", {}),
         (f"Redis: {{addr: 'u:{SECRET}@h'}}", {}),
         (f"Redis: {{password:{SECRET}}}", {}),
         (f"Redis: {{password: [{SECRET}]}}", {}),
@@ -206,10 +210,15 @@ def test_no_picture_of_a_configuration_holds_a_secret() -> None:
     """Neither what `config show` prints nor what a debugger would."""
     config = load(
         Path("/dev/null"),
-        environ={"REDIS_URL": f"redis://me:{SECRET}@h/1", "RABBITMQ_URL": f"amqp://me:{SECRET}@a/,amqp://b/"},
+        environ={
+            "REDIS_URL": f"redis://me:{SECRET}@h/1",
+            "RABBITMQ_URL": f"amqp://me:{SECRET}@a/,amqp://b/",
+            "TASKRUNNER_FETCH__PROXY": f"http://me:{SECRET}@p:1",
+        },
     )
     redacted = config.redacted()
     assert redacted["Redis"]["password"] == "***"
+    assert redacted["Fetch"]["proxy"] == "http://***@p:1"
     assert redacted["Rabbit"]["addr"] == ["amqp://***@a/", "amqp://b/"]
-    assert SECRET not in f"{redacted}{config!r}{config}{config.redis!r}"
+    assert SECRET not in f"{redacted}{config!r}{config}{config.redis!r}{config.fetch!r}"
     assert Config().redacted()["Redis"]["password"] is None

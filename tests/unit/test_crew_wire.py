@@ -20,7 +20,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import JsonCondition, Rule, Ruling, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Lane, Task, Validators
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 TASK = Task(
@@ -56,6 +56,9 @@ TASK = Task(
         retry=RetryPolicy(delays=(7.0,)),
     ),
     signed_by="s",
+    tls="t",
+    validators=Validators(url="http://a/", etag='"e"', last_modified="d", task_id="u"),
+    keep_until=NOW,
     traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
 )
 RESPONSE = Response(

@@ -19,7 +19,7 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, Ruling, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Lane, Task, Validators
 
 LIMITS = Limits()
 RULES = TaskRules()
@@ -88,6 +88,12 @@ tasks = st.builds(
         retry=st.just(RetryPolicy(delays=(1.0, 2.0))),
     ),
     signed_by=st.none() | texts,
+    tls=st.none() | texts,
+    keep_until=st.none() | moments,
+    validators=st.none()
+    | st.builds(
+        Validators, url=texts, etag=st.none() | texts, last_modified=st.none() | texts, task_id=texts
+    ),
     traceparent=st.none() | texts,
 )
 

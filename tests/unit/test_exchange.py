@@ -10,7 +10,8 @@ import pytest
 
 from taskrunner.api import curl, har
 from taskrunner.api.exchange import attempt_detail, attempts_resource, waterfall
-from taskrunner.api.resources import MASK, Resource, encode
+from taskrunner.api.masking import MASK, Masking
+from taskrunner.api.resources import Resource, encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -69,12 +70,12 @@ RECORD = Record(
 
 
 def detail(number: int, record: Record = RECORD) -> Resource:
-    return attempt_detail(record, number, user_agent="taskrunner/x")
+    return attempt_detail(record, number, Masking(), user_agent="taskrunner/x")
 
 
 def test_each_attempt_has_its_own_answer() -> None:
     """The last one's is the result; those before it left their heads in their lines."""
-    answers = [each["response"] for each in attempts_resource(RECORD, user_agent="x")["attempts"]]
+    answers = [each["response"] for each in attempts_resource(RECORD, Masking(), user_agent="x")["attempts"]]
     assert [answer and answer["status_code"] for answer in answers] == [503, None, 200]
     running = replace(RECORD, attempts=(*RECORD.attempts, Attempt(number=4, started_at=NOW)))
     assert [detail(number, running)["response"] is None for number in (3, 4)] == [False, True]
@@ -94,7 +95,7 @@ def test_what_was_sent_is_told_with_what_is_secret_masked() -> None:
 
 def test_no_form_tells_a_secret() -> None:
     """Neither of the request nor of the answer, nor the body."""
-    details = attempts_resource(RECORD, user_agent="x")["attempts"]
+    details = attempts_resource(RECORD, Masking(), user_agent="x")["attempts"]
     told = encode(details) + encode(har.archive(details))
     told += "".join(curl.command(each, timeout=30) for each in details).encode()
     assert b"s3cret" not in told

@@ -6,13 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from taskrunner.api.masking import MASK, Masking, masked_url
 from taskrunner.api.resources import (
-    MASK,
     accepted_resource,
     as_text,
     encode,
-    masked,
-    masked_url,
     task_resource,
 )
 from taskrunner.domain.outcome import OutcomeKind, Response
@@ -21,6 +19,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 
+MASKING = Masking()
 NOW = datetime(2030, 1, 1, 12, 0, 0, 5000, tzinfo=UTC)
 TASK = Task(
     id="t",
@@ -52,28 +51,38 @@ RECORD = Record(
 
 
 def test_times_are_rfc_3339_in_utc() -> None:
-    assert json.loads(encode(task_resource(RECORD)))["created_at"] == "2030-01-01T12:00:00.005000Z"
+    assert json.loads(encode(task_resource(RECORD, MASKING)))["created_at"] == "2030-01-01T12:00:00.005000Z"
 
 
 def test_an_accepted_task_has_the_fields_of_any_other() -> None:
-    accepted = accepted_resource(TASK, published=False)
-    assert accepted.keys() == task_resource(RECORD).keys()
+    accepted = accepted_resource(TASK, MASKING, published=False)
+    assert accepted.keys() == task_resource(RECORD, MASKING).keys()
     assert (accepted["status"], accepted["body_size"], accepted["attempts"]) == ("scheduled", 3, [])
 
 
 def test_a_result_has_its_body_as_text_only() -> None:
-    result = task_resource(RECORD, prefix="/api/v1", body=b"ok")["result"]
+    result = task_resource(RECORD, MASKING, prefix="/api/v1", body=b"ok")["result"]
     assert (result["body"], result["body_url"]) == ("ok", "/api/v1/tasks/t/body")
-    assert task_resource(RECORD, body=b"\xff")["result"]["body"] is None
-    assert task_resource(replace(RECORD, result=None))["result"] is None
+    assert task_resource(RECORD, MASKING, body=b"\xff")["result"]["body"] is None
+    assert task_resource(replace(RECORD, result=None), MASKING)["result"] is None
 
 
 @pytest.mark.parametrize(
     "name", ["authorization", "Proxy-Authorization", "COOKIE", "X-Api-Key", "x-auth-token", "X-Hub-Signature"]
 )
 def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
-    assert masked({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
-    assert b"s3cret" not in encode(task_resource(RECORD))
+    assert MASKING.headers({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
+    assert b"s3cret" not in encode(task_resource(RECORD, MASKING))
+
+
+def test_further_headers_are_masked_by_their_names() -> None:
+    """In any case, and no others that are only like them."""
+    masking = Masking(["X-Tenant"])
+    assert masking.headers({"x-tenant": "s3cret", "X-Tenant-Id": "7", "Cookie": "s3cret"}) == {
+        "x-tenant": MASK,
+        "X-Tenant-Id": "7",
+        "Cookie": MASK,
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,9 @@ def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
 def test_a_parameter_that_may_be_a_secret_is_masked(url: str, shown: str) -> None:
     """All else stays as it was spelt."""
     assert masked_url(url) == shown
-    assert "s3cret" not in encode(task_resource(replace(RECORD, task=replace(TASK, url=url)))).decode()
+    assert (
+        "s3cret" not in encode(task_resource(replace(RECORD, task=replace(TASK, url=url)), MASKING)).decode()
+    )
 
 
 @pytest.mark.parametrize(

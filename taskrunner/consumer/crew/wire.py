@@ -17,7 +17,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import decode_rules, encode_rules
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Lane, Task, Validators
 
 Item = tuple[Any, ...]
 _LENGTH = struct.Struct("!I")
@@ -94,6 +94,9 @@ def pack_task(task: Task) -> Item:
         None if task.callback is None else _pack_callback(task.callback),
         task.signed_by,
         task.traceparent,
+        task.tls,
+        None if task.validators is None else _pack_validators(task.validators),
+        None if task.keep_until is None else task.keep_until.timestamp(),
     )
 
 
@@ -121,6 +124,9 @@ def unpack_task(item: Item) -> Task:
         callback=None if callback is None else _unpack_callback(callback),
         signed_by=item[19],
         traceparent=item[20],
+        tls=item[21],
+        validators=None if item[22] is None else _unpack_validators(item[22]),
+        keep_until=None if item[23] is None else datetime.fromtimestamp(item[23], UTC),
     )
 
 
@@ -195,6 +201,15 @@ def _pack_timings(timings: Timings) -> Item:
 def _unpack_timings(item: Item) -> Timings:
     dns, connect, tls, first_byte, total = item
     return Timings(dns=dns, connect=connect, tls=tls, first_byte=first_byte, total=total)
+
+
+def _pack_validators(validators: Validators) -> Item:
+    return (validators.url, validators.etag, validators.last_modified, validators.task_id)
+
+
+def _unpack_validators(item: Item) -> Validators:
+    url, etag, last_modified, task_id = item
+    return Validators(url=url, etag=etag, last_modified=last_modified, task_id=task_id)
 
 
 def _pack_callback(callback: Callback) -> Item:

@@ -6,20 +6,27 @@ and whoever may submit a URL must not be able to read such things off an error.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pycurl
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
-from taskrunner.handlers.http.hop import MAX_HEAD_LINES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES, Hop
+from taskrunner.handlers.http.hop import (
+    E_TOO_LARGE,
+    MAX_HEAD_LINES,
+    MAX_INTERIM,
+    MAX_LINE_BYTES,
+    MAX_LINES,
+    Hop,
+)
 from taskrunner.handlers.http.policy import FetchPolicy
 
 # A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
-# Codes that pycurl does not name. CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+# A code that pycurl does not name.
 _E_HTTP2_STREAM = 92
-_E_TOO_LARGE = 100
 
 
 def _connect(error: str) -> Failure:
@@ -46,6 +53,7 @@ _LOST = _connect("The connection was lost before the answer was complete.")
 _BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
 _BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
 _NO_HANDSHAKE = _tls("The TLS handshake failed.")
+_REFUSED = _tls("The target does not accept the client certificate, or asks for one.")
 _TOO_LARGE = Failure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
 _BROKEN_CODING = Failure(
     kind=OutcomeKind.DECODE_ERROR,
@@ -69,10 +77,19 @@ FAILURES: dict[int, Failure] = {
     pycurl.E_RECV_ERROR: _framing("The framing of the answer is broken."),
     pycurl.E_SSL_CONNECT_ERROR: _NO_HANDSHAKE,
     pycurl.E_SSL_CIPHER: _NO_HANDSHAKE,
+    # Its files were good when we started.
+    pycurl.E_SSL_CERTPROBLEM: _tls("The files of the TLS profile cannot be used."),
+    pycurl.E_SSL_CACERT_BADFILE: _tls("The files of trusted certificates cannot be used."),
     pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
-    _E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
+    E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
 }
+
+# OpenSSL's words for the alerts that speak of our certificate (RFC 8446 section 6.2).
+_ALERT = re.compile(
+    r"alert (?:certificate (?:required|unknown|expired|revoked)|bad certificate(?! status| hash)|unknown ca"
+    r"|unsupported certificate|access denied)"
+)
 
 # OpenSSL's verify codes (`man x509_v3_verify`), which libcurl puts in parentheses behind the phrase.
 _VERIFY_REASONS = {
@@ -97,7 +114,7 @@ def diagnose(
     if hop.refused:
         return BLOCKED
     if hop.stalled is not None and (hop.code or hop.head.ends_with_connection):
-        error = f"Timed out: nothing came for {hop.stalled:.3g} s while {phase()}."
+        error = f"Timed out: nothing came for {hop.stalled:.3g} s while {_phase(hop, phase)}."
         return Failure(kind=OutcomeKind.TIMEOUT, error=error)
     trouble = hop.body.trouble if hop.body is not None else None
     if trouble is Trouble.TOO_LARGE:
@@ -111,8 +128,15 @@ def diagnose(
             return _BLOATED
         return None if hop.head.status >= 200 else _NOT_HTTP
     if hop.code == pycurl.E_OPERATION_TIMEDOUT:
-        return Failure(kind=OutcomeKind.TIMEOUT, error=f"Timed out after {elapsed:.3g} s while {phase()}.")
+        error = f"Timed out after {elapsed:.3g} s while {_phase(hop, phase)}."
+        return Failure(kind=OutcomeKind.TIMEOUT, error=error)
+    if hop.untunnelled:
+        return _proxy_failure(hop.proxy_status)
     return _curl_failure(hop, attempt)
+
+
+def _phase(hop: Hop, phase: Callable[[], str]) -> str:
+    return "waiting for the egress proxy" if hop.untunnelled else phase()
 
 
 def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
@@ -122,7 +146,7 @@ def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
     if hop.head.interim > MAX_INTERIM:
         return _framing(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
     if max(map(len, hop.lines)) > MAX_LINE_BYTES:
-        return FAILURES[_E_TOO_LARGE]
+        return FAILURES[E_TOO_LARGE]
     if len(hop.head.headers) > MAX_HEAD_LINES or len(hop.lines) >= MAX_LINES:
         return _no_http(f"The answer has more than {MAX_HEAD_LINES} header lines.")
     if size_bytes > max_bytes:
@@ -135,15 +159,26 @@ def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
 def _curl_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure(hop, attempt)
+    if hop.code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and _ALERT.search(hop.text):
+        # In TLS 1.3 it comes when we take the handshake for done (RFC 8446 section 4.4.2.4).
+        return replace(_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
         return _LOST
     return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
 
 
+def _proxy_failure(status: int) -> Failure:
+    if status == 407:
+        return _connect("The egress proxy does not accept our credentials (407).")
+    if status:
+        return _connect(f"The egress proxy opened no way to the target; it answered {status}.")
+    return _connect("The egress proxy cannot be reached, or broke off.")
+
+
 def _tls_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code == pycurl.E_SSL_CONNECT_ERROR and _is_lost(hop.text):
         return _tls("The connection was lost in the TLS handshake.")
-    known = FAILURES[hop.code]
+    known = _REFUSED if _ALERT.search(hop.text) else FAILURES[hop.code]
     return Failure(
         kind=known.kind, error=_certificate_error(hop.text) or known.error, retryable=attempt < _TLS_ATTEMPTS
     )

@@ -5,20 +5,23 @@ some 20 µs, about half of what a bare exchange takes. So options are set once p
 when they change, header lines go straight into a `deque`, and there is no progress callback (see `line`).
 """
 
+import time
 from collections import deque
 
 import pycurl
 
 from taskrunner.domain.outcome import Timings
+from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.body import Body, Trouble, Unwanted
 from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.head import Head
-from taskrunner.handlers.http.hop import MAX_LINE_BYTES, MAX_LINES, Hop
+from taskrunner.handlers.http.hop import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Hop
 from taskrunner.handlers.http.line import Line
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.request import Request
 from taskrunner.handlers.http.trust import find_trust
 
@@ -30,13 +33,22 @@ _LIFETIME_SECONDS = 300
 _GRAIN_BYTES = 64
 # CURLOPT_QUICK_EXIT, which pycurl does not name: closing a handle does not wait for a resolver that hangs.
 _QUICK_EXIT = 322
+# CURLOPT_CA_CACHE_TIMEOUT and CURLOPT_SUPPRESS_CONNECT_HEADERS, which it does not name either.
+_CA_CACHE_TIMEOUT = 321
+_SUPPRESS_CONNECT_HEADERS = 265
+# The server chooses, by ALPN in the TLS handshake; without TLS it is HTTP/1.1.
+_WITH_HTTP_2 = pycurl.CURL_HTTP_VERSION_2TLS
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
 class Engine:
-    """One libcurl handle with its connections. For one thread only, but for `Line`."""
+    """One libcurl handle with its connections, all of one TLS profile, or of none. For one thread only, but
+    for `Line`.
+    """
 
-    def __init__(self, policy: FetchPolicy, guard: Guard, network: Network, line: Line) -> None:
+    def __init__(
+        self, policy: FetchPolicy, guard: Guard, network: Network, line: Line, profile: str | None = None
+    ) -> None:
         self._policy = policy
         self._line = line
         self._dialer = Dialer(guard, network, line)
@@ -50,12 +62,15 @@ class Engine:
         self._timeout_ms = 0
         self._curl = pycurl.Curl()
         self._set_constants()
+        self._set_profile(
+            policy.tls[profile] if profile else TlsProfile(), policy.key_passwords.get(profile or "")
+        )
 
     def fetch(self, request: Request, route: Route, timeout: float) -> Hop:
         """Send `request` on `route` and read the answer, in at most `timeout` seconds."""
         curl = self._curl
         self._received.clear()
-        self._hop = hop = Hop(self._received, sent=not request.once)
+        self._hop = hop = Hop(self._received, timeout=timeout, sent=not request.once)
         self._fault = None
         self._dialer.begin(route)
         if route is not self._route:
@@ -89,7 +104,12 @@ class Engine:
         )
 
     def address(self) -> str | None:
-        """Where the last hop was dialled, or would have been; None if it never came to that."""
+        """Where the last hop was dialled, or would have been; None if it never came to that.
+
+        Behind a proxy it is what that was asked for, None for a name: the proxy's own is nobody's business.
+        """
+        if self._policy.proxy is not None:
+            return self._route.place if self._route is not None else None
         ask = self._curl.getinfo
         ip, port = ask(pycurl.PRIMARY_IP), ask(pycurl.PRIMARY_PORT)
         if not ip:
@@ -124,11 +144,9 @@ class Engine:
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.HTTP09_ALLOWED, 0)
         curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
-        # An empty proxy keeps libcurl from reading http_proxy and its kin.
-        curl.setopt(pycurl.PROXY, "")
-        curl.setopt(pycurl.NOPROXY, "*")
+        self._set_proxy(policy.proxy)
         curl.setopt(pycurl.PATH_AS_IS, 1)
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if policy.http2 else pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(policy.connect_timeout))
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
@@ -136,30 +154,54 @@ class Engine:
         curl.setopt(pycurl.HEADERFUNCTION, self._received.append)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         self._dialer.install(curl)
-        self._set_trust()
 
-    def _set_trust(self) -> None:
-        trust = find_trust(self._policy.ca_file)
+    def _set_proxy(self, proxy: Proxy | None) -> None:
+        """Set to nothing, these keep libcurl from reading `http_proxy`, `no_proxy` and their kin."""
+        curl = self._curl
+        curl.setopt(pycurl.NOPROXY, "*" if proxy is None else "")
+        if proxy is None:
+            curl.setopt(pycurl.PROXY, "")
+            return
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        curl.setopt(pycurl.PROXY, f"http://{host}:{proxy.port}")
+        curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+        # What the proxy says is no part of the answer.
+        curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+        if proxy.user is not None:
+            curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+            curl.setopt(pycurl.PROXYPASSWORD, proxy.password or "")
+
+    def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
+        trust = find_trust(profile.ca_file or self._policy.ca_file)
         if trust.folder is not None:
             self._curl.unsetopt(pycurl.CAINFO)
             self._curl.setopt(pycurl.CAPATH, trust.folder)
         elif trust.file is not None:
             self._curl.unsetopt(pycurl.CAPATH)
             self._curl.setopt(pycurl.CAINFO, trust.file)
+        # A renewed file is to be seen; libcurl keeps what it has read of authorities for a day.
+        self._curl.setopt(_CA_CACHE_TIMEOUT, _LIFETIME_SECONDS)
+        if profile.cert_file is not None:
+            self._curl.setopt(pycurl.SSLCERT, profile.cert_file)
+            self._curl.setopt(pycurl.SSLKEY, profile.key_file or profile.cert_file)
+        if key_password is not None:
+            self._curl.setopt(pycurl.KEYPASSWD, key_password)
 
     def _set_route(self, route: Route) -> None:
         """libcurl's cache of names holds what the guard let through for this request, and nothing else."""
         before = self._route
-        entries = [f"-{before.host}:{before.port}"] if before is not None and before.entry else []
+        entries = [before.end] if before is not None and before.entry else []
         if route.entry:
             entries.append(route.entry)
         self._curl.setopt(pycurl.RESOLVE, entries)
+        if self._policy.proxy is not None:
+            self._curl.setopt(pycurl.CONNECT_TO, [route.tunnel] if route.tunnel else [])
         self._route = route
 
     def _set_request(self, request: Request, timeout: float) -> None:
         curl = self._curl
         curl.setopt(pycurl.URL, request.url.text)
-        curl.setopt(pycurl.HTTPHEADER, request.lines)
+        curl.setopt(pycurl.HTTPHEADER, request.sent_lines)
         shape = (request.method, request.content is not None)
         if shape != self._shape:
             self._set_shape(*shape)
@@ -203,10 +245,13 @@ class Engine:
         return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
 
     def _on_body(self, chunk: bytes) -> int | None:
+        """libcurl reads the clock between two reads only, and one read can hold thousands of tiny chunks."""
+        hop = self._hop
+        if time.monotonic() > hop.ends_by:
+            hop.late = True
+            return 0
         try:
-            body = self._hop.body
-            if body is None:
-                body = self._begin_body()
+            body = hop.body or self._begin_body()
             return None if body.feed(chunk) else 0
         except BaseException as exc:  # noqa: BLE001 - libcurl cannot carry it; fetch raises it
             self._fault = exc
@@ -227,18 +272,37 @@ class Engine:
 
     def _finish(self, hop: Hop, *, encrypted: bool) -> None:
         hop.refused = self._dialer.refused
+        if hop.late and hop.code == pycurl.E_WRITE_ERROR:
+            hop.code = pycurl.E_OPERATION_TIMEDOUT
+        if hop.code and self._policy.proxy is not None:
+            self._look_at_tunnel(hop)
         if hop.body is None:
             hop.head = Head(self._received)
         if hop.code == pycurl.E_RECV_ERROR and _is_closed_without_notice(hop):
             hop.code = 0
         if hop.code == 0:
             self._count(hop, encrypted=encrypted)
+        else:
+            # libcurl keeps an HTTP/2 connection of which one stream failed, also one that is dead.
+            self._line.cut_socket(self._curl.getinfo(pycurl.ACTIVESOCKET))
         if hop.body is None:
             return
         if hop.code == 0:
             hop.body.finish()
         elif hop.code == pycurl.E_WRITE_ERROR and hop.body.trouble is Trouble.UNWANTED:
             hop.code = 0
+
+    def _look_at_tunnel(self, hop: Hop) -> None:
+        """Whether the proxy is to blame: a new connection, or none at all, and no yes of the proxy to it."""
+        ask = self._curl.getinfo
+        status = ask(pycurl.HTTP_CONNECTCODE)
+        is_new = hop.code == pycurl.E_COULDNT_CONNECT or ask(pycurl.NUM_CONNECTS)
+        if is_new and not 200 <= status < 300:
+            hop.untunnelled = True
+            hop.proxy_status = status
+        elif hop.code == E_TOO_LARGE and not ask(pycurl.REQUEST_SIZE):
+            # A yes without an end.
+            hop.untunnelled = True
 
     def _count(self, hop: Hop, *, encrypted: bool) -> None:
         """Find out how much came beside head and body; only what has chunks can hide anything there."""

@@ -13,8 +13,9 @@ from taskrunner.handlers.base import Attempting, Handler
 from taskrunner.handlers.http.body import Trouble
 from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.engine import Engine
+from taskrunner.handlers.http.engines import Engines
 from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
-from taskrunner.handlers.http.guard import Guard, Route, TargetRefused
+from taskrunner.handlers.http.guard import Guard, ProxyUnknown, Route, TargetRefused
 from taskrunner.handlers.http.hop import Hop
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
@@ -28,6 +29,13 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
 _UNSIGNED = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no secret by the name that is to sign the callback.",
+)
+_NO_PROFILE = Outcome(
+    kind=OutcomeKind.INTERRUPTED,
+    error="This consumer has no TLS profile by the name that the task gives.",
+)
+_NO_PROXY = Outcome(
+    kind=OutcomeKind.CONNECT_ERROR, error="The name of the egress proxy could not be resolved."
 )
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
@@ -45,8 +53,9 @@ class HttpHandler(Handler):
         self._watch = watch
         self._line = watch.open_line(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
         self._network = network or Network()
-        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled)
-        self._engine = self._make_engine()
+        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled, policy.proxy)
+        self._engines = Engines(self._make_engine)
+        self._engine = self._engines.get(None)
         self._lookup_seconds = 0.0
         self._sent = False
 
@@ -63,11 +72,13 @@ class HttpHandler(Handler):
             self._line.end()
 
     def close(self) -> None:
-        self._engine.close()
+        self._engines.close()
         self._watch.close_line(self._line)
 
     def _attempt(self, attempting: Attempting, started: float) -> Outcome:
         task, deadline = attempting.task, started + attempting.task.timeout
+        if task.tls is not None and task.tls not in self._policy.tls:
+            return _NO_PROFILE
         try:
             request = first_request(task, attempting.number, self._policy)
             sign(request, task, self._policy, int(time.time()))
@@ -83,6 +94,7 @@ class HttpHandler(Handler):
             if isinstance(route, Outcome):
                 return route
             ready = time.monotonic()
+            self._engine = self._engines.get(request.tls)
             hop = self._engine.fetch(request, route, deadline - ready)
             self._sent = self._sent or hop.sent
             self._lookup_seconds = ready - now
@@ -121,6 +133,8 @@ class HttpHandler(Handler):
             return _outcome(BLOCKED)
         except LookupFailed:
             return _outcome(UNRESOLVED)
+        except ProxyUnknown:
+            return _NO_PROXY
         except LookupTimedOut:
             if self._line.cancelled:
                 return _CANCELLED
@@ -129,7 +143,7 @@ class HttpHandler(Handler):
 
     def _answered(self, hop: Hop, request: Request, rules: Rules, redirects: int, elapsed: float) -> Outcome:
         response = self._response(hop, request, redirects, elapsed)
-        is_ok = 200 <= response.status < 300
+        is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         told = _PHRASES.get(response.status, str(response.status))
         wishes = hop.head.values("retry-after") if hop.head.value("retry-after") is not None else ()
         return Outcome(
@@ -172,8 +186,8 @@ class HttpHandler(Handler):
             http_version=self._engine.http_version(),
         )
 
-    def _make_engine(self) -> Engine:
-        return Engine(self._policy, self._guard, self._network, self._line)
+    def _make_engine(self, profile: str | None) -> Engine:
+        return Engine(self._policy, self._guard, self._network, self._line, profile)
 
     def _recover(self, attempting: Attempting, exc: Exception) -> Outcome:
         """Tell of a fault of ours, and start afresh: the handle may be in any state.
@@ -184,8 +198,9 @@ class HttpHandler(Handler):
         name = type(exc).__name__
         where = "".join(traceback.format_tb(exc.__traceback__))
         _log.error("the fetch of task %s failed with %s\n%s", attempting.task.id, name, where)
-        self._engine.close()
-        self._engine = self._make_engine()
+        self._engines.close()
+        self._engines = Engines(self._make_engine)
+        self._engine = self._engines.get(None)
         return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
 
 

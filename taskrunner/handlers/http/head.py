@@ -11,6 +11,7 @@ _ENDS = (b"\r\n", b"\n")
 
 # libcurl writes the last two itself for what came in binary frames; "HTTP/2.0" is nobody's answer.
 _STATUS_LINE = re.compile(r"HTTP/(?:1\.[01]|[23]) +([0-9]{3})\s")
+_FRAMED = ("HTTP/2 ", "HTTP/3 ")
 
 
 class Head:
@@ -20,12 +21,13 @@ class Head:
     Latin-1 text: what a server sends there is bytes in no particular encoding, and this loses none of them.
     """
 
-    __slots__ = ("_first", "headers", "interim", "status")
+    __slots__ = ("_first", "_is_framed", "headers", "interim", "status")
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         block, self.interim = _last_block(lines)
         text = b"".join(block).decode("latin-1")
         self.status = _status(text)
+        self._is_framed = text.startswith(_FRAMED)
         if "\n " in text or "\n\t" in text:
             text = _FOLD.sub(" ", text)
         headers = []
@@ -56,8 +58,11 @@ class Head:
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether only the end of the connection ends the body (RFC 9112 section 6.3, point 8)."""
-        return not self._first.keys() & {"content-length", "transfer-encoding"}
+        """Whether only the end of the connection ends the body (RFC 9112 section 6.3, point 8).
+
+        From HTTP/2 on a frame does (RFC 9113 section 8.1).
+        """
+        return not self._is_framed and not self._first.keys() & {"content-length", "transfer-encoding"}
 
 
 def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:

@@ -12,6 +12,8 @@ MAX_HEAD_LINES = 100
 MAX_LINES = 256
 MAX_LINE_BYTES = 64 * 1024
 MAX_INTERIM = 16
+# A code that pycurl does not name, CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+E_TOO_LARGE = 100
 
 NO_HEAD = Head(())
 
@@ -24,24 +26,32 @@ class Hop:
     `bloated`: what framed the body was out of all proportion.
 
     `sent` is False only if surely no byte of the request went out. `stalled` is the seconds without a byte
-    that were too many.
+    that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the body was still
+    coming in then. `untunnelled`: the egress proxy opened no way to the target; `proxy_status` is what it
+    answered, 0 for nothing.
     """
 
     __slots__ = (
         "bloated",
         "body",
         "code",
+        "ends_by",
         "head",
+        "late",
         "lines",
+        "proxy_status",
         "refused",
         "sent",
         "stalled",
         "started",
         "text",
+        "untunnelled",
     )
 
-    def __init__(self, lines: Sequence[bytes] = (), *, sent: bool = True) -> None:
+    def __init__(self, lines: Sequence[bytes] = (), *, timeout: float = 0.0, sent: bool = True) -> None:
         self.started = time.monotonic()
+        self.ends_by = self.started + timeout
+        self.late = False
         self.head = NO_HEAD
         self.body: Body | None = None
         self.code = 0
@@ -51,6 +61,8 @@ class Hop:
         self.refused = False
         self.sent = sent
         self.stalled: float | None = None
+        self.untunnelled = False
+        self.proxy_status = 0
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from taskrunner.domain.limits import Limits
+from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.version import __version__
 
 
@@ -16,9 +18,12 @@ class FetchPolicy:
 
     `max_body_bytes` bounds what is read of a body, on the wire and decoded; beyond it the outcome is
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
-    bounds the head of one answer. `ca_file` (PEM) replaces the system's trusted certificates.
+    bounds the head of one answer. `http2` is offered to targets over TLS. `ca_file` (PEM) replaces the
+    system's trusted certificates.
 
-    `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name, all that are active.
+    Behind `proxy` nothing else is dialled. `tls` are the TLS profiles by name, `key_passwords` what opens the
+    keys of some of them. `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name,
+    all that are active.
     """
 
     connect_timeout: float = 10.0
@@ -29,6 +34,10 @@ class FetchPolicy:
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
     user_agent: str = f"taskrunner/{__version__}"
+    http2: bool = True
     ca_file: str | None = None
     limits: Limits = Limits()
+    proxy: Proxy | None = None
+    tls: Mapping[str, TlsProfile] = field(default_factory=dict)
+    key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -7,6 +7,7 @@ The rules, on top of RFC 9110 section 15.4:
 - Only GET and HEAD leave their origin (scheme, host and port). Any other task ends with `http_error` at a
   redirect to another origin: its body is for the receiver that it names.
 - No header of the task goes to another origin, nor back, nor what names the task: only who we are.
+- Nor does the TLS profile that it names: another origin gets one only by its host.
 - https never leads to http, and nothing leads to a URL that could not have been handed in. Both are
   `blocked`.
 """
@@ -17,6 +18,7 @@ from urllib.parse import quote, urljoin
 from taskrunner.domain import admission
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.failure import BLOCKED, Failure
 from taskrunner.handlers.http.head import Head
@@ -45,7 +47,8 @@ def next_request(request: Request, head: Head, limits: Limits) -> Request | Fail
             error=f"The target answered {head.status} with a Location on another origin; "
             f"taskrunner does not follow it for {request.method}.",
         )
-    return replace(request, method=method, url=url, lines=request.stranger)
+    tls = profile_for(url, limits.tls_profiles)
+    return replace(request, method=method, url=url, lines=request.stranger, tls=tls)
 
 
 def _on_same_origin(request: Request, method: str, url: Url) -> Request:

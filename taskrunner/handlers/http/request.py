@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from taskrunner.domain import admission, signature
 from taskrunner.domain.identity import RESERVED, identity
+from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry import may_repeat
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
+from taskrunner.domain.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.policy import FetchPolicy
 
@@ -26,16 +29,30 @@ class Request:
 
     Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
 
-    `stranger` are the lines that go along to another origin: who we are, and nothing of the task. `once`: it
-    must not be sent a second time, since the target may act on each.
+    `tls` names the TLS profile. `stranger` are the lines that go along to another origin: who we are, and
+    nothing of the task. `once`: it must not be sent a second time, since the target may act on each.
     """
 
     method: str
     url: Url
     lines: list[str]
     stranger: list[str]
+    tls: str | None = None
     content: bytes | None = None
     once: bool = False
+    validators: Validators | None = None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it asks only for what is newer: of the URL alone that the validators are of."""
+        return self.validators is not None and self.validators.url == self.url.text
+
+    @property
+    def sent_lines(self) -> list[str]:
+        """All lines, with the condition if there is one."""
+        if self.validators is None or not self.is_conditional:
+            return self.lines
+        return [*self.lines, *(header_line(*each) for each in condition(self.validators).items())]
 
 
 def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
@@ -46,7 +63,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     url = admission.check_url(task.url, policy.limits)
     method = admission.check_method(task.method)
     if task.headers:
-        admission.check_headers(task.headers, policy.limits)
+        admission.check_sound_headers(task.headers)
     admission.check_id(task.id)
     stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
     ours = [*stranger, *(f"{name}: {value}" for name, value in identity(task, number).items())]
@@ -56,9 +73,18 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
         url=url,
         lines=_lines(task, ours, content),
         stranger=stranger,
+        tls=_profile(task, url, policy.limits),
         content=content,
         once=not may_repeat(task),
+        validators=task.validators if method in METHODS else None,
     )
+
+
+def _profile(task: Task, url: Url, limits: Limits) -> str | None:
+    if task.tls is None:
+        return profile_for(url, limits.tls_profiles)
+    check_profile(task.tls, url, limits.tls_profiles)
+    return task.tls
 
 
 def sign(request: Request, task: Task, policy: FetchPolicy, timestamp: int) -> None:

@@ -9,8 +9,9 @@ from datetime import datetime
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.record import Attempt, DeadLetter
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
-from taskrunner.stores.base import AttemptRef, NewTask, Settlement, StoredSchedule
+from taskrunner.stores.base import AttemptRef, NewTask, Settlement, Snooze, StoredSchedule
 from taskrunner.stores.codec import encode_attempt, encode_response, storable
+from taskrunner.stores.host_book import HostEdit
 
 Argument = str | bytes | int
 
@@ -67,6 +68,21 @@ def attempt_refs(refs: Sequence[AttemptRef]) -> list[Argument]:
     args: list[Argument] = []
     for ref in refs:
         args += (ref.id, ref.attempt)
+    return args
+
+
+def snoozes(items: Sequence[Snooze]) -> list[Argument]:
+    args: list[Argument] = []
+    for item in items:
+        args += (item.id, item.attempt, to_ms(item.due), storable(item.why or ""))
+    return args
+
+
+def host_edits(edits: Sequence[HostEdit]) -> list[Argument]:
+    args: list[Argument] = []
+    for edit in edits:
+        entry = edit.entry
+        args += (storable(entry.host), edit.expected or "", entry.version, to_ms(entry.until), entry.encoded)
     return args
 
 

@@ -10,6 +10,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask, StoredSchedule
 from taskrunner.stores.codec import StoredRecord, decode_attempt
+from taskrunner.stores.host_book import HostAnswer, HostEntry
 from taskrunner.stores.inspection import Flaw, Flawed, Overdue
 
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
@@ -52,7 +53,8 @@ def due_task(fields: Sequence[bytes]) -> Due:
 
 
 def record(fields: Sequence[Any]) -> Record:
-    _, status, attempt, limit, updated, due, expiry, error, reason, result, spec, *attempts = fields
+    _, status, attempt, limit, updated, due, expiry, error, reason, result, spec, *rest = fields
+    snoozes, why, *attempts = rest
     return StoredRecord(
         encoded=spec,
         status=_STATUS[status],
@@ -65,6 +67,8 @@ def record(fields: Sequence[Any]) -> Record:
         due_ms=_number(due),
         updated_ms=float(updated),
         expires_ms=_number(expiry),
+        snoozes=int(snoozes or 0),
+        waits_for=_text(why) or None,
     ).decode()
 
 
@@ -108,6 +112,20 @@ def overdue(answers: list[bytes]) -> list[Overdue]:
 def flawed(answers: list[bytes]) -> list[Flawed]:
     pairs = zip(answers[::2], answers[1::2], strict=True)
     return [Flawed(id=task_id.decode(), flaw=Flaw(flaw.decode())) for task_id, flaw in pairs]
+
+
+def host_answers(answers: list[list[Any]], hosts: Sequence[str]) -> list[HostAnswer]:
+    return [
+        HostAnswer(written=True)
+        if answer[0]
+        else HostAnswer(written=False, current=host_entry(host, answer[1]) if answer[1] else None)
+        for answer, host in zip(answers, hosts, strict=True)
+    ]
+
+
+def host_entry(host: str, found: bytes) -> HostEntry:
+    version, until, encoded = found.split(b" ", 2)
+    return HostEntry(host=host, version=version.decode(), encoded=encoded, until=from_ms(float(until)))
 
 
 def _text(value: bytes | None) -> str | None:

@@ -44,6 +44,8 @@ class Scripts:
         self.finish = _load("finish")
         self.snooze = _load("snooze")
         self.wanted = _load("wanted")
+        self.write_hosts = _load("write_hosts")
+        self.live_hosts = _load("live_hosts")
         self.delete = _load("delete")
         self.expired = _load("expired")
         self.revive = _load("revive")

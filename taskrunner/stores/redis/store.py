@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,11 +20,13 @@ from taskrunner.stores.base import (
     NewTask,
     Page,
     Settlement,
+    Snooze,
     Store,
     StoredSchedule,
     StoreStatus,
 )
 from taskrunner.stores.codec import storable
+from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
 from taskrunner.stores.inspection import Flawed, Inspection, Overdue
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
@@ -146,13 +148,10 @@ class RedisStore(Store):
         for part in _parts(refs):
             await self._run(self._scripts.postpone, to_ms(due), *arguments.attempt_refs(part))
 
-    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
+    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
         answers: list[bool] = []
-        for part in _parts(refs):
-            answer = await self._run(
-                self._scripts.snooze, to_ms(now), to_ms(due), *arguments.attempt_refs(part)
-            )
-            answers += map(bool, answer)
+        for part in _parts(snoozes):
+            answers += map(bool, await self._run(self._scripts.snooze, to_ms(now), *arguments.snoozes(part)))
         return answers
 
     async def fail(
@@ -267,8 +266,33 @@ class RedisStore(Store):
 
     async def pauses(self) -> Mapping[str, datetime]:
         found = await self._link.call("HGETALL", f"{self._prefix}paused")
-        pairs = zip(found[::2], found[1::2], strict=True) if isinstance(found, list) else found.items()
-        return {scope.decode(): from_ms(float(since)) for scope, since in pairs}
+        return {scope.decode(): from_ms(float(since)) for scope, since in _pairs(found)}
+
+    async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
+        answers: list[HostAnswer] = []
+        for part in _parts(edits, lambda edit: len(edit.entry.encoded)):
+            found = await self._run(self._scripts.write_hosts, to_ms(now), *arguments.host_edits(part))
+            answers += replies.host_answers(found, [edit.entry.host for edit in part])
+        return answers
+
+    async def host(self, host: str) -> HostEntry | None:
+        found = await self._link.call("HGET", f"{self._prefix}hosts", storable(host))
+        return None if found is None else replies.host_entry(host, found)
+
+    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
+        found = await self._run(self._scripts.live_hosts, to_ms(now), limit)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [replies.host_entry(host.decode(), entry) for host, entry in pairs]
+
+    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
+        await self._link.call("HSET", f"{self._prefix}host-limits", pattern, encoded)
+
+    async def remove_host_limit(self, pattern: str) -> bool:
+        return bool(await self._link.call("HDEL", f"{self._prefix}host-limits", storable(pattern)))
+
+    async def host_limits(self) -> Mapping[str, bytes]:
+        found = await self._link.call("HGETALL", f"{self._prefix}host-limits")
+        return {pattern.decode(): encoded for pattern, encoded in _pairs(found)}
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         return int(await self._run(self._scripts.prune, to_ms(now), limit))
@@ -343,6 +367,11 @@ def _parts(items: Sequence[Item], size: Callable[[Item], int] = lambda item: 0) 
             first, room = position, BATCH_BYTES - size(item)
     if first < len(items):
         yield items[first:]
+
+
+def _pairs(found: Any) -> Iterable[tuple[bytes, bytes]]:
+    """The fields of a hash, which come as a list or a mapping, by the protocol's version."""
+    return zip(found[::2], found[1::2], strict=True) if isinstance(found, list) else found.items()
 
 
 def _body_bytes(item: Settlement) -> int:

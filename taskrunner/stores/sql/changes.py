@@ -18,6 +18,7 @@ from taskrunner.stores.base import (
     Due,
     NewTask,
     Settlement,
+    Snooze,
 )
 from taskrunner.stores.sql import values
 from taskrunner.stores.sql.session import Row, Session, parts
@@ -242,22 +243,20 @@ def postpone(session: Session, sql: Statements, refs: Sequence[AttemptRef], *, d
             session.run(sql.move_due, _ids(ids), due=due)
 
 
-def snooze(
-    session: Session, sql: Statements, refs: Sequence[AttemptRef], *, now: int, due: int
-) -> list[bool]:
+def snooze(session: Session, sql: Statements, items: Sequence[Snooze], *, now: int) -> list[bool]:
     answers: list[bool] = []
-    for part in parts(refs):
-        states = _lock(session, sql, [ref.id for ref in part])
-        snoozed: list[str] = []
-        for ref in part:
-            state = states.get(ref.id)
-            waits = state is not None and state.waits_for(ref.attempt)
+    for part in parts(items):
+        states = _lock(session, sql, [item.id for item in part])
+        snoozed: dict[str, Snooze] = {}
+        for item in part:
+            state = states.get(item.id)
+            waits = state is not None and state.waits_for(item.attempt)
             answers.append(waits)
             if state is not None and waits:
                 _move(session, state, Status.SCHEDULED)
-                snoozed.append(ref.id)
+                snoozed[item.id] = item
         if snoozed:
-            session.run(sql.snooze, _ids(dict.fromkeys(snoozed)), now=now, due=due)
+            session.run(sql.snooze, [values.snooze(item) for item in snoozed.values()], now=now)
     return answers
 
 

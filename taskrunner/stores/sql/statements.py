@@ -44,6 +44,8 @@ _RECORD = (
     tasks.c.attempts,
     tasks.c.result,
     specs.c.spec,
+    tasks.c.snoozes,
+    tasks.c.why,
 )
 _LETTER = (
     letters.c.id,
@@ -151,9 +153,6 @@ class Statements:
                 consumer=_parameter("consumer", _TEXT),
             )
         )
-        self.snooze = (
-            update(tasks).where(chosen).values(status=Status.SCHEDULED.value, due_ms=due, updated_ms=now)
-        )
         self.standings = self._answer(
             select(tasks.c.id, tasks.c.status, tasks.c.attempt).join(v, tasks.c.id == v.c.id)
         )
@@ -180,9 +179,25 @@ class Statements:
                 updated_ms=now,
                 reason=null(),
                 deadline_ms=null(),
+                why=null(),
             )
         )
+        self._build_snooze()
         self._build_settle()
+
+    def _build_snooze(self) -> None:
+        v = self._rows(id=_TEXT, due=_BIG, why=_TEXT, more=_INT)
+        self.snooze = (
+            update(tasks)
+            .where(tasks.c.id == v.c.id)
+            .values(
+                status=Status.SCHEDULED.value,
+                due_ms=v.c.due,
+                updated_ms=_parameter("now"),
+                why=v.c.why,
+                snoozes=func.coalesce(tasks.c.snoozes, 0) + v.c.more,
+            )
+        )
 
     def _build_settle(self) -> None:
         v = self._rows(

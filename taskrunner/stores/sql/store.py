@@ -17,13 +17,16 @@ from taskrunner.stores.base import (
     NewTask,
     Page,
     Settlement,
+    Snooze,
     Store,
     StoredSchedule,
     StoreStatus,
 )
+from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
 from taskrunner.stores.inspection import Inspection, Overdue
-from taskrunner.stores.sql import changes, inspection, reads, removals, schedules, values
+from taskrunner.stores.sql import changes, host_book, inspection, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
+from taskrunner.stores.sql.host_book import host_statements
 from taskrunner.stores.sql.inspection import inspection_statements
 from taskrunner.stores.sql.link import SqlLink
 from taskrunner.stores.sql.schedules import schedule_statements
@@ -52,6 +55,7 @@ class SqlStore(Store):
         self.name = where.service
         self._sql = statements(dialect)
         self._schedules = schedule_statements(dialect)
+        self._hosts = host_statements(dialect)
         self._inspection = inspection_statements(dialect)
         self._link = SqlLink(engine, settings, where, events)
         self._folded_ms = 0
@@ -145,11 +149,11 @@ class SqlStore(Store):
             due_ms = to_ms(due)
             await self._link.write(lambda session: changes.postpone(session, self._sql, refs, due=due_ms))
 
-    async def snooze(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> Sequence[bool]:
-        if not refs:
+    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
+        if not snoozes:
             return []
-        moments = {"now": to_ms(now), "due": to_ms(due)}
-        return await self._link.write(lambda session: changes.snooze(session, self._sql, refs, **moments))
+        now_ms = to_ms(now)
+        return await self._link.write(lambda session: changes.snooze(session, self._sql, snoozes, now=now_ms))
 
     async def fail(
         self,
@@ -254,12 +258,38 @@ class SqlStore(Store):
         found = await self._link.read(lambda session: session.mapping(self._sql.pauses))
         return {scope: from_ms(since) for scope, since in found.items()}
 
+    async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
+        if not edits:
+            return []
+        return await self._link.write(lambda session: host_book.write(session, self._hosts, edits))
+
+    async def host(self, host: str) -> HostEntry | None:
+        return await self._link.read(lambda session: host_book.get(session, self._hosts, host))
+
+    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
+        now_ms = to_ms(now)
+        return await self._link.read(
+            lambda session: host_book.live(session, self._hosts, now=now_ms, limit=limit)
+        )
+
+    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
+        await self._link.write(lambda session: host_book.save_limit(session, self._hosts, pattern, encoded))
+
+    async def remove_host_limit(self, pattern: str) -> bool:
+        return await self._link.write(lambda session: host_book.remove_limit(session, self._hosts, pattern))
+
+    async def host_limits(self) -> Mapping[str, bytes]:
+        return await self._link.read(lambda session: host_book.limits(session, self._hosts))
+
     async def prune(self, *, now: datetime, limit: int) -> int:
         now_ms = to_ms(now)
         due_to_fold = abs(now_ms - self._folded_ms) >= _FOLD_EVERY_MS
         if due_to_fold:
             self._folded_ms = now_ms
             await self._link.write(lambda session: removals.fold(session, self._sql))
+            await self._link.write(
+                lambda session: host_book.prune(session, self._hosts, now=now_ms, limit=limit)
+            )
         return await self._link.write(
             lambda session: removals.prune(session, self._sql, now=now_ms, limit=limit)
         )

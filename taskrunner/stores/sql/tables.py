@@ -34,6 +34,8 @@ tasks = Table(
     Column("idempotency_key", Text),
     Column("fingerprint", Text, nullable=False),
     Column("deadline_ms", BigInteger),  # no attempt starts from then on
+    Column("snoozes", Integer),  # none is 0
+    Column("why", Text),  # it was snoozed
 )
 
 specs = Table(
@@ -81,6 +83,22 @@ pauses = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+hosts = Table(
+    "taskrunner_hosts",
+    metadata,
+    Column("host", _BYTEWISE, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # from then on the state means nothing
+    Column("state", Text, nullable=False),
+)
+
+host_limits = Table(
+    "taskrunner_host_limits",
+    metadata,
+    Column("pattern", _BYTEWISE, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
 # A ledger: each transaction adds lines with what it changed, `fold` sums them up. Nobody waits for a row.
 counts = Table(
     "taskrunner_counts",
@@ -106,4 +124,5 @@ _partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status 
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_letters_died", letters.c.died_ms, letters.c.id)
 Index("taskrunner_letters_expiry", letters.c.expires_ms)
+Index("taskrunner_hosts_until", hosts.c.until_ms)
 _partial("taskrunner_schedules_next", schedules.c.next_ms, where="next_ms IS NOT NULL")

@@ -7,7 +7,7 @@ from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.domain.task import Lane
-from taskrunner.stores.base import Due, NewTask, Settlement
+from taskrunner.stores.base import Due, NewTask, Settlement, Snooze
 from taskrunner.stores.codec import StoredRecord, encode_attempt, encode_response, storable
 from taskrunner.stores.sql.session import Row
 
@@ -68,6 +68,12 @@ def settlement(item: Settlement, now_ms: int) -> dict[str, Any]:
         "line": encode_attempt(item.attempt).decode() + "\n",
         "more": 0 if item.attempt.counted else 1,
     }
+
+
+def snooze(item: Snooze) -> dict[str, Any]:
+    """What to write for a task that is to wait."""
+    why = None if item.why is None else text(item.why)
+    return {"id": item.id, "due": to_ms(item.due), "why": why, "more": 0 if why is None else 1}
 
 
 def letter(item: DeadLetter, keep: float) -> dict[str, Any]:
@@ -133,6 +139,8 @@ def record(row: Row) -> Record:
         lines,
         result,
         spec,
+        snoozes,
+        why,
     ) = row
     attempts = lines.encode().splitlines()
     if status == Status.RUNNING:
@@ -150,6 +158,8 @@ def record(row: Row) -> Record:
         due_ms=due_at,
         updated_ms=updated,
         expires_ms=expires,
+        snoozes=snoozes or 0,
+        waits_for=why,
     ).decode()
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
-from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Store
+from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Snooze, Store
 from tests.contract.stores.harness import (
     DAY,
     KEEP,
@@ -30,6 +30,10 @@ every_status = pytest.mark.parametrize("status", list(Status))
 Change = Callable[[Store, str, int], Awaitable[object]]
 
 
+def snooze_until(task_id: str, number: int, due: datetime, why: str | None = None) -> Snooze:
+    return Snooze(id=task_id, attempt=number, due=due, why=why)
+
+
 async def mark(store: Store, task_id: str, number: int) -> None:
     await store.mark_queued([ref(task_id, number)], now=LATER, due=NOW + DAY)
 
@@ -50,7 +54,7 @@ async def cancel(store: Store, task_id: str, number: int) -> bool:
 
 
 async def snooze(store: Store, task_id: str, number: int) -> bool:
-    (done,) = await store.snooze([ref(task_id, number)], now=LATER, due=NOW + 2 * DAY)
+    (done,) = await store.snooze([snooze_until(task_id, number, NOW + 2 * DAY)], now=LATER)
     return done
 
 
@@ -221,7 +225,7 @@ async def test_snoozed(store: Store, status: Status) -> None:
 async def test_a_task_twice_in_a_batch_is_snoozed_twice(store: Store) -> None:
     """And is counted and listed once."""
     task_id = await bring(store, Status.QUEUED)
-    assert await store.snooze([ref(task_id)] * 2, now=LATER, due=NOW + DAY) == [True, True]
+    assert await store.snooze([snooze_until(task_id, 1, NOW + DAY)] * 2, now=LATER) == [True, True]
     assert await store.counts() == {each: int(each is Status.SCHEDULED) for each in Status}
     assert len((await store.list_tasks(Status.SCHEDULED, limit=5, cursor=None)).items) == 1
 

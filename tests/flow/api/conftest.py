@@ -21,11 +21,13 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.settlement import Retention
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.revival import Revival
@@ -73,6 +75,7 @@ async def api() -> AsyncIterator[Api]:
         revival=revival,
         cancellation=cancellation,
         sweep=Sweep(store, Search(store), cancellation, revival, clock),
+        hosts=Hosts(store, clock, {"*.config.test": HostLimit(rate=2.5)}),
         schedules=Schedules(store, intake, clock),
         store=store,
         health=health,

@@ -9,6 +9,7 @@ import aiohttp
 import fakeredis
 from aiohttp import web
 
+from taskrunner.api.masking import Masking
 from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
@@ -24,7 +25,7 @@ from taskrunner.stores.redis.store import RedisStore
 
 # Small bounds, so that a test of one ends soon.
 SERVER_OPTIONS = ServerOptions(request_timeout=0.3, keepalive_timeout=2.0, shutdown_grace=5.0)
-API_OPTIONS = ApiOptions(request_timeout=0.3)
+API_OPTIONS = ApiOptions(request_timeout=0.3, masking=Masking(["X-Tenant"]))
 
 
 @dataclass

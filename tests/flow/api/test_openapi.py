@@ -140,3 +140,18 @@ async def test_schedules_are_as_described(api: Api) -> None:
         await check(api, "POST", f"{path}/{verb}", await api.ask("POST", f"/schedules/a/{verb}"))
     assert (await api.ask("DELETE", "/schedules/a")).status == 204
     await check(api, "GET", path, await api.get("/schedules/a"))
+
+
+async def test_hosts_are_as_described(api: Api) -> None:
+    """Limited, shown, listed and reset."""
+    limit = "/hosts/{host}/limit"
+    given = await api.ask("PUT", "/hosts/a.test/limit", json={"concurrency": 2, "rate": "10/s", "burst": 3})
+    await check(api, "PUT", limit, given)
+    await check(api, "PUT", limit, await api.ask("PUT", "/hosts/a.test/limit", json={}))
+    await check(api, "GET", "/hosts/{host}", await api.get("/hosts/a.test"))
+    await check(api, "POST", "/hosts/{host}/reset", await api.ask("POST", "/hosts/a.test/reset"))
+    await check(api, "GET", "/hosts", await api.get("/hosts"))
+    for _ in range(2):
+        answer = await api.ask("DELETE", "/hosts/a.test/limit")
+        if answer.status != 204:
+            await check(api, "DELETE", limit, answer)

@@ -17,7 +17,7 @@ from taskrunner.domain.task import Lane
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.stores.base import AttemptRef
+from taskrunner.stores.base import Snooze
 from tests.flow.api.harness import Api
 
 
@@ -81,7 +81,7 @@ async def test_stuck_tasks_are_counted(api: Api) -> None:
     submitted = await api.submit(delay=60)
     task_id = submitted.json["id"]
     due = datetime.now(UTC) - timedelta(minutes=1)
-    await api.store.snooze([AttemptRef(id=task_id, attempt=1)], now=due, due=due)
+    await api.store.snooze([Snooze(id=task_id, attempt=1, due=due)], now=due)
     assert (await api.get("/stats")).json["stuck"]["scheduled"] == 1
     assert 'taskrunner_stuck_tasks{status="scheduled"} 1' in (await api.get("/metrics")).content.decode()
 

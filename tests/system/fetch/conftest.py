@@ -14,6 +14,7 @@ from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from tests.tools.cases import Case
 from tests.tools.fetching import LOOPBACK, make_task
 from tests.tools.hostile import Hostile
 
@@ -61,6 +62,26 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     """For a server that is called localhost and 127.0.0.1."""
     return server_context(authority, "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def tls_http2(authority: trustme.CA) -> ssl.SSLContext:
+    """The same for one that speaks HTTP/2."""
+    context = server_context(authority, "localhost", "127.0.0.1")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+@pytest.fixture
+def url_of(hostile: Hostile, tls: ssl.SSLContext, tls_http2: ssl.SSLContext) -> Callable[[Case], str]:
+    """Serves the behaviour of a case."""
+
+    def serve(case: Case) -> str:
+        context = tls_http2 if case.http2 else tls if case.tls else None
+        url = hostile.url(case.behaviour, tls=context)
+        return url.replace("http:", "https:") if case.https else url
+
+    return serve
 
 
 def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:

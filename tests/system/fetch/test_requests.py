@@ -1,13 +1,22 @@
 """What goes out is what the task says, plus what names us and the attempt; the environment has no say."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from taskrunner.domain.draft import Draft, TaskRules
+from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.status import Status
 from taskrunner.domain.trace import traceparent
+from taskrunner.handlers.base import Attempting
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
+from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Seen
 
 ALWAYS = {"Host", "Accept", "Accept-Encoding", "User-Agent", "Idempotency-Key"}
@@ -214,3 +223,28 @@ def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher)
     fetch(hostile.url(behaviours.answer) + "..//../x")
 
     assert [seen.target for seen in hostile.ledger.requests] == ["/..//../x"]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_headers": 0},
+        {"max_headers": 1, "max_header_bytes": 16, "max_headers_bytes": 16},
+    ],
+)
+def test_what_we_add_to_a_task_is_not_held_against_its_limits(
+    limits: dict[str, int], hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """The Content-Type of a body in JSON, and the headers of a callback: nobody handed them in."""
+    narrow = replace(LOOPBACK, **limits)  # type: ignore[arg-type]  # numbers only
+    fetch = make_fetcher(limits=narrow)
+    url = hostile.url(behaviours.answer)
+    draft = Draft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
+    task = draft.to_task(TaskRules(limits=narrow), task_id="t", now=datetime.now(UTC))
+    callback = follow_up(task, Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
+    assert callback is not None
+
+    for each in (task, decode_task(callback.encoded)):
+        assert fetch.handler.run(Attempting(task=each, number=1)).kind is OutcomeKind.OK
+
+    assert [seen.header("content-type") for seen in hostile.ledger.requests] == ["application/json"] * 2

@@ -14,6 +14,8 @@ local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<letter i
 local EXPIRY = PREFIX .. 'expiry'  -- sorted set: the same members by the time at which they may go, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
+local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
+local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state means nothing
 
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
 local PART = 2000

@@ -17,7 +17,7 @@ for i = 4, #ARGV do
   if state[1] == 'failed' then
     local limit = tonumber(state[2]) + tonumber(state[4])
     call('HSET', task, 'status', 'scheduled', 'limit', limit, 'updated', now, 'token', token)
-    call('HDEL', task, 'reason', 'deadline')
+    call('HDEL', task, 'reason', 'deadline', 'why')
     call('PERSIST', task)
     if state[5] then
       call('PERSIST', KEY .. state[5])

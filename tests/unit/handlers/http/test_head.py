@@ -90,3 +90,18 @@ def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
     """What comes over the wire may be anything."""
     head = Head(received)
     assert 0 <= head.status <= 999
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("HTTP/1.1 200 OK\n\n", True),
+        ("HTTP/1.0 200 OK\nServer: x\n\n", True),
+        ("HTTP/1.1 200 OK\nContent-Length: 5\n\n", False),
+        ("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n", False),
+        ("HTTP/2 200\n\n", False),
+    ],
+)
+def test_only_old_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
+    """In HTTP/2 a frame says that the body is complete; a connection that closes before it cuts it short."""
+    assert Head(lines(text)).ends_with_connection is ends

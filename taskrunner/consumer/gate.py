@@ -1,0 +1,354 @@
+"""The gate: which of the delivered tasks may start now, by their hosts; the others are snoozed.
+
+A host that is fast, without limits and without trouble passes by one look into a dictionary. For the others
+the store is asked, since limits and trouble are shared by all consumers, and slow hosts are kept from taking
+all of this consumer's workers.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from taskrunner.consumer.backlog import Waiting
+from taskrunner.consumer.host_ledger import Edit, HostLedger
+from taskrunner.consumer.running import Finished, Running
+from taskrunner.consumer.snoozer import Drowsy
+from taskrunner.consumer.tally import Tallies, Tally
+from taskrunner.domain.breaker import Phase
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
+from taskrunner.domain.host import host_of
+from taskrunner.domain.host_limit import LimitBook
+from taskrunner.domain.host_state import Admission, Asking, HostState, admit, queue_up
+from taskrunner.domain.politeness import Politeness, Signal, signal
+from taskrunner.runtime.ending import end
+from taskrunner.stores.base import Store
+
+# For this long after a refusal or a full house the gate looks further into the backlog than there is room.
+_ALERT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """`consumer` is the name in the leases of places, `lease` their seconds, `workers` the most of them."""
+
+    consumer: str
+    lease: float
+    workers: int
+    politeness: Politeness
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed."""
+
+    starting: list[Waiting]
+    left: list[Waiting]
+
+
+class Gate:
+    """Owns what this consumer knows of hosts. `snooze` puts a task off."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        settings: GateSettings,
+        *,
+        snooze: Callable[[Drowsy], None],
+    ) -> None:
+        self._events = events
+        self._clock = clock
+        self._settings = settings
+        self._dials = settings.politeness
+        self._snooze = snooze
+        self._book = LimitBook()
+        self._tallies = Tallies()
+        self._slow: set[Tally] = set()
+        self._pending: list[Tally] = []
+        self._alert_until = self._crowded_until = 0.0
+        self.ledger = HostLedger(store, clock, self._hear)
+
+    @property
+    def alert(self) -> bool:
+        """Whether more of the backlog should be looked at than there is room for."""
+        return self._clock.monotonic() < self._alert_until
+
+    def obey(self, book: LimitBook) -> None:
+        """These limits are in force from now on."""
+        if book.limits == self._book.limits:
+            return
+        self._book = book
+        for tally in self._tallies:
+            tally.know(ruling=book.find(tally.host), state=tally.state)
+
+    async def sift(self, batch: Sequence[Waiting], room: int) -> Sifted:
+        """Decide for a batch; `room` is for how many there are workers. Raises `StoreUnavailable`."""
+        plain: list[Waiting] = []
+        asking: dict[Tally, list[Waiting]] = {}
+        for waiting in batch:
+            tally = waiting.tally = self._tally(host_of(waiting.envelope.task.url))
+            if tally.free:
+                plain.append(waiting)
+            else:
+                asking.setdefault(tally, []).append(waiting)
+        if not asking:
+            return Sifted(plain[:room], plain[room:])
+        special_room = room
+        if len(batch) > room and plain:
+            special_room = min(room, max(1, round(room * (len(batch) - len(plain)) / len(batch))))
+        starting, drowsy = await self._ask(asking, max(special_room, room - len(plain)))
+        starting += plain[: room - len(starting)]
+        if drowsy or len(batch) > room:
+            self._alert_until = self._clock.monotonic() + _ALERT
+        for each in drowsy:
+            self._snooze(each)
+        gone = {*starting, *(each.waiting for each in drowsy)}
+        left = [waiting for waiting in batch if waiting not in gone]
+        if any(waiting.tally is not None and waiting.tally.free for waiting in left):
+            self._crowded_until = self._clock.monotonic() + _ALERT
+        return Sifted(starting, left)
+
+    def claimed(self) -> None:
+        """What was sifted last has been claimed, or will not be."""
+        for tally in self._pending:
+            if tally.pending:
+                tally.pending = 0
+                self._write_places(tally)
+        self._pending.clear()
+
+    def started(self, running: Running) -> None:
+        tally = running.tally
+        if tally is not None:
+            tally.in_flight += 1
+            if tally.pending:
+                tally.pending -= 1
+
+    def ended(self, finished: Finished) -> None:
+        """An attempt has come to an outcome: what does that say of its host?"""
+        running, outcome = finished.running, finished.outcome
+        tally = running.tally
+        if tally is None:
+            return
+        if running.elapsed:
+            self._measure(tally, running.elapsed)
+        told = signal(running.attempting.task, outcome)
+        started = running.claimed_at.timestamp()
+        if told is Signal.ANSWERED:
+            tally.failures = 0
+            if self._phase(tally) is not Phase.CLOSED:
+                self._report(tally, self._succeeded(started), CircuitClosed(host=tally.host))
+        elif told is Signal.FAILED:
+            tally.failures += 1
+            if self._phase(tally) is not Phase.CLOSED or 0 < self._dials.breaker.failures <= tally.failures:
+                self._report(tally, self._failed(started), CircuitOpened(host=tally.host))
+        elif told is Signal.THROTTLED:
+            tally.failures = 0
+            if self._dials.back_pressure:
+                edit = self._throttled(started, outcome.retry_after)
+                self._report(tally, edit, HostSlowedDown(host=tally.host))
+
+    def settled(self, running: Running) -> None:
+        """An attempt is off our hands: its place is free."""
+        tally = running.tally
+        if tally is None:
+            return
+        tally.in_flight -= 1
+        self._write_places(tally)
+
+    def renew(self) -> None:
+        """Keep the places of what is under way."""
+        for tally in self._tallies:
+            if tally.held:
+                self._write_places(tally)
+
+    def age(self, held: Iterable[Running]) -> None:
+        """A host that nothing has ended at yet is measured by what is still under way there."""
+        now = self._clock.now()
+        for running in held:
+            tally = running.tally
+            if tally is not None and tally.unmeasured:
+                seconds = (now - running.claimed_at).total_seconds()
+                if seconds >= self._dials.slow:
+                    self._measure(tally, seconds)
+
+    async def close(self, patience: float) -> None:
+        """Let the last changes be written, if that goes within `patience` seconds."""
+        writing = asyncio.create_task(self.ledger.drain())
+        await asyncio.wait({writing}, timeout=patience)
+        await end(writing)
+
+    def _tally(self, host: str) -> Tally:
+        tally = self._tallies.find(host)
+        if tally is None:
+            tally = Tally(host, self._book.find(host))
+            self._tallies.add(tally)
+        return tally
+
+    def _hear(self, host: str, state: HostState) -> None:
+        troubled = state.is_troubled(self._now())
+        tally = self._tally(host) if troubled else self._tallies.find(host)
+        if tally is not None:
+            if self._phase(tally) is not Phase.CLOSED and state.breaker.phase(self._now()) is Phase.CLOSED:
+                tally.failures = 0
+            tally.know(ruling=tally.ruling, state=state if troubled else None)
+
+    def _measure(self, tally: Tally, seconds: float) -> None:
+        tally.measure(seconds, self._dials.slow)
+        if tally.slow:
+            self._slow.add(tally)
+        elif self._slow:
+            self._slow.discard(tally)
+
+    def _phase(self, tally: Tally) -> Phase:
+        return Phase.CLOSED if tally.state is None else tally.state.breaker.phase(self._now())
+
+    async def _ask(self, asking: dict[Tally, list[Waiting]], room: int) -> tuple[list[Waiting], list[Drowsy]]:
+        """Those that start, and those that are snoozed."""
+        starting: list[Waiting] = []
+        drowsy: list[Drowsy] = []
+        shared: list[tuple[Tally, list[Waiting], asyncio.Future[Admission]]] = []
+        for tally, waiting in asking.items():
+            here = self._here(tally)
+            if tally.slow:
+                drowsy += self._queue_here(tally, waiting[here:])
+            mine = waiting[:here]
+            if not mine:
+                continue
+            self._pending.append(tally)
+            most = min(len(mine), room)
+            # The next host gets no more than what is left, whatever the answer will be.
+            room -= most
+            if tally.shared:
+                change = self.ledger.change(tally.host, self._admitting(tally, len(mine), most))
+                shared.append((tally, mine, change))
+            else:
+                tally.pending = most
+                starting += mine[:most]
+        await asyncio.gather(*(change for _, _, change in shared))
+        for tally, mine, change in shared:
+            admission = change.result()
+            starting += mine[: admission.admitted]
+            last = mine[len(mine) - len(admission.waits) :] if admission.waits else []
+            drowsy += [
+                Drowsy(waiting, _reason(tally.host, admission.why), datetime.fromtimestamp(due, UTC))
+                for waiting, due in zip(last, admission.waits, strict=True)
+            ]
+        return starting, drowsy
+
+    def _here(self, tally: Tally) -> int:
+        """How many more a slow host, or one that nothing is known of, may have of this consumer's workers."""
+        share, workers = self._dials.share, self._settings.workers
+        if share >= 1 or not (tally.slow or tally.unmeasured):
+            return workers
+        if tally.unmeasured:
+            return max(0, math.ceil(share * workers) - tally.held)
+        return max(0, self._slow_places() - sum(each.held for each in self._slow))
+
+    def _slow_places(self) -> int:
+        """The workers that slow hosts may have together."""
+        share, workers = self._dials.share, self._settings.workers
+        if self._clock.monotonic() < self._crowded_until:
+            return max(1, workers - math.ceil(share * workers))
+        return math.ceil(share * workers)
+
+    def _queue_here(self, tally: Tally, waiting: Sequence[Waiting]) -> list[Drowsy]:
+        if not waiting:
+            return []
+        step = tally.mean / self._slow_places()
+        moments, tally.tail = queue_up(
+            tally.tail, step, len(waiting), self._dials, now=self._now(), random=random.random()
+        )
+        why = _reason(tally.host, "slow, and its share of the workers is busy")
+        return [
+            Drowsy(each, why, datetime.fromtimestamp(due, UTC))
+            for each, due in zip(waiting, moments, strict=True)
+        ]
+
+    def _admitting(self, tally: Tally, wanted: int, room: int) -> Edit[Admission]:
+        dice = random.random()
+        limit = None if tally.ruling is None else tally.ruling.limit
+
+        def edit(state: HostState) -> tuple[HostState, Admission]:
+            now = self._now()
+            ask = Asking(
+                consumer=self._settings.consumer,
+                wanted=wanted,
+                room=room,
+                held=tally.in_flight,
+                lease_until=now + self._settings.lease,
+            )
+            state, admission = admit(state, limit, self._dials, ask, now=now, random=dice)
+            # Here, since the next change of this host may be carried out before anybody hears the answer.
+            tally.pending = admission.admitted
+            return state, admission
+
+        return edit
+
+    def _write_places(self, tally: Tally) -> None:
+        """Let all know how many attempts we have under way, where that is limited."""
+        if tally.ruling is not None and tally.ruling.limit.concurrency is not None:
+            self._report(tally, self._holding(tally))
+
+    def _holding(self, tally: Tally) -> Edit[None]:
+        def edit(state: HostState) -> tuple[HostState, None]:
+            now = self._now()
+            state = state.measured(None if tally.unmeasured else tally.mean)
+            until = now + self._settings.lease
+            return state.holding(self._settings.consumer, tally.held, now=now, until=until), None
+
+        return edit
+
+    def _failed(self, started: float) -> Edit[bool]:
+        def edit(state: HostState) -> tuple[HostState, bool]:
+            now, dials = self._now(), self._dials.breaker
+            if state.breaker.phase(now) is Phase.CLOSED:
+                breaker = state.breaker.trip(dials, started=started, now=now)
+            else:
+                breaker = state.breaker.failed(dials, started=started, now=now)
+            return replace(state, breaker=breaker), breaker != state.breaker
+
+        return edit
+
+    def _succeeded(self, started: float) -> Edit[bool]:
+        def edit(state: HostState) -> tuple[HostState, bool]:
+            breaker = state.breaker.succeeded(started=started, now=self._now())
+            return replace(state, breaker=breaker), breaker != state.breaker
+
+        return edit
+
+    def _throttled(self, started: float, wish: float | None) -> Edit[bool]:
+        def edit(state: HostState) -> tuple[HostState, bool]:
+            slowdown = state.slowdown.throttled(
+                started=started, now=self._now(), wish=wish, longest=self._dials.longest_pause
+            )
+            return replace(state, slowdown=slowdown), slowdown.since != state.slowdown.since
+
+        return edit
+
+    def _report(self, tally: Tally, edit: Edit[Any], event: Event | None = None) -> None:
+        """Change a state without waiting for it; `event` is told if that came to something.
+
+        A store that is away is not told: what the host does next will be.
+        """
+
+        def done(change: "asyncio.Future[Any]") -> None:
+            if change.cancelled() or isinstance(change.exception(), OutsideError):
+                return
+            if change.result() and event is not None:
+                self._events.emit(event)
+
+        self.ledger.change(tally.host, edit).add_done_callback(done)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _reason(host: str, why: str) -> str:
+    return f"{host}: {why}"

@@ -1,0 +1,62 @@
+"""The host watch keeps fresh what the gate knows of limits and troubles, which all consumers share."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from taskrunner.consumer.gate import Gate
+from taskrunner.consumer.running import Running
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.events import Events, HostLimitsChanged
+from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import Store
+
+# A change takes effect everywhere after about this many seconds.
+LOOK = 1.0
+# Of more hosts those that matter for the longest are known; the others are asked for when it comes to it.
+_MOST = 2000
+# Where there is more to see, it is seen less often.
+_MANY = 500
+
+
+class HostWatch(Service):
+    """One turn: read limits and states, renew the leases of what is under way, look at what takes long."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        gate: Gate,
+        configured: Mapping[str, HostLimit],
+        held: Callable[[], Iterable[Running]],
+        *,
+        lease: float,
+    ) -> None:
+        super().__init__("host watch", events)
+        self._store = store
+        self._clock = clock
+        self._gate = gate
+        self._configured = configured
+        self._held = held
+        self._interval = lease / 3
+        self._renew_from = 0.0
+        self._given: Mapping[str, bytes] = {}
+        gate.obey(LimitBook(configured))
+
+    async def turn(self) -> float:
+        self._gate.age(self._held())
+        now = self._clock.monotonic()
+        if now >= self._renew_from:
+            self._gate.renew()
+            self._renew_from = now + self._interval
+        await self._look_up_limits()
+        seen = await self._gate.ledger.refresh(_MOST)
+        return LOOK * max(1.0, seen / _MANY)
+
+    async def _look_up_limits(self) -> None:
+        given = await self._store.host_limits()
+        if given != self._given:
+            self._given = given
+            limits = {pattern: read_limit(encoded) for pattern, encoded in given.items()}
+            self._gate.obey(LimitBook(self._configured, limits))
+            self._events.emit(HostLimitsChanged(patterns=tuple(sorted(given))))

@@ -1,0 +1,95 @@
+"""Tallies: what one consumer knows of each host by itself, from its own attempts."""
+
+from collections.abc import Iterator
+
+from taskrunner.domain.host_limit import Ruling
+from taskrunner.domain.host_state import HostState
+
+# The weight of the newest attempt in the running mean.
+_SMOOTHING = 0.2
+# Of more hosts, those that nothing is known against are forgotten.
+_MANY = 20_000
+
+
+class Tally:
+    """One host. `in_flight` are attempts from claim to settling, `pending` those about to be claimed.
+
+    `failures` in a row have ended; `tail` is the last moment promised to a task that waits only here.
+    `ruling` is the limit in force, `state` what the store has of it while there is trouble. A host that is
+    `free` is known to be fast and unlimited: nobody has to be asked.
+    """
+
+    __slots__ = (
+        "failures",
+        "free",
+        "host",
+        "in_flight",
+        "mean",
+        "pending",
+        "ruling",
+        "slow",
+        "state",
+        "tail",
+        "unmeasured",
+    )
+
+    def __init__(self, host: str, ruling: Ruling | None) -> None:
+        self.host = host
+        self.ruling = ruling
+        self.state: HostState | None = None
+        self.in_flight = 0
+        self.pending = 0
+        self.failures = 0
+        self.tail = 0.0
+        self.mean = 0.0
+        self.unmeasured = True
+        self.slow = False
+        self.free = False
+
+    @property
+    def held(self) -> int:
+        """What counts against a limit."""
+        return self.in_flight + self.pending
+
+    def know(self, *, ruling: Ruling | None, state: HostState | None) -> None:
+        """What is in force, and the trouble that there is."""
+        self.ruling = ruling
+        self.state = state
+        self._judge()
+
+    def _judge(self) -> None:
+        self.free = not (self.slow or self.unmeasured or self.shared)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the store has a say in what may start."""
+        return self.ruling is not None or self.state is not None
+
+    def measure(self, seconds: float, slow: float) -> None:
+        """An attempt has taken, or has been taking, this long."""
+        self.mean = seconds if self.unmeasured else self.mean + _SMOOTHING * (seconds - self.mean)
+        self.unmeasured = False
+        self.slow = self.mean >= slow
+        self._judge()
+
+
+class Tallies:
+    """All hosts of late, and those among them that are slow."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, Tally] = {}
+
+    def __iter__(self) -> Iterator[Tally]:
+        return iter(self._by_host.values())
+
+    def find(self, host: str) -> Tally | None:
+        return self._by_host.get(host)
+
+    def add(self, tally: Tally) -> None:
+        if len(self._by_host) >= _MANY:
+            self._by_host = {
+                host: known
+                for host, known in self._by_host.items()
+                if known.held or known.slow or known.failures or known.state is not None
+            }
+        self._by_host[tally.host] = tally

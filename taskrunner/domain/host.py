@@ -1,0 +1,71 @@
+"""A host: what politeness counts by, and the patterns by which limits name hosts.
+
+A host's name is its URLs' authority: `example.com`, `example.com:8443`, `[2001:db8::1]:8080`. The port is
+part of it unless it is the scheme's own, since another port mostly is another server. It is the host that a
+task names: where redirects lead is not counted.
+"""
+
+import re
+
+from taskrunner.domain.validation import shown
+from taskrunner.domain.value import value
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PATTERN = re.compile(
+    rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+)
+_MAX_CHARS = 260
+
+
+def host_of(url: str) -> str:
+    """The host of a URL in its one spelling; of any other text something that harms nobody."""
+    parts = url.split("/", 3)
+    host = parts[2] if len(parts) > 2 else ""
+    if "@" in host:
+        host = host.rpartition("@")[2]
+    if ".:" in host or host.endswith("."):
+        # The same server by its absolute name: nobody is to escape a limit by a dot.
+        host = host.replace(".:", ":").rstrip(".")
+    return host
+
+
+def check_pattern(pattern: str) -> str:
+    """`*`, `*.example.com` (all below it), or a host; each with or without `:port`. Raises `ValueError`."""
+    spelt = pattern.strip().lower().removesuffix(".")
+    if len(spelt) > _MAX_CHARS or not _PATTERN.fullmatch(spelt):
+        raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
+    return spelt
+
+
+@value
+class HostPattern:
+    """A pattern in its parts. Without a port it holds for every port of a host."""
+
+    suffix: str
+    exact: bool
+    port: str
+
+    @classmethod
+    def read(cls, pattern: str) -> "HostPattern":
+        name, port = _split(pattern)
+        if name.startswith("*"):
+            return cls(suffix=name[1:], exact=False, port=port)
+        return cls(suffix=name, exact=True, port=port)
+
+    def holds(self, host: str) -> bool:
+        """Whether `host`, as `host_of` gives it, is meant."""
+        name, port = _split(host)
+        if self.port and self.port != port:
+            return False
+        return name == self.suffix if self.exact else name.endswith(self.suffix)
+
+    @property
+    def rank(self) -> tuple[bool, int, bool]:
+        """The greater, the more specific: a host, then the longer suffix, then one with a port."""
+        return self.exact, len(self.suffix), bool(self.port)
+
+
+def _split(host: str) -> tuple[str, str]:
+    """The name and the port, '' for the scheme's own."""
+    name, colon, port = host.rpartition(":")
+    return (name, port) if colon and port.isdigit() else (host, "")

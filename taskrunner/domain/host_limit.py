@@ -1,0 +1,122 @@
+"""Limits of hosts: how much at a time and how often, by pattern; the most specific pattern counts."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from taskrunner.domain.errors import FieldError, HostLimitInvalid
+from taskrunner.domain.host import HostPattern
+from taskrunner.domain.validation import field_errors, shown
+from taskrunner.domain.value import value
+
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
+_UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PARTS = re.compile(r"[\s,;]+")
+
+
+def _read_rate(given: Any) -> Any:
+    """`10/s`, `90/m`, `5/h`, or a number per second."""
+    if not isinstance(given, str):
+        return given
+    match = _RATE.fullmatch(given.strip())
+    if match is None:
+        raise ValueError(f"must be a number with /s, /m or /h, got {shown(given)}")
+    return float(match[1]) / _UNITS[match[2]]
+
+
+class HostLimit(BaseModel):
+    """What one host may get. At least one of `concurrency` and `rate` is given.
+
+    `concurrency` attempts at a time, `rate` starts per second over any length of time, `burst` of them at
+    once after a rest (by default as many as a second's worth, at least 1). Each host that a pattern holds
+    for has this for itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    rate: (
+        Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False), BeforeValidator(_read_rate)] | None
+    ) = None
+    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "HostLimit":
+        if self.concurrency is None and self.rate is None:
+            raise ValueError("needs concurrency or rate")
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst goes with a rate")
+        return self
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two starts, 0 for no such limit."""
+        return 0.0 if self.rate is None else 1.0 / self.rate
+
+    @property
+    def allowance(self) -> int:
+        """How many may start at once after a rest."""
+        return self.burst or max(1, math.floor(self.rate or 1))
+
+    def fields(self) -> dict[str, Any]:
+        """Its JSON form."""
+        return self.model_dump()
+
+    def encode(self) -> bytes:
+        return orjson.dumps(self.fields())
+
+
+def read_limit(given: Any) -> HostLimit:
+    """A limit from its JSON form, or from text such as `concurrency=4 rate=10/s`.
+
+    Raises `HostLimitInvalid`.
+    """
+    if isinstance(given, str):
+        given = _named(given)
+    try:
+        if isinstance(given, bytes):
+            return HostLimit.model_validate_json(given)
+        return HostLimit.model_validate(given)
+    except ValidationError as exc:
+        raise HostLimitInvalid(field_errors(exc, known=HostLimit.model_fields)) from exc
+
+
+def _named(text: str) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for part in _PARTS.split(text.strip()):
+        name, equals, content = part.partition("=")
+        if not equals or name in named:
+            message = f"must be such as concurrency=4 rate=10/s burst=20, got {shown(text)}"
+            raise HostLimitInvalid([FieldError(field="", message=message)])
+        named[name] = content
+    return named
+
+
+@value
+class Ruling:
+    """The limit that counts for a host, and the pattern that says so."""
+
+    pattern: str
+    limit: HostLimit
+
+
+class LimitBook:
+    """All limits in force. Of the same pattern, one given by the API goes over one of the configuration."""
+
+    def __init__(
+        self, configured: Mapping[str, HostLimit] | None = None, given: Mapping[str, HostLimit] | None = None
+    ) -> None:
+        self.limits: Mapping[str, HostLimit] = {**(configured or {}), **(given or {})}
+        ranked = [(HostPattern.read(pattern), pattern) for pattern in self.limits]
+        self._ranked = sorted(ranked, key=lambda pair: pair[0].rank, reverse=True)
+
+    def find(self, host: str) -> Ruling | None:
+        """What counts for a host, as `host_of` names it."""
+        for pattern, spelt in self._ranked:
+            if pattern.holds(host):
+                return Ruling(pattern=spelt, limit=self.limits[spelt])
+        return None

@@ -1,0 +1,242 @@
+"""The state of a host, as all consumers share it, and who may start there now.
+
+Each change is a pure function from one state to the next; the store writes it if nobody else was faster.
+Times are seconds since 1970 by the clock of whoever writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from taskrunner.domain.breaker import Breaker, Phase
+from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.pacing import Pace
+from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.slowdown import Slowdown
+from taskrunner.domain.value import value
+
+# A snoozed task is published by a relay that looks twice a second; sooner would only make work.
+FLOOR = 0.5
+# They come back a little faster than they could start, since what is not there in time is lost to the host.
+_EAGERNESS = 0.9
+# Before the first attempt has ended it is taken to last this long.
+_UNMEASURED = 1.0
+_SHORTEST_STEP = 0.001
+# Steps of this size (the golden ratio) spread any number of moments evenly over a span.
+_SPREAD = 0.6180339887498949
+_GRACE = 1.0
+# Why a task waits, as people are told.
+CIRCUIT_OPEN, PROBED = "circuit open", "circuit half open"
+SLOWED, RATE, CONCURRENCY = "told to slow down", "rate limit", "concurrency limit"
+_NEWEST = 0.3
+
+
+@value
+class Slots:
+    """How many attempts a consumer has under way at a host; what it does not renew is free at `until`."""
+
+    held: int
+    until: float
+
+
+@value
+class HostState:
+    """`arrival` is the pacing's, `tail` the last moment that was promised to a task that waits.
+
+    `mean` is how long attempts take, in seconds, 0 before any has ended. `slots` go by consumer: each
+    writes how many it has, not how they change, so that no count is ever wrong for long.
+    """
+
+    breaker: Breaker = Breaker()
+    slowdown: Slowdown = Slowdown()
+    arrival: float = 0.0
+    tail: float = 0.0
+    mean: float = 0.0
+    slots: Mapping[str, Slots] = field(default_factory=dict)
+
+    @property
+    def lives_until(self) -> float:
+        """From then on it is as good as none."""
+        leases = [slots.until for slots in self.slots.values()]
+        parts = [self.arrival, self.tail, self.breaker.lives_until, self.slowdown.lives_until, *leases]
+        return max(parts) + _GRACE
+
+    def closed_until(self, now: float) -> float:
+        """Nothing starts before this moment, which may have passed."""
+        opens = self.breaker.until if self.breaker.phase(now) is Phase.OPEN else 0.0
+        return max(opens, self.slowdown.until)
+
+    def is_troubled(self, now: float) -> bool:
+        """Whether a host without limits, too, has to be asked for."""
+        return (
+            self.breaker.phase(now) is not Phase.CLOSED
+            or self.slowdown.until > now
+            or self.slowdown.gap(now) > 0
+        )
+
+    def in_flight(self, now: float, *, but: str = "") -> int:
+        """The attempts of all consumers that live."""
+        return sum(s.held for name, s in self.slots.items() if s.until > now and name != but)
+
+    def holding(self, consumer: str, held: int, *, now: float, until: float) -> "HostState":
+        """What a consumer has under way from now on; leases that are over go."""
+        slots = {name: s for name, s in self.slots.items() if s.until > now and name != consumer}
+        if held:
+            slots[consumer] = Slots(held=held, until=until)
+        return replace(self, slots=slots)
+
+    def measured(self, mean: float | None) -> "HostState":
+        """What one consumer knows of how long attempts take goes into what all know."""
+        if mean is None:
+            return self
+        return replace(self, mean=mean if not self.mean else self.mean + _NEWEST * (mean - self.mean))
+
+
+@value
+class Asking:
+    """A consumer with `wanted` tasks for a host and room for `room` attempts, that has `held` under way."""
+
+    consumer: str
+    wanted: int
+    room: int
+    held: int
+    lease_until: float
+
+
+@value
+class Admission:
+    """What becomes of those tasks, in their order: `admitted` start, the last are to wait until `waits`.
+
+    Those in between could start if the consumer had room. `why` is the reason of those that wait.
+    """
+
+    admitted: int
+    waits: tuple[float, ...] = ()
+    why: str = ""
+
+
+def admit(
+    state: HostState, limit: HostLimit | None, dials: Politeness, ask: Asking, *, now: float, random: float
+) -> tuple[HostState, Admission]:
+    """Who may start at a host now; `random` is in [0, 1)."""
+    closed_until = state.closed_until(now)
+    if closed_until > now:
+        why = CIRCUIT_OPEN if state.breaker.phase(now) is Phase.OPEN else SLOWED
+        # As long again as the pause, so that they do not all come at its end.
+        waits = _spread(closed_until, closed_until - now, ask.wanted, dials, now, random)
+        return state, Admission(admitted=0, waits=waits, why=why)
+    pace = _pace(state, limit, now)
+    free, why = _free(state, limit, dials, pace, ask, now)
+    admitted, refused = min(free, ask.room), ask.wanted - free
+    if admitted:
+        state = _started(state, limit, pace, ask, admitted, now)
+    if why == PROBED:
+        waits = _spread(now, state.breaker.next_probe - now, refused, dials, now, random)
+    else:
+        step = _step(state, limit, pace)
+        waits, tail = queue_up(state.tail, step, refused, dials, now=now, random=random)
+        state = replace(state, tail=tail) if refused else state
+    return state, Admission(admitted=admitted, waits=waits, why=why)
+
+
+def queue_up(
+    tail: float, step: float, waiting: int, dials: Politeness, *, now: float, random: float
+) -> tuple[tuple[float, ...], float]:
+    """Moments for tasks that wait behind `tail`, one each `step` seconds, and the new tail.
+
+    Who would wait longer than `longest_wait` is given some moment before that, to ask again then.
+    """
+    step = max(step * _EAGERNESS, _SHORTEST_STEP)
+    tail = max(tail, now, now + FLOOR - step)
+    most = now + dials.longest_wait
+    moments: list[float] = []
+    for number in range(waiting):
+        if tail + step > most:
+            half = dials.longest_wait / 2
+            moments += _spread(now + half, half, waiting - number, dials, now, random)
+            break
+        tail += step
+        moments.append(tail)
+    return tuple(moments), tail
+
+
+def encode_state(state: HostState) -> bytes:
+    """As JSON, without what says nothing."""
+    fields: dict[str, Any] = {"arrival": state.arrival, "tail": state.tail, "mean": state.mean}
+    if state.breaker != Breaker():
+        fields["breaker"] = state.breaker
+    if state.slowdown != Slowdown():
+        fields["slowdown"] = state.slowdown
+    if state.slots:
+        fields["slots"] = state.slots
+    return orjson.dumps(fields)
+
+
+def decode_state(encoded: bytes) -> HostState:
+    """The inverse of `encode_state`."""
+    return _STATE.validate_json(encoded)
+
+
+_STATE: TypeAdapter[HostState] = TypeAdapter(HostState)
+
+
+def _pace(state: HostState, limit: HostLimit | None, now: float) -> Pace | None:
+    interval = 0.0 if limit is None else limit.interval
+    gap = state.slowdown.gap(now)
+    if limit is not None and interval >= gap and interval:
+        return Pace(interval=interval, burst=limit.allowance)
+    return Pace(interval=gap) if gap else None
+
+
+def _free(
+    state: HostState,
+    limit: HostLimit | None,
+    dials: Politeness,
+    pace: Pace | None,
+    ask: Asking,
+    now: float,
+) -> tuple[int, str]:
+    """How many of those who want to may start, and what keeps the others from it."""
+    bounds: list[tuple[int, str]] = []
+    if state.breaker.phase(now) is Phase.HALF_OPEN:
+        bounds.append((state.breaker.free_probes(dials.breaker, now), PROBED))
+    if limit is not None and limit.concurrency is not None:
+        taken = state.in_flight(now, but=ask.consumer) + ask.held
+        bounds.append((max(0, limit.concurrency - taken), CONCURRENCY))
+    if pace is not None:
+        why = RATE if limit is not None and pace.interval == limit.interval else SLOWED
+        bounds.append((pace.free(state.arrival, now), why))
+    return min([*bounds, (ask.wanted, "")])
+
+
+def _started(
+    state: HostState, limit: HostLimit | None, pace: Pace | None, ask: Asking, admitted: int, now: float
+) -> HostState:
+    if state.breaker.phase(now) is Phase.HALF_OPEN:
+        state = replace(state, breaker=state.breaker.probing(now))
+    if pace is not None:
+        state = replace(state, arrival=pace.after(state.arrival, now, admitted))
+    if limit is not None and limit.concurrency is not None:
+        state = state.holding(ask.consumer, ask.held + admitted, now=now, until=ask.lease_until)
+    return state
+
+
+def _step(state: HostState, limit: HostLimit | None, pace: Pace | None) -> float:
+    """Seconds between two starts when there are always tasks that want to."""
+    by_pace = 0.0 if pace is None else pace.interval
+    if limit is None or limit.concurrency is None:
+        return by_pace
+    return max(by_pace, (state.mean or _UNMEASURED) / limit.concurrency)
+
+
+def _spread(
+    start: float, span: float, waiting: int, dials: Politeness, now: float, random: float
+) -> tuple[float, ...]:
+    """Moments from `start` on, evenly over `span` seconds, within the bounds of any wait."""
+    least, most = now + FLOOR, now + dials.longest_wait
+    span = max(span, FLOOR)
+    places = (start + span * ((random + number * _SPREAD) % 1.0) for number in range(waiting))
+    return tuple(min(max(place, least), most) for place in places)

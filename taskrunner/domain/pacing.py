@@ -1,0 +1,29 @@
+"""Pacing: a token bucket kept as one number, the theoretical arrival time of the next start (GCRA).
+
+Source: ITU-T I.371, annex A.1 (the virtual scheduling algorithm). All times are seconds.
+"""
+
+import math
+
+from taskrunner.domain.value import value
+
+# What rounding may cost is never a whole start.
+_SLACK = 1e-9
+
+
+@value
+class Pace:
+    """One start in `interval` seconds, and `burst` at once after a rest."""
+
+    interval: float
+    burst: int = 1
+
+    def free(self, arrival: float, now: float) -> int:
+        """How many may start now, when the next one is theoretically expected at `arrival`."""
+        tolerance = self.interval * self.burst
+        ahead = max(arrival - now, 0.0)
+        return max(0, math.floor((tolerance - ahead) / self.interval + _SLACK))
+
+    def after(self, arrival: float, now: float, starts: int) -> float:
+        """The theoretical arrival time once `starts` more have started."""
+        return max(arrival, now) + starts * self.interval if starts else arrival

@@ -1,0 +1,58 @@
+"""TLS profiles: client certificates and trusted authorities by name, and which of them a URL gets.
+
+A profile with `hosts` is for these, without being named, and for no others: an operator can so say where a
+certificate may be shown. One without is for the tasks that name it, wherever they lead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskrunner.domain.url import Url
+from taskrunner.domain.validation import did_you_mean, shown
+
+# By the name of each profile its hosts: what whoever checks a task needs to know.
+ProfileHosts = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsProfile:
+    """Paths of PEM files. Without `ca_file` the system's authorities count; without `cert_file` there is no
+    client certificate; its key is in `key_file`, or else in `cert_file` too.
+
+    `hosts` are names, addresses, and `*.example.com` for every name below that.
+    """
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    key_password_file: str | None = None
+    hosts: tuple[str, ...] = ()
+
+
+def check_profile(name: str, url: Url, known: ProfileHosts) -> None:
+    """Whether a task for `url` may name a profile. Raises `ValueError` with the reason."""
+    if name not in known:
+        raise ValueError(f"no TLS profile is configured by the name {shown(name)}{did_you_mean(name, known)}")
+    if url.scheme != "https":
+        raise ValueError("is for https, and the task's URL is http")
+    if known[name] and not any(_covers(pattern, url.host) for pattern in known[name]):
+        raise ValueError(f"names a TLS profile that is not for the host {shown(url.host)}")
+
+
+def profile_for(url: Url, known: ProfileHosts) -> str | None:
+    """The profile that `url` gets without being asked; of several the one that says its host most closely."""
+    if not known or url.scheme != "https":
+        return None
+    fitting = [
+        (len(pattern), name)
+        for name, hosts in known.items()
+        for pattern in hosts
+        if _covers(pattern, url.host)
+    ]
+    exact = [name for size, name in fitting if url.host.removesuffix(".") in known[name]]
+    return exact[0] if exact else max(fitting)[1] if fitting else None
+
+
+def _covers(pattern: str, host: str) -> bool:
+    host = host.removesuffix(".")
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

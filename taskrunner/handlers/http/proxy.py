@@ -1,0 +1,35 @@
+"""The egress proxy: where every fetch is dialled when there is one."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+_DEFAULT_PORT = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """An HTTP proxy that is asked to CONNECT, for http and https alike: so what it says itself is never taken
+    for an answer of the target.
+
+    `resolves`: it gets names, and whom they lead to is its own decision. Otherwise names are looked up and
+    judged here, and it gets one of the judged addresses.
+    """
+
+    host: str
+    port: int
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    resolves: bool = False
+
+    @classmethod
+    def from_url(cls, url: str, *, resolves: bool) -> Self:
+        """By a URL that was checked when the configuration was read."""
+        parts = urlsplit(url)
+        return cls(
+            host=parts.hostname or "",
+            port=parts.port or _DEFAULT_PORT,
+            user=None if parts.username is None else unquote(parts.username),
+            password=None if parts.password is None else unquote(parts.password),
+            resolves=resolves,
+        )

@@ -1,0 +1,81 @@
+"""Hosts by the API: what is shown of them, their limits, and the end of a trouble."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from taskrunner.domain.breaker import Breaker
+from taskrunner.domain.host_state import HostState, Slots, encode_state
+from taskrunner.domain.slowdown import Slowdown
+from taskrunner.stores.host_book import HostEdit, HostEntry
+from tests.flow.api.harness import Api
+
+NOBODY = {"concurrency": None, "rate": None, "burst": None}
+
+
+async def put(api: Api, host: str, state: HostState) -> None:
+    now = datetime.now(UTC)
+    entry = HostEntry(host=host, version="v1", encoded=encode_state(state), until=now + timedelta(hours=1))
+    (answer,) = await api.store.write_hosts([HostEdit(entry=entry, expected=None)], now=now)
+    assert answer.written
+
+
+async def test_a_limit_is_set_changed_and_removed(api: Api) -> None:
+    """By pattern, beside those of the configuration; the most specific one counts for a host."""
+    configured = {**NOBODY, "pattern": "*.config.test", "rate": 2.5, "source": "config"}
+    assert (await api.get("/hosts")).json == {"hosts": [], "limits": [configured]}
+    answer = await api.ask("PUT", "/hosts/*.Test/limit", json={"rate": "90/m", "concurrency": 4})
+    given = {**NOBODY, "pattern": "*.test", "rate": 1.5, "concurrency": 4, "source": "api"}
+    assert (answer.status, answer.json) == (200, given)
+    assert (await api.get("/hosts")).json["limits"] == [configured, given]
+    shown = (await api.get("/hosts/a.config.test")).json
+    assert (shown["state"], shown["pattern"], shown["limit"]["rate"]) == ("ok", "*.config.test", 2.5)
+    await api.ask("PUT", "/hosts/*.config.test/limit", json={"rate": 7})
+    assert (await api.get("/hosts/a.config.test:8443")).json["limit"]["rate"] == 7
+    assert (await api.ask("DELETE", "/hosts/*.config.test/limit")).status == 204
+    assert (await api.get("/hosts/a.config.test")).json["limit"]["rate"] == 2.5
+    problem = await api.refusal(404, "host_limit_unknown", "DELETE", "/hosts/*.config.test/limit")
+    assert "configuration" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("a.test", {}, ""),
+        ("a.test", {"rate": "fast"}, "rate"),
+        ("a.test", {"rate": 0}, "rate"),
+        ("a.test", {"concurrency": 0}, "concurrency"),
+        ("a.test", {"burst": 3, "concurrency": 1}, ""),
+        ("a.test", {"speed": 3}, "speed"),
+        ("a*.test", {"rate": 1}, "host"),
+        ("a..test", {"rate": 1}, "host"),
+    ],
+)
+async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, field: str) -> None:
+    problem = await api.refusal(422, "host_limit_invalid", "PUT", f"/hosts/{path}/limit", json=body)
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_trouble_is_shown_and_reset(api: Api) -> None:
+    """A host in each state, and a reset of an open one; what it has under way stays known."""
+    now = datetime.now(UTC).timestamp()
+    slots = {"c": Slots(held=2, until=now + 60)}
+    await put(api, "open.test", HostState(breaker=Breaker(since=now, until=now + 60), slots=slots))
+    await put(api, "half.test", HostState(breaker=Breaker(since=now - 9, until=now - 1)))
+    await put(api, "slowed.test", HostState(slowdown=Slowdown(since=now, until=now + 60, level=1)))
+    await put(api, "limited.test", HostState(tail=now + 30, mean=0.5))
+    hosts = {host["host"]: host for host in (await api.get("/hosts")).json["hosts"]}
+    assert {name: host["state"] for name, host in hosts.items()} == {
+        "open.test": "open",
+        "half.test": "half_open",
+        "slowed.test": "slowed",
+        "limited.test": "limited",
+    }
+    assert hosts["open.test"]["until"] is not None
+    assert hosts["limited.test"]["waiting_until"] is not None
+    answer = await api.ask("POST", "/hosts/open.test/reset")
+    assert (answer.status, answer.json["state"], answer.json["until"]) == (200, "ok", None)
+    await api.ask("PUT", "/hosts/open.test/limit", json={"concurrency": 3})
+    assert (await api.get("/hosts/open.test")).json["in_flight"] == 2
+    assert (await api.ask("POST", "/hosts/never.test/reset")).json["state"] == "ok"
+    await api.refusal(422, "host_limit_invalid", "POST", "/hosts/*/reset")

@@ -1,0 +1,227 @@
+"""Politeness: hosts get no more than they may or can take, and who must wait takes no other's place."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+
+from taskrunner.consumer.consumer import Consumer
+from taskrunner.domain.breaker import BreakerDials
+from taskrunner.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
+    HostLimitsChanged,
+    HostSlowedDown,
+    TaskSettled,
+    TasksSnoozed,
+)
+from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.host_state import HostState, Slots, encode_state
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.status import Status
+from taskrunner.handlers.base import Attempting
+from taskrunner.stores.host_book import HostEdit, HostEntry
+from tests.flow.house import DEADLINE, OK, House, http_error
+
+SLOW = "http://slow.test/"
+FAST = "http://fast.test/"
+
+
+def by_host(**answers: Outcome) -> Callable[[Attempting], Outcome]:
+    """Answers by the first label of the host; others are fine."""
+
+    def answer(attempting: Attempting) -> Outcome:
+        return answers.get(attempting.task.url.split("/")[2].split(".")[0], OK)
+
+    return answer
+
+
+async def polite(house: House, workers: int = 4, **limits: HostLimit) -> Consumer:
+    """A consumer with limits by the first label of a `.test` host."""
+    configured = {f"{label}.test": limit for label, limit in limits.items()}
+    dials = Politeness(breaker=BreakerDials(failures=3, cooldown=20.0))
+    return await house.consumer(workers=workers, host_limits=configured, politeness=dials)
+
+
+async def pass_time(house: House, seconds: float, settled: int) -> None:
+    """Let time pass in steps, and what is due come to its end in each, until so many attempts are settled."""
+    while len(house.told(TaskSettled)) < settled:
+        await house.later(seconds)
+        async with asyncio.timeout(DEADLINE):
+            counts = await house.store.counts()
+            while counts[Status.QUEUED] or counts[Status.RUNNING]:
+                await asyncio.sleep(0.02)
+                counts = await house.store.counts()
+
+
+async def snoozed(house: House, count: int) -> None:
+    await house.until(
+        lambda: sum(event.count for event in house.told(TasksSnoozed)) >= count, f"{count} snoozes"
+    )
+
+
+async def test_a_host_gets_no_more_at_a_time_than_it_may(house: House) -> None:
+    """What waits is snoozed without an attempt and says why; others pass by."""
+    house.target.gate.clear()
+    await polite(house, slow=HostLimit(concurrency=2))
+    for number in range(5):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 3)
+    await house.submit(FAST, id="fast")
+    await house.until_runs(3)
+    assert {task_id for task_id, _ in house.target.ledger} == {"slow-0", "slow-1", "fast"}
+    record = await house.record("slow-4")
+    assert (record.status, record.attempt, record.snoozes) == (Status.SCHEDULED, 0, 1)
+    assert record.waits_for == "slow.test: concurrency limit"
+    assert record.due is not None
+    assert record.due > house.clock.now()
+    house.target.gate.set()
+    await house.heard(TaskSettled, 3)
+    await pass_time(house, 20, 5)
+    assert all(event.verdict.status is Status.SUCCEEDED for event in house.told(TaskSettled))
+
+
+async def test_a_limit_holds_across_consumers(house: House) -> None:
+    """Two consumers have no more under way together than the limit says."""
+    house.target.gate.clear()
+    for _ in range(2):
+        await polite(house, slow=HostLimit(concurrency=3))
+    for number in range(12):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 9)
+    await house.until_runs(3)
+    assert sum(consumer.in_flight for consumer in house.consumers) == 3
+
+
+async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
+    """Its lease ends, and another consumer takes what it held."""
+    lease = house.clock.now() + timedelta(seconds=30)
+    state = HostState(slots={"ghost": Slots(held=1, until=lease.timestamp())})
+    entry = HostEntry(host="slow.test", version="v", encoded=encode_state(state), until=lease)
+    await house.store.write_hosts([HostEdit(entry=entry, expected=None)], now=house.clock.now())
+    await polite(house, slow=HostLimit(concurrency=1))
+    await house.submit(SLOW, id="second")
+    await snoozed(house, 1)
+    assert house.target.ledger == []
+    await house.later(31)
+    await house.heard(TaskSettled)
+    assert house.target.runs("second") == 1
+
+
+async def test_starts_keep_their_distance(house: House) -> None:
+    """Of a rate of 1/s with a burst of 2, two start at once; the others have a second each to wait."""
+    await polite(house, slow=HostLimit(rate=1.0, burst=2))
+    began = house.clock.now()
+    for number in range(6):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 4)
+    await house.heard(TaskSettled, 2)
+    dues = [(await house.record(f"slow-{number}")).due for number in range(6)]
+    waits = sorted((due - began).total_seconds() for due in dues if due is not None)
+    assert len(waits) == 4
+    assert all(later - sooner >= 0.8 for sooner, later in pairwise(waits))
+
+
+async def test_a_dead_host_is_left_alone(house: House) -> None:
+    """After enough failures in a row nothing starts there; what waits is not failed, and others go on."""
+    house.target.answer = by_host(slow=Outcome(kind=OutcomeKind.CONNECT_ERROR, error="refused"))
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late")
+    await snoozed(house, 1)
+    await house.submit(FAST, id="fast")
+    await house.heard(TaskSettled, 4)
+    record = await house.record("late")
+    assert (record.status, record.attempt) == (Status.SCHEDULED, 0)
+    assert record.waits_for == "slow.test: circuit open"
+    assert await house.status("fast") is Status.SUCCEEDED
+
+
+async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
+    """When its time is over a few go through; the first that comes back well lets all start again."""
+    house.target.answer = by_host(slow=http_error(503))
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late")
+    await snoozed(house, 1)
+    house.target.answer = by_host()
+    await house.later(41)
+    await house.heard(CircuitClosed)
+    await house.heard(TaskSettled, 4)
+    assert await house.status("late") is Status.SUCCEEDED
+
+
+async def test_a_probe_that_fails_opens_it_for_longer(house: House) -> None:
+    house.target.answer = by_host(slow=http_error(503))
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late", retry={"strategy": "constant", "base": 1})
+    await snoozed(house, 1)
+    opened = house.clock.now()
+    await house.later(41)
+    await house.heard(CircuitOpened, 2)
+    entry = await house.store.host("slow.test")
+    assert entry is not None
+    assert entry.until > opened + timedelta(seconds=80)
+
+
+async def test_one_429_slows_every_task_to_its_host(house: House) -> None:
+    """Until its Retry-After is over, and after that at a distance."""
+    house.target.answer = by_host(slow=http_error(429, retry_after=30))
+    await polite(house)
+    await house.submit(SLOW, id="told")
+    await house.heard(HostSlowedDown)
+    for number in range(4):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 4)
+    assert len(house.target.ledger) == 1
+    house.target.answer = by_host()
+    await pass_time(house, 31, 6)
+    assert (await house.store.counts())[Status.SUCCEEDED] == 5
+
+
+async def test_a_rule_may_throttle_a_host(house: House) -> None:
+    """An answer that the task's own rule takes for `throttle` is as good as a 429."""
+    house.target.answer = lambda attempting: Outcome(
+        kind=OutcomeKind.OK, response=OK.response, rule=0 if attempting.task.id == "told" else None
+    )
+    await polite(house)
+    rules = [{"when": {"status": [200]}, "then": "throttle"}]
+    await house.submit(SLOW, id="told", rules=rules)
+    await house.heard(HostSlowedDown)
+    await house.submit(SLOW, id="late")
+    await snoozed(house, 1)
+    assert house.target.runs("late") == 0
+
+
+async def test_an_expired_task_fails_though_its_host_rests(house: House) -> None:
+    """Its deadline holds while it is snoozed."""
+    house.target.gate.clear()
+    await polite(house, slow=HostLimit(concurrency=1))
+    await house.submit(SLOW, id="first")
+    await house.until_runs(1)
+    expires_at = (house.clock.now() + timedelta(seconds=DEADLINE)).isoformat()
+    await house.submit(SLOW, id="late", expires_at=expires_at)
+    await snoozed(house, 1)
+    await house.later(DEADLINE + 1)
+    assert (await house.record("late")).reason == "expired"
+
+
+async def test_limits_of_the_store_are_heard_of(house: House) -> None:
+    """One that is given while the consumer runs holds for what comes after."""
+    house.target.gate.clear()
+    await polite(house)
+    await house.store.save_host_limit("*.test", b'{"concurrency": 1}')
+    await house.heard(HostLimitsChanged)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 2)
+    await house.until_runs(1)
+    assert len(house.target.ledger) == 1

@@ -1,0 +1,78 @@
+"""Conditional requests: what is unchanged is a success, and the condition goes to the URL that it is of."""
+
+from dataclasses import replace
+
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.task import Validators
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.hostile import Behaviour, Hostile, Peer
+
+VALIDATORS = Validators(url="", etag='"a"', last_modified="Thu, 01 Jan 2026 00:00:00 GMT", task_id="earlier")
+
+
+def not_modified(peer: Peer) -> None:
+    peer.read()
+    peer.send(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n')
+    peer.wait_for_close()
+
+
+def redirects_to(url: str) -> Behaviour:
+    def behaviour(peer: Peer) -> None:
+        peer.read()
+        peer.send(f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n".encode())
+        peer.wait_for_close()
+
+    return behaviour
+
+
+def test_what_is_unchanged_is_a_success(hostile: Hostile, fetch: Fetcher) -> None:
+    """With both conditions as they were given, and an answer that says so."""
+    url = hostile.url(not_modified)
+
+    outcome = fetch(url, validators=replace(VALIDATORS, url=url))
+
+    assert (outcome.kind, outcome.error) == (OutcomeKind.OK, None)
+    assert outcome.response is not None
+    assert (outcome.response.status, outcome.response.unchanged, outcome.response.body) == (304, True, b"")
+    (seen,) = hostile.ledger.requests
+    assert seen.header("if-none-match") == '"a"'
+    assert seen.header("if-modified-since") == "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
+    """As without a condition."""
+    url = hostile.url(behaviours.answer)
+
+    outcome = fetch(url, validators=replace(VALIDATORS, url=url))
+
+    assert outcome.response is not None
+    assert (outcome.response.body, outcome.response.unchanged) == (b"hello", False)
+
+
+def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
+    """There is nothing that it could mean."""
+    assert fetch(hostile.url(not_modified)).kind is OutcomeKind.HTTP_ERROR
+
+    other = fetch(hostile.url(not_modified), validators=replace(VALIDATORS, url="http://elsewhere.example/"))
+    assert other.kind is OutcomeKind.HTTP_ERROR
+
+
+def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fetcher) -> None:
+    """Not to the one that leads there: another resource may have the same ETag for something else."""
+    target = hostile.url(not_modified, host="localhost")
+    url = hostile.url(redirects_to(target))
+
+    outcome = fetch(url, validators=replace(VALIDATORS, url=target))
+
+    assert outcome.kind is OutcomeKind.OK
+    assert [seen.header("if-none-match") for seen in hostile.ledger.requests] == [None, '"a"']
+
+
+def test_only_get_and_head_are_conditional(hostile: Hostile, fetch: Fetcher) -> None:
+    """To others a condition would forbid something."""
+    url = hostile.url(behaviours.answer)
+
+    fetch(url, method="POST", validators=replace(VALIDATORS, url=url))
+
+    assert hostile.ledger.requests[0].header("if-none-match") is None

@@ -1,0 +1,157 @@
+"""HTTP/2: offered to targets over TLS, told in the answer, and no door for what HTTP/1.1 keeps out."""
+
+import ssl
+import threading
+from collections.abc import Callable
+
+import pytest
+import trustme
+
+from taskrunner.domain.outcome import OutcomeKind
+from tests.system.fetch.conftest import Fetcher, server_context
+from tests.tools import behaviours, http2_behaviours
+from tests.tools.hostile import Hostile, Peer, wait_until
+from tests.tools.http2 import Http2Peer
+
+
+def http_version(fetch: Fetcher, url: str) -> str:
+    outcome = fetch(url)
+    assert outcome.kind is OutcomeKind.OK
+    assert outcome.response is not None
+    return outcome.response.http_version
+
+
+def test_a_target_that_speaks_http_2_gets_it(
+    hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
+) -> None:
+    """All that a request says arrives, and the answer says by which version it came."""
+    url = hostile.url(http2_behaviours.h2_echo, tls=tls_http2)
+
+    outcome = fetch(f"{url}path?q=1", method="PUT", body="x" * 200_000, headers={"X-Mine": "yes"})
+
+    assert outcome.response is not None
+    assert (outcome.response.http_version, outcome.response.body) == ("2", b"200000")
+    assert outcome.response.headers == ()
+    seen = hostile.ledger.requests[0]
+    assert (seen.method, seen.target, len(seen.body)) == ("PUT", "/path?q=1", 200_000)
+    assert seen.header("x-mine") == "yes"
+    assert seen.header("idempotency-key") == seen.header("taskrunner-task-id")
+
+
+def test_the_target_chooses_the_version(hostile: Hostile, fetch: Fetcher, authority: trustme.CA) -> None:
+    """HTTP/2 is only offered; who does not know it is spoken to as ever."""
+    old = server_context(authority, "127.0.0.1")
+    old.set_alpn_protocols(["http/1.1"])
+
+    assert http_version(fetch, hostile.url(behaviours.answer, tls=old)) == "1.1"
+
+
+def test_http_2_can_be_turned_off(
+    hostile: Hostile, make_fetcher: Callable[..., Fetcher], authority: trustme.CA
+) -> None:
+    """A target that knows both then gets HTTP/1.1."""
+    both = server_context(authority, "127.0.0.1")
+    both.set_alpn_protocols(["h2", "http/1.1"])
+
+    assert http_version(make_fetcher(http2=False), hostile.url(behaviours.answer, tls=both)) == "1.1"
+
+
+def test_without_tls_nothing_is_offered(hostile: Hostile, fetch: Fetcher) -> None:
+    """No Upgrade and no HTTP2-Settings, which RFC 9113 has done away with."""
+    assert http_version(fetch, hostile.url(behaviours.answer)) == "1.1"
+
+    assert hostile.ledger.requests[0].header("upgrade") is None
+
+
+def test_an_http_2_connection_is_used_again(
+    hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
+) -> None:
+    """Ten tasks for one host dial once."""
+    url = hostile.url(http2_behaviours.answer, tls=tls_http2)
+
+    for _ in range(10):
+        assert http_version(fetch, url) == "2"
+
+    assert hostile.ledger.dials == 1
+
+
+def test_few_http_2_connections_are_kept(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
+    """A worker that has talked to many hosts does not hold a socket to each of them."""
+    released = threading.Semaphore(0)
+
+    def keep(peer: Peer) -> None:
+        talk = Http2Peer(peer)
+        talk.answer(talk.read())
+        try:
+            talk.wait_for_close()
+        except ConnectionError:
+            released.release()
+
+    for _ in range(12):
+        assert http_version(fetch, hostile.url(keep, tls=tls_http2)) == "2"
+
+    for _ in range(7):
+        assert released.acquire(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("h2_never_answers", OutcomeKind.TIMEOUT),
+        ("h2_stands_still", OutcomeKind.TIMEOUT),
+        ("h2_endless", OutcomeKind.TOO_LARGE),
+        ("h2_reset", OutcomeKind.PROTOCOL_ERROR),
+    ],
+)
+def test_an_http_2_connection_with_a_failed_stream_is_not_used_again(
+    name: str,
+    kind: OutcomeKind,
+    hostile: Hostile,
+    make_fetcher: Callable[..., Fetcher],
+    tls_http2: ssl.SSLContext,
+) -> None:
+    """It may be dead, or still busy with what nobody wants any longer."""
+    fetch = make_fetcher(max_body_bytes=100_000)
+    url = hostile.url(getattr(http2_behaviours, name), tls=tls_http2)
+
+    kinds = [fetch(url, timeout=0.5).kind for _ in range(2)]
+
+    assert kinds == [kind] * 2
+    assert hostile.ledger.dials == 2
+
+
+def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
+    """libcurl would try a refused stream five times more."""
+    url = hostile.url(http2_behaviours.h2_refuses_streams, tls=tls_http2)
+
+    outcome = fetch(url, method="POST")
+
+    assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, True)
+    assert len(hostile.ledger.requests) == 1
+
+
+def test_a_cancelled_attempt_over_http_2_ends_at_once(
+    hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
+) -> None:
+    """Whatever the stream waits for."""
+    url = hostile.url(http2_behaviours.h2_body_drip, tls=tls_http2)
+    attempting = fetch.attempting(url, timeout=60.0)
+    kinds: list[OutcomeKind] = []
+    thread = threading.Thread(target=lambda: kinds.append(fetch.handler.run(attempting).kind))
+    thread.start()
+    wait_until(lambda: len(hostile.ledger.requests) == 1)
+
+    attempting.cancelled = True
+
+    thread.join(10)
+    assert kinds == [OutcomeKind.CANCELLED]
+
+
+def test_a_field_with_a_line_break_adds_no_header(
+    hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
+) -> None:
+    """HTTP/2 could carry one, and who writes it out as HTTP/1.1 would make two of it."""
+    outcome = fetch(hostile.url(http2_behaviours.h2_line_break_in_value, tls=tls_http2))
+
+    assert outcome.response is not None
+    assert not any("set-cookie" in f"{name}{value}" for name, value in outcome.response.headers)

@@ -1,0 +1,219 @@
+"""TLS profiles on the wire: who gets a certificate, whose authority counts, no connection shared by two."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.reach import Reach
+from taskrunner.domain.retry import is_retryable
+from taskrunner.domain.tls_profile import TlsProfile
+from tests.system.fetch.conftest import Fetcher, server_context
+from tests.tools import behaviours
+from tests.tools.hostile import Behaviour, Hostile, Peer
+
+MakeFetcher = Callable[..., Fetcher]
+
+
+def names_the_client(seen: list[str]) -> Behaviour:
+    """Answers, and notes whose certificate each connection came with."""
+
+    def behaviour(peer: Peer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        peer.read()
+        certificate: Any = peer.sock.getpeercert() or {}
+        seen.append(dict(certificate.get("subjectAltName", ())).get("DNS", ""))
+        while True:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            peer.read()
+
+    return behaviour
+
+
+@pytest.fixture
+def profiles(authority: trustme.CA, tmp_path: Path) -> dict[str, TlsProfile]:
+    """Two clients of the server's own authority, and a trust without a client."""
+    made = {"trust": TlsProfile(ca_file=str(tmp_path / "ca.pem"))}
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    for name in ("first", "second"):
+        path = str(tmp_path / f"{name}.pem")
+        authority.issue_cert(f"{name}.client").private_key_and_cert_chain_pem.write_to_path(path)
+        made[name] = TlsProfile(ca_file=str(tmp_path / "ca.pem"), cert_file=path)
+    return made
+
+
+@pytest.fixture
+def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetcher:
+    """A fetcher with the profiles, some with hosts; without a profile it trusts nobody here."""
+
+    def make(**hosts: str) -> Fetcher:
+        known = {name: (hosts[name],) if name in hosts else () for name in profiles}
+        limits = Limits(reach=Reach(allow_loopback=True), tls_profiles=known)
+        return make_fetcher(tls=profiles, limits=limits, ca_file=None)
+
+    return make
+
+
+@pytest.fixture
+def asking(authority: trustme.CA) -> ssl.SSLContext:
+    """Of a server that asks for a certificate, and goes on without one."""
+    context = server_context(authority, "localhost", "127.0.0.1")
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+@pytest.mark.parametrize(("name", "client"), [("trust", ""), ("first", "first.client")])
+def test_a_profile_brings_trust_and_certificate(
+    name: str, client: str, hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
+) -> None:
+    """One may have an authority alone."""
+    seen: list[str] = []
+
+    outcome = make()(hostile.url(names_the_client(seen), tls=asking), tls=name)
+
+    assert outcome.kind is OutcomeKind.OK
+    assert seen == [client]
+
+
+def test_its_trust_is_for_it_alone(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
+    """Without the profile the same server is a stranger, before and after."""
+    fetch = make()
+    url = hostile.url(names_the_client([]), tls=asking)
+
+    kinds = [fetch(url, tls=name).kind for name in (None, "first", None)]
+
+    assert kinds == [OutcomeKind.TLS_ERROR, OutcomeKind.OK, OutcomeKind.TLS_ERROR]
+
+
+def test_no_connection_is_shared_by_two_profiles(
+    hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
+) -> None:
+    """Each profile's own is used again, also after another's."""
+    fetch, seen = make(), list[str]()
+    url = hostile.url(names_the_client(seen), tls=asking)
+
+    for name in ("first", "second", "trust", "first", "second", "trust"):
+        assert fetch(url, tls=name).kind is OutcomeKind.OK
+
+    assert seen == ["first.client", "second.client", ""]
+    assert hostile.ledger.dials == 3
+
+
+def test_a_host_gets_its_profile_unasked(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
+    """And another host does not."""
+    fetch, seen = make(first="localhost", second="127.0.0.1"), list[str]()
+
+    for host in ("localhost", "127.0.0.1"):
+        assert fetch(hostile.url(names_the_client(seen), tls=asking, host=host)).kind is OutcomeKind.OK
+
+    assert seen == ["first.client", "second.client"]
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("https", "first"), ("http", "trust")])
+def test_a_profile_that_does_not_fit_is_blocked(
+    scheme: str, name: str, hostile: Hostile, make: MakeFetcher
+) -> None:
+    """Such a task is refused when it is handed in; an envelope can come without that."""
+    outcome = make(first="elsewhere.example")(f"{scheme}://127.0.0.1:1/", tls=name)
+
+    assert (outcome.kind, outcome.sent) == (OutcomeKind.BLOCKED, False)
+
+
+def test_a_profile_that_this_consumer_has_not_is_told(fetch: Fetcher) -> None:
+    """It is a fault of ours: one of the consumers has another configuration."""
+    outcome = fetch("https://127.0.0.1:1/", tls="first")
+
+    assert (outcome.kind, outcome.sent) == (OutcomeKind.INTERRUPTED, False)
+    assert outcome.error == "This consumer has no TLS profile by the name that the task gives."
+
+
+def redirects_to(url: str) -> Behaviour:
+    def behaviour(peer: Peer) -> None:
+        peer.read()
+        peer.send(f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n".encode())
+        peer.wait_for_close()
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kind", "client"),
+    [
+        ({}, OutcomeKind.TLS_ERROR, []),
+        ({"second": "localhost"}, OutcomeKind.OK, ["second.client"]),
+    ],
+)
+def test_a_named_profile_does_not_go_to_another_origin(
+    hosts: dict[str, Any],
+    kind: OutcomeKind,
+    client: list[str],
+    hostile: Hostile,
+    make: MakeFetcher,
+    asking: ssl.SSLContext,
+) -> None:
+    """That one gets what its own host has, if anything."""
+    seen: list[str] = []
+    there = hostile.url(names_the_client(seen), tls=asking, host="localhost")
+
+    outcome = make(**hosts)(hostile.url(redirects_to(there), tls=asking), tls="first")
+
+    assert outcome.kind is kind
+    assert seen == client
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
+    version: ssl.TLSVersion, hostile: Hostile, make: MakeFetcher, authority: trustme.CA
+) -> None:
+    """Tried twice, as with a certificate of its own that is bad."""
+    context = server_context(authority, "127.0.0.1")
+    context.minimum_version = context.maximum_version = version
+    trustme.CA().configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    url = hostile.url(behaviours.answer, tls=context)
+
+    outcomes = [make()(url, tls=name, number=number) for name, number in (("first", 1), ("first", 2))]
+
+    assert [each.kind for each in outcomes] == [OutcomeKind.TLS_ERROR] * 2
+    assert [is_retryable(each) for each in outcomes] == [True, False]
+    assert outcomes[0].error == "The target does not accept the client certificate, or asks for one."
+    assert hostile.ledger.requests == []
+
+
+def test_a_file_that_went_away_is_a_tls_error(
+    hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext, profiles: dict[str, TlsProfile]
+) -> None:
+    """It was there when we started; whoever renews certificates may be about to put it back."""
+    Path(profiles["first"].cert_file or "").unlink()
+
+    outcome = make()(hostile.url(names_the_client([]), tls=asking), tls="first")
+
+    assert (outcome.kind, outcome.error) == (
+        OutcomeKind.TLS_ERROR,
+        "The files of the TLS profile cannot be used.",
+    )
+
+
+def test_few_engines_are_kept(
+    hostile: Hostile, make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile], asking: ssl.SSLContext
+) -> None:
+    """A worker that has used many profiles does not hold connections for each."""
+    many = {f"p{number}": profiles["first"] for number in range(10)}
+    fetch = make_fetcher(
+        tls=many,
+        limits=Limits(reach=Reach(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
+    )
+    url = hostile.url(names_the_client([]), tls=asking)
+
+    for name in (*many, "p9", "p8", "p7", "p6"):
+        assert fetch(url, tls=name).kind is OutcomeKind.OK
+    assert hostile.ledger.dials == 10
+
+    assert fetch(url, tls="p0").kind is OutcomeKind.OK
+    assert hostile.ledger.dials == 11

@@ -1,0 +1,137 @@
+"""Names of hosts and patterns for them: one spelling, and the most specific pattern counts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.host import HostPattern, check_pattern, host_of
+from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
+from taskrunner.domain.url import parse_url
+
+ONE = HostLimit(concurrency=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://example.com/", "example.com"),
+        ("https://example.com/a/b?c=d", "example.com"),
+        ("https://example.com:8443/", "example.com:8443"),
+        ("http://[2001:db8::1]:8080/x", "[2001:db8::1]:8080"),
+        ("http://example.com./", "example.com"),
+        ("http://example.com.:81/", "example.com:81"),
+        ("http://u:p@example.com/", "example.com"),
+        ("nonsense", ""),
+    ],
+)
+def test_a_host_is_the_authority_of_its_urls(url: str, host: str) -> None:
+    """Without user information and the dot of an absolute name."""
+    assert host_of(url) == host
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_some_host(text: str) -> None:
+    """No text of a foreign message may stop a consumer."""
+    assert isinstance(host_of(text), str)
+
+
+@given(
+    st.from_regex(
+        r"https?://[A-Za-z][A-Za-z0-9-]{0,9}(\.[a-z]{2,5}){1,3}\.?(:[1-9][0-9]{1,3})?/", fullmatch=True
+    )
+)
+def test_a_host_is_a_pattern_for_itself(url: str) -> None:
+    """Whatever host a canonical URL has can be limited by its name, and by its name without a port."""
+    try:
+        host = host_of(parse_url(url).text)
+    except ValueError:
+        return
+    assert check_pattern(host) == host
+    assert HostPattern.read(host).holds(host)
+    assert HostPattern.read(host.partition(":")[0]).holds(host)
+    assert HostPattern.read("*").holds(host)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", ".", "*.", "**", "a*.test", "*.*.test", "a..test", "http://a", "a/b", "a:0", "a:x", "a b", ":80"],
+)
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    if pattern == "*.":
+        assert check_pattern(pattern) == "*"  # the dot of an absolute name
+        return
+    with pytest.raises(ValueError, match="must be a host"):
+        check_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "holds", "not_for"),
+    [
+        ("*", ["a.test", "[::1]:80", "127.0.0.1"], []),
+        ("*:81", ["a.test:81"], ["a.test", "a.test:82"]),
+        ("*.a.test", ["b.a.test", "c.b.a.test:81"], ["a.test", "xa.test"]),
+        ("a.test", ["a.test", "a.test:81"], ["b.a.test", "a.test.b"]),
+        ("a.test:81", ["a.test:81"], ["a.test"]),
+        ("[::1]", ["[::1]", "[::1]:81"], ["[::2]"]),
+    ],
+)
+def test_a_pattern_holds_for(pattern: str, holds: list[str], not_for: list[str]) -> None:
+    read = HostPattern.read(check_pattern(pattern))
+    assert all(read.holds(host) for host in holds)
+    assert not any(read.holds(host) for host in not_for)
+
+
+def test_the_most_specific_pattern_counts() -> None:
+    """A host before a suffix, a longer suffix before a shorter, and of the same one that with a port."""
+    ordered = ["*", "*:81", "*.test", "*.a.test", "*.a.test:81", "b.a.test", "b.a.test:81"]
+    for number in range(1, len(ordered) + 1):
+        book = LimitBook(dict.fromkeys(reversed(ordered[:number]), ONE))
+        ruling = book.find("b.a.test:81")
+        assert ruling is not None
+        assert ruling.pattern == ordered[number - 1]
+    assert LimitBook({"b.test": ONE}).find("a.test") is None
+
+
+def test_what_the_api_gave_goes_over_the_configuration() -> None:
+    """For the same pattern; another one of the configuration stays."""
+    book = LimitBook({"a.test": ONE, "b.test": ONE}, {"a.test": HostLimit(rate=2.0)})
+    found = [book.find(host) for host in ("a.test", "b.test")]
+    assert [ruling and ruling.limit for ruling in found] == [HostLimit(rate=2.0), ONE]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("concurrency=4", HostLimit(concurrency=4)),
+        ("rate=10/s burst=20", HostLimit(rate=10.0, burst=20)),
+        ("rate=90/m, concurrency=2", HostLimit(rate=1.5, concurrency=2)),
+        ("rate=36/h", HostLimit(rate=0.01)),
+        ("rate=0.5", HostLimit(rate=0.5)),
+    ],
+)
+def test_a_limit_can_be_text(text: str, limit: HostLimit) -> None:
+    assert read_limit(text) == limit
+    assert read_limit(limit.encode()) == limit
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ("", "must be such as"),
+        ("10/s", "must be such as"),
+        ("rate=1 rate=2", "must be such as"),
+        ("rate=10/d", "must be a number with"),
+        ("rate=-1", "must be a number with"),
+        ("burst=3", "needs concurrency or rate"),
+        ("concurrency=1 burst=3", "burst goes with a rate"),
+        ("speed=3", "unknown field"),
+        ({"rate": 0}, "greater than 0"),
+        ({"rate": float("nan")}, "finite"),
+        (["x"], "valid"),
+        (b'{"rate": "x"}', "must be a number with"),
+    ],
+)
+def test_what_is_no_limit_is_refused(given_: object, message: str) -> None:
+    with pytest.raises(HostLimitInvalid, match=message):
+        read_limit(given_)

@@ -1,0 +1,81 @@
+"""TLS profiles: which URL may name one, and which gets one by its host."""
+
+import pytest
+
+from taskrunner.domain.draft import Draft
+from taskrunner.domain.errors import ScheduleInvalid, TaskInvalid
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.tls_profile import profile_for
+from taskrunner.domain.url import parse_url
+
+HOSTS = {
+    "anywhere": (),
+    "below": ("*.a.example",),
+    "deep": ("*.b.a.example",),
+    "exact": ("x.b.a.example", "2001:db8::1"),
+}
+LIMITS = Limits(tls_profiles=HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://c.a.example/", "below"),
+        ("https://C.A.EXAMPLE:8443/", "below"),
+        ("https://c.a.example./", "below"),
+        ("https://a.example/", None),
+        ("https://xa.example/", None),
+        ("https://c.a.example.evil/", None),
+        ("https://c.b.a.example/", "deep"),
+        ("https://x.b.a.example/", "exact"),
+        ("https://[2001:db8::1]/", "exact"),
+        ("http://c.a.example/", None),
+        ("https://other.example/", None),
+    ],
+)
+def test_a_host_gets_the_profile_that_says_it_most_closely(url: str, name: str | None) -> None:
+    """Without being named, and only for https."""
+    assert profile_for(parse_url(url), HOSTS) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("https://other.example/", "anywhere"), ("https://c.a.example/", "below"), ("https://a.example/", None)],
+)
+def test_a_task_names_a_profile_that_fits(url: str, name: str | None) -> None:
+    """One without hosts is for wherever a task leads."""
+    assert Draft.from_fields({"url": url, "tls": name}, LIMITS).tls == name
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "told"),
+    [
+        (
+            "https://a.example/",
+            "anywere",
+            "no TLS profile is configured by the name 'anywere', did you mean \"anywhere\"?",
+        ),
+        ("http://a.example/", "anywhere", "is for https, and the task's URL is http"),
+        ("https://a.example/", "below", "names a TLS profile that is not for the host 'a.example'"),
+    ],
+)
+def test_a_task_that_names_another_is_refused(url: str, name: str, told: str) -> None:
+    """When it is handed in, as a task, as the template of a schedule, and as a line of many."""
+    with pytest.raises(TaskInvalid) as task:
+        Draft.from_fields({"url": url, "tls": name}, LIMITS)
+    with pytest.raises(ScheduleInvalid) as schedule:
+        ScheduleDraft.from_fields({"cron": "@daily", "task": {"url": url, "tls": name}}, LIMITS)
+    with pytest.raises(TaskInvalid) as line:
+        Draft.base({"tls": name}, LIMITS).with_url(url, LIMITS)
+
+    assert [(each.field, each.message) for each in task.value.errors] == [("tls", told)]
+    assert [(each.field, each.message) for each in schedule.value.errors] == [("task.tls", told)]
+    assert [(each.field, each.message) for each in line.value.errors] == [("tls", told)]
+
+
+def test_lines_that_fit_the_profile_are_taken() -> None:
+    """What many share is checked without a host."""
+    base = Draft.base({"tls": "below"}, LIMITS)
+
+    assert base.with_url("https://c.a.example/", LIMITS).tls == "below"
