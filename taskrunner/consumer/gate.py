@@ -31,6 +31,8 @@ from taskrunner.stores.base import Store
 
 # For this long after a refusal or a full house the gate looks further into the backlog than there is room.
 _ALERT = 0.5
+# A host that is alone may have all workers; for this long after another one was seen it is not.
+_COMPANY = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,19 @@ class Gate:
         self._tallies = Tallies()
         self._slow: set[Tally] = set()
         self._pending: list[Tally] = []
-        self._alert_until = self._crowded_until = 0.0
+        self._alert_until = self._crowded_until = self._company_until = 0.0
+        self._last: Tally | None = None
         self.ledger = HostLedger(store, clock, self._hear)
 
     @property
     def alert(self) -> bool:
         """Whether more of the backlog should be looked at than there is room for."""
         return self._clock.monotonic() < self._alert_until
+
+    @property
+    def clogged(self) -> bool:
+        """Whether slow hosts have workers: then others may wait behind their tasks, where nobody sees it."""
+        return any(tally.held for tally in self._slow)
 
     def obey(self, book: LimitBook) -> None:
         """These limits are in force from now on."""
@@ -94,6 +102,8 @@ class Gate:
         asking: dict[Tally, list[Waiting]] = {}
         for waiting in batch:
             tally = waiting.tally = self._tally(host_of(waiting.envelope.task.url))
+            if tally is not self._last:
+                self._meet(tally)
             if tally.free:
                 plain.append(waiting)
             else:
@@ -104,7 +114,7 @@ class Gate:
         if len(batch) > room and plain:
             special_room = min(room, max(1, round(room * (len(batch) - len(plain)) / len(batch))))
         starting, drowsy = await self._ask(asking, max(special_room, room - len(plain)))
-        starting += plain[: room - len(starting)]
+        starting += plain[: max(0, room - len(starting))]
         if drowsy or len(batch) > room:
             self._alert_until = self._clock.monotonic() + _ALERT
         for each in drowsy:
@@ -191,6 +201,11 @@ class Gate:
             self._tallies.add(tally)
         return tally
 
+    def _meet(self, tally: Tally) -> None:
+        if self._last is not None:
+            self._company_until = self._clock.monotonic() + _COMPANY
+        self._last = tally
+
     def _hear(self, host: str, state: HostState) -> None:
         troubled = state.is_troubled(self._now())
         tally = self._tally(host) if troubled else self._tallies.find(host)
@@ -244,19 +259,19 @@ class Gate:
 
     def _here(self, tally: Tally) -> int:
         """How many more a slow host, or one that nothing is known of, may have of this consumer's workers."""
-        share, workers = self._dials.share, self._settings.workers
-        if share >= 1 or not (tally.slow or tally.unmeasured):
-            return workers
+        if tally.slow:
+            return max(0, self._slow_places() - sum(each.held for each in self._slow))
         if tally.unmeasured:
-            return max(0, math.ceil(share * workers) - tally.held)
-        return max(0, self._slow_places() - sum(each.held for each in self._slow))
+            return max(0, self._slow_places() - tally.held)
+        return self._settings.workers
 
     def _slow_places(self) -> int:
-        """The workers that slow hosts may have together."""
-        share, workers = self._dials.share, self._settings.workers
-        if self._clock.monotonic() < self._crowded_until:
-            return max(1, workers - math.ceil(share * workers))
-        return math.ceil(share * workers)
+        """The workers that slow hosts may have together: all while they are alone, few while others wait."""
+        workers, now = self._settings.workers, self._clock.monotonic()
+        if self._dials.share >= 1 or now >= self._company_until:
+            return workers
+        shared = max(1, math.floor(self._dials.share * workers))
+        return max(1, workers - shared) if now < self._crowded_until else shared
 
     def _queue_here(self, tally: Tally, waiting: Sequence[Waiting]) -> list[Drowsy]:
         if not waiting:
