@@ -96,9 +96,13 @@ class _Scene:
     def _rate(self, child: Child) -> float:
         tasks = self._bench.sizes.polite_fast
         _until(lambda: self._bench.target.count().tasks >= tasks, child)
-        count, slow = self._bench.target.count(), self._slow.count().requests
+        count, slow = self._bench.target.count(), self._slow.count()
         rate = tasks / (count.last - count.first)
-        tell(f"  {rate:,.0f} tasks/s; the slow host has had {slow:,} requests")
+        began = min(count.first, slow.first or count.first)
+        tell(
+            f"  {rate:,.0f} tasks/s, the last {count.last - began:.1f} s after the consumer's first request; "
+            f"the slow host has had {slow.requests:,}"
+        )
         return rate
 
 
