@@ -149,6 +149,8 @@ class Gate:
         if running.elapsed and tally.measure(running.elapsed, self._dials.slow):
             self._tallies.sort(tally)
         told = signal(running.attempting.task, outcome)
+        if told is Signal.THROTTLED and not self._dials.back_pressure:
+            told = Signal.ANSWERED
         if told is Signal.ANSWERED:
             tally.failures = 0
             if tally.state is None or self._phase(tally) is Phase.CLOSED:
@@ -164,11 +166,10 @@ class Gate:
                 self._report(tally, lambda state, now: state.failed(dials, started=started, now=now), opened)
         elif told is Signal.THROTTLED:
             tally.failures = 0
-            if dials.back_pressure:
-                wish, slowed = outcome.retry_after, HostSlowedDown(host=tally.host)
-                self._report(
-                    tally, lambda state, now: state.throttled(dials, wish, started=started, now=now), slowed
-                )
+            wish, slowed = outcome.retry_after, HostSlowedDown(host=tally.host)
+            self._report(
+                tally, lambda state, now: state.throttled(dials, wish, started=started, now=now), slowed
+            )
 
     def settled(self, running: Running) -> None:
         """An attempt is off our hands: its place is free."""

@@ -99,11 +99,13 @@ class HostState:
         return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
 
     def throttled(self, dials: Politeness, wish: float | None, *, started: float, now: float) -> "HostState":
-        """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said."""
+        """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said.
+
+        That, too, is an answer.
+        """
         longest = dials.longest_pause
-        return replace(
-            self, slowdown=self.slowdown.throttled(started=started, now=now, wish=wish, longest=longest)
-        )
+        slowdown = self.slowdown.throttled(started=started, now=now, wish=wish, longest=longest)
+        return replace(self.answered(started=started, now=now), slowdown=slowdown)
 
     def measured(self, mean: float | None) -> "HostState":
         """What one consumer knows of how long attempts take goes into what all know."""
