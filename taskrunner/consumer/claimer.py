@@ -28,7 +28,7 @@ _BATCH = 200
 _SPACING = 0.003
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
 _REST = 1.0
-# All that there is could not start for now, as long as it is not known how fast its hosts are.
+# There are tasks that cannot start for now, and others may be behind them.
 _BLOCKED = 0.05
 
 
@@ -76,10 +76,11 @@ class Claimer(Service):
         await self._space()
         if self.stopping:
             return _REST  # what was claimed now would only be given back, at the price of an attempt's line
-        room = min(self._room(), _BATCH)
-        batch = self._take(_BATCH if room > 0 and self._gate.alert else room)
+        room = min(max(0, self._room()), _BATCH)
+        further = self._gate.alert if room else self._gate.clogged
+        batch = self._take(_BATCH if further else room)
         if not batch:
-            return _REST
+            return self._rest()
         taken = len(batch)
         try:
             await self._admit(batch)
@@ -97,9 +98,12 @@ class Claimer(Service):
             raise
         finally:
             self._gate.claimed()
-        if len(sifted.left) == taken:
+        if len(sifted.left) == taken or not room:
             return _BLOCKED
-        return 0.0 if self._room() > 0 and len(self._backlog) else _REST
+        return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
+
+    def _rest(self) -> float:
+        return _BLOCKED if self._gate.clogged and len(self._backlog) else _REST
 
     async def _claim_apart(self, batch: Sequence[Waiting]) -> None:
         """Claim each by itself after a fault that nobody expected, which may be about one of them only.

@@ -9,9 +9,8 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from taskrunner.consumer.backlog import Waiting
 from taskrunner.consumer.host_ledger import Edit, HostLedger
@@ -29,8 +28,12 @@ from taskrunner.domain.politeness import Politeness, Signal, signal
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 
+Change = Callable[[HostState, float], HostState]
+
 # For this long after a refusal or a full house the gate looks further into the backlog than there is room.
 _ALERT = 0.5
+# A host that is alone may have all workers; for this long after another one was seen it is not.
+_COMPANY = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +73,20 @@ class Gate:
         self._snooze = snooze
         self._book = LimitBook()
         self._tallies = Tallies()
-        self._slow: set[Tally] = set()
         self._pending: list[Tally] = []
-        self._alert_until = self._crowded_until = 0.0
+        self._alert_until = self._crowded_until = self._company_until = 0.0
+        self._last: Tally | None = None
         self.ledger = HostLedger(store, clock, self._hear)
 
     @property
     def alert(self) -> bool:
         """Whether more of the backlog should be looked at than there is room for."""
         return self._clock.monotonic() < self._alert_until
+
+    @property
+    def clogged(self) -> bool:
+        """Whether slow hosts have workers: then others may wait behind their tasks, where nobody sees it."""
+        return any(tally.held for tally in self._tallies.slow)
 
     def obey(self, book: LimitBook) -> None:
         """These limits are in force from now on."""
@@ -94,6 +102,8 @@ class Gate:
         asking: dict[Tally, list[Waiting]] = {}
         for waiting in batch:
             tally = waiting.tally = self._tally(host_of(waiting.envelope.task.url))
+            if tally is not self._last:
+                self._meet(tally)
             if tally.free:
                 plain.append(waiting)
             else:
@@ -104,7 +114,7 @@ class Gate:
         if len(batch) > room and plain:
             special_room = min(room, max(1, round(room * (len(batch) - len(plain)) / len(batch))))
         starting, drowsy = await self._ask(asking, max(special_room, room - len(plain)))
-        starting += plain[: room - len(starting)]
+        starting += plain[: max(0, room - len(starting))]
         if drowsy or len(batch) > room:
             self._alert_until = self._clock.monotonic() + _ALERT
         for each in drowsy:
@@ -136,23 +146,30 @@ class Gate:
         tally = running.tally
         if tally is None:
             return
-        if running.elapsed:
-            self._measure(tally, running.elapsed)
+        if running.elapsed and tally.measure(running.elapsed, self._dials.slow):
+            self._tallies.sort(tally)
         told = signal(running.attempting.task, outcome)
-        started = running.claimed_at.timestamp()
+        if told is Signal.THROTTLED and not self._dials.back_pressure:
+            told = Signal.ANSWERED
         if told is Signal.ANSWERED:
             tally.failures = 0
-            if self._phase(tally) is not Phase.CLOSED:
-                self._report(tally, self._succeeded(started), CircuitClosed(host=tally.host))
+            if tally.state is None or self._phase(tally) is Phase.CLOSED:
+                return
+        started, dials = running.claimed_at.timestamp(), self._dials
+        if told is Signal.ANSWERED:
+            closed = CircuitClosed(host=tally.host)
+            self._report(tally, lambda state, now: state.answered(started=started, now=now), closed)
         elif told is Signal.FAILED:
             tally.failures += 1
-            if self._phase(tally) is not Phase.CLOSED or 0 < self._dials.breaker.failures <= tally.failures:
-                self._report(tally, self._failed(started), CircuitOpened(host=tally.host))
+            if self._phase(tally) is not Phase.CLOSED or 0 < dials.breaker.failures <= tally.failures:
+                opened = CircuitOpened(host=tally.host)
+                self._report(tally, lambda state, now: state.failed(dials, started=started, now=now), opened)
         elif told is Signal.THROTTLED:
             tally.failures = 0
-            if self._dials.back_pressure:
-                edit = self._throttled(started, outcome.retry_after)
-                self._report(tally, edit, HostSlowedDown(host=tally.host))
+            wish, slowed = outcome.retry_after, HostSlowedDown(host=tally.host)
+            self._report(
+                tally, lambda state, now: state.throttled(dials, wish, started=started, now=now), slowed
+            )
 
     def settled(self, running: Running) -> None:
         """An attempt is off our hands: its place is free."""
@@ -175,8 +192,8 @@ class Gate:
             tally = running.tally
             if tally is not None and tally.unmeasured:
                 seconds = (now - running.claimed_at).total_seconds()
-                if seconds >= self._dials.slow:
-                    self._measure(tally, seconds)
+                if seconds >= self._dials.slow and tally.measure(seconds, self._dials.slow):
+                    self._tallies.sort(tally)
 
     async def close(self, patience: float) -> None:
         """Let the last changes be written, if that goes within `patience` seconds."""
@@ -191,6 +208,11 @@ class Gate:
             self._tallies.add(tally)
         return tally
 
+    def _meet(self, tally: Tally) -> None:
+        if self._last is not None:
+            self._company_until = self._clock.monotonic() + _COMPANY
+        self._last = tally
+
     def _hear(self, host: str, state: HostState) -> None:
         troubled = state.is_troubled(self._now())
         tally = self._tally(host) if troubled else self._tallies.find(host)
@@ -198,13 +220,6 @@ class Gate:
             if self._phase(tally) is not Phase.CLOSED and state.breaker.phase(self._now()) is Phase.CLOSED:
                 tally.failures = 0
             tally.know(ruling=tally.ruling, state=state if troubled else None)
-
-    def _measure(self, tally: Tally, seconds: float) -> None:
-        tally.measure(seconds, self._dials.slow)
-        if tally.slow:
-            self._slow.add(tally)
-        elif self._slow:
-            self._slow.discard(tally)
 
     def _phase(self, tally: Tally) -> Phase:
         return Phase.CLOSED if tally.state is None else tally.state.breaker.phase(self._now())
@@ -244,19 +259,19 @@ class Gate:
 
     def _here(self, tally: Tally) -> int:
         """How many more a slow host, or one that nothing is known of, may have of this consumer's workers."""
-        share, workers = self._dials.share, self._settings.workers
-        if share >= 1 or not (tally.slow or tally.unmeasured):
-            return workers
+        if tally.slow:
+            return max(0, self._slow_places() - sum(each.held for each in self._tallies.slow))
         if tally.unmeasured:
-            return max(0, math.ceil(share * workers) - tally.held)
-        return max(0, self._slow_places() - sum(each.held for each in self._slow))
+            return max(0, self._slow_places() - tally.held)
+        return self._settings.workers
 
     def _slow_places(self) -> int:
-        """The workers that slow hosts may have together."""
-        share, workers = self._dials.share, self._settings.workers
-        if self._clock.monotonic() < self._crowded_until:
-            return max(1, workers - math.ceil(share * workers))
-        return math.ceil(share * workers)
+        """The workers that slow hosts may have together: all while they are alone, few while others wait."""
+        workers, now = self._settings.workers, self._clock.monotonic()
+        if self._dials.share >= 1 or now >= self._company_until:
+            return workers
+        shared = max(1, math.floor(self._dials.share * workers))
+        return max(1, workers - shared) if now < self._crowded_until else shared
 
     def _queue_here(self, tally: Tally, waiting: Sequence[Waiting]) -> list[Drowsy]:
         if not waiting:
@@ -293,55 +308,30 @@ class Gate:
 
     def _write_places(self, tally: Tally) -> None:
         """Let all know how many attempts we have under way, where that is limited."""
-        if tally.ruling is not None and tally.ruling.limit.concurrency is not None:
-            self._report(tally, self._holding(tally))
+        if tally.ruling is None or tally.ruling.limit.concurrency is None:
+            return
 
-    def _holding(self, tally: Tally) -> Edit[None]:
-        def edit(state: HostState) -> tuple[HostState, None]:
-            now = self._now()
+        def change(state: HostState, now: float) -> HostState:
             state = state.measured(None if tally.unmeasured else tally.mean)
             until = now + self._settings.lease
-            return state.holding(self._settings.consumer, tally.held, now=now, until=until), None
+            return state.holding(self._settings.consumer, tally.held, now=now, until=until)
 
-        return edit
+        self._report(tally, change)
 
-    def _failed(self, started: float) -> Edit[bool]:
-        def edit(state: HostState) -> tuple[HostState, bool]:
-            now, dials = self._now(), self._dials.breaker
-            if state.breaker.phase(now) is Phase.CLOSED:
-                breaker = state.breaker.trip(dials, started=started, now=now)
-            else:
-                breaker = state.breaker.failed(dials, started=started, now=now)
-            return replace(state, breaker=breaker), breaker != state.breaker
-
-        return edit
-
-    def _succeeded(self, started: float) -> Edit[bool]:
-        def edit(state: HostState) -> tuple[HostState, bool]:
-            breaker = state.breaker.succeeded(started=started, now=self._now())
-            return replace(state, breaker=breaker), breaker != state.breaker
-
-        return edit
-
-    def _throttled(self, started: float, wish: float | None) -> Edit[bool]:
-        def edit(state: HostState) -> tuple[HostState, bool]:
-            slowdown = state.slowdown.throttled(
-                started=started, now=self._now(), wish=wish, longest=self._dials.longest_pause
-            )
-            return replace(state, slowdown=slowdown), slowdown.since != state.slowdown.since
-
-        return edit
-
-    def _report(self, tally: Tally, edit: Edit[Any], event: Event | None = None) -> None:
-        """Change a state without waiting for it; `event` is told if that came to something.
+    def _report(self, tally: Tally, change: Change, event: Event | None = None) -> None:
+        """Change a state without waiting for it; `event` is told if a circuit or a slowdown changed by it.
 
         A store that is away is not told: what the host does next will be.
         """
 
-        def done(change: "asyncio.Future[Any]") -> None:
-            if change.cancelled() or isinstance(change.exception(), OutsideError):
+        def edit(state: HostState) -> tuple[HostState, bool]:
+            after = change(state, self._now())
+            return after, (after.breaker, after.slowdown.since) != (state.breaker, state.slowdown.since)
+
+        def done(changed: "asyncio.Future[bool]") -> None:
+            if changed.cancelled() or isinstance(changed.exception(), OutsideError):
                 return
-            if change.result() and event is not None:
+            if changed.result() and event is not None:
                 self._events.emit(event)
 
         self.ledger.change(tally.host, edit).add_done_callback(done)

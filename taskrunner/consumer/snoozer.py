@@ -16,9 +16,7 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Snooze, Store
 
 PAUSED = "paused"
-# A delivery can overtake the mark that it was published; a mark that comes after the snooze would make the
-# task look queued, and nobody would look at it for minutes. So each delivery waits for a whole turn first.
-_TURN = 0.25
+_BATCH = 1000
 _IDLE = 60.0
 
 
@@ -32,7 +30,10 @@ class Drowsy:
 
 
 class Snoozer(Service):
-    """`hold` is the seconds until a snoozed task is looked at again that has no time of its own."""
+    """`hold` is the seconds until a snoozed task is looked at again that has no time of its own.
+
+    A delivery may overtake the mark that it was published; that one finds the task snoozed, and does nothing.
+    """
 
     def __init__(self, store: Store, broker: Broker, events: Events, clock: Clock, *, hold: float) -> None:
         super().__init__("snoozer", events)
@@ -40,29 +41,29 @@ class Snoozer(Service):
         self._broker = broker
         self._clock = clock
         self._hold = timedelta(seconds=hold)
-        self._fresh: list[Drowsy] = []
-        self._ready: list[Drowsy] = []
+        self._waiting: list[Drowsy] = []
 
     def submit(self, drowsy: Drowsy) -> None:
         """Snooze a task soon; returns at once."""
-        if not self._fresh and not self._ready:
+        if not self._waiting:
             self.wake()
-        self._fresh.append(drowsy)
+        self._waiting.append(drowsy)
 
     def give_back(self) -> list[Waiting]:
         """What is not snoozed yet, for its deliveries to be released."""
-        left, self._fresh, self._ready = [*self._ready, *self._fresh], [], []
+        left, self._waiting = self._waiting, []
         return [drowsy.waiting for drowsy in left]
 
     async def turn(self) -> float:
-        batch = self._ready
-        if batch:
-            now = self._clock.now()
-            await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
-            self._broker.ack([drowsy.waiting.delivery for drowsy in batch])
-            self._tell(batch)
-        self._ready, self._fresh = self._fresh, []
-        return _TURN if self._ready else _IDLE
+        batch = self._waiting[:_BATCH]
+        if not batch:
+            return _IDLE
+        now = self._clock.now()
+        await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
+        del self._waiting[: len(batch)]
+        self._broker.ack([drowsy.waiting.delivery for drowsy in batch])
+        self._tell(batch)
+        return 0.0 if self._waiting else _IDLE
 
     def _snooze(self, drowsy: Drowsy, now: datetime) -> Snooze:
         task_id, number = drowsy.waiting.key

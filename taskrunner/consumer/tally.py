@@ -7,7 +7,7 @@ from taskrunner.domain.host_state import HostState
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2
-# Of more hosts, those that nothing is known against are forgotten.
+# When there are more hosts, those that nothing is under way at are forgotten.
 _MANY = 20_000
 
 
@@ -65,19 +65,23 @@ class Tally:
         """Whether the store has a say in what may start."""
         return self.ruling is not None or self.state is not None
 
-    def measure(self, seconds: float, slow: float) -> None:
-        """An attempt has taken, or has been taking, this long."""
-        self.mean = seconds if self.unmeasured else self.mean + _SMOOTHING * (seconds - self.mean)
+    def measure(self, seconds: float, slow: float) -> bool:
+        """An attempt has taken, or has been taking, this long. Whether that changed what the host is."""
+        self.mean = mean = seconds if self.unmeasured else self.mean + _SMOOTHING * (seconds - self.mean)
+        if (mean >= slow) is self.slow and not self.unmeasured:
+            return False
         self.unmeasured = False
-        self.slow = self.mean >= slow
+        self.slow = mean >= slow
         self._judge()
+        return True
 
 
 class Tallies:
-    """All hosts of late, and those among them that are slow."""
+    """All hosts of late; `slow` are those among them that are slow."""
 
     def __init__(self) -> None:
         self._by_host: dict[str, Tally] = {}
+        self.slow: set[Tally] = set()
 
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._by_host.values())
@@ -87,9 +91,13 @@ class Tallies:
 
     def add(self, tally: Tally) -> None:
         if len(self._by_host) >= _MANY:
-            self._by_host = {
-                host: known
-                for host, known in self._by_host.items()
-                if known.held or known.slow or known.failures or known.state is not None
-            }
+            self._by_host = {known.host: known for known in self if known.held or known.state is not None}
+            self.slow &= set(self)
         self._by_host[tally.host] = tally
+
+    def sort(self, tally: Tally) -> None:
+        """Note what a host was measured to be."""
+        if tally.slow:
+            self.slow.add(tally)
+        else:
+            self.slow.discard(tally)

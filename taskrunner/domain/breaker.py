@@ -33,7 +33,7 @@ class Phase(StrEnum):
 class BreakerDials:
     """`failures` in a row open it, 0 for never; it stays so for `cooldown` at first, `longest` at most."""
 
-    failures: int = 20
+    failures: int = 100
     cooldown: float = 5.0
     longest: float = 300.0
     probes: int = 2

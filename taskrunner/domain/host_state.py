@@ -88,6 +88,25 @@ class HostState:
             slots[consumer] = Slots(held=held, until=until)
         return replace(self, slots=slots)
 
+    def failed(self, dials: Politeness, *, started: float, now: float) -> "HostState":
+        """An attempt begun at `started` failed: one too many in a row, or a probe."""
+        if self.breaker.phase(now) is Phase.CLOSED:
+            return replace(self, breaker=self.breaker.trip(dials.breaker, started=started, now=now))
+        return replace(self, breaker=self.breaker.failed(dials.breaker, started=started, now=now))
+
+    def answered(self, *, started: float, now: float) -> "HostState":
+        """An attempt begun at `started` was answered."""
+        return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
+
+    def throttled(self, dials: Politeness, wish: float | None, *, started: float, now: float) -> "HostState":
+        """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said.
+
+        That, too, is an answer.
+        """
+        longest = dials.longest_pause
+        slowdown = self.slowdown.throttled(started=started, now=now, wish=wish, longest=longest)
+        return replace(self.answered(started=started, now=now), slowdown=slowdown)
+
     def measured(self, mean: float | None) -> "HostState":
         """What one consumer knows of how long attempts take goes into what all know."""
         if mean is None:

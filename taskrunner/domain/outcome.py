@@ -64,12 +64,12 @@ class Response:
 class Outcome:
     """One attempt's end. `error` is a sentence for people, None when all went well.
 
-    `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say
-    (None: the kind decides). `counted` is False when the attempt ended through a fault of ours, which
-    must not use up the task's attempts. `sent` is False when surely no byte of a request went out; it says
-    nothing of requests that may be sent twice without harm. `rule` is the place of the task's rule that holds
-    for the answer. `address` is where it was dialled, `host:port`, and never that of a refused target.
-    `timings` are there when there is no response to have them.
+    `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say (None:
+    the kind decides). `counted` is False when the attempt ended through a fault of ours, which must not use
+    up the task's attempts. `sent` is False when surely no target has looked at a request; it says nothing of
+    requests that may be sent twice without harm. `rule` is the place of the task's rule that holds for the
+    answer. `address` is where it was dialled, `host:port`, and never that of a refused target. `timings` are
+    there when there is no response to have them.
     """
 
     kind: OutcomeKind

@@ -10,8 +10,8 @@ from taskrunner.domain.rules import Ruling
 from taskrunner.domain.task import Task
 
 TOO_MANY_REQUESTS = 429
-# Of a server that is in trouble, whoever asks; 501 and 505 are about the request.
-_FAILING_STATUSES = frozenset({500, 502, 503, 504})
+# Of a server that is in trouble, whoever asks. A 500 is as often about the request as about the server.
+_FAILING_STATUSES = frozenset({502, 503, 504})
 _FAILING_KINDS = frozenset(
     {
         OutcomeKind.TIMEOUT,

@@ -27,12 +27,17 @@ _REASONS = {
 
 @value
 class Outgoing:
-    """A task ready to be published: its stored form, and the number of the attempt that comes next."""
+    """A task ready to be published: its stored form, the attempt that comes next, its snoozes so far."""
 
     id: str
     lane: Lane
     encoded: bytes
     attempt: int
+    snoozes: int = 0
+
+    @property
+    def ref(self) -> AttemptRef:
+        return AttemptRef(id=self.id, attempt=self.attempt, snoozes=self.snoozes)
 
 
 class Publisher:
@@ -71,7 +76,7 @@ class Publisher:
     async def publish(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
         """Publish a batch and mark what was confirmed; answers the rest. Never raises for the broker."""
         confirmed = await self._send(batch, by_relay=by_relay)
-        await self._mark([AttemptRef(id=item.id, attempt=item.attempt) for item in confirmed])
+        await self._mark([item.ref for item in confirmed])
         ids = {item.id for item in confirmed}
         return [item for item in batch if item.id not in ids]
 
@@ -84,7 +89,7 @@ class Publisher:
         confirmed = await self._send(batch, by_relay=False)
         for item in confirmed:
             # Nobody waits for the mark: without it the relay publishes once more.
-            self._marks.submit(AttemptRef(id=item.id, attempt=item.attempt))
+            self._marks.submit(item.ref)
         ids = {item.id for item in confirmed}
         return [item.id in ids for item in batch]
 

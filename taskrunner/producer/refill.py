@@ -71,4 +71,10 @@ async def end_leases(store: Store, clock: Clock) -> None:
 
 def _outgoing(record: Record) -> Outgoing:
     task = record.task
-    return Outgoing(id=task.id, lane=task.lane, encoded=encode_task(task), attempt=record.attempt + 1)
+    return Outgoing(
+        id=task.id,
+        lane=task.lane,
+        encoded=encode_task(task),
+        attempt=record.attempt + 1,
+        snoozes=record.snoozes,
+    )

@@ -183,4 +183,6 @@ class Relay(Service):
 
 
 def _outgoing(due: Due) -> Outgoing:
-    return Outgoing(id=due.id, lane=due.lane, encoded=due.encoded, attempt=due.attempt + 1)
+    return Outgoing(
+        id=due.id, lane=due.lane, encoded=due.encoded, attempt=due.attempt + 1, snoozes=due.snoozes
+    )

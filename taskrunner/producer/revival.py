@@ -66,7 +66,13 @@ class Revival:
         if at_once and revived:
             # What is not published now is due soon, and the relay does it.
             outgoing = [
-                Outgoing(id=each.id, lane=each.lane, encoded=each.encoded, attempt=each.attempt + 1)
+                Outgoing(
+                    id=each.id,
+                    lane=each.lane,
+                    encoded=each.encoded,
+                    attempt=each.attempt + 1,
+                    snoozes=each.snoozes,
+                )
                 for each in revived
             ]
             await self._publisher.publish(outgoing, by_relay=False)

@@ -44,11 +44,13 @@ class AttemptRef:
     """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs.
 
     `follow_up` is for `fail` and `cancel` alone: it is accepted in the same atomic step, if they take effect.
+    `snoozes` is for `mark_queued` alone: how often the task had been snoozed when it was published.
     """
 
     id: str
     attempt: int
     follow_up: NewTask | None = None
+    snoozes: int = 0
 
 
 @value
@@ -94,6 +96,7 @@ class Due:
     lane: Lane
     encoded: bytes
     running: Attempt | None = None
+    snoozes: int = 0
 
 
 @value
@@ -185,7 +188,8 @@ class Store(HostBook):
     async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
         """Attempt `attempt` of these tasks was published; `due` is when to suspect that it got lost.
 
-        Without effect on a task that is not scheduled, retrying or queued before that attempt.
+        Without effect on a task that is not scheduled, retrying or queued before that attempt, and on one
+        that was snoozed since: its delivery has overtaken this mark.
         """
 
     @abstractmethod

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
+
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain.breaker import BreakerDials
 from taskrunner.domain.events import (
@@ -22,7 +24,8 @@ from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting
 from taskrunner.stores.host_book import HostEdit, HostEntry
-from tests.flow.house import DEADLINE, OK, House, http_error
+from tests.flow.house import DEADLINE, LEASE, OK, House, http_error
+from tests.tools.severed import Cut, severable
 
 SLOW = "http://slow.test/"
 FAST = "http://fast.test/"
@@ -107,6 +110,24 @@ async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
     await house.later(31)
     await house.heard(TaskSettled)
     assert house.target.runs("second") == 1
+
+
+@pytest.mark.parametrize("cut", list(Cut))
+async def test_the_consumer_dies_as_it_takes_a_place(house: House, cut: Cut) -> None:
+    """The delivery comes again; a place that the dead one took is free when its lease is over."""
+    limit = {"slow.test": HostLimit(concurrency=1)}
+    store, line = severable(house.store, "write_hosts", cut)
+    await house.consumer(store, host_limits=limit)
+    await house.submit(SLOW, id="task")
+    await line.cut_off.wait()
+    await house.consumer(host_limits=limit)
+    await house.break_connections()
+    if cut is Cut.AFTER:
+        await snoozed(house, 1)
+        assert house.target.ledger == []
+        await house.later(LEASE + 1)
+    await house.heard(TaskSettled)
+    assert house.target.ledger == [("task", 1)]
 
 
 async def test_starts_keep_their_distance(house: House) -> None:

@@ -1,6 +1,8 @@
 """What hostile servers do, one function per behaviour. The names are those of the table in the tests."""
 
 import gzip
+import select
+import socket
 from collections.abc import Callable
 from functools import cache
 
@@ -27,6 +29,24 @@ def sends(data: bytes, *, keep: bool = False) -> Behaviour:
         peer.send(data)
         if keep:
             peer.wait_for_close()
+
+    return behaviour
+
+
+def leads_to(port: int) -> Behaviour:
+    """A proxy that takes whatever is asked for to a server of the test."""
+
+    def behaviour(peer: Peer) -> None:
+        assert peer.read().method == "CONNECT"
+        with socket.create_connection(("127.0.0.1", port)) as target:
+            peer.send(b"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n")
+            ends = {peer.sock: target, target: peer.sock}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    data = end.recv(65_536)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
 
     return behaviour
 

@@ -190,6 +190,14 @@ def test_the_breaker_opens_probes_and_closes() -> None:
     assert closed.trip(DIALS.breaker, started=NOW + 8, now=NOW + 9).phase(NOW + 9) is Phase.OPEN
 
 
+def test_a_probe_that_is_throttled_closes_the_circuit() -> None:
+    """The host is there again, and says when."""
+    state = HostState(breaker=Breaker(since=NOW - 9, until=NOW - 1, cooldown=5))
+    after = state.throttled(DIALS, 30.0, started=NOW, now=NOW + 1)
+    assert after.breaker.phase(NOW + 1) is Phase.CLOSED
+    assert after.closed_until(NOW + 1) == NOW + 31
+
+
 def test_each_failed_probe_doubles_the_rest_up_to_the_longest() -> None:
     breaker, now, rests = Breaker().trip(DIALS.breaker, started=NOW, now=NOW), NOW, []
     for _ in range(5):

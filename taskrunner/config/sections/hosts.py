@@ -22,7 +22,7 @@ class Hosts(Section):
         _BREAKER.failures,
         ge=0,
         le=100_000,
-        description="network errors and 5xx in a row that stop a host; 0 never",
+        description="network errors, 502, 503 and 504 in a row that stop a host; 0 never",
     )
     breaker_cooldown: Seconds = Field(
         _BREAKER.cooldown, description="it rests so long, then probes tell; twice as long each time they fail"

@@ -135,6 +135,14 @@ def diagnose(
     return _curl_failure(hop, attempt)
 
 
+def is_certificate_refused(hop: Hop) -> bool:
+    """Whether the target ended the handshake over our certificate when we took it for done, as TLS 1.3 has it
+    (RFC 8446 section 4.4.2.4): then it has not looked at the request, although that was sent.
+    """
+    is_late = hop.code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and not hop.lines
+    return is_late and _ALERT.search(hop.text) is not None
+
+
 def _phase(hop: Hop, phase: Callable[[], str]) -> str:
     return "waiting for the egress proxy" if hop.untunnelled else phase()
 
@@ -159,8 +167,7 @@ def _head_failure(hop: Hop, max_bytes: int) -> Failure | None:
 def _curl_failure(hop: Hop, attempt: int) -> Failure:
     if hop.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure(hop, attempt)
-    if hop.code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and _ALERT.search(hop.text):
-        # In TLS 1.3 it comes when we take the handshake for done (RFC 8446 section 4.4.2.4).
+    if is_certificate_refused(hop):
         return replace(_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if hop.code == pycurl.E_RECV_ERROR and _is_lost(hop.text):
         return _LOST

@@ -14,6 +14,7 @@ from taskrunner.domain.outcome import Timings
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.body import Body, Trouble, Unwanted
 from taskrunner.handlers.http.codings import decoder_for
+from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.guard import Guard, Route
 from taskrunner.handlers.http.head import Head
@@ -272,6 +273,8 @@ class Engine:
 
     def _finish(self, hop: Hop, *, encrypted: bool) -> None:
         hop.refused = self._dialer.refused
+        if hop.code and is_certificate_refused(hop):
+            hop.sent = False
         if hop.late and hop.code == pycurl.E_WRITE_ERROR:
             hop.code = pycurl.E_OPERATION_TIMEDOUT
         if hop.code and self._policy.proxy is not None:

@@ -25,10 +25,10 @@ class Hop:
     when no byte of one arrived. `lines` are all that stood outside the body: heads and trailers.
     `bloated`: what framed the body was out of all proportion.
 
-    `sent` is False only if surely no byte of the request went out. `stalled` is the seconds without a byte
-    that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the body was still
-    coming in then. `untunnelled`: the egress proxy opened no way to the target; `proxy_status` is what it
-    answered, 0 for nothing.
+    `sent` is False only if surely no request went out, or none that was looked at. `stalled` is the seconds
+    without a byte that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the
+    body was still coming in then. `untunnelled`: the egress proxy opened no way to the target;
+    `proxy_status` is what it answered, 0 for nothing.
     """
 
     __slots__ = (

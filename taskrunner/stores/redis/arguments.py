@@ -86,6 +86,13 @@ def host_edits(edits: Sequence[HostEdit]) -> list[Argument]:
     return args
 
 
+def published(refs: Sequence[AttemptRef]) -> list[Argument]:
+    args: list[Argument] = []
+    for ref in refs:
+        args += (ref.id, ref.attempt, ref.snoozes)
+    return args
+
+
 def claims(refs: Sequence[AttemptRef], now: datetime, consumer: str) -> list[Argument]:
     # Most attempts of a batch are the first, and then their first lines are the same.
     lines: dict[int, bytes] = {}

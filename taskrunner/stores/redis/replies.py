@@ -16,7 +16,7 @@ from taskrunner.stores.inspection import Flaw, Flawed, Overdue
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
 _STATUS = {status.encode(): status for status in Status}
 _LANE = {lane.encode(): lane for lane in Lane}
-_DUE_FIELDS = 7
+_DUE_FIELDS = 8
 
 
 def accepted(tasks: Sequence[NewTask], answers: list[bytes]) -> list[Accepted]:
@@ -40,7 +40,7 @@ def due_tasks(answers: list[bytes]) -> list[Due]:
 
 
 def due_task(fields: Sequence[bytes]) -> Due:
-    task_id, status, attempt, limit, lane, spec, line = fields
+    task_id, status, attempt, limit, lane, spec, line, snoozes = fields
     return Due(
         id=task_id.decode(),
         status=_STATUS[status],
@@ -49,6 +49,7 @@ def due_task(fields: Sequence[bytes]) -> Due:
         lane=_LANE[lane],
         encoded=spec,
         running=decode_attempt(line) if line else None,
+        snoozes=int(snoozes),
     )
 
 

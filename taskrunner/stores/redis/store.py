@@ -101,7 +101,7 @@ class RedisStore(Store):
 
     async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
         for part in _parts(refs):
-            await self._run(self._scripts.mark_queued, to_ms(now), to_ms(due), *arguments.attempt_refs(part))
+            await self._run(self._scripts.mark_queued, to_ms(now), to_ms(due), *arguments.published(part))
 
     async def claim(
         self, refs: Sequence[AttemptRef], *, now: datetime, lease_until: datetime, consumer: str

@@ -39,6 +39,7 @@ class State:
     lane: str
     max_attempts: int
     deadline_ms: int | None
+    snoozes: int
 
     def waits_for(self, attempt: int) -> bool:
         return self.status in CLAIMABLE and self.attempt + 1 == attempt
@@ -94,6 +95,8 @@ def mark_queued(session: Session, sql: Statements, refs: Sequence[AttemptRef], *
         for ref in part:
             state = states.get(ref.id)
             if state is None or state.status not in PUBLISHABLE or state.attempt + 1 != ref.attempt:
+                continue
+            if state.snoozes != ref.snoozes:
                 continue
             if state.status is Status.QUEUED:
                 stay.append(ref.id)
@@ -352,6 +355,7 @@ def revive(session: Session, sql: Statements, ids: Sequence[str], *, now: int, d
                     attempt_limit=state.attempt + state.max_attempts,
                     lane=Lane(state.lane),
                     encoded=specs[task_id].encode(),
+                    snoozes=state.snoozes,
                 )
             )
     return answers

@@ -130,6 +130,7 @@ class Statements:
                 tasks.c.lane,
                 tasks.c.max_attempts,
                 tasks.c.deadline_ms,
+                func.coalesce(tasks.c.snoozes, 0).label("snoozes"),
             )
             .join(v, tasks.c.id == v.c.id)
             .order_by(tasks.c.id)
@@ -246,6 +247,7 @@ class Statements:
             tasks.c.lane,
             tasks.c.started_ms,
             tasks.c.consumer,
+            func.coalesce(tasks.c.snoozes, 0).label("snoozes"),
         )
         self.lock_due = self._answer(
             select(tasks.c.id, tasks.c.due_ms, *rest)

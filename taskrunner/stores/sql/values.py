@@ -107,7 +107,7 @@ def pack(rows: Sequence[Mapping[str, Any]], contents: Sequence[bytes | None]) ->
 
 def due(row: Row, spec: str) -> Due:
     """From a row of the statement `lock_due`."""
-    task_id, _, _, status, attempt, limit, lane, started, consumer = row
+    task_id, _, _, status, attempt, limit, lane, started, consumer, snoozes = row
     running = None
     if status == Status.RUNNING:
         running = Attempt(number=attempt, started_at=from_ms(started), consumer=consumer)
@@ -119,6 +119,7 @@ def due(row: Row, spec: str) -> Due:
         lane=Lane(lane),
         encoded=spec.encode(),
         running=running,
+        snoozes=snoozes,
     )
 
 

@@ -1,10 +1,11 @@
 """Hosts: a state is changed only over the version that the change was made from; limits go by pattern."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from taskrunner.domain.status import Status
-from taskrunner.stores.base import Snooze, Store
+from taskrunner.stores.base import AttemptRef, Snooze, Store
 from taskrunner.stores.host_book import HostEdit, HostEntry
 from tests.contract.stores.harness import DAY, NOW, Backend, bring, claim, fetch, ref
 
@@ -121,7 +122,7 @@ async def test_limits_go_by_pattern(store: Store) -> None:
 
 
 async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
-    """As long as the task waits for it; the attempt is not counted."""
+    """As long as the task waits for it; no attempt is counted, and a late mark of its publish is void."""
     ids = [await bring(store, Status.QUEUED) for _ in range(2)]
     for turn in (1, 2):
         snoozes = [
@@ -133,6 +134,13 @@ async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
         assert (first.due, first.snoozes, first.waits_for) == (NOW + turn * HOUR, turn, "a.test: rate limit")
         assert (second.due, second.snoozes, second.waits_for) == (NOW + turn * DAY, 0, None)
         assert (first.status, first.attempt) == (Status.SCHEDULED, 0)
+    late = AttemptRef(id=ids[0], attempt=1, snoozes=1)
+    await store.mark_queued([late], now=NOW, due=NOW + DAY)
+    assert (await fetch(store, ids[0])).status is Status.SCHEDULED
+    (due,) = await store.take_due(now=NOW + 2 * HOUR, limit=1, hold=10)
+    assert (due.id, due.snoozes) == (ids[0], 2)
+    await store.mark_queued([replace(late, snoozes=due.snoozes)], now=NOW, due=NOW + DAY)
+    assert (await fetch(store, ids[0])).status is Status.QUEUED
     await claim(store, [ref(ids[0])])
     first = await fetch(store, ids[0])
     assert (first.snoozes, first.waits_for) == (2, None)

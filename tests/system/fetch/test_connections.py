@@ -88,6 +88,25 @@ def test_what_must_not_be_sent_twice_goes_out_on_a_new_connection(
     assert len(hostile.ledger.requests) == hostile.ledger.dials == 3
 
 
+def test_new_connections_resume_an_earlier_tls_session(
+    hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext
+) -> None:
+    """So that a POST, which gets a connection of its own, pays for half a handshake only."""
+    resumed: list[bool] = []
+
+    def note(peer: Peer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        resumed.append(bool(peer.sock.session_reused))
+        behaviours.answer(peer)
+
+    url = hostile.url(note, tls=tls)
+
+    for _ in range(3):
+        assert fetch(url, method="POST").kind is OutcomeKind.OK
+
+    assert resumed == [False, True, True]
+
+
 def test_a_post_is_sent_once(hostile: Hostile, fetch: Fetcher) -> None:
     """A target that takes it and closes ends the attempt."""
     outcome = fetch(hostile.url(behaviours.f18_reset_before_reply), method="POST")

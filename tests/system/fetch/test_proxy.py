@@ -1,7 +1,6 @@
 """The egress proxy: all goes through it, what was out of reach still is, and its faults are its own."""
 
 import base64
-import select
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -30,24 +29,6 @@ NAMES = {
     "proxy.internal": [["10.0.0.9"]],
 }
 PROXY_PORT = 3128
-
-
-def leads_to(port: int) -> Behaviour:
-    """A proxy that takes whatever is asked for to a server of the test."""
-
-    def behaviour(peer: Peer) -> None:
-        assert peer.read().method == "CONNECT"
-        with socket.create_connection(("127.0.0.1", port)) as target:
-            peer.send(b"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n")
-            ends = {peer.sock: target, target: peer.sock}
-            while True:
-                for end in select.select(list(ends), [], [])[0]:
-                    data = end.recv(65_536)
-                    if not data:
-                        return
-                    ends[end].sendall(data)
-
-    return behaviour
 
 
 class Scene:
@@ -89,7 +70,7 @@ class Scene:
     ) -> Fetcher:
         """A fetcher whose proxy leads to a target that behaves like this."""
         port = int(self.target.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
-        return self.through(leads_to(port), resolves=resolves)
+        return self.through(behaviours.leads_to(port), resolves=resolves)
 
     @property
     def asked(self) -> list[str]:
@@ -302,7 +283,7 @@ def test_a_fault_of_the_target_is_not_the_proxys(scene: Scene) -> None:
 def test_the_proxys_credentials_are_for_it_alone(scene: Scene) -> None:
     """The target does not get them, and no record, log or dump of ours."""
     port = int(scene.target.url(behaviours.answer).rpartition(":")[2].strip("/"))
-    fetch = scene.through(leads_to(port), password="s3:cret")
+    fetch = scene.through(behaviours.leads_to(port), password="s3:cret")
 
     outcome = fetch("http://target.example/")
 

@@ -1,7 +1,10 @@
 """TLS profiles on the wire: who gets a certificate, whose authority counts, no connection shared by two."""
 
+import os
+import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry import is_retryable
 from taskrunner.domain.tls_profile import TlsProfile
 from tests.system.fetch.conftest import Fetcher, server_context
-from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer
 
 MakeFetcher = Callable[..., Fetcher]
@@ -167,22 +169,39 @@ def test_a_named_profile_does_not_go_to_another_origin(
     assert seen == client
 
 
+def refuses(context: ssl.SSLContext) -> Behaviour:
+    """Ends in the handshake, and takes in what the client still says: a reset would overtake the alert."""
+
+    def behaviour(peer: Peer) -> None:
+        with (
+            socket.socket(fileno=os.dup(peer.sock.fileno())) as raw,
+            context.wrap_socket(peer.sock, server_side=True, do_handshake_on_connect=False) as tls,
+        ):
+            with suppress(ssl.SSLError):
+                tls.do_handshake()
+            while raw.recv(65_536):
+                pass
+
+    return behaviour
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
     version: ssl.TLSVersion, hostile: Hostile, make: MakeFetcher, authority: trustme.CA
 ) -> None:
-    """Tried twice, as with a certificate of its own that is bad."""
+    """Tried twice, as with a certificate of its own that is bad; nobody has acted on what was sent."""
     context = server_context(authority, "127.0.0.1")
     context.minimum_version = context.maximum_version = version
     trustme.CA().configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
-    url = hostile.url(behaviours.answer, tls=context)
+    url = hostile.url(refuses(context)).replace("http:", "https:")
 
-    outcomes = [make()(url, tls=name, number=number) for name, number in (("first", 1), ("first", 2))]
+    outcomes = [make()(url, tls="first", number=number, method="POST") for number in (1, 2)]
 
     assert [each.kind for each in outcomes] == [OutcomeKind.TLS_ERROR] * 2
     assert [is_retryable(each) for each in outcomes] == [True, False]
     assert outcomes[0].error == "The target does not accept the client certificate, or asks for one."
+    assert not any(each.sent for each in outcomes)
     assert hostile.ledger.requests == []
 
 

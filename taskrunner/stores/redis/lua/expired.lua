@@ -1,4 +1,4 @@
--- ARGV: now, most tasks, most bytes of specs to answer with. Answers for each what take_due does, without a line.
+-- ARGV: now, most tasks, most bytes of specs to answer with. Answers for each what take_due does, without line and snoozes.
 -- One that runs leaves the set; it comes back when its attempt ends and another is to follow.
 
 local now = ARGV[1]
@@ -18,7 +18,8 @@ for _, id in ipairs(ids) do
       answers[size + 1 + field] = state[field]
     end
     answers[size + 7] = ''
-    size = size + 7
+    answers[size + 8] = '0'
+    size = size + 8
   else
     remove(DEADLINES, id)
   end

@@ -1,12 +1,12 @@
--- ARGV: token, now, due, then ids. Answers for each: false, or {id, status, attempt, limit, lane, spec, ''}.
+-- ARGV: token, now, due, then ids. Answers for each: false, or {id, status, attempt, limit, lane, spec, '', snoozes}.
 
 local token, now, due = ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
 local seen = {}
 
 local function answer(id, task, status, attempt, limit)
-  local rest = call('HMGET', task, 'lane', 'spec')
-  answers[#answers + 1] = { id, status, attempt, tostring(limit), rest[1], rest[2], '' }
+  local rest = call('HMGET', task, 'lane', 'spec', 'snoozes')
+  answers[#answers + 1] = { id, status, attempt, tostring(limit), rest[1], rest[2], '', rest[3] or '0' }
   seen[id] = true
 end
 

@@ -1,12 +1,12 @@
 -- ARGV: now, most tasks, when they are due again, most bytes of specs to answer with.
--- Answers for each task: id, status, attempt, limit, lane, spec, the line of a running attempt.
+-- Answers for each task: id, status, attempt, limit, lane, spec, the line of a running attempt, snoozes.
 
 local ids = call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local room = tonumber(ARGV[4])
 local answers, size = {}, 0
 
 for _, id in ipairs(ids) do
-  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'lane', 'spec')
+  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'lane', 'spec', 'snoozes')
   local status = state[1]
   if not status then -- the record was evicted or removed by hand: its lines must not come up for ever
     remove(DUE, id)
@@ -26,7 +26,8 @@ for _, id in ipairs(ids) do
       answers[size + 1 + field] = state[field]
     end
     answers[size + 7] = status == 'running' and call('HGET', TASK .. id, 'a' .. state[2]) or ''
-    size = size + 7
+    answers[size + 8] = state[6] or '0'
+    size = size + 8
   end
 end
 

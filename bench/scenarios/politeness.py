@@ -1,0 +1,115 @@
+"""Politeness: what a slow host's backlog costs the tasks for a fast one, without any limit configured."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.backends import Backends
+from harness.bench import Bench, tell
+from harness.child import Child, ChildFailed
+from harness.figures import Figure
+from harness.ours import Taskrunner
+from harness.target import Target
+
+FAST_SECONDS, SLOW_SECONDS = 0.05, 2.0
+_WANTED_RATIO = 0.9
+_STALLED_AFTER = 120.0
+
+
+class WithSlowHost(Taskrunner):
+    """The same commands; a second target's port is another host."""
+
+    def __init__(self, backends: Backends, folder: Path, ports: list[int]) -> None:
+        folder.mkdir()
+        self._reachable = ports
+        super().__init__(backends, folder, ports[0])
+
+    def _settings(self, target_port: int) -> dict[str, Any]:
+        settings = super()._settings(target_port)
+        return {**settings, "Fetch": {**settings["Fetch"], "ports": self._reachable}}
+
+
+def polite(bench: Bench) -> None:
+    """Fast tasks alone, then behind a slow host's in the queue, then handed in while those are under way."""
+    folder = bench.folder / "slow"
+    folder.mkdir()
+    with Target(folder) as slow:
+        ours = WithSlowHost(bench.backends, bench.folder / "polite", [bench.target.port, slow.port])
+        scene = _Scene(bench, ours, slow)
+        rounds = [(scene.alone(), scene.behind(), scene.meanwhile()) for _ in range(bench.sizes.repeat)]
+    tasks = f"{bench.sizes.polite_fast:,} tasks of 50 ms"
+    for place, what in enumerate(("alone", "behind the slow host's", "while those are under way")):
+        runs = [each[place] for each in rounds]
+        bench.figures.append(Figure(what=f"{tasks}, {what}", unit="tasks/s", runs=runs))
+        if place:
+            ratios = [each[place] / each[0] for each in rounds]
+            bench.figures.append(
+                Figure(what="  of the rate alone", unit="times", runs=ratios, at_least=_WANTED_RATIO)
+            )
+
+
+class _Scene:
+    """A fast and a slow target, and one consumer; each measure begins with empty servers."""
+
+    def __init__(self, bench: Bench, ours: WithSlowHost, slow: Target) -> None:
+        self._bench = bench
+        self._ours = ours
+        self._slow = slow
+
+    def alone(self) -> float:
+        """Tasks per second at the fast target, from its first to its last."""
+        self._clear("alone")
+        self._queue_fast()
+        with self._ours.consume() as child:
+            return self._rate(child)
+
+    def behind(self) -> float:
+        """All are queued before the consumer starts, the slow ones first."""
+        self._clear("behind the slow host's")
+        self._queue_slow()
+        self._queue_fast()
+        with self._ours.consume() as child:
+            return self._rate(child)
+
+    def meanwhile(self) -> float:
+        """The consumer has put off what the slow host cannot take, and runs the rest."""
+        self._clear("while the slow host's are under way")
+        self._queue_slow()
+        with self._ours.consume() as child:
+            _until(lambda: self._ours.depth() == 0 and self._slow.count().requests > 0, child)
+            self._queue_fast()
+            return self._rate(child)
+
+    def _clear(self, what: str) -> None:
+        tell(f"taskrunner: {self._bench.sizes.polite_fast:,} tasks of 50 ms, {what}")
+        self._bench.backends.reset()
+        self._bench.target.reset()
+        self._slow.reset()
+
+    def _queue_fast(self) -> None:
+        self._ours.produce(self._bench.target.pattern(FAST_SECONDS), self._bench.sizes.polite_fast)
+
+    def _queue_slow(self) -> None:
+        self._ours.produce(self._slow.pattern(SLOW_SECONDS), self._bench.sizes.polite_slow)
+
+    def _rate(self, child: Child) -> float:
+        tasks = self._bench.sizes.polite_fast
+        _until(lambda: self._bench.target.count().tasks >= tasks, child)
+        count, slow = self._bench.target.count(), self._slow.count()
+        rate = tasks / (count.last - count.first)
+        began = min(count.first, slow.first or count.first)
+        tell(
+            f"  {rate:,.0f} tasks/s, the last {count.last - began:.1f} s after the consumer's first request; "
+            f"the slow host has had {slow.requests:,}"
+        )
+        return rate
+
+
+def _until(reached: Callable[[], bool], child: Child) -> None:
+    deadline = time.monotonic() + _STALLED_AFTER
+    while not reached():
+        child.check()
+        if time.monotonic() > deadline:
+            raise ChildFailed("the fast host's tasks did not get through")
+        time.sleep(0.02)
