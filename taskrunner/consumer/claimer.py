@@ -99,7 +99,7 @@ class Claimer(Service):
         finally:
             self._gate.claimed()
         if len(sifted.left) == taken or not room:
-            return _BLOCKED
+            return min(_BLOCKED, self._gate.pause)
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
 
     def _rest(self) -> float:

@@ -240,8 +240,8 @@ class Consumer:
             self._claimer.wake()
 
     def _on_settled(self, running: Running) -> None:
-        if self._held.pop(running.key, None) is not None:
-            self._gate.settled(running)
+        if self._held.pop(running.key, None) is not None and self._gate.settled(running):
+            self._claimer.wake()
 
     def _give_back(self) -> None:
         waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]

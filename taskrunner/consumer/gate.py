@@ -23,7 +23,7 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
 from taskrunner.domain.host import host_of
 from taskrunner.domain.host_limit import LimitBook
-from taskrunner.domain.host_state import Admission, Asking, HostState, admit, queue_up
+from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up
 from taskrunner.domain.politeness import Politeness, Signal, signal
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -32,6 +32,8 @@ Change = Callable[[HostState, float], HostState]
 
 # For this long after a refusal or a full house the gate looks further into the backlog than there is room.
 _ALERT = 0.5
+# So many tasks at most wait at hand for their hosts; the rest of what is delivered is for others.
+_AT_HAND = 100
 # A host that is alone may have all workers; for this long after another one was seen it is not.
 _COMPANY = 60.0
 
@@ -75,6 +77,7 @@ class Gate:
         self._tallies = Tallies()
         self._pending: list[Tally] = []
         self._alert_until = self._crowded_until = self._company_until = 0.0
+        self._again = math.inf
         self._last: Tally | None = None
         self.ledger = HostLedger(store, clock, self._hear)
 
@@ -82,6 +85,11 @@ class Gate:
     def alert(self) -> bool:
         """Whether more of the backlog should be looked at than there is room for."""
         return self._clock.monotonic() < self._alert_until
+
+    @property
+    def pause(self) -> float:
+        """Seconds until a task that waits at hand may start; infinite where none does."""
+        return max(0.0, self._again - self._now())
 
     @property
     def clogged(self) -> bool:
@@ -113,9 +121,9 @@ class Gate:
         special_room = room
         if len(batch) > room and plain:
             special_room = min(room, max(1, round(room * (len(batch) - len(plain)) / len(batch))))
-        starting, drowsy = await self._ask(asking, max(special_room, room - len(plain)))
+        starting, drowsy, waiting_here = await self._ask(asking, max(special_room, room - len(plain)))
         starting += plain[: max(0, room - len(starting))]
-        if drowsy or len(batch) > room:
+        if drowsy or waiting_here or len(batch) > room:
             self._alert_until = self._clock.monotonic() + _ALERT
         for each in drowsy:
             self._snooze(each)
@@ -171,13 +179,15 @@ class Gate:
                 tally, lambda state, now: state.throttled(dials, wish, started=started, now=now), slowed
             )
 
-    def settled(self, running: Running) -> None:
-        """An attempt is off our hands: its place is free."""
+    def settled(self, running: Running) -> bool:
+        """An attempt is off our hands: its place is free. Whether tasks wait at hand for that."""
         tally = running.tally
         if tally is None:
-            return
+            return False
         tally.in_flight -= 1
         self._write_places(tally)
+        tally.ask_from = 0.0
+        return tally.kept > 0
 
     def renew(self) -> None:
         """Keep the places of what is under way."""
@@ -224,38 +234,56 @@ class Gate:
     def _phase(self, tally: Tally) -> Phase:
         return Phase.CLOSED if tally.state is None else tally.state.breaker.phase(self._now())
 
-    async def _ask(self, asking: dict[Tally, list[Waiting]], room: int) -> tuple[list[Waiting], list[Drowsy]]:
-        """Those that start, and those that are snoozed."""
+    async def _ask(
+        self, asking: dict[Tally, list[Waiting]], room: int
+    ) -> tuple[list[Waiting], list[Drowsy], bool]:
+        """Those that start, those that are snoozed, and whether others wait at hand."""
         starting: list[Waiting] = []
         drowsy: list[Drowsy] = []
         shared: list[tuple[Tally, list[Waiting], asyncio.Future[Admission]]] = []
+        keep, self._again = _AT_HAND, math.inf
         for tally, waiting in asking.items():
             here = self._here(tally)
             if tally.slow:
-                drowsy += self._queue_here(tally, waiting[here:])
+                near = min(keep, math.ceil(self._slow_places() * NEAR / tally.mean))
+                drowsy += self._queue_here(tally, waiting[here + near :])
+                keep -= min(near, max(0, len(waiting) - here))
             mine = waiting[:here]
             if not mine:
+                continue
+            if tally.shared and self._knows(tally, len(mine)):
+                keep -= len(mine)
+                self._again = min(self._again, tally.ask_from)
                 continue
             self._pending.append(tally)
             most = min(len(mine), room)
             # The next host gets no more than what is left, whatever the answer will be.
             room -= most
             if tally.shared:
-                change = self.ledger.change(tally.host, self._admitting(tally, len(mine), most))
-                shared.append((tally, mine, change))
+                edit = self._admitting(tally, len(mine), most, max(0, keep))
+                shared.append((tally, mine, self.ledger.change(tally.host, edit)))
+                keep -= min(tally.kept, len(mine))
             else:
                 tally.pending = most
                 starting += mine[:most]
         await asyncio.gather(*(change for _, _, change in shared))
         for tally, mine, change in shared:
             admission = change.result()
+            tally.kept, tally.ask_from = admission.kept, admission.again
+            keep -= admission.kept
+            if admission.kept:
+                self._again = min(self._again, admission.again)
             starting += mine[: admission.admitted]
             last = mine[len(mine) - len(admission.waits) :] if admission.waits else []
             drowsy += [
                 Drowsy(waiting, _reason(tally.host, admission.why), datetime.fromtimestamp(due, UTC))
                 for waiting, due in zip(last, admission.waits, strict=True)
             ]
-        return starting, drowsy
+        return starting, drowsy, keep < _AT_HAND
+
+    def _knows(self, tally: Tally, waiting: int) -> bool:
+        """Whether these are the tasks that wait at hand, and their time has not come."""
+        return waiting <= tally.kept and self._now() < tally.ask_from
 
     def _here(self, tally: Tally) -> int:
         """How many more a slow host, or one that nothing is known of, may have of this consumer's workers."""
@@ -286,7 +314,7 @@ class Gate:
             for each, due in zip(waiting, moments, strict=True)
         ]
 
-    def _admitting(self, tally: Tally, wanted: int, room: int) -> Edit[Admission]:
+    def _admitting(self, tally: Tally, wanted: int, room: int, keep: int) -> Edit[Admission]:
         dice = random.random()
         limit = None if tally.ruling is None else tally.ruling.limit
 
@@ -298,6 +326,7 @@ class Gate:
                 room=room,
                 held=tally.in_flight,
                 lease_until=now + self._settings.lease,
+                keep=keep,
             )
             state, admission = admit(state, limit, self._dials, ask, now=now, random=dice)
             # Here, since the next change of this host may be carried out before anybody hears the answer.

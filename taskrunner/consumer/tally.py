@@ -15,15 +15,18 @@ class Tally:
     """One host. `in_flight` are attempts from claim to settling, `pending` those about to be claimed.
 
     `failures` in a row have ended; `tail` is the last moment promised to a task that waits only here.
-    `ruling` is the limit in force, `state` what the store has of it while there is trouble. A host that is
-    `free` is known to be fast and unlimited: nobody has to be asked.
+    `ruling` is the limit in force, `state` what the store has of it while there is trouble; `kept` tasks wait
+    at hand for it, and it is worth asking again from `ask_from` on. A host that is `free` is known to be fast
+    and unlimited: nobody has to be asked.
     """
 
     __slots__ = (
+        "ask_from",
         "failures",
         "free",
         "host",
         "in_flight",
+        "kept",
         "mean",
         "pending",
         "ruling",
@@ -41,6 +44,8 @@ class Tally:
         self.pending = 0
         self.failures = 0
         self.tail = 0.0
+        self.ask_from = 0.0
+        self.kept = 0
         self.mean = 0.0
         self.unmeasured = True
         self.slow = False

@@ -28,6 +28,10 @@ _SHORTEST_STEP = 0.001
 # Steps of this size (the golden ratio) spread any number of moments evenly over a span.
 _SPREAD = 0.6180339887498949
 _GRACE = 1.0
+# Whose turn comes within this time is not snoozed: the way through the store and the broker takes as long.
+NEAR = 0.75
+# How often to ask for a place that another consumer may have left.
+_ASK_AGAIN = 0.25
 # Why a task waits, as people are told.
 CIRCUIT_OPEN, PROBED = "circuit open", "circuit half open"
 SLOWED, RATE, CONCURRENCY = "told to slow down", "rate limit", "concurrency limit"
@@ -116,25 +120,32 @@ class HostState:
 
 @value
 class Asking:
-    """A consumer with `wanted` tasks for a host and room for `room` attempts, that has `held` under way."""
+    """A consumer with `wanted` tasks for a host and room for `room` attempts, that has `held` under way.
+
+    It can keep `keep` tasks at hand that will start soon.
+    """
 
     consumer: str
     wanted: int
     room: int
     held: int
     lease_until: float
+    keep: int = 0
 
 
 @value
 class Admission:
     """What becomes of those tasks, in their order: `admitted` start, the last are to wait until `waits`.
 
-    Those in between could start if the consumer had room. `why` is the reason of those that wait.
+    Those in between could start if the consumer had room, or are the `kept` that will soon: from `again` on
+    it is worth asking for them. `why` is the reason of those that wait.
     """
 
     admitted: int
     waits: tuple[float, ...] = ()
     why: str = ""
+    kept: int = 0
+    again: float = 0.0
 
 
 def admit(
@@ -152,13 +163,21 @@ def admit(
     admitted, refused = min(free, ask.room), ask.wanted - free
     if admitted:
         state = _started(state, limit, pace, ask, admitted, now)
+    if not refused:
+        return state, Admission(admitted=admitted)
     if why == PROBED:
         waits = _spread(now, state.breaker.next_probe - now, refused, dials, now, random)
-    else:
-        step = _step(state, limit, pace)
-        waits, tail = queue_up(state.tail, step, refused, dials, now=now, random=random)
-        state = replace(state, tail=tail) if refused else state
-    return state, Admission(admitted=admitted, waits=waits, why=why)
+        return state, Admission(admitted=admitted, waits=waits, why=why)
+    step = max(_step(state, limit, pace), _SHORTEST_STEP)
+    kept = min(refused, ask.keep, int(NEAR / step))
+    # It moves in any case, so that the state is written: no refusal is from one that others have left.
+    tail = max(state.tail, now + kept * step) + _SHORTEST_STEP
+    waits, tail = queue_up(tail, step, refused - kept, dials, now=now, random=random)
+    again = now + min(step, _ASK_AGAIN) if why == CONCURRENCY else now
+    if pace is not None:
+        again = max(again, pace.next(state.arrival))
+    admission = Admission(admitted=admitted, waits=waits, why=why, kept=kept, again=again)
+    return replace(state, tail=tail), admission
 
 
 def queue_up(

@@ -24,6 +24,10 @@ class Pace:
         ahead = max(arrival - now, 0.0)
         return max(0, math.floor((tolerance - ahead) / self.interval + _SLACK))
 
+    def next(self, arrival: float) -> float:
+        """From when on one more may start."""
+        return arrival - (self.burst - 1) * self.interval
+
     def after(self, arrival: float, now: float, starts: int) -> float:
         """The theoretical arrival time once `starts` more have started."""
         return max(arrival, now) + starts * self.interval if starts else arrival

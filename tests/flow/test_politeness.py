@@ -55,6 +55,7 @@ async def pass_time(house: House, seconds: float, settled: int) -> None:
             counts = await house.store.counts()
             while counts[Status.QUEUED] or counts[Status.RUNNING]:
                 await asyncio.sleep(0.02)
+                house.clock.advance(0.05)
                 counts = await house.store.counts()
 
 
@@ -70,7 +71,7 @@ async def test_a_host_gets_no_more_at_a_time_than_it_may(house: House) -> None:
     await polite(house, slow=HostLimit(concurrency=2))
     for number in range(5):
         await house.submit(SLOW, id=f"slow-{number}")
-    await snoozed(house, 3)
+    await snoozed(house, 2)
     await house.submit(FAST, id="fast")
     await house.until_runs(3)
     assert {task_id for task_id, _ in house.target.ledger} == {"slow-0", "slow-1", "fast"}
@@ -92,7 +93,7 @@ async def test_a_limit_holds_across_consumers(house: House) -> None:
         await polite(house, slow=HostLimit(concurrency=3))
     for number in range(12):
         await house.submit(SLOW, id=f"slow-{number}")
-    await snoozed(house, 9)
+    await snoozed(house, 5)
     await house.until_runs(3)
     assert sum(consumer.in_flight for consumer in house.consumers) == 3
 

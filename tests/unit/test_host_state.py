@@ -163,6 +163,28 @@ def test_places_are_counted_over_all_consumers() -> None:
     assert state.slots == {"other": slots["other"], "me": Slots(held=3, until=NOW + 30)}
 
 
+def test_whose_turn_is_near_is_kept_at_hand() -> None:
+    """As many as can start within that time; nobody is told a moment that they would miss."""
+    limit, ask = HostLimit(rate=10.0, burst=1), replace(asking(20), keep=100)
+    state, admission = admit(HostState(), limit, DIALS, ask, now=NOW, random=0.0)
+    assert (admission.admitted, admission.kept, len(admission.waits)) == (1, 7, 12)
+    assert admission.again == pytest.approx(NOW + 0.1)
+    assert min(admission.waits) > NOW + 0.7
+    _, later = admit(state, limit, DIALS, replace(asking(7), keep=100), now=NOW + 0.1001, random=0.0)
+    assert (later.admitted, later.kept, later.waits) == (1, 6, ())
+
+
+def test_a_refusal_is_never_from_a_state_that_others_have_left() -> None:
+    """It changes the state, so that the store is asked whether that still is the one."""
+    slots = {"other": Slots(held=5, until=NOW + 9)}
+    before = HostState(slots=slots, tail=NOW + 50, mean=0.1)
+    after, admission = admit(
+        before, HostLimit(concurrency=5), DIALS, replace(asking(1), keep=9), now=NOW, random=0.0
+    )
+    assert (admission.admitted, admission.kept, admission.waits) == (0, 1, ())
+    assert after != before
+
+
 def test_a_late_or_doubled_release_does_no_harm() -> None:
     """Each writes how many it has, so the last write is right."""
     state = HostState().holding("me", 3, now=NOW, until=NOW + 30)
