@@ -22,8 +22,9 @@ from taskrunner.domain.value import value
 FLOOR = 0.5
 # They come back a little faster than they could start, since what is not there in time is lost to the host.
 _EAGERNESS = 0.9
-# Before the first attempt has ended it is taken to last this long.
-_UNMEASURED = 1.0
+# Before the first attempt has ended it is taken to last this long: who comes back too early waits once more,
+# who comes too late leaves the host idle.
+_UNMEASURED = 0.1
 _SHORTEST_STEP = 0.001
 # Steps of this size (the golden ratio) spread any number of moments evenly over a span.
 _SPREAD = 0.6180339887498949
