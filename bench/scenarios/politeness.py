@@ -1,4 +1,4 @@
-"""Politeness: what a slow host's backlog costs the tasks for a fast one, without any limit configured."""
+"""Politeness: what a slow host's backlog costs the tasks for a fast one, with and without a limit."""
 
 import time
 from collections.abc import Callable
@@ -14,39 +14,60 @@ from harness.target import Target
 
 FAST_SECONDS, SLOW_SECONDS = 0.05, 2.0
 _WANTED_RATIO = 0.9
+_ALONE = "alone"
 _STALLED_AFTER = 120.0
 
 
 class WithSlowHost(Taskrunner):
     """The same commands; a second target's port is another host."""
 
-    def __init__(self, backends: Backends, folder: Path, ports: list[int]) -> None:
+    def __init__(self, backends: Backends, folder: Path, ports: list[int], limits: dict[str, str]) -> None:
         folder.mkdir()
         self._reachable = ports
+        self._limits = limits
         super().__init__(backends, folder, ports[0])
 
     def _settings(self, target_port: int) -> dict[str, Any]:
         settings = super()._settings(target_port)
-        return {**settings, "Fetch": {**settings["Fetch"], "ports": self._reachable}}
+        fetch = {**settings["Fetch"], "ports": self._reachable}
+        return {**settings, "Fetch": fetch, "Hosts": {"limits": self._limits}}
 
 
 def polite(bench: Bench) -> None:
-    """Fast tasks alone, then behind a slow host's in the queue, then handed in while those are under way."""
+    """Fast tasks alone, then behind a slow host's in the queue, then handed in while those are under way.
+
+    Without a limit the slow host gives workers up only as its attempts end, so a ratio is wanted with one.
+    """
     folder = bench.folder / "slow"
     folder.mkdir()
     with Target(folder) as slow:
-        ours = WithSlowHost(bench.backends, bench.folder / "polite", [bench.target.port, slow.port])
-        scene = _Scene(bench, ours, slow)
-        rounds = [(scene.alone(), scene.behind(), scene.meanwhile()) for _ in range(bench.sizes.repeat)]
+        ports = [bench.target.port, slow.port]
+        limit = {f"127.0.0.1:{slow.port}": "concurrency=4"}
+        limited = WithSlowHost(bench.backends, bench.folder / "limited", ports, limit)
+        free = WithSlowHost(bench.backends, bench.folder / "free", ports, {})
+        scenes = [_Scene(bench, limited, slow), _Scene(bench, free, slow)]
+        rounds = [_round(scenes) for _ in range(bench.sizes.repeat)]
     tasks = f"{bench.sizes.polite_fast:,} tasks of 50 ms"
-    for place, what in enumerate(("alone", "behind the slow host's", "while those are under way")):
-        runs = [each[place] for each in rounds]
+    for what in rounds[0]:
+        runs = [each[what] for each in rounds]
         bench.figures.append(Figure(what=f"{tasks}, {what}", unit="tasks/s", runs=runs))
-        if place:
-            ratios = [each[place] / each[0] for each in rounds]
+        if what != _ALONE:
+            ratios = [each[what] / each[_ALONE] for each in rounds]
+            wanted = _WANTED_RATIO if "limited" in what else None
             bench.figures.append(
-                Figure(what="  of the rate alone", unit="times", runs=ratios, at_least=_WANTED_RATIO)
+                Figure(what="  of the rate alone", unit="times", runs=ratios, at_least=wanted)
             )
+
+
+def _round(scenes: "list[_Scene]") -> dict[str, float]:
+    limited, free = scenes
+    return {
+        _ALONE: limited.alone(),
+        "behind a limited slow host's": limited.behind(),
+        "while those of a limited one are under way": limited.meanwhile(),
+        "behind a slow host's": free.behind(),
+        "while those are under way": free.meanwhile(),
+    }
 
 
 class _Scene:
