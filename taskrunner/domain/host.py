@@ -6,9 +6,9 @@ task names: where redirects lead is not counted.
 """
 
 import re
+from collections.abc import Iterator
 
 from taskrunner.domain.validation import shown
-from taskrunner.domain.value import value
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PATTERN = re.compile(
@@ -37,32 +37,17 @@ def check_pattern(pattern: str) -> str:
     return spelt
 
 
-@value
-class HostPattern:
-    """A pattern in its parts. Without a port it holds for every port of a host."""
+def patterns_for(host: str) -> Iterator[str]:
+    """All patterns that hold for a host, as `host_of` gives it, the most specific first.
 
-    suffix: str
-    exact: bool
-    port: str
-
-    @classmethod
-    def read(cls, pattern: str) -> "HostPattern":
-        name, port = _split(pattern)
-        if name.startswith("*"):
-            return cls(suffix=name[1:], exact=False, port=port)
-        return cls(suffix=name, exact=True, port=port)
-
-    def holds(self, host: str) -> bool:
-        """Whether `host`, as `host_of` gives it, is meant."""
-        name, port = _split(host)
-        if self.port and self.port != port:
-            return False
-        return name == self.suffix if self.exact else name.endswith(self.suffix)
-
-    @property
-    def rank(self) -> tuple[bool, int, bool]:
-        """The greater, the more specific: a host, then the longer suffix, then one with a port."""
-        return self.exact, len(self.suffix), bool(self.port)
+    The host, then the longer suffix; of the same one that with the port. Without one it is for every port.
+    """
+    name, port = _split(host)
+    suffixes = (f"*{name[at:]}" for at, char in enumerate(name) if char == ".")
+    for pattern in (name, *suffixes, "*"):
+        if port:
+            yield f"{pattern}:{port}"
+        yield pattern
 
 
 def _split(host: str) -> tuple[str, str]:

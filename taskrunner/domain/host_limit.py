@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
-from taskrunner.domain.host import HostPattern
+from taskrunner.domain.host import patterns_for
 from taskrunner.domain.validation import field_errors, shown
 from taskrunner.domain.value import value
 
@@ -105,18 +105,20 @@ class Ruling:
 
 
 class LimitBook:
-    """All limits in force. Of the same pattern, one given by the API goes over one of the configuration."""
+    """All limits in force, by patterns as `check_pattern` spells them; their number costs nothing.
+
+    Of the same pattern, one given by the API goes over one of the configuration.
+    """
 
     def __init__(
         self, configured: Mapping[str, HostLimit] | None = None, given: Mapping[str, HostLimit] | None = None
     ) -> None:
         self.limits: Mapping[str, HostLimit] = {**(configured or {}), **(given or {})}
-        ranked = [(HostPattern.read(pattern), pattern) for pattern in self.limits]
-        self._ranked = sorted(ranked, key=lambda pair: pair[0].rank, reverse=True)
 
     def find(self, host: str) -> Ruling | None:
         """What counts for a host, as `host_of` names it."""
-        for pattern, spelt in self._ranked:
-            if pattern.holds(host):
-                return Ruling(pattern=spelt, limit=self.limits[spelt])
+        for pattern in patterns_for(host) if self.limits else ():
+            limit = self.limits.get(pattern)
+            if limit is not None:
+                return Ruling(pattern=pattern, limit=limit)
         return None
