@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from taskrunner.domain.breaker import Breaker, Phase
 from taskrunner.domain.host_limit import HostLimit
@@ -215,8 +215,11 @@ def encode_state(state: HostState) -> bytes:
 
 
 def decode_state(encoded: bytes) -> HostState:
-    """The inverse of `encode_state`."""
-    return _STATE.validate_json(encoded)
+    """The inverse of `encode_state`; what nobody can read is as good as nothing, and is written over."""
+    try:
+        return _STATE.validate_json(encoded)
+    except ValidationError:
+        return HostState()
 
 
 _STATE: TypeAdapter[HostState] = TypeAdapter(HostState)

@@ -19,7 +19,7 @@ from taskrunner.domain.events import (
     TasksSnoozed,
 )
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_state import HostState, Slots, encode_state
+from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.status import Status
@@ -119,6 +119,20 @@ async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
     await house.later(31)
     await house.heard(TaskSettled)
     assert house.target.runs("second") == 1
+
+
+async def test_a_state_that_nobody_can_read_is_none(house: House) -> None:
+    """A damaged one, or one of another version, is written over as soon as a task starts there."""
+    end = house.clock.now() + timedelta(hours=1)
+    damaged = HostEntry(host="slow.test", version="v", encoded=b'{"slots":7}', until=end)
+    await house.store.write_hosts([HostEdit(entry=damaged, expected=None)], now=house.clock.now())
+    house.target.gate.clear()
+    await polite(house, slow=HostLimit(concurrency=1))
+    await house.submit(SLOW, id="slow")
+    await house.until_runs(1)
+    entry = await house.store.host("slow.test")
+    assert entry is not None
+    assert list(decode_state(entry.encoded).slots) == ["consumer-1"]
 
 
 @pytest.mark.parametrize("cut", list(Cut))
