@@ -106,6 +106,8 @@ class Gate:
 
     async def sift(self, batch: Sequence[Waiting], room: int) -> Sifted:
         """Decide for a batch; `room` is for how many there are workers. Raises `StoreUnavailable`."""
+        # Not while a batch is looked at: whoever starts is counted by the tally that it was given.
+        self._tallies.forget_idle()
         plain: list[Waiting] = []
         asking: dict[Tally, list[Waiting]] = {}
         for waiting in batch:
@@ -266,7 +268,8 @@ class Gate:
             else:
                 tally.pending = most
                 starting += mine[:most]
-        await asyncio.gather(*(change for _, _, change in shared))
+        # All of them, also when one has failed: a place that is taken later would be given back by nobody.
+        await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
         for tally, mine, change in shared:
             admission = change.result()
             tally.kept, tally.ask_from = admission.kept, admission.again

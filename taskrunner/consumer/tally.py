@@ -95,10 +95,13 @@ class Tallies:
         return self._by_host.get(host)
 
     def add(self, tally: Tally) -> None:
+        self._by_host[tally.host] = tally
+
+    def forget_idle(self) -> None:
+        """Make room, if there are many, for those that come."""
         if len(self._by_host) >= _MANY:
             self._by_host = {known.host: known for known in self if known.held or known.state is not None}
             self.slow &= set(self)
-        self._by_host[tally.host] = tally
 
     def sort(self, tally: Tally) -> None:
         """Note what a host was measured to be."""

@@ -1,0 +1,89 @@
+"""The gate by itself: what it knows of hosts stays right, whatever comes between its steps."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.backlog import Waiting
+from taskrunner.consumer.gate import Gate, GateSettings
+from taskrunner.consumer.running import Running
+from taskrunner.domain.envelope import Envelope
+from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.host_limit import HostLimit, LimitBook
+from taskrunner.domain.host_state import decode_state
+from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.task import Lane
+from taskrunner.handlers.base import Attempting
+from taskrunner.stores.host_book import HostAnswer, HostEdit
+from tests.flow.house import LEASE, House
+from tests.tools.fetching import make_task
+
+
+def one_each(house: House) -> Gate:
+    """A gate that lets one attempt at a time start at each host."""
+    settings = GateSettings(consumer="gate", lease=LEASE, workers=10, politeness=Politeness())
+    gate = Gate(house.store, house.events, house.clock, settings, snooze=lambda drowsy: None)
+    gate.obey(LimitBook({"*": HostLimit(concurrency=1)}))
+    return gate
+
+
+def delivered(*hosts: str) -> list[Waiting]:
+    return [
+        Waiting(
+            Envelope(attempt=1, task=make_task(f"http://{host}/")),
+            Delivery(b"", Lane.MEDIUM, redelivered=False, message_id=None, tag=tag, epoch=1),
+        )
+        for tag, host in enumerate(hosts)
+    ]
+
+
+async def start(house: House, gate: Gate, batch: list[Waiting]) -> int:
+    """Let start what may; answers how many that were."""
+    sifted = await gate.sift(batch, room=10)
+    for waiting in sifted.starting:
+        running = Running(
+            attempting=Attempting(waiting.envelope.task, 1),
+            delivery=waiting.delivery,
+            attempt_limit=3,
+            claimed_at=house.clock.now(),
+            tally=waiting.tally,
+        )
+        gate.started(running)
+    gate.claimed()
+    return len(sifted.starting)
+
+
+async def test_a_host_is_not_forgotten_as_its_task_starts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many hosts there are: what is under way is counted, and limits hold."""
+    monkeypatch.setattr("taskrunner.consumer.tally._MANY", 2)
+    gate = one_each(house)
+    assert await start(house, gate, delivered("a.test", "b.test", "c.test")) == 3
+    assert await start(house, gate, delivered("a.test", "d.test")) == 1
+
+
+async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is given up as a whole, also when only some of its changes were written, and that later."""
+    monkeypatch.setattr("taskrunner.consumer.host_ledger._BATCH", 1)
+    monkeypatch.setattr("taskrunner.consumer.host_ledger._SPACING", 0.05)
+    gate = one_each(house)
+
+    async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
+        monkeypatch.undo()
+        raise StoreUnavailable("away for a moment")
+
+    monkeypatch.setattr(house.store, "write_hosts", fail_once)
+    with pytest.raises(StoreUnavailable):
+        await gate.sift(delivered("a.test", "b.test"), room=10)
+    gate.claimed()
+    await gate.ledger.drain()
+    gate.renew()
+    await gate.ledger.drain()
+    entry = await house.store.host("b.test")
+    assert entry is not None
+    assert decode_state(entry.encoded).slots == {}
