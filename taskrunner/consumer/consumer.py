@@ -181,7 +181,11 @@ class Consumer:
         self._claimer.wake()
 
     def _snooze_if_paused(self, waiting: Waiting) -> bool:
-        paused = self._pauses.any_label and self._pauses.hold(waiting.envelope.task.labels)
+        pauses = self._pauses
+        # Of a lane: what was being looked at when the lane was closed, and had no room.
+        paused = waiting.delivery.lane in pauses.lanes or (
+            pauses.any_label and pauses.hold(waiting.envelope.task.labels)
+        )
         if paused:
             self._snoozer.submit(Drowsy(waiting, PAUSED))
         return paused

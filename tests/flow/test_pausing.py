@@ -1,12 +1,16 @@
 """Pauses: nothing new starts of what is paused, the rest goes on, and nothing is lost or counted by it."""
 
+import asyncio
+
 import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from tests.flow.house import FORGOTTEN, HOLD, LEASE, OK, House, http_error
+from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
 
 RED = {"team": "red"}
@@ -46,6 +50,37 @@ async def test_what_was_delivered_and_waits_goes_back(house: House) -> None:
     await house.pause()
     await house.heard(TaskSettled, 6)
     assert (await house.store.counts())[Status.SUCCEEDED] == 6
+
+
+async def test_what_is_looked_at_as_its_lane_is_paused_does_not_start(house: House) -> None:
+    """A batch that waits for an answer on its hosts is in no backlog; what is left of it goes back."""
+    looks, passes, opened = [0], asyncio.Semaphore(1), asyncio.Event()
+
+    async def hold(_: object) -> None:
+        looks[0] += 1
+        if not opened.is_set():
+            await passes.acquire()
+
+    house.target.gate.clear()
+    store = interposed(house.store, "write_hosts", hold)
+    consumer = await house.consumer(store, workers=2, host_limits={"a.test": HostLimit(concurrency=1)})
+    await house.submit("http://a.test/", id="a-0")
+    await house.until_runs(1)
+    await house.submit("http://a.test/", id="a-1")
+    await house.poll(lambda: looks[0] == 2)
+    await house.submit("http://a.test/", id="a-2")
+    for number in range(8):
+        await house.submit("http://b.test/", id=f"b-{number}")
+    passes.release()
+    await house.poll(lambda: looks[0] == 3)
+    await house.pause("all")
+    opened.set()
+    passes.release()
+    await house.heard(DeliveryDropped, 8)
+    assert (len(consumer.backlog), consumer.in_flight) == (0, 1)
+    house.target.gate.set()
+    await house.heard(TaskSettled)
+    assert house.target.ledger == [("a-0", 1)]
 
 
 async def test_a_pause_is_there_for_who_starts_later(house: House) -> None:
