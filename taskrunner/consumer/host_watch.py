@@ -6,7 +6,7 @@ from taskrunner.consumer.gate import Gate
 from taskrunner.consumer.running import Running
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, HostLimitsChanged
-from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
+from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limits
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 
@@ -57,6 +57,5 @@ class HostWatch(Service):
         given = await self._store.host_limits()
         if given != self._given:
             self._given = given
-            limits = {pattern: read_limit(encoded) for pattern, encoded in given.items()}
-            self._gate.obey(LimitBook(self._configured, limits))
+            self._gate.obey(LimitBook(self._configured, read_limits(given)))
             self._events.emit(HostLimitsChanged(patterns=tuple(sorted(given))))

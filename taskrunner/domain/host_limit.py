@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
@@ -83,6 +84,15 @@ def read_limit(given: Any) -> HostLimit:
         return HostLimit.model_validate(given)
     except ValidationError as exc:
         raise HostLimitInvalid(field_errors(exc, known=HostLimit.model_fields)) from exc
+
+
+def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
+    """Limits by pattern as a store has them. One of another version is passed over."""
+    limits: dict[str, HostLimit] = {}
+    for pattern, encoded in given.items():
+        with suppress(HostLimitInvalid):
+            limits[pattern] = read_limit(encoded)
+    return limits
 
 
 def _named(text: str) -> dict[str, str]:

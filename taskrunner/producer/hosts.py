@@ -10,7 +10,7 @@ from taskrunner.domain.breaker import Breaker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
 from taskrunner.domain.host import check_pattern
-from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
+from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, view
 from taskrunner.domain.slowdown import Slowdown
@@ -53,10 +53,11 @@ class Hosts:
 
     async def limits(self) -> Sequence[ShownLimit]:
         """All limits by pattern."""
-        given = await self._store.host_limits()
+        given = read_limits(await self._store.host_limits())
+        limits = {**self._configured, **given}
         return [
             ShownLimit(pattern=pattern, limit=limit, given=pattern in given)
-            for pattern, limit in sorted((await self._book()).limits.items())
+            for pattern, limit in sorted(limits.items())
         ]
 
     async def set_limit(self, pattern: str, fields: Any) -> ShownLimit:
@@ -105,8 +106,7 @@ class Hosts:
         return await self.show(name)
 
     async def _book(self) -> LimitBook:
-        given = await self._store.host_limits()
-        return LimitBook(self._configured, {name: read_limit(limit) for name, limit in given.items()})
+        return LimitBook(self._configured, read_limits(await self._store.host_limits()))
 
 
 def _state(entry: HostEntry | None) -> HostState:

@@ -121,6 +121,19 @@ async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
     assert house.target.runs("second") == 1
 
 
+async def test_a_limit_that_nobody_can_read_is_passed_over(house: House) -> None:
+    """One of another version stops no consumer, and the other limits hold."""
+    await house.store.save_host_limit("*.test", b'{"moons":3}')
+    await house.store.save_host_limit("slow.test", HostLimit(concurrency=1).encode())
+    house.target.gate.clear()
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 2)
+    await house.until_runs(1)
+    assert len(house.target.ledger) == 1
+
+
 async def test_a_state_that_nobody_can_read_is_none(house: House) -> None:
     """A damaged one, or one of another version, is written over as soon as a task starts there."""
     end = house.clock.now() + timedelta(hours=1)
