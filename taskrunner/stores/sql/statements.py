@@ -9,7 +9,9 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     cast,
     delete,
     func,
@@ -188,6 +190,10 @@ class Statements:
 
     def _build_snooze(self) -> None:
         v = self._rows(id=_TEXT, due=_BIG, why=_TEXT, more=_INT)
+        # One that is so already is this very call, sent again since its first answer got lost.
+        is_so = and_(
+            tasks.c.status == Status.SCHEDULED.value, tasks.c.due_ms == v.c.due, tasks.c.why == v.c.why
+        )
         self.snooze = (
             update(tasks)
             .where(tasks.c.id == v.c.id)
@@ -196,7 +202,7 @@ class Statements:
                 due_ms=v.c.due,
                 updated_ms=_parameter("now"),
                 why=v.c.why,
-                snoozes=func.coalesce(tasks.c.snoozes, 0) + v.c.more,
+                snoozes=func.coalesce(tasks.c.snoozes, 0) + case((is_so, 0), else_=v.c.more),
             )
         )
 

@@ -144,3 +144,25 @@ async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
     await claim(store, [ref(ids[0])])
     first = await fetch(store, ids[0])
     assert (first.snoozes, first.waits_for) == (2, None)
+
+
+async def test_a_snooze_that_is_repeated_is_counted_once(store: Store) -> None:
+    """By a caller who did not hear the answer, or of a task that was delivered twice."""
+    task_id = await bring(store, Status.QUEUED)
+    item = Snooze(id=task_id, attempt=1, due=NOW + HOUR, why="a.test: rate limit")
+    assert await store.snooze([item, item], now=NOW) == [True, True]
+    assert await store.snooze([item], now=NOW) == [True]
+    assert (await fetch(store, task_id)).snoozes == 1
+    assert await store.snooze([replace(item, due=NOW + DAY)], now=NOW) == [True]
+    assert (await fetch(store, task_id)).snoozes == 2
+
+
+async def test_a_snooze_to_the_moment_it_was_due_is_counted(store: Store) -> None:
+    """The relay hides a task for as long as a pause snoozes it; the late mark of its publish is void."""
+    task_id = await bring(store, Status.SCHEDULED)
+    due = (await fetch(store, task_id)).due
+    assert due is not None
+    assert await store.snooze([Snooze(id=task_id, attempt=1, due=due, why="paused")], now=NOW) == [True]
+    await store.mark_queued([AttemptRef(id=task_id, attempt=1)], now=NOW, due=NOW + DAY)
+    record = await fetch(store, task_id)
+    assert (record.status, record.snoozes) == (Status.SCHEDULED, 1)

@@ -6,16 +6,17 @@ local answers = {}
 
 for i = 2, #ARGV, 4 do
   local id, why = ARGV[i], ARGV[i + 3]
-  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'snoozes')
+  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'snoozes', 'why')
   local waits = CLAIMABLE[state[1]] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1])
   if waits then
     call('HSET', TASK .. id, 'status', 'scheduled', 'updated', now, 'why', why)
     -- One that is so already is this very call, sent again since its first answer got lost.
-    if why ~= '' and not (state[1] == 'scheduled' and call('ZSCORE', DUE, id) == ARGV[i + 2]) then
+    local is_so = state[1] == 'scheduled' and state[4] == why and call('ZSCORE', DUE, id) == ARGV[i + 2]
+    if why ~= '' and not is_so then
       call('HSET', TASK .. id, 'snoozes', (tonumber(state[3]) or 0) + 1)
     end
-    add(DUE, ARGV[i + 2], id)
-    -- At once, so that a task twice in a batch is moved from where it is.
+    -- At once, so that a task twice in a batch is counted once, and moved from where it is.
+    call('ZADD', DUE, ARGV[i + 2], id)
     if state[1] ~= 'scheduled' then
       call('ZREM', INDEX .. state[1], id)
       call('ZADD', INDEX .. 'scheduled', '0', id)
@@ -24,5 +25,4 @@ for i = 2, #ARGV, 4 do
   answers[#answers + 1] = waits and 1 or 0
 end
 
-flush()
 return answers
