@@ -15,6 +15,9 @@ _PATTERN = re.compile(
     rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
 )
 _MAX_CHARS = 260
+_MAX_PORT = 65_535
+# Of http and of https: a host's name has no port when it is its scheme's own.
+_OWN_PORTS = frozenset({"80", "443"})
 
 
 def host_of(url: str) -> str:
@@ -31,15 +34,19 @@ def host_of(url: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """`*`, `*.example.com` (all below it), or a host; each with or without `:port`. Raises `ValueError`."""
-    spelt = pattern.strip().lower().removesuffix(".")
-    if len(spelt) > _MAX_CHARS or not _PATTERN.fullmatch(spelt):
+    spelt = pattern.strip().lower()
+    # The dot of an absolute name; of `*.`, a suffix that was forgotten, nobody is to make every host.
+    spelt = spelt if spelt == "*." else spelt.removesuffix(".")
+    match = _PATTERN.fullmatch(spelt)
+    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > _MAX_PORT:
         raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
     return spelt
 
 
 @value
 class HostPattern:
-    """A pattern in its parts. Without a port it holds for every port of a host."""
+    """A pattern in its parts. Without a port it holds for every port of a host; with one of http's or
+    https's own, for hosts on their scheme's own port, too, whose names have none."""
 
     suffix: str
     exact: bool
@@ -55,7 +62,7 @@ class HostPattern:
     def holds(self, host: str) -> bool:
         """Whether `host`, as `host_of` gives it, is meant."""
         name, port = _split(host)
-        if self.port and self.port != port:
+        if self.port and self.port != port and (port or self.port not in _OWN_PORTS):
             return False
         return name == self.suffix if self.exact else name.endswith(self.suffix)
 
