@@ -28,8 +28,13 @@ def embedded(
         raise StoreUnfit(f"cannot make the folder {data}: {exc.strerror}; name another by --data") from exc
     flags = {
         "Rabbit.addr": "memory://",
-        "Store.url": f"sqlite:///{quote(str((data / FILE_NAME).absolute()))}",
+        "Store.url": store_url((data / FILE_NAME).absolute()),
         "Api.addr": ADDRESS,
         **dials,
     }
     return load(config_path, flags=flags, environ=environ, search=False)
+
+
+def store_url(file: Path) -> str:
+    """What `Store.url` says for a SQLite file, given by its absolute path."""
+    return f"sqlite:///{quote(str(file))}"

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import click
 
-from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded, store_url
 from taskrunner.app.everything import Extras, run_everything
 from taskrunner.app.loop import run
-from taskrunner.cli.options import config_option
 
 
 @click.command("dev")
-@config_option
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The configuration file [default: none].",
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -44,6 +49,7 @@ def welcome(api: str, file: Path) -> list[str]:
         f"taskrunner is ready; see {api}/ in a browser",
         f"  try    curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
         f"  API    {api}/docs tells every route",
+        f"  CLI    export TASKRUNNER_STORE__URL={store_url(file)} TASKRUNNER_API_URL={api}",
         f"  data   {file} (keep it, and everything goes on at the next start)",
         "  reach  tasks may fetch from this machine's loopback, on any port: not for production",
         "  stop   Ctrl-C",

@@ -135,7 +135,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
     if host.waiting_until is not None:
         words.append(f"tasks wait until {host.waiting_until:%Y-%m-%dT%H:%M:%SZ}")
     if host.ruling is not None:
-        words.append(f"limited by {host.ruling.pattern}")
+        words.append(f"limited by {host.ruling.pattern}: {host.ruling.limit.text}")
     click.echo("  ".join(words))
 
 
@@ -143,8 +143,5 @@ def _print_limit(shown: ShownLimit, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(host_limit_resource(shown)).decode())
         return
-    fields = {name: value for name, value in shown.limit.fields().items() if value is not None}
-    fields |= {"rate": f"{shown.limit.rate:.6g}/s"} if shown.limit.rate is not None else {}
-    words = [f"{name}={value}" for name, value in fields.items()]
     source = "" if shown.given else "  (configuration)"
-    click.echo(f"limit {shown.pattern}  {' '.join(words)}{source}")
+    click.echo(f"limit {shown.pattern}  {shown.limit.text}{source}")

@@ -116,4 +116,5 @@ def _content(text: str, option: str) -> str:
     try:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise TaskInvalid([FieldError(field=option, message=f"cannot read {text[1:]!r}: {exc}")]) from exc
+        why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8 text"
+        raise TaskInvalid([FieldError(field=option, message=f"cannot read {text[1:]!r}: {why}")]) from exc

@@ -38,7 +38,7 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
         async for record in listed(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
         ):
-            sys.stdout.write(_line(record, masking, as_json=as_json) + "\n")
+            sys.stdout.write(task_line(record, masking, as_json=as_json) + "\n")
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -88,7 +88,8 @@ def _sweep(
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-def _line(record: Record, masking: Masking, *, as_json: bool) -> str:
+def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
+    """A task in a list; of one that waits for its host, why."""
     if as_json:
         return encode(task_resource(record, masking)).decode()
     task = record.task
@@ -100,4 +101,5 @@ def _line(record: Record, masking: Masking, *, as_json: bool) -> str:
         task.method,
         masked_url(task.url),
     ]
-    return " ".join([*words, *([f"({record.error})"] if record.error else [])])
+    told = f"waits for {record.waits_for}" if record.waits_for else record.error
+    return " ".join([*words, *([f"({told})"] if told else [])])

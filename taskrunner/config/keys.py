@@ -13,6 +13,7 @@ from typing import get_args, get_origin
 from taskrunner.config.dials import Config
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import Secret
+from taskrunner.domain.host_limit import HostLimit
 
 _FILE = "file"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
@@ -37,7 +38,7 @@ class Key:
     def nested(self) -> bool:
         """Whether what those names stand for has keys of its own."""
         kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
-        return self.mapping and is_dataclass(kinds[1])
+        return self.mapping and (is_dataclass(kinds[1]) or kinds[1] is HostLimit)
 
     @property
     def secret(self) -> bool:

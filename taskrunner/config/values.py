@@ -209,7 +209,7 @@ def _read_limits(value: Any) -> Any:
         pairs = [part.strip().partition(" ") for part in value.split(",") if part.strip()]
         value = {pattern: limits for pattern, _, limits in pairs}
     if not isinstance(value, Mapping):
-        return value
+        raise ValueError('must be patterns with limits, such as "*.example.com": concurrency=4 rate=10/s')
     read: dict[str, HostLimit] = {}
     for pattern, limit in value.items():
         spelt = check_pattern(pattern)

@@ -1,14 +1,17 @@
 """A callback as somebody asks for it, checked."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from taskrunner.domain import admission
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
 from taskrunner.domain.limits import limits_of
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.status import Status
 from taskrunner.domain.validation import did_you_mean, shown
+
+# For the API's description alone; a type cannot be made from `EVENTS`.
+_Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min_length=1)]
 
 
 class CallbackDraft(BaseModel):
@@ -18,7 +21,7 @@ class CallbackDraft(BaseModel):
 
     url: str
     secret: str | None = None
-    events: tuple[Status, ...] = Field(default=EVENTS, min_length=1)
+    events: tuple[Status, ...] = EVENTS
 
     @field_validator("url")
     @classmethod
@@ -34,20 +37,19 @@ class CallbackDraft(BaseModel):
             raise ValueError(f"no secret is configured by the name {shown(value)}{hint}")
         return value
 
-    @field_validator("events", mode="before")
+    @field_validator("events", mode="before", json_schema_input_type=_Events)
     @classmethod
-    def _lower(cls, value: Any) -> Any:
+    def _events(cls, value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        return tuple(each.lower() if isinstance(each, str) else each for each in value)
-
-    @field_validator("events")
-    @classmethod
-    def _terminal(cls, value: tuple[Status, ...]) -> tuple[Status, ...]:
-        for status in value:
-            if status not in TERMINAL:
-                raise ValueError(f"must be some of {', '.join(EVENTS)}, got {shown(status.value)}")
-        return tuple(event for event in EVENTS if event in value)
+        wished = [each.lower() if isinstance(each, str) else each for each in value]
+        for each in wished:
+            if each not in EVENTS:
+                hint = did_you_mean(str(each), EVENTS)
+                raise ValueError(f"must be some of {', '.join(EVENTS)}, got {shown(each)}{hint}")
+        if not wished:
+            raise ValueError(f"must be some of {', '.join(EVENTS)}; left out, it is all of them")
+        return tuple(event for event in EVENTS if event in wished)
 
     def over(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""

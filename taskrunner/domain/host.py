@@ -15,6 +15,9 @@ _PATTERN = re.compile(
     rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
 )
 _MAX_CHARS = 260
+_MAX_PORT = 65_535
+# Of http and of https: a host's name has no port when it is its scheme's own.
+_OWN_PORTS = ("443", "80")
 
 
 def host_of(url: str) -> str:
@@ -31,8 +34,11 @@ def host_of(url: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """`*`, `*.example.com` (all below it), or a host; each with or without `:port`. Raises `ValueError`."""
-    spelt = pattern.strip().lower().removesuffix(".")
-    if len(spelt) > _MAX_CHARS or not _PATTERN.fullmatch(spelt):
+    spelt = pattern.strip().lower()
+    # The dot of an absolute name; of `*.`, a suffix that was forgotten, nobody is to make every host.
+    spelt = spelt if spelt == "*." else spelt.removesuffix(".")
+    match = _PATTERN.fullmatch(spelt)
+    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > _MAX_PORT:
         raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
     return spelt
 
@@ -40,13 +46,14 @@ def check_pattern(pattern: str) -> str:
 def patterns_for(host: str) -> Iterator[str]:
     """All patterns that hold for a host, as `host_of` gives it, the most specific first.
 
-    The host, then the longer suffix; of the same one that with the port. Without one it is for every port.
+    The host, then the longer suffix; of the same one that with the port. Without one it is for every port;
+    with one of http's or https's own, for hosts on their scheme's own port, too, whose names have none.
     """
     name, port = _split(host)
+    ports = (port,) if port else _OWN_PORTS
     suffixes = (f"*{name[at:]}" for at, char in enumerate(name) if char == ".")
     for pattern in (name, *suffixes, "*"):
-        if port:
-            yield f"{pattern}:{port}"
+        yield from (f"{pattern}:{each}" for each in ports)
         yield pattern
 
 

@@ -21,12 +21,24 @@ _PARTS = re.compile(r"[\s,;]+")
 
 def _read_rate(given: Any) -> Any:
     """`10/s`, `90/m`, `5/h`, or a number per second."""
+    if isinstance(given, bool):
+        raise ValueError(f"must be a number with /s, /m or /h, got {given}")
     if not isinstance(given, str):
         return given
     match = _RATE.fullmatch(given.strip())
     if match is None:
         raise ValueError(f"must be a number with /s, /m or /h, got {shown(given)}")
     return float(match[1]) / _UNITS[match[2]]
+
+
+def _read_count(given: Any) -> Any:
+    """A whole number, which `true` is not, although Python says so."""
+    if isinstance(given, bool):
+        raise ValueError(f"must be a whole number, got {given}")
+    return given
+
+
+_Count = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
 
 
 class HostLimit(BaseModel):
@@ -39,11 +51,16 @@ class HostLimit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    concurrency: _Count | None = None
     rate: (
-        Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False), BeforeValidator(_read_rate)] | None
+        Annotated[
+            float,
+            Field(gt=0, le=100_000, allow_inf_nan=False),
+            BeforeValidator(_read_rate, json_schema_input_type=float | str),
+        ]
+        | None
     ) = None
-    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    burst: _Count | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "HostLimit":
@@ -63,6 +80,12 @@ class HostLimit(BaseModel):
         """How many may start at once after a rest."""
         return self.burst or max(1, math.floor(self.rate or 1))
 
+    @property
+    def text(self) -> str:
+        """As people write it, such as `concurrency=4 rate=90/m`; `read_limit` reads it."""
+        parts = {"concurrency": self.concurrency, "rate": _rate_text(self.rate), "burst": self.burst}
+        return " ".join(f"{name}={part}" for name, part in parts.items() if part is not None)
+
     def fields(self) -> dict[str, Any]:
         """Its JSON form."""
         return self.model_dump()
@@ -76,7 +99,7 @@ def read_limit(given: Any) -> HostLimit:
 
     Raises `HostLimitInvalid`.
     """
-    if isinstance(given, str):
+    if not isinstance(given, bytes | Mapping):
         given = _named(given)
     try:
         if isinstance(given, bytes):
@@ -95,12 +118,20 @@ def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
     return limits
 
 
-def _named(text: str) -> dict[str, str]:
+def _rate_text(rate: float | None) -> str | None:
+    """In the unit in which it is 1 or more, if there is one."""
+    if rate is None:
+        return None
+    unit = next((unit for unit in ("s", "m") if rate * _UNITS[unit] >= 1), "h")
+    return f"{rate * _UNITS[unit]:.6g}/{unit}"
+
+
+def _named(text: Any) -> dict[str, str]:
     named: dict[str, str] = {}
-    for part in _PARTS.split(text.strip()):
+    for part in _PARTS.split(text.strip() if isinstance(text, str) else ""):
         name, equals, content = part.partition("=")
         if not equals or name in named:
-            message = f"must be such as concurrency=4 rate=10/s burst=20, got {shown(text)}"
+            message = f"must be such as concurrency=4 rate=10/s burst=20, got {shown(text or '')}"
             raise HostLimitInvalid([FieldError(field="", message=message)])
         named[name] = content
     return named

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from taskrunner.domain.admission import check_header_name
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.validation import shown
 
@@ -82,6 +83,11 @@ def _checked_path(text: str) -> str:
     return text
 
 
+def _checked_name(name: str) -> str:
+    check_header_name(name)
+    return name
+
+
 Listed = BeforeValidator(_listed)
 
 
@@ -101,7 +107,7 @@ class Ruling(StrEnum):
 class HeaderCondition(_Part):
     """A header of that name is there; with `equals`, with one of these values."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$")]
+    name: Annotated[str, StringConstraints(max_length=256), AfterValidator(_checked_name)]
     equals: Annotated[tuple[Text, ...] | None, Listed, Field(min_length=1, max_length=_MAX_VALUES)] = None
 
     def holds(self, response: Response) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from taskrunner.domain.errors import FieldError, SelectionInvalid
+from taskrunner.domain.host import host_of
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
@@ -26,7 +27,7 @@ CONDITIONS: Mapping[str, str] = {
     "status": f"where they stand: {', '.join(Status)}",
     "lane": "high, medium or low",
     "label": "NAME=VALUE, or NAME for any value; repeatable, all must be there",
-    "host": "the URL's host",
+    "host": "the URL's host, on any port, or HOST:PORT",
     "handler": "what runs them: http",
     "outcome": f"what the last attempt came to: {', '.join(OutcomeKind)}",
     "reason": "why they ended, as dead letters show it",
@@ -50,7 +51,7 @@ class Facets:
     status: Status | None
     lane: Lane | None
     labels: Mapping[str, str]
-    host: str | None
+    hosts: Sequence[str | None]
     outcome: OutcomeKind | None
     reason: str | None
     created_at: datetime | None
@@ -83,7 +84,7 @@ class Selection:
         return (
             self.status in {None, facets.status}
             and self.lane in {None, facets.lane}
-            and self.host in {None, facets.host}
+            and self.host in {None, *facets.hosts}
             and self.handler in {None, _HANDLER}
             and self.outcome in {None, facets.outcome}
             and self.reason in {None, facets.reason}
@@ -103,7 +104,7 @@ def facets_of(record: Record) -> Facets:
         status=record.status,
         lane=record.task.lane,
         labels=record.task.labels,
-        host=_host(record.task.url),
+        hosts=_hosts(record.task.url),
         outcome=last,
         reason=record.reason or last,
         created_at=record.task.created_at,
@@ -117,7 +118,7 @@ def facets_of_letter(letter: DeadLetter) -> Facets:
         status=None,
         lane=letter.lane,
         labels=letter.labels,
-        host=None if letter.url is None else _host(letter.url),
+        hosts=_hosts(letter.url or ""),
         outcome=letter.outcome,
         reason=letter.reason,
         created_at=letter.created_at,
@@ -197,8 +198,9 @@ def _within(moment: datetime | None, after: datetime | None, before: datetime | 
     return (after is None or moment >= after) and (before is None or moment < before)
 
 
-def _host(url: str) -> str | None:
+def _hosts(url: str) -> tuple[str | None, ...]:
+    """Its names: without a port, and as limits have it."""
     try:
-        return urlsplit(url).hostname
+        return urlsplit(url).hostname, host_of(url).lower()
     except ValueError:
-        return None  # a message may hold anything in place of a URL
+        return ()  # a message may hold anything in place of a URL

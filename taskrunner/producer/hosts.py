@@ -70,8 +70,8 @@ class Hosts:
         """Take back what was given; what is configured then counts again. Raises `HostLimitUnknown`."""
         spelt = _pattern(pattern)
         if not await self._store.remove_host_limit(spelt):
-            known = " It is in the configuration." if spelt in self._configured else ""
-            raise HostLimitUnknown(f"no limit was given for {spelt}.{known}")
+            known = "; the configuration has one, change it there" if spelt in self._configured else ""
+            raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host.

@@ -29,7 +29,7 @@ class Schedules:
         """Raises `StateConflict` when there is one of the name."""
         schedule = draft.to_schedule(name, now=self._clock.now())
         if not await self._store.save_schedule(stored(schedule), expected=None):
-            raise StateConflict(f"there is a schedule {name!r} already; change it by PUT, or delete it first")
+            raise StateConflict(f"there is a schedule {name!r} already; update it, or delete it first")
         return schedule
 
     async def put(self, name: str, draft: ScheduleDraft) -> tuple[Schedule, bool]:

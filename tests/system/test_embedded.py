@@ -49,7 +49,8 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
     dev = start()
     wait_for(lambda: "curl" in dev.logged(), "the welcome")
     assert f"http://127.0.0.1:{dev.port}/" in dev.logged()
-    assert str(tmp_path / "taskrunner.db") in dev.logged()
+    assert f"TASKRUNNER_STORE__URL=sqlite:///{tmp_path}/taskrunner.db" in dev.logged()
+    assert f"TASKRUNNER_API_URL=http://127.0.0.1:{dev.port}" in dev.logged()
     assert "tasks may fetch from this machine's loopback, on any port" in dev.logged()
     with Client(dev.port) as client:
         answer = client.post("/tasks", {"url": target.url("/dev-1")})

@@ -63,6 +63,24 @@ def test_what_cannot_be_is_refused(callback: Any, field: str) -> None:
     assert field in refusal(callback)
 
 
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        (["done"], "must be some of succeeded, failed, cancelled, got 'done'"),
+        (["running"], "got 'running'"),
+        ([5], "got 5"),
+        (["canceled"], 'did you mean "cancelled"?'),
+        ([], "left out, it is all of them"),
+    ],
+)
+def test_only_ends_are_events(events: list[Any], told: str) -> None:
+    """The refusal names these alone, of all statuses, and says nothing twice."""
+    text = refusal({"url": "http://told.test/", "events": events})
+    assert told in text
+    assert text.count("callback.events") == 1
+    assert "scheduled" not in text
+
+
 def test_a_secret_that_was_misspelt_is_proposed() -> None:
     assert 'did you mean "billing"' in refusal({"url": "http://told.test/", "secret": "billig"})
 

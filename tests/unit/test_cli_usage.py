@@ -27,6 +27,7 @@ ONE = ["produce", "--url", "http://h/"]
         ),
         ([*ONE, "--label", "a=1", "--label", "a=2"], "--label: 'a' is given more"),
         ([*ONE, "--rules", "{"], "--rules: is not JSON"),
+        ([*ONE, "--rules", "@none.json"], "--rules: cannot read 'none.json': No such file or directory\n"),
         ([*ONE, "--rules", '[{"when": {}, "then": "fail"}]'], "rules.0.when: must have a condition"),
         ([*ONE, "--retry-on", "404", "--fail-on", "404"], "retry_on and fail_on both have 404"),
         ([*ONE, "--header", "A"], "expected NAME:VALUE"),

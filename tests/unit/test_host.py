@@ -53,12 +53,33 @@ def test_a_host_is_a_pattern_for_itself(url: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", ".", "*.", "**", "a*.test", "*.*.test", "a..test", "http://a", "a/b", "a:0", "a:x", "a b", ":80"],
+    [
+        "",
+        ".",
+        "*.",
+        "**",
+        "a*.test",
+        "*.*.test",
+        "a..test",
+        "http://a",
+        "a/b",
+        "a:0",
+        "a:x",
+        "a b",
+        ":80",
+        "a:65536",
+        "*:99999",
+    ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
-    if pattern == "*.":
-        assert check_pattern(pattern) == "*"  # the dot of an absolute name
-        return
+    """`*.`, too: a suffix that was forgotten must not limit every host."""
+    with pytest.raises(ValueError, match="must be a host"):
+        check_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["a.test:65536", "*:99999"])
+def test_a_port_that_cannot_be_is_refused(pattern: str) -> None:
+    """A limit for it would never count."""
     with pytest.raises(ValueError, match="must be a host"):
         check_pattern(pattern)
 
@@ -71,6 +92,8 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         ("*.a.test", ["b.a.test", "c.b.a.test:81"], ["a.test", "xa.test"]),
         ("a.test", ["a.test", "a.test:81"], ["b.a.test", "a.test.b"]),
         ("a.test:81", ["a.test:81"], ["a.test"]),
+        ("a.test:443", ["a.test", "a.test:443"], ["a.test:81", "a.test:80", "b.test"]),
+        ("[::1]:80", ["[::1]"], ["[::1]:81"]),
         ("[::1]", ["[::1]", "[::1]:81"], ["[::2]"]),
     ],
 )
@@ -116,6 +139,26 @@ def test_what_the_api_gave_goes_over_the_configuration() -> None:
 def test_a_limit_can_be_text(text: str, limit: HostLimit) -> None:
     assert read_limit(text) == limit
     assert read_limit(limit.encode()) == limit
+    assert read_limit(limit.text) == limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        (HostLimit(concurrency=4, rate=10.0, burst=20), "concurrency=4 rate=10/s burst=20"),
+        (HostLimit(rate=7 / 60), "rate=7/m"),
+        (HostLimit(rate=5 / 3600), "rate=5/h"),
+        (HostLimit(rate=0.5 / 3600), "rate=0.5/h"),
+    ],
+)
+def test_a_rate_is_told_in_a_unit_that_can_be_read(limit: HostLimit, text: str) -> None:
+    assert limit.text == text
+
+
+@pytest.mark.parametrize("field", ["concurrency", "rate", "burst"])
+def test_true_is_no_number(field: str) -> None:
+    with pytest.raises(HostLimitInvalid, match=f"{field}: must be a .*number.*, got True"):
+        read_limit({"rate": 1, field: True})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +174,7 @@ def test_a_limit_can_be_text(text: str, limit: HostLimit) -> None:
         ("speed=3", "unknown field"),
         ({"rate": 0}, "greater than 0"),
         ({"rate": float("nan")}, "finite"),
-        (["x"], "valid"),
+        (["x"], "must be such as"),
         (b'{"rate": "x"}', "must be a number with"),
     ],
 )

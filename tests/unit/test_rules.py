@@ -181,7 +181,11 @@ BAD: list[tuple[Any, str, str]] = [
         "rules.0.when.json.path",
         "must have only .name",
     ),
-    ([{"when": {"header": {"name": "a b"}}, "then": "fail"}], "rules.0.when.header.name", "match pattern"),
+    (
+        [{"when": {"header": {"name": "a b"}}, "then": "fail"}],
+        "rules.0.when.header.name",
+        "'a b' is no header",
+    ),
     ([{"when": {"status": 200}, "then": "fail"}] * (MAX_RULES + 1), "rules", "at most 20 items"),
     (
         [{"when": {"header": {"name": "a", "equals": "x" * 1000}}, "then": "fail"}] * 9,

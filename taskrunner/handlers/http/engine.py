@@ -166,6 +166,8 @@ class Engine:
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
         curl.setopt(pycurl.PROXY, f"http://{host}:{proxy.port}")
         curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+        # To the proxy alone: a request has its own, and a task's is not for the proxy.
+        curl.setopt(pycurl.USERAGENT, self._policy.user_agent)
         # What the proxy says is no part of the answer.
         curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
         if proxy.user is not None:

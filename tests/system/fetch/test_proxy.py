@@ -102,6 +102,14 @@ def test_http_goes_through_the_proxy_by_address(scene: Scene) -> None:
     assert outcomes[0].response.headers == (("Content-Length", "5"),)
 
 
+def test_the_proxy_hears_who_we_are(scene: Scene) -> None:
+    """By the configured name, whatever the task calls itself, and not by that of a library."""
+    fetch = scene.to_target(behaviours.answer)
+    assert fetch("http://target.example/", headers={"User-Agent": "task's own"}).kind is OutcomeKind.OK
+    assert scene.proxy.ledger.requests[0].header("user-agent") == FetchPolicy().user_agent
+    assert scene.target.ledger.requests[0].header("user-agent") == "task's own"
+
+
 def test_https_goes_through_the_proxy_to_the_named_host(scene: Scene, authority: trustme.CA) -> None:
     """The certificate is held against the name, not against the address that the proxy was asked for."""
     fetch = scene.to_target(behaviours.answer, tls=server_context(authority, "target.example"))
