@@ -23,7 +23,7 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
 from taskrunner.domain.host import host_of
 from taskrunner.domain.host_limit import LimitBook
-from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up
+from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up, wait_reason
 from taskrunner.domain.politeness import Politeness, Signal, signal
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -279,7 +279,7 @@ class Gate:
             starting += mine[: admission.admitted]
             last = mine[len(mine) - len(admission.waits) :] if admission.waits else []
             drowsy += [
-                Drowsy(waiting, _reason(tally.host, admission.why), datetime.fromtimestamp(due, UTC))
+                Drowsy(waiting, wait_reason(tally.host, admission.why), datetime.fromtimestamp(due, UTC))
                 for waiting, due in zip(last, admission.waits, strict=True)
             ]
         return starting, drowsy, keep < _AT_HAND
@@ -311,7 +311,7 @@ class Gate:
         moments, tally.tail = queue_up(
             tally.tail, step, len(waiting), self._dials, now=self._now(), random=random.random()
         )
-        why = _reason(tally.host, "slow, and its share of the workers is busy")
+        why = wait_reason(tally.host, "slow, and its share of the workers is busy")
         return [
             Drowsy(each, why, datetime.fromtimestamp(due, UTC))
             for each, due in zip(waiting, moments, strict=True)
@@ -370,7 +370,3 @@ class Gate:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _reason(host: str, why: str) -> str:
-    return f"{host}: {why}"

@@ -202,6 +202,16 @@ def queue_up(
     return tuple(moments), tail
 
 
+def wait_reason(host: str, why: str) -> str:
+    """What the record of a task says that waits for its host."""
+    return f"{host}: {why}"
+
+
+def waits_for_host(reason: str | None, host: str) -> bool:
+    """Whether that is what a task waits for."""
+    return reason is not None and reason.startswith(wait_reason(host, ""))
+
+
 def encode_state(state: HostState) -> bytes:
     """As JSON, without what says nothing."""
     fields: dict[str, Any] = {"arrival": state.arrival, "tail": state.tail, "mean": state.mean}

@@ -1,24 +1,29 @@
 """Hosts, for operators: how things are with them, their limits, and the end of a trouble by hand."""
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from taskrunner.domain.breaker import Breaker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
-from taskrunner.domain.host import check_pattern
+from taskrunner.domain.host import check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
-from taskrunner.domain.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
 from taskrunner.domain.slowdown import Slowdown
-from taskrunner.stores.base import Store
+from taskrunner.domain.status import Status
+from taskrunner.stores.base import Snooze, Store
 from taskrunner.stores.host_book import HostEdit, HostEntry
 
 # Consumers change a busy host's state all the time; each of these tries failed since one of them did.
 _TRIES = 100
+# Seconds after which each consumer has heard of a change.
+_HEARD = 5.0
+# Of tasks that wait so many are looked through for those to wake: a quarter of a second of decoding.
+_LOOKED_MOST, _PAGE = 10_000, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class Hosts:
         """Give a pattern a limit; consumers hear of it in about a second. Raises `HostLimitInvalid`."""
         spelt, limit = _pattern(pattern), read_limit(fields)
         await self._store.save_host_limit(spelt, limit.encode())
+        await self._limit_anew(spelt)
         return ShownLimit(pattern=spelt, limit=limit, given=True)
 
     async def remove_limit(self, pattern: str) -> None:
@@ -72,38 +78,65 @@ class Hosts:
         if not await self._store.remove_host_limit(spelt):
             known = "; the configuration has one, change it there" if spelt in self._configured else ""
             raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
+        await self._limit_anew(spelt)
 
     async def reset(self, host: str) -> HostView:
-        """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host.
-
-        Tasks that wait for it come back at the time that they were given.
-        """
-        name = _host(host)
-        for _ in range(_TRIES):
-            entry = await self._store.host(name)
-            if entry is None:
-                break
-            now = self._clock.now()
-            moment = now.timestamp()
-            healed = HostState(
-                breaker=Breaker(since=moment),
-                slowdown=Slowdown(since=moment),
-                mean=_state(entry).mean,
-                slots=_state(entry).slots,
-                arrival=_state(entry).arrival,
-            )
-            until = datetime.fromtimestamp(healed.lives_until, UTC)
-            fresh = HostEntry(
-                host=name, version=secrets.token_hex(8), encoded=encode_state(healed), until=until
-            )
-            (answer,) = await self._store.write_hosts(
-                [HostEdit(entry=fresh, expected=entry.version)], now=now
-            )
-            if answer.written:
-                break
-        else:
-            raise StoreUnavailable(f"the state of {name} changes too fast to be changed")
+        """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host."""
+        name, moment = _host(host), self._clock.now().timestamp()
+        breaker, slowdown = Breaker(since=moment), Slowdown(since=moment)
+        await self._change(name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0))
+        await self._wake(name.__eq__)
         return await self.show(name)
+
+    async def _change(self, host: str, edit: Callable[[HostState], HostState]) -> None:
+        """Change what consumers share of a host, if they share anything."""
+        for _ in range(_TRIES):
+            entry = await self._store.host(host)
+            if entry is None:
+                return
+            state = edit(_state(entry))
+            fresh = HostEntry(
+                host=host,
+                version=secrets.token_hex(8),
+                encoded=encode_state(state),
+                until=datetime.fromtimestamp(state.lives_until, UTC),
+            )
+            edits = [HostEdit(entry=fresh, expected=entry.version)]
+            (answer,) = await self._store.write_hosts(edits, now=self._clock.now())
+            if answer.written:
+                return
+        raise StoreUnavailable(f"the state of {host} changes too fast to be changed")
+
+    async def _limit_anew(self, pattern: str) -> None:
+        """No moment that was given by the limit of before counts any more."""
+        for entry in await self._store.live_hosts(now=self._clock.now(), limit=_LOOKED_MOST):
+            if pattern in patterns_for(entry.host):
+                await self._change(entry.host, lambda state: replace(state, arrival=0.0, tail=0.0))
+        await self._wake(lambda host: pattern in patterns_for(host))
+
+    async def _wake(self, meant: Callable[[str], bool]) -> None:
+        """Let tasks that wait for such a host ask again once consumers have heard of the change.
+
+        With very many of them the older ones come at the time that they were given.
+        """
+        now = self._clock.now()
+        due = now + timedelta(seconds=_HEARD)
+        cursor: str | None = None
+        for _ in range(_LOOKED_MOST // _PAGE):
+            page = await self._store.list_tasks(Status.SCHEDULED, limit=_PAGE, cursor=cursor)
+            snoozes = [
+                Snooze(id=record.task.id, attempt=record.attempt + 1, due=due)
+                for record in page.items
+                if record.due is not None
+                and record.due > due
+                and waits_for_host(record.waits_for, host_of(record.task.url))
+                and meant(host_of(record.task.url))
+            ]
+            if snoozes:
+                await self._store.snooze(snoozes, now=now)
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def _book(self) -> LimitBook:
         return LimitBook(self._configured, read_limits(await self._store.host_limits()))

@@ -24,6 +24,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting
+from taskrunner.producer.hosts import Hosts
 from taskrunner.stores.host_book import HostEdit, HostEntry
 from tests.flow.house import DEADLINE, LEASE, OK, House, http_error
 from tests.tools.severed import Cut, severable
@@ -196,6 +197,43 @@ async def test_a_dead_host_is_left_alone(house: House) -> None:
     assert (record.status, record.attempt) == (Status.SCHEDULED, 0)
     assert record.waits_for == "slow.test: circuit open"
     assert await house.status("fast") is Status.SUCCEEDED
+
+
+async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
+    """They need not sit out the time that they were given when the host was in trouble."""
+    house.target.answer = by_host(slow=http_error(503))
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late")
+    await house.submit(FAST, id="later", delay=3600)
+    await snoozed(house, 1)
+    house.target.answer = by_host()
+    await Hosts(house.store, house.clock, {}).reset("slow.test")
+    record = await house.record("late")
+    assert record.due is not None
+    assert (record.due - house.clock.now()).total_seconds() == pytest.approx(5.0, abs=0.1)
+    assert (record.snoozes, record.waits_for) == (1, None)
+    assert (await house.record("later")).waits_for is None
+    await pass_time(house, 6, 4)
+    assert await house.status("late") is Status.SUCCEEDED
+    assert await house.status("later") is Status.SCHEDULED
+
+
+@pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
+async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: str) -> None:
+    """Neither their moments nor the promises to come hold on to the limit of before."""
+    hosts = Hosts(house.store, house.clock, {})
+    await hosts.set_limit(pattern, {"rate": "1/h"})
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}")
+    await snoozed(house, 2)
+    await hosts.set_limit(pattern, {"rate": "100/s"})
+    await house.until(lambda: len(house.told(HostLimitsChanged)) >= 2, "the consumer has heard of it")
+    await house.later(6)
+    await house.heard(TaskSettled, 3)
 
 
 async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
