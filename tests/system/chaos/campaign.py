@@ -76,15 +76,21 @@ class Campaign:
         self.usage: dict[str, dict[str, tuple[Usage, Usage]]] = {}
 
     def run(self, plan: Plan, launcher: Sequence[str] = ("taskrunner",)) -> Iterator[Result]:
-        for number, (profile, trials) in enumerate(plan.by_profile()):
-            folder = self._folder / f"{number}-{profile}"
-            folder.mkdir()
-            with staged(profile, self._fleet, self._target, folder, Random(plan.seed), launcher) as stage:
-                self._warm_up(stage)
-                before = _at_rest(stage)
-                for name, seed in trials:
-                    yield self.trial(stage, FAULTS[name], seed, before)
-                self._close(profile, stage, before)
+        for profile, trials in plan.by_profile():
+            left = list(reversed(trials))
+            while left:
+                folder = self._folder / f"{next(self._numbers)}-{profile}"
+                folder.mkdir()
+                with staged(profile, self._fleet, self._target, folder, Random(plan.seed), launcher) as stage:
+                    self._warm_up(stage)
+                    before = _at_rest(stage)
+                    is_well = True
+                    while left and is_well:
+                        name, seed = left.pop()
+                        yield self.trial(stage, FAULTS[name], seed, before)
+                        is_well = _is_well(stage)
+                    if is_well:
+                        self._close(profile, stage, before)
 
     def trial(self, stage: Stage, fault: Fault, seed: int, before: Mapping[str, Usage]) -> Result:
         """One fault; `before` is what the processes held before the first one."""
@@ -113,7 +119,6 @@ class Campaign:
                 result = trial.unjudged(fault.id, seed, exc)
                 for running in stage.living():  # one may be a trap that has not sprung
                     running.kill()
-        stage.heal()
         self.results.append(result)
         return result
 
@@ -145,6 +150,15 @@ class Campaign:
         evidence = dataclasses.replace(_NOTHING, usage=pairs, texts=texts, secrets=secrets)
         self.usage[profile] = pairs
         self.closings[profile] = checks.check(evidence)
+
+
+def _is_well(stage: Stage) -> bool:
+    """Whether the next trial can have this deployment. A broker may have lost a queue of it for good."""
+    try:
+        stage.heal()
+    except AssertionError:
+        return False
+    return True
 
 
 def _at_rest(stage: Stage) -> dict[str, Usage]:
