@@ -55,7 +55,7 @@ def callback_target_down(stage: Stage) -> None:
 
 
 def one_host_is_overloaded(stage: Stage) -> None:
-    """What answers 503 must not stop the others; they share its host, so it does not ask to be slowed down."""
+    """What answers 503 must not stop the others of its host, as long as it does not ask for that."""
     stage.submit(200, "status=503", tag="storm", expect=FAILED, max_attempts=3, retry=RETRY)
 
 
