@@ -2,11 +2,10 @@
 
 Each call from libcurl into Python takes the interpreter lock, and at 50 threads each handover of it costs
 some 20 µs, about half of what a bare exchange takes. So options are set once per handle and again only
-when they change, header lines go straight into a `deque`, and there is no progress callback (see `line`).
+when they change, what is done with a header line is little, and there is no progress callback (see `line`).
 """
 
 import time
-from collections import deque
 
 import pycurl
 
@@ -54,7 +53,7 @@ class Engine:
         self._line = line
         self._dialer = Dialer(guard, network, line)
         self._route: Route | None = None
-        self._received: deque[bytes] = deque(maxlen=MAX_LINES)
+        self._received: list[bytes] = []
         # A hop is not kept beyond its fetch: an idle worker would hold a body.
         self._idle = self._hop = Hop()
         self._fault: BaseException | None = None
@@ -152,7 +151,7 @@ class Engine:
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.MAXLIFETIME_CONN, _LIFETIME_SECONDS)
-        curl.setopt(pycurl.HEADERFUNCTION, self._received.append)
+        curl.setopt(pycurl.HEADERFUNCTION, self._on_line)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         self._dialer.install(curl)
 
@@ -246,6 +245,12 @@ class Engine:
             return pycurl.PREREQFUNC_ABORT  # type: ignore[no-any-return]  # pycurl has no types
         self._hop.sent = True
         return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
+
+    def _on_line(self, line: bytes) -> int | None:
+        """A head that is far too long needs no more of it to be told."""
+        received = self._received
+        received.append(line)
+        return 0 if len(received) == MAX_LINES else None
 
     def _on_body(self, chunk: bytes) -> int | None:
         """libcurl reads the clock between two reads only, and one read can hold thousands of tiny chunks."""
