@@ -14,7 +14,7 @@ from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
-from taskrunner.consumer.crew.crew import Crew
+from taskrunner.consumer.crew.crews import Crews
 from taskrunner.consumer.pool import Pool
 from taskrunner.consumer.supervisor import Supervisor
 from taskrunner.handlers.http.kit import HttpKit
@@ -27,7 +27,7 @@ from taskrunner.monitor.stats import Provider
 class Workforce:
     """Everything that runs tasks; nothing runs before `working`.
 
-    `apart`: the worker threads get a process of their own, see `docs/decisions/worker-process.md`. Raises
+    `apart`: the worker threads get processes of their own, see `docs/decisions/worker-process.md`. Raises
     `ConfigInvalid`.
     """
 
@@ -37,7 +37,8 @@ class Workforce:
         self._events = platform.events
         self._pauses = platform.pauses
         kit = HttpKit(_fetch_policy(config))
-        self._consumer = _consumer(platform, partial(Crew if apart else Pool, kit))
+        workers = partial(Crews, config.workers.process_count()) if apart else Pool
+        self._consumer = _consumer(platform, partial(workers, kit))
         self._supervisor = Supervisor(
             self._consumer,
             platform.broker,

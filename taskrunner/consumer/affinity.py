@@ -1,4 +1,4 @@
-"""Affinity keeps the workers of short tasks on one processor, where their threads do not fight for the lock.
+"""Affinity keeps a process of workers on one processor while tasks are short: its threads then do not fight.
 
 Only one thread at a time can run Python. On several processors each handover of the interpreter lock wakes
 another one, and short tasks hand it over some ten times each: measured, a task costs 0.34 ms of processor
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskrunner.consumer.workers import WorkerPool
+from taskrunner.consumer.workers import Process, WorkerPool
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 
@@ -60,36 +60,53 @@ def choose(
 
 
 class Affinity(Service):
-    """Looks twice a second at the process that the pool's workers are in. Linux only."""
+    """Looks twice a second at the processes that the pool's workers are in. Linux only."""
 
     def __init__(self, events: Events, pool: WorkerPool) -> None:
         super().__init__("affinity", events)
-        self._pool = pool
         self._allowed = frozenset(os.sched_getaffinity(0))
+        self._bindings = [_Binding(process) for process in pool.processes]
+
+    async def turn(self) -> float:
+        for binding in self._bindings:
+            taken = frozenset().union(*(each.own for each in self._bindings if each is not binding))
+            binding.look(self._allowed - taken or self._allowed)
+        return INTERVAL
+
+
+class _Binding:
+    """Where one process is to run."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
         self._current: frozenset[int] | None = None
         self._pid: int | None = None
         self._before: Sample | None = None
 
-    async def turn(self) -> float:
-        pid = self._pool.pid
+    @property
+    def own(self) -> frozenset[int]:
+        """The processor that is this process's alone; none while it may use all."""
+        return self._current if self._current is not None and len(self._current) == 1 else frozenset()
+
+    def look(self, allowed: frozenset[int]) -> None:
+        pid = self._process.pid
         if pid is None:
-            return INTERVAL
+            return
         if pid != self._pid:
             self._pid, self._before, self._current = pid, None, None
         try:
-            self._look(pid)
+            self._choose(pid, allowed)
         except (FileNotFoundError, ProcessLookupError):
             self._before = None  # it died just now
-        return INTERVAL
 
-    def _look(self, pid: int) -> None:
+    def _choose(self, pid: int, allowed: frozenset[int]) -> None:
         before, after = self._before, self._sample(pid)
         if before is not None and after.moment - before.moment < INTERVAL / 2:
             return
         self._before = after
         if before is None:
             return
-        chosen = choose(before, after, allowed=self._allowed, current=self._current)
+        chosen = choose(before, after, allowed=allowed, current=self._current)
         if chosen != self._current:
             _move(pid, chosen)
             self._current = chosen
@@ -98,7 +115,7 @@ class Affinity(Service):
         return Sample(
             moment=time.monotonic(),
             used=_used_seconds(pid),
-            finished=self._pool.finished,
+            finished=self._process.finished,
             idle=_idle_seconds(),
         )
 

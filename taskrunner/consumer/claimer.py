@@ -25,7 +25,7 @@ from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claime
 
 _BATCH = 200
 # At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
-_SPACING = 0.003
+_SPACING = 0.006
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
 _REST = 1.0
 # There are tasks that cannot start for now, and others may be behind them.

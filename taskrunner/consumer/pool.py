@@ -6,13 +6,14 @@ from collections import deque
 
 from taskrunner.consumer.running import Running
 from taskrunner.consumer.threads import Threads
-from taskrunner.consumer.workers import OnFinished, WorkerPool
+from taskrunner.consumer.workers import OnFinished
+from taskrunner.consumer.workshop import Workshop
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import Outcome
 from taskrunner.handlers.base import HandlerKit
 
 
-class Pool(WorkerPool):
+class Pool(Workshop):
     """Threads that leave their outcomes in an outbox, which the event loop empties."""
 
     def __init__(self, kit: HandlerKit, events: Events, on_finished: OnFinished) -> None:

@@ -7,7 +7,7 @@ rejects for a reason nobody expected is let go, so that its lease ends and the r
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.running import Finished, Running
@@ -23,7 +23,7 @@ from taskrunner.stores.base import Store
 
 _BATCH = 500
 # Short tasks end by the thousand per second: in this many seconds they make a group worth a call.
-_SPACING = 0.004
+_SPACING = 0.008
 
 
 class Settler:
@@ -59,8 +59,9 @@ class Settler:
 
     async def _settle(self, group: Sequence[Finished]) -> Sequence[None]:
         try:
-            verdicts = [self._judge(finished) for finished in group]
-            answers = await self._write(group, verdicts)
+            now = self._clock.now()
+            verdicts = [self._judge(finished, now) for finished in group]
+            answers = await self._write(group, verdicts, now)
         except Exception as exc:  # noqa: BLE001 - one attempt must not hold up its group, whatever is in it
             await self._settle_apart(group, exc)
             return [None] * len(group)
@@ -84,10 +85,11 @@ class Settler:
         self._broker.ack([finished.running.delivery])
         self._on_settled(finished.running)
 
-    async def _write(self, group: Sequence[Finished], verdicts: Sequence[Verdict]) -> Sequence[bool]:
-        now = self._clock.now()
+    async def _write(
+        self, group: Sequence[Finished], verdicts: Sequence[Verdict], now: datetime
+    ) -> Sequence[bool]:
         settlements = [
-            settlement(self._ended(finished.running), finished.outcome, verdict, self._retention)
+            settlement(self._ended(finished.running, now), finished.outcome, verdict, self._retention)
             for finished, verdict in zip(group, verdicts, strict=True)
         ]
         backoff = Backoff()
@@ -97,19 +99,18 @@ class Settler:
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
 
-    def _judge(self, finished: Finished) -> Verdict:
+    def _judge(self, finished: Finished, now: datetime) -> Verdict:
         running = finished.running
         return retry.decide(
             running.attempting.task,
             finished.outcome,
             attempt=running.attempting.number,
             attempt_limit=running.attempt_limit,
-            now=self._clock.now(),
+            now=now,
             random=random.random(),
         )
 
-    def _ended(self, running: Running) -> Ended:
-        finished_at = self._clock.now()
+    def _ended(self, running: Running, finished_at: datetime) -> Ended:
         return Ended(
             task=running.attempting.task,
             number=running.attempting.number,

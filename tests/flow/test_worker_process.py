@@ -34,8 +34,9 @@ async def test_what_a_process_had_when_it_died_runs_again_at_once(house: House, 
     consumer = await house.consumer(make_pool=partial(Crew, kit))
     ids = {(await house.submit(max_attempts=1)).id for _ in range(2)}
     await house.poll(lambda: kit.begun == ids)
-    assert consumer.pool.pid is not None
-    os.kill(consumer.pool.pid, signal.SIGKILL)
+    (process,) = consumer.pool.processes
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
     await house.heard(TaskSettled, 2)
     kit.open()
     await house.later(0)

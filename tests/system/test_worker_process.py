@@ -25,7 +25,8 @@ SHORT = {
 
 def busy(deploy: Deploy, *, max_attempts: int = 1, **dials: object) -> tuple[Deployment, Running, list[str]]:
     """A deployment with `BUSY` tasks at the target and as many behind them."""
-    deployment = deploy(WORKERS__MIN_WORKERS=BUSY, WORKERS__MAX_WORKERS=BUSY, **dials)
+    workers = {"WORKERS__MIN_WORKERS": BUSY, "WORKERS__MAX_WORKERS": BUSY, "WORKERS__PROCESSES": 1}
+    deployment = deploy(**{**workers, **dials})
     deployment.serve()
     consumer = deployment.consume()
     urls = [deployment.target.url(f"/{number}", delay=1.5) for number in range(2 * BUSY)]
@@ -35,8 +36,14 @@ def busy(deploy: Deploy, *, max_attempts: int = 1, **dials: object) -> tuple[Dep
     return deployment, consumer, ids
 
 
+def worker_processes(consumer: Running) -> list[int | None]:
+    return [process["pid"] for process in consumer.stats()["workers"]["processes"]]
+
+
 def worker_process(consumer: Running) -> int:
-    pid: int = consumer.stats()["workers"]["pid"]
+    """The first of them."""
+    pid = worker_processes(consumer)[0]
+    assert pid is not None
     assert psutil.Process(pid).ppid() == consumer.process.pid
     return pid
 
@@ -66,10 +73,23 @@ def test_when_it_dies_no_attempt_counts_and_another_takes_its_place(deploy: Depl
     assert report.duplicates == 0
     stats = consumer.stats()
     assert stats["totals"]["leases_expired"] == 0
-    assert stats["totals"]["processes_lost"] == stats["workers"]["process_losses"] == 1
-    assert stats["workers"]["last_process_loss"] == "signal SIGKILL"
-    assert worker_process(consumer) != pid
+    (process,) = stats["workers"]["processes"]
+    assert stats["totals"]["processes_lost"] == process["losses"] == 1
+    assert process["last_loss"] == "signal SIGKILL"
+    assert process["pid"] != pid
     assert "worker_process_lost" in consumer.logged()
+
+
+def test_when_one_of_two_dies_the_other_goes_on(deploy: Deploy) -> None:
+    """Only what the one had in its hands runs a second time, and no attempt of it counts."""
+    deployment, consumer, ids = busy(deploy, WORKERS__PROCESSES=2)
+    assert len(set(worker_processes(consumer))) == 2
+    os.kill(worker_process(consumer), signal.SIGKILL)
+    deployment.wait_drained(len(ids))
+    report = audit_deployment(deployment, ids).check()
+    assert report.duplicates == 0
+    assert 0 < report.attempts <= BUSY / 2
+    assert [each["losses"] for each in consumer.stats()["workers"]["processes"]] == [1, 0]
 
 
 def test_when_it_hangs_it_is_replaced(deploy: Deploy) -> None:
@@ -85,11 +105,11 @@ def test_when_it_hangs_it_is_replaced(deploy: Deploy) -> None:
 
 def test_while_it_dies_again_and_again_the_consumer_is_not_ready(deploy: Deploy) -> None:
     """The reason is told, and it is ready again once a process has lived for a while."""
-    deployment = deploy()
+    deployment = deploy(WORKERS__PROCESSES=1)
     consumer = deployment.consume()
     pid = 0
     for _ in range(3):
-        wait_for(lambda: consumer.stats()["workers"]["pid"] not in {None, pid}, "another process")
+        wait_for(lambda: worker_processes(consumer)[0] not in {None, pid}, "another process")
         os.kill(pid := worker_process(consumer), signal.SIGKILL)
     wait_for(lambda: consumer.get("/readyz").status == 503, "it is not ready")
     assert "the worker process died 3 times in a row" in str(consumer.get("/readyz").json)

@@ -18,6 +18,9 @@ from taskrunner.config.values import (
 )
 from taskrunner.domain.task import Lane
 
+# Processors on which two processes of workers leave room for the event loop, the broker and the store.
+_ENOUGH_FOR_TWO = 4
+
 
 class Workers(Section):
     """The worker threads of `consume`, and the supervisor that counts them."""
@@ -28,6 +31,9 @@ class Workers(Section):
         30.0, description="fewer must have been enough for this long before any is retired"
     )
     drain_within: Seconds = Field(1.0, description="as many are wanted as empty the queue in this time")
+    processes: int = Field(
+        0, ge=0, le=64, description="that share the threads; 0: 2 on four processors or more, else 1"
+    )
     affinity: Annotated[Literal["auto", "off"], LowerCase] = Field(
         "auto", description="auto: one processor while tasks are short, which makes them cheaper; off: all"
     )
@@ -50,6 +56,11 @@ class Workers(Section):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="who holds a lease; by default host name and process id",
     )
+
+    def process_count(self) -> int:
+        """What `processes` comes to on this machine; never more than there are threads."""
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(self.processes or (2 if processors >= _ENOUGH_FOR_TWO else 1), self.max_workers)
 
 
 class Relay(Section):

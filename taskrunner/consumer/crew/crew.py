@@ -6,15 +6,16 @@ child dies, all of them end as interrupted; see `suspects` for those that may ha
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
-from typing import Any
 
 from taskrunner.consumer.crew.child import Child
 from taskrunner.consumer.crew.keeper import Keeper
 from taskrunner.consumer.crew.suspects import Suspects
 from taskrunner.consumer.crew.wire import Item, Order, Report, frame, pack_task, unpack_outcome
 from taskrunner.consumer.running import Running
-from taskrunner.consumer.workers import OnFinished, WorkerPool
+from taskrunner.consumer.workers import OnFinished
+from taskrunner.consumer.workshop import Workshop
 from taskrunner.domain.events import Events, WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import HandlerKit
@@ -23,13 +24,15 @@ from taskrunner.handlers.base import HandlerKit
 WITHDRAW_WAIT = 1.0
 
 
-class Crew(WorkerPool):
+class Crew(Workshop):
     """Worker threads of a child process. Nothing is lost with it, and nothing here waits for it."""
 
-    def __init__(self, kit: HandlerKit, events: Events, on_finished: OnFinished) -> None:
+    def __init__(
+        self, kit: HandlerKit, events: Events, on_finished: OnFinished, suspects: Suspects | None = None
+    ) -> None:
         super().__init__(events, on_finished)
         self._keeper = Keeper(kit, events, hear=self._hear, on_lost=self._mourn)
-        self._suspects = Suspects()
+        self._suspects = Suspects() if suspects is None else suspects
         self._target = 0
         self._orders: list[bytes] = []
         self._waiting: dict[int, Running] = {}
@@ -49,13 +52,22 @@ class Crew(WorkerPool):
     def trouble(self) -> str | None:
         return self._keeper.trouble
 
-    def describe(self) -> dict[str, Any]:
-        losses = {"process_losses": self._keeper.losses, "last_process_loss": self._keeper.last_loss}
-        return {**super().describe(), **losses}
+    @property
+    def losses(self) -> int:
+        return self._keeper.losses
+
+    @property
+    def last_loss(self) -> str | None:
+        return self._keeper.last_loss
 
     def room(self) -> int:
         """None after a death: others may run what this consumer could only keep waiting."""
         return 0 if self._keeper.is_bereft else super().room()
+
+    @property
+    def load(self) -> float:
+        """Attempts in flight beyond the number of workers; infinite where nobody would run another one."""
+        return math.inf if self._keeper.is_bereft else len(self._flying) - self._target
 
     async def start(self) -> None:
         await self._keeper.start()
@@ -80,13 +92,13 @@ class Crew(WorkerPool):
 
     def cancel(self, lost: Sequence[Running]) -> None:
         super().cancel(lost)
-        if lost:
-            self._order(frame(Order.CANCEL, [running.ticket for running in lost]))
+        if tickets := self._tickets_of(lost):
+            self._order(frame(Order.CANCEL, tickets))
 
     def renew(self, kept: Sequence[Running], lease_ends: float) -> None:
         super().renew(kept, lease_ends)
-        if kept:
-            self._order(frame(Order.RENEW, [running.ticket for running in kept], lease_ends))
+        if tickets := self._tickets_of(kept):
+            self._order(frame(Order.RENEW, tickets, lease_ends))
 
     def interrupt(self) -> list[Running]:
         self._waiting.clear()
@@ -116,11 +128,12 @@ class Crew(WorkerPool):
         child = self._keeper.child
         if child is None:
             return
-        frames = [_run(running) for running in self._waiting.values()] + self._orders
-        self._waiting.clear()
-        self._orders.clear()
-        if frames:
-            child.send(b"".join(frames))
+        if self._waiting:
+            self._orders.insert(0, frame(Order.RUN, list(map(_packed, self._waiting.values()))))
+            self._waiting.clear()
+        if self._orders:
+            child.send(b"".join(self._orders))
+            self._orders.clear()
 
     async def _ask_back(self) -> list[int]:
         """The tickets of what the child has not begun; none when it does not answer."""
@@ -136,11 +149,12 @@ class Crew(WorkerPool):
 
     def _hear(self, child: Child, item: Item) -> None:
         match item:
-            case (Report.ENDED, ticket, started, elapsed, outcome):
-                if (running := self._flying.get(ticket)) is not None:
-                    running.started, running.elapsed = started, elapsed
-                    self._suspects.clear(running.attempting.task.id)
-                    self._finish(running, unpack_outcome(outcome))
+            case (Report.ENDED, answers):
+                for ticket, started, elapsed, outcome in answers:
+                    if (running := self._flying.get(ticket)) is not None:
+                        running.started, running.elapsed = started, elapsed
+                        self._suspects.clear(running.attempting.task.id)
+                        self._finish(running, unpack_outcome(outcome))
             case (Report.READY,):
                 child.send(frame(Order.RESIZE, self._target))
                 self._flush_soon()
@@ -170,6 +184,10 @@ class Crew(WorkerPool):
         if self._withdrawn is not None and not self._withdrawn.done():
             self._withdrawn.set_result(tickets)
 
+    def _tickets_of(self, attempts: Sequence[Running]) -> list[int]:
+        """Of those that are in flight here; what has ended, or is another crew's, is none of them."""
+        return [each.ticket for each in attempts if self._flying.get(each.ticket) is each]
+
     def _known(self, tickets: Sequence[int]) -> list[Running]:
         return [running for ticket in tickets if (running := self._flying.get(ticket)) is not None]
 
@@ -181,10 +199,9 @@ _UNSENT = Outcome(
 )
 
 
-def _run(running: Running) -> bytes:
+def _packed(running: Running) -> Item:
     attempting = running.attempting
-    return frame(
-        Order.RUN,
+    return (
         running.ticket,
         attempting.number,
         running.lease_ends,

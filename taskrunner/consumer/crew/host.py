@@ -1,7 +1,7 @@
 """The child process of a crew: it runs what it is sent, and ends with its parent.
 
-The main thread reads orders. Worker threads leave their answers in the outbox, and whichever finds nobody
-sending sends them all. Started as `python -m taskrunner.consumer.crew.host SOCKET PARENT`, see `child`.
+The main thread reads orders, worker threads carry them out, and the teller says what came of it.
+Started as `python -m taskrunner.consumer.crew.host SOCKET PARENT`, see `child`.
 """
 
 import ctypes
@@ -11,10 +11,9 @@ import pickle
 import signal
 import socket
 import sys
-import threading
-from collections import deque
 
-from taskrunner.consumer.crew.wire import Item, Order, Report, Unframer, frame, pack_outcome, unpack_task
+from taskrunner.consumer.crew.teller import Teller
+from taskrunner.consumer.crew.wire import Item, Order, Report, Unframer, frame, unpack_task
 from taskrunner.consumer.running import Stint
 from taskrunner.consumer.threads import Threads
 from taskrunner.domain.outcome import Outcome
@@ -22,8 +21,6 @@ from taskrunner.handlers.base import Attempting, HandlerKit
 from taskrunner.runtime.garbage import collect_seldom
 
 _READ_BYTES = 256 * 1024
-# What is sent in one call, about; answers may hold a body each.
-_SEND_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -31,20 +28,20 @@ class Host:
     """Worker threads behind a socket."""
 
     def __init__(self, sock: socket.socket, kit: HandlerKit) -> None:
-        self._sock = sock
         self._threads: Threads[Stint] = Threads(kit.make_handler, self._answer)
         self._flying: dict[int, Stint] = {}
-        self._outbox: deque[bytes] = deque()
-        self._sending = threading.Lock()
+        self._teller = Teller(sock, is_busy=lambda: bool(self._flying))
+        self._teller.start()
 
     def obey(self, item: Item) -> None:
         """Carry out one order of the parent; called in the main thread."""
         match item:
-            case (Order.RUN, ticket, attempt, lease_ends, cancelled, task):
-                attempting = Attempting(unpack_task(task), attempt, cancelled)
-                stint = Stint(attempting, lease_ends, ticket=ticket)
-                self._flying[ticket] = stint
-                self._threads.put(stint)
+            case (Order.RUN, attempts):
+                for ticket, attempt, lease_ends, cancelled, task in attempts:
+                    attempting = Attempting(unpack_task(task), attempt, cancelled)
+                    stint = Stint(attempting, lease_ends, ticket=ticket)
+                    self._flying[ticket] = stint
+                    self._threads.put(stint)
             case (Order.RESIZE, target):
                 self._threads.resize(target)
             case (Order.RENEW, tickets, lease_ends):
@@ -63,12 +60,7 @@ class Host:
 
     def report(self, answer: bytes) -> None:
         """Tell the parent; called in any thread."""
-        self._outbox.append(answer)
-        while self._outbox and self._sending.acquire(blocking=False):
-            try:
-                self._send()
-            finally:
-                self._sending.release()
+        self._teller.tell(answer)
 
     def _check(self) -> None:
         for worker, stint in self._threads.write_off_overdue():
@@ -81,17 +73,7 @@ class Host:
 
     def _answer(self, stint: Stint, outcome: Outcome) -> None:
         self._flying.pop(stint.ticket, None)
-        self.report(frame(Report.ENDED, stint.ticket, stint.started, stint.elapsed, pack_outcome(outcome)))
-
-    def _send(self) -> None:
-        while self._outbox:
-            answers = bytearray()
-            while self._outbox and len(answers) < _SEND_BYTES:
-                answers += self._outbox.popleft()
-            try:
-                self._sock.sendall(answers)
-            except OSError:
-                os._exit(0)  # the parent is gone
+        self._teller.tell((stint, outcome))
 
 
 class _Telling(logging.Handler):

@@ -28,7 +28,7 @@ class Order(IntEnum):
 
     KIT = 0  # the pickled HandlerKit, the level of logging; always the first
     RESIZE = 1  # target
-    RUN = 2  # ticket, attempt, lease_ends, cancelled, task
+    RUN = 2  # of each: ticket, attempt, lease_ends, cancelled, task
     WITHDRAW = 3
     CANCEL = 4  # tickets
     RENEW = 5  # tickets, lease_ends
@@ -39,7 +39,7 @@ class Report(IntEnum):
     """What the child says."""
 
     READY = 0
-    ENDED = 1  # ticket, started, elapsed, outcome
+    ENDED = 1  # of each: ticket, started, elapsed, outcome
     WITHDRAWN = 2  # tickets
     WRITTEN_OFF = 3  # ticket, started, elapsed, worker
     CHECKED = 4

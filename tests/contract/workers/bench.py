@@ -25,6 +25,11 @@ class Bench:
         events.subscribe(self.told.append)
         self.pool = make(self.gate, events, self.finished.put_nowait)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that are there."""
+        return [process.pid for process in self.pool.processes if process.pid is not None]
+
     def submit(self, name: str, what: str = "", *, timeout: float = 30.0) -> Running:
         running = make_running(name, url=f"http://localhost/{what}", timeout=timeout)
         self.pool.submit(running)

@@ -31,8 +31,8 @@ async def crewed(tmp_path: Path) -> AsyncIterator[Bench]:
 async def ready(bench: Bench) -> int:
     """The process, once it can work."""
     await bench.until(lambda: bench.pool.trouble is None and bench.pool.room() > 0)
-    assert bench.pool.pid is not None
-    return bench.pool.pid
+    (pid,) = bench.pids
+    return pid
 
 
 def losses(bench: Bench) -> list[WorkerProcessLost]:
@@ -51,7 +51,7 @@ async def test_a_killed_process_is_replaced_and_costs_no_attempt(crewed: Bench) 
     crewed.gate.open()
     crewed.submit("b")
     assert (await crewed.outcome()).outcome.kind is OutcomeKind.OK
-    assert crewed.pool.describe()["process_losses"] == 1
+    assert [each["losses"] for each in crewed.pool.describe()["processes"]] == [1]
 
 
 async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(crewed: Bench) -> None:
@@ -95,7 +95,7 @@ async def test_a_process_that_answers_is_left_alone(crewed: Bench, monkeypatch: 
         crewed.pool.check()
         crewed.submit(f"t{number}", "big")
         await crewed.outcome()
-    assert (crewed.pool.pid, losses(crewed)) == (pid, [])
+    assert (crewed.pids, losses(crewed)) == ([pid], [])
 
 
 async def test_a_process_that_never_gets_ready_is_replaced(
@@ -104,7 +104,7 @@ async def test_a_process_that_never_gets_ready_is_replaced(
     """What waited for it is given up and may run elsewhere."""
     monkeypatch.setattr(child_module, "START_PATIENCE", 0.0)
     crewed.submit("a")
-    await crewed.until(lambda: crewed.pool.pid is not None)
+    await crewed.until(lambda: bool(crewed.pids))
     crewed.pool.check()
     outcome = (await crewed.outcome()).outcome
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
@@ -133,9 +133,8 @@ async def test_a_process_that_cannot_be_started_is_tried_again(
 async def test_the_end_does_not_wait_for_a_process_that_is_starting(crewed: Bench) -> None:
     """What it was to get is taken back at once; nothing of it is left."""
     crewed.submit("a")
-    await crewed.until(lambda: crewed.pool.pid is not None)
-    pid = crewed.pool.pid
-    assert pid is not None
+    await crewed.until(lambda: bool(crewed.pids))
+    (pid,) = crewed.pids
     os.kill(pid, signal.SIGSTOP)
     assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
     async with asyncio.timeout(10):
@@ -151,7 +150,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(c
     assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
     async with asyncio.timeout(10):
         await crewed.pool.close()
-    assert crewed.pool.pid is None
+    assert crewed.pids == []
 
 
 async def test_the_end_does_not_wait_for_a_process_that_hangs(crewed: Bench) -> None:
@@ -176,7 +175,7 @@ async def test_signals_to_the_whole_group_do_not_end_it(crewed: Bench) -> None:
     crewed.gate.open()
     crewed.submit("a")
     assert (await crewed.outcome()).outcome.kind is OutcomeKind.OK
-    assert (crewed.pool.pid, losses(crewed)) == (pid, [])
+    assert (crewed.pids, losses(crewed)) == ([pid], [])
 
 
 async def test_what_it_logs_is_logged_here(crewed: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -257,13 +258,14 @@ def _cgroup(controller: str, members: list[Running]) -> Iterator[Path]:
 
 
 def _family(running: Running) -> list[int]:
-    """A process and the one of its worker threads."""
+    """A process and those of its worker threads."""
     children = psutil.Process(running.process.pid).children(recursive=True)
     return [running.process.pid, *(child.pid for child in children)]
 
 
 def _worker_process(consumer: Running) -> int:
-    return int(consumer.stats()["workers"]["pid"])
+    """One of them, if there are several."""
+    return int(random.choice(consumer.stats()["workers"]["processes"])["pid"])
 
 
 def _pin(pid: int, processors: set[int]) -> None:
