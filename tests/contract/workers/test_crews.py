@@ -1,5 +1,6 @@
 """Several crews: each has attempts of its own, and what one process loses, the others do not notice."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.crew.crews import Crews
 from taskrunner.consumer.running import Running
+from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
-from tests.contract.workers.bench import Bench
+from tests.contract.workers.bench import DEADLINE, Bench
 
 
 @pytest.fixture
@@ -70,6 +73,20 @@ async def test_deaths_are_counted_by_task_and_not_by_process(crews: Bench) -> No
         crews.submit("poison", "kill")
         counted.append((await crews.outcome()).outcome.counted)
     assert counted == [False, False, True]
+
+
+async def test_each_process_is_bound_to_a_processor_of_its_own(crews: Bench) -> None:
+    """Both begin by looking for the idlest one, at the same moment."""
+    affinity = Affinity(Events(), crews.pool)
+
+    def bound() -> list[set[int]]:
+        return [os.sched_getaffinity(pid) for pid in crews.pids]
+
+    async with asyncio.timeout(DEADLINE):
+        while any(len(processors) > 1 for processors in bound()):  # noqa: ASYNC110
+            await asyncio.sleep(await affinity.turn())
+    first, second = bound()
+    assert first != second
 
 
 async def test_an_odd_number_of_workers_is_all_there(crews: Bench) -> None:
