@@ -15,7 +15,7 @@ import threading
 from collections import deque
 
 from taskrunner.consumer.crew.wire import Item, Order, Report, Unframer, frame, pack_outcome, unpack_task
-from taskrunner.consumer.running import Stint
+from taskrunner.consumer.stint import Stint
 from taskrunner.consumer.threads import Threads
 from taskrunner.domain.outcome import Outcome
 from taskrunner.handlers.base import Attempting, HandlerKit
