@@ -15,7 +15,7 @@ from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
 from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
-from taskrunner.domain.validation import did_you_mean, shown
+from taskrunner.domain.wording import did_you_mean, shown
 
 Answer = TypeVar("Answer")
 

@@ -13,7 +13,7 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknow
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 from taskrunner.producer.schedules import Schedules
 
 _JSON = "application/json"

@@ -17,6 +17,7 @@ from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
 from taskrunner.consumer.crew.crews import Crews
 from taskrunner.consumer.pool import Pool
 from taskrunner.consumer.supervisor import Supervisor
+from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.kit import HttpKit
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
@@ -119,6 +120,7 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_redirects=dials.max_redirects,
         user_agent=dials.user_agent,
         http2=dials.http2,
+        trust=find_authorities(),
         limits=config.task_limits(),
         proxy=Proxy.from_url(dials.proxy, resolves=dials.proxy_resolves) if dials.proxy else None,
         tls=dials.tls,

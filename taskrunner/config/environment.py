@@ -8,7 +8,7 @@ from taskrunner.config.keys import Key, find_key, find_section, key_names, secti
 from taskrunner.config.layers import Layer, Setting
 from taskrunner.config.store_url import SENTINEL_SCHEMES, SentinelUrl, read_sentinel_url
 from taskrunner.config.values import REDIS_PORT, split_url
-from taskrunner.domain.validation import did_you_mean, shown
+from taskrunner.domain.wording import did_you_mean, shown
 
 PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"

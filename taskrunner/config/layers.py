@@ -5,7 +5,7 @@ from pathlib import Path
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, plain, section_names
 from taskrunner.domain.errors import FieldError
-from taskrunner.domain.validation import did_you_mean
+from taskrunner.domain.wording import did_you_mean
 
 # A secret is a line; whoever names a larger file has named the wrong one.
 _MAX_SECRET_BYTES = 64 * 1024

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from taskrunner.config.values import check_host, split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.tls_profile import TlsProfile
-from taskrunner.domain.validation import did_you_mean, shown
+from taskrunner.domain.wording import did_you_mean, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PROFILES = 100

@@ -18,7 +18,7 @@ from taskrunner.domain.host import check_pattern
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Lane
-from taskrunner.domain.validation import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.wording import MASK, did_you_mean, mask_user_info, shown
 from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}

@@ -26,7 +26,8 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.settlement import Retention
-from taskrunner.domain.task import Lane, new_task_id
+from taskrunner.domain.task import Lane
+from taskrunner.domain.task_id import new_task_id
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 

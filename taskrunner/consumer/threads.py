@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from taskrunner.consumer.inbox import Inbox
-from taskrunner.consumer.running import Stint
+from taskrunner.consumer.stint import Stint
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import Handler
 

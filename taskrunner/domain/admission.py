@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # RFC 9110 9.2.2: sent twice, these mean the same as sent once.

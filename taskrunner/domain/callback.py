@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
-
+from taskrunner.domain.constraints import Constraint
 from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import TERMINAL, Status
@@ -35,6 +34,6 @@ class Callback:
     url: str
     secret: str | None = None
     events: tuple[Status, ...] = EVENTS
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
+    timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
+    max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from taskrunner.domain import admission
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
-from taskrunner.domain.limits import limits_of
 from taskrunner.domain.status import Status
-from taskrunner.domain.validation import did_you_mean, shown
+from taskrunner.domain.validation import limits_of
+from taskrunner.domain.wording import did_you_mean, shown
 
 # For the API's description alone; a type cannot be made from `EVENTS`.
 _Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min_length=1)]

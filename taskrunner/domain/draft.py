@@ -23,7 +23,7 @@ from taskrunner.domain import admission
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.limits import Limits, limits_of
+from taskrunner.domain.limits import Limits
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses, encode_rules
@@ -31,7 +31,7 @@ from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import parse_url
-from taskrunner.domain.validation import field_errors
+from taskrunner.domain.validation import field_errors, limits_of
 from taskrunner.domain.write_concern import WriteConcern
 
 # Their values may be secret, so no finding shows them.

@@ -19,6 +19,7 @@ from taskrunner.domain.limits import COUNT_LIMIT, Limits
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.validation import UNKNOWN
 from taskrunner.domain.value import value
 
 _OURS = b'{"v":'
@@ -166,4 +167,5 @@ def _check_storable(task: Task) -> None:
 def _reason(exc: ValidationError) -> str:
     first = exc.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    message = "unknown field" if first["type"] in UNKNOWN else first["msg"]
+    return f"{where}: {message}" if where else message

@@ -8,7 +8,7 @@ task names: where redirects lead is not counted.
 import re
 from collections.abc import Iterator
 
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PATTERN = re.compile(

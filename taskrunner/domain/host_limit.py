@@ -11,8 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host import patterns_for
-from taskrunner.domain.validation import field_errors, shown
+from taskrunner.domain.validation import field_errors
 from taskrunner.domain.value import value
+from taskrunner.domain.wording import shown
 
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

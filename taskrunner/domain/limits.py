@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from pydantic import ValidationInfo
-
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.tls_profile import ProfileHosts
 
@@ -33,8 +31,3 @@ class Limits:
     reach: Reach = Reach()
     callback_secrets: frozenset[str] = frozenset()
     tls_profiles: ProfileHosts = field(default_factory=dict)
-
-
-def limits_of(info: ValidationInfo) -> Limits:
-    """The limits that a validation goes by: its context, else the defaults."""
-    return info.context if isinstance(info.context, Limits) else Limits()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.errors import FieldError, SelectionInvalid
 from taskrunner.domain.task import Lane
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 
 ALL = "all"
 _LANE, _LABEL = "lane:", "label:"

@@ -3,12 +3,11 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
-
+from taskrunner.domain.constraints import Constraint
 from taskrunner.domain.value import value
 
 # A month is the longest delay that a task or the configuration may ask for.
-Seconds = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
+Seconds = Annotated[float, Constraint(ge=0, le=30 * 86_400, allow_inf_nan=False)]
 
 
 class Strategy(StrEnum):
@@ -30,7 +29,7 @@ class RetryPolicy:
     strategy: Strategy = Strategy.EXPONENTIAL
     base: Seconds = 1.0
     cap: Seconds = 300.0
-    jitter: Annotated[Seconds, Field(le=1)] = 0.2
+    jitter: Annotated[Seconds, Constraint(le=1)] = 0.2
     delays: tuple[Seconds, ...] = ()
 
     def delay(self, failed: int, random: float) -> float:

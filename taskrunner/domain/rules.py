@@ -9,25 +9,17 @@ filters and searches, would let a target's answer decide how long we look at it.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar
 
 import orjson
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    model_validator,
-)
 
 from taskrunner.domain.admission import check_header_name
+from taskrunner.domain.constraints import After, Before, Constraint
 from taskrunner.domain.outcome import Response
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 
 MAX_RULES = 20
 # They travel in every envelope of the task.
@@ -45,12 +37,13 @@ _STEP = re.compile(
     r"""|\[(?:'(?P<single>[^'"\\]*)'|"(?P<double>[^'"\\]*)")\]"""
 )
 
-Status = Annotated[int, Field(ge=200, le=999)]
-Statuses = Annotated[tuple[Status, ...], Field(max_length=_MAX_VALUES)]
-Text = Annotated[str, StringConstraints(max_length=1024)]
+Status = Annotated[int, Constraint(ge=200, le=999)]
+Statuses = Annotated[tuple[Status, ...], Constraint(max_length=_MAX_VALUES)]
+Text = Annotated[str, Constraint(max_length=1024)]
 # What JSON's writers and readers hold for whole numbers everywhere: 64 bits.
-Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Scalar = Text | bool | Whole | Annotated[float, Field(allow_inf_nan=False)] | None
+Whole = Annotated[int, Constraint(ge=-(2**63), lt=2**63)]
+Scalar = Text | bool | Whole | Annotated[float, Constraint(allow_inf_nan=False)] | None
+_Bounded = Constraint(max_length=_MAX_VALUES)
 
 
 def _listed(value: Any) -> Any:
@@ -88,11 +81,21 @@ def _checked_name(name: str) -> str:
     return name
 
 
-Listed = BeforeValidator(_listed)
+def _checked_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("must have at least 1 value; left out, any will do")
+    return values
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+_Listed = Before(_listed)
+_Some = After(_checked_values)
+
+
+class _Part:
+    __slots__ = ()
+
+    # What pydantic goes by where JSON is read.
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
 
 
 class Ruling(StrEnum):
@@ -104,11 +107,12 @@ class Ruling(StrEnum):
     FAIL = "fail"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderCondition(_Part):
     """A header of that name is there; with `equals`, with one of these values."""
 
-    name: Annotated[str, StringConstraints(max_length=256), AfterValidator(_checked_name)]
-    equals: Annotated[tuple[Text, ...] | None, Listed, Field(min_length=1, max_length=_MAX_VALUES)] = None
+    name: Annotated[str, Constraint(max_length=256), After(_checked_name)]
+    equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some] | None, _Listed] = None
 
     def holds(self, response: Response) -> bool:
         name = self.name.lower()
@@ -116,11 +120,12 @@ class HeaderCondition(_Part):
         return bool(values) if self.equals is None else not set(values).isdisjoint(self.equals)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonCondition(_Part):
     """The body is JSON and has a value at that place; with `equals`, one of these."""
 
-    path: Annotated[Text, AfterValidator(_checked_path)]
-    equals: Annotated[tuple[Scalar, ...] | None, Listed, Field(min_length=1, max_length=_MAX_VALUES)] = None
+    path: Annotated[Text, After(_checked_path)]
+    equals: Annotated[Annotated[tuple[Scalar, ...], _Bounded, _Some] | None, _Listed] = None
 
     def holds(self, document: Any) -> bool:
         found = _find(document, parse_path(self.path))
@@ -129,21 +134,20 @@ class JsonCondition(_Part):
         return any(_is_same(found, value) for value in self.equals)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class When(_Part):
     """Conditions that must all hold."""
 
-    status: Annotated[Statuses | None, Listed] = None
+    status: Annotated[Statuses | None, _Listed] = None
     header: HeaderCondition | None = None
-    # Not by its own name: pydantic's models have a method that is called so.
-    json_: JsonCondition | None = Field(default=None, alias="json")
+    json: JsonCondition | None = None
 
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if not (self.status or self.header or self.json_):
+    def __post_init__(self) -> None:
+        if not (self.status or self.header or self.json):
             raise ValueError("must have a condition: status, header or json")
-        return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule(_Part):
     """What an answer that meets `when` is taken for."""
 
@@ -157,11 +161,10 @@ class Rule(_Part):
             return False
         if when.header is not None and not when.header.holds(response):
             return False
-        return when.json_ is None or when.json_.holds(body.document)
+        return when.json is None or when.json.holds(body.document)
 
 
 Rules = tuple[Rule, ...]
-_RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
 
 
 class JsonBody:
@@ -194,13 +197,43 @@ def encode_rules(rules: Rules) -> bytes:
 
 def rules_fields(rules: Sequence[Rule]) -> list[dict[str, Any]]:
     """Their JSON form."""
-    return [rule.model_dump(mode="json", by_alias=True, exclude_unset=True) for rule in rules]
+    return [{"when": _when_fields(rule.when), "then": rule.then.value} for rule in rules]
+
+
+def _when_fields(when: When) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if when.status is not None:
+        fields["status"] = when.status
+    if when.header is not None:
+        fields["header"] = _condition_fields("name", when.header.name, when.header.equals)
+    if when.json is not None:
+        fields["json"] = _condition_fields("path", when.json.path, when.json.equals)
+    return fields
+
+
+def _condition_fields(key: str, place: str, equals: tuple[Scalar, ...] | None) -> dict[str, Any]:
+    return {key: place} if equals is None else {key: place, "equals": equals}
 
 
 @lru_cache(maxsize=128)
 def decode_rules(encoded: bytes) -> Rules:
-    """The inverse of `encode_rules`."""
-    return _RULES.validate_json(encoded)
+    """The inverse of `encode_rules`; for what was written by that, since nothing is checked."""
+    return tuple(
+        Rule(when=_read_when(fields["when"]), then=Ruling(fields["then"])) for fields in orjson.loads(encoded)
+    )
+
+
+def _read_when(fields: dict[str, Any]) -> When:
+    status, header, json = fields.get("status"), fields.get("header"), fields.get("json")
+    return When(
+        status=None if status is None else tuple(status),
+        header=None if header is None else HeaderCondition(name=header["name"], equals=_read_equals(header)),
+        json=None if json is None else JsonCondition(path=json["path"], equals=_read_equals(json)),
+    )
+
+
+def _read_equals(condition: dict[str, Any]) -> tuple[Any, ...] | None:
+    return tuple(condition["equals"]) if "equals" in condition else None
 
 
 def _parse(response: Response) -> Any:

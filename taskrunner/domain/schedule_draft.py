@@ -13,8 +13,9 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.timetable import check_cron, check_time_zone
-from taskrunner.domain.validation import field_errors, shown
+from taskrunner.domain.validation import field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
+from taskrunner.domain.wording import shown
 
 # Short of an id, since the ids of its tasks begin with it.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

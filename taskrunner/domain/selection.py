@@ -18,7 +18,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
-from taskrunner.domain.validation import shown
+from taskrunner.domain.wording import shown
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

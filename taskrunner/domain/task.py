@@ -6,10 +6,8 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Annotated
 
-import uuid_utils
-from pydantic import AwareDatetime, Field
-
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.constraints import AwareDatetime, Constraint
 from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules
@@ -55,9 +53,9 @@ class Task:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     body_base64: str | None = None
-    lane: Annotated[Lane, Field(alias="priority")] = Lane.MEDIUM
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    max_attempts: Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
+    lane: Lane = field(default=Lane.MEDIUM, metadata={"alias": "priority"})
+    timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
+    max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
     retry_on: tuple[int, ...] = ()
     fail_on: tuple[int, ...] = ()
@@ -80,8 +78,3 @@ class Task:
         if self.body_base64 is not None:
             return base64.b64decode(self.body_base64)
         return None if self.body is None else self.body.encode()
-
-
-def new_task_id() -> str:
-    """A UUIDv7 (RFC 9562): ids sort by the time at which they were made."""
-    return str(uuid_utils.uuid7())

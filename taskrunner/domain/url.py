@@ -8,11 +8,9 @@ The URL that is kept and fetched is rebuilt from the parts that were judged.
 import re
 from functools import lru_cache
 
-import idna
-
 from taskrunner.domain.address import Address, parse_address
-from taskrunner.domain.validation import shown
 from taskrunner.domain.value import value
+from taskrunner.domain.wording import shown
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
@@ -124,6 +122,9 @@ def _judged(host: str) -> tuple[str, Address | None]:
 
 def _in_ascii(name: str) -> str:
     """By IDNA 2008 and without any mapping: what only looks like other letters is refused."""
+    # Its tables are half a MiB, and nearly all names are ASCII.
+    import idna
+
     try:
         return idna.encode(name, strict=True, uts46=False).decode("ascii")
     except UnicodeError as exc:

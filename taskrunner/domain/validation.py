@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
-from pydantic import ValidationError
+from pydantic import ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError
+from taskrunner.domain.limits import Limits
+from taskrunner.domain.wording import did_you_mean, shown
 
-MASK = "***"
-_SHOWN_CHARS = 60
-# Up to the last @, since a password that is not percent-encoded can hold any character.
-_USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
+# Of a model and of a dataclass.
+UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _QUOTED = re.compile(r"'([^']+)'")
 # For where pydantic tells of its parsing, and of Python's types.
 _PLAIN = {
@@ -20,6 +19,11 @@ _PLAIN = {
     **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
 }
+
+
+def limits_of(info: ValidationInfo) -> Limits:
+    """The limits that a validation goes by: its context, else the defaults."""
+    return info.context if isinstance(info.context, Limits) else Limits()
 
 
 def field_errors(
@@ -48,27 +52,9 @@ def finding(detail: ErrorDetails, *, hidden: bool) -> str:
     return message
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean "…"?` for the closest known name, else an empty string."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f', did you mean "{by_folded[close[0]]}"?' if close else ""
-
-
-def shown(value: object) -> str:
-    """`value` as an error message may show it: short, on one line, without user information of a URL."""
-    text = repr(mask_user_info(value) if isinstance(value, str) else value)
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-
-
-def mask_user_info(text: str) -> str:
-    """`text` with what stands between `//` and `@` masked."""
-    return _USER_INFO.sub(f"{MASK}@", text)
-
-
 def _field_error(detail: ErrorDetails, known: list[str], hidden: Collection[str]) -> FieldError:
     path = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in UNKNOWN:
         return FieldError(field=path, message="unknown field" + did_you_mean(str(detail["loc"][-1]), known))
     if detail["type"] == "missing":
         return FieldError(field=path, message="is required")

@@ -12,7 +12,8 @@ from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
-from taskrunner.domain.task import Task, new_task_id
+from taskrunner.domain.task import Task
+from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.value import value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Outgoing, Publisher

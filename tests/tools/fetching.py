@@ -12,7 +12,8 @@ from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task, new_task_id
+from taskrunner.domain.task import Task
+from taskrunner.domain.task_id import new_task_id
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch

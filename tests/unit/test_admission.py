@@ -12,7 +12,7 @@ from taskrunner.domain.admission import (
     check_url,
 )
 from taskrunner.domain.limits import Limits
-from taskrunner.domain.task import new_task_id
+from taskrunner.domain.task_id import new_task_id
 
 LIMITS = Limits()
 

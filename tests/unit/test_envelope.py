@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -164,6 +165,40 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
     task = Task(id=task_id, url="http://h/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.id: must be 1 to 128"):
         open_envelope(seal(encode_task(task), 1), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"timeout": nan}, "task.timeout: Input should be a finite number"),
+        ({"timeout": inf}, "task.timeout: Input should be a finite number"),
+        ({"timeout": 0}, "task.timeout: Input should be greater than 0"),
+        ({"max_attempts": 0}, "task.max_attempts: Input should be greater than or equal to 1"),
+        ({"max_attempts": 2**31}, "task.max_attempts: Input should be less than or equal to 2147483647"),
+        ({"created_at": "2026-01-01T00:00:00"}, "task.created_at: Input should have timezone info"),
+        ({"run_at": "2026-01-01T00:00:00"}, "task.run_at: Input should have timezone info"),
+        ({"expires_at": "2026-01-01T00:00:00"}, "task.expires_at: Input should have timezone info"),
+        ({"keep_until": "2026-01-01T00:00:00"}, "task.keep_until: Input should have timezone info"),
+        ({"priority": "highest"}, "task.priority: Input should be 'high'"),
+        ({"retry": {"base": nan}}, "task.retry.base: Input should be a finite number"),
+        ({"retry": {"cap": 1e9}}, "task.retry.cap: Input should be less than or equal to 2592000"),
+        ({"retry": {"jitter": 1.1}}, "task.retry.jitter: Input should be less than or equal to 1"),
+        ({"retry": {"delays": [1, inf]}}, "task.retry.delays.1: Input should be a finite number"),
+        ({"rules": [{"when": {"status": "200"}, "then": "fail"}]}, "status.0: Input should be a valid int"),
+        ({"rules": [{"when": {"stauts": 200}, "then": "fail"}]}, "stauts: unknown field"),
+        ({"rules": [{"when": {}, "then": "fail"}]}, "must have a condition"),
+        ({"rules": [{"when": {"json": {"path": "$..a"}}, "then": "fail"}]}, "must have only .name"),
+        ({"callback": {"url": "u", "timeout": nan, "max_attempts": 1, "retry": {}}}, "finite number"),
+        ({"callback": {"url": "u", "timeout": 1, "max_attempts": 0, "retry": {}}}, "greater than or equal"),
+    ],
+    ids=str,
+)
+def test_an_envelope_beyond_the_bounds_of_a_task_is_unreadable(odd: dict[str, Any], reason: str) -> None:
+    """What no draft may say cannot come in as an envelope of ours either."""
+    raw = json.dumps({"v": 1, "attempt": 1, "task": {**json.loads(encode_task(TASK)), **odd}})
+    with pytest.raises(EnvelopeUnreadable) as caught:
+        open_envelope(raw.replace('{"v": 1', '{"v":1').encode(), LIMITS)
+    assert reason in str(caught.value)
 
 
 anything = st.recursive(

@@ -1,12 +1,13 @@
 """Outcome rules: what they take for what, what they refuse, and that no answer breaks them."""
 
 import json
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import TaskInvalid
@@ -20,6 +21,7 @@ from taskrunner.domain.rules import (
     encode_rules,
     first_match,
     parse_path,
+    rules_fields,
 )
 
 RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
@@ -206,6 +208,23 @@ BAD: list[tuple[Any, str, str]] = [
         "rules.0.when.json.equals",
         "at least 1",
     ),
+    (
+        [{"when": {"header": {"name": "a", "equals": []}}, "then": "fail"}],
+        "rules.0.when.header.equals",
+        "at least 1",
+    ),
+    (
+        [{"when": {"json": {"path": "$", "equals": [1] * 51}}, "then": "fail"}],
+        "rules.0.when.json.equals",
+        "at most 50 items",
+    ),
+    ([{"when": {"status": None}, "then": "fail"}], "rules.0.when.status.0", "must be a whole number"),
+    (
+        [{"when": {"header": {"name": "a", "equals": None}}, "then": "fail"}],
+        "rules.0.when.header.equals.0",
+        "must be a valid string",
+    ),
+    ([{"when": {"status": 200}, "then": "fail", "else": "retry"}], "rules.0.else", "unknown field"),
 ]
 
 
@@ -218,6 +237,25 @@ def test_a_bad_rule_is_refused_at_submit(given_rules: Any, field: str, message: 
     assert any(error.field.startswith(field) and message in error.message for error in caught.value.errors), (
         caught.value.errors
     )
+
+
+def test_a_bad_value_is_told_once() -> None:
+    """It is not missing in the count, too."""
+    given = [{"when": {"header": {"name": "a", "equals": [5]}}, "then": "fail"}]
+    with pytest.raises(TaskInvalid) as caught:
+        Draft.from_fields({"url": "http://example.com/", "rules": given}, Limits())
+
+    assert [error.field for error in caught.value.errors] == ["rules.0.when.header.equals.0"]
+
+
+def test_what_a_rule_leaves_open_is_not_written() -> None:
+    """Whether it was left out or given as null."""
+    given = rules({"status": 200, "header": None, "json": None}, {"header": {"name": "X"}})
+
+    assert rules_fields(given) == [
+        {"when": {"status": (200,)}, "then": "fail"},
+        {"when": {"header": {"name": "X"}}, "then": "fail"},
+    ]
 
 
 def test_rules_come_out_as_they_went_in() -> None:
@@ -239,5 +277,5 @@ def test_rules_come_out_as_they_went_in() -> None:
 def test_a_rule_cannot_be_changed() -> None:
     """It belongs to a task, and that never changes."""
     (rule,) = rules({"status": 200})
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         rule.then = rule.then  # type: ignore[misc]  # that is the point

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from taskrunner.consumer.running import Stint
+from taskrunner.consumer.stint import Stint
 from taskrunner.consumer.threads import OVERDUE_GRACE, Threads
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import Attempting, Handler

@@ -14,7 +14,7 @@ import sys
 
 from taskrunner.consumer.crew.teller import Teller
 from taskrunner.consumer.crew.wire import Item, Order, Report, Unframer, frame, unpack_task
-from taskrunner.consumer.running import Stint
+from taskrunner.consumer.stint import Stint
 from taskrunner.consumer.threads import Threads
 from taskrunner.domain.outcome import Outcome
 from taskrunner.handlers.base import Attempting, HandlerKit

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from taskrunner.consumer.crew.wire import Item, Report, frame, pack_outcome
-from taskrunner.consumer.running import Stint
+from taskrunner.consumer.stint import Stint
 from taskrunner.domain.outcome import Outcome
 
 # Seconds for which an answer waits for others.

@@ -23,7 +23,7 @@ from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.request import Request
-from taskrunner.handlers.http.trust import find_trust
+from taskrunner.handlers.http.trust import Trust
 
 # Idle connections: few per worker, and younger than the idle time after which most servers close.
 _KEPT_CONNECTIONS = 4
@@ -174,7 +174,7 @@ class Engine:
             curl.setopt(pycurl.PROXYPASSWORD, proxy.password or "")
 
     def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
-        trust = find_trust(profile.ca_file or self._policy.ca_file)
+        trust = Trust(file=profile.ca_file) if profile.ca_file else self._policy.trust
         if trust.folder is not None:
             self._curl.unsetopt(pycurl.CAINFO)
             self._curl.setopt(pycurl.CAPATH, trust.folder)

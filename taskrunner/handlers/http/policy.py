@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from taskrunner.domain.limits import Limits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.trust import Trust
 from taskrunner.version import __version__
 
 
@@ -18,8 +19,8 @@ class FetchPolicy:
 
     `max_body_bytes` bounds what is read of a body, on the wire and decoded; beyond it the outcome is
     `too_large`. `store_body_bytes` of it are kept, the rest is only counted and hashed. `max_header_bytes`
-    bounds the head of one answer. `http2` is offered to targets over TLS. `ca_file` (PEM) replaces the
-    system's trusted certificates.
+    bounds the head of one answer. `http2` is offered to targets over TLS. `trust` is for those
+    without a TLS profile that has a `ca_file` of its own.
 
     Behind `proxy` nothing else is dialled. `tls` are the TLS profiles by name, `key_passwords` what opens the
     keys of some of them. `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name,
@@ -35,7 +36,7 @@ class FetchPolicy:
     max_redirects: int = 5
     user_agent: str = f"taskrunner/{__version__}"
     http2: bool = True
-    ca_file: str | None = None
+    trust: Trust = Trust()
     limits: Limits = Limits()
     proxy: Proxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)

@@ -18,7 +18,8 @@ from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task, new_task_id
+from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task_id import new_task_id
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 from taskrunner.stores.redis.store import RedisStore

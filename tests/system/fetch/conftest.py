@@ -14,6 +14,7 @@ from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.trust import Trust
 from tests.tools.cases import Case
 from tests.tools.fetching import LOOPBACK, make_task
 from tests.tools.hostile import Hostile
@@ -96,7 +97,7 @@ def make_fetcher(watch: Watch, ca_file: str) -> Iterator[Callable[..., Fetcher]]
     handlers: list[HttpHandler] = []
 
     def make(network: Network | None = None, **dials: Any) -> Fetcher:
-        policy = FetchPolicy(**{"ca_file": ca_file, "limits": LOOPBACK, **dials})
+        policy = FetchPolicy(**{"trust": Trust(file=ca_file), "limits": LOOPBACK, **dials})
         handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskrunner.handlers.http.trust import Trust
 from tests.tools import behaviours
 from tests.tools.cases import CASES, TIMEOUT, Case
 from tests.tools.fetching import fetch_in_crowd, make_task
@@ -33,7 +34,7 @@ def test_fifty_fetches_stay_in_bounds(
     """In time and memory. That some time out first shows only how much one machine can do at once."""
     fields: dict[str, Any] = {"method": "POST", "body": "x" * 1_000_000} if case.content else {}
     task = make_task(url_of(case), timeout=case.timeout, **fields)
-    dials = {"max_body_bytes": 4 * 1024 * 1024, "ca_file": ca_file}
+    dials = {"max_body_bytes": 4 * 1024 * 1024, "trust": Trust(file=ca_file)}
 
     crowd = process.submit(fetch_in_crowd, task, hostile.url(behaviours.answer), WORKERS, **dials).result(90)
 

@@ -16,6 +16,7 @@ from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.trust import Trust
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer
@@ -60,7 +61,7 @@ class Scene:
         self.network = StagedNetwork(NAMES, {PROXY_PORT: port})
         user = None if password is None else "us er"
         proxy = Proxy(host=host, port=PROXY_PORT, user=user, password=password, resolves=resolves)
-        policy = FetchPolicy(proxy=proxy, ca_file=self._ca_file, limits=Limits(reach=Reach()))
+        policy = FetchPolicy(proxy=proxy, trust=Trust(file=self._ca_file), limits=Limits(reach=Reach()))
         handler = HttpHandler(policy, self._watch, self.network)
         self._handlers.append(handler)
         return Fetcher(handler)

@@ -16,6 +16,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry import is_retryable
 from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.handlers.http.authorities import find_authorities
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 
@@ -56,7 +57,7 @@ def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetc
     def make(**hosts: str) -> Fetcher:
         known = {name: (hosts[name],) if name in hosts else () for name in profiles}
         limits = Limits(reach=Reach(allow_loopback=True), tls_profiles=known)
-        return make_fetcher(tls=profiles, limits=limits, ca_file=None)
+        return make_fetcher(tls=profiles, limits=limits, trust=find_authorities())
 
     return make
 

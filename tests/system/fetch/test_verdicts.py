@@ -10,7 +10,7 @@ from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import new_task_id
+from taskrunner.domain.task_id import new_task_id
 from taskrunner.handlers.base import Attempting
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours

@@ -1,0 +1,28 @@
+"""How messages show values and names: short, without secrets, and what a misspelt name may have meant."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+MASK = "***"
+_SHOWN_CHARS = 60
+# Up to the last @, since a password that is not percent-encoded can hold any character.
+_USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`, did you mean "…"?` for the closest known name, else an empty string."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f', did you mean "{by_folded[close[0]]}"?' if close else ""
+
+
+def shown(value: object) -> str:
+    """`value` as an error message may show it: short, on one line, without user information of a URL."""
+    text = repr(mask_user_info(value) if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def mask_user_info(text: str) -> str:
+    """`text` with what stands between `//` and `@` masked."""
+    return _USER_INFO.sub(f"{MASK}@", text)

@@ -1,0 +1,37 @@
+"""Where trusted certificates are found: what is set goes first, and a hashed folder before a bundle."""
+
+from pathlib import Path
+
+import pytest
+
+from taskrunner.handlers.http.authorities import find_authorities
+from taskrunner.handlers.http.trust import Trust
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the environment names."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_hashed_folder_is_given_as_such(folder: Path) -> None:
+    """OpenSSL then reads only the certificates that it needs."""
+    (folder / "0a1b2c3d.0").touch()
+    assert find_authorities() == Trust(folder=str(folder))
+
+
+def test_a_folder_that_is_not_hashed_is_none(folder: Path) -> None:
+    """OpenSSL would find nothing in it."""
+    (folder / "ca.pem").touch()
+    assert find_authorities().folder is None
+
+
+def test_a_bundle_in_the_environment_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even beside a hashed folder: somebody chose it."""
+    (folder / "0a1b2c3d.0").touch()
+    bundle = folder / "bundle.pem"
+    bundle.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    assert find_authorities() == Trust(file=str(bundle))
