@@ -22,11 +22,13 @@ class Pool(Workshop):
         self._threads: Threads[Running] = Threads(kit.make_handler, self._answer)
         self._outbox: deque[tuple[Running, Outcome]] = deque()
         self._woken = False
+        self._target = 0
+        self._started = False
         self._loop = asyncio.get_running_loop()
 
     @property
     def total(self) -> int:
-        return self._threads.total
+        return self._threads.total if self._started else self._target
 
     @property
     def busy(self) -> int:
@@ -38,9 +40,13 @@ class Pool(Workshop):
 
     async def start(self) -> None:
         self._kit.start()
+        self._started = True
+        self._threads.resize(self._target)
 
     def resize(self, target: int) -> None:
-        self._threads.resize(target)
+        self._target = target
+        if self._started:
+            self._threads.resize(target)
 
     async def withdraw(self) -> list[Running]:
         taken = self._threads.withdraw()

@@ -41,7 +41,7 @@ class HandlerKit(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Called once, in the process of the workers, before the first attempt."""
+        """Called once, in the process of the workers, before the first handler is made."""
 
     @abstractmethod
     def make_handler(self) -> Handler:
