@@ -69,7 +69,8 @@ class Outcome:
     up the task's attempts. `sent` is False when surely no target has looked at a request; it says nothing of
     requests that may be sent twice without harm. `rule` is the place of the task's rule that holds for the
     answer. `address` is where it was dialled, `host:port`, and never that of a refused target. `timings` are
-    there when there is no response to have them.
+    there when there is no response to have them. `of_host` is False when the fault was found at the egress
+    proxy, and so tells nothing of the host.
     """
 
     kind: OutcomeKind
@@ -82,3 +83,4 @@ class Outcome:
     rule: int | None = None
     address: str | None = None
     timings: Timings | None = None
+    of_host: bool = True

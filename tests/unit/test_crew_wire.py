@@ -85,6 +85,7 @@ OUTCOME = Outcome(
     rule=3,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
+    of_host=False,
 )
 
 

@@ -143,11 +143,12 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.rule,
         outcome.address,
         None if outcome.timings is None else _pack_timings(outcome.timings),
+        outcome.of_host,
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted, sent, rule, address, timings = item
+    kind, error, response, retry_after, retryable, counted, sent, rule, address, timings, of_host = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -159,6 +160,7 @@ def unpack_outcome(item: Item) -> Outcome:
         rule=rule,
         address=address,
         timings=None if timings is None else _unpack_timings(timings),
+        of_host=of_host,
     )
 
 

@@ -306,7 +306,7 @@ class Engine:
         """Whether the proxy is to blame: a new connection, or none at all, and no yes of the proxy to it."""
         ask = self._curl.getinfo
         status = ask(pycurl.HTTP_CONNECTCODE)
-        is_new = hop.code == pycurl.E_COULDNT_CONNECT or ask(pycurl.NUM_CONNECTS)
+        is_new = hop.code == pycurl.E_COULDNT_CONNECT or self._dialer.dialled is not None
         if is_new and not 200 <= status < 300:
             hop.untunnelled = True
             hop.proxy_status = status

@@ -219,38 +219,45 @@ _AWAY = "The egress proxy cannot be reached, or broke off."
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "error"),
+    ("behaviour", "error", "of_host"),
     [
-        (answers(b"HTTP/1.1 403 secret-banner\r\nContent-Length: 0"), _REFUSED.format(403)),
-        (answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0"), _REFUSED.format(502)),
+        (answers(b"HTTP/1.1 403 secret-banner\r\nContent-Length: 0"), _REFUSED.format(403), False),
+        (answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0"), _REFUSED.format(502), True),
+        (answers(b"HTTP/1.1 503 X\r\nContent-Length: 0"), _REFUSED.format(503), False),
+        (answers(b"HTTP/1.1 504 X\r\nContent-Length: 0"), _REFUSED.format(504), True),
         (
             answers(
                 b'HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm="secret-banner"\r\nContent-Length: 0'
             ),
             "The egress proxy does not accept our credentials (407).",
+            False,
         ),
-        (answers(b"secret-banner"), _AWAY),
-        (closes, _AWAY),
-        (resets, _AWAY),
-        (floods, _AWAY),
+        (answers(b"secret-banner"), _AWAY, False),
+        (closes, _AWAY, False),
+        (resets, _AWAY, False),
+        (floods, _AWAY, False),
     ],
 )
 @pytest.mark.parametrize("url", ["http://target.example/", "https://target.example/"])
 def test_a_proxy_that_fails_is_a_connect_error(
-    behaviour: Behaviour, error: str, url: str, scene: Scene
+    behaviour: Behaviour, error: str, of_host: bool, url: str, scene: Scene
 ) -> None:
-    """Nothing was sent, so that a POST may be tried again; the sentence says whose fault it is."""
+    """Nothing was sent, so that a POST may be tried again; the sentence says whose fault it is.
+
+    It tells of the target only where the proxy does.
+    """
     outcome = scene.through(behaviour, password="s3cret")(url, method="POST")
 
     assert (outcome.kind, outcome.error, outcome.sent) == (OutcomeKind.CONNECT_ERROR, error, False)
+    assert outcome.of_host is of_host
     assert "secret-banner" not in repr(outcome)
 
 
 def test_a_proxy_that_does_not_answer_is_waited_for_in_bounds(scene: Scene) -> None:
-    """And the sentence does not blame the target."""
+    """And neither the sentence nor its circuit blames the target."""
     outcome = scene.through(never_answers)("http://target.example/", timeout=0.5)
 
-    assert outcome.kind is OutcomeKind.TIMEOUT
+    assert (outcome.kind, outcome.of_host) == (OutcomeKind.TIMEOUT, False)
     assert (outcome.error or "").endswith("while waiting for the egress proxy.")
 
 
@@ -258,10 +265,41 @@ def test_a_proxy_without_an_address_is_a_connect_error(scene: Scene) -> None:
     """Not a dns_error, which would be the target's."""
     outcome = scene.through(closes, host="nowhere.internal")("http://target.example/")
 
-    assert (outcome.kind, outcome.error) == (
+    assert (outcome.kind, outcome.error, outcome.of_host) == (
         OutcomeKind.CONNECT_ERROR,
         "The name of the egress proxy could not be resolved.",
+        False,
     )
+
+
+def test_a_proxy_whose_name_nobody_looks_up_is_a_connect_error(scene: Scene) -> None:
+    """A resolver that hangs blames no target either."""
+    fetch = scene.through(closes)
+    scene.network.is_answering.clear()
+
+    outcome = fetch("http://target.example/", timeout=0.3)
+
+    scene.network.is_answering.set()
+    assert (outcome.kind, outcome.of_host) == (OutcomeKind.CONNECT_ERROR, False)
+
+
+def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: Watch) -> None:
+    """Its host is away, or its queue of connections is full, as here."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        place = full.getsockname()
+        queued = [socket.socket() for _ in range(4)]
+        for each in queued:
+            each.setblocking(False)
+            each.connect_ex(place)
+        policy = FetchPolicy(proxy=Proxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
+        handler = HttpHandler(policy, watch)
+
+        outcome = Fetcher(handler)("http://93.184.216.34/")
+
+        handler.close()
+        for each in queued:
+            each.close()
+    assert (outcome.kind, outcome.of_host) == (OutcomeKind.TIMEOUT, False)
 
 
 def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: Watch) -> None:
@@ -275,6 +313,7 @@ def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: Watch) -> None:
 
     handler.close()
     assert (outcome.kind, outcome.error, outcome.sent) == (OutcomeKind.CONNECT_ERROR, _AWAY, False)
+    assert not outcome.of_host
 
 
 def test_a_fault_of_the_target_is_not_the_proxys(scene: Scene) -> None:
@@ -286,6 +325,7 @@ def test_a_fault_of_the_target_is_not_the_proxys(scene: Scene) -> None:
 
     assert reset.kind is OutcomeKind.CONNECT_ERROR
     assert reset.error == "The connection was closed without an answer."
+    assert reset.of_host
 
 
 def test_the_proxys_credentials_are_for_it_alone(scene: Scene) -> None:
