@@ -79,7 +79,7 @@ class Gate:
         self._alert_until = self._crowded_until = self._company_until = 0.0
         self._again = math.inf
         self._last: Tally | None = None
-        self.ledger = HostLedger(store, clock, self._hear)
+        self.ledger = HostLedger(store, clock, self._dials, self._hear)
 
     @property
     def alert(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.politeness import Politeness
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
 from taskrunner.stores.host_book import HostEdit, HostEntry
@@ -43,9 +44,12 @@ class _Known:
 class HostLedger:
     """`heard` is told each state that is read or written, on the event loop."""
 
-    def __init__(self, store: Store, clock: Clock, heard: Callable[[str, HostState], None]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, dials: Politeness, heard: Callable[[str, HostState], None]
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._dials = dials
         self._heard = heard
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
@@ -71,11 +75,7 @@ class HostLedger:
         """
         self._written.clear()
         entries = await self._store.live_hosts(now=self._clock.now(), limit=limit)
-        found = {
-            entry.host: _Known(entry.version, decode_state(entry.encoded))
-            for entry in entries
-            if entry.host not in self._written
-        }
+        found = {entry.host: self._read(entry) for entry in entries if entry.host not in self._written}
         for host in [*self._known]:
             # What we wrote meanwhile may be newer than what was read.
             if host not in found and host not in self._written:
@@ -124,11 +124,15 @@ class HostLedger:
                 continue
             outpaced.add(host)
             current = answer.current
-            if current is None:
-                self._learn(host, _Known(None, HostState()))
-            else:
-                self._learn(host, _Known(current.version, decode_state(current.encoded)))
+            self._learn(host, _Known(None, HostState()) if current is None else self._read(current))
         return outpaced
+
+    def _read(self, entry: HostEntry) -> _Known:
+        known = self._known.get(entry.host)
+        if known is not None and known.version == entry.version:
+            return known
+        state = decode_state(entry.encoded)
+        return _Known(entry.version, state.believed(self._dials, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
         until = datetime.fromtimestamp(state.lives_until, UTC)

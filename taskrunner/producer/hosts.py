@@ -13,6 +13,7 @@ from taskrunner.domain.host import check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.slowdown import Slowdown
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Snooze, Store
@@ -36,25 +37,28 @@ class ShownLimit:
 
 
 class Hosts:
-    """`configured` are the limits of this process's configuration, which consumers should share."""
+    """`configured` limits and `dials` are of this process's configuration, which consumers should share."""
 
-    def __init__(self, store: Store, clock: Clock, configured: Mapping[str, HostLimit]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, configured: Mapping[str, HostLimit], dials: Politeness
+    ) -> None:
         self._store = store
         self._clock = clock
         self._configured = configured
+        self._dials = dials
 
     async def list(self, *, limit: int) -> Sequence[HostView]:
         """Hosts that there is something to say of: limited ones that have tasks, and those in trouble."""
         book = await self._book()
         now = self._clock.now()
         entries = await self._store.live_hosts(now=now, limit=limit)
-        return [view(entry.host, decode_state(entry.encoded), book, now) for entry in entries]
+        return [view(entry.host, self._state(entry), book, now) for entry in entries]
 
     async def show(self, host: str) -> HostView:
         """One host, whether anything is known of it or not. Raises `HostLimitInvalid` for what is no host."""
         name = _host(host)
         entry = await self._store.host(name)
-        return view(name, _state(entry), await self._book(), self._clock.now())
+        return view(name, self._state(entry), await self._book(), self._clock.now())
 
     async def limits(self) -> Sequence[ShownLimit]:
         """All limits by pattern."""
@@ -94,7 +98,7 @@ class Hosts:
             entry = await self._store.host(host)
             if entry is None:
                 return
-            state = edit(_state(entry))
+            state = edit(self._state(entry))
             fresh = HostEntry(
                 host=host,
                 version=secrets.token_hex(8),
@@ -138,12 +142,13 @@ class Hosts:
             if cursor is None:
                 return
 
+    def _state(self, entry: HostEntry | None) -> HostState:
+        if entry is None:
+            return HostState()
+        return decode_state(entry.encoded).believed(self._dials, self._clock.now().timestamp())
+
     async def _book(self) -> LimitBook:
         return LimitBook(self._configured, read_limits(await self._store.host_limits()))
-
-
-def _state(entry: HostEntry | None) -> HostState:
-    return HostState() if entry is None else decode_state(entry.encoded)
 
 
 def _pattern(text: str) -> str:

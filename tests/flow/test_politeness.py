@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from taskrunner.consumer.consumer import Consumer
-from taskrunner.domain.breaker import BreakerDials
+from taskrunner.domain.breaker import Breaker, BreakerDials
 from taskrunner.domain.events import (
     CircuitClosed,
     CircuitOpened,
@@ -20,8 +20,10 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
+from taskrunner.domain.host_view import Standing
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.slowdown import Slowdown
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting
 from taskrunner.producer.hosts import Hosts
@@ -149,6 +151,21 @@ async def test_a_state_that_nobody_can_read_is_none(house: House) -> None:
     assert list(decode_state(entry.encoded).slots) == ["consumer-1"]
 
 
+async def test_a_state_from_the_future_closes_no_host(house: House) -> None:
+    """Somebody's clock was a day ahead when the host failed: probes find out, and it is shown so."""
+    ahead = (house.clock.now() + timedelta(days=1)).timestamp()
+    breaker = Breaker(since=ahead, until=ahead + 20, cooldown=20.0)
+    slowdown = Slowdown(since=ahead, until=ahead + 60, level=2.0)
+    await known(house, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
+    shown = await Hosts(house.store, house.clock, {}, Politeness()).show("slow.test")
+    assert (shown.standing, shown.until) == (Standing.HALF_OPEN, None)
+    await polite(house)
+    await house.submit(SLOW, id="slow")
+    await pass_time(house, 1, 1)
+    assert await house.status("slow") is Status.SUCCEEDED
+    await house.heard(CircuitClosed)
+
+
 @pytest.mark.parametrize("cut", list(Cut))
 async def test_the_consumer_dies_as_it_takes_a_place(house: House, cut: Cut) -> None:
     """The delivery comes again; a place that the dead one took is free when its lease is over."""
@@ -210,7 +227,7 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     await house.submit(FAST, id="later", delay=3600)
     await snoozed(house, 1)
     house.target.answer = by_host()
-    await Hosts(house.store, house.clock, {}).reset("slow.test")
+    await Hosts(house.store, house.clock, {}, Politeness()).reset("slow.test")
     record = await house.record("late")
     assert record.due is not None
     assert (record.due - house.clock.now()).total_seconds() == pytest.approx(5.0, abs=0.1)
@@ -224,7 +241,7 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
-    hosts = Hosts(house.store, house.clock, {})
+    hosts = Hosts(house.store, house.clock, {}, Politeness())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await polite(house)
     for number in range(3):
