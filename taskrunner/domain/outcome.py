@@ -40,6 +40,7 @@ class Response:
 
     `size_bytes` and `sha256` (hex) are of the whole decoded body; `body` is its beginning, up to the
     configured cap, and `truncated` says that there was more. `url` is where the last redirect led.
+    `unchanged`: we had asked for what is newer, and there is nothing (RFC 9110 15.4.5).
     """
 
     status: int
@@ -53,11 +54,7 @@ class Response:
     url: str = ""
     redirects: int = 0
     http_version: str = "1.1"
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether it says that there is nothing newer than what was asked by (RFC 9110 15.4.5)."""
-        return self.status == 304
+    unchanged: bool = False
 
 
 @value

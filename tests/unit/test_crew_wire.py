@@ -73,6 +73,7 @@ RESPONSE = Response(
     url="http://b/",
     redirects=2,
     http_version="2",
+    unchanged=True,
 )
 OUTCOME = Outcome(
     kind=OutcomeKind.HTTP_ERROR,

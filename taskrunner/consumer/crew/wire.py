@@ -177,6 +177,7 @@ def _pack_response(response: Response) -> Item:
         response.url,
         response.redirects,
         response.http_version,
+        response.unchanged,
     )
 
 
@@ -193,6 +194,7 @@ def _unpack_response(item: Item) -> Response:
         url=item[8],
         redirects=item[9],
         http_version=item[10],
+        unchanged=item[11],
     )
 
 

@@ -187,6 +187,7 @@ class HttpHandler(Handler):
             url=request.url.text,
             redirects=redirects,
             http_version=self._engine.http_version(),
+            unchanged=head.status == 304 and request.asks_for_newer,
         )
 
     def _make_engine(self, profile: str | None) -> Engine:
