@@ -9,7 +9,7 @@ from typing import Any
 from taskrunner.domain.breaker import Breaker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
-from taskrunner.domain.host import check_pattern, host_of, patterns_for
+from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
@@ -152,14 +152,15 @@ class Hosts:
 
 
 def _pattern(text: str) -> str:
-    try:
-        return check_pattern(text)
-    except ValueError as exc:
-        raise HostLimitInvalid([FieldError(field="host", message=str(exc))]) from exc
+    return _checked(check_pattern, text)
 
 
 def _host(text: str) -> str:
-    name = _pattern(text)
-    if "*" in name:
-        raise HostLimitInvalid([FieldError(field="host", message=f"must be one host, got {name}")])
-    return name
+    return _checked(check_host_name, text)
+
+
+def _checked(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as exc:
+        raise HostLimitInvalid([FieldError(field="host", message=str(exc))]) from exc

@@ -77,5 +77,7 @@ async def test_trouble_is_shown_and_reset(api: Api) -> None:
     assert (answer.status, answer.json["state"], answer.json["until"]) == (200, "ok", None)
     await api.ask("PUT", "/hosts/open.test/limit", json={"concurrency": 3})
     assert (await api.get("/hosts/open.test")).json["in_flight"] == 2
+    for spelling in ("OPEN.test:443", "open.test.:80", "open.test."):
+        assert (await api.get(f"/hosts/{spelling}")).json["host"] == "open.test"
     assert (await api.ask("POST", "/hosts/never.test/reset")).json["state"] == "ok"
     await api.refusal(422, "host_limit_invalid", "POST", "/hosts/*/reset")
