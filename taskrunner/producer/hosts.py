@@ -23,6 +23,8 @@ from taskrunner.stores.host_book import HostEdit, HostEntry
 _TRIES = 100
 # Seconds after which each consumer has heard of a change.
 _HEARD = 5.0
+# Consumers read all of them when one changes: half a megabyte, and 50 ms.
+MOST_LIMITS = 10_000
 # Of tasks that wait so many are looked through for those to wake: a quarter of a second of decoding.
 _LOOKED_MOST, _PAGE = 10_000, 500
 
@@ -72,6 +74,12 @@ class Hosts:
     async def set_limit(self, pattern: str, fields: Any) -> ShownLimit:
         """Give a pattern a limit; consumers hear of it in about a second. Raises `HostLimitInvalid`."""
         spelt, limit = _pattern(pattern), read_limit(fields)
+        given = await self._store.host_limits()
+        if spelt not in given and len(given) >= MOST_LIMITS:
+            raise _invalid(
+                f"{len(given)} limits are set, and no more than {MOST_LIMITS} may be; "
+                "remove some, or limit many hosts by one pattern"
+            )
         await self._store.save_host_limit(spelt, limit.encode())
         await self._limit_anew(spelt)
         return ShownLimit(pattern=spelt, limit=limit, given=True)
@@ -163,4 +171,8 @@ def _checked(check: Callable[[str], str], text: str) -> str:
     try:
         return check(text)
     except ValueError as exc:
-        raise HostLimitInvalid([FieldError(field="host", message=str(exc))]) from exc
+        raise _invalid(str(exc)) from exc
+
+
+def _invalid(message: str) -> HostLimitInvalid:
+    return HostLimitInvalid([FieldError(field="host", message=message)])
