@@ -113,11 +113,12 @@ class Attempts(Shape):
 
 
 class Callback(Shape):
-    """Who is told of a task's end, signed with the configured secret of that name, if any."""
+    """Who is told of a task's end, with the configured secret and TLS profile of those names, if any."""
 
     url: str
     secret: str | None
     events: list[Status]
+    tls: str | None
 
 
 class Validators(Shape):

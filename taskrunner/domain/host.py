@@ -8,7 +8,7 @@ that a task names: where redirects lead is not counted.
 import re
 from collections.abc import Iterator
 
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.url import LAST_PORT, parse_url
 from taskrunner.domain.validation import shown
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -16,7 +16,6 @@ _PATTERN = re.compile(
     rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
 )
 _MAX_CHARS = 260
-_MAX_PORT = 65_535
 # Of https and of http: a host's name has neither.
 _OWN_PORTS = ("443", "80")
 _OWN_ENDS = tuple(f":{port}" for port in _OWN_PORTS)
@@ -50,7 +49,7 @@ def check_pattern(pattern: str) -> str:
     if spelt != "*." and not spelt.startswith("*.:"):
         spelt = spelt.replace(".:", ":").removesuffix(".")
     match = _PATTERN.fullmatch(spelt)
-    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > _MAX_PORT:
+    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > LAST_PORT:
         raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
     return spelt
 

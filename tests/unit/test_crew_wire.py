@@ -54,6 +54,7 @@ TASK = Task(
         timeout=2.0,
         max_attempts=4,
         retry=RetryPolicy(delays=(7.0,)),
+        tls="u",
     ),
     signed_by="s",
     tls="t",

@@ -224,11 +224,12 @@ def _pack_callback(callback: Callback) -> Item:
         callback.timeout,
         callback.max_attempts,
         _pack_retry(callback.retry),
+        callback.tls,
     )
 
 
 def _unpack_callback(item: Item) -> Callback:
-    url, secret, events, timeout, max_attempts, retry = item
+    url, secret, events, timeout, max_attempts, retry, tls = item
     return Callback(
         url=url,
         secret=secret,
@@ -236,6 +237,7 @@ def _unpack_callback(item: Item) -> Callback:
         timeout=timeout,
         max_attempts=max_attempts,
         retry=_unpack_retry(retry),
+        tls=tls,
     )
 
 
