@@ -14,7 +14,8 @@ from tests.tools.hostile import Hostile, Peer
 
 
 def sends_chunks(peer: Peer) -> None:
-    while peer.read():
+    while True:
+        peer.read()
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         peer.send(b"".join([b"%x\r\n%b\r\n" % (1000, b"x" * 1000)] * 1000) + b"0\r\n\r\n")
 
