@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.breaker import Breaker
+from taskrunner.domain.breaker import Breaker, Phase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
+from taskrunner.domain.events import CircuitClosed, Events
 from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
@@ -42,9 +43,15 @@ class Hosts:
     """`configured` limits and `dials` are of this process's configuration, which consumers should share."""
 
     def __init__(
-        self, store: Store, clock: Clock, configured: Mapping[str, HostLimit], dials: Politeness
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        configured: Mapping[str, HostLimit],
+        dials: Politeness,
     ) -> None:
         self._store = store
+        self._events = events
         self._clock = clock
         self._configured = configured
         self._dials = dials
@@ -96,17 +103,22 @@ class Hosts:
         """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host."""
         name, moment = _host(host), self._clock.now().timestamp()
         breaker, slowdown = Breaker(since=moment), Slowdown(since=moment)
-        await self._change(name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0))
+        before = await self._change(
+            name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0)
+        )
+        if before.breaker.phase(moment) is not Phase.CLOSED:
+            self._events.emit(CircuitClosed(host=name))
         await self._wake(name.__eq__)
         return await self.show(name)
 
-    async def _change(self, host: str, edit: Callable[[HostState], HostState]) -> None:
-        """Change what consumers share of a host, if they share anything."""
+    async def _change(self, host: str, edit: Callable[[HostState], HostState]) -> HostState:
+        """Change what consumers share of a host, if they share anything; answers what it was."""
         for _ in range(_TRIES):
             entry = await self._store.host(host)
+            before = self._state(entry)
             if entry is None:
-                return
-            state = edit(self._state(entry))
+                return before
+            state = edit(before)
             fresh = HostEntry(
                 host=host,
                 version=secrets.token_hex(8),
@@ -116,7 +128,7 @@ class Hosts:
             edits = [HostEdit(entry=fresh, expected=entry.version)]
             (answer,) = await self._store.write_hosts(edits, now=self._clock.now())
             if answer.written:
-                return
+                return before
         raise StoreUnavailable(f"the state of {host} changes too fast to be changed")
 
     async def _limit_anew(self, pattern: str) -> None:

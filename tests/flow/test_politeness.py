@@ -157,7 +157,7 @@ async def test_a_state_from_the_future_closes_no_host(house: House) -> None:
     breaker = Breaker(since=ahead, until=ahead + 20, cooldown=20.0)
     slowdown = Slowdown(since=ahead, until=ahead + 60, level=2.0)
     await known(house, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
-    shown = await Hosts(house.store, house.clock, {}, Politeness()).show("slow.test")
+    shown = await Hosts(house.store, house.events, house.clock, {}, Politeness()).show("slow.test")
     assert (shown.standing, shown.until) == (Standing.HALF_OPEN, None)
     await polite(house)
     await house.submit(SLOW, id="slow")
@@ -227,7 +227,8 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     await house.submit(FAST, id="later", delay=3600)
     await snoozed(house, 1)
     house.target.answer = by_host()
-    await Hosts(house.store, house.clock, {}, Politeness()).reset("slow.test")
+    await Hosts(house.store, house.events, house.clock, {}, Politeness()).reset("slow.test")
+    assert [event.host for event in house.told(CircuitClosed)] == ["slow.test"]
     record = await house.record("late")
     assert record.due is not None
     assert (record.due - house.clock.now()).total_seconds() == pytest.approx(5.0, abs=0.1)
@@ -241,7 +242,7 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
-    hosts = Hosts(house.store, house.clock, {}, Politeness())
+    hosts = Hosts(house.store, house.events, house.clock, {}, Politeness())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await polite(house)
     for number in range(3):
@@ -267,6 +268,21 @@ async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
     await house.heard(CircuitClosed)
     await house.heard(TaskSettled, 4)
     assert await house.status("late") is Status.SUCCEEDED
+
+
+async def test_a_probe_that_is_throttled_closes_the_circuit_and_slows_the_host(house: House) -> None:
+    """It is there again, and says so: both are told."""
+    house.target.answer = by_host(slow=http_error(503))
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late", max_attempts=1)
+    await snoozed(house, 1)
+    house.target.answer = by_host(slow=http_error(429, retry_after=30))
+    await house.later(41)
+    await house.heard(HostSlowedDown)
+    await house.heard(CircuitClosed)
 
 
 async def test_a_probe_that_fails_opens_it_for_longer(house: House) -> None:

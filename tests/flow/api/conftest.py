@@ -76,7 +76,7 @@ async def api() -> AsyncIterator[Api]:
         revival=revival,
         cancellation=cancellation,
         sweep=Sweep(store, Search(store), cancellation, revival, clock),
-        hosts=Hosts(store, clock, {"*.config.test": HostLimit(rate=2.5)}, Politeness()),
+        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, Politeness()),
         schedules=Schedules(store, intake, clock),
         store=store,
         health=health,
