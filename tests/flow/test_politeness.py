@@ -111,6 +111,26 @@ async def test_a_limit_holds_across_consumers(house: House) -> None:
     assert sum(consumer.in_flight for consumer in house.consumers) == 3
 
 
+async def test_a_limit_holds_after_a_fault_that_nobody_expected(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each task of the batch is then tried by itself, and its host asked all the same."""
+    house.target.gate.clear()
+
+    async def fail_once(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise ValueError("a fault of ours")
+
+    await known(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}")
+    monkeypatch.setattr(house.store, "write_hosts", fail_once)
+    await house.consumer(host_limits={"slow.test": HostLimit(concurrency=1)})
+    await snoozed(house, 2)
+    await house.until_runs(1)
+    assert len(house.target.ledger) == 1
+
+
 async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
     """Its lease ends, and another consumer takes what it held."""
     lease = house.clock.now() + timedelta(seconds=30)
