@@ -78,6 +78,17 @@ async def snoozed(house: House, count: int) -> None:
     )
 
 
+async def opened(house: House, failure: Outcome, **fields: object) -> None:
+    """The slow host's circuit is open after three failures, and the task `late` of these fields waits."""
+    house.target.answer = by_host(slow=failure)
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late", **fields)
+    await snoozed(house, 1)
+
+
 async def test_a_host_gets_no_more_at_a_time_than_it_may(house: House) -> None:
     """What waits is snoozed without an attempt and says why; others pass by."""
     house.target.gate.clear()
@@ -221,13 +232,7 @@ async def test_starts_keep_their_distance(house: House) -> None:
 
 async def test_a_dead_host_is_left_alone(house: House) -> None:
     """After enough failures in a row nothing starts there; what waits is not failed, and others go on."""
-    house.target.answer = by_host(slow=Outcome(kind=OutcomeKind.CONNECT_ERROR, error="refused"))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
-    await snoozed(house, 1)
+    await opened(house, Outcome(kind=OutcomeKind.CONNECT_ERROR, error="refused"))
     await house.submit(FAST, id="fast")
     await house.heard(TaskSettled, 4)
     record = await house.record("late")
@@ -238,14 +243,8 @@ async def test_a_dead_host_is_left_alone(house: House) -> None:
 
 async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     """They need not sit out the time that they were given when the host was in trouble."""
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
+    await opened(house, http_error(503))
     await house.submit(FAST, id="later", delay=3600)
-    await snoozed(house, 1)
     house.target.answer = by_host()
     await Hosts(house.store, house.events, house.clock, {}, Politeness()).reset("slow.test")
     assert [event.host for event in house.told(CircuitClosed)] == ["slow.test"]
@@ -276,13 +275,7 @@ async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: s
 
 async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
     """When its time is over a few go through; the first that comes back well lets all start again."""
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
-    await snoozed(house, 1)
+    await opened(house, http_error(503))
     house.target.answer = by_host()
     await house.later(41)
     await house.heard(CircuitClosed)
@@ -292,13 +285,7 @@ async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
 
 async def test_a_probe_that_is_throttled_closes_the_circuit_and_slows_the_host(house: House) -> None:
     """It is there again, and says so: both are told."""
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late", max_attempts=1)
-    await snoozed(house, 1)
+    await opened(house, http_error(503), max_attempts=1)
     house.target.answer = by_host(slow=http_error(429, retry_after=30))
     await house.later(41)
     await house.heard(HostSlowedDown)
@@ -306,19 +293,13 @@ async def test_a_probe_that_is_throttled_closes_the_circuit_and_slows_the_host(h
 
 
 async def test_a_probe_that_fails_opens_it_for_longer(house: House) -> None:
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late", retry={"strategy": "constant", "base": 1})
-    await snoozed(house, 1)
-    opened = house.clock.now()
+    await opened(house, http_error(503), retry={"strategy": "constant", "base": 1})
+    began = house.clock.now()
     await house.later(41)
     await house.heard(CircuitOpened, 2)
     entry = await house.store.host("slow.test")
     assert entry is not None
-    assert entry.until > opened + timedelta(seconds=80)
+    assert entry.until > began + timedelta(seconds=80)
 
 
 async def test_one_429_slows_every_task_to_its_host(house: House) -> None:
