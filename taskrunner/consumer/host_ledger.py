@@ -2,11 +2,13 @@
 
 It goes by what it knows and writes only over that; where somebody was faster it gets the newer state and
 tries again. Changes that come together are one write, so a state that nobody else changes costs one call.
+That nothing starts at a host is no reason to write; so such a host is read before, since it may have been
+reset.
 """
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -90,12 +92,21 @@ class HostLedger:
         by_host: dict[str, list[tuple[int, _Change[Any]]]] = {}
         for place, change in enumerate(group):
             by_host.setdefault(change.host, []).append((place, change))
+        await self._read_closed(by_host)
         left = set(by_host)
         for _ in range(_TRIES):
             left = await self._write({host: by_host[host] for host in left}, answers)
             if not left:
                 return [answers[place] for place in range(len(group))]
         raise StoreUnavailable(f"the states of {len(left)} hosts change too fast to be changed")
+
+    async def _read_closed(self, hosts: Iterable[str]) -> None:
+        now = self._clock.now().timestamp()
+        known = ((host, self._known.get(host)) for host in hosts)
+        closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
+        entries = await asyncio.gather(*map(self._store.host, closed))
+        for host, entry in zip(closed, entries, strict=True):
+            self._learn(host, _Known(None, HostState()) if entry is None else self._read(entry))
 
     async def _write(
         self, changes: dict[str, list[tuple[int, _Change[Any]]]], answers: dict[int, Any]

@@ -258,6 +258,19 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     assert await house.status("later") is Status.SCHEDULED
 
 
+async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor by a consumer that looks at what others have written only later."""
+    monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
+    await opened(house, http_error(503))
+    house.target.answer = by_host()
+    await Hosts(house.store, house.events, house.clock, {}, Politeness()).reset("slow.test")
+    await house.submit(SLOW, id="new")
+    await house.heard(TaskSettled, 4)
+    assert await house.status("new") is Status.SUCCEEDED
+
+
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
