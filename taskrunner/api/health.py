@@ -10,7 +10,7 @@ The two differ on purpose: with RabbitMQ away `serve` is degraded, but ready, si
 
 from aiohttp import web
 
-from taskrunner.api import schemas
+from taskrunner.api import service_schemas
 from taskrunner.api.operations import Operation
 from taskrunner.api.resources import Resource
 from taskrunner.api.responses import json_response
@@ -22,13 +22,14 @@ from taskrunner.monitor.stats import Stats
 
 _HEALTH = Operation(
     summary="One check per dependency; 503 when any is not ok.",
-    answers={200: schemas.Health, 503: schemas.Health},
+    answers={200: service_schemas.Health, 503: service_schemas.Health},
 )
-_LIVEZ = Operation(summary="200 as long as the event loop turns.", answers={200: schemas.Liveness})
+_LIVEZ = Operation(summary="200 as long as the event loop turns.", answers={200: service_schemas.Liveness})
 _READYZ = Operation(
-    summary="Whether work may be sent here.", answers={200: schemas.Readiness, 503: schemas.Readiness}
+    summary="Whether work may be sent here.",
+    answers={200: service_schemas.Readiness, 503: service_schemas.Readiness},
 )
-_STATS = Operation(summary="Numbers.", answers={200: schemas.Stats})
+_STATS = Operation(summary="Numbers.", answers={200: service_schemas.Stats})
 _METRICS = Operation(summary="The same for Prometheus.", answers={200: "text/plain"})
 
 

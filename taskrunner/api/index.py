@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from taskrunner.api import schemas
+from taskrunner.api import service_schemas
 from taskrunner.api.operations import Operation
 from taskrunner.api.page import Page, wants_page
 from taskrunner.api.responses import json_response
@@ -22,7 +22,9 @@ class IndexRoutes:
 
     def add_to(self, routes: Routes) -> None:
         routes.get(
-            "/", self.index, Operation(summary="What there is to ask for.", answers={200: schemas.Index})
+            "/",
+            self.index,
+            Operation(summary="What there is to ask for.", answers={200: service_schemas.Index}),
         )
 
     async def index(self, request: web.Request) -> web.Response:

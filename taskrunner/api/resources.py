@@ -266,7 +266,12 @@ def _task(
 
 
 def _callback_resource(callback: Callback) -> Resource:
-    return {"url": masked_url(callback.url), "secret": callback.secret, "events": callback.events}
+    return {
+        "url": masked_url(callback.url),
+        "secret": callback.secret,
+        "events": callback.events,
+        "tls": callback.tls,
+    }
 
 
 def _validators_resource(validators: Validators) -> Resource:

@@ -113,11 +113,12 @@ class Attempts(Shape):
 
 
 class Callback(Shape):
-    """Who is told of a task's end, signed with the configured secret of that name, if any."""
+    """Who is told of a task's end, with the configured secret and TLS profile of those names, if any."""
 
     url: str
     secret: str | None
     events: list[Status]
+    tls: str | None
 
 
 class Validators(Shape):
@@ -351,61 +352,3 @@ class BulkAnswer(Shape):
     """One item for each line that is a task or should be one."""
 
     items: list[BulkItem]
-
-
-class Check(Shape):
-    """One dependency."""
-
-    ok: bool
-    error: str | None
-    since: AwareDatetime
-    details: dict[str, Any] = Field(default_factory=dict)
-
-
-class Health(Shape):
-    """One check per dependency."""
-
-    status: Literal["ok", "degraded"]
-    checks: dict[str, Check]
-
-
-class Liveness(Shape):
-    """The event loop turns."""
-
-    status: Literal["ok"]
-
-
-class Readiness(Shape):
-    """Whether work may be sent here, and why not."""
-
-    status: Literal["ready", "not ready"]
-    reasons: list[str]
-
-
-class Stats(BaseModel):
-    """Numbers by part; null for a part that could not be had, with the reason in `errors`.
-
-    `consume` has `workers` and `in_flight` beside these.
-    """
-
-    queues: dict[str, Any] | None = None
-    counts: dict[Status, int] | None = None
-    stuck: dict[Status, int] | None = None
-    paused: dict[str, AwareDatetime] | None = None
-    rates: dict[str, dict[str, float]] | None = None
-    totals: dict[str, int] | None = None
-    reconnects: dict[str, int] | None = None
-    workers: dict[str, Any] | None = None
-    in_flight: int | None = None
-    uptime: float
-    version: str
-    errors: dict[str, str]
-
-
-class Index(Shape):
-    """What there is to ask for."""
-
-    name: Literal["taskrunner"]
-    version: str
-    endpoints: list[str]
-    prefix: str

@@ -52,7 +52,7 @@ class Platform:
         )
         self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
-        self.hosts = Hosts(self.store, self.clock, config.hosts.limits)
+        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.politeness())
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
         self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)

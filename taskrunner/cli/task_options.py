@@ -10,7 +10,12 @@ import click
 
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
-_CALLBACK = {"callback_url": "url", "callback_secret": "secret", "callback_events": "events"}
+_CALLBACK = {
+    "callback_url": "url",
+    "callback_secret": "secret",
+    "callback_events": "events",
+    "callback_tls": "tls",
+}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,6 +52,7 @@ _OPTIONS = (
         metavar="STATUS",
         help="Only for succeeded, failed or cancelled; repeatable.",
     ),
+    click.option("--callback-tls", metavar="NAME", help="The configured TLS profile for that."),
 )
 
 
@@ -83,7 +89,9 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
 def _callback(given: dict[str, Any]) -> dict[str, Any]:
     said = {field: given[name] for name, field in _CALLBACK.items() if given[name]}
     if said and "url" not in said:
-        raise click.UsageError("--callback-secret and --callback-event belong to a --callback")
+        raise click.UsageError(
+            "--callback-secret, --callback-event and --callback-tls belong to a --callback"
+        )
     return said
 
 

@@ -14,6 +14,7 @@ _DEFAULT_PORTS = {
     "rediss": 6379,
     "redis+sentinel": 26379,
     "rediss+sentinel": 26379,
+    "https": 443,
     "postgres": 5432,
     "postgresql": 5432,
 }

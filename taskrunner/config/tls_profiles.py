@@ -11,7 +11,8 @@ from pydantic import BeforeValidator
 
 from taskrunner.config.values import check_host, split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.tls_profile import TlsProfile, split_port
+from taskrunner.domain.url import LAST_PORT
 from taskrunner.domain.wording import did_you_mean, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -101,13 +102,25 @@ def _hosts(name: str, patterns: Any) -> tuple[str, ...]:
     checked = []
     for pattern in patterns:
         try:
-            check_host(pattern.removeprefix("*."))
+            checked.append(_host(pattern.lower()))
         except ValueError:
             raise ValueError(
-                f"{name}.hosts: must be host names, addresses or *.example.com, got {shown(pattern)}"
+                f"{name}.hosts: must be host names, addresses or *.example.com, each with or without :port, "
+                f"got {shown(pattern)}"
             ) from None
-        checked.append(pattern.lower().removesuffix("."))
     return tuple(dict.fromkeys(checked))
+
+
+def _host(pattern: str) -> str:
+    """A pattern in its one spelling."""
+    host, port = split_port(pattern)
+    host = host.removesuffix(".")
+    check_host(host.removeprefix("*."))
+    if not port:
+        return host
+    if not 0 < int(port) <= LAST_PORT:
+        raise ValueError(f"{port} is no port")
+    return f"[{host}]:{int(port)}" if ":" in host else f"{host}:{int(port)}"
 
 
 def _refuse_doubles(profiles: Mapping[str, TlsProfile]) -> None:

@@ -109,8 +109,8 @@ def _check_header_name(name: str) -> str:
 
 
 def _check_proxy_url(url: str) -> str:
-    if not url.startswith("http://"):
-        raise ValueError("must be http://[user:password@]host[:port], of a proxy that lets CONNECT")
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must be http(s)://[user:password@]host[:port], of a proxy that lets CONNECT")
     parts = split_url(url)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must end with the port; percent-encode special characters of a password")

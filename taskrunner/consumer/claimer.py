@@ -108,14 +108,20 @@ class Claimer(Service):
     async def _claim_apart(self, batch: Sequence[Waiting]) -> None:
         """Claim each by itself after a fault that nobody expected, which may be about one of them only.
 
-        That one is tried again after the pause that follows a fault, and holds up nobody until then.
+        That one is tried again after the pause that follows a fault, and holds up nobody until then. Its host
+        is asked anew, since the fault may have come before it was.
         """
+        self._gate.claimed()
         for waiting in batch:
             if not waiting.foreign and waiting.key in self._held:
                 continue
             alone = [waiting]
             try:
                 await self._admit(alone)
+                alone = [each for each in alone if not self._snooze(each)]
+                sifted = await self._gate.sift(alone, min(max(0, self._room()), 1))
+                alone = sifted.starting
+                self._backlog.put_back(sifted.left)
                 await self._claim(alone)
             except Exception:  # noqa: BLE001 - told by whoever called us, since the first was the same
                 self._backlog.put_back(alone)

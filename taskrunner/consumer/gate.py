@@ -79,7 +79,7 @@ class Gate:
         self._alert_until = self._crowded_until = self._company_until = 0.0
         self._again = math.inf
         self._last: Tally | None = None
-        self.ledger = HostLedger(store, clock, self._hear)
+        self.ledger = HostLedger(store, clock, self._dials, self._hear)
 
     @property
     def alert(self) -> bool:
@@ -167,19 +167,15 @@ class Gate:
                 return
         started, dials = running.claimed_at.timestamp(), self._dials
         if told is Signal.ANSWERED:
-            closed = CircuitClosed(host=tally.host)
-            self._report(tally, lambda state, now: state.answered(started=started, now=now), closed)
+            self._report(tally, lambda state, now: state.answered(started=started, now=now))
         elif told is Signal.FAILED:
             tally.failures += 1
             if self._phase(tally) is not Phase.CLOSED or 0 < dials.breaker.failures <= tally.failures:
-                opened = CircuitOpened(host=tally.host)
-                self._report(tally, lambda state, now: state.failed(dials, started=started, now=now), opened)
+                self._report(tally, lambda state, now: state.failed(dials, started=started, now=now))
         elif told is Signal.THROTTLED:
             tally.failures = 0
-            wish, slowed = outcome.retry_after, HostSlowedDown(host=tally.host)
-            self._report(
-                tally, lambda state, now: state.throttled(dials, wish, started=started, now=now), slowed
-            )
+            wish = outcome.retry_after
+            self._report(tally, lambda state, now: state.throttled(dials, wish, started=started, now=now))
 
     def settled(self, running: Running) -> bool:
         """An attempt is off our hands: its place is free. Whether tasks wait at hand for that."""
@@ -350,23 +346,33 @@ class Gate:
 
         self._report(tally, change)
 
-    def _report(self, tally: Tally, change: Change, event: Event | None = None) -> None:
-        """Change a state without waiting for it; `event` is told if a circuit or a slowdown changed by it.
+    def _report(self, tally: Tally, change: Change) -> None:
+        """Change a state without waiting for it, and tell if a circuit or a slowdown changed by it.
 
         A store that is away is not told: what the host does next will be.
         """
 
-        def edit(state: HostState) -> tuple[HostState, bool]:
+        def edit(state: HostState) -> tuple[HostState, list[Event]]:
             after = change(state, self._now())
-            return after, (after.breaker, after.slowdown.since) != (state.breaker, state.slowdown.since)
+            return after, _told(tally.host, state, after)
 
-        def done(changed: "asyncio.Future[bool]") -> None:
+        def done(changed: "asyncio.Future[list[Event]]") -> None:
             if changed.cancelled() or isinstance(changed.exception(), OutsideError):
                 return
-            if changed.result() and event is not None:
+            for event in changed.result():
                 self._events.emit(event)
 
         self.ledger.change(tally.host, edit).add_done_callback(done)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _told(host: str, before: HostState, after: HostState) -> list[Event]:
+    """A probe that is throttled closes the circuit and slows the host down."""
+    told: list[Event] = []
+    if after.breaker != before.breaker:
+        told.append(CircuitOpened(host=host) if after.breaker.until else CircuitClosed(host=host))
+    if after.slowdown.since != before.slowdown.since:
+        told.append(HostSlowedDown(host=host))
+    return told

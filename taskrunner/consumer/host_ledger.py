@@ -2,11 +2,13 @@
 
 It goes by what it knows and writes only over that; where somebody was faster it gets the newer state and
 tries again. Changes that come together are one write, so a state that nobody else changes costs one call.
+That nothing starts at a host is no reason to write; so such a host is read before, since it may have been
+reset.
 """
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -15,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.politeness import Politeness
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
 from taskrunner.stores.host_book import HostEdit, HostEntry
@@ -43,9 +46,12 @@ class _Known:
 class HostLedger:
     """`heard` is told each state that is read or written, on the event loop."""
 
-    def __init__(self, store: Store, clock: Clock, heard: Callable[[str, HostState], None]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, dials: Politeness, heard: Callable[[str, HostState], None]
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._dials = dials
         self._heard = heard
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
@@ -71,11 +77,7 @@ class HostLedger:
         """
         self._written.clear()
         entries = await self._store.live_hosts(now=self._clock.now(), limit=limit)
-        found = {
-            entry.host: _Known(entry.version, decode_state(entry.encoded))
-            for entry in entries
-            if entry.host not in self._written
-        }
+        found = {entry.host: self._read(entry) for entry in entries if entry.host not in self._written}
         for host in [*self._known]:
             # What we wrote meanwhile may be newer than what was read.
             if host not in found and host not in self._written:
@@ -90,12 +92,21 @@ class HostLedger:
         by_host: dict[str, list[tuple[int, _Change[Any]]]] = {}
         for place, change in enumerate(group):
             by_host.setdefault(change.host, []).append((place, change))
+        await self._read_closed(by_host)
         left = set(by_host)
         for _ in range(_TRIES):
             left = await self._write({host: by_host[host] for host in left}, answers)
             if not left:
                 return [answers[place] for place in range(len(group))]
         raise StoreUnavailable(f"the states of {len(left)} hosts change too fast to be changed")
+
+    async def _read_closed(self, hosts: Iterable[str]) -> None:
+        now = self._clock.now().timestamp()
+        known = ((host, self._known.get(host)) for host in hosts)
+        closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
+        entries = await asyncio.gather(*map(self._store.host, closed))
+        for host, entry in zip(closed, entries, strict=True):
+            self._learn(host, _Known(None, HostState()) if entry is None else self._read(entry))
 
     async def _write(
         self, changes: dict[str, list[tuple[int, _Change[Any]]]], answers: dict[int, Any]
@@ -124,11 +135,15 @@ class HostLedger:
                 continue
             outpaced.add(host)
             current = answer.current
-            if current is None:
-                self._learn(host, _Known(None, HostState()))
-            else:
-                self._learn(host, _Known(current.version, decode_state(current.encoded)))
+            self._learn(host, _Known(None, HostState()) if current is None else self._read(current))
         return outpaced
+
+    def _read(self, entry: HostEntry) -> _Known:
+        known = self._known.get(entry.host)
+        if known is not None and known.version == entry.version:
+            return known
+        state = decode_state(entry.encoded)
+        return _Known(entry.version, state.believed(self._dials, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
         until = datetime.fromtimestamp(state.lives_until, UTC)

@@ -9,8 +9,10 @@
 Late news harm nothing: only attempts that started in the phase that they tell of count.
 """
 
+from dataclasses import replace
 from enum import StrEnum
 
+from taskrunner.domain.clock import SKEW
 from taskrunner.domain.value import value
 
 # Probes that nobody hears of again (their consumer died) are given up after this long.
@@ -87,11 +89,17 @@ class Breaker:
 
     def probing(self, now: float) -> "Breaker":
         """Probes have started."""
-        return Breaker(
-            since=self.since,
-            until=self.until,
-            cooldown=self.cooldown,
-            next_probe=now + PROBE_PATIENCE,
+        return replace(self, next_probe=now + PROBE_PATIENCE)
+
+    def believed(self, dials: BreakerDials, now: float) -> "Breaker":
+        """Without what no clock that is right can have written: then probes tell how things are."""
+        is_over = self.until > now + min(self.cooldown, dials.longest) + SKEW
+        is_probed = self.next_probe <= now + PROBE_PATIENCE + SKEW
+        return replace(
+            self,
+            since=self.since if self.since <= now + SKEW else 0.0,
+            until=now if is_over else self.until,
+            next_probe=self.next_probe if is_probed else 0.0,
         )
 
     @staticmethod

@@ -28,7 +28,7 @@ class CallbackDefaults:
 class Callback:
     """`url` gets a POST when the task ends in one of `events`, signed with the secret named `secret`, if any.
 
-    It is sent by a task of its own, whose `timeout`, `max_attempts` and `retry` these are.
+    It is sent by a task of its own, whose `timeout`, `max_attempts`, `retry` and `tls` these are.
     """
 
     url: str
@@ -37,3 +37,4 @@ class Callback:
     timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
     max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
+    tls: str | None = None

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from taskrunner.domain import admission
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
 from taskrunner.domain.status import Status
+from taskrunner.domain.tls_profile import check_profile
+from taskrunner.domain.url import parse_url
 from taskrunner.domain.validation import limits_of
 from taskrunner.domain.wording import did_you_mean, shown
 
@@ -15,13 +17,17 @@ _Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min
 
 
 class CallbackDraft(BaseModel):
-    """Whom to tell of the task's end. `secret` names one that is configured; without, nothing is signed."""
+    """Whom to tell of the task's end. `secret` names one that is configured; without, nothing is signed.
+
+    `tls` names a configured TLS profile to tell it with.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: str
     secret: str | None = None
     events: tuple[Status, ...] = EVENTS
+    tls: str | None = None
 
     @field_validator("url")
     @classmethod
@@ -51,6 +57,14 @@ class CallbackDraft(BaseModel):
             raise ValueError(f"must be some of {', '.join(EVENTS)}; left out, it is all of them")
         return tuple(event for event in EVENTS if event in wished)
 
+    @field_validator("tls")
+    @classmethod
+    def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # Without a usable URL that is what is told.
+        if value is not None and (url := info.data.get("url")) is not None:
+            check_profile(value, parse_url(url), limits_of(info).tls_profiles)
+        return value
+
     def over(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""
         return Callback(
@@ -60,4 +74,5 @@ class CallbackDraft(BaseModel):
             timeout=defaults.timeout,
             max_attempts=defaults.max_attempts,
             retry=defaults.retry,
+            tls=self.tls,
         )

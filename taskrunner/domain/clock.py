@@ -4,6 +4,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+# Seconds by which the clocks of one fleet may differ. What is further ahead is from a clock that is wrong.
+SKEW = 10.0
+
 
 class Clock(Protocol):
     """Two readings of time: one to tell people and stores, one to measure durations with."""

@@ -30,7 +30,7 @@ from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses,
 from taskrunner.domain.task import Lane, Task
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.validation import field_errors, limits_of
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -167,12 +167,18 @@ class Draft(BaseModel):
             checked = admission.check_url(url, limits)
         except ValueError as exc:
             raise TaskInvalid([FieldError(field="url", message=str(exc))]) from exc
-        try:
-            if self.tls is not None:
-                check_profile(self.tls, checked, limits.tls_profiles)
-        except ValueError as exc:
-            raise TaskInvalid([FieldError(field="tls", message=str(exc))]) from exc
+        self._check_profile("tls", self.tls, checked, limits)
+        if self.callback is not None:
+            self._check_profile("callback.tls", self.callback.tls, parse_url(self.callback.url), limits)
         return self.model_copy(update={"url": checked.text})
+
+    @staticmethod
+    def _check_profile(field: str, name: str | None, url: Url, limits: Limits) -> None:
+        try:
+            if name is not None:
+                check_profile(name, url, limits.tls_profiles)
+        except ValueError as exc:
+            raise TaskInvalid([FieldError(field=field, message=str(exc))]) from exc
 
     @field_validator("id")
     @classmethod

@@ -93,6 +93,7 @@ def _callback(callback: Callback) -> dict[str, Any]:
         "timeout": callback.timeout,
         "max_attempts": callback.max_attempts,
         "retry": _retry(callback.retry),
+        "tls": callback.tls,
     }
 
 

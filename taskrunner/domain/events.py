@@ -148,7 +148,7 @@ class CircuitOpened(Event):
 
 @value
 class CircuitClosed(Event):
-    """An attempt at a host whose circuit was open succeeded: all may start there again."""
+    """A host whose circuit was open answered again, or somebody has reset it: all may start there."""
 
     host: str
 

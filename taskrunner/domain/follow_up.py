@@ -53,6 +53,7 @@ def follow_up(
         labels={LABEL: task.id},
         created_at=now,
         signed_by=callback.secret,
+        tls=callback.tls,
         traceparent=task.traceparent,
     )
     return NewTask(

@@ -1,13 +1,14 @@
 """A host: what politeness counts by, and the patterns by which limits name hosts.
 
 A host's name is its URLs' authority: `example.com`, `example.com:8443`, `[2001:db8::1]:8080`. The port is
-part of it unless it is the scheme's own, since another port mostly is another server. It is the host that a
-task names: where redirects lead is not counted.
+part of it unless it is http's or https's own, since another port mostly is another server. It is the host
+that a task names: where redirects lead is not counted.
 """
 
 import re
 from collections.abc import Iterator
 
+from taskrunner.domain.url import LAST_PORT, parse_url
 from taskrunner.domain.wording import shown
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -15,9 +16,9 @@ _PATTERN = re.compile(
     rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
 )
 _MAX_CHARS = 260
-_MAX_PORT = 65_535
-# Of http and of https: a host's name has no port when it is its scheme's own.
+# Of https and of http: a host's name has neither.
 _OWN_PORTS = ("443", "80")
+_OWN_ENDS = tuple(f":{port}" for port in _OWN_PORTS)
 
 
 def host_of(url: str) -> str:
@@ -29,16 +30,26 @@ def host_of(url: str) -> str:
     if ".:" in host or host.endswith("."):
         # The same server by its absolute name: nobody is to escape a limit by a dot.
         host = host.replace(".:", ":").rstrip(".")
-    return host
+    return host.rpartition(":")[0] if host.endswith(_OWN_ENDS) else host
+
+
+def check_host_name(text: str) -> str:
+    """The host that people mean, as `host_of` names it. Raises `ValueError`."""
+    spelt = check_pattern(text)
+    try:
+        return host_of(parse_url(f"http://{spelt}/").text)
+    except ValueError as exc:
+        raise ValueError(f"must be one host, with or without :port, got {shown(text)}") from exc
 
 
 def check_pattern(pattern: str) -> str:
     """`*`, `*.example.com` (all below it), or a host; each with or without `:port`. Raises `ValueError`."""
     spelt = pattern.strip().lower()
     # The dot of an absolute name; of `*.`, a suffix that was forgotten, nobody is to make every host.
-    spelt = spelt if spelt == "*." else spelt.removesuffix(".")
+    if spelt != "*." and not spelt.startswith("*.:"):
+        spelt = spelt.replace(".:", ":").removesuffix(".")
     match = _PATTERN.fullmatch(spelt)
-    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > _MAX_PORT:
+    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > LAST_PORT:
         raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
     return spelt
 
@@ -47,7 +58,7 @@ def patterns_for(host: str) -> Iterator[str]:
     """All patterns that hold for a host, as `host_of` gives it, the most specific first.
 
     The host, then the longer suffix; of the same one that with the port. Without one it is for every port;
-    with one of http's or https's own, for hosts on their scheme's own port, too, whose names have none.
+    with one of http's or https's own, for hosts without one, too.
     """
     name, port = _split(host)
     ports = (port,) if port else _OWN_PORTS
@@ -58,6 +69,6 @@ def patterns_for(host: str) -> Iterator[str]:
 
 
 def _split(host: str) -> tuple[str, str]:
-    """The name and the port, '' for the scheme's own."""
+    """The name and the port, '' for none."""
     name, colon, port = host.rpartition(":")
     return (name, port) if colon and port.isdigit() else (host, "")

@@ -1,7 +1,8 @@
 """The state of a host, as all consumers share it, and who may start there now.
 
 Each change is a pure function from one state to the next; the store writes it if nobody else was faster.
-Times are seconds since 1970 by the clock of whoever writes.
+Times are seconds since 1970 by the clock of whoever writes. A clock may be wrong, so a moment further ahead
+than any of its kind can be is not believed: cut to the furthest, anew at each look, it would never come.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from taskrunner.domain.breaker import Breaker, Phase
+from taskrunner.domain.clock import SKEW
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.pacing import Pace
 from taskrunner.domain.politeness import Politeness
@@ -37,6 +39,8 @@ _ASK_AGAIN = 0.25
 CIRCUIT_OPEN, PROBED = "circuit open", "circuit half open"
 SLOWED, RATE, CONCURRENCY = "told to slow down", "rate limit", "concurrency limit"
 _NEWEST = 0.3
+# The longest that can be configured.
+_LONGEST_LEASE = 3600.0
 
 
 @value
@@ -68,6 +72,23 @@ class HostState:
         leases = [slots.until for slots in self.slots.values()]
         parts = [self.arrival, self.tail, self.breaker.lives_until, self.slowdown.lives_until, *leases]
         return max(parts) + _GRACE
+
+    def believed(self, dials: Politeness, now: float) -> "HostState":
+        """Without what no clock that is right can have written. A lease is only cut: who has the places may
+        live, and each start that is refused writes the cut one.
+        """
+        latest = now + _LONGEST_LEASE
+        slots = {
+            name: each if each.until <= latest + SKEW else replace(each, until=latest)
+            for name, each in self.slots.items()
+        }
+        return replace(
+            self,
+            breaker=self.breaker.believed(dials.breaker, now),
+            slowdown=self.slowdown.believed(dials.longest_pause, now),
+            tail=self.tail if self.tail <= now + dials.longest_wait + SKEW else now,
+            slots=slots,
+        )
 
     def closed_until(self, now: float) -> float:
         """Nothing starts before this moment, which may have passed."""
@@ -160,6 +181,8 @@ def admit(
         waits = _spread(closed_until, closed_until - now, ask.wanted, dials, now, random)
         return state, Admission(admitted=0, waits=waits, why=why)
     pace = _pace(state, limit, now)
+    if pace is not None:
+        state = replace(state, arrival=pace.believed(state.arrival, now))
     free, why = _free(state, limit, dials, pace, ask, now)
     admitted, refused = min(free, ask.room), ask.wanted - free
     if admitted:

@@ -40,6 +40,7 @@ class Response:
 
     `size_bytes` and `sha256` (hex) are of the whole decoded body; `body` is its beginning, up to the
     configured cap, and `truncated` says that there was more. `url` is where the last redirect led.
+    `unchanged`: we had asked for what is newer, and there is nothing (RFC 9110 15.4.5).
     """
 
     status: int
@@ -53,11 +54,7 @@ class Response:
     url: str = ""
     redirects: int = 0
     http_version: str = "1.1"
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether it says that there is nothing newer than what was asked by (RFC 9110 15.4.5)."""
-        return self.status == 304
+    unchanged: bool = False
 
 
 @value
@@ -69,7 +66,8 @@ class Outcome:
     up the task's attempts. `sent` is False when surely no target has looked at a request; it says nothing of
     requests that may be sent twice without harm. `rule` is the place of the task's rule that holds for the
     answer. `address` is where it was dialled, `host:port`, and never that of a refused target. `timings` are
-    there when there is no response to have them.
+    there when there is no response to have them. `of_host` is False when the fault was found at the egress
+    proxy, and so tells nothing of the host.
     """
 
     kind: OutcomeKind
@@ -82,3 +80,4 @@ class Outcome:
     rule: int | None = None
     address: str | None = None
     timings: Timings | None = None
+    of_host: bool = True

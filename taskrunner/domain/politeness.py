@@ -57,7 +57,7 @@ def signal(task: Task, outcome: Outcome) -> Signal:
         return Signal.THROTTLED
     if outcome.kind is OutcomeKind.OK:
         return Signal.ANSWERED
-    if outcome.kind in _SILENT_KINDS or not outcome.counted:
+    if outcome.kind in _SILENT_KINDS or not outcome.counted or not outcome.of_host:
         return Signal.NOTHING
     if outcome.kind in _FAILING_KINDS:
         return Signal.FAILED

@@ -18,6 +18,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
+from taskrunner.domain.url import DEFAULT_PORTS
 from taskrunner.domain.wording import shown
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -199,8 +200,11 @@ def _within(moment: datetime | None, after: datetime | None, before: datetime | 
 
 
 def _hosts(url: str) -> tuple[str | None, ...]:
-    """Its names: without a port, and as limits have it."""
+    """Its names: without a port, as limits have it, and with whatever port it is."""
     try:
-        return urlsplit(url).hostname, host_of(url).lower()
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+        host = host_of(url).lower()
+        return parts.hostname, host, f"{host.removesuffix(f':{port}')}:{port}"
     except ValueError:
         return ()  # a message may hold anything in place of a URL

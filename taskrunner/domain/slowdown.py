@@ -4,6 +4,9 @@ Each answer of the kind doubles the distance, each quiet stretch of `RECOVERY` s
 no write to recover, and a host without limits finds its own.
 """
 
+from dataclasses import replace
+
+from taskrunner.domain.clock import SKEW
 from taskrunner.domain.value import value
 
 RECOVERY = 10.0
@@ -39,6 +42,14 @@ class Slowdown:
         """Seconds between two starts, 0 for no such limit."""
         level = self.level_at(now)
         return FIRST_GAP * 2 ** (level - 1) if level > 0 else 0.0
+
+    def believed(self, longest: float, now: float) -> "Slowdown":
+        """Without what no clock that is right can have written: a pause like that is over."""
+        return replace(
+            self,
+            since=self.since if self.since <= now + SKEW else 0.0,
+            until=self.until if self.until <= now + longest + SKEW else now,
+        )
 
     @property
     def lives_until(self) -> float:

@@ -19,7 +19,8 @@ class TlsProfile:
     """Paths of PEM files. Without `ca_file` the system's authorities count; without `cert_file` there is no
     client certificate; its key is in `key_file`, or else in `cert_file` too.
 
-    `hosts` are names, addresses, and `*.example.com` for every name below that.
+    `hosts` are names, addresses, and `*.example.com` for every name below that; each on every port, or with
+    a `:port` (an IPv6 address then in brackets) on that alone.
     """
 
     ca_file: str | None = None
@@ -34,9 +35,9 @@ def check_profile(name: str, url: Url, known: ProfileHosts) -> None:
     if name not in known:
         raise ValueError(f"no TLS profile is configured by the name {shown(name)}{did_you_mean(name, known)}")
     if url.scheme != "https":
-        raise ValueError("is for https, and the task's URL is http")
-    if known[name] and not any(_covers(pattern, url.host) for pattern in known[name]):
-        raise ValueError(f"names a TLS profile that is not for the host {shown(url.host)}")
+        raise ValueError("is for https, and the URL is http")
+    if known[name] and not any(_covers(pattern, url) for pattern in known[name]):
+        raise ValueError(f"names a TLS profile that is not for the host {shown(url.host)}, port {url.port}")
 
 
 def profile_for(url: Url, known: ProfileHosts) -> str | None:
@@ -44,15 +45,31 @@ def profile_for(url: Url, known: ProfileHosts) -> str | None:
     if not known or url.scheme != "https":
         return None
     fitting = [
-        (len(pattern), name)
+        (_closeness(pattern), name)
         for name, hosts in known.items()
         for pattern in hosts
-        if _covers(pattern, url.host)
+        if _covers(pattern, url)
     ]
-    exact = [name for size, name in fitting if url.host.removesuffix(".") in known[name]]
-    return exact[0] if exact else max(fitting)[1] if fitting else None
+    return max(fitting)[1] if fitting else None
 
 
-def _covers(pattern: str, host: str) -> bool:
-    host = host.removesuffix(".")
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+def split_port(pattern: str) -> tuple[str, str]:
+    """The host of a pattern, without brackets, and its port, '' for none."""
+    host, _, port = pattern.rpartition(":")
+    if not port.isdecimal() or (":" in host and not host.endswith("]")):
+        host, port = pattern, ""
+    return host.removeprefix("[").removesuffix("]"), port
+
+
+def _covers(pattern: str, url: Url) -> bool:
+    host, port = split_port(pattern)
+    if port and int(port) != url.port:
+        return False
+    name = url.host.removesuffix(".")
+    return name.endswith(host[1:]) if host.startswith("*.") else name == host
+
+
+def _closeness(pattern: str) -> tuple[bool, int, bool]:
+    """A host before a suffix, a longer suffix before a shorter, one with a port before one without."""
+    host, port = split_port(pattern)
+    return not host.startswith("*."), len(host), port != ""

@@ -13,7 +13,7 @@ from taskrunner.domain.value import value
 from taskrunner.domain.wording import shown
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_LAST_PORT = 65_535
+LAST_PORT = 65_535
 # A URL in its one spelling, which nearly all are: one match in place of a parser on the bulk path.
 _PLAIN = re.compile(
     r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?)(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
@@ -94,7 +94,7 @@ def _judged_place(text: str) -> tuple[str, str, str, Address | None, int]:
     host, address = _judged(place[1])
     default = DEFAULT_PORTS[scheme]
     port = int(place[2] or default)
-    if port > _LAST_PORT:
+    if port > LAST_PORT:
         raise ValueError(f"has no usable host or port: {shown(text)}")
     start = f"{scheme}://{host}" if port == default else f"{scheme}://{host}:{port}"
     return start, scheme, host if address is None else str(address), address, port

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.breaker import Breaker
+from taskrunner.domain.breaker import Breaker, Phase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
-from taskrunner.domain.host import check_pattern, host_of, patterns_for
+from taskrunner.domain.events import CircuitClosed, Events
+from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.slowdown import Slowdown
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Snooze, Store
@@ -22,6 +24,8 @@ from taskrunner.stores.host_book import HostEdit, HostEntry
 _TRIES = 100
 # Seconds after which each consumer has heard of a change.
 _HEARD = 5.0
+# Consumers read all of them when one changes: half a megabyte, and 50 ms.
+MOST_LIMITS = 10_000
 # Of tasks that wait so many are looked through for those to wake: a quarter of a second of decoding.
 _LOOKED_MOST, _PAGE = 10_000, 500
 
@@ -36,25 +40,34 @@ class ShownLimit:
 
 
 class Hosts:
-    """`configured` are the limits of this process's configuration, which consumers should share."""
+    """`configured` limits and `dials` are of this process's configuration, which consumers should share."""
 
-    def __init__(self, store: Store, clock: Clock, configured: Mapping[str, HostLimit]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        configured: Mapping[str, HostLimit],
+        dials: Politeness,
+    ) -> None:
         self._store = store
+        self._events = events
         self._clock = clock
         self._configured = configured
+        self._dials = dials
 
     async def list(self, *, limit: int) -> Sequence[HostView]:
         """Hosts that there is something to say of: limited ones that have tasks, and those in trouble."""
         book = await self._book()
         now = self._clock.now()
         entries = await self._store.live_hosts(now=now, limit=limit)
-        return [view(entry.host, decode_state(entry.encoded), book, now) for entry in entries]
+        return [view(entry.host, self._state(entry), book, now) for entry in entries]
 
     async def show(self, host: str) -> HostView:
         """One host, whether anything is known of it or not. Raises `HostLimitInvalid` for what is no host."""
         name = _host(host)
         entry = await self._store.host(name)
-        return view(name, _state(entry), await self._book(), self._clock.now())
+        return view(name, self._state(entry), await self._book(), self._clock.now())
 
     async def limits(self) -> Sequence[ShownLimit]:
         """All limits by pattern."""
@@ -68,6 +81,12 @@ class Hosts:
     async def set_limit(self, pattern: str, fields: Any) -> ShownLimit:
         """Give a pattern a limit; consumers hear of it in about a second. Raises `HostLimitInvalid`."""
         spelt, limit = _pattern(pattern), read_limit(fields)
+        given = await self._store.host_limits()
+        if spelt not in given and len(given) >= MOST_LIMITS:
+            raise _invalid(
+                f"{len(given)} limits are set, and no more than {MOST_LIMITS} may be; "
+                "remove some, or limit many hosts by one pattern"
+            )
         await self._store.save_host_limit(spelt, limit.encode())
         await self._limit_anew(spelt)
         return ShownLimit(pattern=spelt, limit=limit, given=True)
@@ -84,17 +103,22 @@ class Hosts:
         """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host."""
         name, moment = _host(host), self._clock.now().timestamp()
         breaker, slowdown = Breaker(since=moment), Slowdown(since=moment)
-        await self._change(name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0))
+        before = await self._change(
+            name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0)
+        )
+        if before.breaker.phase(moment) is not Phase.CLOSED:
+            self._events.emit(CircuitClosed(host=name))
         await self._wake(name.__eq__)
         return await self.show(name)
 
-    async def _change(self, host: str, edit: Callable[[HostState], HostState]) -> None:
-        """Change what consumers share of a host, if they share anything."""
+    async def _change(self, host: str, edit: Callable[[HostState], HostState]) -> HostState:
+        """Change what consumers share of a host, if they share anything; answers what it was."""
         for _ in range(_TRIES):
             entry = await self._store.host(host)
+            before = self._state(entry)
             if entry is None:
-                return
-            state = edit(_state(entry))
+                return before
+            state = edit(before)
             fresh = HostEntry(
                 host=host,
                 version=secrets.token_hex(8),
@@ -104,7 +128,7 @@ class Hosts:
             edits = [HostEdit(entry=fresh, expected=entry.version)]
             (answer,) = await self._store.write_hosts(edits, now=self._clock.now())
             if answer.written:
-                return
+                return before
         raise StoreUnavailable(f"the state of {host} changes too fast to be changed")
 
     async def _limit_anew(self, pattern: str) -> None:
@@ -138,23 +162,29 @@ class Hosts:
             if cursor is None:
                 return
 
+    def _state(self, entry: HostEntry | None) -> HostState:
+        if entry is None:
+            return HostState()
+        return decode_state(entry.encoded).believed(self._dials, self._clock.now().timestamp())
+
     async def _book(self) -> LimitBook:
         return LimitBook(self._configured, read_limits(await self._store.host_limits()))
 
 
-def _state(entry: HostEntry | None) -> HostState:
-    return HostState() if entry is None else decode_state(entry.encoded)
-
-
 def _pattern(text: str) -> str:
-    try:
-        return check_pattern(text)
-    except ValueError as exc:
-        raise HostLimitInvalid([FieldError(field="host", message=str(exc))]) from exc
+    return _checked(check_pattern, text)
 
 
 def _host(text: str) -> str:
-    name = _pattern(text)
-    if "*" in name:
-        raise HostLimitInvalid([FieldError(field="host", message=f"must be one host, got {name}")])
-    return name
+    return _checked(check_host_name, text)
+
+
+def _checked(check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as exc:
+        raise _invalid(str(exc)) from exc
+
+
+def _invalid(message: str) -> HostLimitInvalid:
+    return HostLimitInvalid([FieldError(field="host", message=message)])

@@ -63,6 +63,7 @@ def _response(response: Response) -> dict[str, Any]:
         "url": response.url,
         "redirects": response.redirects,
         "http_version": response.http_version,
+        "unchanged": response.unchanged,
     }
 
 

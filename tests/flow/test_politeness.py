@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from taskrunner.consumer.consumer import Consumer
-from taskrunner.domain.breaker import BreakerDials
+from taskrunner.domain.breaker import Breaker, BreakerDials
 from taskrunner.domain.events import (
     CircuitClosed,
     CircuitOpened,
@@ -20,8 +20,10 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
+from taskrunner.domain.host_view import Standing
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.slowdown import Slowdown
 from taskrunner.domain.status import Status
 from taskrunner.handlers.base import Attempting
 from taskrunner.producer.hosts import Hosts
@@ -76,6 +78,17 @@ async def snoozed(house: House, count: int) -> None:
     )
 
 
+async def opened(house: House, failure: Outcome, **fields: object) -> None:
+    """The slow host's circuit is open after three failures, and the task `late` of these fields waits."""
+    house.target.answer = by_host(slow=failure)
+    await polite(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await house.heard(CircuitOpened)
+    await house.submit(SLOW, id="late", **fields)
+    await snoozed(house, 1)
+
+
 async def test_a_host_gets_no_more_at_a_time_than_it_may(house: House) -> None:
     """What waits is snoozed without an attempt and says why; others pass by."""
     house.target.gate.clear()
@@ -107,6 +120,26 @@ async def test_a_limit_holds_across_consumers(house: House) -> None:
     await snoozed(house, 9)
     await house.until_runs(3)
     assert sum(consumer.in_flight for consumer in house.consumers) == 3
+
+
+async def test_a_limit_holds_after_a_fault_that_nobody_expected(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each task of the batch is then tried by itself, and its host asked all the same."""
+    house.target.gate.clear()
+
+    async def fail_once(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise ValueError("a fault of ours")
+
+    await known(house)
+    for number in range(3):
+        await house.submit(SLOW, id=f"slow-{number}")
+    monkeypatch.setattr(house.store, "write_hosts", fail_once)
+    await house.consumer(host_limits={"slow.test": HostLimit(concurrency=1)})
+    await snoozed(house, 2)
+    await house.until_runs(1)
+    assert len(house.target.ledger) == 1
 
 
 async def test_places_of_a_dead_consumer_are_free_in_time(house: House) -> None:
@@ -149,6 +182,21 @@ async def test_a_state_that_nobody_can_read_is_none(house: House) -> None:
     assert list(decode_state(entry.encoded).slots) == ["consumer-1"]
 
 
+async def test_a_state_from_the_future_closes_no_host(house: House) -> None:
+    """Somebody's clock was a day ahead when the host failed: probes find out, and it is shown so."""
+    ahead = (house.clock.now() + timedelta(days=1)).timestamp()
+    breaker = Breaker(since=ahead, until=ahead + 20, cooldown=20.0)
+    slowdown = Slowdown(since=ahead, until=ahead + 60, level=2.0)
+    await known(house, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
+    shown = await Hosts(house.store, house.events, house.clock, {}, Politeness()).show("slow.test")
+    assert (shown.standing, shown.until) == (Standing.HALF_OPEN, None)
+    await polite(house)
+    await house.submit(SLOW, id="slow")
+    await pass_time(house, 1, 1)
+    assert await house.status("slow") is Status.SUCCEEDED
+    await house.heard(CircuitClosed)
+
+
 @pytest.mark.parametrize("cut", list(Cut))
 async def test_the_consumer_dies_as_it_takes_a_place(house: House, cut: Cut) -> None:
     """The delivery comes again; a place that the dead one took is free when its lease is over."""
@@ -184,13 +232,7 @@ async def test_starts_keep_their_distance(house: House) -> None:
 
 async def test_a_dead_host_is_left_alone(house: House) -> None:
     """After enough failures in a row nothing starts there; what waits is not failed, and others go on."""
-    house.target.answer = by_host(slow=Outcome(kind=OutcomeKind.CONNECT_ERROR, error="refused"))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
-    await snoozed(house, 1)
+    await opened(house, Outcome(kind=OutcomeKind.CONNECT_ERROR, error="refused"))
     await house.submit(FAST, id="fast")
     await house.heard(TaskSettled, 4)
     record = await house.record("late")
@@ -201,16 +243,11 @@ async def test_a_dead_host_is_left_alone(house: House) -> None:
 
 async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     """They need not sit out the time that they were given when the host was in trouble."""
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
+    await opened(house, http_error(503))
     await house.submit(FAST, id="later", delay=3600)
-    await snoozed(house, 1)
     house.target.answer = by_host()
-    await Hosts(house.store, house.clock, {}).reset("slow.test")
+    await Hosts(house.store, house.events, house.clock, {}, Politeness()).reset("slow.test")
+    assert [event.host for event in house.told(CircuitClosed)] == ["slow.test"]
     record = await house.record("late")
     assert record.due is not None
     assert (record.due - house.clock.now()).total_seconds() == pytest.approx(5.0, abs=0.1)
@@ -221,10 +258,23 @@ async def test_a_reset_lets_those_who_wait_ask_again(house: House) -> None:
     assert await house.status("later") is Status.SCHEDULED
 
 
+async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor by a consumer that looks at what others have written only later."""
+    monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
+    await opened(house, http_error(503))
+    house.target.answer = by_host()
+    await Hosts(house.store, house.events, house.clock, {}, Politeness()).reset("slow.test")
+    await house.submit(SLOW, id="new")
+    await house.heard(TaskSettled, 4)
+    assert await house.status("new") is Status.SUCCEEDED
+
+
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
-    hosts = Hosts(house.store, house.clock, {})
+    hosts = Hosts(house.store, house.events, house.clock, {}, Politeness())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await polite(house)
     for number in range(3):
@@ -238,13 +288,7 @@ async def test_a_raised_limit_counts_for_those_who_wait(house: House, pattern: s
 
 async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
     """When its time is over a few go through; the first that comes back well lets all start again."""
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late")
-    await snoozed(house, 1)
+    await opened(house, http_error(503))
     house.target.answer = by_host()
     await house.later(41)
     await house.heard(CircuitClosed)
@@ -252,20 +296,23 @@ async def test_a_probe_that_succeeds_closes_the_circuit(house: House) -> None:
     assert await house.status("late") is Status.SUCCEEDED
 
 
+async def test_a_probe_that_is_throttled_closes_the_circuit_and_slows_the_host(house: House) -> None:
+    """It is there again, and says so: both are told."""
+    await opened(house, http_error(503), max_attempts=1)
+    house.target.answer = by_host(slow=http_error(429, retry_after=30))
+    await house.later(41)
+    await house.heard(HostSlowedDown)
+    await house.heard(CircuitClosed)
+
+
 async def test_a_probe_that_fails_opens_it_for_longer(house: House) -> None:
-    house.target.answer = by_host(slow=http_error(503))
-    await polite(house)
-    for number in range(3):
-        await house.submit(SLOW, id=f"slow-{number}", max_attempts=1)
-    await house.heard(CircuitOpened)
-    await house.submit(SLOW, id="late", retry={"strategy": "constant", "base": 1})
-    await snoozed(house, 1)
-    opened = house.clock.now()
+    await opened(house, http_error(503), retry={"strategy": "constant", "base": 1})
+    began = house.clock.now()
     await house.later(41)
     await house.heard(CircuitOpened, 2)
     entry = await house.store.host("slow.test")
     assert entry is not None
-    assert entry.until > opened + timedelta(seconds=80)
+    assert entry.until > began + timedelta(seconds=80)
 
 
 async def test_one_429_slows_every_task_to_its_host(house: House) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from functools import cache
 
@@ -44,6 +45,9 @@ def leads_to(port: int) -> Behaviour:
             while True:
                 for end in select.select(list(ends), [], [])[0]:
                     data = end.recv(65_536)
+                    # What TLS has decrypted already makes no socket readable.
+                    while isinstance(end, ssl.SSLSocket) and end.pending():
+                        data += end.recv(65_536)
                     if not data:
                         return
                     ends[end].sendall(data)

@@ -36,8 +36,12 @@ class StagedNetwork(Network):
         self.is_answering = threading.Event()
         self.is_answering.set()
         self._names = {name: list(answers) for name, answers in names.items()}
-        self._stages = stages
+        self._stages = dict(stages)
         self._own = frozenset(own)
+
+    def lead(self, port: int, stage: int) -> None:
+        """Let another port of loopback serve a dialled port from now on."""
+        self._stages[port] = stage
 
     def resolve(self, host: str) -> list[str]:
         self.lookups.append(host)

@@ -180,6 +180,7 @@ def test_private_networks_are_canonical(tmp_path: Path) -> None:
         ("Store: {url: 'postgresql:///db?host=c,/run&port=7'}", [("c", 7)]),
         ("Fetch: {proxy: 'http://u:p@P.example:3128'}", [("p.example", 3128)]),
         ("Fetch: {proxy: 'http://p.example'}", [("p.example", 80)]),
+        ("Fetch: {proxy: 'https://p.example'}", [("p.example", 443)]),
         ("Api: {addr: 10.0.0.5, port: 81}\nServer: {addr: 127.0.0.1}", [("10.0.0.5", 81)]),
     ],
 )

@@ -177,7 +177,7 @@ def test_limits_that_just_meet_do_not_cross() -> None:
         (f"Rabbit: {{addr: 'amqp:/u:{SECRET}@h'}}", {}),
         (f"Rabbit: {{addr: [['{SECRET}']]}}", {}),
         (f"Redis: {{addr: 'redis://u:{SECRET}@h/'}}", {}),
-        (f"Fetch: {{proxy: 'https://u:{SECRET}@h/'}}", {}),
+        (f"Fetch: {{proxy: 'socks5://u:{SECRET}@h/'}}", {}),
         (f"Fetch: {{proxy: 'http://u:{SECRET}@h/x'}}", {}),
         (f"Fetch: {{proxy: 'http://u:{SECRET}/x@h'}}", {}),
         (f"Fetch: {{proxy: 'http://{SECRET} x'}}", {}),

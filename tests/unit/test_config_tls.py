@@ -57,17 +57,22 @@ def test_the_file_names_profiles(tmp_path: Path) -> None:
     config = load_text(
         tmp_path,
         "Fetch:\n  tls:\n    internal: {caFile: ca.pem, CERT_FILE: /abs/cert.pem,"
-        " hosts: '*.A.example, 10.0.0.1'}\n"
+        " hosts: '*.A.example, 10.0.0.1, B.example.:08443, [::1]:443'}\n"
         "    own: {ca_file: ca.pem, key_file: }\n",
     )
 
     assert config.fetch.tls == {
         "internal": TlsProfile(
-            ca_file=str(tmp_path / "ca.pem"), cert_file="/abs/cert.pem", hosts=("*.a.example", "10.0.0.1")
+            ca_file=str(tmp_path / "ca.pem"),
+            cert_file="/abs/cert.pem",
+            hosts=("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443"),
         ),
         "own": TlsProfile(ca_file=str(tmp_path / "ca.pem")),
     }
-    assert config.task_limits().tls_profiles == {"internal": ("*.a.example", "10.0.0.1"), "own": ()}
+    assert config.task_limits().tls_profiles == {
+        "internal": ("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443"),
+        "own": (),
+    }
 
 
 def test_a_variable_names_profiles() -> None:
@@ -90,6 +95,11 @@ def test_a_variable_names_profiles() -> None:
         ("{a: {ca_file: x, key_file: y}}", "a: a key needs the certificate that it belongs to, cert_file"),
         ("{a: {ca_file: [x]}}", "a.ca_file: must be the path of a file"),
         ("{a: {ca_file: x, hosts: '*.*'}}", "a.hosts: must be host names, addresses or *.example.com"),
+        (
+            "{a: {ca_file: x, hosts: 'b.example:0'}}",
+            "a.hosts: must be host names, addresses or *.example.com",
+        ),
+        ("{a: {ca_file: x, hosts: 'b.example:'}}", "a.hosts: must be host names, addresses or *.example.com"),
         ("{a b: {ca_file: x}}", "a profile's name must be"),
         ("{a: {ca_file: x, hosts: c.example}, b: {ca_file: x, hosts: C.example}}", "a and b are both for"),
         ("'a=b'", "must be NAME.KEY=VALUE"),

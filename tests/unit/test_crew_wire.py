@@ -54,6 +54,7 @@ TASK = Task(
         timeout=2.0,
         max_attempts=4,
         retry=RetryPolicy(delays=(7.0,)),
+        tls="u",
     ),
     signed_by="s",
     tls="t",
@@ -73,6 +74,7 @@ RESPONSE = Response(
     url="http://b/",
     redirects=2,
     http_version="2",
+    unchanged=True,
 )
 OUTCOME = Outcome(
     kind=OutcomeKind.HTTP_ERROR,
@@ -85,6 +87,7 @@ OUTCOME = Outcome(
     rule=3,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
+    of_host=False,
 )
 
 

@@ -16,7 +16,12 @@ from taskrunner.domain.task import Lane, Task
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 CALLBACK = Callback(
-    url="http://told.test/", secret="name", timeout=7, max_attempts=3, retry=RetryPolicy(delays=(1.0,))
+    url="http://told.test/",
+    secret="name",
+    timeout=7,
+    max_attempts=3,
+    retry=RetryPolicy(delays=(1.0,)),
+    tls="profile",
 )
 TASK = Task(
     id="task",
@@ -51,6 +56,7 @@ def test_a_callback_is_a_task_of_its_own() -> None:
     task = decode_task(new.encoded)
     assert (new.id, new.lane, new.max_attempts, new.due) == (task.id, Lane.HIGH, 3, NOW)
     assert (task.method, task.url, task.signed_by) == ("POST", "http://told.test/", "name")
+    assert task.tls == "profile"
     assert (task.timeout, task.max_attempts, task.retry) == (7, 3, CALLBACK.retry)
     assert (task.labels, task.traceparent) == ({"callback": "task"}, TASK.traceparent)
     assert task.headers == {"Content-Type": "application/json", "webhook-id": task.id}

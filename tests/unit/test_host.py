@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.host import check_pattern, host_of, patterns_for
+from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
 from taskrunner.domain.url import parse_url
 
@@ -21,6 +21,8 @@ ONE = HostLimit(concurrency=1)
         ("http://[2001:db8::1]:8080/x", "[2001:db8::1]:8080"),
         ("http://example.com./", "example.com"),
         ("http://example.com.:81/", "example.com:81"),
+        ("http://example.com:443/", "example.com"),
+        ("http://[2001:db8::80]/", "[2001:db8::80]"),
         ("http://u:p@example.com/", "example.com"),
         ("nonsense", ""),
     ],
@@ -28,6 +30,29 @@ ONE = HostLimit(concurrency=1)
 def test_a_host_is_the_authority_of_its_urls(url: str, host: str) -> None:
     """Without user information and the dot of an absolute name."""
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("a.com", "a.com"),
+        ("a.com:443", "a.com"),
+        ("a.com:80", "a.com"),
+        (" A.Com. ", "a.com"),
+        ("A.com.:443", "a.com"),
+        ("a.com.:8443", "a.com:8443"),
+        ("[2001:DB8:0::1]:80", "[2001:db8::1]"),
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+    ],
+)
+def test_people_may_spell_a_host_as_they_like(text: str, host: str) -> None:
+    assert check_host_name(text) == host
+
+
+@pytest.mark.parametrize("text", ["*", "*.a.com", "a.com/", "", "1.2.3", "[::z]", "u@a.com"])
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        check_host_name(text)
 
 
 @given(st.text(max_size=40))
@@ -57,6 +82,7 @@ def test_a_host_is_a_pattern_for_itself(url: str) -> None:
         "",
         ".",
         "*.",
+        "*.:81",
         "**",
         "a*.test",
         "*.*.test",

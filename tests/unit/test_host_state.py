@@ -69,7 +69,7 @@ def asking(wanted: int = 1, room: int = 1000, held: int = 0, consumer: str = "me
 @given(
     state=states,
     limit=limits,
-    wanted=st.integers(0, 300),
+    wanted=st.integers(1, 300),
     room=st.integers(0, 100),
     random=st.floats(0, 0.999),
 )

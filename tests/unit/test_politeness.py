@@ -72,3 +72,9 @@ def test_a_rule_tells_of_a_throttle_and_of_nothing_else() -> None:
 def test_an_attempt_that_does_not_count_says_nothing() -> None:
     outcome = Outcome(kind=OutcomeKind.CONNECT_ERROR, counted=False)
     assert signal(task(), outcome) is Signal.NOTHING
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.CONNECT_ERROR, OutcomeKind.TIMEOUT])
+def test_a_fault_of_the_egress_proxy_says_nothing(kind: OutcomeKind) -> None:
+    """A dead proxy is no reason to leave all hosts alone."""
+    assert signal(task(), Outcome(kind=kind, of_host=False)) is Signal.NOTHING

@@ -154,3 +154,18 @@ def test_every_condition_is_tested() -> None:
     """And a dead letter knows all of them but the status."""
     assert {name for given in MET for name in given} == set(CONDITIONS)
     assert set(CONDITIONS) - set(LETTER_CONDITIONS) == {"status"}
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://a.test/", "a.test:443"),
+        ("http://a.test/", "a.test:80"),
+        ("http://a.test:443/", "a.test:443"),
+    ],
+)
+def test_a_host_may_be_asked_for_with_the_port_that_its_scheme_has(url: str, host: str) -> None:
+    selection = read({"host": host})
+    assert selection.meets(facets_of(replace(FAILED, task=replace(TASK, url=url))))
+    elsewhere = replace(TASK, url="https://a.test:8443/")
+    assert not selection.meets(facets_of(replace(FAILED, task=elsewhere)))

@@ -28,6 +28,7 @@ RESPONSE = Response(
     url="http://x/",
     redirects=3,
     http_version="2",
+    unchanged=True,
 )
 ATTEMPT = Attempt(
     number=3,

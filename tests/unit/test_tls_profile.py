@@ -14,6 +14,7 @@ HOSTS = {
     "below": ("*.a.example",),
     "deep": ("*.b.a.example",),
     "exact": ("x.b.a.example", "2001:db8::1"),
+    "port": ("*.a.example:8443", "x.b.a.example:8443", "[2001:db8::1]:8443"),
 }
 LIMITS = Limits(tls_profiles=HOSTS)
 
@@ -22,7 +23,11 @@ LIMITS = Limits(tls_profiles=HOSTS)
     ("url", "name"),
     [
         ("https://c.a.example/", "below"),
-        ("https://C.A.EXAMPLE:8443/", "below"),
+        ("https://C.A.EXAMPLE:8080/", "below"),
+        ("https://C.A.EXAMPLE:8443/", "port"),
+        ("https://x.b.a.example:8443/", "port"),
+        ("https://y.b.a.example:8443/", "deep"),
+        ("https://[2001:db8::1]:8443/", "port"),
         ("https://c.a.example./", "below"),
         ("https://a.example/", None),
         ("https://xa.example/", None),
@@ -41,7 +46,12 @@ def test_a_host_gets_the_profile_that_says_it_most_closely(url: str, name: str |
 
 @pytest.mark.parametrize(
     ("url", "name"),
-    [("https://other.example/", "anywhere"), ("https://c.a.example/", "below"), ("https://a.example/", None)],
+    [
+        ("https://other.example/", "anywhere"),
+        ("https://c.a.example/", "below"),
+        ("https://c.a.example:8443/", "port"),
+        ("https://a.example/", None),
+    ],
 )
 def test_a_task_names_a_profile_that_fits(url: str, name: str | None) -> None:
     """One without hosts is for wherever a task leads."""
@@ -56,8 +66,13 @@ def test_a_task_names_a_profile_that_fits(url: str, name: str | None) -> None:
             "anywere",
             "no TLS profile is configured by the name 'anywere', did you mean \"anywhere\"?",
         ),
-        ("http://a.example/", "anywhere", "is for https, and the task's URL is http"),
-        ("https://a.example/", "below", "names a TLS profile that is not for the host 'a.example'"),
+        ("http://a.example/", "anywhere", "is for https, and the URL is http"),
+        ("https://a.example/", "below", "names a TLS profile that is not for the host 'a.example', port 443"),
+        (
+            "https://c.a.example/",
+            "port",
+            "names a TLS profile that is not for the host 'c.a.example', port 443",
+        ),
     ],
 )
 def test_a_task_that_names_another_is_refused(url: str, name: str, told: str) -> None:
@@ -72,6 +87,26 @@ def test_a_task_that_names_another_is_refused(url: str, name: str, told: str) ->
     assert [(each.field, each.message) for each in task.value.errors] == [("tls", told)]
     assert [(each.field, each.message) for each in schedule.value.errors] == [("task.tls", told)]
     assert [(each.field, each.message) for each in line.value.errors] == [("tls", told)]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("https://a.example/", "anywere"), ("http://a.example/", "anywhere"), ("https://a.example/", "below")],
+)
+def test_a_callback_names_a_profile_that_fits_it(url: str, name: str) -> None:
+    """It is held against the callback's URL, wherever the task leads."""
+    fields = {"callback": {"url": url, "tls": name}}
+    with pytest.raises(TaskInvalid) as task:
+        Draft.from_fields({"url": "https://x.a.example/", **fields}, LIMITS)
+    assert [each.field for each in task.value.errors] == ["callback.tls"]
+    with pytest.raises(TaskInvalid) as line:
+        Draft.base(fields, LIMITS).with_url("https://x.a.example/", LIMITS)
+    assert [each.field for each in line.value.errors] == ["callback.tls"]
+
+    fitting = {"callback": {"url": "https://y.a.example/", "tls": "below"}}
+    draft = Draft.base(fitting, LIMITS).with_url("http://other.example/", LIMITS)
+    assert draft.callback is not None
+    assert draft.callback.tls == "below"
 
 
 def test_lines_that_fit_the_profile_are_taken() -> None:

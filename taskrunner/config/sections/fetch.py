@@ -42,7 +42,7 @@ class Fetch(Section):
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,
         repr=False,
-        description="http://[user:password@]host:port, for all fetches, by CONNECT; also as proxy_file",
+        description="http(s)://[user:password@]host:port, for all fetches, by CONNECT; also as proxy_file",
     )
     proxy_resolves: bool = Field(
         False, description="it looks up names and judges addresses; else we do, and it gets addresses"

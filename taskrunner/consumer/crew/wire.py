@@ -143,11 +143,12 @@ def pack_outcome(outcome: Outcome) -> Item:
         outcome.rule,
         outcome.address,
         None if outcome.timings is None else _pack_timings(outcome.timings),
+        outcome.of_host,
     )
 
 
 def unpack_outcome(item: Item) -> Outcome:
-    kind, error, response, retry_after, retryable, counted, sent, rule, address, timings = item
+    kind, error, response, retry_after, retryable, counted, sent, rule, address, timings, of_host = item
     return Outcome(
         kind=_KINDS[kind],
         error=error,
@@ -159,6 +160,7 @@ def unpack_outcome(item: Item) -> Outcome:
         rule=rule,
         address=address,
         timings=None if timings is None else _unpack_timings(timings),
+        of_host=of_host,
     )
 
 
@@ -175,6 +177,7 @@ def _pack_response(response: Response) -> Item:
         response.url,
         response.redirects,
         response.http_version,
+        response.unchanged,
     )
 
 
@@ -191,6 +194,7 @@ def _unpack_response(item: Item) -> Response:
         url=item[8],
         redirects=item[9],
         http_version=item[10],
+        unchanged=item[11],
     )
 
 
@@ -220,11 +224,12 @@ def _pack_callback(callback: Callback) -> Item:
         callback.timeout,
         callback.max_attempts,
         _pack_retry(callback.retry),
+        callback.tls,
     )
 
 
 def _unpack_callback(item: Item) -> Callback:
-    url, secret, events, timeout, max_attempts, retry = item
+    url, secret, events, timeout, max_attempts, retry, tls = item
     return Callback(
         url=url,
         secret=secret,
@@ -232,6 +237,7 @@ def _unpack_callback(item: Item) -> Callback:
         timeout=timeout,
         max_attempts=max_attempts,
         retry=_unpack_retry(retry),
+        tls=tls,
     )
 
 

@@ -131,7 +131,7 @@ def diagnose(
         error = f"Timed out after {elapsed:.3g} s while {_phase(hop, phase)}."
         return Failure(kind=OutcomeKind.TIMEOUT, error=error)
     if hop.untunnelled:
-        return _proxy_failure(hop.proxy_status)
+        return _proxy_failure(hop)
     return _curl_failure(hop, attempt)
 
 
@@ -174,7 +174,10 @@ def _curl_failure(hop: Hop, attempt: int) -> Failure:
     return FAILURES.get(hop.code) or _framing(f"The exchange failed (libcurl error {hop.code}).")
 
 
-def _proxy_failure(status: int) -> Failure:
+def _proxy_failure(hop: Hop) -> Failure:
+    status = hop.proxy_status
+    if hop.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return _connect("The egress proxy's certificate is not trusted.")
     if status == 407:
         return _connect("The egress proxy does not accept our credentials (407).")
     if status:

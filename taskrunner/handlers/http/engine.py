@@ -60,6 +60,7 @@ class Engine:
         self._shape = ("GET", False)
         self._once = False
         self._timeout_ms = 0
+        self._proxy_encrypts = policy.proxy is not None and policy.proxy.scheme == "https"
         self._curl = pycurl.Curl()
         self._set_constants()
         self._set_profile(
@@ -86,7 +87,7 @@ class Engine:
             self._hop = self._idle
         if self._fault is not None:
             raise self._fault
-        self._finish(hop, encrypted=request.url.scheme == "https")
+        self._finish(hop, encrypted=self._proxy_encrypts or request.url.scheme == "https")
         return hop
 
     def timings(self, dns: float, total: float) -> Timings:
@@ -163,7 +164,8 @@ class Engine:
             curl.setopt(pycurl.PROXY, "")
             return
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-        curl.setopt(pycurl.PROXY, f"http://{host}:{proxy.port}")
+        curl.setopt(pycurl.PROXY, f"{proxy.scheme}://{host}:{proxy.port}")
+        self._set_trust(self._policy.trust, folder=pycurl.PROXY_CAPATH, file=pycurl.PROXY_CAINFO)
         curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
         # To the proxy alone: a request has its own, and a task's is not for the proxy.
         curl.setopt(pycurl.USERAGENT, self._policy.user_agent)
@@ -175,12 +177,7 @@ class Engine:
 
     def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
         trust = Trust(file=profile.ca_file) if profile.ca_file else self._policy.trust
-        if trust.folder is not None:
-            self._curl.unsetopt(pycurl.CAINFO)
-            self._curl.setopt(pycurl.CAPATH, trust.folder)
-        elif trust.file is not None:
-            self._curl.unsetopt(pycurl.CAPATH)
-            self._curl.setopt(pycurl.CAINFO, trust.file)
+        self._set_trust(trust, folder=pycurl.CAPATH, file=pycurl.CAINFO)
         # A renewed file is to be seen; libcurl keeps what it has read of authorities for a day.
         self._curl.setopt(_CA_CACHE_TIMEOUT, _LIFETIME_SECONDS)
         if profile.cert_file is not None:
@@ -188,6 +185,15 @@ class Engine:
             self._curl.setopt(pycurl.SSLKEY, profile.key_file or profile.cert_file)
         if key_password is not None:
             self._curl.setopt(pycurl.KEYPASSWD, key_password)
+
+    def _set_trust(self, trust: Trust, *, folder: int, file: int) -> None:
+        """By libcurl's two options for it, of the target or of the proxy."""
+        if trust.folder is not None:
+            self._curl.unsetopt(file)
+            self._curl.setopt(folder, trust.folder)
+        elif trust.file is not None:
+            self._curl.unsetopt(folder)
+            self._curl.setopt(file, trust.file)
 
     def _set_route(self, route: Route) -> None:
         """libcurl's cache of names holds what the guard let through for this request, and nothing else."""
@@ -306,7 +312,7 @@ class Engine:
         """Whether the proxy is to blame: a new connection, or none at all, and no yes of the proxy to it."""
         ask = self._curl.getinfo
         status = ask(pycurl.HTTP_CONNECTCODE)
-        is_new = hop.code == pycurl.E_COULDNT_CONNECT or ask(pycurl.NUM_CONNECTS)
+        is_new = hop.code == pycurl.E_COULDNT_CONNECT or self._dialer.dialled is not None
         if is_new and not 200 <= status < 300:
             hop.untunnelled = True
             hop.proxy_status = status

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from taskrunner.domain.address import Address, embedded, is_loopback, parse_address
 from taskrunner.domain.reach import Reach
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http.network import Answer, LookupFailed, Network
+from taskrunner.handlers.http.network import Answer, LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.proxy import Proxy
 
 # All addresses of a name are judged, and the first of them are tried.
@@ -117,6 +117,10 @@ class Guard:
         try:
             return self._network.look_up(proxy.host, patience, self._is_cancelled)
         except LookupFailed as exc:
+            raise ProxyUnknown from exc
+        except LookupTimedOut as exc:
+            if self._is_cancelled():
+                raise
             raise ProxyUnknown from exc
 
     def _judge(self, url: Url, answer: Answer | None, via: Answer | None, patience: float) -> Route:

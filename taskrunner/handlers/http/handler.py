@@ -35,7 +35,9 @@ _NO_PROFILE = Outcome(
     error="This consumer has no TLS profile by the name that the task gives.",
 )
 _NO_PROXY = Outcome(
-    kind=OutcomeKind.CONNECT_ERROR, error="The name of the egress proxy could not be resolved."
+    kind=OutcomeKind.CONNECT_ERROR,
+    error="The name of the egress proxy could not be resolved.",
+    of_host=False,
 )
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
@@ -164,7 +166,8 @@ class HttpHandler(Handler):
         address = self._engine.address()
         if hop.body is None or hop.body.trouble not in {Trouble.TOO_LARGE, Trouble.BROKEN_CODING}:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
-            return replace(_outcome(failure), address=address, timings=timings)
+            of_host = not hop.stopped_at_proxy
+            return replace(_outcome(failure), address=address, timings=timings, of_host=of_host)
         response = replace(
             self._response(hop, request, redirects, elapsed), body=b"", sha256="", truncated=True
         )
@@ -184,6 +187,7 @@ class HttpHandler(Handler):
             url=request.url.text,
             redirects=redirects,
             http_version=self._engine.http_version(),
+            unchanged=head.status == 304 and request.asks_for_newer,
         )
 
     def _make_engine(self, profile: str | None) -> Engine:

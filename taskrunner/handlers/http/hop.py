@@ -12,6 +12,8 @@ MAX_HEAD_LINES = 100
 MAX_LINES = 256
 MAX_LINE_BYTES = 64 * 1024
 MAX_INTERIM = 16
+# With these a proxy tells of what is behind it (RFC 9110 15.6.3, 15.6.5); with any other, of itself.
+_OF_THE_TARGET = frozenset({502, 504})
 # A code that pycurl does not name, CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
 E_TOO_LARGE = 100
 
@@ -63,6 +65,11 @@ class Hop:
         self.stalled: float | None = None
         self.untunnelled = False
         self.proxy_status = 0
+
+    @property
+    def stopped_at_proxy(self) -> bool:
+        """Whether it came no further than to the egress proxy, for all that this tells."""
+        return self.untunnelled and self.proxy_status not in _OF_THE_TARGET
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -19,6 +19,8 @@ from taskrunner.handlers.http.policy import FetchPolicy
 
 # RFC 9110 8.6: these say how long their content is even when there is none.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+# RFC 9110 13.1: of the conditions those that a 304 answers.
+_NEWER = frozenset({"if-none-match", "if-modified-since"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +48,13 @@ class Request:
     def is_conditional(self) -> bool:
         """Whether it asks only for what is newer: of the URL alone that the validators are of."""
         return self.validators is not None and self.validators.url == self.url.text
+
+    @property
+    def asks_for_newer(self) -> bool:
+        """Whether a 304 is an answer to it: by our condition, or by one among the task's own headers."""
+        if self.method not in METHODS:
+            return False
+        return self.is_conditional or any(line_name(line) in _NEWER for line in self.lines)
 
     @property
     def sent_lines(self) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 from servers.fleet import Fleet
 from servers.programs import install
 
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from tests.contract.brokers.harness import Backend, MemoryBackend, RabbitBackend
 
 
@@ -37,5 +38,15 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
 async def rabbit(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
     backend = RabbitBackend(rabbitmq_url)
     await backend.open()
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def unstarted(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
+    """A backend whose proxy listens, and whose broker the test makes."""
+    backend = RabbitBackend(rabbitmq_url)
+    await backend.proxy.listen()
+    backend.broker = RabbitBroker(backend.settings(), backend.bus)
     yield backend
     await backend.close()

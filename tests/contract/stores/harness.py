@@ -43,6 +43,7 @@ RESPONSE = Response(
     url="https://target.example/there",
     redirects=2,
     http_version="2",
+    unchanged=True,
 )
 
 

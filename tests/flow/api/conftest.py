@@ -22,6 +22,7 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.settlement import Retention
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -75,7 +76,7 @@ async def api() -> AsyncIterator[Api]:
         revival=revival,
         cancellation=cancellation,
         sweep=Sweep(store, Search(store), cancellation, revival, clock),
-        hosts=Hosts(store, clock, {"*.config.test": HostLimit(rate=2.5)}),
+        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, Politeness()),
         schedules=Schedules(store, intake, clock),
         store=store,
         health=health,

@@ -56,6 +56,18 @@ async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, fi
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
+async def test_there_is_an_end_to_limits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there may be changed; another needs the place of one."""
+    monkeypatch.setattr("taskrunner.producer.hosts.MOST_LIMITS", 2)
+    for number in range(2):
+        await api.ask("PUT", f"/hosts/{number}.test/limit", json={"rate": 1})
+    problem = await api.refusal(422, "host_limit_invalid", "PUT", "/hosts/2.test/limit", json={"rate": 1})
+    assert "no more than 2 may be" in problem["errors"][0]["message"]
+    assert (await api.ask("PUT", "/hosts/1.test/limit", json={"rate": 2})).status == 200
+    await api.ask("DELETE", "/hosts/1.test/limit")
+    assert (await api.ask("PUT", "/hosts/2.test/limit", json={"rate": 1})).status == 200
+
+
 async def test_trouble_is_shown_and_reset(api: Api) -> None:
     """A host in each state, and a reset of an open one; what it has under way stays known."""
     now = datetime.now(UTC).timestamp()
@@ -77,5 +89,7 @@ async def test_trouble_is_shown_and_reset(api: Api) -> None:
     assert (answer.status, answer.json["state"], answer.json["until"]) == (200, "ok", None)
     await api.ask("PUT", "/hosts/open.test/limit", json={"concurrency": 3})
     assert (await api.get("/hosts/open.test")).json["in_flight"] == 2
+    for spelling in ("OPEN.test:443", "open.test.:80", "open.test."):
+        assert (await api.get(f"/hosts/{spelling}")).json["host"] == "open.test"
     assert (await api.ask("POST", "/hosts/never.test/reset")).json["state"] == "ok"
     await api.refusal(422, "host_limit_invalid", "POST", "/hosts/*/reset")

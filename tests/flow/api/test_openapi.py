@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from taskrunner.api import schemas
+from taskrunner.api import schemas, service_schemas
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
@@ -26,7 +26,8 @@ async def described(api: Api, method: str, path: str, answer: Answer) -> Any:
 async def check(api: Api, method: str, path: str, answer: Answer) -> None:
     """Hold an answer against the shape that the document names for it."""
     name = (await described(api, method, path, answer))["$ref"].rpartition("/")[2]
-    shape: type[BaseModel] = getattr(schemas, name)
+    home = schemas if hasattr(schemas, name) else service_schemas
+    shape: type[BaseModel] = getattr(home, name)
     shape.model_validate_json(answer.content)
 
 

@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 import trustme
 
+from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.reach import Reach
 from taskrunner.handlers.base import Attempting
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.trust import Trust
+from tests.tools import behaviours
 from tests.tools.cases import Case
 from tests.tools.fetching import LOOPBACK, make_task
-from tests.tools.hostile import Hostile
+from tests.tools.hostile import Behaviour, Hostile
+from tests.tools.staged_network import StagedNetwork
 
 
 @dataclass(frozen=True)
@@ -110,3 +115,77 @@ def make_fetcher(watch: Watch, ca_file: str) -> Iterator[Callable[..., Fetcher]]
 @pytest.fixture
 def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
     return make_fetcher()
+
+
+NAMES = {
+    "target.example": [["93.184.216.34", "93.184.216.35"]],
+    "six.example": [["2606:2800:220:1::1"]],
+    "inside.example": [["10.1.2.3"]],
+    "both.example": [["93.184.216.34", "10.1.2.3"]],
+    "proxy.internal": [["10.0.0.9"]],
+}
+
+
+PROXY_PORT = 3128
+
+
+class Scene:
+    """A worker behind a proxy of the test, a target behind that, and what was seen on the way."""
+
+    def __init__(self, hostile: Hostile, watch: Watch, ca_file: str) -> None:
+        self.proxy = Hostile()
+        self.target = hostile
+        self.network: StagedNetwork
+        self._watch = watch
+        self._ca_file = ca_file
+        self._handlers: list[HttpHandler] = []
+
+    def close(self) -> None:
+        for handler in self._handlers:
+            handler.close()
+        self.proxy.__exit__()
+
+    def through(
+        self,
+        behaviour: Behaviour,
+        *,
+        resolves: bool = False,
+        host: str = "proxy.internal",
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Fetcher:
+        """A fetcher whose proxy behaves like this, behind TLS of its own with `tls`."""
+        port = int(self.proxy.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
+        self.network = StagedNetwork(NAMES, {PROXY_PORT: port})
+        user = None if password is None else "us er"
+        proxy = Proxy(
+            scheme="http" if tls is None else "https",
+            host=host,
+            port=PROXY_PORT,
+            user=user,
+            password=password,
+            resolves=resolves,
+        )
+        policy = FetchPolicy(proxy=proxy, trust=Trust(file=self._ca_file), limits=Limits(reach=Reach()))
+        handler = HttpHandler(policy, self._watch, self.network)
+        self._handlers.append(handler)
+        return Fetcher(handler)
+
+    def to_target(
+        self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, resolves: bool = False
+    ) -> Fetcher:
+        """A fetcher whose proxy leads to a target that behaves like this."""
+        port = int(self.target.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
+        return self.through(behaviours.leads_to(port), resolves=resolves)
+
+    @property
+    def asked(self) -> list[str]:
+        """The places that the proxy was asked for."""
+        return [seen.target for seen in self.proxy.ledger.requests]
+
+
+@pytest.fixture
+def scene(hostile: Hostile, watch: Watch, ca_file: str) -> Iterator[Scene]:
+    made = Scene(hostile, watch, ca_file)
+    yield made
+    made.close()

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.task import Validators
 from tests.system.fetch.conftest import Fetcher
@@ -52,10 +54,23 @@ def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
 
 def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
     """There is nothing that it could mean."""
-    assert fetch(hostile.url(not_modified)).kind is OutcomeKind.HTTP_ERROR
-
+    plain = fetch(hostile.url(not_modified))
     other = fetch(hostile.url(not_modified), validators=replace(VALIDATORS, url="http://elsewhere.example/"))
-    assert other.kind is OutcomeKind.HTTP_ERROR
+
+    for each in (plain, other):
+        assert each.kind is OutcomeKind.HTTP_ERROR
+        assert each.response is not None
+        assert not each.response.unchanged
+
+
+@pytest.mark.parametrize("name", ["if-none-match", "If-Modified-Since"])
+def test_a_task_may_ask_by_a_header_of_its_own(name: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """Then a 304 is an answer, and no success, since there is no run whose body could be meant."""
+    outcome = fetch(hostile.url(not_modified), headers={name: VALIDATORS.last_modified})
+
+    assert (outcome.kind, outcome.error) == (OutcomeKind.HTTP_ERROR, "The target answered 304 Not Modified.")
+    assert outcome.response is not None
+    assert outcome.response.unchanged
 
 
 def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fetcher) -> None:

@@ -1,23 +1,21 @@
-"""Connections are kept between attempts, never trusted, and cut when an attempt is cancelled."""
+"""Connections are kept between attempts, and never trusted."""
 
 import os
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.fetching import LOOPBACK
-from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
+from tests.tools.hostile import Behaviour, Hostile, Peer
 
 
 def test_a_connection_is_used_again(hostile: Hostile, fetch: Fetcher) -> None:
@@ -47,6 +45,30 @@ def test_few_connections_are_kept(hostile: Hostile, fetch: Fetcher) -> None:
     for _ in range(15):
         assert released.acquire(timeout=5)
     assert len(os.listdir("/proc/self/fd")) - before < 20 + 2 * 5 + 5
+
+
+@pytest.mark.parametrize(("bound", "pause"), [("_IDLE_SECONDS", 1.1), ("_LIFETIME_SECONDS", 0.1)])
+def test_a_connection_is_not_kept_for_ever(
+    bound: str,
+    pause: float,
+    hostile: Hostile,
+    make_fetcher: Callable[..., Fetcher],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not beyond a time without use, since servers close such, nor beyond one in all, however busy it is."""
+    monkeypatch.setattr(f"taskrunner.handlers.http.engine.{bound}", 1)
+    fetch, url = make_fetcher(), hostile.url(behaviours.answer)
+    for _ in range(3):
+        assert fetch(url).kind is OutcomeKind.OK
+    assert hostile.ledger.dials == 1
+
+    deadline = time.monotonic() + 10
+    while hostile.ledger.dials == 1 and time.monotonic() < deadline:
+        # A request is a use, so that it cannot be asked for more often.
+        time.sleep(pause)
+        assert fetch(url).kind is OutcomeKind.OK
+
+    assert hostile.ledger.dials == 2
 
 
 def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: Watch) -> None:
@@ -228,106 +250,6 @@ def test_a_connection_with_a_doubtful_answer_is_not_used_again(
     assert hostile.ledger.dials == 2
 
 
-def run_in_thread(fetch: Callable[[], Outcome]) -> tuple[threading.Thread, list[Outcome]]:
-    outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(fetch()))
-    thread.start()
-    return thread, outcomes
-
-
-@pytest.mark.parametrize(
-    "behaviour",
-    [
-        behaviours.t01_never_reads,
-        behaviours.t02_body_drip,
-        behaviours.t04_header_drip,
-        behaviours.t08_never_reads_the_body,
-        behaviours.t11_endless_100,
-        behaviours.t12_tiny_chunks,
-        behaviours.t13_no_length_kept_open,
-    ],
-)
-def test_a_cancelled_attempt_ends_at_once(
-    behaviour: Behaviour, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """Whatever the attempt waits for, it ends long before its deadline."""
-    fetch = make_fetcher(max_body_bytes=1 << 40)
-    attempting = fetch.attempting(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
-    wait_until(lambda: hostile.ledger.dials == 1)
-
-    attempting.cancelled = True
-    thread.join(10)
-
-    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.CANCELLED]
-    assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
-
-
-def test_a_cancel_ends_a_tls_handshake(hostile: Hostile, fetch: Fetcher) -> None:
-    """Also before a byte of HTTP was exchanged."""
-    url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
-    attempting = fetch.attempting(url, timeout=60.0)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
-    wait_until(lambda: hostile.ledger.dials == 1)
-
-    attempting.cancelled = True
-    thread.join(10)
-
-    assert outcomes[0].kind is OutcomeKind.CANCELLED
-
-
-def test_a_cancel_on_a_reused_connection_is_not_answered_by_a_new_one(
-    hostile: Hostile, fetch: Fetcher
-) -> None:
-    """libcurl would dial again when a kept connection breaks before the answer."""
-
-    def once(peer: Peer) -> None:
-        peer.read()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        peer.read()
-        peer.hold()
-
-    url = hostile.url(once)
-    fetch(url)
-    attempting = fetch.attempting(url, timeout=60.0)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
-    wait_until(lambda: len(hostile.ledger.requests) == 2)
-
-    attempting.cancelled = True
-    thread.join(10)
-
-    assert outcomes[0].kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.dials == 1
-
-
-def test_a_cancel_before_the_start_sends_nothing(hostile: Hostile, fetch: Fetcher) -> None:
-    """The attempt was cancelled between the claim and the worker."""
-    attempting = fetch.attempting(hostile.url(behaviours.answer))
-    attempting.cancelled = True
-
-    assert fetch.handler.run(attempting).kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.dials == 0
-
-
-def test_a_cancel_does_not_touch_other_workers(
-    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """The watch cuts the sockets of the cancelled attempt only."""
-    url = hostile.url(behaviours.t02_body_drip)
-    first, second = make_fetcher(), make_fetcher()
-    cancelled, other = first.attempting(url, timeout=60.0), second.attempting(url, timeout=60.0)
-    first_thread, first_outcomes = run_in_thread(lambda: first.handler.run(cancelled))
-    second_thread, second_outcomes = run_in_thread(lambda: second.handler.run(other))
-    wait_until(lambda: hostile.ledger.dials == 2)
-
-    cancelled.cancelled = True
-    first_thread.join(10)
-    second_thread.join(10)
-
-    assert first_outcomes[0].kind is OutcomeKind.CANCELLED
-    assert second_outcomes[0].kind is OutcomeKind.OK
-
-
 def test_a_port_where_nobody_listens_is_a_connect_error(hostile: Hostile, fetch: Fetcher) -> None:
     """It is tried again: the target may be restarting."""
     with Hostile() as short_lived:
@@ -358,96 +280,3 @@ def test_a_fault_of_ours_is_an_outcome_too(
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
     assert fetch(url).kind is OutcomeKind.OK
-
-
-@contextmanager
-def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full: the kernel drops every further SYN."""
-    with socket.socket() as listener, ExitStack() as callers:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        for _ in range(4):
-            caller = callers.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(("127.0.0.1", port))
-        yield port
-
-
-@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.3, 30.0), (30.0, 0.3)])
-def test_a_connection_that_is_not_answered_times_out(
-    connect_timeout: float, timeout: float, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """By whichever of the two limits is the shorter; the sentence says where it hung."""
-    with deaf_port() as port:
-        outcome = make_fetcher(connect_timeout=connect_timeout)(f"http://127.0.0.1:{port}/", timeout=timeout)
-
-    assert outcome.kind is OutcomeKind.TIMEOUT
-    assert outcome.error is not None
-    assert outcome.error.endswith("while connecting.")
-    assert "after 30" not in outcome.error
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "phase"),
-    [
-        (behaviours.t01_never_reads, "waiting for the answer"),
-        (behaviours.t02_body_drip, "reading the answer"),
-        (behaviours.t04_header_drip, "waiting for the answer"),
-    ],
-)
-def test_a_timeout_says_what_it_waited_for(
-    behaviour: Behaviour, phase: str, hostile: Hostile, fetch: Fetcher
-) -> None:
-    """The reader learns where to look: at the network, at the server, or at the size of the answer."""
-    outcome = fetch(hostile.url(behaviour), timeout=1.0)
-
-    assert (outcome.error or "").endswith(f" while {phase}.")
-
-
-def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) -> None:
-    """TLS has a phase of its own."""
-    url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
-
-    assert (fetch(url, timeout=0.3).error or "").endswith("in the TLS handshake.")
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "phase"),
-    [
-        (behaviours.t01_never_reads, "waiting for the answer"),
-        (behaviours.t13_no_length_kept_open, "reading the answer"),
-        (behaviours.t14_stands_still, "reading the answer"),
-        (behaviours.b12_endless_extension, "reading the answer"),
-    ],
-)
-def test_an_answer_that_stands_still_is_not_waited_for(
-    behaviour: Behaviour, phase: str, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """Long before the attempt's own deadline; what frames a body is no progress."""
-    fetch = make_fetcher(first_byte_timeout=0.3, idle_timeout=0.3)
-    started = time.monotonic()
-
-    outcome = fetch(hostile.url(behaviour), timeout=60.0)
-
-    assert (outcome.kind, outcome.error) == (
-        OutcomeKind.TIMEOUT,
-        f"Timed out: nothing came for 0.3 s while {phase}.",
-    )
-    assert time.monotonic() - started < 30
-    assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
-
-
-def test_a_slow_answer_that_goes_on_is_waited_for(
-    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """As long as a byte comes now and then."""
-
-    def drip(peer: Peer) -> None:
-        peer.read()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
-        peer.drip(b"x" * 6, 0.25)
-
-    fetch = make_fetcher(first_byte_timeout=0.9, idle_timeout=0.9)
-
-    assert fetch(hostile.url(drip), timeout=60.0).kind is OutcomeKind.OK

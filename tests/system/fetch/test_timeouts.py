@@ -1,0 +1,106 @@
+"""What does not answer in time is not waited for, and is told by what it was that did not come."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from taskrunner.domain.outcome import OutcomeKind
+from tests.system.fetch.conftest import Fetcher
+from tests.tools import behaviours
+from tests.tools.hostile import Behaviour, Hostile, Peer
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port whose queue of connections is full: the kernel drops every further SYN."""
+    with socket.socket() as listener, ExitStack() as callers:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.mark.parametrize(("connect_timeout", "timeout"), [(0.3, 30.0), (30.0, 0.3)])
+def test_a_connection_that_is_not_answered_times_out(
+    connect_timeout: float, timeout: float, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """By whichever of the two limits is the shorter; the sentence says where it hung."""
+    with deaf_port() as port:
+        outcome = make_fetcher(connect_timeout=connect_timeout)(f"http://127.0.0.1:{port}/", timeout=timeout)
+
+    assert outcome.kind is OutcomeKind.TIMEOUT
+    assert outcome.error is not None
+    assert outcome.error.endswith("while connecting.")
+    assert "after 30" not in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "phase"),
+    [
+        (behaviours.t01_never_reads, "waiting for the answer"),
+        (behaviours.t02_body_drip, "reading the answer"),
+        (behaviours.t04_header_drip, "waiting for the answer"),
+    ],
+)
+def test_a_timeout_says_what_it_waited_for(
+    behaviour: Behaviour, phase: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """The reader learns where to look: at the network, at the server, or at the size of the answer."""
+    outcome = fetch(hostile.url(behaviour), timeout=1.0)
+
+    assert (outcome.error or "").endswith(f" while {phase}.")
+
+
+def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) -> None:
+    """TLS has a phase of its own."""
+    url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
+
+    assert (fetch(url, timeout=0.3).error or "").endswith("in the TLS handshake.")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "phase"),
+    [
+        (behaviours.t01_never_reads, "waiting for the answer"),
+        (behaviours.t13_no_length_kept_open, "reading the answer"),
+        (behaviours.t14_stands_still, "reading the answer"),
+        (behaviours.b12_endless_extension, "reading the answer"),
+    ],
+)
+def test_an_answer_that_stands_still_is_not_waited_for(
+    behaviour: Behaviour, phase: str, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """Long before the attempt's own deadline; what frames a body is no progress."""
+    fetch = make_fetcher(first_byte_timeout=0.3, idle_timeout=0.3)
+    started = time.monotonic()
+
+    outcome = fetch(hostile.url(behaviour), timeout=60.0)
+
+    assert (outcome.kind, outcome.error) == (
+        OutcomeKind.TIMEOUT,
+        f"Timed out: nothing came for 0.3 s while {phase}.",
+    )
+    assert time.monotonic() - started < 30
+    assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
+
+
+def test_a_slow_answer_that_goes_on_is_waited_for(
+    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """As long as a byte comes now and then."""
+
+    def drip(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        peer.drip(b"x" * 6, 0.25)
+
+    fetch = make_fetcher(first_byte_timeout=0.9, idle_timeout=0.9)
+
+    assert fetch(hostile.url(drip), timeout=60.0).kind is OutcomeKind.OK
