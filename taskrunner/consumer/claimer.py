@@ -24,6 +24,8 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, NewTask, Store
 
 _BATCH = 200
+# So many are looked at to find those that can start: more than may wait at hand in front of them.
+_LOOK = 500
 # At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
 _SPACING = 0.003
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
@@ -78,7 +80,7 @@ class Claimer(Service):
             return _REST  # what was claimed now would only be given back, at the price of an attempt's line
         room = min(max(0, self._room()), _BATCH)
         further = self._gate.alert if room else self._gate.clogged
-        batch = self._take(_BATCH if further else room)
+        batch = self._take(_LOOK if further else room)
         if not batch:
             return self._rest()
         taken = len(batch)
