@@ -215,7 +215,7 @@ class Consumer:
         elif delivery.lane in self._pauses.lanes:
             # It was on its way when its lane was paused.
             self._broker.release([waiting.delivery for waiting in self.backlog.take_lane(delivery.lane)])
-        elif self._room() > 0:
+        elif not self._claimer.awake and self._room() > 0:
             self._claimer.wake()
 
     def _read(self, delivery: Delivery) -> Waiting:

@@ -39,6 +39,11 @@ class Service(ABC):
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
+    @property
+    def awake(self) -> bool:
+        """Whether the next pause is ended early already."""
+        return self._wake.is_set()
+
     def wake(self) -> None:
         """End the present pause early."""
         self._wake.set()
