@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
+from taskrunner.consumer.adoption import record_of
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.gate import Gate
 from taskrunner.consumer.running import Running
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted
 from taskrunner.handlers.base import Attempting
@@ -195,19 +195,7 @@ class Claimer(Service):
         return claimed
 
     def _record(self, waiting: Waiting, now: datetime) -> NewTask:
-        task = waiting.envelope.task
-        return NewTask(
-            id=task.id,
-            encoded=encode_task(task),
-            lane=task.lane,
-            max_attempts=task.max_attempts,
-            created_at=task.created_at,
-            due=task.run_at
-            if task.run_at and task.run_at > now
-            else now + timedelta(seconds=self._settings.hold),
-            attempt=waiting.envelope.attempt - 1,
-            deadline=task.expires_at,
-        )
+        return record_of(waiting, now=now, hold=self._settings.hold)
 
     def _act(self, waiting: Waiting, claimed: Claimed, now: datetime, lease_ends: float) -> None:
         if claimed.answer is not ClaimAnswer.CLAIMED:
