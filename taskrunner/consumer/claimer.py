@@ -24,8 +24,10 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, NewTask, Store
 
 _BATCH = 200
-# So many are looked at to find those that can start: more than may wait at hand in front of them.
+# So many are looked at to find some that can start: more than may wait at hand in front of them.
 _LOOK = 500
+# So many more than there is room for, where enough can start: the gate is to see that others wait.
+_GLANCE = 20
 # At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
 _SPACING = 0.003
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
@@ -73,14 +75,15 @@ class Claimer(Service):
         self._snooze = snooze
         self._gate = gate
         self._next_claim = 0.0
+        self._blocked = 0
+        self._short = False
 
     async def turn(self) -> float:
         await self._space()
         if self.stopping:
             return _REST  # what was claimed now would only be given back, at the price of an attempt's line
         room = min(max(0, self._room()), _BATCH)
-        further = self._gate.alert if room else self._gate.clogged
-        batch = self._take(_LOOK if further else room)
+        batch = self._take(self._reach(room))
         if not batch:
             return self._rest()
         taken = len(batch)
@@ -89,6 +92,7 @@ class Claimer(Service):
             batch = [waiting for waiting in batch if not self._snooze(waiting)]
             sifted = await self._gate.sift(batch, room)
             self._backlog.put_back(sifted.left)
+            self._blocked, self._short = sifted.blocked, len(sifted.starting) < room
             batch = sifted.starting
             await self._claim(batch)
         except OutsideError:
@@ -103,6 +107,12 @@ class Claimer(Service):
         if len(sifted.left) == taken or not room:
             return min(_BLOCKED, self._gate.pause)
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
+
+    def _reach(self, room: int) -> int:
+        """How far to look into the backlog: each look costs time, and what is left is looked at again."""
+        if not (self._gate.alert if room else self._gate.clogged):
+            return room
+        return _LOOK if self._short or not room else room + self._blocked + _GLANCE
 
     def _rest(self) -> float:
         return _BLOCKED if self._gate.clogged and len(self._backlog) else _REST

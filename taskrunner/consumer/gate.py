@@ -50,10 +50,14 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed."""
+    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed.
+
+    Of what is left so many are `blocked`: they wait for their hosts, not for a worker.
+    """
 
     starting: list[Waiting]
     left: list[Waiting]
+    blocked: int = 0
 
 
 class Gate:
@@ -131,9 +135,10 @@ class Gate:
             self._snooze(each)
         gone = {*starting, *(each.waiting for each in drowsy)}
         left = [waiting for waiting in batch if waiting not in gone]
-        if any(waiting.tally is not None and waiting.tally.free for waiting in left):
+        blocked = sum(waiting.tally is None or not waiting.tally.free for waiting in left)
+        if blocked < len(left):
             self._crowded_until = self._clock.monotonic() + _ALERT
-        return Sifted(starting, left)
+        return Sifted(starting, left, blocked)
 
     def claimed(self) -> None:
         """What was sifted last has been claimed, or will not be."""
