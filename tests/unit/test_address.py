@@ -18,6 +18,7 @@ from taskrunner.domain.address import (
 
 NUMBERS_4 = st.integers(0, 2**32 - 1)
 NUMBERS_6 = st.integers(0, 2**128 - 1)
+ADDRESSES = NUMBERS_4.map(IPv4Address) | NUMBERS_6.map(IPv6Address)
 METADATA = [
     "169.254.169.254",
     "169.254.170.2",
@@ -133,7 +134,7 @@ def test_ranges_hold_what_their_networks_hold(drawn: list[tuple[int, int]], numb
         assert (address in ranges) == any(address in network for network in networks)
 
 
-@given(st.one_of(NUMBERS_4.map(IPv4Address), NUMBERS_6.map(IPv6Address)))
+@given(ADDRESSES)
 def test_a_plain_address_is_read(address: Address) -> None:
     """In the spelling in which Python writes it."""
     assert parse_address(str(address)) == address
@@ -147,9 +148,12 @@ def test_a_trick_is_no_address(text: str) -> None:
     assert parse_address(text) is None
 
 
-@given(st.text(alphabet="0123456789abcdefx.:%\u0661\u2460 ", max_size=20))
-def test_what_is_read_is_what_the_system_reads(text: str) -> None:
+@given(
+    ADDRESSES.map(str), st.integers(0, 40), st.text(alphabet="0123456789abcdefx.:%\u0661\u2460 ", max_size=2)
+)
+def test_what_is_read_is_what_the_system_reads(spelt: str, place: int, slipped_in: str) -> None:
     """No spelling means one address to us and another one to anybody else."""
+    text = spelt[:place] + slipped_in + spelt[place:]
     address = parse_address(text)
     if address is not None:
         assert text.isascii()

@@ -1,38 +1,17 @@
 """Which store and broker a configuration asks for, and what of that is refused."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from taskrunner.app.adapters import make_broker, make_store, refuse_memory_broker
+from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
 
 
 def load_with(**environ: str) -> Config:
     return load(environ={f"TASKRUNNER_{name}": value for name, value in environ.items()}, search=False)
-
-
-@pytest.mark.parametrize(
-    ("url", "scheme", "name"),
-    [
-        ("sqlite:///t.db", "sqlite", "sqlite"),
-        ("sqlite:////var/lib/t.db", "sqlite", "sqlite"),
-        ("postgresql://u:p@a:1,b:2/db?sslmode=require", "postgresql", "postgresql"),
-        ("postgres://u@h/db", "postgresql", "postgresql"),
-        ("rediss://u:p@h:1/2", "redis", "redis"),
-        ("redis+sentinel://u:p@a:1,b:2/main/2", "redis", "redis"),
-        ("", None, "redis"),
-    ],
-)
-def test_the_url_picks_the_store(url: str, scheme: str | None, name: str) -> None:
-    """Without one the Redis section counts."""
-    config = load_with(STORE__URL=url)
-    assert config.store.scheme == scheme
-    assert make_store(config, Events()).name == name
 
 
 @pytest.mark.parametrize(
@@ -66,15 +45,6 @@ def test_no_picture_of_a_store_url_holds_a_secret(tmp_path: Path) -> None:
     assert "hunter" in config.store.url
     assert "hunter" not in repr(config)
     assert config.redacted()["Store"]["url"] == "postgresql://***@h/db?password=***&sslmode=require"
-
-
-async def test_memory_is_a_broker_that_holds_nothing_at_start() -> None:
-    """The seam tells which brokers must be filled."""
-    config = load_with(RABBIT__ADDR="memory://")
-    assert config.rabbit.in_memory
-    assert not make_broker(config, Events()).durable
-    await asyncio.sleep(0)
-    assert make_broker(load_with(), Events()).durable
 
 
 def test_memory_stands_alone() -> None:

@@ -20,7 +20,7 @@ async def test_a_swallowed_cancellation_is_asked_for_again() -> None:
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    await end(task)
+    await end(task, ask_again=0.001)
     assert task.cancelled()
     assert swallowed == 2
 

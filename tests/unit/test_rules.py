@@ -155,8 +155,12 @@ def test_a_body_that_cannot_be_read_meets_no_condition(response: Response) -> No
     assert not holds({"json": {"path": "$.a"}}, response)
 
 
-@given(st.binary(max_size=60), st.integers(200, 999))
-def test_no_answer_makes_a_rule_fail(body: bytes, status: int) -> None:
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+NEARLY = st.lists(SCALARS | st.dictionaries(st.sampled_from(["a", "b"]), SCALARS), max_size=2)
+
+
+@given(st.binary(max_size=60) | SCALARS | NEARLY, st.integers(200, 999))
+def test_no_answer_makes_a_rule_fail(body: Any, status: int) -> None:
     """Whatever the target sends: a rule holds or it does not."""
     first_match(rules({"json": {"path": "$[0].a", "equals": [1, None]}}), answer(body, status=status))
 

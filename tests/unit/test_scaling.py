@@ -19,8 +19,10 @@ loads = st.builds(
     busy=st.integers(0, 100),
     task_time=st.none() | st.floats(0, 900),
 )
-histories = st.lists(st.tuples(loads, st.floats(0.01, 20)), min_size=1, max_size=30)
 IDLE = Load(depth=0, backlog=0, busy=0, task_time=0.1)
+# Idle for long enough, now and then, that there is something to go down to.
+moments = st.tuples(loads, st.floats(0.01, 20)) | st.tuples(st.just(IDLE), st.floats(0.01, 60))
+histories = st.lists(moments, min_size=1, max_size=30)
 
 
 def replay(bounds: Bounds, history: list[tuple[Load, float]]) -> list[tuple[Memory, Memory, float]]:

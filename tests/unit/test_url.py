@@ -160,7 +160,17 @@ def test_what_is_let_in_means_the_same_to_other_parsers(text: str) -> None:
     assert (parts.port or {"http": 80, "https": 443}[url.scheme]) == url.port
 
 
-@given(st.text(alphabet="0123456789abcdefx.", min_size=1, max_size=20))
+# Decimal, octal and hexadecimal numbers, of a byte or of more.
+NUMERALS = st.builds(
+    format, st.integers(0, 255) | st.integers(0, 2**32 - 1), st.sampled_from(["d", "d", "d", "04o", "#x"])
+)
+
+
+@given(
+    st.text(alphabet="0123456789abcdefx.", min_size=1, max_size=20)
+    | st.integers(0, 2**32 - 1).map(IPv4Address).map(str)
+    | st.lists(NUMERALS, min_size=1, max_size=4).map(".".join)
+)
 def test_what_the_system_takes_for_a_number_is_no_name(host: str) -> None:
     """inet_aton reads octal, hexadecimal and short forms, and what follows a space."""
     try:

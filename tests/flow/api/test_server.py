@@ -38,10 +38,9 @@ async def write_on(client: socket.socket) -> None:
 
 
 async def test_a_half_sent_head_is_cut_off(api: Api) -> None:
-    started = asyncio.get_running_loop().time()
-    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Slow")
+    async with asyncio.timeout(SERVER_OPTIONS.keepalive_timeout):
+        answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Slow")
     assert problem(answer)["code"] == "request_timeout"
-    assert asyncio.get_running_loop().time() - started < SERVER_OPTIONS.keepalive_timeout
 
 
 async def test_a_head_that_drips_in_is_cut_off(api: Api) -> None:

@@ -1,6 +1,5 @@
 """The campaign: trials of every fault, by a seed, and the table of what came of them."""
 
-import contextlib
 import dataclasses
 import itertools
 import time
@@ -21,7 +20,7 @@ from tests.system.chaos.stage import Stage, staged
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.chaos.trial import Result, Settings
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.waiting import last_look, wait_for
 
 RATE = 250.0
 _WARM = 300
@@ -109,7 +108,8 @@ class Campaign:
 
         settings = dataclasses.replace(self._settings, recovers_within=fault.recovers_within)
         if fault.wipes:  # a record that is gone does not come back, however long one waits
-            settings = dataclasses.replace(settings, ends_within=_WIPED_ENDS_WITHIN)
+            shorter = min(settings.ends_within, _WIPED_ENDS_WITHIN)
+            settings = dataclasses.replace(settings, ends_within=shorter)
         with self._traffic(stage, fault.id.lower(), whole=not fault.wipes) as traffic:
             try:
                 result = trial.run(
@@ -169,12 +169,16 @@ def _at_rest(stage: Stage) -> dict[str, Usage]:
 
 def _given_back(stage: Stage, before: Mapping[str, Usage]) -> dict[str, tuple[Usage, Usage]]:
     """Before and after by process: once it has given everything back, or at a deadline."""
-    deadline = time.monotonic() + _GIVEN_BACK_WITHIN
-    while True:
-        pairs = {name: (before[name], usage) for name, usage in _at_rest(stage).items() if name in before}
-        evidence = dataclasses.replace(_NOTHING, usage=pairs)
-        if not checks.gives_back(evidence) or time.monotonic() > deadline:
-            return pairs
+    stage.wait_idle()
+    pairs: dict[str, tuple[Usage, Usage]] = {}
+
+    def look() -> bool:
+        nonlocal pairs
+        pairs = {name: (before[name], usage) for name, usage in stage.usage().items() if name in before}
+        return not checks.gives_back(dataclasses.replace(_NOTHING, usage=pairs))
+
+    last_look(look, within=_GIVEN_BACK_WITHIN, interval=0.5)
+    return pairs
 
 
 def _letters(stage: Stage, since: datetime, wanted: int) -> list[str]:
@@ -195,6 +199,5 @@ def _letters(stage: Stage, since: datetime, wanted: int) -> list[str]:
                 if not cursor or len(fresh) < len(page["dead_letters"]):
                     return found
 
-    with contextlib.suppress(AssertionError):
-        wait_for(lambda: len(look()) >= wanted, "dead letters", within=20)
+    last_look(lambda: len(look()) >= wanted, within=20)
     return look()

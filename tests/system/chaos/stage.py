@@ -25,7 +25,7 @@ from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.process import Running
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.waiting import last_look, wait_for
 
 # One consumer's dead tasks wait for the end of their lease, so it is short; what the broker forgot stays
 # forgotten for the default time, so that a trial fails when anything but the fault itself needs that repair.
@@ -102,8 +102,7 @@ class Stage:
 
     def wait_busy(self, running: Running, most: int = 5) -> None:
         """Until that many attempts, or all that there will be, are under way."""
-        with contextlib.suppress(AssertionError):
-            wait_for(lambda: running.stats()["in_flight"] >= most, "busy", within=3)
+        last_look(lambda: running.stats()["in_flight"] >= most, within=3)
 
     def wait_idle(self) -> None:
         """Until no consumer holds a task."""

@@ -9,7 +9,7 @@ from tests.system.chaos.checks import TERMINAL, check, duplicates, repeats
 from tests.system.chaos.evidence import Callback, Evidence, Usage
 from tests.system.chaos.traffic import Traffic
 from tests.system.harness.target import Hit, Target
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.waiting import last_look, wait_for
 
 _BEFORE = 1.5  # seconds of traffic from which the former rate is taken
 _WINDOW = 1.0
@@ -74,7 +74,9 @@ def run(
     records = follow(traffic, ids, within=settings.ends_within)
     last = follow(traffic, ids[-_LOOKED_AT_AGAIN:], within=0.0)
     wanted = _want_callback(traffic)
-    hits = _all_told(traffic, target, mark, wanted, within=settings.ends_within)
+    # What has no end by now has none to tell of.
+    ended = {name: task_id for name, task_id in wanted.items() if _has_ended(records[task_id])}
+    hits = _all_told(traffic, target, mark, ended, within=settings.ends_within)
     evidence = Evidence(
         orders=traffic.orders.made,
         submits=traffic.ledger.submits,
@@ -130,19 +132,25 @@ def unjudged(fault: str, seed: int, error: Exception) -> Result:
 
 def follow(traffic: Traffic, ids: Iterable[str], *, within: float) -> dict[str, Any]:
     """Each task's record when it was first seen terminal, or at the deadline; None for an unknown one."""
-    deadline, waiting, found = time.monotonic() + within, list(ids), dict[str, Any]()
+    waiting, found = list(ids), dict[str, Any]()
     with traffic.client() as client:
-        while True:
+
+        def look() -> bool:
             for task_id in waiting:
                 answer = client.get(f"/tasks/{task_id}")
                 if answer.status not in (200, 404):
                     found.setdefault(task_id, None)  # the store is not back yet
                     continue
                 found[task_id] = answer.json if answer.status == 200 else None
-            waiting = [key for key in waiting if not found[key] or found[key]["status"] not in TERMINAL]
-            if not waiting or time.monotonic() > deadline:
-                return found
-            time.sleep(0.2)
+            waiting[:] = [task_id for task_id in waiting if not _has_ended(found[task_id])]
+            return not waiting
+
+        last_look(look, within=within, interval=0.2)
+    return found
+
+
+def _has_ended(record: Any) -> bool:
+    return bool(record) and record["status"] in TERMINAL
 
 
 def _want_callback(traffic: Traffic) -> dict[str, str]:
@@ -155,13 +163,14 @@ def _all_told(
     traffic: Traffic, target: Target, mark: int, wanted: Mapping[str, str], *, within: float
 ) -> list[Hit]:
     """What the target saw, once every callback that is wanted is among it, or at the deadline."""
-    deadline = time.monotonic() + within
-    while True:
-        hits = target.hits(mark)
-        told = {callback.task for callback in _callbacks(traffic, hits, wanted)}
-        if told >= set(wanted.values()) or time.monotonic() > deadline:
-            return hits
-        time.sleep(0.5)
+    hits: list[Hit] = []
+
+    def look() -> bool:
+        hits[:] = target.hits(mark)
+        return {callback.task for callback in _callbacks(traffic, hits, wanted)} >= set(wanted.values())
+
+    last_look(look, within=within, interval=0.5)
+    return hits
 
 
 def _callbacks(traffic: Traffic, hits: Sequence[Hit], wanted: Mapping[str, str]) -> list[Callback]:

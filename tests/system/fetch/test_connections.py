@@ -257,11 +257,9 @@ def test_a_cancelled_attempt_ends_at_once(
     wait_until(lambda: hostile.ledger.dials == 1)
 
     attempting.cancelled = True
-    started = time.monotonic()
     thread.join(10)
 
-    assert outcomes[0].kind is OutcomeKind.CANCELLED
-    assert time.monotonic() - started < 10
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.CANCELLED]
     assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
 
 

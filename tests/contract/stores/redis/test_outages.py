@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 
 import pytest
 
@@ -27,11 +26,10 @@ async def test_a_restart_is_survived(server: PrivateRedis, backend: RedisBackend
     task_id = await bring(store, Status.QUEUED)
     server.down()
     await eventually(lambda: not store.status().connected)
-    began = time.monotonic()
-    for _ in range(20):
-        with pytest.raises(StoreUnavailable, match=server.address):
-            await store.accept(entries(1))
-    assert time.monotonic() - began < 5.0
+    async with asyncio.timeout(5.0):
+        for _ in range(20):
+            with pytest.raises(StoreUnavailable, match=server.address):
+                await store.accept(entries(1))
     server.up()
     await back(store)
     assert await status_of(store, task_id) is Status.QUEUED
@@ -90,12 +88,11 @@ async def test_a_server_that_hangs(server: PrivateRedis, backend: RedisBackend, 
     """A call ends by its time limit, and the socket that hung is not used again."""
     server.signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable, match=r"did not answer within 1 s"):
-            await store.ping()
-        with pytest.raises(StoreUnavailable):
-            await store.ping()
-        assert time.monotonic() - began < 10.0
+        async with asyncio.timeout(10.0):
+            with pytest.raises(StoreUnavailable, match=r"did not answer within 1 s"):
+                await store.ping()
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
     finally:
         server.signal(signal.SIGCONT)
     await back(store)

@@ -1,0 +1,16 @@
+"""The command, as a process of its own."""
+
+import subprocess
+import sys
+
+
+def test_help_imports_no_subcommand() -> None:
+    """Nor pydantic or a driver: that is what keeps it quick."""
+    code = (
+        "import sys\nfrom taskrunner.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'pydantic', 'aiohttp', 'pika', 'redis', 'taskrunner.config', 'taskrunner.cli.config'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
