@@ -75,12 +75,16 @@ class Backlog:
         """Up to `count` of what waits, the lanes in turn."""
         taken: list[Waiting] = []
         while self._size and len(taken) < count:
-            taken.append(self._queues[self._next_lane()].popleft())
-            self._size -= 1
+            open_lanes = [lane for lane, queue in self._queues.items() if queue]
+            lane = self._next_lane(open_lanes)
+            queue = self._queues[lane]
+            # Nobody's turn comes in between where a lane is alone.
+            turns = min(len(queue), count - len(taken)) if len(open_lanes) == 1 else 1
+            taken += [queue.popleft() for _ in range(turns)]
+            self._size -= turns
         return taken
 
-    def _next_lane(self) -> Lane:
-        open_lanes = [lane for lane, queue in self._queues.items() if queue]
+    def _next_lane(self, open_lanes: list[Lane]) -> Lane:
         if len(open_lanes) == 1:
             return open_lanes[0]
         for lane in open_lanes:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
+from taskrunner.consumer.adoption import record_of
 from taskrunner.consumer.backlog import Backlog, Waiting
 from taskrunner.consumer.gate import Gate
 from taskrunner.consumer.running import Running
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted
 from taskrunner.handlers.base import Attempting
@@ -24,6 +24,10 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, NewTask, Store
 
 _BATCH = 200
+# So many are looked at to find some that can start: more than may wait at hand in front of them.
+_LOOK = 500
+# So many more than there is room for, where enough can start: the gate is to see that others wait.
+_GLANCE = 20
 # At most one call in this many seconds: what is claimed ahead keeps the workers busy for longer.
 _SPACING = 0.006
 # Nothing to do until somebody wakes us; the number only bounds a wake that was missed.
@@ -71,14 +75,15 @@ class Claimer(Service):
         self._snooze = snooze
         self._gate = gate
         self._next_claim = 0.0
+        self._blocked = 0
+        self._short = False
 
     async def turn(self) -> float:
         await self._space()
         if self.stopping:
             return _REST  # what was claimed now would only be given back, at the price of an attempt's line
         room = min(max(0, self._room()), _BATCH)
-        further = self._gate.alert if room else self._gate.clogged
-        batch = self._take(_BATCH if further else room)
+        batch = self._take(self._reach(room))
         if not batch:
             return self._rest()
         taken = len(batch)
@@ -87,6 +92,7 @@ class Claimer(Service):
             batch = [waiting for waiting in batch if not self._snooze(waiting)]
             sifted = await self._gate.sift(batch, room)
             self._backlog.put_back(sifted.left)
+            self._blocked, self._short = sifted.blocked, len(sifted.starting) < room
             batch = sifted.starting
             await self._claim(batch)
         except OutsideError:
@@ -101,6 +107,12 @@ class Claimer(Service):
         if len(sifted.left) == taken or not room:
             return min(_BLOCKED, self._gate.pause)
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
+
+    def _reach(self, room: int) -> int:
+        """How far to look into the backlog: each look costs time, and what is left is looked at again."""
+        if not (self._gate.alert if room else self._gate.clogged):
+            return room
+        return _LOOK if self._short or not room else room + self._blocked + _GLANCE
 
     def _rest(self) -> float:
         return _BLOCKED if self._gate.clogged and len(self._backlog) else _REST
@@ -199,19 +211,7 @@ class Claimer(Service):
         return claimed
 
     def _record(self, waiting: Waiting, now: datetime) -> NewTask:
-        task = waiting.envelope.task
-        return NewTask(
-            id=task.id,
-            encoded=encode_task(task),
-            lane=task.lane,
-            max_attempts=task.max_attempts,
-            created_at=task.created_at,
-            due=task.run_at
-            if task.run_at and task.run_at > now
-            else now + timedelta(seconds=self._settings.hold),
-            attempt=waiting.envelope.attempt - 1,
-            deadline=task.expires_at,
-        )
+        return record_of(waiting, now=now, hold=self._settings.hold)
 
     def _act(self, waiting: Waiting, claimed: Claimed, now: datetime, lease_ends: float) -> None:
         if claimed.answer is not ClaimAnswer.CLAIMED:

@@ -50,10 +50,14 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed."""
+    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed.
+
+    Of what is left so many are `blocked`: they wait for their hosts, not for a worker.
+    """
 
     starting: list[Waiting]
     left: list[Waiting]
+    blocked: int = 0
 
 
 class Gate:
@@ -131,9 +135,10 @@ class Gate:
             self._snooze(each)
         gone = {*starting, *(each.waiting for each in drowsy)}
         left = [waiting for waiting in batch if waiting not in gone]
-        if any(waiting.tally is not None and waiting.tally.free for waiting in left):
+        blocked = sum(waiting.tally is None or not waiting.tally.free for waiting in left)
+        if blocked < len(left):
             self._crowded_until = self._clock.monotonic() + _ALERT
-        return Sifted(starting, left)
+        return Sifted(starting, left, blocked)
 
     def claimed(self) -> None:
         """What was sifted last has been claimed, or will not be."""
@@ -241,42 +246,44 @@ class Gate:
         shared: list[tuple[Tally, list[Waiting], asyncio.Future[Admission]]] = []
         keep, self._again = _AT_HAND, math.inf
         for tally, waiting in asking.items():
-            here = self._here(tally)
-            if tally.slow:
-                near = min(keep, math.ceil(self._slow_places() * NEAR / tally.mean))
-                drowsy += self._queue_here(tally, waiting[here + near :])
-                keep -= min(near, max(0, len(waiting) - here))
-            mine = waiting[:here]
-            if not mine:
-                continue
-            if tally.shared and self._knows(tally, len(mine)):
-                keep -= len(mine)
+            if tally.shared and self._knows(tally, len(waiting)):
+                keep -= len(waiting)
                 self._again = min(self._again, tally.ask_from)
                 continue
-            self._pending.append(tally)
-            most = min(len(mine), room)
+            here = self._here(tally)
             # The next host gets no more than what is left, whatever the answer will be.
+            most = min(len(waiting), here, room)
             room -= most
+            self._pending.append(tally)
             if tally.shared:
-                edit = self._admitting(tally, len(mine), most, max(0, keep))
-                shared.append((tally, mine, self.ledger.change(tally.host, edit)))
-                keep -= min(tally.kept, len(mine))
+                edit = self._admitting(tally, len(waiting), most, max(0, keep))
+                shared.append((tally, waiting, self.ledger.change(tally.host, edit)))
+                keep -= min(tally.kept, len(waiting))
             else:
                 tally.pending = most
-                starting += mine[:most]
+                starting += waiting[:most]
+                crowded_out, near = self._crowd_out(tally, waiting[here:], keep)
+                drowsy += crowded_out
+                keep -= near
         # All of them, also when one has failed: a place that is taken later would be given back by nobody.
         await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
-        for tally, mine, change in shared:
+        for tally, waiting, change in shared:
             admission = change.result()
             tally.kept, tally.ask_from = admission.kept, admission.again
             keep -= admission.kept
             if admission.kept:
                 self._again = min(self._again, admission.again)
-            starting += mine[: admission.admitted]
-            last = mine[len(mine) - len(admission.waits) :] if admission.waits else []
+            starting += waiting[: admission.admitted]
+            first = len(waiting) - len(admission.waits)
+            crowded_out, near = self._crowd_out(
+                tally, waiting[admission.admitted : first - admission.kept], keep
+            )
+            drowsy += crowded_out
+            keep -= near
+            why = wait_reason(tally.host, admission.why)
             drowsy += [
-                Drowsy(waiting, wait_reason(tally.host, admission.why), datetime.fromtimestamp(due, UTC))
-                for waiting, due in zip(last, admission.waits, strict=True)
+                Drowsy(each, why, datetime.fromtimestamp(due, UTC))
+                for each, due in zip(waiting[first:], admission.waits, strict=True)
             ]
         return starting, drowsy, keep < _AT_HAND
 
@@ -300,18 +307,21 @@ class Gate:
         shared = max(1, math.floor(self._dials.share * workers))
         return max(1, workers - shared) if now < self._crowded_until else shared
 
-    def _queue_here(self, tally: Tally, waiting: Sequence[Waiting]) -> list[Drowsy]:
-        if not waiting:
-            return []
+    def _crowd_out(self, tally: Tally, waiting: Sequence[Waiting], keep: int) -> tuple[list[Drowsy], int]:
+        """Of a slow host's tasks that no worker here is for: who is snoozed, and how many wait at hand."""
+        if not tally.slow or not waiting:
+            return [], 0
         step = tally.mean / self._slow_places()
+        near = min(len(waiting), max(0, keep), math.ceil(NEAR / step))
         moments, tally.tail = queue_up(
-            tally.tail, step, len(waiting), self._dials, now=self._now(), random=random.random()
+            tally.tail, step, len(waiting) - near, self._dials, now=self._now(), random=random.random()
         )
         why = wait_reason(tally.host, "slow, and its share of the workers is busy")
-        return [
+        drowsy = [
             Drowsy(each, why, datetime.fromtimestamp(due, UTC))
-            for each, due in zip(waiting, moments, strict=True)
+            for each, due in zip(waiting[near:], moments, strict=True)
         ]
+        return drowsy, near
 
     def _admitting(self, tally: Tally, wanted: int, room: int, keep: int) -> Edit[Admission]:
         dice = random.random()

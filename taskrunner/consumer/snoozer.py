@@ -1,7 +1,7 @@
 """The snoozer puts delivered tasks that must not start yet back into the due index, and then acks them.
 
 So a paused label or a slow host holds no delivery back and takes no other task's place; the attempt was not
-begun and is not counted.
+begun and is not counted. One that the store has no record of is adopted first, as by a claim.
 """
 
 from collections import Counter
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
+from taskrunner.consumer.adoption import record_of
 from taskrunner.consumer.backlog import Waiting
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import DeliveryDropped, Events, TasksSnoozed
+from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Snooze, Store
+from taskrunner.stores.base import AcceptAnswer, Snooze, Store
 
 PAUSED = "paused"
 _BATCH = 1000
@@ -40,7 +41,7 @@ class Snoozer(Service):
         self._store = store
         self._broker = broker
         self._clock = clock
-        self._hold = timedelta(seconds=hold)
+        self._hold = hold
         self._waiting: list[Drowsy] = []
 
     def submit(self, drowsy: Drowsy) -> None:
@@ -59,15 +60,35 @@ class Snoozer(Service):
         if not batch:
             return _IDLE
         now = self._clock.now()
-        await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
+        answers = await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
+        strays = [drowsy for drowsy, waits in zip(batch, answers, strict=True) if not waits]
+        if strays:
+            await self._adopt(strays, now)
         del self._waiting[: len(batch)]
         self._broker.ack([drowsy.waiting.delivery for drowsy in batch])
         self._tell(batch)
         return 0.0 if self._waiting else _IDLE
 
+    async def _adopt(self, strays: list[Drowsy], now: datetime) -> None:
+        """Make the records that the store has lost; a task that it knows waits for no such attempt, and is
+        left alone.
+        """
+        records = [record_of(drowsy.waiting, now=now, hold=self._hold) for drowsy in strays]
+        accepted = await self._store.accept(records)
+        adopted = [
+            drowsy
+            for drowsy, answer in zip(strays, accepted, strict=True)
+            if answer.answer is AcceptAnswer.CREATED
+        ]
+        if adopted:
+            await self._store.snooze([self._snooze(drowsy, now) for drowsy in adopted], now=now)
+        for drowsy in adopted:
+            task = drowsy.waiting.envelope.task
+            self._events.emit(TaskAdopted(task_id=task.id, lane=task.lane))
+
     def _snooze(self, drowsy: Drowsy, now: datetime) -> Snooze:
         task_id, number = drowsy.waiting.key
-        due = now + self._hold if drowsy.due is None else drowsy.due
+        due = now + timedelta(seconds=self._hold) if drowsy.due is None else drowsy.due
         return Snooze(id=task_id, attempt=number, due=due, why=drowsy.why)
 
     def _tell(self, batch: list[Drowsy]) -> None:

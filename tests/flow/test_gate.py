@@ -1,6 +1,6 @@
 """The gate by itself: what it knows of hosts stays right, whatever comes between its steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pytest
@@ -9,6 +9,7 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import Waiting
 from taskrunner.consumer.gate import Gate, GateSettings
 from taskrunner.consumer.running import Running
+from taskrunner.consumer.snoozer import Drowsy
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_limit import HostLimit, LimitBook
@@ -21,10 +22,10 @@ from tests.flow.house import LEASE, House
 from tests.tools.fetching import make_task
 
 
-def one_each(house: House) -> Gate:
+def one_each(house: House, snooze: Callable[[Drowsy], None] = lambda drowsy: None) -> Gate:
     """A gate that lets one attempt at a time start at each host."""
     settings = GateSettings(consumer="gate", lease=LEASE, workers=10, politeness=Politeness())
-    gate = Gate(house.store, house.events, house.clock, settings, snooze=lambda drowsy: None)
+    gate = Gate(house.store, house.events, house.clock, settings, snooze=snooze)
     gate.obey(LimitBook({"*": HostLimit(concurrency=1)}))
     return gate
 
@@ -39,8 +40,9 @@ def delivered(*hosts: str) -> list[Waiting]:
     ]
 
 
-async def start(house: House, gate: Gate, batch: list[Waiting]) -> int:
-    """Let start what may; answers how many that were."""
+async def start(house: House, gate: Gate, batch: list[Waiting]) -> list[Running]:
+    """Let start what may."""
+    started = []
     sifted = await gate.sift(batch, room=10)
     for waiting in sifted.starting:
         running = Running(
@@ -51,8 +53,9 @@ async def start(house: House, gate: Gate, batch: list[Waiting]) -> int:
             tally=waiting.tally,
         )
         gate.started(running)
+        started.append(running)
     gate.claimed()
-    return len(sifted.starting)
+    return started
 
 
 async def test_a_host_is_not_forgotten_as_its_task_starts(
@@ -61,8 +64,8 @@ async def test_a_host_is_not_forgotten_as_its_task_starts(
     """However many hosts there are: what is under way is counted, and limits hold."""
     monkeypatch.setattr("taskrunner.consumer.tally._MANY", 2)
     gate = one_each(house)
-    assert await start(house, gate, delivered("a.test", "b.test", "c.test")) == 3
-    assert await start(house, gate, delivered("a.test", "d.test")) == 1
+    assert len(await start(house, gate, delivered("a.test", "b.test", "c.test"))) == 3
+    assert len(await start(house, gate, delivered("a.test", "d.test"))) == 1
 
 
 async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
@@ -87,3 +90,29 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     entry = await house.store.host("b.test")
     assert entry is not None
     assert decode_state(entry.encoded).slots == {}
+
+
+async def test_of_a_limited_host_that_nothing_is_known_of_few_wait_at_hand(house: House) -> None:
+    """Its limit says who may start; all but the next few are snoozed at once, so that others are seen."""
+    drowsy: list[Drowsy] = []
+    gate = one_each(house, drowsy.append)
+    sifted = await gate.sift(delivered(*["a.test"] * 100), room=10)
+    assert len(sifted.starting) == 1
+    assert sifted.blocked == len(sifted.left) < 10
+    assert len(sifted.left) + len(drowsy) == 99
+
+
+async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(house: House) -> None:
+    """This consumer could run ten at a time; the host takes one every two seconds."""
+    drowsy: list[Drowsy] = []
+    gate = one_each(house, drowsy.append)
+    started = await start(house, gate, delivered("a.test"))
+    house.clock.advance(2.0)
+    gate.age(started)
+    gate.renew()
+    await gate.ledger.drain()
+    await gate.sift(delivered(*["a.test"] * 20), room=9)
+    moments = [each.due.timestamp() for each in drowsy if each.due is not None]
+    assert len(moments) == 20
+    assert {each.why for each in drowsy} == {"a.test: concurrency limit"}
+    assert moments[-1] - moments[0] == pytest.approx(19 * 2.0, rel=0.2)

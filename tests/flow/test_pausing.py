@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from taskrunner.brokers.base import Publication
+from taskrunner.domain.envelope import encode_task, seal
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Lane
 from tests.flow.house import FORGOTTEN, HOLD, LEASE, OK, House, http_error
+from tests.tools.fetching import make_task
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
 
@@ -142,6 +144,32 @@ async def test_a_foreign_message_of_a_paused_label_waits(house: House) -> None:
     await house.pause()
     await house.later(HOLD)
     await house.heard(TaskSettled)
+
+
+async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(house: House) -> None:
+    """Its message is the last that there is of it, and is acked."""
+    await house.pause("label:team")
+    await house.consumer()
+    task = make_task("http://target.test/", id="lost", labels=RED)
+    body = seal(encode_task(task), attempt=2)
+    await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id=task.id)])
+    await house.heard(DeliveryDropped)
+    record = await house.store.get("lost")
+    assert record is not None
+    assert (record.status, record.attempt, record.snoozes) == (Status.SCHEDULED, 1, 1)
+    await house.pause()
+    await house.later(HOLD)
+    await house.heard(TaskSettled)
+    assert house.target.runs("lost") == 1
+
+
+async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(house: House) -> None:
+    await house.pause("label:team")
+    await house.submit(id="deleted", labels=RED)
+    await house.store.delete(["deleted"], now=house.clock.now(), keep=60.0)
+    await house.consumer()
+    await house.heard(DeliveryDropped)
+    assert await house.store.get("deleted") is None
 
 
 @pytest.mark.parametrize("cut", list(Cut))
