@@ -1,18 +1,22 @@
-"""What the process of the workers loads: there may be several of them, and each pays for it in memory."""
+"""What the processes of a consumer load: each pays for it in memory."""
 
 import subprocess
 import sys
 
 import pytest
 
-LOADED = "import sys, taskrunner.consumer.crew.host, taskrunner.handlers.http.kit; print(*sys.modules)"
+
+def loaded_by(*modules: str) -> set[str]:
+    """Top-level names of all that a process has that imports these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True, text=True)
+    return {name.partition(".")[0] for name in run.stdout.split()}
 
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """Top-level names of all that the process has, once it was sent the kit of the built-in handler."""
-    run = subprocess.run([sys.executable, "-P", "-c", LOADED], capture_output=True, check=True, text=True)
-    return {name.partition(".")[0] for name in run.stdout.split()}
+    """Once it has started the kit of the built-in handler."""
+    return loaded_by("taskrunner.consumer.crew.host", "taskrunner.handlers.http.fetchers")
 
 
 @pytest.mark.parametrize(
@@ -22,3 +26,7 @@ def test_the_process_of_the_workers_does_without(name: str, loaded: set[str]) ->
     """It validates nothing, makes no ids and leaves TLS to libcurl; pydantic was a quarter of its memory."""
     assert "pycurl" in loaded
     assert name not in loaded
+
+
+def test_the_process_of_the_event_loop_does_without_libcurl() -> None:
+    assert "pycurl" not in loaded_by("taskrunner.app.consume")
