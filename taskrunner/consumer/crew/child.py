@@ -12,7 +12,7 @@ from typing import cast
 
 from taskrunner.consumer.crew.wire import Item, Order, Report, Unframer, frame
 
-# Its imports take half a second; a machine in trouble may need a while for them.
+# Its start takes a quarter of a second; a machine in trouble may need a while for it.
 START_PATIENCE = 30.0
 # Its reading thread answers in no time, unless it is stopped or somebody keeps the interpreter lock.
 PATIENCE = 10.0
@@ -58,7 +58,7 @@ class Child(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """What is under way is bounded by the attempts in flight, so nothing here waits."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def check(self) -> None:
