@@ -64,6 +64,6 @@ def test_produce_asks_for_a_callback(deploy: Deploy) -> None:
     good = deployment.run(*options, "billing", "--callback-event", "failed")
     assert good.returncode == 0
     shown = json.loads(deployment.run("task", "show", good.stdout.strip()).stdout)
-    assert shown["callback"] == {"url": url, "secret": "billing", "events": ["failed"]}
+    assert shown["callback"] == {"url": url, "secret": "billing", "events": ["failed"], "tls": None}
     alone = deployment.run("produce", "--url", url, "--callback-secret", "billing")
     assert (alone.returncode, "--callback" in alone.stderr) == (2, True)
