@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from taskrunner.config.values import check_host, split_commas
+from taskrunner.config.values import split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.tls_profile import TlsProfile, split_port
-from taskrunner.domain.url import LAST_PORT
+from taskrunner.domain.url import LAST_PORT, spell_host
 from taskrunner.domain.wording import did_you_mean, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -102,7 +102,7 @@ def _hosts(name: str, patterns: Any) -> tuple[str, ...]:
     checked = []
     for pattern in patterns:
         try:
-            checked.append(_host(pattern.lower()))
+            checked.append(_host(pattern))
         except ValueError:
             raise ValueError(
                 f"{name}.hosts: must be host names, addresses or *.example.com, each with or without :port, "
@@ -112,10 +112,11 @@ def _hosts(name: str, patterns: Any) -> tuple[str, ...]:
 
 
 def _host(pattern: str) -> str:
-    """A pattern in its one spelling."""
+    """A pattern in its one spelling, of which the host is that of URLs: no other would ever be met."""
     host, port = split_port(pattern)
-    host = host.removesuffix(".")
-    check_host(host.removeprefix("*."))
+    name = host.removesuffix(".").removeprefix("*.")
+    spelt = spell_host(f"[{name}]" if ":" in name else name).strip("[]")
+    host = f"*.{spelt}" if host.startswith("*.") else spelt
     if not port:
         return host
     if not 0 < int(port) <= LAST_PORT:

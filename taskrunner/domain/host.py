@@ -8,13 +8,10 @@ that a task names: where redirects lead is not counted.
 import re
 from collections.abc import Iterator
 
-from taskrunner.domain.url import LAST_PORT, parse_url
+from taskrunner.domain.url import LAST_PORT, parse_url, spell_host
 from taskrunner.domain.wording import shown
 
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_PATTERN = re.compile(
-    rf"(?P<any>\*)?(?(any)(?:\.{_LABEL})*|(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]))(?::(?P<port>[1-9][0-9]{{0,4}}))?"
-)
+_PATTERN = re.compile(r"(?P<below>\*\.)?(?P<host>\*|\[[^]]*\]|[^][:*]+)(?::(?P<port>[1-9][0-9]{0,4}))?")
 _MAX_CHARS = 260
 # Of https and of http: a host's name has neither.
 _OWN_PORTS = ("443", "80")
@@ -44,14 +41,19 @@ def check_host_name(text: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """`*`, `*.example.com` (all below it), or a host; each with or without `:port`. Raises `ValueError`."""
-    spelt = pattern.strip().lower()
+    spelt = pattern.strip()
     # The dot of an absolute name; of `*.`, a suffix that was forgotten, nobody is to make every host.
     if spelt != "*." and not spelt.startswith("*.:"):
         spelt = spelt.replace(".:", ":").removesuffix(".")
     match = _PATTERN.fullmatch(spelt)
-    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > LAST_PORT:
-        raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
-    return spelt
+    try:
+        if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > LAST_PORT:
+            raise ValueError("is no pattern")
+        return _spelt(match)
+    except ValueError as exc:
+        raise ValueError(
+            f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}"
+        ) from exc
 
 
 def patterns_for(host: str) -> Iterator[str]:
@@ -66,6 +68,18 @@ def patterns_for(host: str) -> Iterator[str]:
     for pattern in (name, *suffixes, "*"):
         yield from (f"{pattern}:{each}" for each in ports)
         yield pattern
+
+
+def _spelt(match: re.Match[str]) -> str:
+    """As the hosts of URLs are spelt: a limit of any other spelling would never hold. Raises `ValueError`."""
+    below, host, port = match["below"] or "", match["host"], match["port"]
+    if host == "*" and not below:
+        name = host
+    elif below and host.startswith("["):
+        raise ValueError("nothing is below an address")
+    else:
+        name = spell_host(host)
+    return f"{below}{name}:{port}" if port else f"{below}{name}"
 
 
 def _split(host: str) -> tuple[str, str]:

@@ -84,6 +84,11 @@ def _parse(text: str) -> Url:
     return Url(text=text, scheme=scheme, host=host, address=address, port=port)
 
 
+def spell_host(host: str) -> str:
+    """A host as URLs in their one spelling have it; an IPv6 address in brackets. Raises `ValueError`."""
+    return _judged(host.translate(_LOWER))[0]
+
+
 @lru_cache(maxsize=4096)
 def _judged_place(text: str) -> tuple[str, str, str, Address | None, int]:
     """The beginning of a URL up to its path: as it is to be spelt, then the parts. Raises `ValueError`."""

@@ -52,6 +52,20 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("written", "spelt"),
+    [
+        ("[2001:DB8:0::1]:443", "[2001:db8::1]:443"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+    ],
+)
+def test_hosts_are_spelt_as_those_of_urls(tmp_path: Path, written: str, spelt: str) -> None:
+    """Else the profile would be for nobody."""
+    config = load_text(tmp_path, f"Fetch: {{tls: {{a: {{ca_file: ca.pem, hosts: ['{written}']}}}}}}\n")
+    assert config.fetch.tls["a"].hosts == (spelt,)
+
+
 def test_the_file_names_profiles(tmp_path: Path) -> None:
     """In any spelling of the keys; what they name is relative to the file, hosts are one or several."""
     config = load_text(

@@ -43,6 +43,7 @@ def test_a_host_is_the_authority_of_its_urls(url: str, host: str) -> None:
         ("a.com.:8443", "a.com:8443"),
         ("[2001:DB8:0::1]:80", "[2001:db8::1]"),
         ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("bücher.example:81", "xn--bcher-kva.example:81"),
     ],
 )
 def test_people_may_spell_a_host_as_they_like(text: str, host: str) -> None:
@@ -95,12 +96,30 @@ def test_a_host_is_a_pattern_for_itself(url: str) -> None:
         ":80",
         "a:65536",
         "*:99999",
+        "127.1",
+        "0x7f.1",
+        "*.[::1]",
+        "::1",
+        "*.BÜCHER.example",
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     """`*.`, too: a suffix that was forgotten must not limit every host."""
     with pytest.raises(ValueError, match="must be a host"):
         check_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "spelt"),
+    [
+        (" *.A.Test.:81 ", "*.a.test:81"),
+        ("[2001:DB8:0::1]:8080", "[2001:db8::1]:8080"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+    ],
+)
+def test_a_pattern_is_spelt_as_the_hosts_of_urls_are(pattern: str, spelt: str) -> None:
+    """Else its limit would never hold."""
+    assert check_pattern(pattern) == spelt
 
 
 @pytest.mark.parametrize("pattern", ["a.test:65536", "*:99999"])
