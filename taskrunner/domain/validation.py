@@ -31,7 +31,7 @@ def field_errors(
 ) -> list[FieldError]:
     """One `FieldError` per finding, in the order of the fields.
 
-    `known` are the names to propose from, `hidden` the top-level fields whose values are never shown.
+    `known` are the names of top-level fields to propose from, `hidden` those whose values are never shown.
     """
     names = list(known)
     return [_field_error(detail, names, hidden) for detail in exc.errors(include_url=False)]
@@ -55,7 +55,9 @@ def finding(detail: ErrorDetails, *, hidden: bool) -> str:
 def _field_error(detail: ErrorDetails, known: list[str], hidden: Collection[str]) -> FieldError:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] in UNKNOWN:
-        return FieldError(field=path, message="unknown field" + did_you_mean(str(detail["loc"][-1]), known))
+        # Those of the whole are no names for what is in one of its parts.
+        names = known if len(detail["loc"]) == 1 else []
+        return FieldError(field=path, message="unknown field" + did_you_mean(str(detail["loc"][-1]), names))
     if detail["type"] == "missing":
         return FieldError(field=path, message="is required")
     # Without a path the value is the whole document.

@@ -85,6 +85,12 @@ def test_a_secret_that_was_misspelt_is_proposed() -> None:
     assert 'did you mean "billing"' in refusal({"url": "http://told.test/", "secret": "billig"})
 
 
+def test_a_key_that_was_misspelt_is_not_taken_for_one_of_the_task() -> None:
+    text = refusal({"url": "http://told.test/", "retri": 3})
+    assert "callback.retri: unknown field" in text
+    assert "did you mean" not in text
+
+
 @pytest.mark.parametrize("field", ["signed_by"])
 def test_nobody_signs_what_he_likes(field: str) -> None:
     """Else whoever may submit a task could forge a callback."""
