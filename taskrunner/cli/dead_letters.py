@@ -89,7 +89,7 @@ def requeue(
     """Let dead letters go on, by id or all that meet conditions. Their history is kept."""
     if stop_at is not None and rate is None:
         raise click.UsageError("--stop-at needs --rate: how fast to go until then")
-    choice = chosen(given, unless=bool(ids))
+    choice = chosen(given, ids=ids)
 
     async def use(platform: Platform) -> int:
         for letter_id in ids:

@@ -1,7 +1,7 @@
 """What the commands for many tasks share: the choice, the loop over its parts, and the count at its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,16 +34,17 @@ def sweep_options(function: Any) -> Any:
     return everything(limit(dry_run(function)))
 
 
-def chosen(given: Mapping[str, Any], *, unless: bool = False) -> Choice:
+def chosen(given: Mapping[str, Any], *, ids: Collection[str] | None = None) -> Choice:
     """The choice of a command's options; no condition at all must be meant. Raises `SelectionInvalid`.
 
-    `unless`: ids were given instead.
+    `ids`: of a command that takes these instead, what it was given.
     """
     rest = dict(given)
     limit, dry_run, everything = rest.pop("limit"), rest.pop("dry_run"), rest.pop("everything")
     wanted = selection(rest)
-    if unless + everything + (not wanted.is_empty) != 1:
-        raise click.UsageError("give ids, or conditions, or --all for everything: one of them")
+    if bool(ids) + everything + (not wanted.is_empty) != 1:
+        instead = "" if ids is None else "ids, or "
+        raise click.UsageError(f"give {instead}conditions, or --all for everything: one of them")
     return Choice(selection=wanted, limit=limit, dry_run=dry_run)
 
 

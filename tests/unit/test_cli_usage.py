@@ -32,6 +32,8 @@ ONE = ["produce", "--url", "http://h/"]
         ([*ONE, "--retry-on", "404", "--fail-on", "404"], "retry_on and fail_on both have 404"),
         ([*ONE, "--header", "A"], "expected NAME:VALUE"),
         ([*ONE, "--api", "h"], "--api: must start with http://"),
+        (["tasks", "cancel"], "Error: give conditions, or --all"),
+        (["dead-letters", "requeue"], "Error: give ids, or conditions, or --all"),
         (["serve", "--port", "abc"], "--port: must be a whole number, got 'abc'"),
     ],
 )
