@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from taskrunner.config.values import check_host, split_commas
+from taskrunner.domain.address import parse_address
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.tls_profile import TlsProfile, split_port
 from taskrunner.domain.url import LAST_PORT
@@ -116,6 +117,8 @@ def _host(pattern: str) -> str:
     host, port = split_port(pattern)
     host = host.removesuffix(".")
     check_host(host.removeprefix("*."))
+    address = parse_address(host)
+    host = host if address is None else str(address)
     if not port:
         return host
     if not 0 < int(port) <= LAST_PORT:

@@ -8,6 +8,7 @@ that a task names: where redirects lead is not counted.
 import re
 from collections.abc import Iterator
 
+from taskrunner.domain.address import Address, parse_address
 from taskrunner.domain.url import LAST_PORT, parse_url
 from taskrunner.domain.wording import shown
 
@@ -49,9 +50,15 @@ def check_pattern(pattern: str) -> str:
     if spelt != "*." and not spelt.startswith("*.:"):
         spelt = spelt.replace(".:", ":").removesuffix(".")
     match = _PATTERN.fullmatch(spelt)
-    if len(spelt) > _MAX_CHARS or match is None or int(match["port"] or 0) > LAST_PORT:
+    address = _ipv6(spelt)
+    if (
+        len(spelt) > _MAX_CHARS
+        or match is None
+        or int(match["port"] or 0) > LAST_PORT
+        or (address is None and "[" in spelt)
+    ):
         raise ValueError(f"must be a host, *.example.com or *, with or without :port, got {shown(pattern)}")
-    return spelt
+    return spelt if address is None else f"[{address}]{spelt.rpartition(']')[2]}"
 
 
 def patterns_for(host: str) -> Iterator[str]:
@@ -66,6 +73,12 @@ def patterns_for(host: str) -> Iterator[str]:
     for pattern in (name, *suffixes, "*"):
         yield from (f"{pattern}:{each}" for each in ports)
         yield pattern
+
+
+def _ipv6(pattern: str) -> Address | None:
+    """The address in brackets, which has many spellings, and URLs have it in one."""
+    address = parse_address(pattern.rpartition("]")[0].removeprefix("["))
+    return None if address is None or address.version == 4 else address
 
 
 def _split(host: str) -> tuple[str, str]:
