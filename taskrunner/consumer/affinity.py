@@ -43,8 +43,10 @@ def choose(
     elapsed = after.moment - before.moment
     finished = after.finished - before.finished
     share = (after.used - before.used) / elapsed
-    idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in allowed}
-    best = max(idle, key=idle.__getitem__)
+    # Ours need not be among those that we may move to: another process may have been bound to it, too.
+    known = allowed | (current or allowed)
+    idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in known}
+    best = max(allowed, key=idle.__getitem__)
     if current is None:
         return frozenset({best})  # tasks pass for short until we have seen some
     if not finished or share < _IDLE_SHARE:

@@ -104,7 +104,7 @@ class HostLedger:
         now = self._clock.now().timestamp()
         known = ((host, self._known.get(host)) for host in hosts)
         closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
-        entries = await asyncio.gather(*map(self._store.host, closed))
+        entries = await self._store.hosts(closed) if closed else ()
         for host, entry in zip(closed, entries, strict=True):
             self._learn(host, _Known(None, HostState()) if entry is None else self._read(entry))
 

@@ -47,9 +47,14 @@ class HostBook(ABC):
     async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         """Change states, each for itself. An edit that is repeated, its answer lost, is written."""
 
-    @abstractmethod
     async def host(self, host: str) -> HostEntry | None:
         """One state, or None."""
+        (entry,) = await self.hosts([host])
+        return entry
+
+    @abstractmethod
+    async def hosts(self, hosts: Sequence[str]) -> Sequence[HostEntry | None]:
+        """Their states, in this order; None for a host that has none."""
 
     @abstractmethod
     async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:

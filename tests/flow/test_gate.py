@@ -1,5 +1,6 @@
 """The gate by itself: what it knows of hosts stays right, whatever comes between its steps."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from taskrunner.domain.host_state import decode_state
 from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.task import Lane
 from taskrunner.handlers.base import Attempting
-from taskrunner.stores.host_book import HostAnswer, HostEdit
+from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
 from tests.flow.house import LEASE, House
 from tests.tools.fetching import make_task
 
@@ -116,3 +117,28 @@ async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(house: Hous
     assert len(moments) == 20
     assert {each.why for each in drowsy} == {"a.test: concurrency limit"}
     assert moments[-1] - moments[0] == pytest.approx(19 * 2.0, rel=0.2)
+
+
+async def test_hosts_that_are_closed_are_read_by_one_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the way out is cut, all hosts are closed at once."""
+    gate = one_each(house)
+    names = [f"{number}.test" for number in range(100)]
+    now, dials = house.clock.now().timestamp(), Politeness()
+    opened = [
+        gate.ledger.change(name, lambda state: (state.failed(dials, started=now, now=now), None))
+        for name in names
+    ]
+    await asyncio.gather(*opened)
+    asked: list[Sequence[str]] = []
+    hosts = house.store.hosts
+
+    async def noted(names: Sequence[str]) -> Sequence[HostEntry | None]:
+        asked.append(names)
+        return await hosts(names)
+
+    monkeypatch.setattr(house.store, "hosts", noted)
+    sifted = await gate.sift(delivered(*names), room=10)
+    assert sifted.starting == sifted.left == []
+    assert asked == [names]

@@ -53,6 +53,16 @@ def test_there_is_no_move_where_all_are_crowded() -> None:
     assert choose(START, after(0.5, 1500, 0.3, 0.0, 0.2, 0.2), allowed=ALL, current=frozenset({1})) == {1}
 
 
+@pytest.mark.parametrize(("used_by_others", "chosen"), [(0.0, {0}), (0.9, {1})])
+def test_a_processor_that_two_processes_are_bound_to_is_left_where_it_is_crowded(
+    used_by_others: float, chosen: set[int]
+) -> None:
+    """With fewer processors than processes, what is ours may be another's as well."""
+    share = 0.95 - used_by_others
+    samples = after(max(0.35, share), 3000, 0.05, 0.95)
+    assert choose(START, samples, allowed=frozenset({1}), current=frozenset({0})) == chosen
+
+
 def test_only_allowed_processors_are_chosen() -> None:
     """A container's set of processors is a bound."""
     chosen = choose(

@@ -71,7 +71,7 @@ def test_the_file_names_profiles(tmp_path: Path) -> None:
     config = load_text(
         tmp_path,
         "Fetch:\n  tls:\n    internal: {caFile: ca.pem, CERT_FILE: /abs/cert.pem,"
-        " hosts: '*.A.example, 10.0.0.1, B.example.:08443, [::1]:443'}\n"
+        " hosts: '*.A.example, 10.0.0.1, B.example.:08443, [0:0::0:1]:443, FD00:0::1'}\n"
         "    own: {ca_file: ca.pem, key_file: }\n",
     )
 
@@ -79,12 +79,12 @@ def test_the_file_names_profiles(tmp_path: Path) -> None:
         "internal": TlsProfile(
             ca_file=str(tmp_path / "ca.pem"),
             cert_file="/abs/cert.pem",
-            hosts=("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443"),
+            hosts=("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443", "fd00::1"),
         ),
         "own": TlsProfile(ca_file=str(tmp_path / "ca.pem")),
     }
     assert config.task_limits().tls_profiles == {
-        "internal": ("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443"),
+        "internal": ("*.a.example", "10.0.0.1", "b.example:8443", "[::1]:443", "fd00::1"),
         "own": (),
     }
 

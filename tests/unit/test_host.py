@@ -56,6 +56,12 @@ def test_what_is_no_host_is_refused(text: str) -> None:
         check_host_name(text)
 
 
+@pytest.mark.parametrize("pattern", ["[2001:DB8:0::1]:8443", "[2001:db8:0:0:0:0:0:1]"])
+def test_a_limit_holds_for_an_address_however_it_is_spelt(pattern: str) -> None:
+    """Else it would be kept, and hold for nothing."""
+    assert check_pattern(pattern) in set(patterns_for(host_of("http://[2001:db8::1]:8443/")))
+
+
 @given(st.text(max_size=40))
 def test_any_text_has_some_host(text: str) -> None:
     """No text of a foreign message may stop a consumer."""
@@ -101,6 +107,9 @@ def test_a_host_is_a_pattern_for_itself(url: str) -> None:
         "*.[::1]",
         "::1",
         "*.BÜCHER.example",
+        "[::z]",
+        "[1.2.3.4]",
+        "[a.test]:80",
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:

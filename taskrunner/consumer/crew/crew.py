@@ -67,7 +67,8 @@ class Crew(Workshop):
     @property
     def load(self) -> float:
         """Attempts in flight beyond the number of workers; infinite where nobody would run another one."""
-        return math.inf if self._keeper.is_bereft else len(self._flying) - self._target
+        is_manned = self._target > 0 and not self._keeper.is_bereft
+        return len(self._flying) - self._target if is_manned else math.inf
 
     async def start(self) -> None:
         await self._keeper.start()
@@ -156,8 +157,9 @@ class Crew(Workshop):
                         self._suspects.clear(running.attempting.task.id)
                         self._finish(running, unpack_outcome(outcome))
             case (Report.READY,):
-                child.send(frame(Order.RESIZE, self._target))
-                self._flush_soon()
+                # What waits here is run also where all have been let go meanwhile: they leave after it.
+                child.send(frame(Order.RESIZE, max(self._target, 1)))
+                self._order(frame(Order.RESIZE, self._target))
             case (Report.WRITTEN_OFF, ticket, started, elapsed, worker):
                 if (running := self._flying.get(ticket)) is not None:
                     running.started, running.elapsed = started, elapsed

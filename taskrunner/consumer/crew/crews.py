@@ -59,7 +59,7 @@ class Crews(WorkerPool):
             await crew.start()
 
     def submit(self, running: Running) -> None:
-        min(self._crews, key=_load).submit(running)
+        min(self._crews, key=_unfitness).submit(running)
 
     def resize(self, target: int) -> None:
         share, rest = divmod(target, len(self._crews))
@@ -88,8 +88,9 @@ class Crews(WorkerPool):
         await asyncio.gather(*(crew.close() for crew in self._crews))
 
 
-def _load(crew: Crew) -> float:
-    return crew.load
+def _unfitness(crew: Crew) -> tuple[bool, float]:
+    """A crew without room comes last, however little it has: its workers may be busy for long."""
+    return crew.room() <= 0, crew.load
 
 
 def _joined(lists: Iterable[list[Running]]) -> list[Running]:

@@ -65,6 +65,7 @@ class Host:
     def _check(self) -> None:
         for worker, stint in self._threads.write_off_overdue():
             stint.ended = True
+            self._flying.pop(stint.ticket, None)
             self.report(frame(Report.WRITTEN_OFF, stint.ticket, stint.started, stint.elapsed, worker))
         self.report(frame(Report.CHECKED))
 

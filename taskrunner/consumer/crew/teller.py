@@ -52,16 +52,21 @@ class Teller:
         size_bytes = 0
         for each in said:
             if isinstance(each, bytes):
+                self._send_answers(answers)
                 self._send(each)
                 continue
             stint, outcome = each
             answers.append((stint.ticket, stint.started, stint.elapsed, pack_outcome(outcome)))
             size_bytes += 0 if outcome.response is None else len(outcome.response.body)
             if size_bytes >= _FRAME_BYTES:
-                self._send(frame(Report.ENDED, answers))
-                answers, size_bytes = [], 0
+                self._send_answers(answers)
+                size_bytes = 0
+        self._send_answers(answers)
+
+    def _send_answers(self, answers: list[Item]) -> None:
         if answers:
             self._send(frame(Report.ENDED, answers))
+            answers.clear()
 
     def _send(self, said: bytes) -> None:
         try:

@@ -275,9 +275,14 @@ class RedisStore(Store):
             answers += replies.host_answers(found, [edit.entry.host for edit in part])
         return answers
 
-    async def host(self, host: str) -> HostEntry | None:
-        found = await self._link.call("HGET", f"{self._prefix}hosts", storable(host))
-        return None if found is None else replies.host_entry(host, found)
+    async def hosts(self, hosts: Sequence[str]) -> Sequence[HostEntry | None]:
+        if not hosts:
+            return []
+        found = await self._link.call("HMGET", f"{self._prefix}hosts", *map(storable, hosts))
+        return [
+            None if entry is None else replies.host_entry(host, entry)
+            for host, entry in zip(hosts, found, strict=True)
+        ]
 
     async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
         found = await self._run(self._scripts.live_hosts, to_ms(now), limit)

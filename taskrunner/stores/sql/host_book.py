@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Executable, Integer, Text, bindparam, delete, insert, select, update
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
@@ -28,13 +28,9 @@ class HostStatements:
         chosen, limit = bindparam("chosen", type_=text), bindparam("limit", type_=Integer())
         now = bindparam("now", type_=big)
         v = incoming(dialect, {"host": text})
-        self.lock = answer(
-            dialect,
-            select(*columns)
-            .join(v, hosts.c.host == v.c.host)
-            .order_by(hosts.c.host)
-            .with_for_update(of=hosts),
-        )
+        named = select(*columns).join(v, hosts.c.host == v.c.host)
+        self.named = answer(dialect, named)
+        self.lock = answer(dialect, named.order_by(hosts.c.host).with_for_update(of=hosts))
         v = incoming(dialect, {"host": text, "version": text, "until": big, "state": text})
         written = (v.c.host, v.c.version, v.c.until, v.c.state)
         self.insert = insert(hosts).from_select([c.name for c in columns], select(*written))
@@ -43,7 +39,6 @@ class HostStatements:
             .where(hosts.c.host == v.c.host)
             .values(version=v.c.version, until_ms=v.c.until, state=v.c.state)
         )
-        self.one = answer(dialect, select(*columns).where(hosts.c.host == chosen))
         live = select(*columns).where(hosts.c.until_ms > now).order_by(hosts.c.until_ms.desc())
         self.live = answer(dialect, live.limit(limit))
         self.lock_ended = answer(
@@ -65,8 +60,7 @@ def write(session: Session, sql: HostStatements, edits: Sequence[HostEdit]) -> l
     """A race with another process for a new host ends in a unique violation: to be tried again."""
     answers: list[HostAnswer] = []
     for part in parts(edits, lambda edit: len(edit.entry.encoded)):
-        names = dict.fromkeys(values.text(edit.entry.host) for edit in part)
-        found = {row[0]: row for row in session.fetch(sql.lock, [{"host": name} for name in names])}
+        found = _by_name(session, sql.lock, [edit.entry.host for edit in part])
         inserted: list[dict[str, Any]] = []
         updated: list[dict[str, Any]] = []
         for edit in part:
@@ -84,9 +78,12 @@ def write(session: Session, sql: HostStatements, edits: Sequence[HostEdit]) -> l
     return answers
 
 
-def get(session: Session, sql: HostStatements, host: str) -> HostEntry | None:
-    rows = session.fetch(sql.one, chosen=values.text(host))
-    return _entry(rows[0]) if rows else None
+def get(session: Session, sql: HostStatements, names: Sequence[str]) -> list[HostEntry | None]:
+    found: dict[str, Row] = {}
+    for part in parts(names):
+        found |= _by_name(session, sql.named, part)
+    rows = (found.get(values.text(name)) for name in names)
+    return [None if row is None else _entry(row) for row in rows]
 
 
 def live(session: Session, sql: HostStatements, *, now: int, limit: int) -> list[HostEntry]:
@@ -112,6 +109,11 @@ def remove_limit(session: Session, sql: HostStatements, pattern: str) -> bool:
 
 def limits(session: Session, sql: HostStatements) -> dict[str, bytes]:
     return {pattern: body.encode() for pattern, body in session.mapping(sql.limits).items()}
+
+
+def _by_name(session: Session, query: Executable, names: Sequence[str]) -> dict[str, Row]:
+    rows = [{"host": name} for name in dict.fromkeys(map(values.text, names))]
+    return {row[0]: row for row in session.fetch(query, rows)}
 
 
 def _row(entry: HostEntry) -> dict[str, Any]:

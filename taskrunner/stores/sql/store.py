@@ -263,8 +263,8 @@ class SqlStore(Store):
             return []
         return await self._link.write(lambda session: host_book.write(session, self._hosts, edits))
 
-    async def host(self, host: str) -> HostEntry | None:
-        return await self._link.read(lambda session: host_book.get(session, self._hosts, host))
+    async def hosts(self, hosts: Sequence[str]) -> Sequence[HostEntry | None]:
+        return await self._link.read(lambda session: host_book.get(session, self._hosts, hosts))
 
     async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
         now_ms = to_ms(now)

@@ -29,6 +29,17 @@ async def test_what_is_written_can_be_read(store: Store) -> None:
     assert await store.host("b.test") is None
 
 
+async def test_many_are_read_in_the_order_in_which_they_are_asked_for(store: Store) -> None:
+    """One that is asked for twice is answered twice; to ask for none is no fault."""
+    names = [f"{number}.test" for number in range(1200)]
+    edits = [HostEdit(entry=state(name), expected=None) for name in names[:3]]
+    await store.write_hosts(edits, now=NOW)
+    found = await store.hosts([*reversed(names), names[1]])
+    assert [entry.host for entry in found if entry is not None] == ["2.test", "1.test", "0.test", "1.test"]
+    assert found[-2:] == [state("0.test"), state("1.test")]
+    assert await store.hosts([]) == []
+
+
 async def test_a_change_needs_the_version_it_knows(store: Store) -> None:
     """Whoever is refused is told what stands there, and can go on from that at once."""
     assert await write(store, state()) is True

@@ -95,3 +95,60 @@ async def test_an_odd_number_of_workers_is_all_there(crews: Bench) -> None:
     crews.pool.resize(1)
     assert crews.pool.total == 1
     await begin(crews, "a")
+
+
+async def test_nothing_waits_where_no_worker_is(crews: Bench) -> None:
+    """One worker is left, in the first process; what was claimed for more of them waits for it."""
+    crews.pool.resize(1)
+    crews.gate.open()
+    for name in ("a", "bcd"):
+        for each in name:
+            crews.submit(each)
+        for _ in name:
+            assert (await crews.outcome()).outcome.kind is OutcomeKind.OK
+
+
+async def test_nothing_is_given_to_a_process_without_workers_when_the_other_one_dies(crews: Bench) -> None:
+    """It was claimed before the death; the next process has workers again."""
+    crews.pool.resize(1)
+    crews.gate.open()
+    crews.submit("a")
+    await crews.outcome()
+    os.kill(crews.pids[0], signal.SIGKILL)
+    await crews.until(lambda: crews.pool.room() == 0)
+    crews.submit("b")
+    assert (await crews.outcome()).outcome.kind is OutcomeKind.OK
+
+
+async def test_short_tasks_do_not_wait_behind_the_long_ones_of_the_other_process(crews: Bench) -> None:
+    """What is claimed ahead goes where it was claimed for."""
+    begun = await begin(crews, "abcd", "heed")
+    # They were dealt out in turn.
+    crews.pool.cancel([begun[0], begun[2]])
+    for _ in range(2):
+        await crews.outcome()
+    for number in range(200):
+        crews.submit(f"short{number}", "big")
+        await crews.outcome()
+    ahead = crews.pool.room()
+    assert ahead > 2
+    for number in range(ahead):
+        crews.submit(f"ahead{number}", "big")
+    for _ in range(ahead):
+        await crews.outcome()
+    assert crews.pool.in_flight == 2
+
+
+async def test_what_waits_for_a_process_that_starts_is_run_though_its_workers_are_not_needed_any_more(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(partial(Crews, 2), tmp_path)
+    await bench.pool.start()
+    bench.pool.resize(4)
+    for name in "abcd":
+        bench.submit(name)
+    bench.pool.resize(1)
+    bench.gate.open()
+    for _ in range(4):
+        assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+    await bench.pool.close()
