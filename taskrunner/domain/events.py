@@ -212,9 +212,10 @@ class WorkerWrittenOff(Event):
 class WorkerProcessLost(Event):
     """The process of the workers died, or was killed because it hung; another one is started.
 
-    `in_flight` attempts were in its hands.
+    `in_flight` attempts were in its hands. `pid` is None for one that could not even be started.
     """
 
+    pid: int | None
     cause: str
     in_flight: int
 

@@ -169,13 +169,13 @@ class Crew(Workshop):
             case (Report.LOGGED, name, level, text):
                 logging.getLogger(name).log(level, "%s", text)
 
-    def _mourn(self, cause: str) -> None:
+    def _mourn(self, pid: int | None, cause: str) -> None:
         """End everything: what the dead child had been sent, and what would have to wait for the next one."""
         unsent, lost = self._waiting, list(self._flying.values())
         self._waiting = {}
         self._orders.clear()
         self._answer_withdrawal([])
-        self._events.emit(WorkerProcessLost(cause=cause, in_flight=len(lost) - len(unsent)))
+        self._events.emit(WorkerProcessLost(pid=pid, cause=cause, in_flight=len(lost) - len(unsent)))
         for running in lost:
             if running.ticket in unsent:
                 self._end(running, _UNSENT)

@@ -19,7 +19,7 @@ _TROUBLE_FROM = 3
 
 
 class Keeper(Service):
-    """One turn is the life of one child. `on_lost` hears the cause of each death that was not our doing."""
+    """One turn is the life of one child. `on_lost` hears whose death was not our doing, and its cause."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Keeper(Service):
         events: Events,
         *,
         hear: Callable[[Child, Item], None],
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[int | None, str], None],
     ) -> None:
         super().__init__("workers", events)
         self._kit = pickle.dumps(kit)
@@ -99,7 +99,7 @@ class Keeper(Service):
         self._in_a_row += 1
         self._last_cause = cause
         self.losses += 1
-        self._on_lost(cause)
+        self._on_lost(child.pid, cause)
         return self._backoff.next()
 
 

@@ -37,8 +37,11 @@ class Teller:
         self._outbox.put(said)
 
     def _run(self) -> None:
-        while True:
-            self._turn()
+        try:
+            while True:
+                self._turn()
+        finally:
+            os._exit(1)  # a process that cannot answer is to be replaced now, not when it is missed
 
     def _turn(self) -> None:
         """A call of its own, so that no body outlives it here."""

@@ -43,10 +43,10 @@ async def test_a_killed_process_is_replaced_and_costs_no_attempt(crewed: Bench) 
     """What was in its hands is interrupted and does not count; the next one takes new attempts."""
     crewed.submit("a")
     await crewed.begin("a")
-    os.kill(await ready(crewed), signal.SIGKILL)
+    os.kill(pid := await ready(crewed), signal.SIGKILL)
     outcome = (await crewed.outcome()).outcome
     assert (outcome.kind, outcome.counted, outcome.retry_after) == (OutcomeKind.INTERRUPTED, False, None)
-    assert losses(crewed) == [WorkerProcessLost(cause="signal SIGKILL", in_flight=1)]
+    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="signal SIGKILL", in_flight=1)]
     assert crewed.pool.room() == 0
     crewed.gate.open()
     crewed.submit("b")
@@ -82,7 +82,7 @@ async def test_a_process_that_hangs_as_a_whole_is_replaced(
         return bool(losses(crewed))
 
     await crewed.until(lost)
-    assert losses(crewed) == [WorkerProcessLost(cause="no answer for 0 s", in_flight=1)]
+    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=1)]
     assert (await crewed.outcome()).outcome.counted is False
     assert not psutil.pid_exists(pid)
 
@@ -105,10 +105,11 @@ async def test_a_process_that_never_gets_ready_is_replaced(
     monkeypatch.setattr(child_module, "START_PATIENCE", 0.0)
     crewed.submit("a")
     await crewed.until(lambda: bool(crewed.pids))
+    (pid,) = crewed.pids
     crewed.pool.check()
     outcome = (await crewed.outcome()).outcome
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
-    assert losses(crewed) == [WorkerProcessLost(cause="no answer for 0 s", in_flight=0)]
+    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=0)]
 
 
 async def test_a_process_that_cannot_be_started_is_tried_again(
