@@ -12,6 +12,7 @@ from taskrunner.brokers.base import Broker
 from taskrunner.consumer.adoption import record_of
 from taskrunner.consumer.backlog import Waiting
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
@@ -59,15 +60,36 @@ class Snoozer(Service):
         batch = self._waiting[:_BATCH]
         if not batch:
             return _IDLE
+        try:
+            await self._put_off(batch)
+        except OutsideError:
+            raise
+        except Exception:
+            await self._put_off_apart(batch)
+            raise
+        return 0.0 if self._waiting else _IDLE
+
+    async def _put_off(self, batch: list[Drowsy]) -> None:
         now = self._clock.now()
         answers = await self._store.snooze([self._snooze(drowsy, now) for drowsy in batch], now=now)
         strays = [drowsy for drowsy, waits in zip(batch, answers, strict=True) if not waits]
         if strays:
             await self._adopt(strays, now)
-        del self._waiting[: len(batch)]
+        done = set(batch)
+        self._waiting = [drowsy for drowsy in self._waiting if drowsy not in done]
         self._broker.ack([drowsy.waiting.delivery for drowsy in batch])
         self._tell(batch)
-        return 0.0 if self._waiting else _IDLE
+
+    async def _put_off_apart(self, batch: list[Drowsy]) -> None:
+        """Snooze each by itself after a fault that nobody expected, which may be about one of them only.
+
+        That one is tried again after the pause that follows a fault, and holds up nobody until then.
+        """
+        for drowsy in batch:
+            try:
+                await self._put_off([drowsy])
+            except Exception:  # noqa: BLE001 - told by whoever called us, since the first was the same
+                self._waiting.sort(key=lambda each: each is drowsy)
 
     async def _adopt(self, strays: list[Drowsy], now: datetime) -> None:
         """Make the records that the store has lost; a task that it knows waits for no such attempt, and is

@@ -341,6 +341,21 @@ async def test_a_task_that_cannot_be_claimed_holds_up_nobody(house: House) -> No
     assert house.target.runs("task") == 1
 
 
+async def test_a_task_that_cannot_be_snoozed_holds_up_nobody(house: House) -> None:
+    """Its neighbours are put off; it is tried again, and is put off once that works."""
+    store, poison = poisoned(house.store, "snooze", "task")
+    await house.consumer(store)
+    await house.pause("label:team=red")
+    for name in ("task", "neighbour"):
+        await house.submit(id=name, labels={"team": "red"})
+    (put_off,) = await house.heard(DeliveryDropped)
+    assert put_off.task_id == "neighbour"
+    assert house.told(LoopFailed)
+    poison.cure()
+    await house.heard(DeliveryDropped, 2)
+    assert await house.status("task") is Status.SCHEDULED
+
+
 async def test_connections_break_while_tasks_run(house: House) -> None:
     """The broker sends everything again; what runs here is known, and runs once."""
     house.target.gate.clear()
