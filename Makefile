@@ -58,6 +58,7 @@ chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120
 
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python bench/fetch.py --total 5000 --rounds 7
 
 lock: $(STAMP) ## write requirements/*.txt from setup.cfg
 	UV=$(BIN)/uv scripts/lock.sh
