@@ -14,6 +14,8 @@ _SMOOTHING = 0.05
 # Tasks are claimed ahead of free workers for about this long: workers that began together also end together,
 # and none of them should have to wait for a claim then.
 _AHEAD = 0.05
+# Where tasks take less than half of that, so many for each worker at the most.
+_MOST_AHEAD = 2
 
 
 class Workshop(WorkerPool):
@@ -65,7 +67,7 @@ class Workshop(WorkerPool):
     def room(self) -> int:
         ahead = 0
         if self._task_time is not None:
-            ahead = min(self.total, int(self.total * _AHEAD / max(self._task_time, 1e-4)))
+            ahead = min(_MOST_AHEAD * self.total, int(self.total * _AHEAD / max(self._task_time, 1e-4)))
         return self.total + ahead - self.in_flight
 
     async def wait_idle(self) -> None:
