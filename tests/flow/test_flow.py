@@ -12,6 +12,7 @@ from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import (
     DeadLetterCollected,
     DeliveryDropped,
+    HostSlowedDown,
     MessageRejected,
     TaskAdopted,
     TaskSettled,
@@ -121,6 +122,8 @@ async def test_a_throttled_attempt_uses_up_nothing(house: House) -> None:
     submitted = await house.submit(max_attempts=1, rules=[{"when": {"status": 200}, "then": "throttle"}])
     for told in (1, 2):
         await house.heard(TaskSettled, told)
+        # What it says of the host is written beside the task: the clock must not overtake that.
+        await house.heard(HostSlowedDown, told)
         assert await house.status(submitted.id) is Status.RETRYING
         await house.later(5.1)
     await house.heard(TaskSettled, 3)
