@@ -25,7 +25,7 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Events
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.task_id import new_task_id
 
 BODY = b"b" * 400
@@ -47,7 +47,7 @@ async def bench_adapter(url: str, topology: Topology, count: int, figures: Figur
     await broker.start()
     await broker.wait_ready(10)
     batches = [
-        [Publication(lane=Lane.MEDIUM, body=BODY, task_id=new_task_id()) for _ in range(BATCH)]
+        [Publication(queue=Priority.MEDIUM, body=BODY, task_id=new_task_id()) for _ in range(BATCH)]
         for _ in range(count // BATCH)
     ]
 
@@ -78,7 +78,7 @@ async def bench_adapter(url: str, topology: Topology, count: int, figures: Figur
             broker.ack(held)
             held.clear()
 
-        broker.consume([Lane.MEDIUM], PREFETCH, take)
+        broker.consume([Priority.MEDIUM], PREFETCH, take)
         await done.wait()
         await asyncio.sleep(0)
 
@@ -126,7 +126,7 @@ async def bench_bare(url: str, topology: Topology, count: int, figures: Figures)
 
     async def consume() -> None:
         channel.basic_qos(prefetch_count=PREFETCH)
-        channel.basic_consume(topology.lane_queue(Lane.MEDIUM), take)
+        channel.basic_consume(topology.amqp_name(Priority.MEDIUM), take)
         await taken.wait()
 
     await measure(figures, "consume bare pika", count, consume)
@@ -144,8 +144,8 @@ async def declare_and_delete(url: str, topology: Topology, bench: Callable[[], A
     finally:
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             channel = connection.channel()
-            for queue in topology.queues:
-                channel.queue_delete(queue.name)
+            for declaration in topology.declarations:
+                channel.queue_delete(declaration.name)
             for exchange in topology.exchanges:
                 channel.exchange_delete(exchange)
 

@@ -31,27 +31,27 @@ from unittest.mock import patch
 
 import pycurl
 
-from taskrunner.domain import admission
-from taskrunner.domain.limits import Limits
+from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.handlers.base import Attempting
-from taskrunner.handlers.http.engines import Engines
-from taskrunner.handlers.http.guard import Guard, Route
+from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.profile_engines import ProfileEngines
+from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Of the processor time without it.
 _WANTED_GUARD = 1.10
 
 Fetch = Callable[[str], None]
-POLICY = FetchPolicy(limits=Limits(reach=Reach(allow_loopback=True)))
+POLICY = FetchPolicy(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
 
 
 def bare(collect_headers: bool) -> Fetch:
@@ -75,13 +75,13 @@ def bare(collect_headers: bool) -> Fetch:
     return fetch
 
 
-class Unguarded(Guard):
+class Unguarded(SsrfGuard):
     """Lets everything pass; what is left of it is that libcurl is told where to dial."""
 
-    def find_route(self, url: Url, patience: float) -> Route:
-        return self._routes.get((url.host, url.port)) or super().find_route(url, patience)
+    def plan_dial(self, url: Url, patience: float) -> DialPlan:
+        return self._routes.get((url.host, url.port)) or super().plan_dial(url, patience)
 
-    def lets_dial(self, route: Route, place: object, patience: float) -> bool:
+    def lets_dial(self, route: DialPlan, place: object, patience: float) -> bool:
         return True
 
 
@@ -95,22 +95,22 @@ def no_grammar() -> Iterator[None]:
         like = known.get(start) or known.setdefault(start, parse_url(start))
         return Url(text=text, scheme=like.scheme, host=like.host, address=like.address, port=like.port)
 
-    with patch.object(admission, "check_url", unchecked):
+    with patch.object(task_fields, "check_url", unchecked):
         yield
 
 
-def engine(watch: Watch, network: Network, *, guarded: bool) -> Fetch:
+def engine(watch: SocketWatch, network: Network, *, guarded: bool) -> Fetch:
     handler = HttpHandler(POLICY, watch, network)
     if not guarded:
-        handler._guard = Unguarded(POLICY.limits.reach, network, lambda: False)
-        handler._engines = Engines(handler._make_engine)
+        handler._guard = Unguarded(POLICY.limits.ssrf_policy, network, lambda: False)
+        handler._engines = ProfileEngines(handler._make_engine)
     created_at, retry = datetime.now(UTC), RetryPolicy()
 
     def fetch(url: str) -> None:
         task = Task(
             id=new_task_id(), url=url, timeout=30.0, max_attempts=5, retry=retry, created_at=created_at
         )
-        outcome = handler.run(Attempting(task=task, number=1))
+        outcome = handler.run(AttemptContext(task=task, number=1))
         assert outcome.kind is OutcomeKind.OK, outcome
 
     return fetch
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--cpus", type=int, default=0, help="processors for this process; 0 for all")
     args = parser.parse_args()
-    watch, network = Watch(), Network()
+    watch, network = SocketWatch(), Network()
     watch.start()
     contenders: dict[str, Callable[[], Fetch]] = {
         "bare": lambda: bare(collect_headers=False),

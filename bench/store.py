@@ -102,7 +102,7 @@ def new_task(now: datetime) -> NewTask:
     return NewTask(
         id=task.id,
         encoded=encode_task(task),
-        lane=task.lane,
+        queue=task.priority,
         max_attempts=5,
         created_at=now,
         due=now + timedelta(seconds=30),

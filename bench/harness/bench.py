@@ -22,12 +22,12 @@ class Sizes:
     bulk: int = 100_000
     shallow: int = 10_000
     deep: int = 1_000_000
-    polite_slow: int = 10_000
-    polite_fast: int = 1_000
+    fair_slow: int = 10_000
+    fair_fast: int = 1_000
     repeat: int = 3
 
 
-QUICK = Sizes(drain=4_000, post=4_000, bulk=20_000, shallow=10_000, deep=100_000, polite_slow=2_000, repeat=1)
+QUICK = Sizes(drain=4_000, post=4_000, bulk=20_000, shallow=10_000, deep=100_000, fair_slow=2_000, repeat=1)
 
 
 @dataclass(slots=True, kw_only=True)

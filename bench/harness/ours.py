@@ -15,11 +15,11 @@ from harness.http import JsonClient, free_port
 
 ROOT = Path(__file__).parents[2]
 _READY_WITHIN = 30.0
-_LANES = ("taskrunner.high", "taskrunner.medium", "taskrunner.low")
+_QUEUES = ("taskrunner.high", "taskrunner.medium", "taskrunner.low")
 
 
 class Taskrunner(Contender):
-    """One consumer with `SLOTS` worker threads from the start; all other dials have their defaults."""
+    """One consumer with `SLOTS` worker threads from the start; all other settings have their defaults."""
 
     name = "taskrunner"
 
@@ -89,8 +89,8 @@ class Taskrunner(Contender):
         return sum(int(redis.zcard(index)) for index in redis.keys("{taskrunner}:in:*"))
 
     def depth(self) -> int:
-        """Ready messages in all lanes."""
-        return sum(self._backends.depth(queue) for queue in _LANES)
+        """Ready messages in all queues."""
+        return sum(self._backends.depth(queue) for queue in _QUEUES)
 
     def _settings(self, target_port: int) -> dict[str, Any]:
         redis = urlsplit(self._backends.redis_url)

@@ -50,7 +50,7 @@ class Container(Server):
 
     @property
     def is_running(self) -> bool:
-        running = self._inspect("{{.State.Running}}") == "true"
+        running = self._inspect("{{.State.ClaimedAttempt}}") == "true"
         with self.log.open("wb") as log:
             subprocess.run(["docker", "logs", self.container], stdout=log, stderr=log)
         return running

@@ -6,6 +6,7 @@ Errors leave an application as exceptions; `WebServer` turns them into problems.
 from aiohttp import web
 
 from taskrunner.api.attempts import AttemptRoutes
+from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
@@ -16,19 +17,18 @@ from taskrunner.api.page import Page
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
-from taskrunner.api.sweeps import SweepRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.task_limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.bulk_action import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.revival import Revival
+from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.schedules import Schedules
-from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -38,10 +38,10 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
-    revival: Revival,
+    requeue: Requeue,
     schedules: Schedules,
     cancellation: Cancellation,
-    sweep: Sweep,
+    bulk_actions: BulkActions,
     hosts: Hosts,
     store: Store,
     health: Health,
@@ -55,9 +55,9 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
-    SweepRoutes(sweep, options).add_to(routes)
+    BulkActionRoutes(bulk_actions, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
-    DeadLetterRoutes(revival, sweep, store, options).add_to(routes)
+    DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
         routes
     )

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api import schemas
+from taskrunner.api.gradual_requeues import read_place, requeued_resource
 from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import (
@@ -11,21 +12,20 @@ from taskrunner.api.requests import (
     LIMIT,
     SWEEP,
     SWEEP_PARAMETERS,
+    BulkActionQuery,
     Query,
-    SweepQuery,
     prefix_of,
     task_id_of,
 )
-from taskrunner.api.resources import dead_letter_resource, page_resource, swept_resource, task_resource
+from taskrunner.api.resources import bulk_result_resource, dead_letter_resource, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.rollouts import read_place, requeued_resource
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import TaskUnknown
-from taskrunner.domain.selection import LETTER_CONDITIONS
-from taskrunner.producer.revival import Revival
-from taskrunner.producer.rollout import Rollout, Sample, Wave
+from taskrunner.domain.task_filter import LETTER_CONDITIONS
+from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueWave, Sample
+from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.search import Search
-from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.base import Store
 
 _WATCHED = 20  # ids in a cursor
@@ -63,7 +63,7 @@ _REQUEUE_ALL = Operation(
 )
 _PURGE = Operation(
     summary="Remove all that meet the conditions.",
-    answers={200: schemas.Swept},
+    answers={200: schemas.BulkResult},
     parameters=(*_CONDITIONS, *SWEEP_PARAMETERS),
     problems=(400, 503),
 )
@@ -72,9 +72,11 @@ _PURGE = Operation(
 class DeadLetterRoutes:
     """`GET /dead-letters`, `/dead-letters/{id}`, `POST /dead-letters/requeue`, `POST /dead-letters/purge`."""
 
-    def __init__(self, revival: Revival, sweep: Sweep, store: Store, options: ApiOptions) -> None:
-        self._revival = revival
-        self._sweep = sweep
+    def __init__(
+        self, requeue: Requeue, bulk_actions: BulkActions, store: Store, options: ApiOptions
+    ) -> None:
+        self._revival = requeue
+        self._bulk_action = bulk_actions
         self._store = store
         self._search = Search(store)
         self._options = options
@@ -118,7 +120,7 @@ class DeadLetterRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once nothing is left of it."""
-        await self._sweep.purge_one(task_id_of(request))
+        await self._bulk_action.purge_one(task_id_of(request))
         return empty_response()
 
     async def requeue_all(self, request: web.Request) -> web.Response:
@@ -127,30 +129,32 @@ class DeadLetterRoutes:
         With `stop_at` the cursor carries a sample of what was requeued, by which the next request judges.
         """
         query = Query(request, (*SWEEP, "rate", "stop_at"), LETTER_CONDITIONS)
-        asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
+        asked = query.bulk_actions(self._options.default_bulk_action, self._options.max_bulk_action)
         rate, stop_at = query.rate(), query.percentage("stop_at")
         query.refuse_if_wrong()
         wave = await query.known_cursor(lambda: self._wave(asked, rate, stop_at))
         return json_response(requeued_resource(wave, asked.cursor, dry_run=asked.dry_run))
 
-    async def _wave(self, asked: SweepQuery, rate: float | None, stop_at: float | None) -> Wave:
+    async def _wave(self, asked: BulkActionQuery, rate: float | None, stop_at: float | None) -> RequeueWave:
         cursor, sample = read_place(asked.cursor)
         if stop_at is None or asked.dry_run:
-            swept = await self._sweep.requeue(
+            result = await self._bulk_action.requeue(
                 asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
             )
-            return Wave(swept=swept, sample=Sample())
-        rollout = Rollout(self._sweep, self._store, stop_at=stop_at, keep=_WATCHED)
-        return await rollout.wave(asked.selection, limit=asked.limit, cursor=cursor, sample=sample, rate=rate)
+            return RequeueWave(result=result, sample=Sample())
+        gradual_requeue = GradualRequeue(self._bulk_action, self._store, stop_at=stop_at, keep=_WATCHED)
+        return await gradual_requeue.wave(
+            asked.selection, limit=asked.limit, cursor=cursor, sample=sample, rate=rate
+        )
 
     async def purge(self, request: web.Request) -> web.Response:
         """Delete up to `limit` that meet the conditions."""
         query = Query(request, SWEEP, LETTER_CONDITIONS)
-        asked = query.sweep(self._options.default_sweep, self._options.max_sweep)
+        asked = query.bulk_actions(self._options.default_bulk_action, self._options.max_bulk_action)
         query.refuse_if_wrong()
-        swept = await query.known_cursor(
-            lambda: self._sweep.purge(
+        result = await query.known_cursor(
+            lambda: self._bulk_action.purge(
                 asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
             ),
         )
-        return json_response(swept_resource("purge", swept, dry_run=asked.dry_run))
+        return json_response(bulk_result_resource("purge", result, dry_run=asked.dry_run))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from taskrunner.api.masking import Masking, masked_url
 from taskrunner.api.resources import Resource, attempt_resource, response_resource
+from taskrunner.domain.attempt_headers import request_headers
 from taskrunner.domain.errors import TaskUnknown
-from taskrunner.domain.identity import request_headers
 from taskrunner.domain.outcome import Response, Timings
 from taskrunner.domain.record import Attempt, Record
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from taskrunner.api import schemas
 from taskrunner.api.operations import Operation, Parameter
 from taskrunner.api.problems import CONTENT_TYPE
-from taskrunner.domain.admission import ID_PATTERN
+from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.version import __version__
 
 Schema = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The dials of an HTTP server of ours, with the reason for each default."""
+"""The settings of an HTTP server of ours, with the reason for each default."""
 
 from dataclasses import dataclass
 
@@ -44,5 +44,5 @@ class ApiOptions:
     masking: Masking = Masking()
     default_page: int = 50
     max_page: int = 200
-    default_sweep: int = 1000
-    max_sweep: int = 1000
+    default_bulk_action: int = 1000
+    max_bulk_action: int = 1000

@@ -8,11 +8,11 @@ from taskrunner.api.requests import Query
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Store
 
 _SCOPES = (
-    Parameter(name="lane", description="This lane.", schema={"enum": [lane.value for lane in Lane]}),
+    Parameter(name="queue", description="This queue.", schema={"enum": [queue.value for queue in Priority]}),
     Parameter(
         name="label", description="Tasks with this label: NAME=VALUE, or NAME.", schema={"type": "string"}
     ),
@@ -20,7 +20,7 @@ _SCOPES = (
 )
 _LIST = Operation(summary="What is paused.", answers={200: schemas.Pauses}, problems=(503,))
 _PAUSE = Operation(
-    summary="Start nothing new of a lane, a label or at all; what runs goes on to its end.",
+    summary="Start nothing new of a queue, a label or at all; what runs goes on to its end.",
     answers={200: schemas.Pauses},
     parameters=_SCOPES,
     problems=(400, 503),
@@ -62,7 +62,7 @@ class PauseRoutes:
 
 
 def _scopes(request: web.Request) -> list[str]:
-    query = Query(request, ("all",), ("lane", "label"))
+    query = Query(request, ("all",), ("queue", "label"))
     scopes = query.scopes()
     query.refuse_if_wrong()
     return scopes

@@ -51,12 +51,12 @@ def broker_check(broker: Broker, *, consuming: bool) -> Checker:
 
 
 def queue_depths(broker: Broker) -> Callable[[], Awaitable[Resource]]:
-    """Ready messages per lane and in all."""
+    """Ready messages per queue and in all."""
 
     async def provide() -> Resource:
         depths = await broker.depths()
-        lanes: Resource = {lane.value: {"ready": ready} for lane, ready in depths.items()}
-        return {**lanes, "total": sum(depths.values())}
+        queues: Resource = {queue.value: {"ready": ready} for queue, ready in depths.items()}
+        return {**queues, "total": sum(depths.values())}
 
     return provide
 

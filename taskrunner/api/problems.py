@@ -34,12 +34,12 @@ from taskrunner.domain.errors import (
     CallerError,
     FieldError,
     FieldsInvalid,
+    FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
-    SelectionInvalid,
     StateConflict,
     StoreUnavailable,
     TaskInvalid,
@@ -121,7 +121,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid):
         return _fields_invalid(exc)
-    if isinstance(exc, SelectionInvalid):
+    if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
     if isinstance(exc, TaskUnknown):
         return Problem(status=404, code="task_unknown", detail=str(exc))

@@ -11,17 +11,17 @@ from aiohttp import web
 
 from taskrunner.api.operations import Parameter
 from taskrunner.api.problems import refuse
-from taskrunner.domain.admission import ID_PATTERN
-from taskrunner.domain.errors import FieldError, SelectionInvalid, TaskUnknown
+from taskrunner.domain.errors import FieldError, FilterInvalid, TaskUnknown
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.pauses import read_scopes
-from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
-from taskrunner.domain.wording import did_you_mean, shown
+from taskrunner.domain.task_fields import ID_PATTERN
+from taskrunner.domain.task_filter import CONDITIONS, TaskFilter, read_filter
 
 Answer = TypeVar("Answer")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
-# Long enough for the ids that a rollout watches.
+# Long enough for the ids that a gradual_requeue watches.
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
 _PREFIX = "/api/v1"
 
@@ -100,10 +100,10 @@ def idempotency_key_of(request: web.Request) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepQuery:
+class BulkActionQuery:
     """A query that chooses what something is to be done to."""
 
-    selection: Selection
+    selection: TaskFilter
     limit: int
     cursor: str | None
     dry_run: bool
@@ -138,16 +138,16 @@ class Query:
             return default
         return int(given)
 
-    def selection(self) -> Selection:
+    def selection(self) -> TaskFilter:
         """What the conditions select."""
         given = {
             name: self._given.getall(name) for name in dict.fromkeys(self._given) if name in self._conditions
         }
         try:
-            return read_selection(given, now=datetime.now(UTC))
-        except SelectionInvalid as exc:
+            return read_filter(given, now=datetime.now(UTC))
+        except FilterInvalid as exc:
             self._errors += exc.errors
-            return Selection()
+            return TaskFilter()
 
     def flag(self, name: str) -> bool:
         """`true` or `false`, which is also what it is when it is not there."""
@@ -184,23 +184,23 @@ class Query:
         return float(given)
 
     def scopes(self) -> list[str]:
-        """What is to be paused or resumed: any number of lanes and labels, or all."""
+        """What is to be paused or resumed: any number of queues and labels, or all."""
         try:
             return read_scopes(
-                lanes=self._given.getall("lane", []),
+                queues=self._given.getall("queue", []),
                 labels=self._given.getall("label", []),
                 everything=self.flag("all"),
             )
-        except SelectionInvalid as exc:
+        except FilterInvalid as exc:
             self._errors += exc.errors
             return []
 
-    def sweep(self, default: int, most: int) -> "SweepQuery":
+    def bulk_actions(self, default: int, most: int) -> "BulkActionQuery":
         """What to do something to. No condition at all must be meant: `all=true`."""
         selection, everything = self.selection(), self.flag("all")
         if selection.is_empty is not everything:
             self._wrong("all", "give conditions, or all=true and none")
-        return SweepQuery(
+        return BulkActionQuery(
             selection=selection,
             limit=self.limit(default, most),
             cursor=self.cursor(),

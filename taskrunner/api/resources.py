@@ -21,9 +21,9 @@ from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
-from taskrunner.producer.bulk import BatchDone
+from taskrunner.producer.bulk_action import BulkResult
+from taskrunner.producer.bulk_submit import BatchDone
 from taskrunner.producer.hosts import ShownLimit
-from taskrunner.producer.sweep import Swept
 
 Resource = dict[str, Any]
 
@@ -119,7 +119,7 @@ def dead_letter_resource(letter: DeadLetter, *, prefix: str = "", full: bool = F
         "reason": letter.reason,
         "error": letter.error,
         "died_at": letter.died_at,
-        "priority": letter.lane,
+        "priority": letter.queue,
         "url": None if letter.url is None else masked_url(letter.url),
         "attempt": letter.attempt,
         "outcome": letter.outcome,
@@ -159,17 +159,17 @@ def schedule_resource(schedule: Schedule, masking: Masking, *, prefix: str = "")
 
 def host_resource(host: HostView) -> Resource:
     """A host, and the limit that counts for it."""
-    ruling = host.ruling
+    applied = host.applied
     return {
         "host": host.host,
-        "state": host.standing,
+        "state": host.condition,
         "until": host.until,
         "pace": host.pace,
         "in_flight": host.in_flight,
         "waiting_until": host.waiting_until,
         "attempt_time": host.attempt_time,
-        "pattern": None if ruling is None else ruling.pattern,
-        "limit": None if ruling is None else ruling.limit.fields(),
+        "pattern": None if applied is None else applied.pattern,
+        "limit": None if applied is None else applied.limit.fields(),
     }
 
 
@@ -187,14 +187,14 @@ def page_resource(name: str, items: Sequence[Resource], cursor: str | None) -> R
     return {name: items, "next_cursor": cursor}
 
 
-def swept_resource(action: str, swept: Swept, *, dry_run: bool) -> Resource:
+def bulk_result_resource(action: str, result: BulkResult, *, dry_run: bool) -> Resource:
     """What was done to how many; `next_cursor` says where to go on."""
     return {
         "action": action,
         "dry_run": dry_run,
-        "matched": swept.matched,
-        "done": len(swept.ids),
-        "next_cursor": swept.cursor,
+        "matched": result.matched,
+        "done": len(result.ids),
+        "next_cursor": result.cursor,
     }
 
 
@@ -251,7 +251,7 @@ def _task(
         "method": task.method,
         "headers": masking.headers(task.headers),
         "body_size": 0 if content is None else len(content),
-        "priority": task.lane,
+        "priority": task.priority,
         "timeout": task.timeout,
         "retry": task.retry,
         "retry_on": task.retry_on,

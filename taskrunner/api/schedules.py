@@ -10,10 +10,10 @@ from taskrunner.api.resources import accepted_resource, page_resource, schedule_
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknown
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.wording import shown
+from taskrunner.domain.task_limits import Limits
 from taskrunner.producer.schedules import Schedules
 
 _JSON = "application/json"

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from taskrunner.domain.host_view import Standing
+from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule
 from taskrunner.domain.schedule import MissedPolicy, Overlap
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 class Shape(BaseModel):
@@ -25,7 +25,7 @@ class Shape(BaseModel):
 
 
 class Timings(Shape):
-    """Seconds from the start of the attempt's last hop; `total` covers all hops."""
+    """Seconds from the start of the attempt's last exchange; `total` covers all hops."""
 
     dns: float
     connect: float
@@ -160,7 +160,7 @@ class Task(Shape):
     method: str
     headers: dict[str, str]
     body_size: int
-    priority: Lane
+    priority: Priority
     timeout: float
     retry: RetryPolicy
     retry_on: list[int]
@@ -224,7 +224,7 @@ class Host(Shape):
     """
 
     host: str
-    state: Standing
+    state: HostCondition
     until: AwareDatetime | None
     pace: float | None
     in_flight: int | None
@@ -256,7 +256,7 @@ class DeadLetter(Shape):
     reason: str
     error: str | None
     died_at: AwareDatetime
-    priority: Lane | None
+    priority: Priority | None
     url: str | None
     attempt: int | None
     outcome: OutcomeKind | None
@@ -280,7 +280,7 @@ class DeadLetterPage(Shape):
     next_cursor: str | None
 
 
-class Swept(Shape):
+class BulkResult(Shape):
     """What was done to how many of those that were chosen; `next_cursor` says where to go on."""
 
     action: str
@@ -290,7 +290,7 @@ class Swept(Shape):
     next_cursor: str | None
 
 
-class Requeued(Swept):
+class Requeued(BulkResult):
     """With `stop_at`: so many of a sample of those before have ended, and of these so many failed again.
 
     `stopped`: these were too many, so nothing was done. Who goes on from `next_cursor` begins another sample.
@@ -302,7 +302,7 @@ class Requeued(Swept):
 
 
 class Pause(Shape):
-    """A scope: `all`, `lane:NAME`, `label:NAME=VALUE` or `label:NAME`."""
+    """A scope: `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`."""
 
     scope: str
     since: AwareDatetime

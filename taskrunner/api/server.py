@@ -24,7 +24,7 @@ _PARTING = 0.5
 class WebServer:
     """Serves `app` on `host` and `port`; port 0 takes a free one, which `port` then tells.
 
-    `dial` is what the operator calls the port, for the error when it is taken.
+    `setting` is what the operator calls the port, for the error when it is taken.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class WebServer:
         *,
         events: Events,
         options: ServerOptions = ServerOptions(),  # noqa: B008 - frozen, so a default may be shared
-        dial: str = "Api.port",
+        setting: str = "Api.port",
     ) -> None:
         self.host = host
         self.port = port
         self._events = events
         self._options = options
-        self._dial = dial
+        self._dial = setting
         # The application's own runner starts and ends it; its server is not used, only what it is made of.
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
@@ -63,8 +63,8 @@ class WebServer:
         except OSError as exc:
             await self.stop()
             raise SetupError(self._why(exc)) from exc
-        self._sweeper = asyncio.create_task(self._sweep(server), name="slow connections")
-        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", dial=self._dial))
+        self._sweeper = asyncio.create_task(self._bulk_action(server), name="slow connections")
+        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", setting=self._dial))
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
@@ -85,7 +85,7 @@ class WebServer:
         await site.start()
         self.port = runner.addresses[0][1]
 
-    async def _sweep(self, server: ConnectionServer) -> None:
+    async def _bulk_action(self, server: ConnectionServer) -> None:
         while True:
             await asyncio.sleep(self._options.request_timeout / _SWEEPS_PER_TIMEOUT)
             server.end_slow()

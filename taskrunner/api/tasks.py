@@ -22,13 +22,13 @@ from taskrunner.api.requests import (
 from taskrunner.api.resources import accepted_resource, as_text, bulk_items, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
-from taskrunner.domain.selection import CONDITIONS
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_filter import CONDITIONS
 from taskrunner.domain.trace import read_traceparent
-from taskrunner.producer.bulk import Bulk, meaningful
+from taskrunner.producer.bulk_submit import BulkSubmit, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.search import Search
@@ -61,7 +61,7 @@ _TRACE = Parameter(
 _SUBMIT = Operation(
     summary="Submit a task.",
     answers={202: schemas.Task},
-    takes={"application/json": Draft},
+    takes={"application/json": TaskDraft},
     parameters=(_KEY, _TRACE),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
@@ -118,7 +118,7 @@ class TaskRoutes:
         self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
-        self._bulk = Bulk(intake, Draft(url="http://example.com/"), patience=0.0)
+        self._bulk = BulkSubmit(intake, TaskDraft(url="http://example.com/"), patience=0.0)
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
@@ -139,7 +139,7 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = idempotency_key_of(request)
-        draft = _traced(Draft.from_json(raw, self._intake.rules.limits), request)
+        draft = _traced(TaskDraft.from_json(raw, self._intake.rules.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:
@@ -219,7 +219,7 @@ class TaskRoutes:
         return await self._content(record.task.id, result)
 
     async def _replay(
-        self, draft: Draft, submitted: Submitted, location: tuple[str, str], prefix: str
+        self, draft: TaskDraft, submitted: Submitted, location: tuple[str, str], prefix: str
     ) -> web.Response:
         record = await self._record(submitted.id)
         if draft.id == submitted.id and not _same_request(submitted, record, draft):
@@ -230,7 +230,7 @@ class TaskRoutes:
         return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 
-def _traced(draft: Draft, request: web.Request) -> Draft:
+def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
     """The draft in the trace of the request, unless it names one itself."""
     parent = read_traceparent(request.headers.get("traceparent", ""))
     if parent is None or draft.traceparent is not None:
@@ -253,7 +253,7 @@ def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
     return list(enumerate(lines, start=1))
 
 
-def _same_request(submitted: Submitted, record: Record, draft: Draft) -> bool:
+def _same_request(submitted: Submitted, record: Record, draft: TaskDraft) -> bool:
     """A delay is counted from the time of the request, so its `run_at` differs from one to the next.
 
     So does the trace, in which each request is a span of its own.

@@ -65,19 +65,19 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
     from taskrunner.stores.redis.settings import RedisSettings
     from taskrunner.stores.redis.store import RedisStore
 
-    dials = config.redis
+    section = config.redis
     settings = RedisSettings(
-        address=",".join(dials.addr),
-        sentinel=dials.sentinel,
-        sentinel_password=dials.sentinel_password,
-        user=dials.user,
-        password=dials.password,
-        db=dials.db,
-        tls=dials.tls,
-        max_retries=dials.max_retries,
-        dial_timeout=dials.dial_timeout,
-        timeout=dials.timeout,
-        prefix=dials.prefix,
+        address=",".join(section.addr),
+        sentinel=section.sentinel,
+        sentinel_password=section.sentinel_password,
+        user=section.user,
+        password=section.password,
+        db=section.db,
+        tls=section.tls,
+        max_retries=section.max_retries,
+        dial_timeout=section.dial_timeout,
+        timeout=section.timeout,
+        prefix=section.prefix,
         replicas=config.store.replicas,
     )
     if config.store.url is not None:
@@ -91,14 +91,14 @@ def _rabbit_broker(config: Config, events: Events) -> Broker:
     from taskrunner.brokers.rabbitmq.broker import RabbitBroker
     from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 
-    dials = config.rabbit
+    section = config.rabbit
     settings = RabbitSettings(
-        addresses=dials.addr,
-        exchange=dials.exchange,
-        delivery_limit=dials.delivery_limit,
-        heartbeat=dials.heartbeat,
-        dial_timeout=dials.dial_timeout,
-        publish_timeout=dials.publish_timeout,
+        addresses=section.addr,
+        exchange=section.exchange,
+        delivery_limit=section.delivery_limit,
+        heartbeat=section.heartbeat,
+        dial_timeout=section.dial_timeout,
+        publish_timeout=section.publish_timeout,
         client_name=config.workers.name,
     )
     return RabbitBroker(settings, events)

@@ -14,13 +14,13 @@ ADDRESS = "127.0.0.1"
 def embedded(
     data: Path,
     *,
-    dials: Mapping[str, object],
+    settings: Mapping[str, object],
     config_path: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
     """The configuration for the folder `data`, which is made. Raises `ConfigInvalid`, `StoreUnfit`.
 
-    `dials` go by name (`Api.port`). No file is read but `config_path`.
+    `settings` go by name (`Api.port`). No file is read but `config_path`.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def embedded(
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
         "Api.addr": ADDRESS,
-        **dials,
+        **settings,
     }
     return load(config_path, flags=flags, environ=environ, search=False)
 

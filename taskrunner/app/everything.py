@@ -22,7 +22,7 @@ from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
 from taskrunner.domain.events import Events
-from taskrunner.producer.refill import Refill, end_leases
+from taskrunner.producer.broker_refill import BrokerRefill, end_leases
 from taskrunner.runtime.filelock import FileLock, LockTaken
 from taskrunner.runtime.signals import Signals
 
@@ -63,7 +63,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         await stack.enter_async_context(relaying(platform))
         await stack.enter_async_context(started(make_scheduler(platform)))
         if not platform.broker.durable:
-            refill = Refill(platform.store, platform.publisher, platform.events)
+            refill = BrokerRefill(platform.store, platform.publisher, platform.events)
             await stack.enter_async_context(started(refill))
         await stack.enter_async_context(workforce.working(signals.second))
         monitor.health.open()

@@ -9,14 +9,14 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.producer.bulk_action import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.revival import Revival
+from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.search import Search
-from taskrunner.producer.sweep import Sweep
 
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
 # find out that a queue has other arguments, and short enough for an orchestrator's first probe.
@@ -48,14 +48,14 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, config.task_rules(), hold=hold
+            self.store, self.publisher, self.events, self.clock, config.task_policy(), hold=hold
         )
-        self.revival = Revival(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.requeue = Requeue(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
-        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.politeness())
+        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.host_policy())
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
-        self.sweep = Sweep(self.store, self.search, self.cancellation, self.revival, self.clock)
+        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:

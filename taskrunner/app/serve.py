@@ -42,9 +42,9 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
     config = platform.config
     api = build_api(
         intake=platform.intake,
-        revival=platform.revival,
+        requeue=platform.requeue,
         cancellation=platform.cancellation,
-        sweep=platform.sweep,
+        bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
         schedules=Schedules(platform.store, platform.intake, platform.clock),
         store=platform.store,

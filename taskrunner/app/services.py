@@ -15,7 +15,7 @@ from taskrunner.app.platform import Platform
 from taskrunner.config.sections.faces import Api, Server
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, StopRequested
-from taskrunner.producer.caretaker import Caretaker
+from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.relay import Relay, RelaySettings
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.runtime.service import Service
@@ -28,18 +28,18 @@ ABORT_WITHIN = 5.0
 @asynccontextmanager
 async def relaying(platform: Platform) -> AsyncIterator[None]:
     """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
-    async with started(make_relay(platform)), started(_caretaker(platform)):
+    async with started(make_relay(platform)), started(_cleaner(platform)):
         yield
 
 
 def make_relay(platform: Platform) -> Relay:
-    dials = platform.config.relay
+    section = platform.config.relay
     settings = RelaySettings(
-        poll_interval=dials.poll_interval,
-        batch_size=dials.batch_size,
-        attempts=dials.max_attempts,
-        hold=dials.hold,
-        forgotten_after=dials.forgotten_after,
+        poll_interval=section.poll_interval,
+        batch_size=section.batch_size,
+        attempts=section.max_attempts,
+        hold=section.hold,
+        forgotten_after=section.forgotten_after,
         lease=platform.config.workers.lease,
     )
     return Relay(
@@ -54,10 +54,10 @@ def make_relay(platform: Platform) -> Relay:
     )
 
 
-def _caretaker(platform: Platform) -> Caretaker:
+def _cleaner(platform: Platform) -> Cleaner:
     config = platform.config
     interval = config.relay.poll_interval
-    return Caretaker(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
+    return Cleaner(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
 
 
 def make_scheduler(platform: Platform) -> Scheduler:
@@ -67,7 +67,7 @@ def make_scheduler(platform: Platform) -> Scheduler:
         grace=config.schedules.grace,
         catch_up=config.schedules.catch_up,
     )
-    return Scheduler(platform.store, platform.events, platform.clock, config.task_rules(), settings)
+    return Scheduler(platform.store, platform.events, platform.clock, config.task_policy(), settings)
 
 
 @asynccontextmanager
@@ -90,10 +90,10 @@ async def started(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, platform: Platform, dials: Api | Server, options: ServerOptions, section: str
+    app: web.Application, platform: Platform, settings: Api | Server, options: ServerOptions, section: str
 ) -> AsyncIterator[WebServer]:
     server = WebServer(
-        app, dials.addr, dials.port, events=platform.events, options=options, dial=f"{section}.port"
+        app, settings.addr, settings.port, events=platform.events, options=options, setting=f"{section}.port"
     )
     await server.start()
     try:

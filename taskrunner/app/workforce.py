@@ -12,13 +12,13 @@ from taskrunner.app.services import started
 from taskrunner.config import Config
 from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
+from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
-from taskrunner.consumer.crew.crews import Crews
-from taskrunner.consumer.pool import Pool
-from taskrunner.consumer.supervisor import Supervisor
+from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.handlers.http.authorities import find_authorities
-from taskrunner.handlers.http.kit import HttpKit
+from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.monitor.health import Check
@@ -37,10 +37,10 @@ class Workforce:
         self._config = config
         self._events = platform.events
         self._pauses = platform.pauses
-        kit = HttpKit(_fetch_policy(config))
-        workers = partial(Crews, config.workers.process_count()) if apart else Pool
-        self._consumer = _consumer(platform, partial(workers, kit))
-        self._supervisor = Supervisor(
+        factory = HttpHandlerFactory(_fetch_policy(config))
+        workers = partial(ProcessPool, config.workers.process_count()) if apart else ThreadPool
+        self._consumer = _consumer(platform, partial(workers, factory))
+        self._supervisor = Autoscaler(
             self._consumer,
             platform.broker,
             platform.events,
@@ -52,7 +52,7 @@ class Workforce:
             platform.broker,
             platform.events,
             platform.clock,
-            config.task_rules(),
+            config.task_policy(),
             keep=config.results.keep_failed,
         )
 
@@ -75,7 +75,7 @@ class Workforce:
         """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
         async with started(self._supervisor), self._on_one_processor():
             self._collector.start()
-            self._pauses.obey(self._consumer.obey)
+            self._pauses.apply(self._consumer.apply)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)
@@ -86,13 +86,13 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
     settings = ConsumerSettings(
         # A name that no earlier process had: a claim is repeated only by the process that made it.
         name=f"{config.workers.name}-{secrets.token_hex(3)}",
-        lanes=config.workers.queues,
-        weights=config.lane_weights(),
+        queues=config.workers.queues,
+        weights=config.queue_weights(),
         prefetch=config.rabbit.prefetch,
         lease=config.workers.lease,
         hold=config.relay.hold,
         workers=config.workers.max_workers,
-        politeness=config.politeness(),
+        host_policy=config.host_policy(),
         host_limits=config.hosts.limits,
     )
     return Consumer(
@@ -100,7 +100,7 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         platform.broker,
         platform.events,
         platform.clock,
-        config.task_rules(),
+        config.task_policy(),
         config.retention(),
         make_pool,
         settings,
@@ -109,21 +109,21 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
 
 def _fetch_policy(config: Config) -> FetchPolicy:
     """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
-    dials = config.fetch
+    settings = config.fetch
     return FetchPolicy(
-        connect_timeout=dials.connect_timeout,
-        first_byte_timeout=dials.first_byte_timeout,
-        idle_timeout=dials.idle_timeout,
-        max_body_bytes=dials.max_body_bytes,
-        store_body_bytes=dials.store_body_bytes,
-        max_header_bytes=dials.max_header_bytes,
-        max_redirects=dials.max_redirects,
-        user_agent=dials.user_agent,
-        http2=dials.http2,
+        connect_timeout=settings.connect_timeout,
+        first_byte_timeout=settings.first_byte_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_body_bytes=settings.max_body_bytes,
+        store_body_bytes=settings.store_body_bytes,
+        max_header_bytes=settings.max_header_bytes,
+        max_redirects=settings.max_redirects,
+        user_agent=settings.user_agent,
+        http2=settings.http2,
         trust=find_authorities(),
         limits=config.task_limits(),
-        proxy=Proxy.from_url(dials.proxy, resolves=dials.proxy_resolves) if dials.proxy else None,
-        tls=dials.tls,
-        key_passwords=read_key_passwords(dials.tls),
+        proxy=Proxy.from_url(settings.proxy, resolves=settings.proxy_resolves) if settings.proxy else None,
+        tls=settings.tls,
+        key_passwords=read_key_passwords(settings.tls),
         secrets=config.callbacks.secrets,
     )

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.value import value
 
 
 @value
 class Publication:
-    """An envelope to publish: its lane, its bytes, and the task's id as AMQP message id."""
+    """An envelope to publish: its queue, its bytes, and the task's id as AMQP message id."""
 
-    lane: Lane
+    queue: Priority
     body: bytes
     task_id: str
 
@@ -26,7 +26,7 @@ class PublishAnswer(StrEnum):
     """What became of one publication."""
 
     CONFIRMED = "confirmed"
-    RETURNED = "returned"  # no queue took it (mandatory): the lane's queue is gone
+    RETURNED = "returned"  # no queue took it (mandatory): the queue's queue is gone
     REFUSED = "refused"  # the broker nacked it
     UNKNOWN = "unknown"  # the connection broke or the time ran out before the confirm
 
@@ -36,12 +36,12 @@ class Delivery:
     """A message received and not yet settled with the broker.
 
     `tag` and `epoch` belong to the adapter: a delivery of an earlier connection is settled by nobody,
-    since the broker has already taken it back. Each lane has epochs of its own: of two deliveries of one lane
-    the one with the lower epoch is void.
+    since the broker has already taken it back. Each queue has epochs of its own: of two deliveries of one
+    queue the one with the lower epoch is void.
     """
 
     body: bytes
-    lane: Lane
+    queue: Priority
     redelivered: bool
     message_id: str | None
     tag: int
@@ -53,7 +53,7 @@ class DeadDelivery:
     """A message on the dead letter queue: its bytes, why it died, and RabbitMQ's account as JSON text."""
 
     body: bytes
-    lane: Lane | None
+    queue: Priority | None
     reason: str
     message_id: str | None
     x_death: str | None
@@ -84,7 +84,7 @@ OnDeadDelivery = Callable[[DeadDelivery], None]
 
 
 class Broker(ABC):
-    """Three durable lanes and a dead letter queue, each at least once and in order of arrival.
+    """Three durable queues and a dead letter queue, each at least once and in order of arrival.
 
     All methods are for one event loop. Nothing here blocks: a broker that is away makes `publish` and
     `depths` raise `BrokerUnavailable` at once, while the adapter goes on reconnecting by itself, with
@@ -135,12 +135,12 @@ class Broker(ABC):
         """Publish what no queue takes. Raises `BrokerUnavailable` when the broker takes no publishes now."""
 
     @abstractmethod
-    def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
-        """Subscribe to the lanes, each with its own `prefetch`, now and after every reconnect."""
+    def consume(self, queues: Sequence[Priority], prefetch: int, on_delivery: OnDelivery) -> None:
+        """Subscribe to the queues, each with its own `prefetch`, now and after every reconnect."""
 
     @abstractmethod
-    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
-        """Stop deliveries of `consume` from these lanes; what was delivered can still be settled."""
+    def cancel_consume(self, queues: Sequence[Priority] = tuple(Priority)) -> None:
+        """Stop deliveries of `consume` from these queues; what was delivered can still be settled."""
 
     @abstractmethod
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
@@ -159,5 +159,5 @@ class Broker(ABC):
         """Send them to the dead letter queue."""
 
     @abstractmethod
-    async def depths(self) -> Mapping[Lane, int]:
-        """Ready messages per lane. Raises `BrokerUnavailable`."""
+    async def depths(self) -> Mapping[Priority, int]:
+        """Ready messages per queue. Raises `BrokerUnavailable`."""

@@ -24,7 +24,7 @@ from taskrunner.brokers.base import (
 )
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 SERVICE = "memory broker"
 DEAD = "dead"
@@ -33,7 +33,7 @@ DEAD = "dead"
 @dataclass(slots=True, eq=False)
 class _Message:
     body: bytes
-    lane: Lane
+    queue: Priority
     message_id: str
     deliveries: int = 0
     death: str = ""
@@ -68,7 +68,7 @@ class MemoryBroker(Broker):
         self._limit = limit
         self._delivery_limit = delivery_limit
         self._epochs = itertools.count(1)
-        self._queues: dict[str, _Queue] = {name: _Queue(next(self._epochs)) for name in (*Lane, DEAD)}
+        self._queues: dict[str, _Queue] = {name: _Queue(next(self._epochs)) for name in (*Priority, DEAD)}
         self._out: dict[int, tuple[_Queue, _Message]] = {}
         self._tags = itertools.count(1)
         self._size = 0
@@ -77,7 +77,7 @@ class MemoryBroker(Broker):
         self._reachable = True
         self._lost_at: float | None = None
         self._blocked: str | None = None
-        self._deleted: set[Lane] = set()
+        self._deleted: set[Priority] = set()
         self._pump_due = False
         self.refuse_publishes = False
         self.answer_unknown_but_deliver = False
@@ -119,7 +119,7 @@ class MemoryBroker(Broker):
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         await self.try_publishing()
         answers = [self._take(publication) for publication in publications]
-        self._deleted.difference_update({publication.lane for publication in publications})
+        self._deleted.difference_update({publication.queue for publication in publications})
         self._pump_soon()
         return answers
 
@@ -128,27 +128,27 @@ class MemoryBroker(Broker):
         if self._blocked is not None:
             raise BrokerUnavailable(f"the memory broker refuses publishes: {self._blocked}")
 
-    def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
+    def consume(self, queues: Sequence[Priority], prefetch: int, on_delivery: OnDelivery) -> None:
         def deliver(message: _Message, tag: int) -> None:
             redelivered = message.deliveries > 1
-            epoch = self._queues[message.lane].epoch
-            on_delivery(Delivery(message.body, message.lane, redelivered, message.message_id, tag, epoch))
+            epoch = self._queues[message.queue].epoch
+            on_delivery(Delivery(message.body, message.queue, redelivered, message.message_id, tag, epoch))
 
-        for lane in lanes:
-            self._subscribe(self._queues[lane], prefetch, deliver)
+        for queue in queues:
+            self._subscribe(self._queues[queue], prefetch, deliver)
 
-    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
-        for lane in lanes:
-            self._queues[lane].deliver = None
+    def cancel_consume(self, queues: Sequence[Priority] = tuple(Priority)) -> None:
+        for queue in queues:
+            self._queues[queue].deliver = None
 
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
         def deliver(message: _Message, tag: int) -> None:
-            account = [{"queue": message.lane, "reason": message.death, "count": 1}]
+            account = [{"queue": message.queue, "reason": message.death, "count": 1}]
             x_death = orjson.dumps(account).decode()
             epoch = self._queues[DEAD].epoch
             on_dead(
                 DeadDelivery(
-                    message.body, message.lane, message.death, message.message_id, x_death, tag, epoch
+                    message.body, message.queue, message.death, message.message_id, x_death, tag, epoch
                 )
             )
 
@@ -167,9 +167,9 @@ class MemoryBroker(Broker):
             self._bury(message, "rejected")
         self._pump_soon()
 
-    async def depths(self) -> Mapping[Lane, int]:
+    async def depths(self) -> Mapping[Priority, int]:
         self._demand_connection()
-        return {lane: len(self._queues[lane].ready) for lane in Lane}
+        return {queue: len(self._queues[queue].ready) for queue in Priority}
 
     # Faults
 
@@ -195,18 +195,18 @@ class MemoryBroker(Broker):
     def unblock(self) -> None:
         self._blocked = None
 
-    def lose(self, lane: Lane) -> int:
-        """Forget the ready messages of a lane, as a purge does; answers how many."""
-        ready = self._queues[lane].ready
+    def lose(self, queue: Priority) -> int:
+        """Forget the ready messages of a queue, as a purge does; answers how many."""
+        ready = self._queues[queue].ready
         lost = len(ready)
         ready.clear()
         self._size -= lost
         return lost
 
-    def delete(self, lane: Lane) -> int:
-        """As `lose`, and the next call of `publish` with the lane gets RETURNED for it."""
-        self._deleted.add(lane)
-        return self.lose(lane)
+    def delete(self, queue: Priority) -> int:
+        """As `lose`, and the next call of `publish` with the queue gets RETURNED for it."""
+        self._deleted.add(queue)
+        return self.lose(queue)
 
     # Inside
 
@@ -233,13 +233,13 @@ class MemoryBroker(Broker):
     def _take(self, publication: Publication) -> PublishAnswer:
         if self.answer_unknown_and_drop:
             return PublishAnswer.UNKNOWN
-        if publication.lane in self._deleted:
+        if publication.queue in self._deleted:
             return PublishAnswer.RETURNED
         if self.refuse_publishes or self._size >= self._limit:
             return PublishAnswer.REFUSED
         self._size += 1
-        message = _Message(publication.body, publication.lane, publication.task_id)
-        self._queues[publication.lane].ready.append(message)
+        message = _Message(publication.body, publication.queue, publication.task_id)
+        self._queues[publication.queue].ready.append(message)
         return PublishAnswer.UNKNOWN if self.answer_unknown_but_deliver else PublishAnswer.CONFIRMED
 
     def _settle(self, deliveries: Iterable[Delivery | DeadDelivery]) -> list[tuple[_Queue, _Message]]:

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskrunner.domain.errors import TopologyConflict
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 DEAD_KEY = "dead"
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueDeclaration:
     """A durable queue, bound to one exchange with one key."""
 
     name: str
@@ -40,7 +40,7 @@ class Topology:
 
     exchange: str = "taskrunner"
     delivery_limit: int = 20
-    lanes: Sequence[Lane] = field(default=tuple(Lane))
+    queues: Sequence[Priority] = field(default=tuple(Priority))
 
     @property
     def dead_exchange(self) -> str:
@@ -50,12 +50,12 @@ class Topology:
     def dead_queue(self) -> str:
         return f"{self.exchange}.dead"
 
-    def lane_queue(self, lane: Lane) -> str:
-        return f"{self.exchange}.{lane.value}"
+    def amqp_name(self, queue: Priority) -> str:
+        return f"{self.exchange}.{queue.value}"
 
-    def lane_of(self, queue: object) -> Lane | None:
-        """The lane that a queue's name stands for; None for any other value."""
-        return next((lane for lane in Lane if self.lane_queue(lane) == queue), None)
+    def queue_of(self, amqp_name: object) -> Priority | None:
+        """The queue that a queue's name stands for; None for any other value."""
+        return next((queue for queue in Priority if self.amqp_name(queue) == amqp_name), None)
 
     @property
     def exchanges(self) -> Sequence[str]:
@@ -63,9 +63,9 @@ class Topology:
         return (self.exchange, self.dead_exchange)
 
     @property
-    def queues(self) -> Sequence[Queue]:
-        """The dead letter queue first: a lane must never run without it."""
-        dead = Queue(self.dead_queue, self.dead_exchange, DEAD_KEY, {"x-queue-type": "quorum"})
+    def declarations(self) -> Sequence[QueueDeclaration]:
+        """The dead letter queue first: a queue must never run without it."""
+        dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, {"x-queue-type": "quorum"})
         # At-least-once dead lettering demands reject-publish:
         # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
         arguments: dict[str, str | int] = {
@@ -78,7 +78,10 @@ class Topology:
         }
         return (
             dead,
-            *(Queue(self.lane_queue(lane), self.exchange, lane.value, arguments) for lane in self.lanes),
+            *(
+                QueueDeclaration(self.amqp_name(queue), self.exchange, queue.value, arguments)
+                for queue in self.queues
+            ),
         )
 
 

@@ -33,7 +33,7 @@ def check(config_path: Path | None) -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, without the sources.")
 def show(config_path: Path | None, as_json: bool) -> None:
-    """Print every dial, its value and where that is from; secrets are masked."""
+    """Print every setting, its value and where that is from; secrets are masked."""
     reading = read(config_path)
     if as_json:
         click.echo(json.dumps(reading.config.redacted(), indent=2))
@@ -44,9 +44,9 @@ def show(config_path: Path | None, as_json: bool) -> None:
 
 def _as_yaml(reading: Reading) -> list[str]:
     lines = []
-    for section, dials in reading.config.redacted().items():
+    for section, settings in reading.config.redacted().items():
         lines.append(f"{section}:")
-        for name, value in dials.items():
+        for name, value in settings.items():
             source = reading.sources.get(Key(section=section, name=name), "default")
             # JSON is YAML, and has no surprises in quoting.
             lines.append(f"  {name}: {json.dumps(value)}  # {source}")

@@ -12,7 +12,7 @@ from taskrunner.config import load
 
 @click.command("consume")
 @config_option
-@click.option("--queues", help="Lanes to serve, with commas: high,medium,low (Workers.queues).")
+@click.option("--queues", help="Queues to serve, with commas: high,medium,low (Workers.queues).")
 @click.option("--min-workers", help="Workers to keep when idle (Workers.min_workers).")
 @click.option("--max-workers", help="Workers at the most (Workers.max_workers).")
 @click.option("--addr", help="Address of the health page (Server.addr).")

@@ -9,14 +9,21 @@ import orjson
 from taskrunner.api.resources import dead_letter_resource, encode
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.bulk_action_options import (
+    Choice,
+    bulk_action_options,
+    bulk_actions,
+    chosen,
+    listed,
+    print_result,
+)
 from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
-from taskrunner.cli.sweeping import Choice, chosen, listed, print_swept, sweep, sweep_options
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import DeadLetter
-from taskrunner.domain.selection import LETTER_CONDITIONS
-from taskrunner.producer.rollout import Rollout
+from taskrunner.domain.task_filter import LETTER_CONDITIONS
+from taskrunner.producer.gradual_requeue import GradualRequeue
 
 _conditions = conditions(LETTER_CONDITIONS)
 
@@ -72,7 +79,7 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
 @config_option
 @click.argument("ids", metavar="[ID...]", nargs=-1)
 @_conditions
-@sweep_options
+@bulk_action_options
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Let so many a second become due.")
 @click.option(
     "--stop-at",
@@ -93,19 +100,19 @@ def requeue(
 
     async def use(platform: Platform) -> int:
         for letter_id in ids:
-            click.echo(f"{letter_id} requeued as {await platform.revival.requeue(letter_id)}")
+            click.echo(f"{letter_id} requeued as {await platform.requeue.requeue(letter_id)}")
         if ids:
             return 0
         if rate is not None and stop_at is not None and not choice.dry_run:
             return await _roll_out(platform, choice, rate, stop_at)
-        counts = await sweep(
-            lambda size, cursor: platform.sweep.requeue(
+        counts = await bulk_actions(
+            lambda size, cursor: platform.bulk_actions.requeue(
                 choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run, rate=rate
             ),
             choice,
             rate=rate,
         )
-        return print_swept("requeued", counts, choice)
+        return print_result("requeued", counts, choice)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -118,7 +125,7 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
 
     async def use(platform: Platform) -> int:
         for letter_id in ids:
-            await platform.sweep.purge_one(letter_id)
+            await platform.bulk_actions.purge_one(letter_id)
             click.echo(f"{letter_id} deleted")
         return 0
 
@@ -128,26 +135,26 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
 @command.command()
 @config_option
 @_conditions
-@sweep_options
+@bulk_action_options
 def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Delete all dead letters that meet conditions."""
     choice = chosen(given)
 
     async def use(platform: Platform) -> int:
-        counts = await sweep(
-            lambda size, cursor: platform.sweep.purge(
+        counts = await bulk_actions(
+            lambda size, cursor: platform.bulk_actions.purge(
                 choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
             ),
             choice,
         )
-        return print_swept("deleted", counts, choice)
+        return print_result("deleted", counts, choice)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
 async def _roll_out(platform: Platform, choice: Choice, rate: float, stop_at: float) -> int:
-    rollout = Rollout(platform.sweep, platform.store, stop_at=stop_at)
-    rolled = await rollout.run(choice.selection, rate=rate, limit=choice.limit)
+    gradual_requeue = GradualRequeue(platform.bulk_actions, platform.store, stop_at=stop_at)
+    rolled = await gradual_requeue.run(choice.selection, rate=rate, limit=choice.limit)
     click.echo(f"{rolled.requeued} of {rolled.matched} requeued")
     click.echo(f"{rolled.ended} of them have ended, {rolled.failed} failed again", err=True)
     if rolled.stopped:

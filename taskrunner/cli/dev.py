@@ -30,8 +30,8 @@ def command(config_path: Path | None, data: Path, port: str | None) -> None:
 
     No file is read but one that --config names. Stop it or kill it: started again, it goes on.
     """
-    dials = {"Api.port": port, "Fetch.allow_loopback": True}
-    config = embedded(data, dials=dials, config_path=config_path)
+    settings = {"Api.port": port, "Fetch.allow_loopback": True}
+    config = embedded(data, settings=settings, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:

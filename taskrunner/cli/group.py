@@ -11,7 +11,7 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             # 50 ms of a start, for what seldom happens.
-            from taskrunner.domain.wording import did_you_mean
+            from taskrunner.domain.messages import did_you_mean
 
             ctx.fail(f"no such command {args[0]!r}{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)

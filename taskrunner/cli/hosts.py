@@ -125,7 +125,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(host_resource(host)).decode())
         return
-    words = [host.host, host.standing.value]
+    words = [host.host, host.condition.value]
     if host.until is not None:
         words.append(f"until {host.until:%Y-%m-%dT%H:%M:%SZ}")
     if host.pace is not None:
@@ -134,8 +134,8 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
         words.append(f"{host.in_flight} in flight")
     if host.waiting_until is not None:
         words.append(f"tasks wait until {host.waiting_until:%Y-%m-%dT%H:%M:%SZ}")
-    if host.ruling is not None:
-        words.append(f"limited by {host.ruling.pattern}: {host.ruling.limit.text}")
+    if host.applied is not None:
+        words.append(f"limited by {host.applied.pattern}: {host.applied.limit.text}")
     click.echo("  ".join(words))
 
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "tasks": "List, cancel, retry or delete tasks by conditions.",
     "dead-letters": "List, show, requeue, delete what failed for good.",
     "hosts": "See and limit what hosts get.",
-    "pause": "Start nothing new of a lane, a label or at all.",
+    "pause": "Start nothing new of a queue, a label or at all.",
     "resume": "Start again what was paused.",
     "doctor": "Look for what is wrong in store and broker, and repair it.",
     "config": "Check or show the configuration.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from taskrunner.domain.selection import CONDITIONS, Selection, read_selection
+from taskrunner.domain.task_filter import CONDITIONS, TaskFilter, read_filter
 
 config_option = click.option(
     "--config",
@@ -32,13 +32,13 @@ def conditions(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]
     return decorate
 
 
-def selection(given: Mapping[str, Sequence[str]]) -> Selection:
-    """What the options of `conditions` select. Raises `SelectionInvalid`."""
-    return read_selection({name: values for name, values in given.items() if values}, now=datetime.now(UTC))
+def selection(given: Mapping[str, Sequence[str]]) -> TaskFilter:
+    """What the options of `conditions` select. Raises `FilterInvalid`."""
+    return read_filter({name: values for name, values in given.items() if values}, now=datetime.now(UTC))
 
 
 def scope_options(function: Any) -> Any:
-    """`--lane`, `--label` and `--all`: what `pause` and `resume` are about."""
-    lane = click.option("--lane", "lanes", multiple=True, help="high, medium or low; repeatable.")
+    """`--queue`, `--label` and `--all`: what `pause` and `resume` are about."""
+    queue = click.option("--queue", "queues", multiple=True, help="high, medium or low; repeatable.")
     label = click.option("--label", "labels", multiple=True, help="NAME=VALUE, or NAME; repeatable.")
-    return lane(label(click.option("--all", "everything", is_flag=True, help="Everything.")(function)))
+    return queue(label(click.option("--all", "everything", is_flag=True, help="Everything.")(function)))

@@ -1,4 +1,4 @@
-"""`taskrunner pause`: start nothing new of a lane, a label or at all."""
+"""`taskrunner pause`: start nothing new of a queue, a label or at all."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from taskrunner.domain.pauses import read_scopes
 @config_option
 @scope_options
 def command(
-    config_path: Path | None, lanes: tuple[str, ...], labels: tuple[str, ...], everything: bool
+    config_path: Path | None, queues: tuple[str, ...], labels: tuple[str, ...], everything: bool
 ) -> None:
     """Pause; what runs goes on to its end. Without options: print what is paused."""
-    asked = bool(lanes or labels or everything)
-    scopes = read_scopes(lanes=lanes, labels=labels, everything=everything) if asked else []
+    asked = bool(queues or labels or everything)
+    scopes = read_scopes(queues=queues, labels=labels, everything=everything) if asked else []
 
     async def use(platform: Platform) -> int:
         for scope in scopes:

@@ -10,7 +10,7 @@ import orjson
 
 from taskrunner.api.resources import encode
 from taskrunner.domain.status import Status
-from taskrunner.producer.bulk import Refused, bounded_lines
+from taskrunner.producer.bulk_submit import Refused, bounded_lines
 
 # Refused lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20
@@ -28,7 +28,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Tally:
+class SubmitSummary:
     """What became of the lines of a file. `ids` are kept only where their results are waited for."""
 
     source: BinaryIO

@@ -12,7 +12,7 @@ from taskrunner.cli.printing import Job
 from taskrunner.cli.submission import submit_file, submit_one
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
-from taskrunner.domain.draft import Draft
+from taskrunner.domain.task_draft import TaskDraft
 
 
 @click.command("produce")
@@ -56,10 +56,10 @@ def command(
         raise SystemExit(_produce_remotely(api, source, fields, job))
     config = load(config_path)
     if source is None:
-        draft = Draft.from_fields(fields, config.task_limits())
+        draft = TaskDraft.from_fields(fields, config.task_limits())
         raise SystemExit(run(produce(config, lambda platform: submit_one(platform, draft, job))))
     # Checked once here, so that a wrong option is told once and not for every line.
-    base = Draft.base(fields, config.task_limits())
+    base = TaskDraft.base(fields, config.task_limits())
     raise SystemExit(run(produce(config, lambda platform: submit_file(platform, source, base, job))))
 
 

@@ -11,17 +11,17 @@ import requests
 from taskrunner.cli.printing import (
     EXIT_REFUSED,
     Job,
-    Tally,
+    SubmitSummary,
     print_gone,
     print_result,
     print_submitted,
     progress,
 )
 from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
+from taskrunner.domain.messages import mask_user_info
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.wording import mask_user_info
-from taskrunner.producer.bulk import RIVALS, Refused, check_length, meaningful
+from taskrunner.producer.bulk_submit import RIVALS, Refused, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.version import __version__
 
@@ -132,23 +132,23 @@ def submit_file(remote: Remote, source: BinaryIO, fields: Mapping[str, Any], job
 
     Each line gets its id here, so that a request whose answer was lost can be sent again.
     """
-    tally = Tally(source, job, [])
+    summary = SubmitSummary(source, job, [])
     lines = 0
     with progress(source) as shown:
-        for batch in _batches(meaningful(shown), tally):
+        for batch in _batches(meaningful(shown), summary):
             try:
-                _submit_batch(remote, batch, fields, tally)
+                _submit_batch(remote, batch, fields, summary)
             except ApiUnavailable as exc:
-                where = f"{tally.accepted} tasks accepted, go on after line {lines}"
+                where = f"{summary.accepted} tasks accepted, go on after line {lines}"
                 raise ApiUnavailable(f"{exc}; {where}") from exc
             lines = batch[-1][0]
-    tally.tell()
-    failed = _print_results(remote, tally.ids, job)
-    return EXIT_REFUSED if tally.refused else failed
+    summary.tell()
+    failed = _print_results(remote, summary.ids, job)
+    return EXIT_REFUSED if summary.refused else failed
 
 
 def _submit_batch(
-    remote: Remote, batch: list[tuple[int, bytes]], fields: Mapping[str, Any], tally: Tally
+    remote: Remote, batch: list[tuple[int, bytes]], fields: Mapping[str, Any], summary: SubmitSummary
 ) -> None:
     sent = [_task_line(line, fields) for _, line in batch]
     tries = 0
@@ -162,7 +162,7 @@ def _submit_batch(
     for (number, _), (_, our_id), item in zip(batch, sent, items, strict=True):
         if item["status"] == 202:
             # What a try before this one has made is ours, too.
-            tally.add(
+            summary.add(
                 {
                     "id": item["id"],
                     "url": item["url"],
@@ -172,7 +172,7 @@ def _submit_batch(
             )
         else:
             errors = [FieldError(**error) for error in item["errors"]]
-            tally.refuse(Refused(number=number, error=TaskInvalid(errors)))
+            summary.refuse(Refused(number=number, error=TaskInvalid(errors)))
 
 
 def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
@@ -190,7 +190,7 @@ def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
     return json.dumps({**kept, **made, **said}).encode(), own
 
 
-def _batches(lines: Iterable[tuple[int, bytes]], tally: Tally) -> Iterator[list[tuple[int, bytes]]]:
+def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iterator[list[tuple[int, bytes]]]:
     batch: list[tuple[int, bytes]] = []
     size_bytes = 0
     for number, line in lines:
@@ -200,7 +200,7 @@ def _batches(lines: Iterable[tuple[int, bytes]], tally: Tally) -> Iterator[list[
         try:
             check_length(line)
         except TaskInvalid as exc:
-            tally.refuse(Refused(number=number, error=exc))
+            summary.refuse(Refused(number=number, error=exc))
             continue
         batch.append((number, line))
         size_bytes += len(line)

@@ -15,10 +15,10 @@ from taskrunner.domain.pauses import read_scopes
 @config_option
 @scope_options
 def command(
-    config_path: Path | None, lanes: tuple[str, ...], labels: tuple[str, ...], everything: bool
+    config_path: Path | None, queues: tuple[str, ...], labels: tuple[str, ...], everything: bool
 ) -> None:
-    """Resume; `--all` ends the pause of everything, not those of lanes and labels."""
-    scopes = read_scopes(lanes=lanes, labels=labels, everything=everything)
+    """Resume; `--all` ends the pause of everything, not those of queues and labels."""
+    scopes = read_scopes(queues=queues, labels=labels, everything=everything)
 
     async def use(platform: Platform) -> int:
         for scope in scopes:

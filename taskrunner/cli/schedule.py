@@ -13,9 +13,9 @@ from taskrunner.app.platform import Platform, manage
 from taskrunner.cli.options import config_option
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_limits import Limits
 from taskrunner.producer.schedules import Schedules
 
 _PAGE = 200

@@ -12,18 +12,18 @@ from taskrunner.app.platform import Platform
 from taskrunner.cli.printing import (
     EXIT_REFUSED,
     Job,
-    Tally,
+    SubmitSummary,
     print_gone,
     print_result,
     print_submitted,
     progress,
 )
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.bulk import Bulk
+from taskrunner.producer.bulk_submit import BulkSubmit
 from taskrunner.producer.intake import Submitted
 from taskrunner.runtime.backoff import Backoff
 
@@ -33,7 +33,7 @@ _POLL = 0.1
 _PATIENCE = 60.0
 
 
-async def submit_one(platform: Platform, draft: Draft, job: Job) -> int:
+async def submit_one(platform: Platform, draft: TaskDraft, job: Job) -> int:
     """Submit a task; answers the exit code."""
     submitted = await platform.intake.submit(draft)
     waited = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
@@ -48,32 +48,32 @@ async def submit_one(platform: Platform, draft: Draft, job: Job) -> int:
     return await _print_results(platform, [submitted.id], job)
 
 
-async def submit_file(platform: Platform, source: BinaryIO, base: Draft, job: Job) -> int:
+async def submit_file(platform: Platform, source: BinaryIO, base: TaskDraft, job: Job) -> int:
     """Submit every line that is a task, tell of those that are none; answers the exit code."""
-    bulk = Bulk(platform.intake, base, patience=_PATIENCE)
-    tally = Tally(source, job, [])
+    bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE)
+    summary = SubmitSummary(source, job, [])
     lines = 0
     unpublished = 0
     with progress(source) as shown:
         try:
             async for done in bulk.submit(shown):
                 for submitted in done.submitted:
-                    tally.add(_answer(submitted))
+                    summary.add(_answer(submitted))
                     unpublished += submitted.created and not submitted.published and not submitted.task.run_at
                 for refused in done.refused:
-                    tally.refuse(refused)
+                    summary.refuse(refused)
                 lines = done.lines
         except StoreUnavailable as exc:
             # What was accepted stays; the line number is where to go on.
-            where = f"{tally.accepted} tasks accepted, go on after line {lines}"
+            where = f"{summary.accepted} tasks accepted, go on after line {lines}"
             raise StoreUnavailable(f"{exc}; {where}") from exc
-    tally.tell()
+    summary.tell()
     why = platform.broker.status().error
     if unpublished and why and platform.publishes:
         told = f"RabbitMQ did not confirm {unpublished} of them yet, a relay will publish them"
-        click.echo(f"taskrunner: {tally.accepted} stored; {told} ({why})", err=True)
-    failed = await _print_results(platform, tally.ids, job)
-    return EXIT_REFUSED if tally.refused else failed
+        click.echo(f"taskrunner: {summary.accepted} stored; {told} ({why})", err=True)
+    failed = await _print_results(platform, summary.ids, job)
+    return EXIT_REFUSED if summary.refused else failed
 
 
 def _answer(submitted: Submitted) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from taskrunner.api.masking import Masking, masked_url
 from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.bulk_action_options import bulk_action_options, bulk_actions, chosen, listed, print_result
 from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
-from taskrunner.cli.sweeping import chosen, listed, print_swept, sweep, sweep_options
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-from taskrunner.producer.sweep import Action
+from taskrunner.producer.bulk_action import Action
 
 
 @click.group(cls=Group, name="tasks")
@@ -47,43 +47,43 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
 @command.command()
 @config_option
 @conditions()
-@sweep_options
+@bulk_action_options
 def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Cancel live tasks; fetches that run are cut within a second."""
-    _sweep(config_path, Action.CANCEL, "cancelled", given)
+    _bulk_action(config_path, Action.CANCEL, "cancelled", given)
 
 
 @command.command()
 @config_option
 @conditions()
-@sweep_options
+@bulk_action_options
 def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Let failed tasks go on, with their history and as many attempts as a new one has."""
-    _sweep(config_path, Action.RETRY, "retried", given)
+    _bulk_action(config_path, Action.RETRY, "retried", given)
 
 
 @command.command()
 @config_option
 @conditions()
-@sweep_options
+@bulk_action_options
 def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Delete tasks, whatever their status, with results and history."""
-    _sweep(config_path, Action.DELETE, "deleted", given)
+    _bulk_action(config_path, Action.DELETE, "deleted", given)
 
 
-def _sweep(
+def _bulk_action(
     config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
 ) -> NoReturn:
     choice = chosen(given)
 
     async def use(platform: Platform) -> int:
-        counts = await sweep(
-            lambda size, cursor: platform.sweep.tasks(
+        counts = await bulk_actions(
+            lambda size, cursor: platform.bulk_actions.tasks(
                 action, choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
             ),
             choice,
         )
-        return print_swept(verb, counts, choice)
+        return print_result(verb, counts, choice)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -96,7 +96,7 @@ def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
     words = [
         task.id,
         record.status.value,
-        task.lane.value,
+        task.priority.value,
         f"attempt {record.attempt}",
         task.method,
         masked_url(task.url),

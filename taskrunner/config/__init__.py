@@ -1,6 +1,6 @@
-"""The configuration: every dial with its default, and the way from file, environment and flags to it."""
+"""The configuration: every setting with its default, and the way from file, environment and flags to it."""
 
-from taskrunner.config.dials import Config
+from taskrunner.config.config import Config
 from taskrunner.config.loading import Reading, load, read
 
 __all__ = ["Config", "Reading", "load", "read"]

@@ -8,7 +8,7 @@ from taskrunner.config.keys import Key, find_key, find_section, key_names, secti
 from taskrunner.config.layers import Layer, Setting
 from taskrunner.config.store_url import SENTINEL_SCHEMES, SentinelUrl, read_sentinel_url
 from taskrunner.config.values import REDIS_PORT, split_url
-from taskrunner.domain.wording import did_you_mean, shown
+from taskrunner.domain.messages import did_you_mean, shown
 
 PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"
@@ -17,7 +17,7 @@ _FILE_SUFFIX = "_FILE"
 def read_environment(environ: Mapping[str, str]) -> Layer:
     """What the variables with our prefix set.
 
-    Names without `__`, such as `TASKRUNNER_CONFIG`, are no dials. An empty variable is as good as none:
+    Names without `__`, such as `TASKRUNNER_CONFIG`, are no settings. An empty variable is as good as none:
     that is what container tools make of one that was not given.
     """
     layer = Layer()

@@ -1,4 +1,4 @@
-"""The names of the dials: how they may be spelt, and which of them are secret.
+"""The names of the settings: how they may be spelt, and which of them are secret.
 
 A section's and a key's case and underscores do not matter: `max_workers`, `maxWorkers` and `MAX_WORKERS` are
 one key. A secret key with `_file` behind it names a file that holds the value.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cache
 from typing import get_args, get_origin
 
-from taskrunner.config.dials import Config
+from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import Secret
 from taskrunner.domain.host_limit import HostLimit
@@ -21,7 +21,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One dial, by the names that the file uses: `Workers`, `max_workers`."""
+    """One setting, by the names that the file uses: `Workers`, `max_workers`."""
 
     section: str
     name: str
@@ -60,7 +60,7 @@ def section_models() -> Mapping[str, type[Section]]:
 
 
 def every_key() -> list[Key]:
-    """All dials, in the file's order."""
+    """All settings, in the file's order."""
     return [
         Key(section=section, name=name)
         for section, model in section_models().items()

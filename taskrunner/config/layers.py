@@ -5,7 +5,7 @@ from pathlib import Path
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, plain, section_names
 from taskrunner.domain.errors import FieldError
-from taskrunner.domain.wording import did_you_mean
+from taskrunner.domain.messages import did_you_mean
 
 # A secret is a line; whoever names a larger file has named the wrong one.
 _MAX_SECRET_BYTES = 64 * 1024
@@ -13,7 +13,7 @@ _MAX_SECRET_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A value for one dial. `source` says where it is from, `label` where in it a finding belongs."""
+    """A value for one setting. `source` says where it is from, `label` where in it a finding belongs."""
 
     key: Key
     value: object
@@ -23,13 +23,13 @@ class Setting:
 
 @dataclass(slots=True)
 class Layer:
-    """Gathers settings and findings; a dial that is set twice is a finding."""
+    """Gathers settings and findings; a setting that is set twice is a finding."""
 
     settings: dict[Key, Setting] = field(default_factory=dict)
     findings: list[FieldError] = field(default_factory=list)
 
     def put(self, setting: Setting) -> None:
-        """Add a setting, unless this layer has one for the same dial."""
+        """Add a setting, unless this layer has one for the same setting."""
         earlier = self.settings.get(setting.key)
         if earlier is None:
             self.settings[setting.key] = setting
@@ -75,7 +75,7 @@ class Layer:
         return section
 
     def look_up(self, section: str, name: str, label: str) -> tuple[Key, bool] | None:
-        """The dial of this name, and whether its value is in a file; None, and a finding, if unknown."""
+        """The setting of this name, and whether its value is in a file; None, and a finding, if unknown."""
         found = find_key(section, name)
         if found is None:
             missing_space = "; a space belongs after a colon" if ":" in name else ""

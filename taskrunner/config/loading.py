@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from taskrunner.config.crossings import find_crossings
-from taskrunner.config.dials import Config
+from taskrunner.config.config import Config
+from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.environment import read_environment, read_operator_names
 from taskrunner.config.file import find_file, read_file
 from taskrunner.config.keys import Key, section_models
@@ -19,7 +19,7 @@ from taskrunner.domain.validation import finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A configuration, the file it came from, and the source of each dial that is not at its default."""
+    """A configuration, the file it came from, and the source of each setting that is not at its default."""
 
     config: Config
     path: Path | None
@@ -37,7 +37,7 @@ def load(
     """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
 
     `path` is the file that must be read; without it `TASKRUNNER_CONFIG`, then `config.yaml` in `folder` (the
-    current one) are tried. `flags` go by the name of the dial (`Workers.queues`), None for one not given.
+    current one) are tried. `flags` go by the name of the setting (`Workers.queues`), None for one not given.
     `environ` is the process's own by default. Without `search` no file is read but one that is given.
     """
     return read(path, flags=flags, environ=environ, folder=folder, search=search).config
@@ -85,7 +85,7 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
 
 
 def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
-    """The setting that counts for each dial, those of the strongest source last."""
+    """The setting that counts for each setting, those of the strongest source last."""
     settings: dict[Key, Setting] = {}
     for layer in layers:
         for key, setting in layer.settings.items():
@@ -114,7 +114,7 @@ def _build(settings: dict[Key, Setting]) -> tuple[Config, list[FieldError]]:
 
 def _crossed(config: Config, settings: Mapping[Key, Setting], wrong: Collection[Key]) -> list[FieldError]:
     findings = []
-    for crossing in find_crossings(config):
+    for crossing in find_contradictions(config):
         if wrong and set(crossing.keys) & set(wrong):
             continue
         labels = [setting.label for key, setting in settings.items() if key in crossing.keys]

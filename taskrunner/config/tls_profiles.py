@@ -11,9 +11,9 @@ from pydantic import BeforeValidator
 
 from taskrunner.config.values import split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.tls_profile import TlsProfile, split_port
 from taskrunner.domain.url import LAST_PORT, spell_host
-from taskrunner.domain.wording import did_you_mean, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PROFILES = 100

@@ -1,4 +1,4 @@
-"""The kinds of values a dial can have, and what makes each one usable.
+"""The kinds of values a setting can have, and what makes each one usable.
 
 The file and the environment hand in text; a list may be one text with commas. Each check raises
 `ValueError` with the reason and never shows user information of a URL.
@@ -12,13 +12,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from taskrunner.domain import admission
+from taskrunner.domain import task_fields
 from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.host import check_pattern
 from taskrunner.domain.host_limit import HostLimit, read_limit
+from taskrunner.domain.host_name import check_pattern
+from taskrunner.domain.messages import MASK, did_you_mean, mask_user_info, shown
 from taskrunner.domain.signature import read_secret
-from taskrunner.domain.task import Lane
-from taskrunner.domain.wording import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
@@ -42,7 +42,7 @@ _ACTIVE_SECRETS = 2
 
 
 class Secret:
-    """Marks a dial whose value is never shown, and which can be read from a file (`key_file`)."""
+    """Marks a setting whose value is never shown, and which can be read from a file (`key_file`)."""
 
 
 def masked(value: Any) -> Any:
@@ -104,7 +104,7 @@ def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_header_name(name: str) -> str:
-    admission.check_header_name(name)
+    task_fields.check_header_name(name)
     return name.lower()
 
 
@@ -134,14 +134,14 @@ def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _check_lane(value: Any) -> Any:
-    if not isinstance(value, str) or isinstance(value, Lane):
+def _check_queue(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Priority):
         return value
-    known = [lane.value for lane in Lane]
+    known = [queue.value for queue in Priority]
     if value.lower() not in known:
         hint = did_you_mean(value, known)
         raise ValueError(f"must be some of {', '.join(known)}, got {shown(value)}{hint}")
-    return Lane(value.lower())
+    return Priority(value.lower())
 
 
 def _check_exception(value: str) -> str:
@@ -170,7 +170,7 @@ def _check_exchange(value: str) -> str:
 
 
 def _check_agent(value: str) -> str:
-    admission.check_header("User-Agent", value)
+    task_fields.check_header("User-Agent", value)
     return value
 
 
@@ -260,8 +260,8 @@ Exchange = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=127), AfterValidator(_check_exchange)
 ]
 ConsumerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$", max_length=128)]
-Lanes = Annotated[
-    tuple[Annotated[Lane, BeforeValidator(_check_lane)], ...],
+Queues = Annotated[
+    tuple[Annotated[Priority, BeforeValidator(_check_queue)], ...],
     _Commas,
     Field(min_length=1, max_length=30),
     AfterValidator(_unique),
@@ -269,7 +269,7 @@ Lanes = Annotated[
 Weights = Annotated[
     tuple[Annotated[int, Field(ge=1, le=1000)], ...],
     _Commas,
-    Field(min_length=len(Lane), max_length=len(Lane)),
+    Field(min_length=len(Priority), max_length=len(Priority)),
 ]
 Delays = Annotated[
     tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)

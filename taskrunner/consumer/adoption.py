@@ -2,19 +2,19 @@
 
 from datetime import datetime, timedelta
 
-from taskrunner.consumer.backlog import Waiting
+from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.domain.envelope import encode_task
 from taskrunner.stores.base import NewTask
 
 
-def record_of(waiting: Waiting, *, now: datetime, hold: float) -> NewTask:
+def record_of(waiting: WaitingDelivery, *, now: datetime, hold: float) -> NewTask:
     """The record of a delivered task; the relay looks at it after `hold` seconds, or when it is to run."""
     task = waiting.envelope.task
     later = task.run_at if task.run_at and task.run_at > now else None
     return NewTask(
         id=task.id,
         encoded=encode_task(task),
-        lane=task.lane,
+        queue=task.priority,
         max_attempts=task.max_attempts,
         created_at=task.created_at,
         due=later or now + timedelta(seconds=hold),

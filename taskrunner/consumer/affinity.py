@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskrunner.consumer.workers import Process, WorkerPool
+from taskrunner.consumer.worker_pool import ProcessInfo, WorkerPool
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 
@@ -79,7 +79,7 @@ class Affinity(Service):
 class _Binding:
     """Where one process is to run."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: ProcessInfo) -> None:
         self._process = process
         self._current: frozenset[int] | None = None
         self._pid: int | None = None

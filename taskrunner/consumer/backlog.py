@@ -1,27 +1,27 @@
-"""The backlog: tasks delivered to this process and not yet claimed, one queue per lane."""
+"""The backlog: tasks delivered to this process and not yet claimed, one queue per queue."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.brokers.base import Delivery
-from taskrunner.consumer.tally import Tally
+from taskrunner.consumer.host_stats import HostStats
 from taskrunner.domain.envelope import Envelope
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class WaitingDelivery:
     """A readable delivery that waits for a free worker.
 
     `foreign`: somebody else's message, so that its task may be another than the one recorded under its id.
-    `tally` is that of its host, once somebody has looked.
+    `host_stats` is that of its host, once somebody has looked.
     """
 
     envelope: Envelope
     delivery: Delivery
     foreign: bool = False
-    tally: Tally | None = None
+    host_stats: HostStats | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -30,65 +30,65 @@ class Waiting:
 
 
 class Backlog:
-    """Takes from the lanes in turn by weight, so that a full high lane slows the others but starves none.
+    """Takes from the queues in turn by weight, so that a full high queue slows the others but starves none.
 
-    The turn is smooth weighted round-robin over the lanes that have something: with weights 16, 4 and 1 a
+    The turn is smooth weighted round-robin over the queues that have something: with weights 16, 4 and 1 a
     low task still gets one turn in 21.
     """
 
-    def __init__(self, weights: Mapping[Lane, int]) -> None:
+    def __init__(self, weights: Mapping[Priority, int]) -> None:
         self._weights = dict(weights)
-        self._queues: dict[Lane, deque[Waiting]] = {lane: deque() for lane in Lane}
-        self._credit: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self._queues: dict[Priority, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
+        self._credit: dict[Priority, int] = dict.fromkeys(Priority, 0)
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def append(self, waiting: Waiting) -> None:
-        self._queues[waiting.delivery.lane].append(waiting)
+    def append(self, waiting: WaitingDelivery) -> None:
+        self._queues[waiting.delivery.queue].append(waiting)
         self._size += 1
 
-    def put_back(self, batch: Iterable[Waiting]) -> None:
+    def put_back(self, batch: Iterable[WaitingDelivery]) -> None:
         """Return what `take` gave, in its order, ahead of everything else."""
         for waiting in reversed(list(batch)):
-            self._queues[waiting.delivery.lane].appendleft(waiting)
+            self._queues[waiting.delivery.queue].appendleft(waiting)
             self._size += 1
 
-    def discard_older(self, lane: Lane, epoch: int) -> None:
-        """Forget a lane's deliveries of earlier epochs: the broker has taken them back and sends them again.
+    def discard_older(self, queue: Priority, epoch: int) -> None:
+        """Forget a queue's deliveries of earlier epochs: the broker has taken them back and sends them again.
 
-        Other lanes are left alone, since each has epochs of its own.
+        Other queues are left alone, since each has epochs of its own.
         """
-        queue = self._queues[lane]
-        self._queues[lane] = deque(item for item in queue if item.delivery.epoch >= epoch)
+        entries = self._queues[queue]
+        self._queues[queue] = deque(item for item in entries if item.delivery.epoch >= epoch)
         self._size = sum(map(len, self._queues.values()))
 
-    def take_lane(self, lane: Lane) -> list[Waiting]:
-        """All that waits in a lane."""
-        taken = list(self._queues[lane])
-        self._queues[lane].clear()
+    def take_queue(self, queue: Priority) -> list[WaitingDelivery]:
+        """All that waits in a queue."""
+        taken = list(self._queues[queue])
+        self._queues[queue].clear()
         self._size -= len(taken)
         return taken
 
-    def take(self, count: int) -> list[Waiting]:
-        """Up to `count` of what waits, the lanes in turn."""
-        taken: list[Waiting] = []
+    def take(self, count: int) -> list[WaitingDelivery]:
+        """Up to `count` of what waits, the queues in turn."""
+        taken: list[WaitingDelivery] = []
         while self._size and len(taken) < count:
-            open_lanes = [lane for lane, queue in self._queues.items() if queue]
-            lane = self._next_lane(open_lanes)
-            queue = self._queues[lane]
-            # Nobody's turn comes in between where a lane is alone.
-            turns = min(len(queue), count - len(taken)) if len(open_lanes) == 1 else 1
-            taken += [queue.popleft() for _ in range(turns)]
+            open_queues = [queue for queue, entries in self._queues.items() if entries]
+            queue = self._next_queue(open_queues)
+            entries = self._queues[queue]
+            # Nobody's turn comes in between where a queue is alone.
+            turns = min(len(entries), count - len(taken)) if len(open_queues) == 1 else 1
+            taken += [entries.popleft() for _ in range(turns)]
             self._size -= turns
         return taken
 
-    def _next_lane(self, open_lanes: list[Lane]) -> Lane:
-        if len(open_lanes) == 1:
-            return open_lanes[0]
-        for lane in open_lanes:
-            self._credit[lane] += self._weights.get(lane, 1)
-        best = max(open_lanes, key=self._credit.__getitem__)
-        self._credit[best] -= sum(self._weights.get(lane, 1) for lane in open_lanes)
+    def _next_queue(self, open_queues: list[Priority]) -> Priority:
+        if len(open_queues) == 1:
+            return open_queues[0]
+        for queue in open_queues:
+            self._credit[queue] += self._weights.get(queue, 1)
+        best = max(open_queues, key=self._credit.__getitem__)
+        self._credit[best] -= sum(self._weights.get(queue, 1) for queue in open_queues)
         return best

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import Draft, TaskRules
-from taskrunner.domain.envelope import Envelope, encode_task, open_envelope
+from taskrunner.domain.envelope import Envelope, decode_envelope, encode_task
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Events, LoopFailed
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -28,7 +28,7 @@ class Collector:
     """Consumes the dead letter queue; `keep` is the seconds for which the store keeps a message."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskRules, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskPolicy, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
@@ -65,7 +65,7 @@ class Collector:
         except Exception as exc:  # noqa: BLE001 - see above
             self._events.emit(LoopFailed(service="collector", error=exc))
             unread = EnvelopeUnreadable(f"taking it in failed: {type(exc).__name__}")
-            await self._store.bury([self._letter(dead, unread)], keep=self._keep)
+            await self._store.add_dead_messages([self._letter(dead, unread)], keep=self._keep)
 
     async def _take_in(self, dead: DeadDelivery) -> None:
         """A task's envelope fails its task, which is then the dead letter; all else is kept as a message.
@@ -89,7 +89,7 @@ class Collector:
             letter_id = content.task.id
         else:
             letter = self._letter(dead, content)
-            await self._store.bury([letter], keep=self._keep)
+            await self._store.add_dead_messages([letter], keep=self._keep)
             letter_id = letter.id
         self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
 
@@ -105,11 +105,11 @@ class Collector:
             await self._store.accept([_record(envelope, now)])
         self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
 
-    def _read(self, dead: DeadDelivery) -> Envelope | Draft | EnvelopeUnreadable:
+    def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
         """As a consumer reads it, so that the letter tells why that one refused it."""
         try:
-            content = open_envelope(dead.body, self._rules.limits)
-            if isinstance(content, Draft):
+            content = decode_envelope(dead.body, self._rules.limits)
+            if isinstance(content, TaskDraft):
                 content.to_task(self._rules, task_id=_letter_id(dead), now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
@@ -117,14 +117,14 @@ class Collector:
             return EnvelopeUnreadable(str(exc))
         return content
 
-    def _letter(self, dead: DeadDelivery, content: Envelope | Draft | EnvelopeUnreadable) -> DeadLetter:
+    def _letter(self, dead: DeadDelivery, content: Envelope | TaskDraft | EnvelopeUnreadable) -> DeadLetter:
         return DeadLetter(
             id=_letter_id(dead),
             kind=DeadLetterKind.MESSAGE,
             reason=dead.reason,
             error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
-            lane=dead.lane,
+            queue=dead.queue,
             url=_url(content),
             raw=dead.body,
             x_death=dead.x_death,
@@ -137,7 +137,7 @@ def _record(envelope: Envelope, now: datetime) -> NewTask:
     return NewTask(
         id=task.id,
         encoded=encode_task(task),
-        lane=task.lane,
+        queue=task.priority,
         max_attempts=task.max_attempts,
         created_at=task.created_at,
         due=now,
@@ -150,10 +150,10 @@ def _broker_says(dead: DeadDelivery) -> str:
     return f"the broker dead-lettered it: {dead.reason}"
 
 
-def _url(content: Envelope | Draft | EnvelopeUnreadable) -> str | None:
+def _url(content: Envelope | TaskDraft | EnvelopeUnreadable) -> str | None:
     if isinstance(content, EnvelopeUnreadable):
         return None
-    return content.url if isinstance(content, Draft) else content.task.url
+    return content.url if isinstance(content, TaskDraft) else content.task.url
 
 
 def _letter_id(dead: DeadDelivery) -> str:

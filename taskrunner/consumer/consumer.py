@@ -6,27 +6,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from taskrunner.brokers.base import Broker, Delivery
-from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.consumer.backlog import Backlog, WaitingDelivery
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.consumer.claimer import Claimer, ClaimSettings
-from taskrunner.consumer.gate import Gate, GateSettings
+from taskrunner.consumer.host_gate import HostGate, HostGateSettings
 from taskrunner.consumer.host_watch import HostWatch
-from taskrunner.consumer.leases import LeaseKeeper
-from taskrunner.consumer.running import Finished, Running
+from taskrunner.consumer.lease_keeper import LeaseKeeper
 from taskrunner.consumer.settler import Settler
-from taskrunner.consumer.snoozer import PAUSED, Drowsy, Snoozer
-from taskrunner.consumer.workers import OnFinished, WorkerPool
-from taskrunner.domain.admission import ID_PATTERN
+from taskrunner.consumer.snoozer import PAUSED, PendingSnooze, Snoozer
+from taskrunner.consumer.worker_pool import OnFinished, WorkerPool
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import TaskRules
-from taskrunner.domain.envelope import Envelope, open_envelope
+from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.politeness import Politeness
 from taskrunner.domain.settlement import Retention
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -41,16 +41,16 @@ _ABORT_SETTLE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerSettings:
-    """The dials of a consumer; durations are seconds. `name` must be unique among running processes."""
+    """The settings of a consumer; durations are seconds. `name` must be unique among running processes."""
 
     name: str
-    lanes: tuple[Lane, ...] = tuple(Lane)
-    weights: Mapping[Lane, int]
+    queues: tuple[Priority, ...] = tuple(Priority)
+    weights: Mapping[Priority, int]
     prefetch: int = 250
     lease: float = 30.0
     hold: float = 10.0
     workers: int = 50
-    politeness: Politeness = Politeness()
+    host_policy: HostPolicy = HostPolicy()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
 
 
@@ -63,7 +63,7 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskRules,
+        rules: TaskPolicy,
         retention: Retention,
         make_pool: MakePool,
         settings: ConsumerSettings,
@@ -73,9 +73,9 @@ class Consumer:
         self._clock = clock
         self._rules = rules
         self._settings = settings
-        self._held: dict[tuple[str, int], Running] = {}
+        self._held: dict[tuple[str, int], ClaimedAttempt] = {}
         self._consuming = False
-        self._epochs: dict[Lane, int] = {}
+        self._epochs: dict[Priority, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
@@ -84,15 +84,15 @@ class Consumer:
         self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
         self._pauses = Pauses()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
-        self._gate = Gate(
+        self._host_gate = HostGate(
             store,
             events,
             clock,
-            GateSettings(
+            HostGateSettings(
                 consumer=settings.name,
                 lease=settings.lease,
                 workers=settings.workers,
-                politeness=settings.politeness,
+                host_policy=settings.host_policy,
             ),
             snooze=self._snoozer.submit,
         )
@@ -100,7 +100,7 @@ class Consumer:
             store,
             events,
             clock,
-            self._gate,
+            self._host_gate,
             settings.host_limits,
             self._held.values,
             lease=settings.lease,
@@ -116,7 +116,7 @@ class Consumer:
             room=self._room,
             start=self._start,
             snooze=self._snooze_if_paused,
-            gate=self._gate,
+            host_gate=self._host_gate,
         )
 
     @property
@@ -137,25 +137,25 @@ class Consumer:
         with suppress(OutsideError):
             await self._hosts.turn()  # so that from the first task on limits hold
         await self._hosts.start()
-        self._broker.consume(self.open_lanes, self._settings.prefetch, self._on_delivery)
+        self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
         self._consuming = True
 
     @property
-    def open_lanes(self) -> tuple[Lane, ...]:
-        """The lanes that are served at present."""
-        return tuple(lane for lane in self._settings.lanes if lane not in self._pauses.lanes)
+    def open_queues(self) -> tuple[Priority, ...]:
+        """The queues that are served at present."""
+        return tuple(queue for queue in self._settings.queues if queue not in self._pauses.queues)
 
-    def obey(self, pauses: Pauses) -> None:
+    def apply(self, pauses: Pauses) -> None:
         """Stop and take up again what is paused and no more; what runs, or is about to, ends as it would."""
-        before = self.open_lanes
+        before = self.open_queues
         self._pauses = pauses
         if not self._consuming:
             return
-        closed = [lane for lane in before if lane not in self.open_lanes]
+        closed = [queue for queue in before if queue not in self.open_queues]
         self._broker.cancel_consume(closed)
-        for lane in closed:
-            self._broker.release([waiting.delivery for waiting in self.backlog.take_lane(lane)])
-        opened = [lane for lane in self.open_lanes if lane not in before]
+        for queue in closed:
+            self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
+        opened = [queue for queue in self.open_queues if queue not in before]
         self._broker.consume(opened, self._settings.prefetch, self._on_delivery)
 
     async def stop(self, grace: float, abort: asyncio.Event) -> None:
@@ -174,21 +174,21 @@ class Consumer:
         await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
         await self._leases.stop()
         await self._hosts.stop()
-        await self._gate.close(_ABORT_SETTLE)
+        await self._host_gate.close(_ABORT_SETTLE)
         await self.pool.close()
 
     def wake(self) -> None:
         """There may be room now: look at the backlog."""
         self._claimer.wake()
 
-    def _snooze_if_paused(self, waiting: Waiting) -> bool:
+    def _snooze_if_paused(self, waiting: WaitingDelivery) -> bool:
         pauses = self._pauses
-        # Of a lane: what was being looked at when the lane was closed, and had no room.
-        paused = waiting.delivery.lane in pauses.lanes or (
+        # Of a queue: what was being looked at when the queue was closed, and had no room.
+        paused = waiting.delivery.queue in pauses.queues or (
             pauses.any_label and pauses.hold(waiting.envelope.task.labels)
         )
         if paused:
-            self._snoozer.submit(Drowsy(waiting, PAUSED))
+            self._snoozer.submit(PendingSnooze(waiting, PAUSED))
         return paused
 
     def _room(self) -> int:
@@ -197,69 +197,69 @@ class Consumer:
         return self.pool.room()
 
     def _on_delivery(self, delivery: Delivery) -> None:
-        if delivery.epoch != self._epochs.get(delivery.lane):
-            self._epochs[delivery.lane] = delivery.epoch
-            self.backlog.discard_older(delivery.lane, delivery.epoch)
+        if delivery.epoch != self._epochs.get(delivery.queue):
+            self._epochs[delivery.queue] = delivery.epoch
+            self.backlog.discard_older(delivery.queue, delivery.epoch)
         try:
             waiting = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
             self._broker.reject([delivery])
-            self._events.emit(MessageRejected(lane=delivery.lane, error=str(exc)))
+            self._events.emit(MessageRejected(queue=delivery.queue, error=str(exc)))
             return
-        except Exception as exc:  # noqa: BLE001 - one message must not hold up its lane, whatever is in it
+        except Exception as exc:  # noqa: BLE001 - one message must not hold up its queue, whatever is in it
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
         self.backlog.append(waiting)
         if not self._consuming:
             self._give_back()
-        elif delivery.lane in self._pauses.lanes:
-            # It was on its way when its lane was paused.
-            self._broker.release([waiting.delivery for waiting in self.backlog.take_lane(delivery.lane)])
+        elif delivery.queue in self._pauses.queues:
+            # It was on its way when its queue was paused.
+            self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(delivery.queue)])
         elif not self._claimer.awake and self._room() > 0:
             self._claimer.wake()
 
-    def _read(self, delivery: Delivery) -> Waiting:
-        content = open_envelope(delivery.body, self._rules.limits)
+    def _read(self, delivery: Delivery) -> WaitingDelivery:
+        content = decode_envelope(delivery.body, self._rules.limits)
         if isinstance(content, Envelope):
-            return Waiting(content, delivery)
+            return WaitingDelivery(content, delivery)
         # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
         # crash would be another task.
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
         now = self._clock.now()
-        task = content.model_copy(update={"priority": content.priority or delivery.lane}).to_task(
+        task = content.model_copy(update={"priority": content.priority or delivery.queue}).to_task(
             self._rules, task_id=task_id, now=now
         )
-        return Waiting(Envelope(attempt=1, task=task), delivery, foreign=True)
+        return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
 
-    def _start(self, running: Running) -> None:
-        self._events.emit(TaskStarted(task=running.attempting.task, attempt=running.attempting.number))
-        self._gate.started(running)
+    def _start(self, running: ClaimedAttempt) -> None:
+        self._events.emit(TaskStarted(task=running.context.task, attempt=running.context.number))
+        self._host_gate.started(running)
         self.pool.submit(running)
 
-    def _on_finished(self, finished: Finished) -> None:
-        self._gate.ended(finished)
+    def _on_finished(self, finished: FinishedAttempt) -> None:
+        self._host_gate.ended(finished)
         self._settler.submit(finished)
         if len(self.backlog):
             self._claimer.wake()
 
-    def _on_settled(self, running: Running) -> None:
-        if self._held.pop(running.key, None) is not None and self._gate.settled(running):
+    def _on_settled(self, running: ClaimedAttempt) -> None:
+        if self._held.pop(running.key, None) is not None and self._host_gate.settled(running):
             self._claimer.wake()
 
     def _give_back(self) -> None:
         waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]
         self._broker.release([item.delivery for item in waiting])
 
-    def _interrupt(self, given_up: list[Running]) -> None:
+    def _interrupt(self, given_up: list[ClaimedAttempt]) -> None:
         outcome = Outcome(
             kind=OutcomeKind.INTERRUPTED,
             error="the consumer was stopped; this attempt does not count",
             counted=False,
         )
         for running in given_up:
-            self._settler.submit(Finished(running, outcome))
+            self._settler.submit(FinishedAttempt(running, outcome))
 
     async def _wait_idle(self, grace: float, abort: asyncio.Event) -> None:
         idle = asyncio.create_task(self.pool.wait_idle())

@@ -1,12 +1,12 @@
-"""The host watch keeps fresh what the gate knows of limits and troubles, which all consumers share."""
+"""The host watch keeps fresh what the host_gate knows of limits and troubles, which all consumers share."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from taskrunner.consumer.gate import Gate
-from taskrunner.consumer.running import Running
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.host_gate import HostGate
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, HostLimitsChanged
-from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limits
+from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 
@@ -26,36 +26,36 @@ class HostWatch(Service):
         store: Store,
         events: Events,
         clock: Clock,
-        gate: Gate,
+        host_gate: HostGate,
         configured: Mapping[str, HostLimit],
-        held: Callable[[], Iterable[Running]],
+        held: Callable[[], Iterable[ClaimedAttempt]],
         *,
         lease: float,
     ) -> None:
         super().__init__("host watch", events)
         self._store = store
         self._clock = clock
-        self._gate = gate
+        self._host_gate = host_gate
         self._configured = configured
         self._held = held
         self._interval = lease / 3
         self._renew_from = 0.0
         self._given: Mapping[str, bytes] = {}
-        gate.obey(LimitBook(configured))
+        host_gate.apply(HostLimits(configured))
 
     async def turn(self) -> float:
-        self._gate.age(self._held())
+        self._host_gate.age(self._held())
         now = self._clock.monotonic()
         if now >= self._renew_from:
-            self._gate.renew()
+            self._host_gate.renew()
             self._renew_from = now + self._interval
         await self._look_up_limits()
-        seen = await self._gate.ledger.refresh(_MOST)
+        seen = await self._host_gate.ledger.refresh(_MOST)
         return LOOK * max(1.0, seen / _MANY)
 
     async def _look_up_limits(self) -> None:
         given = await self._store.host_limits()
         if given != self._given:
             self._given = given
-            self._gate.obey(LimitBook(self._configured, read_limits(given)))
+            self._host_gate.apply(HostLimits(self._configured, read_limits(given)))
             self._events.emit(HostLimitsChanged(patterns=tuple(sorted(given))))

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.running import Finished, Running
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
@@ -38,7 +38,7 @@ class Settler:
         retention: Retention,
         *,
         consumer: str,
-        on_settled: Callable[[Running], None],
+        on_settled: Callable[[ClaimedAttempt], None],
     ) -> None:
         self._store = store
         self._broker = broker
@@ -47,9 +47,9 @@ class Settler:
         self._retention = retention
         self._consumer = consumer
         self._on_settled = on_settled
-        self._batcher: Batcher[Finished, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
+        self._batcher: Batcher[FinishedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
 
-    def submit(self, finished: Finished) -> None:
+    def submit(self, finished: FinishedAttempt) -> None:
         """Settle an attempt soon; returns at once."""
         self._batcher.submit(finished)
 
@@ -57,7 +57,7 @@ class Settler:
         """Wait until everything submitted is settled and acked."""
         await self._batcher.drain()
 
-    async def _settle(self, group: Sequence[Finished]) -> Sequence[None]:
+    async def _settle(self, group: Sequence[FinishedAttempt]) -> Sequence[None]:
         try:
             now = self._clock.now()
             verdicts = [self._judge(finished, now) for finished in group]
@@ -70,7 +70,7 @@ class Settler:
             self._tell(finished, verdict, settled=settled)
         return [None] * len(group)
 
-    async def _settle_apart(self, group: Sequence[Finished], exc: Exception) -> None:
+    async def _settle_apart(self, group: Sequence[FinishedAttempt], exc: Exception) -> None:
         """Settle each by itself; the one that cannot be settled is let go.
 
         Its record is due when its lease ends, which nobody renews any more. So its delivery is not needed;
@@ -86,7 +86,7 @@ class Settler:
         self._on_settled(finished.running)
 
     async def _write(
-        self, group: Sequence[Finished], verdicts: Sequence[Verdict], now: datetime
+        self, group: Sequence[FinishedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> Sequence[bool]:
         settlements = [
             settlement(self._ended(finished.running, now), finished.outcome, verdict, self._retention)
@@ -99,21 +99,21 @@ class Settler:
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
 
-    def _judge(self, finished: Finished, now: datetime) -> Verdict:
+    def _judge(self, finished: FinishedAttempt, now: datetime) -> Verdict:
         running = finished.running
         return retry.decide(
-            running.attempting.task,
+            running.context.task,
             finished.outcome,
-            attempt=running.attempting.number,
+            attempt=running.context.number,
             attempt_limit=running.attempt_limit,
             now=now,
             random=random.random(),
         )
 
-    def _ended(self, running: Running, finished_at: datetime) -> Ended:
-        return Ended(
-            task=running.attempting.task,
-            number=running.attempting.number,
+    def _ended(self, running: ClaimedAttempt, finished_at: datetime) -> EndedAttempt:
+        return EndedAttempt(
+            task=running.context.task,
+            number=running.context.number,
             consumer=self._consumer,
             started_at=finished_at - timedelta(seconds=running.elapsed)
             if running.started
@@ -121,17 +121,17 @@ class Settler:
             finished_at=finished_at,
         )
 
-    def _tell(self, finished: Finished, verdict: Verdict, *, settled: bool) -> None:
+    def _tell(self, finished: FinishedAttempt, verdict: Verdict, *, settled: bool) -> None:
         running = finished.running
         self._on_settled(running)
-        attempting = running.attempting
+        context = running.context
         if not settled:
-            self._events.emit(SettleRefused(task_id=attempting.task.id, attempt=attempting.number))
+            self._events.emit(SettleRefused(task_id=context.task.id, attempt=context.number))
             return
         self._events.emit(
             TaskSettled(
-                task=attempting.task,
-                attempt=attempting.number,
+                task=context.task,
+                attempt=context.number,
                 outcome=finished.outcome,
                 verdict=verdict,
                 elapsed=running.elapsed,

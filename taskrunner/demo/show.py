@@ -41,7 +41,7 @@ SCENES: Sequence[Scene] = (
 )
 _STATUS_WIDTH = max(len(status) for status in Status)
 _TASK_WIDTH = max(len(f"a target that {scene.title}") for scene in SCENES)
-DIALS: Mapping[str, object] = {
+SETTINGS: Mapping[str, object] = {
     "Api.port": "0",
     # The target is on this machine, where tasks may not go by default.
     "Fetch.allow_loopback": True,
@@ -59,7 +59,7 @@ async def demo(folder: Path, tell: Tell) -> int:
     await runner.setup()
     try:
         await web.TCPSite(runner, ADDRESS, 0).start()
-        config = embedded(folder, dials=DIALS, environ={})
+        config = embedded(folder, settings=SETTINGS, environ={})
         show = _Show(f"http://{ADDRESS}:{runner.addresses[0][1]}", tell)
         return await run_everything(config, Extras(upgrade=True, monitor_page=False, ready=show.run))
     finally:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from taskrunner.domain.constraints import Constraint
-from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.task_limits import COUNT_LIMIT
 
 # In the order in which people name them.
 EVENTS = tuple(status for status in Status if status in TERMINAL)

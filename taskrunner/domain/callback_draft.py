@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from taskrunner.domain import admission
+from taskrunner.domain import task_fields
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.status import Status
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.url import parse_url
 from taskrunner.domain.validation import limits_of
-from taskrunner.domain.wording import did_you_mean, shown
 
 # For the API's description alone; a type cannot be made from `EVENTS`.
 _Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min_length=1)]
@@ -32,7 +32,7 @@ class CallbackDraft(BaseModel):
     @field_validator("url")
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
-        return admission.check_url(value, limits_of(info)).text
+        return task_fields.check_url(value, limits_of(info)).text
 
     @field_validator("secret")
     @classmethod

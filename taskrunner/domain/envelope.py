@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from taskrunner.domain.admission import check_id
 from taskrunner.domain.callback import Callback
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.limits import COUNT_LIMIT, Limits
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_fields import check_id
+from taskrunner.domain.task_limits import COUNT_LIMIT, Limits
 from taskrunner.domain.validation import UNKNOWN
 from taskrunner.domain.value import value
 
@@ -49,7 +49,7 @@ def encode_task(task: Task) -> bytes:
         "url": task.url,
         "method": task.method,
         "headers": task.headers,
-        "priority": task.lane,
+        "priority": task.priority,
         "timeout": task.timeout,
         "max_attempts": task.max_attempts,
         "retry": _retry(task.retry),
@@ -120,20 +120,20 @@ def decode_task(encoded: bytes) -> Task:
         raise EnvelopeUnreadable(_reason(exc)) from exc
 
 
-def seal(encoded_task: bytes, attempt: int) -> bytes:
+def encode_envelope(encoded_task: bytes, attempt: int) -> bytes:
     """The envelope that starts attempt number `attempt` of a task encoded by `encode_task`."""
     return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
 
 
-def open_envelope(raw: bytes, limits: Limits) -> Envelope | Draft:
-    """An `Envelope` that we sealed, or the `Draft` of a foreign client.
+def decode_envelope(raw: bytes, limits: Limits) -> Envelope | TaskDraft:
+    """An `Envelope` that we sealed, or the `TaskDraft` of a foreign client.
 
     Raises `EnvelopeUnreadable` when it is neither.
     """
     if raw.startswith(_OURS):
         return _open_ours(raw)
     try:
-        return Draft.from_message(raw, limits)
+        return TaskDraft.from_message(raw, limits)
     except TaskInvalid as exc:
         raise EnvelopeUnreadable(str(exc)) from exc
 

@@ -6,7 +6,7 @@
     │   │   ├── ConfigInvalid       the configuration cannot be used
     │   │   ├── TaskInvalid         a submitted task breaks a rule
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
-    │   │   ├── SelectionInvalid    a condition for choosing tasks cannot be read
+    │   │   ├── FilterInvalid    a condition for choosing tasks cannot be read
     │   │   └── HostLimitInvalid    a limit for hosts breaks a rule
     │   ├── EnvelopeUnreadable      a message is no task
     │   ├── TaskUnknown             no task (or dead letter) has this id
@@ -68,7 +68,7 @@ class ScheduleInvalid(FieldsInvalid):
     """A schedule breaks at least one rule."""
 
 
-class SelectionInvalid(FieldsInvalid):
+class FilterInvalid(FieldsInvalid):
     """At least one condition of a selection cannot be read."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import value
 
 
@@ -77,14 +77,14 @@ class TaskAdopted(Event):
     """A delivery had no record; one was made from its envelope."""
 
     task_id: str
-    lane: Lane
+    queue: Priority
 
 
 @value
 class MessageRejected(Event):
     """A message was no task and went to the dead letters."""
 
-    lane: Lane
+    queue: Priority
     error: str
 
 
@@ -256,10 +256,10 @@ class RequestFailed(Event):
 
 @value
 class PortOpened(Event):
-    """Requests are taken at `address` from now on; `dial` is the setting for its port."""
+    """Requests are taken at `address` from now on; `setting` names the one for its port."""
 
     address: str
-    dial: str
+    setting: str
 
 
 @value

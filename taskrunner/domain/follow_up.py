@@ -44,7 +44,7 @@ def follow_up(
         # Standard Webhooks: it is the same at every attempt. Time and signature are made when it is sent.
         headers={"Content-Type": "application/json", "webhook-id": task_id},
         body=orjson.dumps(told, option=orjson.OPT_UTC_Z).decode(),
-        lane=task.lane,
+        priority=task.priority,
         timeout=callback.timeout,
         max_attempts=callback.max_attempts,
         retry=callback.retry,
@@ -59,7 +59,7 @@ def follow_up(
     return NewTask(
         id=task_id,
         encoded=encode_task(caller),
-        lane=caller.lane,
+        queue=caller.priority,
         max_attempts=caller.max_attempts,
         created_at=now,
         due=now,
@@ -79,7 +79,7 @@ def _told(
             "status": status,
             "url": task.url,
             "method": task.method,
-            "priority": task.lane,
+            "priority": task.priority,
             "labels": task.labels,
             "attempt": attempt,
             "max_attempts": task.max_attempts,

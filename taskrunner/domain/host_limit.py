@@ -10,10 +10,10 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
-from taskrunner.domain.host import patterns_for
+from taskrunner.domain.host_name import patterns_for
+from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.value import value
-from taskrunner.domain.wording import shown
 
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -139,14 +139,14 @@ def _named(text: Any) -> dict[str, str]:
 
 
 @value
-class Ruling:
+class AppliedLimit:
     """The limit that counts for a host, and the pattern that says so."""
 
     pattern: str
     limit: HostLimit
 
 
-class LimitBook:
+class HostLimits:
     """All limits in force, by patterns as `check_pattern` spells them; their number costs nothing.
 
     Of the same pattern, one given by the API goes over one of the configuration.
@@ -157,10 +157,10 @@ class LimitBook:
     ) -> None:
         self.limits: Mapping[str, HostLimit] = {**(configured or {}), **(given or {})}
 
-    def find(self, host: str) -> Ruling | None:
+    def find(self, host: str) -> AppliedLimit | None:
         """What counts for a host, as `host_of` names it."""
         for pattern in patterns_for(host) if self.limits else ():
             limit = self.limits.get(pattern)
             if limit is not None:
-                return Ruling(pattern=pattern, limit=limit)
+                return AppliedLimit(pattern=pattern, limit=limit)
         return None

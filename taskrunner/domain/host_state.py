@@ -12,12 +12,12 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from taskrunner.domain.breaker import Breaker, Phase
+from taskrunner.domain.back_pressure import BackPressure
+from taskrunner.domain.circuit_breaker import CircuitBreaker, Phase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.pacing import Pace
-from taskrunner.domain.politeness import Politeness
-from taskrunner.domain.slowdown import Slowdown
+from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import value
 
 # A snoozed task is published by a relay that looks twice a second; sooner would only make work.
@@ -59,8 +59,8 @@ class HostState:
     writes how many it has, not how they change, so that no count is ever wrong for long.
     """
 
-    breaker: Breaker = Breaker()
-    slowdown: Slowdown = Slowdown()
+    breaker: CircuitBreaker = CircuitBreaker()
+    slowdown: BackPressure = BackPressure()
     arrival: float = 0.0
     tail: float = 0.0
     mean: float = 0.0
@@ -73,7 +73,7 @@ class HostState:
         parts = [self.arrival, self.tail, self.breaker.lives_until, self.slowdown.lives_until, *leases]
         return max(parts) + _GRACE
 
-    def believed(self, dials: Politeness, now: float) -> "HostState":
+    def believed(self, settings: HostPolicy, now: float) -> "HostState":
         """Without what no clock that is right can have written. A lease is only cut: who has the places may
         live, and each start that is refused writes the cut one.
         """
@@ -84,9 +84,9 @@ class HostState:
         }
         return replace(
             self,
-            breaker=self.breaker.believed(dials.breaker, now),
-            slowdown=self.slowdown.believed(dials.longest_pause, now),
-            tail=self.tail if self.tail <= now + dials.longest_wait + SKEW else now,
+            breaker=self.breaker.believed(settings.breaker, now),
+            slowdown=self.slowdown.believed(settings.longest_pause, now),
+            tail=self.tail if self.tail <= now + settings.longest_wait + SKEW else now,
             slots=slots,
         )
 
@@ -114,22 +114,24 @@ class HostState:
             slots[consumer] = Slots(held=held, until=until)
         return replace(self, slots=slots)
 
-    def failed(self, dials: Politeness, *, started: float, now: float) -> "HostState":
+    def failed(self, settings: HostPolicy, *, started: float, now: float) -> "HostState":
         """An attempt begun at `started` failed: one too many in a row, or a probe."""
         if self.breaker.phase(now) is Phase.CLOSED:
-            return replace(self, breaker=self.breaker.trip(dials.breaker, started=started, now=now))
-        return replace(self, breaker=self.breaker.failed(dials.breaker, started=started, now=now))
+            return replace(self, breaker=self.breaker.trip(settings.breaker, started=started, now=now))
+        return replace(self, breaker=self.breaker.failed(settings.breaker, started=started, now=now))
 
     def answered(self, *, started: float, now: float) -> "HostState":
         """An attempt begun at `started` was answered."""
         return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
 
-    def throttled(self, dials: Politeness, wish: float | None, *, started: float, now: float) -> "HostState":
+    def throttled(
+        self, settings: HostPolicy, wish: float | None, *, started: float, now: float
+    ) -> "HostState":
         """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said.
 
         That, too, is an answer.
         """
-        longest = dials.longest_pause
+        longest = settings.longest_pause
         slowdown = self.slowdown.throttled(started=started, now=now, wish=wish, longest=longest)
         return replace(self.answered(started=started, now=now), slowdown=slowdown)
 
@@ -171,32 +173,32 @@ class Admission:
 
 
 def admit(
-    state: HostState, limit: HostLimit | None, dials: Politeness, ask: Asking, *, now: float, random: float
+    state: HostState, limit: HostLimit | None, settings: HostPolicy, ask: Asking, *, now: float, random: float
 ) -> tuple[HostState, Admission]:
     """Who may start at a host now; `random` is in [0, 1)."""
     closed_until = state.closed_until(now)
     if closed_until > now:
         why = CIRCUIT_OPEN if state.breaker.phase(now) is Phase.OPEN else SLOWED
         # As long again as the pause, so that they do not all come at its end.
-        waits = _spread(closed_until, closed_until - now, ask.wanted, dials, now, random)
+        waits = _spread(closed_until, closed_until - now, ask.wanted, settings, now, random)
         return state, Admission(admitted=0, waits=waits, why=why)
     pace = _pace(state, limit, now)
     if pace is not None:
         state = replace(state, arrival=pace.believed(state.arrival, now))
-    free, why = _free(state, limit, dials, pace, ask, now)
+    free, why = _free(state, limit, settings, pace, ask, now)
     admitted, refused = min(free, ask.room), ask.wanted - free
     if admitted:
         state = _started(state, limit, pace, ask, admitted, now)
     if not refused:
         return state, Admission(admitted=admitted)
     if why == PROBED:
-        waits = _spread(now, state.breaker.next_probe - now, refused, dials, now, random)
+        waits = _spread(now, state.breaker.next_probe - now, refused, settings, now, random)
         return state, Admission(admitted=admitted, waits=waits, why=why)
     step = max(_step(state, limit, pace), _SHORTEST_STEP)
     kept = min(refused, ask.keep, int(NEAR / step))
     # It moves in any case, so that the state is written: no refusal is from one that others have left.
     tail = max(state.tail, now + kept * step) + _SHORTEST_STEP
-    waits, tail = queue_up(tail, step, refused - kept, dials, now=now, random=random)
+    waits, tail = queue_up(tail, step, refused - kept, settings, now=now, random=random)
     again = now + min(step, _ASK_AGAIN) if why == CONCURRENCY else now
     if pace is not None:
         again = max(again, pace.next(state.arrival))
@@ -205,7 +207,7 @@ def admit(
 
 
 def queue_up(
-    tail: float, step: float, waiting: int, dials: Politeness, *, now: float, random: float
+    tail: float, step: float, waiting: int, settings: HostPolicy, *, now: float, random: float
 ) -> tuple[tuple[float, ...], float]:
     """Moments for tasks that wait behind `tail`, one each `step` seconds, and the new tail.
 
@@ -213,12 +215,12 @@ def queue_up(
     """
     step = max(step * _EAGERNESS, _SHORTEST_STEP)
     tail = max(tail, now, now + FLOOR - step)
-    most = now + dials.longest_wait
+    most = now + settings.longest_wait
     moments: list[float] = []
     for number in range(waiting):
         if tail + step > most:
-            half = dials.longest_wait / 2
-            moments += _spread(now + half, half, waiting - number, dials, now, random)
+            half = settings.longest_wait / 2
+            moments += _spread(now + half, half, waiting - number, settings, now, random)
             break
         tail += step
         moments.append(tail)
@@ -238,9 +240,9 @@ def waits_for_host(reason: str | None, host: str) -> bool:
 def encode_state(state: HostState) -> bytes:
     """As JSON, without what says nothing."""
     fields: dict[str, Any] = {"arrival": state.arrival, "tail": state.tail, "mean": state.mean}
-    if state.breaker != Breaker():
+    if state.breaker != CircuitBreaker():
         fields["breaker"] = state.breaker
-    if state.slowdown != Slowdown():
+    if state.slowdown != BackPressure():
         fields["slowdown"] = state.slowdown
     if state.slots:
         fields["slots"] = state.slots
@@ -258,26 +260,26 @@ def decode_state(encoded: bytes) -> HostState:
 _STATE: TypeAdapter[HostState] = TypeAdapter(HostState)
 
 
-def _pace(state: HostState, limit: HostLimit | None, now: float) -> Pace | None:
+def _pace(state: HostState, limit: HostLimit | None, now: float) -> RateLimiter | None:
     interval = 0.0 if limit is None else limit.interval
     gap = state.slowdown.gap(now)
     if limit is not None and interval >= gap and interval:
-        return Pace(interval=interval, burst=limit.allowance)
-    return Pace(interval=gap) if gap else None
+        return RateLimiter(interval=interval, burst=limit.allowance)
+    return RateLimiter(interval=gap) if gap else None
 
 
 def _free(
     state: HostState,
     limit: HostLimit | None,
-    dials: Politeness,
-    pace: Pace | None,
+    settings: HostPolicy,
+    pace: RateLimiter | None,
     ask: Asking,
     now: float,
 ) -> tuple[int, str]:
     """How many of those who want to may start, and what keeps the others from it."""
     bounds: list[tuple[int, str]] = []
     if state.breaker.phase(now) is Phase.HALF_OPEN:
-        bounds.append((state.breaker.free_probes(dials.breaker, now), PROBED))
+        bounds.append((state.breaker.free_probes(settings.breaker, now), PROBED))
     if limit is not None and limit.concurrency is not None:
         taken = state.in_flight(now, but=ask.consumer) + ask.held
         bounds.append((max(0, limit.concurrency - taken), CONCURRENCY))
@@ -288,7 +290,12 @@ def _free(
 
 
 def _started(
-    state: HostState, limit: HostLimit | None, pace: Pace | None, ask: Asking, admitted: int, now: float
+    state: HostState,
+    limit: HostLimit | None,
+    pace: RateLimiter | None,
+    ask: Asking,
+    admitted: int,
+    now: float,
 ) -> HostState:
     if state.breaker.phase(now) is Phase.HALF_OPEN:
         state = replace(state, breaker=state.breaker.probing(now))
@@ -299,7 +306,7 @@ def _started(
     return state
 
 
-def _step(state: HostState, limit: HostLimit | None, pace: Pace | None) -> float:
+def _step(state: HostState, limit: HostLimit | None, pace: RateLimiter | None) -> float:
     """Seconds between two starts when there are always tasks that want to."""
     by_pace = 0.0 if pace is None else pace.interval
     if limit is None or limit.concurrency is None:
@@ -308,10 +315,10 @@ def _step(state: HostState, limit: HostLimit | None, pace: Pace | None) -> float
 
 
 def _spread(
-    start: float, span: float, waiting: int, dials: Politeness, now: float, random: float
+    start: float, span: float, waiting: int, settings: HostPolicy, now: float, random: float
 ) -> tuple[float, ...]:
     """Moments from `start` on, evenly over `span` seconds, within the bounds of any wait."""
-    least, most = now + FLOOR, now + dials.longest_wait
+    least, most = now + FLOOR, now + settings.longest_wait
     span = max(span, FLOOR)
     places = (start + span * ((random + number * _SPREAD) % 1.0) for number in range(waiting))
     return tuple(min(max(place, least), most) for place in places)

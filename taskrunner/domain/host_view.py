@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from taskrunner.domain.breaker import Phase
-from taskrunner.domain.host_limit import LimitBook, Ruling
+from taskrunner.domain.circuit_breaker import Phase
+from taskrunner.domain.host_limit import AppliedLimit, HostLimits
 from taskrunner.domain.host_state import HostState
 
 
-class Standing(StrEnum):
+class HostCondition(StrEnum):
     """How things are with a host, in a word."""
 
     OK = "ok"
@@ -27,39 +27,39 @@ class HostView:
     """
 
     host: str
-    standing: Standing
+    condition: HostCondition
     until: datetime | None
     pace: float | None
     in_flight: int | None
     waiting_until: datetime | None
     attempt_time: float | None
-    ruling: Ruling | None
+    applied: AppliedLimit | None
 
 
-def view(host: str, state: HostState, book: LimitBook, now: datetime) -> HostView:
+def view(host: str, state: HostState, book: HostLimits, now: datetime) -> HostView:
     """A host as it is at `now`. How many attempts it has is known only where they are limited."""
-    moment, ruling = now.timestamp(), book.find(host)
-    counted = ruling is not None and ruling.limit.concurrency is not None
+    moment, applied = now.timestamp(), book.find(host)
+    counted = applied is not None and applied.limit.concurrency is not None
     closed_until = state.closed_until(moment)
     return HostView(
         host=host,
-        standing=_standing(state, moment),
+        condition=_standing(state, moment),
         until=_time(closed_until, moment),
         pace=state.slowdown.gap(moment) or None,
         in_flight=state.in_flight(moment) if counted else None,
         waiting_until=_time(state.tail, moment),
         attempt_time=state.mean or None,
-        ruling=ruling,
+        applied=applied,
     )
 
 
-def _standing(state: HostState, now: float) -> Standing:
+def _standing(state: HostState, now: float) -> HostCondition:
     phase = state.breaker.phase(now)
     if phase is not Phase.CLOSED:
-        return Standing.OPEN if phase is Phase.OPEN else Standing.HALF_OPEN
+        return HostCondition.OPEN if phase is Phase.OPEN else HostCondition.HALF_OPEN
     if state.is_troubled(now):
-        return Standing.SLOWED
-    return Standing.LIMITED if state.tail > now else Standing.OK
+        return HostCondition.SLOWED
+    return HostCondition.LIMITED if state.tail > now else HostCondition.OK
 
 
 def _time(moment: float, now: float) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.value import value
 
 
@@ -17,7 +17,7 @@ class NewTask:
 
     id: str
     encoded: bytes
-    lane: Lane
+    queue: Priority
     max_attempts: int
     created_at: datetime
     due: datetime

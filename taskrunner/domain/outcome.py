@@ -25,7 +25,7 @@ class OutcomeKind(StrEnum):
 
 @value
 class Timings:
-    """Seconds from the start of the attempt's last hop; `total` covers all hops."""
+    """Seconds from the start of the attempt's last exchange; `total` covers all hops."""
 
     dns: float = 0.0
     connect: float = 0.0

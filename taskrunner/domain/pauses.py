@@ -1,24 +1,24 @@
-"""Pauses: what is not to start now. A scope is `all`, `lane:NAME`, `label:NAME=VALUE` or `label:NAME`."""
+"""Pauses: what is not to start now. A scope is `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`."""
 
 from collections.abc import Iterable, Mapping
 
-from taskrunner.domain.errors import FieldError, SelectionInvalid
-from taskrunner.domain.task import Lane
-from taskrunner.domain.wording import shown
+from taskrunner.domain.errors import FieldError, FilterInvalid
+from taskrunner.domain.messages import shown
+from taskrunner.domain.task import Priority
 
 ALL = "all"
-_LANE, _LABEL = "lane:", "label:"
+_QUEUE, _LABEL = "queue:", "label:"
 
 
-def read_scopes(*, lanes: Iterable[str], labels: Iterable[str], everything: bool) -> list[str]:
-    """The scopes that somebody means. Raises `SelectionInvalid`, for none too."""
+def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: bool) -> list[str]:
+    """The scopes that somebody means. Raises `FilterInvalid`, for none too."""
     errors: list[FieldError] = []
     scopes = [ALL] if everything else []
-    for lane in lanes:
-        scopes.append(f"{_LANE}{lane}")
-        if lane not in set(Lane):
+    for queue in queues:
+        scopes.append(f"{_QUEUE}{queue}")
+        if queue not in set(Priority):
             errors.append(
-                FieldError(field="lane", message=f"must be one of {', '.join(Lane)}, got {shown(lane)}")
+                FieldError(field="queue", message=f"must be one of {', '.join(Priority)}, got {shown(queue)}")
             )
     for label in labels:
         scopes.append(f"{_LABEL}{label}")
@@ -27,9 +27,9 @@ def read_scopes(*, lanes: Iterable[str], labels: Iterable[str], everything: bool
                 FieldError(field="label", message=f"must be NAME=VALUE or NAME, got {shown(label)}")
             )
     if not scopes:
-        errors.append(FieldError(field="all", message="give a lane, a label or all"))
+        errors.append(FieldError(field="all", message="give a queue, a label or all"))
     if errors:
-        raise SelectionInvalid(errors)
+        raise FilterInvalid(errors)
     return scopes
 
 
@@ -38,8 +38,8 @@ class Pauses:
 
     def __init__(self, scopes: Iterable[str] = ()) -> None:
         self.scopes = frozenset(scopes)
-        lanes = {lane for lane in Lane if f"{_LANE}{lane}" in self.scopes}
-        self.lanes = frozenset(Lane if ALL in self.scopes else lanes)
+        queues = {queue for queue in Priority if f"{_QUEUE}{queue}" in self.scopes}
+        self.queues = frozenset(Priority if ALL in self.scopes else queues)
         self._labels = frozenset(
             scope.removeprefix(_LABEL) for scope in self.scopes if scope.startswith(_LABEL)
         )

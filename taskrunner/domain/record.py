@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import value
 
 
@@ -79,7 +79,7 @@ class DeadLetter:
     reason: str
     error: str | None
     died_at: datetime
-    lane: Lane | None = None
+    queue: Priority | None = None
     url: str | None = None
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def dead_task(failed: Record) -> DeadLetter:
         reason=failed.reason or str(last or Status.FAILED),
         error=failed.error,
         died_at=failed.updated_at,
-        lane=failed.task.lane,
+        queue=failed.task.priority,
         url=failed.task.url,
         attempt=failed.attempt,
         labels=failed.task.labels,

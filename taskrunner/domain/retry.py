@@ -7,11 +7,11 @@ repeated, since the target may have acted on it, unless the task says `retry_uns
 
 from datetime import datetime, timedelta
 
-from taskrunner.domain.admission import IDEMPOTENT_METHODS
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.rules import Ruling
+from taskrunner.domain.rules import RuleAction
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_fields import IDEMPOTENT_METHODS
 from taskrunner.domain.value import value
 
 # RFC 9110 section 15 and RFC 6585: the statuses that say "not now" rather than "no".
@@ -59,37 +59,37 @@ def decide(
     task: Task, outcome: Outcome, *, attempt: int, attempt_limit: int, now: datetime, random: float
 ) -> Verdict:
     """Judge the end of attempt number `attempt` of at most `attempt_limit`; `random` is in [0, 1)."""
-    ruling, reason = judge(task, outcome)
-    if ruling is Ruling.SUCCESS:
+    action, reason = judge(task, outcome)
+    if action is RuleAction.SUCCESS:
         return Verdict(status=Status.SUCCEEDED, reason=reason)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     if not outcome.counted:
         due = now + timedelta(seconds=floor)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
-    error = _error(outcome, ruling, reason)
-    if ruling is Ruling.FAIL:
+    error = _error(outcome, action, reason)
+    if action is RuleAction.FAIL:
         return Verdict(status=Status.FAILED, reason=reason, error=error)
-    counted = ruling is not Ruling.THROTTLE or attempt_limit - task.max_attempts >= MAX_UNCOUNTED
+    counted = action is not RuleAction.THROTTLE or attempt_limit - task.max_attempts >= MAX_UNCOUNTED
     if counted and attempt >= attempt_limit:
         return Verdict(status=Status.FAILED, reason=EXHAUSTED, error=error)
     due = now + timedelta(seconds=max(task.retry.delay(attempt, random), floor))
     return Verdict(status=Status.RETRYING, due=due, reason=reason, error=error, counted=counted)
 
 
-def judge(task: Task, outcome: Outcome) -> tuple[Ruling, str]:
+def judge(task: Task, outcome: Outcome) -> tuple[RuleAction, str]:
     """What an outcome means for its task, and why."""
     if outcome.rule is not None and outcome.rule < len(task.rules):
         return task.rules[outcome.rule].then, RULE
     status = _answered_status(outcome)
     if status in task.fail_on:
-        return Ruling.FAIL, FAIL_ON
+        return RuleAction.FAIL, FAIL_ON
     if status in task.retry_on:
-        return Ruling.RETRY, RETRY_ON
+        return RuleAction.RETRY, RETRY_ON
     if outcome.kind is OutcomeKind.OK:
-        return Ruling.SUCCESS, "ok"
+        return RuleAction.SUCCESS, "ok"
     if is_unknown(task, outcome):
-        return Ruling.FAIL, UNKNOWN
-    return (Ruling.RETRY, "retry") if is_retryable(outcome) else (Ruling.FAIL, NOT_RETRYABLE)
+        return RuleAction.FAIL, UNKNOWN
+    return (RuleAction.RETRY, "retry") if is_retryable(outcome) else (RuleAction.FAIL, NOT_RETRYABLE)
 
 
 def may_repeat(task: Task) -> bool:
@@ -118,12 +118,12 @@ def _answered_status(outcome: Outcome) -> int | None:
     return outcome.response.status
 
 
-def _error(outcome: Outcome, ruling: Ruling, reason: str) -> str | None:
+def _error(outcome: Outcome, action: RuleAction, reason: str) -> str | None:
     told = outcome.error or f"The target answered {_answered_status(outcome)}."
     if reason == UNKNOWN:
         return f"{told} The request was sent, and whether the target acted on it is not known."
     if reason == RULE:
-        return f"{told} Rule {(outcome.rule or 0) + 1} of the task says: {ruling}."
+        return f"{told} Rule {(outcome.rule or 0) + 1} of the task says: {action}."
     if reason in {FAIL_ON, RETRY_ON}:
         return f"{told} The task lists this status in {reason}."
     return None

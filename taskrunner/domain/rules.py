@@ -16,10 +16,10 @@ from typing import Annotated, Any, ClassVar
 
 import orjson
 
-from taskrunner.domain.admission import check_header_name
 from taskrunner.domain.constraints import After, Before, Constraint
+from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
-from taskrunner.domain.wording import shown
+from taskrunner.domain.task_fields import check_header_name
 
 MAX_RULES = 20
 # They travel in every envelope of the task.
@@ -98,7 +98,7 @@ class _Part:
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
 
 
-class Ruling(StrEnum):
+class RuleAction(StrEnum):
     """What an attempt is taken for. `throttle` is a retry that counts no attempt: the target is only busy."""
 
     SUCCESS = "success"
@@ -152,7 +152,7 @@ class Rule(_Part):
     """What an answer that meets `when` is taken for."""
 
     when: When
-    then: Ruling
+    then: RuleAction
 
     def holds(self, response: Response, body: "JsonBody") -> bool:
         """`body` is that of `response`."""
@@ -219,7 +219,8 @@ def _condition_fields(key: str, place: str, equals: tuple[Scalar, ...] | None) -
 def decode_rules(encoded: bytes) -> Rules:
     """The inverse of `encode_rules`; for what was written by that, since nothing is checked."""
     return tuple(
-        Rule(when=_read_when(fields["when"]), then=Ruling(fields["then"])) for fields in orjson.loads(encoded)
+        Rule(when=_read_when(fields["when"]), then=RuleAction(fields["then"]))
+        for fields in orjson.loads(encoded)
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """The dials. `cooldown` and `drain_within` are seconds.
+    """The settings. `cooldown` and `drain_within` are seconds.
 
     `drain_within`: as many workers are wanted as could empty what waits within this time.
     """
@@ -19,7 +19,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What was measured. `depth`: ready in the broker, all lanes; `backlog`: delivered here, not started.
+    """What was measured. `depth`: ready in the broker, all queues; `backlog`: delivered here, not started.
 
     `task_time` is the mean seconds a task has taken of late, None as long as none has finished.
     """

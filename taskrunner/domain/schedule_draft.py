@@ -8,14 +8,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.timetable import check_cron, check_time_zone
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
-from taskrunner.domain.wording import shown
 
 # Short of an id, since the ids of its tasks begin with it.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,7 +62,7 @@ class ScheduleDraft(BaseModel):
         ]
         if not errors:
             try:
-                errors = self._condition_errors(Draft.from_fields(self.task, limits))
+                errors = self._condition_errors(TaskDraft.from_fields(self.task, limits))
             except TaskInvalid as exc:
                 errors = [
                     FieldError(field=f"task.{error.field}".rstrip("."), message=error.message)
@@ -71,7 +71,7 @@ class ScheduleDraft(BaseModel):
         if errors:
             raise ScheduleInvalid(errors)
 
-    def _condition_errors(self, draft: Draft) -> list[FieldError]:
+    def _condition_errors(self, draft: TaskDraft) -> list[FieldError]:
         if not self.conditional:
             return []
         if draft.method not in METHODS:

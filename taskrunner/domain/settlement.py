@@ -56,7 +56,7 @@ class Retention:
 
 
 @value
-class Ended:
+class EndedAttempt:
     """An attempt that ended: which one, where it ran and when."""
 
     task: Task
@@ -66,7 +66,7 @@ class Ended:
     finished_at: datetime
 
 
-def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
+def settlement(ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
     """What to write for `ended`, which came to `outcome` and was judged by `verdict`."""
     response = outcome.response
     line = Attempt(
@@ -103,7 +103,7 @@ def settlement(ended: Ended, outcome: Outcome, verdict: Verdict, retention: Rete
     )
 
 
-def _keep(ended: Ended, seconds: float) -> float:
+def _keep(ended: EndedAttempt, seconds: float) -> float:
     until = ended.task.keep_until
     return seconds if until is None else max(seconds, (until - ended.finished_at).total_seconds())
 

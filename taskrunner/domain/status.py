@@ -20,7 +20,7 @@ LIVE = frozenset(Status) - TERMINAL
 
 # `running` may follow `scheduled` and `retrying` directly: a delivery can overtake the mark that it
 # was published. A waiting task fails without a run when the broker dead-letters it. `failed -> scheduled`
-# is a revived dead letter. A waiting task of a paused label is snoozed: `scheduled`, again or once more.
+# is a requeued dead letter. A waiting task of a paused label is snoozed: `scheduled`, again or once more.
 FOLLOWERS: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset(
         {Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}

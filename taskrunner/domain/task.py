@@ -8,13 +8,13 @@ from typing import Annotated
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.constraints import AwareDatetime, Constraint
-from taskrunner.domain.limits import COUNT_LIMIT
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules
+from taskrunner.domain.task_limits import COUNT_LIMIT
 from taskrunner.domain.value import value
 
 
-class Lane(StrEnum):
+class Priority(StrEnum):
     """A priority, and the queue that carries it."""
 
     HIGH = "high"
@@ -38,7 +38,7 @@ class Task:
 
     `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible". From
     `expires_at` on no attempt starts any more: a task that waits then has failed.
-    The field names (`priority` for `lane`) are those of the JSON form, see `envelope`. A body that is no
+    The field names (`priority` for `queue`) are those of the JSON form, see `envelope`. A body that is no
     text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
     `signed_by` names the secret that signs what is sent; only callbacks of ours have it. `tls` names the TLS
     profile to fetch with. With `validators` only what is newer is asked for. Its record is kept beyond
@@ -53,7 +53,7 @@ class Task:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     body_base64: str | None = None
-    lane: Lane = field(default=Lane.MEDIUM, metadata={"alias": "priority"})
+    priority: Priority = Priority.MEDIUM
     timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
     max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-from taskrunner.domain.wording import did_you_mean, shown
+from taskrunner.domain.messages import did_you_mean, shown
 
 _FIELDS = 5
 _MAX_CHARS = 256

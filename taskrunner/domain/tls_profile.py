@@ -7,8 +7,8 @@ certificate may be shown. One without is for the tasks that name it, wherever th
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.url import Url
-from taskrunner.domain.wording import did_you_mean, shown
 
 # By the name of each profile its hosts: what whoever checks a task needs to know.
 ProfileHosts = Mapping[str, tuple[str, ...]]

@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 
 from taskrunner.domain.address import Address, parse_address
+from taskrunner.domain.messages import shown
 from taskrunner.domain.value import value
-from taskrunner.domain.wording import shown
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LAST_PORT = 65_535

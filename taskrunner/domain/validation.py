@@ -7,8 +7,8 @@ from pydantic import ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError
-from taskrunner.domain.limits import Limits
-from taskrunner.domain.wording import did_you_mean, shown
+from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.task_limits import Limits
 
 # Of a model and of a dataclass.
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})

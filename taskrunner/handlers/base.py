@@ -8,7 +8,7 @@ from taskrunner.domain.task import Task
 
 
 @dataclass(slots=True, eq=False)
-class Attempting:
+class AttemptContext:
     """One attempt in the hands of a worker.
 
     `cancelled` may turn True at any time, set by the event loop: the handler is then to end as soon as it
@@ -28,7 +28,7 @@ class Handler(ABC):
     """
 
     @abstractmethod
-    def run(self, attempting: Attempting) -> Outcome:
+    def run(self, context: AttemptContext) -> Outcome:
         """Make the attempt. Ends by the task's timeout by itself, and raises nothing."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Handler(ABC):
         """Let go of what was kept. Called in the same thread, once, after the last attempt."""
 
 
-class HandlerKit(ABC):
+class HandlerFactory(ABC):
     """Makes handlers, one per worker, in whatever process the workers are; it travels there pickled."""
 
     @abstractmethod

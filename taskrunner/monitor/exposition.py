@@ -27,12 +27,14 @@ def render(metrics: Metrics, stats: Mapping[str, Any]) -> str:
 
 def _gauges(stats: Mapping[str, Any]) -> Iterator[str]:
     workers, queues, counts = (stats.get(name) or {} for name in ("workers", "queues", "counts"))
-    lanes = [({"queue": lane}, depth["ready"]) for lane, depth in queues.items() if isinstance(depth, dict)]
+    queues = [
+        ({"queue": queue}, depth["ready"]) for queue, depth in queues.items() if isinstance(depth, dict)
+    ]
     sizes = [({"kind": kind}, workers[kind]) for kind in _WORKERS if workers.get(kind) is not None]
     tasks = [({"status": status}, count) for status, count in counts.items()]
     stuck = [({"status": status}, count) for status, count in (stats.get("stuck") or {}).items()]
     again = [({"service": name}, count) for name, count in (stats.get("reconnects") or {}).items()]
-    yield from _family("taskrunner_queue_ready", "gauge", "Messages ready in the broker", lanes)
+    yield from _family("taskrunner_queue_ready", "gauge", "Messages ready in the broker", queues)
     yield from _family("taskrunner_workers", "gauge", "Worker threads", sizes)
     yield from _family("taskrunner_tasks", "gauge", "Tasks in the store", tasks)
     yield from _family("taskrunner_stuck_tasks", "gauge", "Tasks that are due and left alone", stuck)

@@ -62,7 +62,7 @@ _MAX_URL_CHARS = 512
 _URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
 
 
-def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = None) -> None:  # noqa: A002 - the dial's name
+def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = None) -> None:  # noqa: A002 - the setting's name
     """Send our events and other libraries' warnings to `stream` (stderr), as JSON lines or for people.
 
     `level` and `format` are the values of the `Logger` section. The JSON way is structlog's advice for
@@ -159,7 +159,7 @@ def _redirect_standard_logging() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Redirect(logging.WARNING)]
     root.setLevel(logging.WARNING)
-    # pika tells every failed dial at length; our ServiceLost tells of an outage once.
+    # pika tells every failed setting at length; our ServiceLost tells of an outage once.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
 
@@ -231,7 +231,7 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "attempt": event.attempt,
         "method": task.method,
         "url": place(task.url),
-        "lane": task.lane.value,
+        "queue": task.priority.value,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
         "status": verdict.status.value,
@@ -249,7 +249,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     """As of an attempt that failed, with the deadline in the place of what there was no attempt to tell."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": place(task.url), "lane": task.lane.value}
+        fields |= {"method": task.method, "url": place(task.url), "queue": task.priority.value}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
 

@@ -14,7 +14,7 @@ from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -87,7 +87,7 @@ class Cancellation:
     def _cut(self, record: Record) -> Settlement:
         now = self._clock.now()
         last = record.attempts[-1]
-        ended = Ended(
+        ended = EndedAttempt(
             task=record.task,
             number=record.attempt,
             consumer=last.consumer,

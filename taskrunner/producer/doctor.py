@@ -13,7 +13,7 @@ from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.producer.relay import Relay
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection import Flaw, Flawed, Overdue
@@ -40,7 +40,7 @@ _FLAWS = {
 _TO_RELAY = {
     "dead_lease": ("tasks that run beyond their lease", "ends these attempts, so that the next ones follow"),
     "forgotten": (
-        "queued tasks that the broker has no message of (their lane is empty)",
+        "queued tasks that the broker has no message of (their queue is empty)",
         "publishes them again",
     ),
     "unattended": ("queued tasks that no relay looked after when it was time", "looks after them"),
@@ -183,7 +183,7 @@ class Doctor:
             await self._store.repair(ids, now=now, lease_until=lease_until, keep=self._settings.keep)
         return Counter(each.flaw for each in flawed)
 
-    async def _depths(self) -> Mapping[Lane, int] | None:
+    async def _depths(self) -> Mapping[Priority, int] | None:
         if self._broker is None:
             return None
         try:
@@ -191,7 +191,7 @@ class Doctor:
         except BrokerUnavailable:
             return None
 
-    async def _overdue(self, before: datetime, depths: Mapping[Lane, int] | None) -> list[Finding]:
+    async def _overdue(self, before: datetime, depths: Mapping[Priority, int] | None) -> list[Finding]:
         """What any relay would have seen to `hold` seconds before we began."""
         groups: dict[str, list[str]] = defaultdict(list)
         overdue = await self._store.overdue(before=before, limit=_OVERDUE_MOST)
@@ -222,7 +222,7 @@ class Doctor:
             if await self._relay.turn() > 0.0:
                 return
 
-    async def _surplus(self, before: Mapping[Lane, int]) -> list[Finding]:
+    async def _surplus(self, before: Mapping[Priority, int]) -> list[Finding]:
         """Messages are counted twice, since tasks come and go between the broker's answer and the store's."""
         counts = await self._store.counts()
         waiting = sum(counts[status] for status in (Status.SCHEDULED, Status.QUEUED, Status.RETRYING))
@@ -237,9 +237,9 @@ class Doctor:
         return [Finding(kind="surplus_messages", says=says, remedy=remedy, count=surplus)]
 
 
-def _trouble(overdue: Overdue, depths: Mapping[Lane, int] | None) -> str:
+def _trouble(overdue: Overdue, depths: Mapping[Priority, int] | None) -> str:
     if overdue.status is Status.RUNNING:
         return "dead_lease"
     if overdue.status is not Status.QUEUED:
         return "unpublished"
-    return "forgotten" if depths is not None and depths.get(overdue.lane) == 0 else "unattended"
+    return "forgotten" if depths is not None and depths.get(overdue.queue) == 0 else "unattended"

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.breaker import Breaker, Phase
+from taskrunner.domain.back_pressure import BackPressure
+from taskrunner.domain.circuit_breaker import CircuitBreaker, Phase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
 from taskrunner.domain.events import CircuitClosed, Events
-from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
-from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit, read_limits
+from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit, read_limits
+from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
+from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
-from taskrunner.domain.politeness import Politeness
-from taskrunner.domain.slowdown import Slowdown
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Snooze, Store
-from taskrunner.stores.host_book import HostEdit, HostEntry
+from taskrunner.stores.host_store import HostEdit, HostEntry
 
 # Consumers change a busy host's state all the time; each of these tries failed since one of them did.
 _TRIES = 100
@@ -40,7 +40,9 @@ class ShownLimit:
 
 
 class Hosts:
-    """`configured` limits and `dials` are of this process's configuration, which consumers should share."""
+    """`configured` limits and `settings` are of this process's configuration, which consumers should
+    share.
+    """
 
     def __init__(
         self,
@@ -48,13 +50,13 @@ class Hosts:
         events: Events,
         clock: Clock,
         configured: Mapping[str, HostLimit],
-        dials: Politeness,
+        settings: HostPolicy,
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._configured = configured
-        self._dials = dials
+        self._settings = settings
 
     async def list(self, *, limit: int) -> Sequence[HostView]:
         """Hosts that there is something to say of: limited ones that have tasks, and those in trouble."""
@@ -102,7 +104,7 @@ class Hosts:
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and take back a slowdown. Raises `HostLimitInvalid` for what is no host."""
         name, moment = _host(host), self._clock.now().timestamp()
-        breaker, slowdown = Breaker(since=moment), Slowdown(since=moment)
+        breaker, slowdown = CircuitBreaker(since=moment), BackPressure(since=moment)
         before = await self._change(
             name, lambda state: replace(state, breaker=breaker, slowdown=slowdown, tail=0.0)
         )
@@ -165,10 +167,10 @@ class Hosts:
     def _state(self, entry: HostEntry | None) -> HostState:
         if entry is None:
             return HostState()
-        return decode_state(entry.encoded).believed(self._dials, self._clock.now().timestamp())
+        return decode_state(entry.encoded).believed(self._settings, self._clock.now().timestamp())
 
-    async def _book(self) -> LimitBook:
-        return LimitBook(self._configured, read_limits(await self._store.host_limits()))
+    async def _book(self) -> HostLimits:
+        return HostLimits(self._configured, read_limits(await self._store.host_limits()))
 
 
 def _pattern(text: str) -> str:

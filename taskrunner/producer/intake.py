@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.value import value
 from taskrunner.domain.write_concern import WriteConcern
@@ -39,7 +39,7 @@ class Prepared:
 
     @property
     def outgoing(self) -> Outgoing:
-        return Outgoing(id=self.task.id, lane=self.task.lane, encoded=self.new.encoded, attempt=1)
+        return Outgoing(id=self.task.id, queue=self.task.priority, encoded=self.new.encoded, attempt=1)
 
 
 @value
@@ -65,7 +65,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        rules: TaskRules,
+        rules: TaskPolicy,
         *,
         hold: float,
     ) -> None:
@@ -78,14 +78,14 @@ class Intake:
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    def prepare(self, draft: Draft, *, idempotency_key: str | None = None) -> Prepared:
+    def prepare(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> Prepared:
         """The task of a draft, ready to be written. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.rules, task_id=new_task_id(), now=now)
         new = NewTask(
             id=task.id,
             encoded=encode_task(task),
-            lane=task.lane,
+            queue=task.priority,
             max_attempts=task.max_attempts,
             created_at=now,
             due=task.run_at or self._due(now),
@@ -99,7 +99,7 @@ class Intake:
         """A new task is left to the fast path for a while, unless that is no way at present."""
         return now + self._hold if self._publisher.answers else now
 
-    async def submit(self, draft: Draft, *, idempotency_key: str | None = None) -> Submitted:
+    async def submit(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> Submitted:
         """Accept one task, in a group with whatever else is being submitted.
 
         Raises `TaskInvalid`, `StateConflict` (the key was used for another request, or the id belonged to a
@@ -168,7 +168,7 @@ class Intake:
         return answers
 
 
-def _fingerprint(draft: Draft) -> str:
+def _fingerprint(draft: TaskDraft) -> str:
     return hashlib.sha256(
         draft.model_dump_json(exclude_none=True, exclude={"traceparent"}).encode()
     ).hexdigest()

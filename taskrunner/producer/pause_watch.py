@@ -13,7 +13,7 @@ LOOK = 1.0
 
 
 class PauseWatch(Service):
-    """`current` is how things stood at the last look; those that `obey` hear of every change."""
+    """`current` is how things stood at the last look; those that `apply` hear of every change."""
 
     def __init__(self, store: Store, events: Events) -> None:
         super().__init__("pause watch", events)
@@ -22,7 +22,7 @@ class PauseWatch(Service):
         self.since: Mapping[str, datetime] = {}
         self.current = Pauses()
 
-    def obey(self, listener: Callable[[Pauses], None]) -> None:
+    def apply(self, listener: Callable[[Pauses], None]) -> None:
         """Call `listener` with what is in force, now and after each change."""
         self._obeying.append(listener)
         listener(self.current)

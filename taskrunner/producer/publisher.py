@@ -9,17 +9,17 @@ from datetime import timedelta
 
 from taskrunner.brokers.base import Broker, Publication, PublishAnswer
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import seal
+from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.value import value
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, Store
 
 _BATCH = 1000
 _REASONS = {
-    PublishAnswer.RETURNED: "the lane's queue is gone",
+    PublishAnswer.RETURNED: "the queue's queue is gone",
     PublishAnswer.REFUSED: "the broker refused it",
     PublishAnswer.UNKNOWN: "the connection broke, or the time ran out, before the broker's confirm",
 }
@@ -30,7 +30,7 @@ class Outgoing:
     """A task ready to be published: its stored form, the attempt that comes next, its snoozes so far."""
 
     id: str
-    lane: Lane
+    queue: Priority
     encoded: bytes
     attempt: int
     snoozes: int = 0
@@ -95,7 +95,7 @@ class Publisher:
 
     async def _send(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
         publications = [
-            Publication(lane=item.lane, body=seal(item.encoded, item.attempt), task_id=item.id)
+            Publication(queue=item.queue, body=encode_envelope(item.encoded, item.attempt), task_id=item.id)
             for item in batch
         ]
         try:

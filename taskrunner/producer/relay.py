@@ -17,10 +17,10 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Ended, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
 from taskrunner.domain.status import Status
+from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Outgoing, Publisher
-from taskrunner.producer.recall import Recall
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
@@ -28,7 +28,7 @@ from taskrunner.stores.base import AttemptRef, Due, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelaySettings:
-    """The dials of the relay; durations are seconds.
+    """The settings of the relay; durations are seconds.
 
     `attempts`: how often one turn tries to publish what it took before it leaves that in the index.
     `lease` is the consumers' lease: after an outage of the store nobody is declared dead for that long.
@@ -67,7 +67,7 @@ class Relay(Service):
         self._store_was_away = False
         self._reconnects = store.status().reconnects
         self._rescue_from = clock.monotonic()
-        self._recall = Recall(store, broker, settings.batch_size, settings.forgotten_after)
+        self._recall = OutageRecovery(store, broker, settings.batch_size, settings.forgotten_after)
         # A power cut takes us and the store's last writes together, and there may have been one.
         self._recall.begin(clock.now())
         self._recall_from = clock.monotonic() + settings.hold
@@ -121,7 +121,7 @@ class Relay(Service):
     def _is_paused(self, due: Due) -> bool:
         """For one of its labels; it then comes up again, as all that was taken, after `hold` seconds.
 
-        What is in a paused lane is published all the same, and waits there.
+        What is in a paused queue is published all the same, and waits there.
         """
         pauses = self._pauses()
         return pauses.any_label and pauses.hold(decode_task(due.encoded).labels)
@@ -137,13 +137,13 @@ class Relay(Service):
             await self._pause(backoff.next())
 
     async def _look_after(self, suspects: Sequence[Due]) -> None:
-        """A task queued for long: if its lane is empty the broker forgot it, else it waits its turn."""
+        """A task queued for long: if its queue is empty the broker forgot it, else it waits its turn."""
         try:
             depths = await self._broker.depths()
         except BrokerUnavailable:
             return
-        forgotten = [due for due in suspects if depths.get(due.lane, 0) == 0]
-        waiting = [due for due in suspects if depths.get(due.lane, 0) > 0]
+        forgotten = [due for due in suspects if depths.get(due.queue, 0) == 0]
+        waiting = [due for due in suspects if depths.get(due.queue, 0) > 0]
         if forgotten:
             await self._publish(forgotten)
         later = self._clock.now() + timedelta(seconds=self._settings.forgotten_after)
@@ -172,7 +172,7 @@ class Relay(Service):
             random=random.random(),
         )
         line = due.running
-        ended = Ended(
+        ended = EndedAttempt(
             task=task,
             number=due.attempt,
             consumer=None if line is None else line.consumer,
@@ -184,5 +184,5 @@ class Relay(Service):
 
 def _outgoing(due: Due) -> Outgoing:
     return Outgoing(
-        id=due.id, lane=due.lane, encoded=due.encoded, attempt=due.attempt + 1, snoozes=due.snoozes
+        id=due.id, queue=due.queue, encoded=due.encoded, attempt=due.attempt + 1, snoozes=due.snoozes
     )

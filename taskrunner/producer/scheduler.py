@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
@@ -25,6 +24,7 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.validators import validators_after
 from taskrunner.producer.schedules import stored, task_draft
 from taskrunner.runtime.service import Service
@@ -50,7 +50,7 @@ class Scheduler(Service):
     """One turn: a batch of the schedules that are due."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, rules: TaskRules, settings: SchedulerSettings
+        self, store: Store, events: Events, clock: Clock, rules: TaskPolicy, settings: SchedulerSettings
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store
@@ -108,7 +108,7 @@ class Scheduler(Service):
                 NewTask(
                     id=task_id,
                     encoded=encode_task(task),
-                    lane=task.lane,
+                    queue=task.priority,
                     max_attempts=task.max_attempts,
                     created_at=now,
                     due=run_at,

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, Store, StoredSchedule
 
@@ -110,7 +110,7 @@ def stored(schedule: Schedule) -> StoredSchedule:
     )
 
 
-def task_draft(schedule: Schedule, limits: Limits) -> Draft:
+def task_draft(schedule: Schedule, limits: Limits) -> TaskDraft:
     """The draft of its tasks, with a label that names it. Raises `TaskInvalid`."""
-    draft = Draft.from_fields(schedule.task, limits)
+    draft = TaskDraft.from_fields(schedule.task, limits)
     return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.selection import Selection, facets_of, facets_of_letter
+from taskrunner.domain.task_filter import TaskFilter, facts_of, facts_of_dead_letter
 from taskrunner.stores.base import Page, Store
 
 Item = TypeVar("Item")
@@ -28,20 +28,22 @@ class Search:
         self._store = store
         self._looked_most = looked_most
 
-    async def tasks(self, selection: Selection, *, limit: int, cursor: str | None) -> Page[Record]:
+    async def tasks(self, selection: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
         """Raises `StoreUnavailable`."""
         return await self._scan(
             lambda limit, cursor: self._store.list_tasks(selection.status, limit=limit, cursor=cursor),
-            lambda record: selection.meets(facets_of(record)),
+            lambda record: selection.meets(facts_of(record)),
             limit=limit,
             cursor=cursor,
         )
 
-    async def dead_letters(self, selection: Selection, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
+    async def dead_letters(
+        self, selection: TaskFilter, *, limit: int, cursor: str | None
+    ) -> Page[DeadLetter]:
         """Raises `StoreUnavailable`, and `ValueError` for a cursor that is none."""
         return await self._scan(
             lambda limit, cursor: self._store.list_dead_letters(limit=limit, cursor=cursor),
-            lambda letter: selection.meets(facets_of_letter(letter)),
+            lambda letter: selection.meets(facts_of_dead_letter(letter)),
             limit=limit,
             cursor=cursor,
         )

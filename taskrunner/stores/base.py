@@ -15,9 +15,9 @@ from taskrunner.domain.new_task import NewTask as NewTask
 from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.value import value
-from taskrunner.stores.host_book import HostBook
+from taskrunner.stores.host_store import HostStore
 from taskrunner.stores.inspection import Inspection, Overdue
 
 Item = TypeVar("Item")
@@ -93,7 +93,7 @@ class Due:
     status: Status
     attempt: int
     attempt_limit: int
-    lane: Lane
+    queue: Priority
     encoded: bytes
     running: Attempt | None = None
     snoozes: int = 0
@@ -128,7 +128,7 @@ class StoreStatus:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
-class Store(HostBook):
+class Store(HostStore):
     """Records, the due index, the dead letters, and what is known of hosts.
 
     All methods are for one event loop; any may raise `StoreUnavailable`, after which the caller cannot
@@ -206,7 +206,7 @@ class Store(HostBook):
         """Move the end of leases; False for a task that no longer runs this attempt."""
 
     @abstractmethod
-    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+    async def still_running(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
         """Whether these attempts, which somebody runs, still are to; only a read.
 
         False for one that no longer runs by its record, and for a deleted task. True where the record is
@@ -276,7 +276,7 @@ class Store(HostBook):
         """
 
     @abstractmethod
-    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         """Failed tasks become `scheduled` again, with `max_attempts` more attempts and their history kept.
 
         A deadline is kept no longer: it has passed, or somebody wants the task in spite of it.
@@ -300,7 +300,7 @@ class Store(HostBook):
         """Tasks per status, every status present."""
 
     @abstractmethod
-    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+    async def add_dead_messages(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
         """Keep unreadable messages as dead letters for `keep` seconds. Safe to repeat for the same ids."""
 
     @abstractmethod
@@ -312,7 +312,7 @@ class Store(HostBook):
         """Dead letters, the latest first, without raw bytes."""
 
     @abstractmethod
-    async def exhume(self, letter_id: str) -> bool:
+    async def remove_dead_message(self, letter_id: str) -> bool:
         """Remove a message (not a task) from the dead letters; False when it is not there."""
 
     @abstractmethod

@@ -104,7 +104,7 @@ class StoredRecord:
     reason: str | None = None
     due_ms: float | None
     updated_ms: float
-    expires_ms: float | None
+    kept_until_ms: float | None
     snoozes: int = 0
     waits_for: str | None = None
 
@@ -124,7 +124,7 @@ class StoredRecord:
             reason=self.reason,
             updated_at=updated_at,
             finished_at=updated_at if terminal else None,
-            kept_until=from_ms(self.expires_ms) if terminal and self.expires_ms is not None else None,
+            kept_until=from_ms(self.kept_until_ms) if terminal and self.kept_until_ms is not None else None,
             snoozes=self.snoozes,
             waits_for=self.waits_for if self.status is Status.SCHEDULED else None,
         )

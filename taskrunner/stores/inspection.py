@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.value import value
 
 
@@ -40,4 +40,4 @@ class Overdue:
 
     id: str
     status: Status
-    lane: Lane
+    queue: Priority

@@ -1,4 +1,4 @@
-"""A house per test, on every store."""
+"""A runner per test, on every store."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,14 +12,14 @@ from taskrunner.domain.events import Events
 from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
-from tests.flow.house import House
+from tests.flow.local_runner import LocalRunner
 from tests.tools.stores import postgres_schema, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
 
 Furnished = tuple[Store, Callable[[], Awaitable[None]]]
 
 
 @pytest.fixture(params=["redis", "sqlite", "postgres"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+async def runner(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalRunner]:
     if request.param == "redis":
         furnished = _redis(request.getfixturevalue("redis_url"))
     elif request.param == "sqlite":
@@ -27,10 +27,10 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     else:
         furnished = _postgres(request.getfixturevalue("postgres_url"))
     async with furnished as (store, wipe):
-        house = House(store, wipe=wipe)
-        await house.broker.start()
-        yield house
-        await house.close()
+        runner = LocalRunner(store, wipe=wipe)
+        await runner.broker.start()
+        yield runner
+        await runner.close()
 
 
 @asynccontextmanager

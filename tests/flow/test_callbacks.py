@@ -12,9 +12,9 @@ from taskrunner.domain.follow_up import LABEL
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
-from taskrunner.handlers.base import Attempting
-from tests.flow.house import HOLD, LEASE, OK, House, http_error
+from taskrunner.domain.task import Priority
+from taskrunner.handlers.base import AttemptContext
+from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error
 from tests.flow.test_deadlines import end
 from tests.tools.severed import Cut, severable
 
@@ -22,19 +22,21 @@ CUTS = list(Cut)
 TOLD = "http://told.test/"
 
 
-async def submit(house: House, **fields: Any) -> None:
-    await house.submit(id="task", callback={"url": TOLD}, **fields)
+async def submit(runner: LocalRunner, **fields: Any) -> None:
+    await runner.submit(id="task", callback={"url": TOLD}, **fields)
 
 
-async def callbacks(house: House) -> list[Record]:
+async def callbacks(runner: LocalRunner) -> list[Record]:
     """Of the task, the first of them first."""
-    page = await house.store.list_tasks(None, limit=99, cursor=None)
+    page = await runner.store.list_tasks(None, limit=99, cursor=None)
     return [record for record in reversed(page.items) if record.task.labels.get(LABEL) == "task"]
 
 
-async def told(house: House) -> list[str]:
+async def told(runner: LocalRunner) -> list[str]:
     """What the callbacks that there are say, wherever they stand."""
-    messages: list[dict[str, Any]] = [json.loads(record.task.body or "") for record in await callbacks(house)]
+    messages: list[dict[str, Any]] = [
+        json.loads(record.task.body or "") for record in await callbacks(runner)
+    ]
     assert [message["data"]["id"] for message in messages] == ["task"] * len(messages)
     return [message["type"] for message in messages]
 
@@ -42,9 +44,9 @@ async def told(house: House) -> list[str]:
 def answering(*outcomes: Outcome, callback: Sequence[Outcome] = (OK,)) -> Any:
     """The target's answers by number of attempt, and those of who is told."""
 
-    def answer(attempting: Attempting) -> Outcome:
-        script = callback if attempting.task.url == TOLD else outcomes
-        return script[min(attempting.number, len(script)) - 1]
+    def answer(context: AttemptContext) -> Outcome:
+        script = callback if context.task.url == TOLD else outcomes
+        return script[min(context.number, len(script)) - 1]
 
     return answer
 
@@ -52,150 +54,150 @@ def answering(*outcomes: Outcome, callback: Sequence[Outcome] = (OK,)) -> Any:
 @pytest.mark.parametrize(
     ("outcome", "event"), [(OK, "task.succeeded"), (http_error(404), "task.failed")], ids=["ok", "404"]
 )
-async def test_an_end_is_told(house: House, outcome: Outcome, event: str) -> None:
+async def test_an_end_is_told(runner: LocalRunner, outcome: Outcome, event: str) -> None:
     """By a task of its own, which runs, ends, and tells nobody of its own end."""
-    house.target.answer = answering(outcome)
-    await house.consumer()
-    await submit(house)
-    await house.heard(TaskSettled)
-    await house.later(0)
-    await house.heard(TaskSettled, 2)
-    assert await told(house) == [event]
-    (record,) = await callbacks(house)
+    runner.target.answer = answering(outcome)
+    await runner.consumer()
+    await submit(runner)
+    await runner.heard(TaskSettled)
+    await runner.later(0)
+    await runner.heard(TaskSettled, 2)
+    assert await told(runner) == [event]
+    (record,) = await callbacks(runner)
     assert record.status is Status.SUCCEEDED
-    await house.later(HOLD)
-    assert sum((await house.store.counts()).values()) == 2
+    await runner.later(HOLD)
+    assert sum((await runner.store.counts()).values()) == 2
 
 
-async def test_only_the_last_of_several_attempts_is_told(house: House) -> None:
-    house.target.answer = answering(http_error(503), OK)
-    await house.consumer()
-    await submit(house, retry={"strategy": "constant", "base": 0})
-    await house.heard(TaskSettled)
-    assert await told(house) == []
-    await house.later(0)
-    await house.heard(TaskSettled, 2)
-    assert await told(house) == ["task.succeeded"]
+async def test_only_the_last_of_several_attempts_is_told(runner: LocalRunner) -> None:
+    runner.target.answer = answering(http_error(503), OK)
+    await runner.consumer()
+    await submit(runner, retry={"strategy": "constant", "base": 0})
+    await runner.heard(TaskSettled)
+    assert await told(runner) == []
+    await runner.later(0)
+    await runner.heard(TaskSettled, 2)
+    assert await told(runner) == ["task.succeeded"]
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_the_consumer_dies_at_the_settle(house: House, cut: Cut) -> None:
+async def test_the_consumer_dies_at_the_settle(runner: LocalRunner, cut: Cut) -> None:
     """End and callback are written together or not at all; the next attempt, if there is one, tells."""
-    store, line = severable(house.store, "settle", cut)
-    await house.consumer(store)
-    await submit(house)
+    store, line = severable(runner.store, "settle", cut)
+    await runner.consumer(store)
+    await submit(runner)
     await line.cut_off.wait()
-    assert await told(house) == (["task.succeeded"] if cut is Cut.AFTER else [])
-    await house.consumer()
-    await house.break_connections()
-    await house.later(LEASE)
-    await house.later(10)
-    await house.heard(TaskSettled)
-    await house.later(HOLD)
-    assert await house.status("task") is Status.SUCCEEDED
-    assert await told(house) == ["task.succeeded"]
+    assert await told(runner) == (["task.succeeded"] if cut is Cut.AFTER else [])
+    await runner.consumer()
+    await runner.break_connections()
+    await runner.later(LEASE)
+    await runner.later(10)
+    await runner.heard(TaskSettled)
+    await runner.later(HOLD)
+    assert await runner.status("task") is Status.SUCCEEDED
+    assert await told(runner) == ["task.succeeded"]
 
 
-async def test_a_task_that_loses_its_last_worker_is_told(house: House) -> None:
+async def test_a_task_that_loses_its_last_worker_is_told(runner: LocalRunner) -> None:
     """It fails by the relay's hand, in one step with its callback."""
-    house.target.gate.clear()
-    store, line = severable(house.store)
-    await house.consumer(store)
-    await submit(house, max_attempts=1)
-    await house.until_runs(1)
+    runner.target.gate.clear()
+    store, line = severable(runner.store)
+    await runner.consumer(store)
+    await submit(runner, max_attempts=1)
+    await runner.until_runs(1)
     line.sever()
-    await house.later(LEASE)
-    assert await house.status("task") is Status.FAILED
-    assert await told(house) == ["task.failed"]
+    await runner.later(LEASE)
+    assert await runner.status("task") is Status.FAILED
+    assert await told(runner) == ["task.failed"]
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_cancel_is_told(house: House, cut: Cut) -> None:
+async def test_a_cancel_is_told(runner: LocalRunner, cut: Cut) -> None:
     """Also if whoever cancelled died at the write."""
-    await submit(house, delay=60)
-    store, _ = severable(house.store, "cancel", cut)
+    await submit(runner, delay=60)
+    store, _ = severable(runner.store, "cancel", cut)
     with pytest.raises(StoreUnavailable):
-        await house.make_cancellation(store).cancel("task")
-    await house.cancellation.cancel("task")
-    assert await told(house) == ["task.cancelled"]
+        await runner.make_cancellation(store).cancel("task")
+    await runner.cancellation.cancel("task")
+    assert await told(runner) == ["task.cancelled"]
 
 
-async def test_a_cancel_of_what_runs_is_told_and_the_late_answer_is_not(house: House) -> None:
+async def test_a_cancel_of_what_runs_is_told_and_the_late_answer_is_not(runner: LocalRunner) -> None:
     """The worker's own settle is refused with all that is in it."""
-    house.target.gate.clear()
-    await house.consumer()
-    await submit(house)
-    await house.until_runs(1)
-    await house.cancellation.cancel("task")
-    house.target.gate.set()
-    await house.heard(SettleRefused)
-    assert await told(house) == ["task.cancelled"]
+    runner.target.gate.clear()
+    await runner.consumer()
+    await submit(runner)
+    await runner.until_runs(1)
+    await runner.cancellation.cancel("task")
+    runner.target.gate.set()
+    await runner.heard(SettleRefused)
+    assert await told(runner) == ["task.cancelled"]
 
 
 @pytest.mark.parametrize("method", ["expired", "fail"])
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_deadline_that_passes_is_told(house: House, method: str, cut: Cut) -> None:
-    """Once, also if a caretaker died at it."""
-    await submit(house, expires_at=end(house, 60))
-    house.clock.advance(60)
-    store, _ = severable(house.store, method, cut)
+async def test_a_deadline_that_passes_is_told(runner: LocalRunner, method: str, cut: Cut) -> None:
+    """Once, also if a cleaner died at it."""
+    await submit(runner, expires_at=end(runner, 60))
+    runner.clock.advance(60)
+    store, _ = severable(runner.store, method, cut)
     with pytest.raises(StoreUnavailable):
-        await house.make_caretaker(store).turn()
+        await runner.make_cleaner(store).turn()
     for _ in range(2):
-        await house.make_caretaker().turn()
-    assert await told(house) == ["task.failed"]
+        await runner.make_cleaner().turn()
+    assert await told(runner) == ["task.failed"]
 
 
-async def test_a_revived_task_is_told_of_twice(house: House) -> None:
+async def test_a_requeued_task_is_told_of_twice(runner: LocalRunner) -> None:
     """Each end has a callback of its own, with another id."""
-    house.target.answer = answering(http_error(404), OK)
-    await house.consumer()
-    await submit(house)
-    await house.heard(TaskSettled)
-    await house.revival.requeue("task")
-    await house.heard(TaskSettled, 2)
-    assert await told(house) == ["task.failed", "task.succeeded"]
-    first, second = await callbacks(house)
+    runner.target.answer = answering(http_error(404), OK)
+    await runner.consumer()
+    await submit(runner)
+    await runner.heard(TaskSettled)
+    await runner.requeue.requeue("task")
+    await runner.heard(TaskSettled, 2)
+    assert await told(runner) == ["task.failed", "task.succeeded"]
+    first, second = await callbacks(runner)
     assert first.task.id != second.task.id
 
 
-async def test_a_callback_that_fails_leaves_the_task_as_it_is(house: House) -> None:
+async def test_a_callback_that_fails_leaves_the_task_as_it_is(runner: LocalRunner) -> None:
     """It has its own attempts and history, becomes a dead letter of its own, and can be requeued."""
-    house.target.answer = answering(OK, callback=[http_error(500), http_error(410)])
-    await house.consumer()
-    await submit(house)
-    await house.heard(TaskSettled)
-    before = await house.record("task")
-    await house.later(0)
-    await house.heard(TaskSettled, 2)
-    await house.later(60)
-    await house.heard(TaskSettled, 3)
-    (record,) = await callbacks(house)
+    runner.target.answer = answering(OK, callback=[http_error(500), http_error(410)])
+    await runner.consumer()
+    await submit(runner)
+    await runner.heard(TaskSettled)
+    before = await runner.record("task")
+    await runner.later(0)
+    await runner.heard(TaskSettled, 2)
+    await runner.later(60)
+    await runner.heard(TaskSettled, 3)
+    (record,) = await callbacks(runner)
     assert (record.status, [each.status_code for each in record.attempts]) == (Status.FAILED, [500, 410])
-    assert await house.record("task") == before
-    assert await house.store.dead_letter(record.task.id) is not None
-    await house.later(HOLD)
-    assert len(await callbacks(house)) == 1
+    assert await runner.record("task") == before
+    assert await runner.store.dead_letter(record.task.id) is not None
+    await runner.later(HOLD)
+    assert len(await callbacks(runner)) == 1
 
 
-async def test_a_dead_lettered_task_is_told(house: House) -> None:
+async def test_a_dead_lettered_task_is_told(runner: LocalRunner) -> None:
     """Nobody could do anything with its envelope."""
-    house.collect()
-    await submit(house)
-    house.broker.consume([Lane.MEDIUM], 1, lambda delivery: house.broker.reject([delivery]))
-    await house.heard(DeadLetterCollected)
-    assert await told(house) == ["task.failed"]
+    runner.collect()
+    await submit(runner)
+    runner.broker.consume([Priority.MEDIUM], 1, lambda delivery: runner.broker.reject([delivery]))
+    await runner.heard(DeadLetterCollected)
+    assert await told(runner) == ["task.failed"]
 
 
-async def test_only_the_events_that_were_asked_for(house: House) -> None:
-    await house.consumer()
-    await house.submit(id="task", callback={"url": TOLD, "events": ["failed", "cancelled"]})
-    await house.heard(TaskSettled)
-    assert await told(house) == []
+async def test_only_the_events_that_were_asked_for(runner: LocalRunner) -> None:
+    await runner.consumer()
+    await runner.submit(id="task", callback={"url": TOLD, "events": ["failed", "cancelled"]})
+    await runner.heard(TaskSettled)
+    assert await told(runner) == []
 
 
-async def test_a_deleted_task_is_not_told(house: House) -> None:
+async def test_a_deleted_task_is_not_told(runner: LocalRunner) -> None:
     """To delete is no end."""
-    await submit(house, delay=60)
-    await house.cancellation.delete("task")
-    assert await told(house) == []
+    await submit(runner, delay=60)
+    await runner.cancellation.delete("task")
+    assert await told(runner) == []

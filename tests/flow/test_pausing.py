@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.envelope import encode_task, seal
+from taskrunner.domain.envelope import encode_envelope, encode_task
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
-from tests.flow.house import FORGOTTEN, HOLD, LEASE, OK, House, http_error
+from taskrunner.domain.task import Priority
+from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.fetching import make_task
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
@@ -18,43 +18,43 @@ from tests.tools.severed import Cut, severable
 RED = {"team": "red"}
 
 
-async def test_a_paused_lane_is_not_served(house: House) -> None:
-    """Other lanes are; what waits in the broker is taken up when it is resumed."""
-    await house.consumer()
-    await house.pause("lane:low")
-    await house.submit(id="low", priority="low")
-    await house.submit(id="high", priority="high")
-    await house.heard(TaskSettled)
-    await house.later(FORGOTTEN + LEASE)
-    assert house.target.ledger == [("high", 1)]
-    assert (await house.broker.depths())[Lane.LOW] == 1
-    await house.pause()
-    await house.heard(TaskSettled, 2)
-    assert await house.status("low") is Status.SUCCEEDED
+async def test_a_paused_queue_is_not_served(runner: LocalRunner) -> None:
+    """Other queues are; what waits in the broker is taken up when it is resumed."""
+    await runner.consumer()
+    await runner.pause("queue:low")
+    await runner.submit(id="low", priority="low")
+    await runner.submit(id="high", priority="high")
+    await runner.heard(TaskSettled)
+    await runner.later(FORGOTTEN + LEASE)
+    assert runner.target.ledger == [("high", 1)]
+    assert (await runner.broker.depths())[Priority.LOW] == 1
+    await runner.pause()
+    await runner.heard(TaskSettled, 2)
+    assert await runner.status("low") is Status.SUCCEEDED
 
 
-async def test_what_was_delivered_and_waits_goes_back(house: House) -> None:
+async def test_what_was_delivered_and_waits_goes_back(runner: LocalRunner) -> None:
     """What runs ends; nothing that nobody has claimed stays in the process."""
-    house.target.gate.clear()
-    consumer = await house.consumer(workers=1)
+    runner.target.gate.clear()
+    consumer = await runner.consumer(workers=1)
     for number in range(5):
-        await house.submit(id=f"task-{number}")
-    await house.until_runs(1)
-    await house.pause("all")
+        await runner.submit(id=f"task-{number}")
+    await runner.until_runs(1)
+    await runner.pause("all")
     assert len(consumer.backlog) == 0
     begun = consumer.in_flight
-    assert (await house.broker.depths())[Lane.MEDIUM] == 5 - begun
-    house.target.gate.set()
-    await house.heard(TaskSettled, begun)
-    await house.submit(id="new")
-    await house.later(FORGOTTEN + LEASE)
-    assert len(house.target.ledger) == begun
-    await house.pause()
-    await house.heard(TaskSettled, 6)
-    assert (await house.store.counts())[Status.SUCCEEDED] == 6
+    assert (await runner.broker.depths())[Priority.MEDIUM] == 5 - begun
+    runner.target.gate.set()
+    await runner.heard(TaskSettled, begun)
+    await runner.submit(id="new")
+    await runner.later(FORGOTTEN + LEASE)
+    assert len(runner.target.ledger) == begun
+    await runner.pause()
+    await runner.heard(TaskSettled, 6)
+    assert (await runner.store.counts())[Status.SUCCEEDED] == 6
 
 
-async def test_what_is_looked_at_as_its_lane_is_paused_does_not_start(house: House) -> None:
+async def test_what_is_looked_at_as_its_queue_is_paused_does_not_start(runner: LocalRunner) -> None:
     """A batch that waits for an answer on its hosts is in no backlog; what is left of it goes back."""
     looks, passes, opened = [0], asyncio.Semaphore(1), asyncio.Event()
 
@@ -63,129 +63,129 @@ async def test_what_is_looked_at_as_its_lane_is_paused_does_not_start(house: Hou
         if not opened.is_set():
             await passes.acquire()
 
-    house.target.gate.clear()
-    store = interposed(house.store, "write_hosts", hold)
-    consumer = await house.consumer(store, workers=2, host_limits={"a.test": HostLimit(concurrency=1)})
-    await house.submit("http://a.test/", id="a-0")
-    await house.until_runs(1)
-    await house.submit("http://a.test/", id="a-1")
-    await house.poll(lambda: looks[0] == 2)
-    await house.submit("http://a.test/", id="a-2")
+    runner.target.gate.clear()
+    store = interposed(runner.store, "write_hosts", hold)
+    consumer = await runner.consumer(store, workers=2, host_limits={"a.test": HostLimit(concurrency=1)})
+    await runner.submit("http://a.test/", id="a-0")
+    await runner.until_runs(1)
+    await runner.submit("http://a.test/", id="a-1")
+    await runner.poll(lambda: looks[0] == 2)
+    await runner.submit("http://a.test/", id="a-2")
     for number in range(8):
-        await house.submit("http://b.test/", id=f"b-{number}")
+        await runner.submit("http://b.test/", id=f"b-{number}")
     passes.release()
-    await house.poll(lambda: looks[0] == 3)
-    await house.pause("all")
+    await runner.poll(lambda: looks[0] == 3)
+    await runner.pause("all")
     opened.set()
     passes.release()
-    await house.heard(DeliveryDropped, 8)
+    await runner.heard(DeliveryDropped, 8)
     assert (len(consumer.backlog), consumer.in_flight) == (0, 1)
-    house.target.gate.set()
-    await house.heard(TaskSettled)
-    assert house.target.ledger == [("a-0", 1)]
+    runner.target.gate.set()
+    await runner.heard(TaskSettled)
+    assert runner.target.ledger == [("a-0", 1)]
 
 
-async def test_a_pause_is_there_for_who_starts_later(house: House) -> None:
+async def test_a_pause_is_there_for_who_starts_later(runner: LocalRunner) -> None:
     """It is kept in the store."""
-    await house.pause("all")
-    await house.submit(id="task")
-    consumer = await house.consumer()
-    assert consumer.open_lanes == ()
-    assert (await house.broker.depths())[Lane.MEDIUM] == 1
-    await house.pause()
-    await house.heard(TaskSettled)
+    await runner.pause("all")
+    await runner.submit(id="task")
+    consumer = await runner.consumer()
+    assert consumer.open_queues == ()
+    assert (await runner.broker.depths())[Priority.MEDIUM] == 1
+    await runner.pause()
+    await runner.heard(TaskSettled)
 
 
-async def test_a_paused_label_is_snoozed_and_blocks_nobody(house: House) -> None:
+async def test_a_paused_label_is_snoozed_and_blocks_nobody(runner: LocalRunner) -> None:
     """Its delivery is acked, its attempt not counted; it runs when it is due after the end of the pause."""
-    await house.pause("label:team=red")
-    await house.consumer(workers=1)
-    await house.submit(id="red", labels=RED)
-    await house.submit(id="blue", labels={"team": "blue"})
-    await house.heard(TaskSettled)
-    await house.heard(DeliveryDropped)
-    assert house.target.ledger == [("blue", 1)]
-    record = await house.record("red")
+    await runner.pause("label:team=red")
+    await runner.consumer(workers=1)
+    await runner.submit(id="red", labels=RED)
+    await runner.submit(id="blue", labels={"team": "blue"})
+    await runner.heard(TaskSettled)
+    await runner.heard(DeliveryDropped)
+    assert runner.target.ledger == [("blue", 1)]
+    record = await runner.record("red")
     assert (record.status, record.attempt, record.attempts) == (Status.SCHEDULED, 0, ())
-    assert (await house.broker.depths())[Lane.MEDIUM] == 0
+    assert (await runner.broker.depths())[Priority.MEDIUM] == 0
     for _ in range(3):
-        await house.later(HOLD)
-    assert await house.status("red") is Status.SCHEDULED
-    await house.pause()
-    await house.later(HOLD)
-    await house.heard(TaskSettled, 2)
-    assert (await house.record("red")).attempt == 1
+        await runner.later(HOLD)
+    assert await runner.status("red") is Status.SCHEDULED
+    await runner.pause()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled, 2)
+    assert (await runner.record("red")).attempt == 1
 
 
-async def test_retries_of_a_paused_label_wait(house: House) -> None:
-    house.target.script(http_error(503), OK)
-    await house.consumer()
-    await house.submit(id="task", labels=RED, retry={"strategy": "constant", "base": 5})
-    await house.heard(TaskSettled)
-    await house.pause("label:team")
+async def test_retries_of_a_paused_label_wait(runner: LocalRunner) -> None:
+    runner.target.script(http_error(503), OK)
+    await runner.consumer()
+    await runner.submit(id="task", labels=RED, retry={"strategy": "constant", "base": 5})
+    await runner.heard(TaskSettled)
+    await runner.pause("label:team")
     for _ in range(3):
-        await house.later(HOLD)
-    assert house.target.runs("task") == 1
-    assert await house.status("task") is Status.RETRYING
-    await house.pause()
-    await house.later(HOLD)
-    await house.heard(TaskSettled, 2)
-    assert await house.status("task") is Status.SUCCEEDED
+        await runner.later(HOLD)
+    assert runner.target.runs("task") == 1
+    assert await runner.status("task") is Status.RETRYING
+    await runner.pause()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled, 2)
+    assert await runner.status("task") is Status.SUCCEEDED
 
 
-async def test_a_foreign_message_of_a_paused_label_waits(house: House) -> None:
+async def test_a_foreign_message_of_a_paused_label_waits(runner: LocalRunner) -> None:
     """Its record is made, so that it can wait in the store."""
-    await house.pause("label:team")
-    await house.consumer()
+    await runner.pause("label:team")
+    await runner.consumer()
     body = b'{"url": "http://target.test/", "id": "foreign", "labels": {"team": "red"}}'
-    await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id="")])
-    await house.heard(DeliveryDropped)
-    assert await house.status("foreign") is Status.SCHEDULED
-    await house.pause()
-    await house.later(HOLD)
-    await house.heard(TaskSettled)
+    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id="")])
+    await runner.heard(DeliveryDropped)
+    assert await runner.status("foreign") is Status.SCHEDULED
+    await runner.pause()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled)
 
 
-async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(house: House) -> None:
+async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(runner: LocalRunner) -> None:
     """Its message is the last that there is of it, and is acked."""
-    await house.pause("label:team")
-    await house.consumer()
+    await runner.pause("label:team")
+    await runner.consumer()
     task = make_task("http://target.test/", id="lost", labels=RED)
-    body = seal(encode_task(task), attempt=2)
-    await house.broker.publish([Publication(lane=Lane.LOW, body=body, task_id=task.id)])
-    await house.heard(DeliveryDropped)
-    record = await house.store.get("lost")
+    body = encode_envelope(encode_task(task), attempt=2)
+    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id=task.id)])
+    await runner.heard(DeliveryDropped)
+    record = await runner.store.get("lost")
     assert record is not None
     assert (record.status, record.attempt, record.snoozes) == (Status.SCHEDULED, 1, 1)
-    await house.pause()
-    await house.later(HOLD)
-    await house.heard(TaskSettled)
-    assert house.target.runs("lost") == 1
+    await runner.pause()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled)
+    assert runner.target.runs("lost") == 1
 
 
-async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(house: House) -> None:
-    await house.pause("label:team")
-    await house.submit(id="deleted", labels=RED)
-    await house.store.delete(["deleted"], now=house.clock.now(), keep=60.0)
-    await house.consumer()
-    await house.heard(DeliveryDropped)
-    assert await house.store.get("deleted") is None
+async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(runner: LocalRunner) -> None:
+    await runner.pause("label:team")
+    await runner.submit(id="deleted", labels=RED)
+    await runner.store.delete(["deleted"], now=runner.clock.now(), keep=60.0)
+    await runner.consumer()
+    await runner.heard(DeliveryDropped)
+    assert await runner.store.get("deleted") is None
 
 
 @pytest.mark.parametrize("cut", list(Cut))
-async def test_the_consumer_dies_at_the_snooze(house: House, cut: Cut) -> None:
+async def test_the_consumer_dies_at_the_snooze(runner: LocalRunner, cut: Cut) -> None:
     """The delivery comes again and is snoozed again."""
-    await house.pause("label:team")
-    store, line = severable(house.store, "snooze", cut)
-    await house.consumer(store)
-    await house.submit(id="task", labels=RED)
+    await runner.pause("label:team")
+    store, line = severable(runner.store, "snooze", cut)
+    await runner.consumer(store)
+    await runner.submit(id="task", labels=RED)
     await line.cut_off.wait()
-    await house.consumer()
-    await house.break_connections()
-    await house.heard(DeliveryDropped)
-    await house.pause()
-    await house.later(HOLD)
-    await house.heard(TaskSettled)
+    await runner.consumer()
+    await runner.break_connections()
+    await runner.heard(DeliveryDropped)
+    await runner.pause()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled)
     for _ in range(3):
-        await house.later(FORGOTTEN + LEASE)
-    assert house.target.runs("task") == 1
+        await runner.later(FORGOTTEN + LEASE)
+    assert runner.target.runs("task") == 1

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import pytest
 
 from taskrunner.brokers.base import Publication, PublishAnswer
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import StoreUnavailable, TaskInvalid, WriteUnconfirmed
 from taskrunner.domain.events import TasksPublished
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.status import Status
-from tests.flow.house import HOLD, House
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
+from tests.flow.local_runner import HOLD, LocalRunner
 
 
-def draft(**fields: object) -> Draft:
-    return Draft.from_fields({"url": "http://target.test/", **fields}, Limits())
+def draft(**fields: object) -> TaskDraft:
+    return TaskDraft.from_fields({"url": "http://target.test/", **fields}, Limits())
 
 
 class Replicas:
@@ -40,92 +40,96 @@ class Replicas:
 
 
 @pytest.fixture
-def replicas(house: House, monkeypatch: pytest.MonkeyPatch) -> Replicas:
-    """The house's store has them; its intake is made anew."""
+def replicas(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> Replicas:
+    """The runner's store has them; its intake is made anew."""
     replicas = Replicas()
-    monkeypatch.setattr(house.store, "check_replicas", replicas.check)
-    monkeypatch.setattr(house.store, "replicate", replicas.wait)
-    house.intake = house.make_intake(house.store, house.publisher)
+    monkeypatch.setattr(runner.store, "check_replicas", replicas.check)
+    monkeypatch.setattr(runner.store, "replicate", replicas.wait)
+    runner.intake = runner.make_intake(runner.store, runner.publisher)
     return replicas
 
 
-async def test_store_does_not_wait_for_the_confirm(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_store_does_not_wait_for_the_confirm(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The task is in the store, its publishing is under way, and `drain` waits for that."""
     gate = asyncio.Event()
-    publish = house.broker.publish
+    publish = runner.broker.publish
 
     async def publish_late(publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         await gate.wait()
         return await publish(publications)
 
-    monkeypatch.setattr(house.broker, "publish", publish_late)
-    one = await house.intake.submit(draft(write_concern="store"))
-    (other,) = await house.intake.submit_many([house.intake.prepare(draft(write_concern="STORE"))])
+    monkeypatch.setattr(runner.broker, "publish", publish_late)
+    one = await runner.intake.submit(draft(write_concern="store"))
+    (other,) = await runner.intake.submit_many([runner.intake.prepare(draft(write_concern="STORE"))])
     assert not one.published
     assert not other.published
-    assert await house.status(one.id) is Status.SCHEDULED
+    assert await runner.status(one.id) is Status.SCHEDULED
     gate.set()
-    await house.publisher.drain()
-    assert await house.status(one.id) is Status.QUEUED
-    assert await house.status(other.id) is Status.QUEUED
+    await runner.publisher.drain()
+    assert await runner.status(one.id) is Status.QUEUED
+    assert await runner.status(other.id) is Status.QUEUED
 
 
-async def test_broker_is_the_default_and_waits(house: House) -> None:
+async def test_broker_is_the_default_and_waits(runner: LocalRunner) -> None:
     """The answer says that the broker has it."""
-    assert (await house.intake.submit(draft())).published
-    assert len(house.told(TasksPublished)) == 1
+    assert (await runner.intake.submit(draft())).published
+    assert len(runner.told(TasksPublished)) == 1
 
 
-async def test_replicated_waits_for_the_replicas(house: House, replicas: Replicas) -> None:
+async def test_replicated_waits_for_the_replicas(runner: LocalRunner, replicas: Replicas) -> None:
     """The answer comes after the replicas', and the broker has it, too."""
-    submit = asyncio.create_task(house.intake.submit(draft(write_concern="replicated")))
+    submit = asyncio.create_task(runner.intake.submit(draft(write_concern="replicated")))
     await replicas.asked.wait()
-    assert sum((await house.store.counts()).values()) == 1
+    assert sum((await runner.store.counts()).values()) == 1
     assert not submit.done()
-    assert not house.told(TasksPublished)
+    assert not runner.told(TasksPublished)
     replicas.confirm()
     assert (await submit).published
 
 
-async def test_a_replica_that_does_not_confirm_is_told_of(house: House, replicas: Replicas) -> None:
+async def test_a_replica_that_does_not_confirm_is_told_of(runner: LocalRunner, replicas: Replicas) -> None:
     """The submit fails, one that repeats it asks again, and the task runs once at most."""
     replicas.error = WriteUnconfirmed("0 of 1 replicas confirmed")
     for _ in range(2):
         with pytest.raises(WriteUnconfirmed):
-            await house.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
+            await runner.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
     replicas.error = None
     replicas.confirm()
-    submitted = await house.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
+    submitted = await runner.intake.submit(draft(write_concern="replicated"), idempotency_key="k")
     assert not submitted.created
-    await house.later(HOLD)
-    assert await house.status(submitted.id) is Status.QUEUED
-    assert (await house.store.counts())[Status.QUEUED] == 1
+    await runner.later(HOLD)
+    assert await runner.status(submitted.id) is Status.QUEUED
+    assert (await runner.store.counts())[Status.QUEUED] == 1
 
 
-async def test_a_store_that_goes_away_while_replicas_are_asked(house: House, replicas: Replicas) -> None:
+async def test_a_store_that_goes_away_while_replicas_are_asked(
+    runner: LocalRunner, replicas: Replicas
+) -> None:
     """The task is written by then, so it is unconfirmed and not just refused."""
     replicas.error = StoreUnavailable("lost the connection")
     with pytest.raises(WriteUnconfirmed, match="lost the connection"):
-        await house.intake.submit(draft(write_concern="replicated"))
+        await runner.intake.submit(draft(write_concern="replicated"))
     with pytest.raises(WriteUnconfirmed):
-        await house.intake.submit_many([house.intake.prepare(draft(write_concern="replicated"))])
+        await runner.intake.submit_many([runner.intake.prepare(draft(write_concern="replicated"))])
 
 
-async def test_other_concerns_ask_no_replica(house: House, replicas: Replicas) -> None:
+async def test_other_concerns_ask_no_replica(runner: LocalRunner, replicas: Replicas) -> None:
     """They go on while the replicas are away."""
     replicas.error = WriteUnconfirmed("0 of 1 replicas confirmed")
-    await house.intake.submit(draft(write_concern="store"))
-    await house.intake.submit_many([house.intake.prepare(draft())])
+    await runner.intake.submit(draft(write_concern="store"))
+    await runner.intake.submit_many([runner.intake.prepare(draft())])
     assert not replicas.asked.is_set()
 
 
-async def test_a_concern_that_cannot_be_kept_is_refused(house: House) -> None:
+async def test_a_concern_that_cannot_be_kept_is_refused(runner: LocalRunner) -> None:
     """Nothing is written, and the error names the field and the reason."""
     with pytest.raises(TaskInvalid, match="write_concern: replicated cannot be kept"):
-        await house.intake.submit(draft(write_concern="replicated"))
-    batch = [house.intake.prepare(draft(write_concern=concern)) for concern in ("store", "replicated")]
+        await runner.intake.submit(draft(write_concern="replicated"))
+    batch = [runner.intake.prepare(draft(write_concern=concern)) for concern in ("store", "replicated")]
     with pytest.raises(TaskInvalid, match="write_concern: replicated cannot be kept"):
-        await house.intake.submit_many(batch)
+        await runner.intake.submit_many(batch)
     with pytest.raises(TaskInvalid, match="write_concern: must be"):
         draft(write_concern="brokr")
-    assert sum((await house.store.counts()).values()) == 0
+    assert sum((await runner.store.counts()).values()) == 0

@@ -37,11 +37,11 @@ def deploy(tmp_path: Path, rabbitmq_url: str, redis_url: str, target: Target) ->
     """Makes deployments without processes, for tests that start their own."""
     with contextlib.ExitStack() as stack:
 
-        def make(*, fleet: Fleet | None = None, **dials: object) -> Deployment:
+        def make(*, fleet: Fleet | None = None, **settings: object) -> Deployment:
             folder = tmp_path / str(len(list(tmp_path.iterdir())))
             folder.mkdir()
             rabbitmq, redis = (_urls(fleet)) if fleet else (rabbitmq_url, redis_url)
-            return stack.enter_context(_deployed(rabbitmq, redis, target, folder, **dials))
+            return stack.enter_context(_deployed(rabbitmq, redis, target, folder, **settings))
 
         yield make
 
@@ -80,10 +80,10 @@ def _urls(fleet: Fleet) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _deployed(
-    rabbitmq_url: str, redis_url: str, target: Target, folder: Path, **dials: object
+    rabbitmq_url: str, redis_url: str, target: Target, folder: Path, **settings: object
 ) -> Iterator[Deployment]:
     deployment = Deployment(
-        rabbitmq_url=rabbitmq_url, redis_url=redis_url, target=target, folder=folder, dials=dials
+        rabbitmq_url=rabbitmq_url, redis_url=redis_url, target=target, folder=folder, settings=settings
     )
     _deployments.append(deployment)
     try:

@@ -22,7 +22,7 @@ def test_a_receiver_is_told_and_can_verify_it(deploy: Deploy) -> None:
         ports = f"{urlsplit(url).port}"
         deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD},billing={NEW}")
         both = {"FETCH__PORTS": f"{deployment.target.port},{ports}"}
-        deployment.dials.update(both)
+        deployment.settings.update(both)
         deployment.serve()
         deployment.consume()
         task_id = deployment.submit(

@@ -15,10 +15,10 @@ QUIET = {"RELAY__POLL_INTERVAL": 60}
 
 
 def findings(
-    deployment: Deployment, *words: str, code: int, **dials: object
+    deployment: Deployment, *words: str, code: int, **settings: object
 ) -> dict[str, tuple[int, int | None]]:
     """How many of each kind it finds, and how many it repairs."""
-    done = deployment.run("doctor", "--json", *words, **dials)  # type: ignore[arg-type]  # dials alone
+    done = deployment.run("doctor", "--json", *words, **settings)  # type: ignore[arg-type]  # settings alone
     assert done.returncode == code, (done.stdout, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["finding"]: (line["count"], line["fixed"]) for line in lines}
@@ -46,7 +46,7 @@ def test_a_deployment_under_load_is_sound(deploy: Deploy) -> None:
 
 
 def test_what_was_broken_is_repaired(deploy: Deploy) -> None:
-    """A purged lane, a lost due line, an entry without a record; then all tasks run."""
+    """A purged queue, a lost due line, an entry without a record; then all tasks run."""
     deployment = deploy(**QUIET)
     deployment.serve()
     ids = [deployment.submit(deployment.target.url("/fine")) for _ in range(4)]

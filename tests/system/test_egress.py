@@ -7,7 +7,7 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running, run
+from tests.system.harness.process import ClaimedAttempt, run
 from tests.system.harness.waiting import wait_for
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile
@@ -22,13 +22,13 @@ def proxy() -> Iterator[Hostile]:
 
 
 @pytest.fixture
-def everything(tmp_path: Path, proxy: Hostile) -> Iterator[Running]:
+def everything(tmp_path: Path, proxy: Hostile) -> Iterator[ClaimedAttempt]:
     """`taskrunner all` behind a proxy that leads to a target, whatever it is asked for."""
     with Hostile() as target:
         target_port = int(target.url(behaviours.answer).rpartition(":")[2].strip("/"))
         place = proxy.url(behaviours.leads_to(target_port)).removeprefix("http://")
         api_port, page_port = free_ports(2)
-        dials: dict[str, object] = {
+        settings: dict[str, object] = {
             "RABBIT__ADDR": "memory://",
             "STORE__URL": f"sqlite:///{tmp_path}/x.db",
             "API__PORT": api_port,
@@ -36,15 +36,15 @@ def everything(tmp_path: Path, proxy: Hostile) -> Iterator[Running]:
             "FETCH__PROXY": f"http://me:{PASSWORD}@{place}",
             "LOGGER__LEVEL": "debug",
         }
-        assert run(tmp_path, dials, "db", "upgrade").returncode == 0
-        shown = run(tmp_path, dials, "config", "show").stdout
+        assert run(tmp_path, settings, "db", "upgrade").returncode == 0
+        shown = run(tmp_path, settings, "config", "show").stdout
         assert f"http://***@{place}" in shown
-        running = Running("all", port=api_port, log=tmp_path / "all.log", dials=dials)
+        running = ClaimedAttempt("all", port=api_port, log=tmp_path / "all.log", settings=settings)
         yield running.wait_ready()
         running.stop()
 
 
-def test_tasks_go_through_the_proxy_that_is_configured(everything: Running, proxy: Hostile) -> None:
+def test_tasks_go_through_the_proxy_that_is_configured(everything: ClaimedAttempt, proxy: Hostile) -> None:
     """A literal private address is refused as ever, and nothing that is shown or logged has the password."""
     with Client(everything.port) as client:
         refused = client.post("/tasks", {"url": "http://10.1.2.3/"})

@@ -7,15 +7,15 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running, run
+from tests.system.harness.process import ClaimedAttempt, run
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
-Start = Callable[[], Running]
+Start = Callable[[], ClaimedAttempt]
 
 
 @pytest.fixture
-def dials(tmp_path: Path) -> dict[str, object]:
+def settings(tmp_path: Path) -> dict[str, object]:
     """Those of `dev`, for the commands that are to share its file."""
     return {
         "RABBIT__ADDR": "memory://",
@@ -26,16 +26,16 @@ def dials(tmp_path: Path) -> dict[str, object]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, dials: dict[str, object]) -> Iterator[Start]:
+def start(tmp_path: Path, settings: dict[str, object]) -> Iterator[Start]:
     """Starts `dev` in the test's folder, always on the same port."""
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
-    started: list[Running] = []
-    own = {name: value for name, value in dials.items() if not name.startswith("FETCH")}
+    started: list[ClaimedAttempt] = []
+    own = {name: value for name, value in settings.items() if not name.startswith("FETCH")}
 
-    def start() -> Running:
+    def start() -> ClaimedAttempt:
         words = ("--data", str(tmp_path), "--port", str(port))
-        started.append(Running("dev", port=port, log=log, dials=own, words=words))
+        started.append(ClaimedAttempt("dev", port=port, log=log, settings=own, words=words))
         return started[-1].wait_ready()
 
     yield start
@@ -64,31 +64,35 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
 
 
 def test_a_second_process_on_the_file_is_refused(
-    start: Start, tmp_path: Path, dials: dict[str, object]
+    start: Start, tmp_path: Path, settings: dict[str, object]
 ) -> None:
     """By exit 3 and one line that names the file and the first."""
     dev = start()
     for words in (("dev", "--data", str(tmp_path), "--port", "0"), ("all",)):
-        done = run(tmp_path, {**dials, "API__PORT": 0, "SERVER__PORT": 0}, *words)
+        done = run(tmp_path, {**settings, "API__PORT": 0, "SERVER__PORT": 0}, *words)
         assert done.returncode == 3
         (line,) = done.stderr.splitlines()
         assert f"taskrunner.db is in use by another taskrunner (process {dev.process.pid})" in line
 
 
 def test_produce_hands_over_to_the_running_process(
-    start: Start, tmp_path: Path, dials: dict[str, object], target: Target
+    start: Start, tmp_path: Path, settings: dict[str, object], target: Target
 ) -> None:
     """Its own broker would be a black hole."""
     start()
-    done = run(tmp_path, dials, "produce", "--url", target.url("/handed-over"), "--wait")
+    done = run(tmp_path, settings, "produce", "--url", target.url("/handed-over"), "--wait")
     assert (done.returncode, done.stderr) == (0, "")
     assert " succeeded 200 " in done.stdout
 
 
 def test_a_missing_schema_names_the_command(tmp_path: Path) -> None:
     """`all` and `produce` make no tables."""
-    dials: dict[str, object] = {"STORE__URL": "sqlite:///new.db", "RABBIT__ADDR": "memory://", "API__PORT": 0}
-    done = run(tmp_path, {**dials, "SERVER__PORT": 0}, "all")
+    settings: dict[str, object] = {
+        "STORE__URL": "sqlite:///new.db",
+        "RABBIT__ADDR": "memory://",
+        "API__PORT": 0,
+    }
+    done = run(tmp_path, {**settings, "SERVER__PORT": 0}, "all")
     assert done.returncode == 3
     assert "run `taskrunner db upgrade`" in done.stderr
     assert not (tmp_path / "new.db").exists()

@@ -19,7 +19,7 @@ from tests.system.harness.load import Load
 from tests.system.harness.waiting import wait_for
 
 # A dead consumer's tasks wait for the end of their lease, so it is as short as the limits allow.
-DIALS = {
+SETTINGS = {
     "WORKERS__LEASE": 5,
     "WORKERS__MIN_WORKERS": 50,
     "FETCH__TIMEOUT": 5,
@@ -37,7 +37,7 @@ RATE = 200
 @pytest.fixture
 def whole(deploy: Deploy, fleet: Fleet) -> Deployment:
     """Two APIs and two consumers on servers that may be broken."""
-    deployment = deploy(fleet=fleet, **DIALS)
+    deployment = deploy(fleet=fleet, **SETTINGS)
     for start in (deployment.serve, deployment.consume) * 2:
         start(ready=False)
     for running in deployment.processes:
@@ -72,7 +72,7 @@ def all_succeed(deployment: Deployment, ledger: SubmitLedger) -> Audit:
 
 def test_a_consumer_is_killed_with_fifty_running_tasks(deploy: Deploy) -> None:
     """Another consumer runs them again when their leases end, and each task ends succeeded once."""
-    deployment = deploy(**DIALS)
+    deployment = deploy(**SETTINGS)
     deployment.serve()
     doomed = deployment.consume()
     ids = deployment.submit_many([deployment.target.url(f"/{n}", delay=2) for n in range(100)])
@@ -111,7 +111,7 @@ def test_our_processes_are_killed_under_load(whole: Deployment, tmp_path: Path) 
 def test_a_consumer_that_froze_does_no_harm_when_it_thaws(deploy: Deploy) -> None:
     """Stopped for longer than its lease it loses its tasks; its late answers are refused."""
     # RabbitMQ hands a frozen peer its share of deliveries until it misses the heartbeats.
-    deployment = deploy(**DIALS, RABBIT__HEARTBEAT=2)
+    deployment = deploy(**SETTINGS, RABBIT__HEARTBEAT=2)
     deployment.serve()
     frozen = deployment.consume()
     ids = deployment.submit_many([deployment.target.url(f"/{n}", delay=1) for n in range(50)])
@@ -143,16 +143,16 @@ def test_everything_is_killed_at_once(whole: Deployment, fleet: Fleet, tmp_path:
 
 
 def test_an_operators_hand_under_load(whole: Deployment, fleet: Fleet, tmp_path: Path) -> None:
-    """A purged lane, a deleted lane, flushed scripts and cut connections cost nothing but time."""
+    """A purged queue, a deleted queue, flushed scripts and cut connections cost nothing but time."""
     with under_load(whole, tmp_path) as ledger:
-        lane = f"{whole.name}.medium"
+        queue = f"{whole.name}.medium"
         with amqp.channel(whole.rabbitmq_url) as channel:
-            channel.queue_purge(lane)
+            channel.queue_purge(queue)
         with Redis.from_url(whole.redis_url) as redis:
             redis.script_flush()
             redis.client_kill_filter(_type="normal", skipme=True)
         with amqp.channel(whole.rabbitmq_url) as channel:
-            channel.queue_delete(lane)
+            channel.queue_delete(queue)
     all_succeed(whole, ledger)
 
 

@@ -11,7 +11,7 @@ from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.ledger import SubmitLedger
 from tests.system.harness.load import Load
-from tests.system.harness.process import Running
+from tests.system.harness.process import ClaimedAttempt
 from tests.system.harness.waiting import wait_for
 
 # Each kill is a start more, which is slow on a busy machine.
@@ -21,7 +21,7 @@ TASKS = 2_500
 KILLS = 3
 SEED = 3
 # A lease is at least as long as an attempt may take.
-DIALS = {
+SETTINGS = {
     "WORKERS__MIN_WORKERS": 20,
     "FETCH__TIMEOUT": 5,
     "FETCH__CONNECT_TIMEOUT": 5,
@@ -35,7 +35,7 @@ def test_embedded(deploy: Deploy, tmp_path: Path) -> None:
         RABBIT__ADDR="memory://",
         STORE__URL=f"sqlite:///{tmp_path}/taskrunner.db",
         WORKERS__LEASE=600,
-        **DIALS,
+        **SETTINGS,
     )
     assert deployment.run("db", "upgrade").returncode == 0
     kill_in_turn(deployment, [deployment.everything()], tmp_path)
@@ -43,12 +43,12 @@ def test_embedded(deploy: Deploy, tmp_path: Path) -> None:
 
 def test_rabbitmq_and_postgres(schema_url: str, deploy: Deploy, tmp_path: Path) -> None:
     """The consumer and the API in turn; the tasks of a dead consumer run again when their leases end."""
-    deployment = deploy(STORE__URL=schema_url, WORKERS__LEASE=6, **DIALS)
+    deployment = deploy(STORE__URL=schema_url, WORKERS__LEASE=6, **SETTINGS)
     assert deployment.run("db", "upgrade").returncode == 0
     kill_in_turn(deployment, [deployment.consume(), deployment.serve()], tmp_path)
 
 
-def kill_in_turn(deployment: Deployment, processes: Sequence[Running], folder: Path) -> None:
+def kill_in_turn(deployment: Deployment, processes: Sequence[ClaimedAttempt], folder: Path) -> None:
     """Kill and start again, each time when so many requests have come, while tasks are handed in and run."""
     target, victims = deployment.target, list(processes)
     moments = sorted(random.Random(SEED).sample(range(TASKS // 20, TASKS * 9 // 10), KILLS))

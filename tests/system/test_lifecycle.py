@@ -49,15 +49,15 @@ def test_a_delete_closes_the_socket_too(deployment: Deployment) -> None:
 def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> None:
     """Listed by conditions, shown with their bytes, requeued at a rate, deleted."""
     url = deployment.target.url("/gone", status=404)
-    failed = [deployment.submit(url, labels={"sweep": "me"}) for _ in range(5)]
+    failed = [deployment.submit(url, labels={"bulk_actions": "me"}) for _ in range(5)]
     for task_id in failed:
         deployment.wait_finished(task_id)
-    listed = deployment.run("dead-letters", "list", "--label", "sweep=me", "--json")
+    listed = deployment.run("dead-letters", "list", "--label", "bulk_actions=me", "--json")
     assert {json.loads(line)["id"] for line in listed.stdout.splitlines()} == set(failed)
-    counted = deployment.run("dead-letters", "requeue", "--label", "sweep=me", "--dry-run")
+    counted = deployment.run("dead-letters", "requeue", "--label", "bulk_actions=me", "--dry-run")
     assert (counted.returncode, counted.stdout) == (0, "5 would be requeued\n")
     requeued = deployment.run(
-        "dead-letters", "requeue", "--label", "sweep=me", "--rate", "20", "--limit", "4"
+        "dead-letters", "requeue", "--label", "bulk_actions=me", "--rate", "20", "--limit", "4"
     )
     assert (requeued.returncode, requeued.stdout) == (0, "4 of 4 requeued\n")
 
@@ -71,7 +71,7 @@ def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> Non
         "--host",
         "127.0.0.1",
         "--label",
-        "sweep",
+        "bulk_actions",
         "--rate",
         "50",
         "--stop-at",
@@ -80,12 +80,12 @@ def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> Non
     assert "5 of 5 requeued" in rolled.stdout
     for task_id in failed:
         deployment.wait_finished(task_id)
-    purged = deployment.run("dead-letters", "purge", "--label", "sweep=me")
+    purged = deployment.run("dead-letters", "purge", "--label", "bulk_actions=me")
     assert (purged.returncode, purged.stdout) == (0, "5 of 5 deleted\n")
     assert deployment.run("dead-letters", "purge").returncode == 2
 
     amqp.publish(deployment.rabbitmq_url, deployment.name, "low", b"\xff no task")
-    listing = ("dead-letters", "list", "--lane", "low", "--reason", "rejected", "--json")
+    listing = ("dead-letters", "list", "--queue", "low", "--reason", "rejected", "--json")
     wait_for(lambda: deployment.run(*listing).stdout, "the message is a dead letter")
     letter = json.loads(deployment.run(*listing).stdout)
     raw = deployment.run("dead-letters", "show", letter["id"])
@@ -118,14 +118,14 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
 
 
 def test_what_is_paused_does_not_start(deployment: Deployment) -> None:
-    """A lane and a label, by command; the consumer hears of both, `/stats` says so, and the rest goes on."""
-    paused = deployment.run("pause", "--lane", "low", "--label", "team=red")
+    """A queue and a label, by command; the consumer hears of both, `/stats` says so, and the rest goes on."""
+    paused = deployment.run("pause", "--queue", "low", "--label", "team=red")
     assert paused.returncode == 0
-    assert [line.split()[0] for line in paused.stdout.splitlines()] == ["label:team=red", "lane:low"]
+    assert [line.split()[0] for line in paused.stdout.splitlines()] == ["label:team=red", "queue:low"]
     everybody = [running for running in deployment.processes if running.is_running]
 
     def heard() -> bool:
-        return all(set(each.stats()["paused"]) == {"label:team=red", "lane:low"} for each in everybody)
+        return all(set(each.stats()["paused"]) == {"label:team=red", "queue:low"} for each in everybody)
 
     wait_for(heard, "every process hears of it")
     url = deployment.target.url("/paused")
@@ -137,7 +137,7 @@ def test_what_is_paused_does_not_start(deployment: Deployment) -> None:
     assert deployment.record(low)["status"] == "queued"
     assert not [hit for hit in deployment.target.hits() if hit.task in {low, red}]
     assert all(each.get("/readyz").status == 200 for each in everybody)
-    assert deployment.run("resume", "--lane", "low", "--label", "team=red").returncode == 0
+    assert deployment.run("resume", "--queue", "low", "--label", "team=red").returncode == 0
     assert deployment.run("pause").stdout == ""
     assert deployment.wait_finished(low)["attempt"] == 1
     assert deployment.wait_finished(red)["attempt"] == 1

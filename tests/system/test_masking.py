@@ -9,18 +9,18 @@ SECRET = "s3cret"
 
 def test_no_command_prints_a_masked_header(tmp_path: Path) -> None:
     """Tasks, attempts and schedules, in every form."""
-    dials: dict[str, object] = {
+    settings: dict[str, object] = {
         "STORE__URL": f"sqlite:///{tmp_path}/x.db",
         "RABBIT__ADDR": "memory://",
         "FETCH__MASK_HEADERS": "X-Other,x-tenant",
     }
     header = ("--header", f"X-Tenant: {SECRET}")
     url = ("--url", "http://target.test/")
-    assert run(tmp_path, dials, "db", "upgrade").returncode == 0
-    task_id = run(tmp_path, dials, "produce", *url, *header).stdout.split()[0]
+    assert run(tmp_path, settings, "db", "upgrade").returncode == 0
+    task_id = run(tmp_path, settings, "produce", *url, *header).stdout.split()[0]
 
     printed = [
-        run(tmp_path, dials, *words)
+        run(tmp_path, settings, *words)
         for words in (
             ("task", "show", task_id),
             ("tasks", "list", "--json"),

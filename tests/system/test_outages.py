@@ -6,32 +6,32 @@ from servers.fleet import Fleet
 from tests.system.conftest import Deploy
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running
+from tests.system.harness.process import ClaimedAttempt
 from tests.system.harness.waiting import wait_for
 
-DIALS = {"RELAY__HOLD": 6, "REDIS__TIMEOUT": 2, "REDIS__DIAL_TIMEOUT": 2}
+SETTINGS = {"RELAY__HOLD": 6, "REDIS__TIMEOUT": 2, "REDIS__DIAL_TIMEOUT": 2}
 
 
-def lost_and_restored(running: Running, service: str) -> tuple[int, int]:
+def lost_and_restored(running: ClaimedAttempt, service: str) -> tuple[int, int]:
     """How often the log tells of the beginning and of the end of an outage."""
     lines = [line for line in running.logged().splitlines() if f'"service":"{service}"' in line]
     return sum("service_lost" in line for line in lines), sum("service_restored" in line for line in lines)
 
 
-def in_trouble(running: Running, service: str) -> bool:
+def in_trouble(running: ClaimedAttempt, service: str) -> bool:
     """Whether `/health` names the service as what is wrong."""
     answer = running.get("/health")
     checks = answer.json["checks"]
     return answer.status == 503 and [n for n, check in checks.items() if not check["ok"]] == [service]
 
 
-def is_well(running: Running) -> bool:
+def is_well(running: ClaimedAttempt) -> bool:
     return running.get("/health").status == 200
 
 
 @pytest.fixture
 def deployment(deploy: Deploy, fleet: Fleet) -> Deployment:
-    deployment = deploy(fleet=fleet, **DIALS)
+    deployment = deploy(fleet=fleet, **SETTINGS)
     deployment.serve()
     deployment.consume()
     return deployment
@@ -93,7 +93,7 @@ def test_processes_wait_for_what_is_away_at_their_start(deploy: Deploy, fleet: F
     """With both servers down they start, say what is missing, and become ready one by one."""
     for server in ("rabbitmq", "redis"):
         fleet.down(server)
-    deployment = deploy(fleet=fleet, **DIALS)
+    deployment = deploy(fleet=fleet, **SETTINGS)
     serve, consume = deployment.serve(ready=False), deployment.consume(ready=False)
     for running in (serve, consume):
         wait_for(lambda running=running: running.try_get("/health"), "a page")  # type: ignore[misc]

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from servers.ports import free_ports
 
-from tests.system.harness.process import Running, command, environment
+from tests.system.harness.process import ClaimedAttempt, command, environment
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
 
 @pytest.fixture
-def dials(tmp_path: Path, target: Target) -> dict[str, object]:
+def settings(tmp_path: Path, target: Target) -> dict[str, object]:
     """Those of `dev`, for the commands that share its file."""
     return {
         "RABBIT__ADDR": "memory://",
@@ -30,9 +30,9 @@ def dials(tmp_path: Path, target: Target) -> dict[str, object]:
 class Schedules:
     """`taskrunner schedule` in a folder."""
 
-    def __init__(self, folder: Path, dials: dict[str, object]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, object]) -> None:
         self._folder = folder
-        self._dials = dials
+        self._settings = settings
 
     def run(self, *words: str, code: int = 0) -> str:
         done = subprocess.run(
@@ -40,7 +40,7 @@ class Schedules:
             capture_output=True,
             text=True,
             timeout=60,
-            env=environment(self._dials),
+            env=environment(self._settings),
             cwd=self._folder,
         )
         assert done.returncode == code, (words, done.stdout, done.stderr)
@@ -54,8 +54,8 @@ class Schedules:
 
 
 @pytest.fixture
-def schedule(tmp_path: Path, dials: dict[str, object]) -> Schedules:
-    schedules = Schedules(tmp_path, dials)
+def schedule(tmp_path: Path, settings: dict[str, object]) -> Schedules:
+    schedules = Schedules(tmp_path, settings)
     schedules.run("db", "upgrade")
     return schedules
 
@@ -84,7 +84,7 @@ def test_a_schedules_life_by_command(schedule: Schedules) -> None:
 
 
 def test_slots_that_were_missed_run_once_each(
-    schedule: Schedules, tmp_path: Path, dials: dict[str, object], target: Target
+    schedule: Schedules, tmp_path: Path, settings: dict[str, object], target: Target
 ) -> None:
     """Down for three hours, then killed right after its start and started once more."""
     words = ("--cron", "@hourly", "--missed", "all", "--url", target.url("/slot"))
@@ -99,10 +99,10 @@ def test_slots_that_were_missed_run_once_each(
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
     folder = ("--data", str(tmp_path), "--port", str(port))
-    dev = Running("dev", port=port, log=log, dials=dials, words=folder).wait_ready()
+    dev = ClaimedAttempt("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
     wait_for(lambda: dev.stats()["counts"]["succeeded"] >= 1, "a first run")
     dev.kill()
-    dev = Running("dev", port=port, log=log, dials=dials, words=folder).wait_ready()
+    dev = ClaimedAttempt("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
     wait_for(lambda: dev.stats()["counts"]["succeeded"] >= 3, "all three runs")
     tasks = dev.get("/tasks").json["tasks"]
     hours = (datetime.now(UTC) - first) // timedelta(hours=1) + 1

@@ -12,7 +12,7 @@ from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running
+from tests.system.harness.process import ClaimedAttempt
 from tests.system.harness.waiting import wait_for
 
 RUNNING = 20
@@ -20,7 +20,9 @@ WAITING = 40
 BUSY = 16
 
 
-def busy(deploy: Deploy, delay: float, fields: dict[str, str]) -> tuple[Deployment, Running, list[str]]:
+def busy(
+    deploy: Deploy, delay: float, fields: dict[str, str]
+) -> tuple[Deployment, ClaimedAttempt, list[str]]:
     """A deployment with `RUNNING` tasks at the target and `WAITING` behind them."""
     deployment = deploy(WORKERS__MIN_WORKERS=RUNNING, WORKERS__MAX_WORKERS=RUNNING)
     deployment.serve()

@@ -80,21 +80,21 @@ def test_produce_waits_and_tells(deployment: Deployment) -> None:
     assert "404" in bad.stdout
 
 
-@pytest.mark.parametrize("lane", ["high", "medium", "low"])
-def test_a_foreign_message_becomes_a_task(deployment: Deployment, lane: str) -> None:
+@pytest.mark.parametrize("queue", ["high", "medium", "low"])
+def test_a_foreign_message_becomes_a_task(deployment: Deployment, queue: str) -> None:
     """Any AMQP client may publish a URL; its message id is the task's, so that a double is no second task."""
     body = json.dumps({"url": deployment.target.url("/foreign"), "shade": "blue"}).encode()
-    task_id = f"order-{lane}"
+    task_id = f"order-{queue}"
     for _ in range(2):
-        amqp.publish(deployment.rabbitmq_url, deployment.name, lane, body, message_id=task_id)
+        amqp.publish(deployment.rabbitmq_url, deployment.name, queue, body, message_id=task_id)
 
     def record() -> object:
         answer = deployment.api.get(f"/tasks/{task_id}")
         return answer.status == 200 and answer.json["status"] == "succeeded" and answer.json
 
-    assert wait_for(record, "the message is a task that succeeded")["priority"] == lane  # type: ignore[index]
+    assert wait_for(record, "the message is a task that succeeded")["priority"] == queue  # type: ignore[index]
     wait_for(
-        lambda: amqp.depth(deployment.rabbitmq_url, f"{deployment.name}.{lane}") == 0, "the double is gone"
+        lambda: amqp.depth(deployment.rabbitmq_url, f"{deployment.name}.{queue}") == 0, "the double is gone"
     )
     assert sum(hit.task == task_id for hit in deployment.target.hits()) == 1
 

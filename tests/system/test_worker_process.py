@@ -9,7 +9,7 @@ import pytest
 from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.process import Running
+from tests.system.harness.process import ClaimedAttempt
 from tests.system.harness.waiting import wait_for
 
 BUSY = 20
@@ -23,10 +23,12 @@ SHORT = {
 }
 
 
-def busy(deploy: Deploy, *, max_attempts: int = 1, **dials: object) -> tuple[Deployment, Running, list[str]]:
+def busy(
+    deploy: Deploy, *, max_attempts: int = 1, **settings: object
+) -> tuple[Deployment, ClaimedAttempt, list[str]]:
     """A deployment with `BUSY` tasks at the target and as many behind them."""
     workers = {"WORKERS__MIN_WORKERS": BUSY, "WORKERS__MAX_WORKERS": BUSY, "WORKERS__PROCESSES": 1}
-    deployment = deploy(**{**workers, **dials})
+    deployment = deploy(**{**workers, **settings})
     deployment.serve()
     consumer = deployment.consume()
     urls = [deployment.target.url(f"/{number}", delay=1.5) for number in range(2 * BUSY)]
@@ -36,11 +38,11 @@ def busy(deploy: Deploy, *, max_attempts: int = 1, **dials: object) -> tuple[Dep
     return deployment, consumer, ids
 
 
-def worker_processes(consumer: Running) -> list[int | None]:
+def worker_processes(consumer: ClaimedAttempt) -> list[int | None]:
     return [process["pid"] for process in consumer.stats()["workers"]["processes"]]
 
 
-def worker_process(consumer: Running) -> int:
+def worker_process(consumer: ClaimedAttempt) -> int:
     """The first of them."""
     pid = worker_processes(consumer)[0]
     assert pid is not None

@@ -125,7 +125,7 @@ def t14_stands_still(peer: Peer) -> None:
     peer.hold()
 
 
-# Bulk
+# BulkSubmit
 
 
 def b01_announced_too_large(peer: Peer) -> None:

@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.handlers.base import Attempting
+from taskrunner.domain.task_limits import Limits
+from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Targets of tests listen on this machine.
-LOOPBACK = Limits(reach=Reach(allow_loopback=True))
+LOOPBACK = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True))
 
 
 def make_task(url: str, **fields: Any) -> Task:
@@ -45,24 +45,24 @@ class Crowd:
     growth_bytes: int
 
 
-def fetch_in_crowd(task: Task, warm_url: str, count: int, **dials: Any) -> Crowd:
+def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Crowd:
     """Fetch `task` in `count` threads at once, in a process that does nothing else.
 
-    `warm_url` is fetched first, so that what every handler costs is not counted. `dials` are the policy's.
+    `warm_url` is fetched first, so that what every handler costs is not counted. `settings` are the policy's.
     """
-    watch, network = Watch(), Network()
-    policy = FetchPolicy(limits=LOOPBACK, store_body_bytes=1024, **dials)
+    watch, network = SocketWatch(), Network()
+    policy = FetchPolicy(limits=LOOPBACK, store_body_bytes=1024, **settings)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
     kinds: Counter[OutcomeKind] = Counter()
     seconds: list[float] = []
 
     def work() -> None:
         handler = HttpHandler(policy, watch, network)
-        handler.run(Attempting(task=make_task(warm_url, timeout=30.0), number=1))
+        handler.run(AttemptContext(task=make_task(warm_url, timeout=30.0), number=1))
         warm.wait(60)
         go.wait(60)
         started = time.monotonic()
-        outcome = handler.run(Attempting(task=task, number=1))
+        outcome = handler.run(AttemptContext(task=task, number=1))
         seconds.append(time.monotonic() - started)
         kinds[outcome.kind] += 1
         handler.close()

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.handlers.base import Attempting, Handler, HandlerKit
+from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 
 _PATIENCE = 30.0
 
 
-class GateKit(HandlerKit):
+class GateKit(HandlerFactory):
     """`folder` gets one file per begun attempt, named after its task; `open` in it lets all of them end.
 
     A URL of `big` answers with a megabyte at once, `log` logs a warning first, `kill` kills the process; a
@@ -43,19 +43,19 @@ class _Gate(Handler):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def run(self, attempting: Attempting) -> Outcome:
-        what = attempting.task.url.rpartition("/")[2]
-        (self._folder / attempting.task.id).touch()
+    def run(self, context: AttemptContext) -> Outcome:
+        what = context.task.url.rpartition("/")[2]
+        (self._folder / context.task.id).touch()
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "log":
-            logging.getLogger("gate").warning("task %s began", attempting.task.id)
+            logging.getLogger("gate").warning("task %s began", context.task.id)
         if what == "big":
-            body = attempting.task.id.encode().ljust(1024 * 1024, b".")
+            body = context.task.id.encode().ljust(1024 * 1024, b".")
             return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))
         ends = time.monotonic() + _PATIENCE
         while not (self._folder / "open").exists() and time.monotonic() < ends:
-            if what == "heed" and attempting.cancelled:
+            if what == "heed" and context.cancelled:
                 return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
             time.sleep(0.002)
         if not (self._folder / "open").exists():

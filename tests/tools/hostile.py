@@ -33,7 +33,7 @@ class Ledger:
     """What the server has seen so far, over all behaviours."""
 
     requests: list[Seen] = field(default_factory=list)
-    dials: int = 0
+    settings: int = 0
 
 
 class Peer:
@@ -154,8 +154,8 @@ class Hostile:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            self.ledger.dials += 1
-            self._spawn(self._serve, sock, behaviour, tls, self.ledger.dials)
+            self.ledger.settings += 1
+            self._spawn(self._serve, sock, behaviour, tls, self.ledger.settings)
 
     def _serve(
         self, sock: socket.socket, behaviour: Behaviour, tls: ssl.SSLContext | None, number: int

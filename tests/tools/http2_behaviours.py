@@ -109,7 +109,7 @@ def h2_flood_of_100(peer: Peer) -> None:
         talk.send(frame(HEADERS, END_HEADERS, stream, literal(b":status", b"100")) * 100)
 
 
-# Bulk
+# BulkSubmit
 
 
 def h2_endless(peer: Peer) -> None:

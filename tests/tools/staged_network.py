@@ -32,7 +32,7 @@ class StagedNetwork(Network):
     ) -> None:
         super().__init__()
         self.lookups: list[str] = []
-        self.dials: list[Place] = []
+        self.settings: list[Place] = []
         self.is_answering = threading.Event()
         self.is_answering.set()
         self._names = {name: list(answers) for name, answers in names.items()}
@@ -53,7 +53,7 @@ class StagedNetwork(Network):
 
     def open_socket(self, address: Any) -> socket.socket:
         host, port = address.addr[:2]
-        self.dials.append((host, port))
+        self.settings.append((host, port))
         return socket.create_connection(("127.0.0.1", self._stages.get(port) or self._stages[None]))
 
     def is_own(self, address: Address) -> bool:

@@ -53,9 +53,9 @@ async def wipe_postgres(url: str) -> None:
 
 
 @asynccontextmanager
-async def sql_store(url: str, events: Events | None = None, **dials: float) -> AsyncIterator[SqlStore]:
+async def sql_store(url: str, events: Events | None = None, **settings: float) -> AsyncIterator[SqlStore]:
     """A store that is ready, with the newest schema."""
-    store = SqlStore(SqlSettings(url=url, **dials), events or Events())  # type: ignore[arg-type]  # floats and ints
+    store = SqlStore(SqlSettings(url=url, **settings), events or Events())  # type: ignore[arg-type]  # floats and ints
     await store.upgrade()
     await store.start()
     try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.domain.admission import (
+from taskrunner.domain.task_fields import (
     METHODS,
     check_header,
     check_headers,
@@ -11,8 +11,8 @@ from taskrunner.domain.admission import (
     check_method,
     check_url,
 )
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_limits import Limits
 
 LIMITS = Limits()
 

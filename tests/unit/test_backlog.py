@@ -1,38 +1,38 @@
-"""The backlog takes lanes in turn by weight and forgets what the broker has taken back."""
+"""The backlog takes queues in turn by weight and forgets what the broker has taken back."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from taskrunner.brokers.base import Delivery
-from taskrunner.consumer.backlog import Backlog, Waiting
+from taskrunner.consumer.backlog import Backlog, WaitingDelivery
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Priority, Task
 
-WEIGHTS = {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
+WEIGHTS = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
 
 
-def waiting(name: str, lane: Lane = Lane.MEDIUM, epoch: int = 1) -> Waiting:
+def waiting(name: str, queue: Priority = Priority.MEDIUM, epoch: int = 1) -> WaitingDelivery:
     task = Task(
         id=name,
         url="http://localhost/",
-        lane=lane,
+        priority=queue,
         timeout=1,
         max_attempts=1,
         retry=RetryPolicy(),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    delivery = Delivery(b"", lane, redelivered=False, message_id=None, tag=1, epoch=epoch)
-    return Waiting(Envelope(attempt=1, task=task), delivery)
+    delivery = Delivery(b"", queue, redelivered=False, message_id=None, tag=1, epoch=epoch)
+    return WaitingDelivery(Envelope(attempt=1, task=task), delivery)
 
 
-def names(taken: list[Waiting]) -> list[str]:
+def names(taken: list[WaitingDelivery]) -> list[str]:
     return [item.envelope.task.id for item in taken]
 
 
-def test_one_lane_is_first_in_first_out() -> None:
-    """Within a lane the order of arrival is kept."""
+def test_one_queue_is_first_in_first_out() -> None:
+    """Within a queue the order of arrival is kept."""
     backlog = Backlog(WEIGHTS)
     for name in "abc":
         backlog.append(waiting(name))
@@ -41,14 +41,14 @@ def test_one_lane_is_first_in_first_out() -> None:
     assert len(backlog) == 0
 
 
-def test_lanes_share_by_weight_and_none_starves() -> None:
-    """Of 21 taken from full lanes 16 are high, 4 medium and 1 low."""
+def test_queues_share_by_weight_and_none_starves() -> None:
+    """Of 21 taken from full queues 16 are high, 4 medium and 1 low."""
     backlog = Backlog(WEIGHTS)
     for number in range(50):
-        for lane in Lane:
-            backlog.append(waiting(f"{lane}-{number}", lane))
-    lanes = [item.delivery.lane for item in backlog.take(21)]
-    assert {lane: lanes.count(lane) for lane in Lane} == WEIGHTS
+        for queue in Priority:
+            backlog.append(waiting(f"{queue}-{number}", queue))
+    queues = [item.delivery.queue for item in backlog.take(21)]
+    assert {queue: queues.count(queue) for queue in Priority} == WEIGHTS
 
 
 def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
@@ -74,16 +74,16 @@ def test_taking_nothing_takes_nothing(count: int) -> None:
 def test_deliveries_of_an_earlier_connection_are_forgotten() -> None:
     """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("old", Lane.HIGH, epoch=1))
-    backlog.append(waiting("new", Lane.HIGH, epoch=4))
-    backlog.discard_older(Lane.HIGH, 4)
+    backlog.append(waiting("old", Priority.HIGH, epoch=1))
+    backlog.append(waiting("new", Priority.HIGH, epoch=4))
+    backlog.discard_older(Priority.HIGH, 4)
     assert names(backlog.take(9)) == ["new"]
 
 
-def test_an_epoch_of_one_lane_says_nothing_about_another() -> None:
-    """Each lane is a subscription of its own; what it forgets here, the broker would never send again."""
+def test_an_epoch_of_one_queue_says_nothing_about_another() -> None:
+    """Each queue is a subscription of its own; what it forgets here, the broker would never send again."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("high", Lane.HIGH, epoch=1))
-    backlog.append(waiting("low", Lane.LOW, epoch=3))
-    backlog.discard_older(Lane.LOW, 3)
+    backlog.append(waiting("high", Priority.HIGH, epoch=1))
+    backlog.append(waiting("low", Priority.LOW, epoch=3))
+    backlog.discard_older(Priority.LOW, 3)
     assert sorted(names(backlog.take(9))) == ["high", "low"]

@@ -3,7 +3,7 @@
 import pytest
 
 from taskrunner.brokers.topology import Topology, conflict
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 @pytest.mark.parametrize(
@@ -49,21 +49,21 @@ def test_another_precondition_is_no_conflict() -> None:
     assert conflict("PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out") is None
 
 
-def test_lanes_dead_letter_at_least_once() -> None:
-    """Every lane is a quorum queue whose dead letters cannot get lost on the way."""
+def test_queues_dead_letter_at_least_once() -> None:
+    """Every queue is a quorum queue whose dead letters cannot get lost on the way."""
     topology = Topology(exchange="x", delivery_limit=9)
-    dead, *lanes = topology.queues
+    dead, *queues = topology.declarations
     assert dead.name == "x.dead"
-    assert [queue.name for queue in lanes] == ["x.high", "x.medium", "x.low"]
-    for queue in lanes:
+    assert [queue.name for queue in queues] == ["x.high", "x.medium", "x.low"]
+    for queue in queues:
         assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
         assert queue.arguments["x-overflow"] == "reject-publish"
         assert queue.arguments["x-dead-letter-exchange"] == dead.exchange
         assert queue.arguments["x-delivery-limit"] == 9
 
 
-def test_lane_of_a_queue() -> None:
-    """Only our own lanes' names stand for lanes, whatever a header says."""
+def test_queue_of_a_queue() -> None:
+    """Only our own queues' names stand for queues, whatever a header says."""
     topology = Topology(exchange="x")
-    assert topology.lane_of("x.low") is Lane.LOW
-    assert [topology.lane_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5
+    assert topology.queue_of("x.low") is Priority.LOW
+    assert [topology.queue_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5

@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.callback import EVENTS, CallbackDefaults
-from taskrunner.domain.draft import Draft, TaskDefaults, TaskRules
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
+from taskrunner.domain.task_limits import Limits
 from tests.unit.test_draft import NOW
 
 LIMITS = Limits(callback_secrets=frozenset({"billing"}))
 DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)
-RULES = TaskRules(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
+RULES = TaskPolicy(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
 
 
 def task_with(callback: Any) -> Task:
-    draft = Draft.from_fields({"url": "http://target.test/", "callback": callback}, LIMITS)
+    draft = TaskDraft.from_fields({"url": "http://target.test/", "callback": callback}, LIMITS)
     return draft.to_task(RULES, task_id="task", now=NOW)
 
 
@@ -95,9 +95,9 @@ def test_a_key_that_was_misspelt_is_not_taken_for_one_of_the_task() -> None:
 def test_nobody_signs_what_he_likes(field: str) -> None:
     """Else whoever may submit a task could forge a callback."""
     with pytest.raises(TaskInvalid, match="unknown field"):
-        Draft.from_fields({"url": "http://target.test/", field: "billing"}, LIMITS)
+        TaskDraft.from_fields({"url": "http://target.test/", field: "billing"}, LIMITS)
 
 
 def test_a_trace_is_one_by_the_standard() -> None:
     with pytest.raises(TaskInvalid, match="traceparent"):
-        Draft.from_fields({"url": "http://target.test/", "traceparent": "mine"}, LIMITS)
+        TaskDraft.from_fields({"url": "http://target.test/", "traceparent": "mine"}, LIMITS)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load, read
-from taskrunner.config.crossings import find_crossings
+from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.keys import Key, every_key, section_models
-from taskrunner.domain.draft import TaskDefaults, TaskRules
-from taskrunner.domain.limits import Limits
-from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
-from taskrunner.domain.task import Lane
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_draft import TaskDefaults, TaskPolicy
+from taskrunner.domain.task_limits import Limits
 
 ROOT = Path(__file__).parents[2]
 SHORT_FILE = """\
@@ -58,29 +58,29 @@ def test_no_file_and_no_environment_are_the_defaults(tmp_path: Path) -> None:
 
 def test_the_defaults_do_not_cross() -> None:
     """No pair of defaults contradicts itself."""
-    assert find_crossings(Config()) == []
+    assert find_contradictions(Config()) == []
 
 
 def test_the_defaults_are_those_of_the_domain() -> None:
-    """The domain's own defaults and the dials cannot drift apart."""
+    """The domain's own defaults and the settings cannot drift apart."""
     config = Config()
-    services = Reach(endpoints=(("rabbitmq", 5672), ("redis", 6379)))
-    assert config.task_limits() == Limits(reach=services)
+    services = SsrfPolicy(endpoints=(("rabbitmq", 5672), ("redis", 6379)))
+    assert config.task_limits() == Limits(ssrf_policy=services)
     assert config.task_defaults() == TaskDefaults()
-    assert config.task_rules() == TaskRules(limits=Limits(reach=services))
+    assert config.task_policy() == TaskPolicy(limits=Limits(ssrf_policy=services))
     assert config.retry_policy() == RetryPolicy()
     assert config.scaling_bounds() == Bounds()
     assert config.retention() == Retention()
-    assert config.lane_weights() == {Lane.HIGH: 16, Lane.MEDIUM: 4, Lane.LOW: 1}
+    assert config.queue_weights() == {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
     assert {each.name for each in fields(Limits)} == {
         *type(config.limits).model_fields,
-        "reach",
+        "ssrf_policy",
         "callback_secrets",
         "tls_profiles",
     }
 
 
-def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
+def test_domain_values_follow_the_settings(tmp_path: Path) -> None:
     """What is configured is what the flow gets."""
     config = load_text(
         tmp_path,
@@ -91,7 +91,7 @@ def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
     )
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
-    assert config.task_limits() == Limits(max_labels=4, reach=config.reach())
+    assert config.task_limits() == Limits(max_labels=4, ssrf_policy=config.ssrf_policy())
     assert asdict(config.scaling_bounds()) == {
         "min_workers": 1,
         "max_workers": 2,
@@ -99,7 +99,7 @@ def test_domain_values_follow_the_dials(tmp_path: Path) -> None:
         "drain_within": 4,
     }
     assert config.retention() == Retention(succeeded=60, failed=70, cancelled=80)
-    assert config.lane_weights()[Lane.LOW] == 1
+    assert config.queue_weights()[Priority.LOW] == 1
 
 
 @pytest.mark.parametrize("key", ["max_workers", "maxWorkers", "MaxWorkers", "MAX_WORKERS"])
@@ -153,8 +153,11 @@ def test_sentinels_are_a_list(tmp_path: Path) -> None:
 
 
 def test_lists_have_no_doubles_and_any_case(tmp_path: Path) -> None:
-    """A lane that is named twice is served once."""
-    assert load_text(tmp_path, "Workers: {queues: 'Low,HIGH,low'}").workers.queues == (Lane.LOW, Lane.HIGH)
+    """A queue that is named twice is served once."""
+    assert load_text(tmp_path, "Workers: {queues: 'Low,HIGH,low'}").workers.queues == (
+        Priority.LOW,
+        Priority.HIGH,
+    )
 
 
 def test_private_networks_are_canonical(tmp_path: Path) -> None:
@@ -162,8 +165,8 @@ def test_private_networks_are_canonical(tmp_path: Path) -> None:
     config = load_text(tmp_path, "Fetch: {allow_private: '10.1.2.3/8,::1,db.internal', ports: '80,9000'}")
     assert config.fetch.allow_private == ("10.0.0.0/8", "::1", "db.internal")
     assert config.fetch.ports == (80, 9000)
-    assert config.reach().allow_private == config.fetch.allow_private
-    assert config.reach().ports == config.fetch.ports
+    assert config.ssrf_policy().allow_private == config.fetch.allow_private
+    assert config.ssrf_policy().ports == config.fetch.ports
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ def test_what_we_use_ourselves_is_no_target(
 ) -> None:
     """Broker, store and our own pages, wherever the configuration says that they are."""
     config = load_text(tmp_path, text)
-    found = set(config.reach().endpoints)
+    found = set(config.ssrf_policy().endpoints)
     assert found >= set(expected)
     defaults = {("rabbitmq", 5672)} if "Rabbit" not in text else set()
     defaults |= {("redis", 6379)} if "Redis" not in text and "Store" not in text else set()
@@ -197,14 +200,14 @@ def test_what_we_use_ourselves_is_no_target(
 
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
-    """Each source hides the weaker ones, dial by dial, and is told as the origin."""
+    """Each source hides the weaker ones, setting by setting, and is told as the origin."""
     path = tmp_path / "config.yaml"
     path.write_text("Rabbit: {prefetch: 1, heartbeat: 1}\nWorkers: {queues: low, lease: 40}")
     environ = {"TASKRUNNER_RABBIT__PREFETCH": "2", "WORKER_QUEUES": "medium,low", "WORKER_PREFETCH": "3"}
     reading = read(path, flags={"Workers.queues": "high", "Workers.lease": None}, environ=environ)
     config = reading.config
     assert (config.rabbit.heartbeat, config.rabbit.prefetch) == (1, 2)
-    assert (config.workers.queues, config.workers.lease) == ((Lane.HIGH,), 40.0)
+    assert (config.workers.queues, config.workers.lease) == ((Priority.HIGH,), 40.0)
     assert reading.sources[Key(section="Workers", name="queues")] == "--queues"
     assert (
         reading.sources[Key(section="Rabbit", name="prefetch")] == "environment TASKRUNNER_RABBIT__PREFETCH"
@@ -215,8 +218,8 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
 
 def test_a_flag_takes_a_sequence(tmp_path: Path) -> None:
     """A command may have parsed the value already."""
-    config = load(flags={"Workers.queues": (Lane.LOW,)}, environ={}, folder=tmp_path)
-    assert config.workers.queues == (Lane.LOW,)
+    config = load(flags={"Workers.queues": (Priority.LOW,)}, environ={}, folder=tmp_path)
+    assert config.workers.queues == (Priority.LOW,)
 
 
 def test_a_flag_for_no_dial_is_our_own_mistake(tmp_path: Path) -> None:
@@ -254,14 +257,14 @@ def test_a_configuration_does_not_change() -> None:
 
 
 def root_lines() -> list[tuple[str, str, str, str]]:
-    """Section, key, value and why of each dial in the documented file, set or commented out."""
+    """Section, key, value and why of each setting in the documented file, set or commented out."""
     found = []
     section = ""
     for line in (ROOT / "config.yaml").read_text().splitlines():
         if heading := re.fullmatch(r"(\w+):", line):
             section = heading[1]
-        elif dial := re.fullmatch(r"  (?:# )?(\w+):(.*?)  # (.+)", line):
-            found.append((section, dial[1], dial[2].strip(), dial[3]))
+        elif setting := re.fullmatch(r"  (?:# )?(\w+):(.*?)  # (.+)", line):
+            found.append((section, setting[1], setting[2].strip(), setting[3]))
     return found
 
 

@@ -72,7 +72,7 @@ def test_what_cannot_be_used_is_told_without_the_secret(tmp_path: Path, secrets:
     assert FIRST.removeprefix("whsec_") not in message
 
 
-def test_its_own_dials(tmp_path: Path) -> None:
+def test_its_own_settings(tmp_path: Path) -> None:
     config = load_text(tmp_path, "Callbacks: {timeout: 3, max_attempts: 2, delays: [1, 2]}")
     defaults = config.task_defaults().callback
     assert (defaults.timeout, defaults.max_attempts) == (3, 2)

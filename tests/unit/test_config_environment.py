@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_every_operators_name_sets_its_dial() -> None:
     )
     assert config.rabbit.addr == ("amqp://a/", "amqp://b/")
     assert (config.redis.addr, config.redis.db) == (("cache:7000",), 2)
-    assert config.workers.queues == (Lane.HIGH, Lane.LOW)
+    assert config.workers.queues == (Priority.HIGH, Priority.LOW)
     assert config.rabbit.prefetch == 7
     assert config.retry.max_attempts == 3
     assert config.retry.delays == (1.0, 2.5, 600.0)

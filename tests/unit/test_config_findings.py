@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
-from taskrunner.config.crossings import find_crossings
+from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.domain.errors import ConfigInvalid
 
 SECRET = "hunter2"
@@ -146,7 +146,7 @@ def test_a_broken_file_does_not_hide_a_broken_environment(tmp_path: Path) -> Non
         ("Relay: {forgotten_after: 10}", ("Relay.hold", "Relay.forgotten_after")),
     ],
 )
-def test_crossed_limits_name_both_dials(tmp_path: Path, text: str, keys: tuple[str, str]) -> None:
+def test_crossed_limits_name_both_settings(tmp_path: Path, text: str, keys: tuple[str, str]) -> None:
     """The finding stands at the one that was set, and shows both values."""
     (finding,) = findings_of(tmp_path, text)
     section, _, rest = text.partition(": {")
@@ -166,7 +166,7 @@ def test_a_crossing_stands_at_the_strongest_source(tmp_path: Path) -> None:
 def test_limits_that_just_meet_do_not_cross() -> None:
     """The ends of a range may be equal."""
     workers = {"min_workers": 50, "lease": 30}
-    assert find_crossings(Config.model_validate({"workers": workers, "fetch": {"timeout": 30}})) == []
+    assert find_contradictions(Config.model_validate({"workers": workers, "fetch": {"timeout": 30}})) == []
 
 
 @pytest.mark.parametrize(

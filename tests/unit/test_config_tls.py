@@ -91,11 +91,13 @@ def test_the_file_names_profiles(tmp_path: Path) -> None:
 
 def test_a_variable_names_profiles() -> None:
     """As a text; hosts several times."""
-    text = "in.house.ca_file=/ca.pem, in.house.hosts=a.example, in.house.hosts=b.example, own.cert_file=c.pem"
+    text = (
+        "in.runner.ca_file=/ca.pem, in.runner.hosts=a.example, in.runner.hosts=b.example, own.cert_file=c.pem"
+    )
     config = load(environ={"TASKRUNNER_FETCH__TLS": text}, search=False)
 
     assert config.fetch.tls == {
-        "in.house": TlsProfile(ca_file="/ca.pem", hosts=("a.example", "b.example")),
+        "in.runner": TlsProfile(ca_file="/ca.pem", hosts=("a.example", "b.example")),
         "own": TlsProfile(cert_file="c.pem"),
     }
 

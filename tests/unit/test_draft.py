@@ -8,26 +8,26 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.draft import Draft, TaskDefaults, TaskRules
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.limits import Limits
-from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
+from taskrunner.domain.task_limits import Limits
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-RULES = TaskRules()
+RULES = TaskPolicy()
 URL = "http://example.com/"
 
 
-def task_of(fields: dict[str, Any], rules: TaskRules = RULES) -> Task:
-    draft = Draft.from_json(json.dumps(fields), rules.limits)
+def task_of(fields: dict[str, Any], rules: TaskPolicy = RULES) -> Task:
+    draft = TaskDraft.from_json(json.dumps(fields), rules.limits)
     return draft.to_task(rules, task_id="new", now=NOW)
 
 
 def findings_of(raw: dict[str, Any] | bytes, limits: Limits = RULES.limits) -> dict[str, str]:
     with pytest.raises(TaskInvalid) as caught:
-        Draft.from_json(raw if isinstance(raw, bytes) else json.dumps(raw), limits)
+        TaskDraft.from_json(raw if isinstance(raw, bytes) else json.dumps(raw), limits)
     return {error.field: error.message for error in caught.value.errors}
 
 
@@ -61,7 +61,7 @@ def test_everything_can_be_said() -> None:
         method="POST",
         headers={"X-A": "b"},
         body="text",
-        lane=Lane.HIGH,
+        priority=Priority.HIGH,
         run_at=NOW,
         timeout=5,
         max_attempts=2,
@@ -75,9 +75,9 @@ def test_everything_can_be_said() -> None:
 def test_defaults_are_those_of_the_rules() -> None:
     """What is configured, not what is built in."""
     retry = RetryPolicy(base=7, delays=(1, 2))
-    rules = TaskRules(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, lane=Lane.LOW))
+    rules = TaskPolicy(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, priority=Priority.LOW))
     task = task_of({"url": URL}, rules)
-    assert (task.timeout, task.max_attempts, task.retry, task.lane) == (3, 9, retry, Lane.LOW)
+    assert (task.timeout, task.max_attempts, task.retry, task.priority) == (3, 9, retry, Priority.LOW)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_defaults_are_those_of_the_rules() -> None:
 )
 def test_a_policy_is_laid_over_the_default(retry: dict[str, Any], expected: RetryPolicy) -> None:
     """Its own strategy or base ends the default's list of delays."""
-    rules = TaskRules(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
+    rules = TaskPolicy(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
     assert task_of({"url": URL, "retry": retry}, rules).retry == expected
 
 
@@ -157,7 +157,7 @@ def test_a_base_above_a_default_cap_is_refused(
 ) -> None:
     """Rather than cut without a word: the two are only known together once the defaults are in."""
     with pytest.raises(TaskInvalid) as caught:
-        task_of({"url": URL, "retry": retry}, TaskRules(defaults=TaskDefaults(retry=default)))
+        task_of({"url": URL, "retry": retry}, TaskPolicy(defaults=TaskDefaults(retry=default)))
     (error,) = caught.value.errors
     assert error.field == field
     assert message in error.message
@@ -288,7 +288,7 @@ def test_no_finding_shows_a_header_or_a_body(fields: dict[str, Any]) -> None:
     assert findings
     assert "12345678" not in str(findings)
     with pytest.raises(TaskInvalid) as caught:
-        Draft.from_fields({"url": URL} | fields, RULES.limits)
+        TaskDraft.from_fields({"url": URL} | fields, RULES.limits)
     assert "12345678" not in str(caught.value)
 
 
@@ -300,9 +300,9 @@ def test_no_finding_shows_a_whole_document() -> None:
 def test_a_message_may_have_fields_that_we_do_not_know() -> None:
     """Publishers add their own; the rest is judged as ever."""
     raw = json.dumps({"url": URL, "trace": "x"}).encode()
-    assert Draft.from_message(raw, RULES.limits).url == URL
+    assert TaskDraft.from_message(raw, RULES.limits).url == URL
     with pytest.raises(TaskInvalid, match="url"):
-        Draft.from_message(b'{"trace":"x"}', RULES.limits)
+        TaskDraft.from_message(b'{"trace":"x"}', RULES.limits)
 
 
 def test_limits_can_be_moved() -> None:
@@ -316,7 +316,7 @@ def test_limits_can_be_moved() -> None:
 
 def test_a_time_to_run_at_is_bounded_too() -> None:
     """By the longest delay, which the message names."""
-    rules = TaskRules(limits=Limits(max_delay=60))
+    rules = TaskPolicy(limits=Limits(max_delay=60))
     assert task_of({"url": URL, "run_at": "2026-01-01T00:01:00Z"}, rules).run_at
     with pytest.raises(TaskInvalid, match="run_at: must be at most 60 seconds away"):
         task_of({"url": URL, "run_at": "2026-01-01T00:01:01Z"}, rules)
@@ -326,17 +326,17 @@ def test_a_time_to_run_at_is_bounded_too() -> None:
 def test_python_values_that_json_cannot_hold_are_refused(fields: dict[str, Any]) -> None:
     """Not read as null: `--delay nan` would be no delay at all."""
     with pytest.raises(TaskInvalid):
-        Draft.from_fields({"url": URL} | fields, RULES.limits)
+        TaskDraft.from_fields({"url": URL} | fields, RULES.limits)
 
 
 def test_what_lines_share_is_checked_whatever_ports_their_urls_may_name() -> None:
-    limits = Limits(reach=Reach(ports=(443,)))
-    base = Draft.base({"method": "PUT"}, limits)
+    limits = Limits(ssrf_policy=SsrfPolicy(ports=(443,)))
+    base = TaskDraft.base({"method": "PUT"}, limits)
     assert base.with_url("https://target.test/", limits).method == "PUT"
     with pytest.raises(TaskInvalid, match="names port 80"):
         base.with_url("http://target.test/", limits)
     with pytest.raises(TaskInvalid, match="method"):
-        Draft.base({"method": "NO METHOD"}, limits)
+        TaskDraft.base({"method": "NO METHOD"}, limits)
 
 
 def test_what_answers_mean_can_be_said() -> None:
@@ -358,7 +358,7 @@ def test_what_answers_mean_can_be_said() -> None:
 @pytest.mark.parametrize(("given", "expected"), [({}, True), ({"retry_unsafe": False}, False)])
 def test_leave_to_send_twice_has_a_default(given: dict[str, Any], expected: bool) -> None:
     """The task's own word counts."""
-    rules = TaskRules(defaults=TaskDefaults(retry_unsafe=True))
+    rules = TaskPolicy(defaults=TaskDefaults(retry_unsafe=True))
 
     assert task_of({"url": URL, **given}, rules).retry_unsafe is expected
 

@@ -10,20 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.admission import ID_PATTERN
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.draft import Draft, TaskRules
-from taskrunner.domain.envelope import Envelope, decode_task, encode_task, open_envelope, seal, task_fields
+from taskrunner.domain.envelope import (
+    Envelope,
+    decode_envelope,
+    decode_task,
+    encode_envelope,
+    encode_task,
+    task_fields,
+)
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, Ruling, When
+from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task, Validators
+from taskrunner.domain.task import Priority, Task, Validators
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_fields import ID_PATTERN
+from taskrunner.domain.task_limits import Limits
 
 LIMITS = Limits()
-RULES = TaskRules()
+RULES = TaskPolicy()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
 
@@ -37,7 +44,7 @@ tasks = st.builds(
     headers=st.dictionaries(texts, texts, max_size=3),
     body=st.none() | texts,
     body_base64=st.none() | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode()),
-    lane=st.sampled_from(Lane),
+    priority=st.sampled_from(Priority),
     timeout=st.floats(0.001, 1e6),
     max_attempts=st.integers(1, 10_000),
     retry=st.builds(
@@ -71,7 +78,7 @@ tasks = st.builds(
                     ).map(tuple),
                 ),
             ),
-            then=st.sampled_from(Ruling),
+            then=st.sampled_from(RuleAction),
         ),
         max_size=2,
     ).map(tuple),
@@ -104,7 +111,7 @@ def test_what_was_sealed_comes_out(task: Task, attempt: int) -> None:
     """The task and the attempt, and the stored form by itself."""
     encoded = encode_task(task)
     assert decode_task(encoded) == task
-    assert open_envelope(seal(encoded, attempt), LIMITS) == Envelope(attempt=attempt, task=task)
+    assert decode_envelope(encode_envelope(encoded, attempt), LIMITS) == Envelope(attempt=attempt, task=task)
 
 
 def test_the_wire_form_is_stable() -> None:
@@ -114,8 +121,8 @@ def test_the_wire_form_is_stable() -> None:
         b'"priority":"medium","timeout":30.0,"max_attempts":5,"retry":{"strategy":"exponential","base":1.0,'
         b'"cap":300.0,"jitter":0.2,"delays":[]},"labels":{},"created_at":"2026-01-01T00:00:00+00:00"}}'
     )
-    assert open_envelope(sealed, LIMITS) == Envelope(attempt=2, task=TASK)
-    assert json.loads(seal(encode_task(TASK), 2)).keys() == json.loads(sealed).keys()
+    assert decode_envelope(sealed, LIMITS) == Envelope(attempt=2, task=TASK)
+    assert json.loads(encode_envelope(encode_task(TASK), 2)).keys() == json.loads(sealed).keys()
     assert json.loads(encode_task(TASK)).keys() == json.loads(sealed)["task"].keys()
 
 
@@ -124,13 +131,13 @@ def test_people_see_every_field() -> None:
     shown = task_fields(TASK)
     assert shown["priority"] == "medium"
     assert shown["run_at"] is None
-    assert "lane" not in shown
+    assert "queue" not in shown
 
 
 def test_a_foreign_message_is_a_draft() -> None:
     """Only a URL, and fields of the publisher's own."""
-    draft = open_envelope(b'{"url":"http://h/","x":1}', LIMITS)
-    assert isinstance(draft, Draft)
+    draft = decode_envelope(b'{"url":"http://h/","x":1}', LIMITS)
+    assert isinstance(draft, TaskDraft)
     assert draft.url == "http://h/"
 
 
@@ -155,7 +162,7 @@ def test_a_foreign_message_is_a_draft() -> None:
 def test_what_is_no_task_is_unreadable(raw: bytes, reason: str) -> None:
     """With the reason that the dead letter will show."""
     with pytest.raises(EnvelopeUnreadable) as caught:
-        open_envelope(raw, LIMITS)
+        decode_envelope(raw, LIMITS)
     assert reason in str(caught.value)
 
 
@@ -164,7 +171,7 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
     """Its record could not be asked for, and a list that has it on a page's end could not be turned."""
     task = Task(id=task_id, url="http://h/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.id: must be 1 to 128"):
-        open_envelope(seal(encode_task(task), 1), LIMITS)
+        decode_envelope(encode_envelope(encode_task(task), 1), LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +204,7 @@ def test_an_envelope_beyond_the_bounds_of_a_task_is_unreadable(odd: dict[str, An
     """What no draft may say cannot come in as an envelope of ours either."""
     raw = json.dumps({"v": 1, "attempt": 1, "task": {**json.loads(encode_task(TASK)), **odd}})
     with pytest.raises(EnvelopeUnreadable) as caught:
-        open_envelope(raw.replace('{"v": 1', '{"v":1').encode(), LIMITS)
+        decode_envelope(raw.replace('{"v": 1', '{"v":1').encode(), LIMITS)
     assert reason in str(caught.value)
 
 
@@ -211,7 +218,7 @@ anything = st.recursive(
     lambda part: st.lists(part, max_size=2) | st.dictionaries(texts, part, max_size=2),
     max_leaves=4,
 )
-members = st.dictionaries(st.sampled_from(sorted(Draft.model_fields)), anything, max_size=3)
+members = st.dictionaries(st.sampled_from(sorted(TaskDraft.model_fields)), anything, max_size=3)
 foreign = members.map(lambda odd: {"url": "http://h/", **odd})
 own = st.tuples(st.just(1) | anything, members).map(
     lambda odd: {"v": 1, "attempt": odd[0], "task": {**json.loads(encode_task(TASK)), **odd[1]}}
@@ -223,7 +230,7 @@ def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(messa
     """A record that could not be read again would spoil every list it is in."""
     raw = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:
-        opened = open_envelope(raw, LIMITS)
+        opened = decode_envelope(raw, LIMITS)
         task = opened.task if isinstance(opened, Envelope) else opened.to_task(RULES, task_id="t", now=NOW)
     except (EnvelopeUnreadable, TaskInvalid):
         return
@@ -236,7 +243,7 @@ def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(messa
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     """A consumer survives whatever is on the queue."""
     try:
-        opened = open_envelope(raw, LIMITS)
+        opened = decode_envelope(raw, LIMITS)
     except EnvelopeUnreadable:
         return
-    assert isinstance(opened, Envelope | Draft)
+    assert isinstance(opened, Envelope | TaskDraft)

@@ -122,7 +122,7 @@ def test_a_kept_connection_was_not_dialled() -> None:
     ]
 
 
-def test_of_redirects_only_the_last_hop_is_shown_apart() -> None:
+def test_of_redirects_only_the_last_exchange_is_shown_apart() -> None:
     """All else is before it, and the end is the end."""
     shown = phases(replace(TIMINGS, total=1.16), redirects=2)
     assert shown[0] == ("redirects", 0.0, 1.0)

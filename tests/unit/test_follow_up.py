@@ -12,7 +12,7 @@ from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import LIVE, Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Priority, Task
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 CALLBACK = Callback(
@@ -28,7 +28,7 @@ TASK = Task(
     url="http://target.test/",
     headers={"Authorization": "s3cret"},
     body="s3cret",
-    lane=Lane.HIGH,
+    priority=Priority.HIGH,
     timeout=30,
     max_attempts=5,
     retry=RetryPolicy(),
@@ -50,11 +50,11 @@ def told(task: Task, status: Status = Status.FAILED, outcome: Outcome | None = O
 
 
 def test_a_callback_is_a_task_of_its_own() -> None:
-    """In the task's lane and trace, by the callback's own dials, found by a label, due at once."""
+    """In the task's queue and trace, by the callback's own settings, found by a label, due at once."""
     new = follow_up(TASK, Status.FAILED, attempt=2, error="why", outcome=OUTCOME, now=NOW)
     assert new is not None
     task = decode_task(new.encoded)
-    assert (new.id, new.lane, new.max_attempts, new.due) == (task.id, Lane.HIGH, 3, NOW)
+    assert (new.id, new.queue, new.max_attempts, new.due) == (task.id, Priority.HIGH, 3, NOW)
     assert (task.method, task.url, task.signed_by) == ("POST", "http://told.test/", "name")
     assert task.tls == "profile"
     assert (task.timeout, task.max_attempts, task.retry) == (7, 3, CALLBACK.retry)
@@ -104,7 +104,7 @@ def test_only_what_was_asked_for_is_told() -> None:
 
 
 def test_each_end_has_a_callback_of_its_own() -> None:
-    """A revived task ends twice, and a receiver must not take the second for a repetition."""
+    """A requeued task ends twice, and a receiver must not take the second for a repetition."""
     first, second = told(TASK), told(TASK)
     assert first is not None
     assert second is not None

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.host import check_host_name, check_pattern, host_of, patterns_for
-from taskrunner.domain.host_limit import HostLimit, LimitBook, read_limit
+from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit
+from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.url import parse_url
 
 ONE = HostLimit(concurrency=1)
@@ -161,11 +161,11 @@ def test_the_most_specific_pattern_counts() -> None:
     """A host before a suffix, a longer suffix before a shorter, and of the same one that with a port."""
     ordered = ["*", "*:81", "*.test", "*.a.test", "*.a.test:81", "b.a.test", "b.a.test:81"]
     for number in range(1, len(ordered) + 1):
-        book = LimitBook(dict.fromkeys(reversed(ordered[:number]), ONE))
-        ruling = book.find("b.a.test:81")
-        assert ruling is not None
-        assert ruling.pattern == ordered[number - 1]
-    assert LimitBook({"b.test": ONE}).find("a.test") is None
+        book = HostLimits(dict.fromkeys(reversed(ordered[:number]), ONE))
+        applied = book.find("b.a.test:81")
+        assert applied is not None
+        assert applied.pattern == ordered[number - 1]
+    assert HostLimits({"b.test": ONE}).find("a.test") is None
 
 
 def test_a_host_is_not_held_against_all_limits() -> None:
@@ -175,9 +175,9 @@ def test_a_host_is_not_held_against_all_limits() -> None:
 
 def test_what_the_api_gave_goes_over_the_configuration() -> None:
     """For the same pattern; another one of the configuration stays."""
-    book = LimitBook({"a.test": ONE, "b.test": ONE}, {"a.test": HostLimit(rate=2.0)})
+    book = HostLimits({"a.test": ONE, "b.test": ONE}, {"a.test": HostLimit(rate=2.0)})
     found = [book.find(host) for host in ("a.test", "b.test")]
-    assert [ruling and ruling.limit for ruling in found] == [HostLimit(rate=2.0), ONE]
+    assert [applied and applied.limit for applied in found] == [HostLimit(rate=2.0), ONE]
 
 
 @pytest.mark.parametrize(

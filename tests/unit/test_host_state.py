@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.breaker import Breaker, BreakerDials, Phase
+from taskrunner.domain.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressure
+from taskrunner.domain.circuit_breaker import BreakerSettings, CircuitBreaker, Phase
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import (
     FLOOR,
     Admission,
@@ -20,12 +22,10 @@ from taskrunner.domain.host_state import (
     encode_state,
     queue_up,
 )
-from taskrunner.domain.pacing import Pace
-from taskrunner.domain.politeness import Politeness
-from taskrunner.domain.slowdown import LONGEST_PAUSE, RECOVERY, Slowdown
+from taskrunner.domain.rate_limit import RateLimiter
 
 NOW = 1_800_000_000.0
-DIALS = Politeness(breaker=BreakerDials(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)
+SETTINGS = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)
 
 seconds = st.floats(0, 1000).map(lambda value: round(value, 3))
 limits = (
@@ -40,14 +40,14 @@ limits = (
 states = st.builds(
     HostState,
     breaker=st.builds(
-        Breaker,
+        CircuitBreaker,
         since=st.just(NOW - 50),
         until=st.just(0.0) | st.floats(-50, 50).map(lambda value: NOW + value),
         cooldown=st.floats(1, 40),
         next_probe=st.floats(-50, 50).map(lambda value: NOW + value),
     ),
     slowdown=st.builds(
-        Slowdown,
+        BackPressure,
         since=st.just(NOW - 50),
         until=st.floats(-50, 50).map(lambda value: NOW + value),
         level=st.floats(0, 8),
@@ -77,10 +77,10 @@ def test_everybody_gets_an_answer_within_bounds(
     state: HostState, limit: HostLimit | None, wanted: int, room: int, random: float
 ) -> None:
     """Some start, some would with more room, and each other one has a moment from the floor to the bound."""
-    after, admission = admit(state, limit, DIALS, asking(wanted, room, held=3), now=NOW, random=random)
+    after, admission = admit(state, limit, SETTINGS, asking(wanted, room, held=3), now=NOW, random=random)
     assert 0 <= admission.admitted <= min(wanted, room)
     assert admission.admitted + len(admission.waits) <= wanted
-    assert all(NOW + FLOOR <= due <= NOW + DIALS.longest_wait + 1e-3 for due in admission.waits)
+    assert all(NOW + FLOOR <= due <= NOW + SETTINGS.longest_wait + 1e-3 for due in admission.waits)
     assert bool(admission.why) or not admission.waits
     if limit is not None and limit.concurrency is not None and admission.admitted:
         assert after.in_flight(NOW) <= limit.concurrency
@@ -101,11 +101,11 @@ def test_a_state_that_means_nothing_any_more_is_as_good_as_none(state: HostState
 
     But for a circuit that is half open: after an hour without a probe it is taken to be closed.
     """
-    state = replace(state, breaker=Breaker())
+    state = replace(state, breaker=CircuitBreaker())
     limit, later = HostLimit(concurrency=2, rate=5.0), state.lives_until + 0.001
     ask = replace(asking(wanted=9), lease_until=later + 30)
-    _, found = admit(state, limit, DIALS, ask, now=later, random=0.5)
-    _, fresh = admit(replace(HostState(), mean=state.mean), limit, DIALS, ask, now=later, random=0.5)
+    _, found = admit(state, limit, SETTINGS, ask, now=later, random=0.5)
+    _, fresh = admit(replace(HostState(), mean=state.mean), limit, SETTINGS, ask, now=later, random=0.5)
     assert found == fresh
 
 
@@ -118,7 +118,7 @@ def test_no_stretch_of_time_sees_more_starts_than_the_pace(
     interval: float, burst: int, gaps: list[float]
 ) -> None:
     """However they come: in any window at most the burst, and one more per interval."""
-    pace, arrival, now = Pace(interval=interval, burst=burst), 0.0, 1000.0
+    pace, arrival, now = RateLimiter(interval=interval, burst=burst), 0.0, 1000.0
     starts: list[float] = []
     for gap in gaps:
         now += gap
@@ -131,7 +131,7 @@ def test_no_stretch_of_time_sees_more_starts_than_the_pace(
 
 
 def test_a_rest_earns_the_burst_and_no_more() -> None:
-    pace = Pace(interval=1.0, burst=3)
+    pace = RateLimiter(interval=1.0, burst=3)
     assert pace.free(0.0, 1000.0) == 3
     assert pace.free(pace.after(0.0, 1000.0, 3), 1000.5) == 0
     assert pace.free(pace.after(0.0, 1000.0, 3), 1001.0) == 1
@@ -141,13 +141,15 @@ def test_a_rest_earns_the_burst_and_no_more() -> None:
 @given(step=st.floats(0.01, 5), waiting=st.integers(1, 200), tail=st.floats(-50, 200))
 def test_those_who_wait_come_back_one_by_one(step: float, waiting: int, tail: float) -> None:
     """At the distance in which they can start, until the bound; beyond it anywhere in its second half."""
-    moments, after = queue_up(NOW + tail, step, waiting, DIALS, now=NOW, random=0.3)
+    moments, after = queue_up(NOW + tail, step, waiting, SETTINGS, now=NOW, random=0.3)
     assert len(moments) == waiting
     ordered = [moment for moment in moments if moment <= after]
     for sooner, later in pairwise(ordered):
-        assert later - sooner == pytest.approx(step * 0.9, abs=1e-4) or later >= NOW + DIALS.longest_wait / 2
+        assert (
+            later - sooner == pytest.approx(step * 0.9, abs=1e-4) or later >= NOW + SETTINGS.longest_wait / 2
+        )
     assert min(moments) > NOW
-    assert max(moments) <= NOW + DIALS.longest_wait + 1e-3
+    assert max(moments) <= NOW + SETTINGS.longest_wait + 1e-3
 
 
 def test_places_are_counted_over_all_consumers() -> None:
@@ -158,7 +160,7 @@ def test_places_are_counted_over_all_consumers() -> None:
         "dead": Slots(held=9, until=NOW - 1),
         "me": Slots(held=5, until=NOW + 9),
     }
-    state, admission = admit(HostState(slots=slots), limit, DIALS, asking(9, held=1), now=NOW, random=0.0)
+    state, admission = admit(HostState(slots=slots), limit, SETTINGS, asking(9, held=1), now=NOW, random=0.0)
     assert (admission.admitted, len(admission.waits), admission.why) == (2, 7, "concurrency limit")
     assert state.slots == {"other": slots["other"], "me": Slots(held=3, until=NOW + 30)}
 
@@ -166,11 +168,11 @@ def test_places_are_counted_over_all_consumers() -> None:
 def test_whose_turn_is_near_is_kept_at_hand() -> None:
     """As many as can start within that time; nobody is told a moment that they would miss."""
     limit, ask = HostLimit(rate=10.0, burst=1), replace(asking(20), keep=100)
-    state, admission = admit(HostState(), limit, DIALS, ask, now=NOW, random=0.0)
+    state, admission = admit(HostState(), limit, SETTINGS, ask, now=NOW, random=0.0)
     assert (admission.admitted, admission.kept, len(admission.waits)) == (1, 7, 12)
     assert admission.again == pytest.approx(NOW + 0.1)
     assert min(admission.waits) > NOW + 0.7
-    _, later = admit(state, limit, DIALS, replace(asking(7), keep=100), now=NOW + 0.1001, random=0.0)
+    _, later = admit(state, limit, SETTINGS, replace(asking(7), keep=100), now=NOW + 0.1001, random=0.0)
     assert (later.admitted, later.kept, later.waits) == (1, 6, ())
 
 
@@ -179,7 +181,7 @@ def test_a_refusal_is_never_from_a_state_that_others_have_left() -> None:
     slots = {"other": Slots(held=5, until=NOW + 9)}
     before = HostState(slots=slots, tail=NOW + 50, mean=0.1)
     after, admission = admit(
-        before, HostLimit(concurrency=5), DIALS, replace(asking(1), keep=9), now=NOW, random=0.0
+        before, HostLimit(concurrency=5), SETTINGS, replace(asking(1), keep=9), now=NOW, random=0.0
     )
     assert (admission.admitted, admission.kept, admission.waits) == (0, 1, ())
     assert after != before
@@ -196,60 +198,60 @@ def test_a_late_or_doubled_release_does_no_harm() -> None:
 
 def test_the_breaker_opens_probes_and_closes() -> None:
     """Open for a time, then two probes; what started before it opened says nothing about it."""
-    breaker = Breaker().trip(DIALS.breaker, started=NOW - 1, now=NOW)
+    breaker = CircuitBreaker().trip(SETTINGS.breaker, started=NOW - 1, now=NOW)
     assert (breaker.phase(NOW), breaker.phase(NOW + 5)) == (Phase.OPEN, Phase.HALF_OPEN)
-    assert breaker.trip(DIALS.breaker, started=NOW, now=NOW + 1) == breaker
+    assert breaker.trip(SETTINGS.breaker, started=NOW, now=NOW + 1) == breaker
     assert breaker.succeeded(started=NOW - 1, now=NOW + 6) == breaker
-    assert breaker.failed(DIALS.breaker, started=NOW - 1, now=NOW + 6) == breaker
-    state, admission = admit(HostState(breaker=breaker), None, DIALS, asking(9), now=NOW + 6, random=0.0)
+    assert breaker.failed(SETTINGS.breaker, started=NOW - 1, now=NOW + 6) == breaker
+    state, admission = admit(HostState(breaker=breaker), None, SETTINGS, asking(9), now=NOW + 6, random=0.0)
     assert (admission.admitted, admission.why) == (2, "circuit half open")
-    again, admission = admit(state, None, DIALS, asking(9), now=NOW + 7, random=0.0)
+    again, admission = admit(state, None, SETTINGS, asking(9), now=NOW + 7, random=0.0)
     assert (admission.admitted, again) == (0, state)
     assert max(admission.waits) - min(admission.waits) > 20
     closed = state.breaker.succeeded(started=NOW + 6, now=NOW + 8)
     assert closed.phase(NOW + 8) is Phase.CLOSED
-    assert closed.trip(DIALS.breaker, started=NOW + 7, now=NOW + 9) == closed
-    assert closed.trip(DIALS.breaker, started=NOW + 8, now=NOW + 9).phase(NOW + 9) is Phase.OPEN
+    assert closed.trip(SETTINGS.breaker, started=NOW + 7, now=NOW + 9) == closed
+    assert closed.trip(SETTINGS.breaker, started=NOW + 8, now=NOW + 9).phase(NOW + 9) is Phase.OPEN
 
 
 def test_a_probe_that_is_throttled_closes_the_circuit() -> None:
     """The host is there again, and says when."""
-    state = HostState(breaker=Breaker(since=NOW - 9, until=NOW - 1, cooldown=5))
-    after = state.throttled(DIALS, 30.0, started=NOW, now=NOW + 1)
+    state = HostState(breaker=CircuitBreaker(since=NOW - 9, until=NOW - 1, cooldown=5))
+    after = state.throttled(SETTINGS, 30.0, started=NOW, now=NOW + 1)
     assert after.breaker.phase(NOW + 1) is Phase.CLOSED
     assert after.closed_until(NOW + 1) == NOW + 31
 
 
 def test_each_failed_probe_doubles_the_rest_up_to_the_longest() -> None:
-    breaker, now, rests = Breaker().trip(DIALS.breaker, started=NOW, now=NOW), NOW, []
+    breaker, now, rests = CircuitBreaker().trip(SETTINGS.breaker, started=NOW, now=NOW), NOW, []
     for _ in range(5):
         rests.append(breaker.until - now)
         now = breaker.until + 1
-        breaker = breaker.failed(DIALS.breaker, started=now, now=now)
+        breaker = breaker.failed(SETTINGS.breaker, started=now, now=now)
     assert rests == [5, 10, 20, 40, 40]
 
 
 def test_probes_that_nobody_hears_of_are_replaced() -> None:
     """Their consumer may have died."""
-    breaker = Breaker(since=NOW - 9, until=NOW - 1, cooldown=5)
-    probing, _ = admit(HostState(breaker=breaker), None, DIALS, asking(1), now=NOW, random=0.0)
-    _, soon = admit(probing, None, DIALS, asking(1), now=NOW + 10, random=0.0)
-    _, late = admit(probing, None, DIALS, asking(1), now=NOW + 31, random=0.0)
+    breaker = CircuitBreaker(since=NOW - 9, until=NOW - 1, cooldown=5)
+    probing, _ = admit(HostState(breaker=breaker), None, SETTINGS, asking(1), now=NOW, random=0.0)
+    _, soon = admit(probing, None, SETTINGS, asking(1), now=NOW + 10, random=0.0)
+    _, late = admit(probing, None, SETTINGS, asking(1), now=NOW + 31, random=0.0)
     assert (soon.admitted, late.admitted) == (0, 1)
 
 
 def test_an_open_breaker_is_no_reason_to_write() -> None:
     """Ten thousand tasks that wait for it cost the store nothing but their snoozes."""
-    state = HostState(breaker=Breaker(since=NOW, until=NOW + 20, cooldown=20))
-    after, admission = admit(state, HostLimit(rate=1.0), DIALS, asking(100), now=NOW, random=0.4)
+    state = HostState(breaker=CircuitBreaker(since=NOW, until=NOW + 20, cooldown=20))
+    after, admission = admit(state, HostLimit(rate=1.0), SETTINGS, asking(100), now=NOW, random=0.4)
     assert after is state
     assert admission.why == "circuit open"
     assert all(NOW + 20 <= due <= NOW + 40 for due in admission.waits)
     assert max(admission.waits) - min(admission.waits) > 15
 
 
-def slowed(*wishes: float | None, now: float = NOW) -> Slowdown:
-    slowdown = Slowdown()
+def slowed(*wishes: float | None, now: float = NOW) -> BackPressure:
+    slowdown = BackPressure()
     for number, wish in enumerate(wishes):
         slowdown = slowdown.throttled(started=now + number, now=now + number, wish=wish, longest=300.0)
     return slowdown
@@ -287,15 +289,15 @@ def test_a_slowdown_recovers_by_itself() -> None:
 
 
 def test_after_the_pause_tasks_start_at_a_distance() -> None:
-    state = HostState(slowdown=Slowdown(since=NOW - 1, until=NOW, level=3))
-    after, admission = admit(state, None, DIALS, asking(5), now=NOW, random=0.0)
+    state = HostState(slowdown=BackPressure(since=NOW - 1, until=NOW, level=3))
+    after, admission = admit(state, None, SETTINGS, asking(5), now=NOW, random=0.0)
     assert (admission.admitted, len(admission.waits), admission.why) == (1, 4, "told to slow down")
-    assert admit(after, None, DIALS, asking(1), now=NOW + 0.1, random=0.0)[1].admitted == 0
-    assert admit(after, None, DIALS, asking(1), now=NOW + 0.25, random=0.0)[1].admitted == 1
+    assert admit(after, None, SETTINGS, asking(1), now=NOW + 0.1, random=0.0)[1].admitted == 0
+    assert admit(after, None, SETTINGS, asking(1), now=NOW + 0.25, random=0.0)[1].admitted == 1
 
 
 def test_a_host_without_limits_and_trouble_is_open_to_all() -> None:
-    assert admit(HostState(), None, DIALS, asking(9), now=NOW, random=0.0) == (
+    assert admit(HostState(), None, SETTINGS, asking(9), now=NOW, random=0.0) == (
         HostState(),
         Admission(admitted=9),
     )

@@ -2,16 +2,16 @@
 
 import pytest
 
-from taskrunner.domain.errors import SelectionInvalid
+from taskrunner.domain.errors import FilterInvalid
 from taskrunner.domain.pauses import Pauses, read_scopes
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
-def test_a_lane_is_paused_by_name_and_all_by_all() -> None:
-    assert Pauses(["lane:low"]).lanes == {Lane.LOW}
-    assert Pauses(["lane:low", "all"]).lanes == set(Lane)
-    assert Pauses(["lane:fast", "colour:red"]).lanes == set()
-    assert not Pauses(["lane:low", "all"]).any_label
+def test_a_queue_is_paused_by_name_and_all_by_all() -> None:
+    assert Pauses(["queue:low"]).queues == {Priority.LOW}
+    assert Pauses(["queue:low", "all"]).queues == set(Priority)
+    assert Pauses(["queue:fast", "colour:red"]).queues == set()
+    assert not Pauses(["queue:low", "all"]).any_label
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_lane_is_paused_by_name_and_all_by_all() -> None:
         ("label:team=", False),
         ("label:team=blue", False),
         ("label:red", False),
-        ("lane:high", False),
+        ("queue:high", False),
     ],
 )
 def test_a_label_is_paused_with_its_value_or_any(scope: str, held: bool) -> None:
@@ -31,12 +31,12 @@ def test_a_label_is_paused_with_its_value_or_any(scope: str, held: bool) -> None
 
 
 def test_scopes_are_read() -> None:
-    assert read_scopes(lanes=["high"], labels=["a=b", "c"], everything=True) == [
+    assert read_scopes(queues=["high"], labels=["a=b", "c"], everything=True) == [
         "all",
-        "lane:high",
+        "queue:high",
         "label:a=b",
         "label:c",
     ]
-    with pytest.raises(SelectionInvalid) as caught:
-        read_scopes(lanes=["fast"], labels=["=b"], everything=False)
-    assert [error.field for error in caught.value.errors] == ["lane", "label"]
+    with pytest.raises(FilterInvalid) as caught:
+        read_scopes(queues=["fast"], labels=["=b"], everything=False)
+    assert [error.field for error in caught.value.errors] == ["queue", "label"]

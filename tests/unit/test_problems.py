@@ -5,7 +5,6 @@ import json
 import pytest
 
 from taskrunner.api.problems import http_problem, internal_error, problem_of
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import (
     BrokerUnavailable,
     FieldError,
@@ -19,7 +18,8 @@ from taskrunner.domain.errors import (
     TaskUnknown,
     WriteUnconfirmed,
 )
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_syntax_is_told_apart_from_content() -> None:
     statuses = []
     for raw in (b"{", b"[]", b"{}"):
         with pytest.raises(TaskInvalid) as caught:
-            Draft.from_json(raw, Limits())
+            TaskDraft.from_json(raw, Limits())
         problem = problem_of(caught.value)
         statuses.append(problem and problem.status)
     assert statuses == [400, 422, 422]

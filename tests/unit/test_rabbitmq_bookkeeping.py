@@ -7,7 +7,7 @@ from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq.confirms import Confirms, Group
 from taskrunner.brokers.rabbitmq.unacked import Unacked
 from taskrunner.brokers.rabbitmq.watchdog import Sighting, Stalls
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 CONFIRMED, RETURNED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED, PublishAnswer.UNKNOWN
 
@@ -54,7 +54,7 @@ def test_ack_in_order_is_one_frame() -> None:
 
 
 def group(*ids: str) -> Group:
-    return Group([Publication(lane=Lane.LOW, body=b"12", task_id=each) for each in ids], lambda: None)
+    return Group([Publication(queue=Priority.LOW, body=b"12", task_id=each) for each in ids], lambda: None)
 
 
 def test_multiple_confirm_spans_groups() -> None:
@@ -98,12 +98,12 @@ def test_confirm_of_an_unknown_tag_is_passed_over() -> None:
 # Stalls
 
 
-def test_lane_that_gets_nothing_is_stalled_after_the_time() -> None:
+def test_queue_that_gets_nothing_is_stalled_after_the_time() -> None:
     """Ready messages, credit and silence without a break make a stall."""
-    stalls, seen = Stalls(30), {Lane.HIGH: Sighting(last_delivery=0, has_credit=True)}
-    assert stalls.look(100, seen, {Lane.HIGH: 5}) is None
-    assert stalls.look(129, seen, {Lane.HIGH: 5}) is None
-    assert stalls.look(130, seen, {Lane.HIGH: 5}) == (Lane.HIGH, 30)
+    stalls, seen = Stalls(30), {Priority.HIGH: Sighting(last_delivery=0, has_credit=True)}
+    assert stalls.look(100, seen, {Priority.HIGH: 5}) is None
+    assert stalls.look(129, seen, {Priority.HIGH: 5}) is None
+    assert stalls.look(130, seen, {Priority.HIGH: 5}) == (Priority.HIGH, 30)
 
 
 def test_break_in_the_silence_is_no_stall() -> None:
@@ -111,6 +111,9 @@ def test_break_in_the_silence_is_no_stall() -> None:
     idle = Sighting(last_delivery=0, has_credit=True)
     for sighting, depth in ((idle, 0), (Sighting(115, True), 5), (Sighting(0, False), 5)):
         stalls = Stalls(30)
-        stalls.look(100, {Lane.HIGH: idle}, {Lane.HIGH: 5})
-        stalls.look(120, {Lane.HIGH: sighting}, {Lane.HIGH: depth})
-        assert stalls.look(131, {Lane.HIGH: Sighting(sighting.last_delivery, True)}, {Lane.HIGH: 5}) is None
+        stalls.look(100, {Priority.HIGH: idle}, {Priority.HIGH: 5})
+        stalls.look(120, {Priority.HIGH: sighting}, {Priority.HIGH: depth})
+        assert (
+            stalls.look(131, {Priority.HIGH: Sighting(sighting.last_delivery, True)}, {Priority.HIGH: 5})
+            is None
+        )

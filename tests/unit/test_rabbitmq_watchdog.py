@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from taskrunner.brokers.rabbitmq.watchdog import Sighting, Watchdog
 from taskrunner.domain.events import Events
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 class Scene:
-    """One lane with messages, a clock, and what the watchdog did."""
+    """One queue with messages, a clock, and what the watchdog did."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -16,15 +16,15 @@ class Scene:
         self.heals: list[str] = []
         self.watchdog = Watchdog(
             10,
-            see=lambda: {Lane.LOW: Sighting(self.last_delivery, has_credit=True)},
+            see=lambda: {Priority.LOW: Sighting(self.last_delivery, has_credit=True)},
             ask=self._ask,
             heal=self.heals.append,
             clock=lambda: self.now,
             events=Events(),
         )
 
-    async def _ask(self) -> Mapping[Lane, int]:
-        return {Lane.LOW: 3}
+    async def _ask(self) -> Mapping[Priority, int]:
+        return {Priority.LOW: 3}
 
     async def live(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -36,7 +36,7 @@ async def test_one_stall_is_healed_without_alarm() -> None:
     """The first stall costs a new connection and is counted."""
     scene = Scene()
     await scene.live(12)
-    assert scene.heals == ["lane low has ready messages, but none came for 10 s"]
+    assert scene.heals == ["queue low has ready messages, but none came for 10 s"]
     assert scene.watchdog.count == 1
     assert scene.watchdog.verdict is None
 
@@ -54,7 +54,7 @@ async def test_second_stall_in_a_row_is_told_until_a_delivery_comes() -> None:
 
 
 async def test_deliveries_keep_the_watchdog_quiet() -> None:
-    """A lane that always has more waiting is no stall while it moves."""
+    """A queue that always has more waiting is no stall while it moves."""
     scene = Scene()
     for _ in range(10):
         await scene.live(5)

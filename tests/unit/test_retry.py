@@ -18,7 +18,7 @@ from taskrunner.domain.retry import (
     is_retryable,
 )
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import Rule, Ruling, When
+from taskrunner.domain.rules import Rule, RuleAction, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 from taskrunner.domain.task import Task
 
@@ -56,8 +56,8 @@ tasks = st.builds(
     retry_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
     fail_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
     retry_unsafe=st.booleans(),
-    rules=st.lists(st.sampled_from(Ruling), max_size=3).map(
-        lambda rulings: tuple(Rule(when=When(status=(200,)), then=ruling) for ruling in rulings)
+    rules=st.lists(st.sampled_from(RuleAction), max_size=3).map(
+        lambda rulings: tuple(Rule(when=When(status=(200,)), then=action) for action in rulings)
     ),
     created_at=st.just(NOW),
 )
@@ -272,38 +272,38 @@ def test_the_lists_are_for_complete_answers() -> None:
     assert judged(replace(TASK, retry_on=(200,)), outcome).status is Status.FAILED
 
 
-def ruled(ruling: Ruling, **fields: object) -> Task:
-    return replace(TASK, rules=(Rule(when=When(status=(200,)), then=ruling),), **fields)  # type: ignore[arg-type]
+def ruled(action: RuleAction, **fields: object) -> Task:
+    return replace(TASK, rules=(Rule(when=When(status=(200,)), then=action),), **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("ruling", "status", "counted"),
+    ("action", "status", "counted"),
     [
-        (Ruling.SUCCESS, Status.SUCCEEDED, True),
-        (Ruling.RETRY, Status.RETRYING, True),
-        (Ruling.THROTTLE, Status.RETRYING, False),
-        (Ruling.FAIL, Status.FAILED, True),
+        (RuleAction.SUCCESS, Status.SUCCEEDED, True),
+        (RuleAction.RETRY, Status.RETRYING, True),
+        (RuleAction.THROTTLE, Status.RETRYING, False),
+        (RuleAction.FAIL, Status.FAILED, True),
     ],
 )
 @pytest.mark.parametrize("outcome", [ok(), http_error(404), http_error(500)], ids=lambda each: each.kind)
 def test_a_rule_that_holds_has_the_first_word(
-    ruling: Ruling, status: Status, counted: bool, outcome: Outcome
+    action: RuleAction, status: Status, counted: bool, outcome: Outcome
 ) -> None:
     """Over both lists and the status."""
-    task = ruled(ruling, retry_on=(404,), fail_on=(500,))
+    task = ruled(action, retry_on=(404,), fail_on=(500,))
 
     verdict = judged(task, replace(outcome, rule=0))
 
     assert (verdict.status, verdict.counted) == (status, counted)
     if status is not Status.SUCCEEDED:
-        assert (verdict.reason, str(verdict.error)[-len(ruling) - 8 :]) == ("rule", f" says: {ruling}.")
+        assert (verdict.reason, str(verdict.error)[-len(action) - 8 :]) == ("rule", f" says: {action}.")
 
 
 def test_a_throttled_task_waits_as_long_as_it_is_told() -> None:
     """By its own delays at least, and on its last attempt, too."""
     outcome = Outcome(kind=OutcomeKind.OK, response=Response(status=200), retry_after=90.0, rule=0)
 
-    verdict = judged(ruled(Ruling.THROTTLE), outcome, attempt=5)
+    verdict = judged(ruled(RuleAction.THROTTLE), outcome, attempt=5)
 
     assert (verdict.status, verdict.due) == (Status.RETRYING, NOW + timedelta(seconds=90))
 
@@ -312,6 +312,6 @@ def test_no_task_is_throttled_for_ever() -> None:
     """From a number on that nobody waits for, such attempts count."""
     limit = TASK.max_attempts + MAX_UNCOUNTED
 
-    verdict = judged(ruled(Ruling.THROTTLE), replace(ok(), rule=0), attempt=limit, attempt_limit=limit)
+    verdict = judged(ruled(RuleAction.THROTTLE), replace(ok(), rule=0), attempt=limit, attempt_limit=limit)
 
     assert (verdict.status, verdict.reason) == (Status.FAILED, "attempts exhausted")

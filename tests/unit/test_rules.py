@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.rules import (
     MAX_JSON_BYTES,
@@ -23,6 +21,8 @@ from taskrunner.domain.rules import (
     parse_path,
     rules_fields,
 )
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 
 RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
 
@@ -232,7 +232,7 @@ BAD: list[tuple[Any, str, str]] = [
 def test_a_bad_rule_is_refused_at_submit(given_rules: Any, field: str, message: str) -> None:
     """With the place, and what would be right."""
     with pytest.raises(TaskInvalid) as caught:
-        Draft.from_fields({"url": "http://example.com/", "rules": given_rules}, Limits())
+        TaskDraft.from_fields({"url": "http://example.com/", "rules": given_rules}, Limits())
 
     assert any(error.field.startswith(field) and message in error.message for error in caught.value.errors), (
         caught.value.errors
@@ -243,7 +243,7 @@ def test_a_bad_value_is_told_once() -> None:
     """It is not missing in the count, too."""
     given = [{"when": {"header": {"name": "a", "equals": [5]}}, "then": "fail"}]
     with pytest.raises(TaskInvalid) as caught:
-        Draft.from_fields({"url": "http://example.com/", "rules": given}, Limits())
+        TaskDraft.from_fields({"url": "http://example.com/", "rules": given}, Limits())
 
     assert [error.field for error in caught.value.errors] == ["rules.0.when.header.equals.0"]
 

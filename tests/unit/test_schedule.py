@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import ScheduleInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule import (
     MissedPolicy,
     Overlap,
@@ -19,6 +18,7 @@ from taskrunner.domain.schedule import (
     slot_task_id,
 )
 from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_limits import Limits
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TASK = {"url": "http://target.test/"}

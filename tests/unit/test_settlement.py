@@ -8,13 +8,13 @@ import pytest
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
-ENDED = Ended(task=TASK, number=1, consumer="c", started_at=NOW, finished_at=NOW)
+ENDED = EndedAttempt(task=TASK, number=1, consumer="c", started_at=NOW, finished_at=NOW)
 RESPONSE = Response(status=503, headers=(("A", "b"),), body=b"x" * 9999, size_bytes=9999)
 OUTCOME = Outcome(kind=OutcomeKind.HTTP_ERROR, error="503", response=RESPONSE, address="203.0.113.1:80")
 
@@ -25,7 +25,7 @@ def verdict(status: Status) -> Verdict:
 
 @pytest.mark.parametrize("status", [Status.RETRYING, Status.FAILED])
 def test_the_head_of_an_answer_stays_in_the_line(status: Status) -> None:
-    """The next attempt's result takes the place of this one's, also that of a revived task."""
+    """The next attempt's result takes the place of this one's, also that of a requeued task."""
     item = settlement(ENDED, OUTCOME, verdict(status), Retention())
     assert item.attempt.response == replace(RESPONSE, body=b"")
     assert (item.attempt.address, item.result) == ("203.0.113.1:80", RESPONSE)

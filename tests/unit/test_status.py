@@ -46,7 +46,7 @@ def test_every_status_is_live_or_terminal() -> None:
     assert {S.SUCCEEDED, S.FAILED, S.CANCELLED} == TERMINAL
 
 
-def test_only_a_revived_dead_letter_leaves_a_terminal_status() -> None:
+def test_only_a_requeued_dead_letter_leaves_a_terminal_status() -> None:
     """A success and a cancel are for ever."""
     assert {(before, after) for before in TERMINAL for after in FOLLOWERS[before]} == {
         (S.FAILED, S.SCHEDULED)

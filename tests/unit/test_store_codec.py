@@ -46,7 +46,7 @@ ATTEMPT = Attempt(
 
 
 def test_attempts_come_back() -> None:
-    """Finished or running, nothing is lost."""
+    """FinishedAttempt or running, nothing is lost."""
     running = Attempt(number=1, started_at=NOW)
     assert [decode_attempt(encode_attempt(each)) for each in (ATTEMPT, running)] == [ATTEMPT, running]
 

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable
 
-from taskrunner.consumer.stint import Stint
-from taskrunner.consumer.threads import OVERDUE_GRACE, Threads
+from taskrunner.consumer.assigned_attempt import AssignedAttempt
+from taskrunner.consumer.worker_threads import OVERDUE_GRACE, WorkerThreads
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.handlers.base import Attempting, Handler
+from taskrunner.handlers.base import AttemptContext, Handler
 from tests.tools.attempts import make_running
 
 _PATIENCE = 20.0
@@ -19,9 +19,9 @@ class _Signalling(Handler):
         self._begun = begun
         self._release = release
 
-    def run(self, attempting: Attempting) -> Outcome:
-        self._begun(attempting.task.id)
-        if attempting.task.id == "late":
+    def run(self, context: AttemptContext) -> Outcome:
+        self._begun(context.task.id)
+        if context.task.id == "late":
             self._release.wait(_PATIENCE)
         return Outcome(kind=OutcomeKind.OK)
 
@@ -29,7 +29,7 @@ class _Signalling(Handler):
         """Nothing is kept."""
 
 
-class _Watched(Stint):
+class _Watched(AssignedAttempt):
     """An attempt that does something of the test's own when somebody looks whether it has ended."""
 
     look: Callable[[], None]
@@ -48,17 +48,17 @@ def test_a_worker_that_ends_at_the_last_moment_is_not_written_off() -> None:
     """It is on its next attempt already: struck off the roll, it would be missing there for ever."""
     names = {name: threading.Event() for name in ("late", "next")}
     release = threading.Event()
-    threads: Threads[Stint] = Threads(
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
         lambda: _Signalling(lambda name: names[name].set(), release), lambda work, outcome: None
     )
     threads.resize(1)
 
     def end_now() -> None:
         release.set()
-        threads.put(Stint(make_running("next").attempting))
+        threads.put(AssignedAttempt(make_running("next").context))
         assert names["next"].wait(_PATIENCE)
 
-    late = _Watched(make_running("late", timeout=-2 * OVERDUE_GRACE).attempting)
+    late = _Watched(make_running("late", timeout=-2 * OVERDUE_GRACE).context)
     late.look = end_now
     threads.put(late)
     assert names["late"].wait(_PATIENCE)

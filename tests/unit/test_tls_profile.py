@@ -2,10 +2,10 @@
 
 import pytest
 
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import ScheduleInvalid, TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import parse_url
 
@@ -55,7 +55,7 @@ def test_a_host_gets_the_profile_that_says_it_most_closely(url: str, name: str |
 )
 def test_a_task_names_a_profile_that_fits(url: str, name: str | None) -> None:
     """One without hosts is for wherever a task leads."""
-    assert Draft.from_fields({"url": url, "tls": name}, LIMITS).tls == name
+    assert TaskDraft.from_fields({"url": url, "tls": name}, LIMITS).tls == name
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_a_task_names_a_profile_that_fits(url: str, name: str | None) -> None:
 def test_a_task_that_names_another_is_refused(url: str, name: str, told: str) -> None:
     """When it is handed in, as a task, as the template of a schedule, and as a line of many."""
     with pytest.raises(TaskInvalid) as task:
-        Draft.from_fields({"url": url, "tls": name}, LIMITS)
+        TaskDraft.from_fields({"url": url, "tls": name}, LIMITS)
     with pytest.raises(ScheduleInvalid) as schedule:
         ScheduleDraft.from_fields({"cron": "@daily", "task": {"url": url, "tls": name}}, LIMITS)
     with pytest.raises(TaskInvalid) as line:
-        Draft.base({"tls": name}, LIMITS).with_url(url, LIMITS)
+        TaskDraft.base({"tls": name}, LIMITS).with_url(url, LIMITS)
 
     assert [(each.field, each.message) for each in task.value.errors] == [("tls", told)]
     assert [(each.field, each.message) for each in schedule.value.errors] == [("task.tls", told)]
@@ -97,20 +97,20 @@ def test_a_callback_names_a_profile_that_fits_it(url: str, name: str) -> None:
     """It is held against the callback's URL, wherever the task leads."""
     fields = {"callback": {"url": url, "tls": name}}
     with pytest.raises(TaskInvalid) as task:
-        Draft.from_fields({"url": "https://x.a.example/", **fields}, LIMITS)
+        TaskDraft.from_fields({"url": "https://x.a.example/", **fields}, LIMITS)
     assert [each.field for each in task.value.errors] == ["callback.tls"]
     with pytest.raises(TaskInvalid) as line:
-        Draft.base(fields, LIMITS).with_url("https://x.a.example/", LIMITS)
+        TaskDraft.base(fields, LIMITS).with_url("https://x.a.example/", LIMITS)
     assert [each.field for each in line.value.errors] == ["callback.tls"]
 
     fitting = {"callback": {"url": "https://y.a.example/", "tls": "below"}}
-    draft = Draft.base(fitting, LIMITS).with_url("http://other.example/", LIMITS)
+    draft = TaskDraft.base(fitting, LIMITS).with_url("http://other.example/", LIMITS)
     assert draft.callback is not None
     assert draft.callback.tls == "below"
 
 
 def test_lines_that_fit_the_profile_are_taken() -> None:
     """What many share is checked without a host."""
-    base = Draft.base({"tls": "below"}, LIMITS)
+    base = TaskDraft.base({"tls": "below"}, LIMITS)
 
     assert base.with_url("https://c.a.example/", LIMITS).tls == "below"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.domain.wording import did_you_mean, mask_user_info, shown
+from taskrunner.domain.messages import did_you_mean, mask_user_info, shown
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import ScheduleInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.validators import condition, validators_after
 from tests.tools.fetching import make_task
 

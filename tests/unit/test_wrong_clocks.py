@@ -5,16 +5,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.breaker import PROBE_PATIENCE, BreakerDials, Phase
+from taskrunner.domain.circuit_breaker import PROBE_PATIENCE, BreakerSettings, Phase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import Admission, Asking, HostState, admit
-from taskrunner.domain.politeness import Politeness
 
 NOW = 1_800_000_000.0
 LEASE = 30.0
-DIALS = Politeness(
-    breaker=BreakerDials(failures=1, cooldown=5, longest=40, probes=2), longest_pause=50, longest_wait=60
+SETTINGS = HostPolicy(
+    breaker=BreakerSettings(failures=1, cooldown=5, longest=40, probes=2), longest_pause=50, longest_wait=60
 )
 # Ours among them: by such a clock nothing is ever over, or nothing has begun.
 far = st.floats(60, 1e9) | st.floats(-1e9, -60)
@@ -28,7 +28,7 @@ events = st.lists(
 
 def ask_of(state: HostState, limit: HostLimit | None, now: float, name: str) -> tuple[HostState, Admission]:
     ask = Asking(consumer=name, wanted=9, room=9, held=0, lease_until=now + LEASE)
-    return admit(state, limit, DIALS, ask, now=now, random=0.5)
+    return admit(state, limit, SETTINGS, ask, now=now, random=0.5)
 
 
 def history(told: list[tuple[str, float]], limit: HostLimit | None, now: float) -> tuple[HostState, float]:
@@ -37,11 +37,11 @@ def history(told: list[tuple[str, float]], limit: HostLimit | None, now: float) 
     for what, later in told:
         started, now = now, now + later
         if what == "failed":
-            state = state.failed(DIALS, started=started, now=now)
+            state = state.failed(SETTINGS, started=started, now=now)
         elif what == "answered":
             state = state.answered(started=started, now=now)
         elif what == "throttled":
-            state = state.throttled(DIALS, later, started=started, now=now)
+            state = state.throttled(SETTINGS, later, started=started, now=now)
         else:
             state, _ = ask_of(state, limit, now, "other")
     return state, now
@@ -53,7 +53,7 @@ def test_what_a_right_clock_writes_is_believed(
 ) -> None:
     """Also one that is a little off."""
     state, wrote = history(told, limit, NOW)
-    assert state.believed(DIALS, wrote + skew) == state
+    assert state.believed(SETTINGS, wrote + skew) == state
 
 
 @given(told=events, limit=limits, ahead=far)
@@ -64,12 +64,12 @@ def test_no_clock_closes_a_host_for_long(
     state, wrote = history(told, limit, NOW + ahead)
     now = wrote - ahead
     state = replace(state, slots={})
-    patience = max(DIALS.breaker.longest, DIALS.longest_pause, PROBE_PATIENCE, 9 / 0.1) + SKEW + 2
+    patience = max(SETTINGS.breaker.longest, SETTINGS.longest_pause, PROBE_PATIENCE, 9 / 0.1) + SKEW + 2
     ends, admitted = now + patience, 0
     while not admitted and now < ends:
-        state, admission = ask_of(state.believed(DIALS, now), limit, now, "we")
+        state, admission = ask_of(state.believed(SETTINGS, now), limit, now, "we")
         admitted = admission.admitted
-        assert all(due <= now + DIALS.longest_wait + 1e-3 for due in admission.waits)
+        assert all(due <= now + SETTINGS.longest_wait + 1e-3 for due in admission.waits)
         now += 1
     assert admitted
 
@@ -82,12 +82,13 @@ def test_a_circuit_from_the_future_is_probed_at_once(told: list[tuple[str, float
     now = wrote - ahead
     if state.breaker.phase(wrote) is Phase.CLOSED:
         return
-    state, admission = ask_of(state.believed(DIALS, now), None, now, "we")
-    assert admission.admitted == DIALS.breaker.probes
-    seen = state.believed(DIALS, now + 1)
+    state, admission = ask_of(state.believed(SETTINGS, now), None, now, "we")
+    assert admission.admitted == SETTINGS.breaker.probes
+    seen = state.believed(SETTINGS, now + 1)
     assert seen.answered(started=now, now=now + 1).breaker.phase(now + 1) is Phase.CLOSED
     assert (
-        seen.failed(DIALS, started=now, now=now + 1).closed_until(now + 1) <= now + 1 + DIALS.breaker.longest
+        seen.failed(SETTINGS, started=now, now=now + 1).closed_until(now + 1)
+        <= now + 1 + SETTINGS.breaker.longest
     )
 
 
@@ -96,7 +97,7 @@ def test_the_places_of_a_dead_consumer_with_such_a_clock_are_free_in_the_end() -
     limit = HostLimit(concurrency=1)
     state, _ = ask_of(HostState(), limit, NOW + 1e8, "dead")
     for now in (NOW, NOW + 100, NOW + 3599):
-        state, admission = ask_of(state.believed(DIALS, now), limit, now, "we")
+        state, admission = ask_of(state.believed(SETTINGS, now), limit, now, "we")
         assert (admission.admitted, admission.why) == (0, "concurrency limit")
-    _, admission = ask_of(state.believed(DIALS, NOW + 3601), limit, NOW + 3601, "we")
+    _, admission = ask_of(state.believed(SETTINGS, NOW + 3601), limit, NOW + 3601, "we")
     assert admission.admitted == 1

@@ -20,9 +20,9 @@ from taskrunner.brokers.base import (
 )
 from taskrunner.brokers.rabbitmq import dead_letter, wire
 from taskrunner.brokers.rabbitmq.connection import parameters_of
-from taskrunner.brokers.rabbitmq.link import Link
 from taskrunner.brokers.rabbitmq.outage import SERVICE, Outage
 from taskrunner.brokers.rabbitmq.publisher import Publisher
+from taskrunner.brokers.rabbitmq.reconnecting import ReconnectingConnection
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.rabbitmq.subscriber import Subscriber
 from taskrunner.brokers.rabbitmq.subscription import Message, Want
@@ -31,7 +31,7 @@ from taskrunner.brokers.rabbitmq.watchdog import Sighting, Watchdog
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
 from taskrunner.domain.events import Events, LoopFailed
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 class RabbitBroker(Broker):
@@ -50,13 +50,13 @@ class RabbitBroker(Broker):
         self._changed = asyncio.Event()
         self._stopping = False
 
-        def link(name: str, role: Publisher | Subscriber) -> Link:
+        def link(name: str, role: Publisher | Subscriber) -> ReconnectingConnection:
             client_name = f"{settings.client_name} {name}"
             addresses = [
                 parameters_of(address, heartbeat=settings.heartbeat, client_name=client_name)
                 for address in settings.addresses
             ]
-            return Link(
+            return ReconnectingConnection(
                 name,
                 addresses,
                 role,
@@ -128,14 +128,14 @@ class RabbitBroker(Broker):
     async def try_publishing(self) -> None:
         await self._publisher.try_publishing()
 
-    def consume(self, lanes: Sequence[Lane], prefetch: int, on_delivery: OnDelivery) -> None:
+    def consume(self, queues: Sequence[Priority], prefetch: int, on_delivery: OnDelivery) -> None:
         self._subscriber.want(
-            Want(self._topology.lane_queue(lane), prefetch, self._deliverer(lane, on_delivery))
-            for lane in lanes
+            Want(self._topology.amqp_name(queue), prefetch, self._deliverer(queue, on_delivery))
+            for queue in queues
         )
 
-    def cancel_consume(self, lanes: Sequence[Lane] = tuple(Lane)) -> None:
-        self._subscriber.unwant(self._topology.lane_queue(lane) for lane in lanes)
+    def cancel_consume(self, queues: Sequence[Priority] = tuple(Priority)) -> None:
+        self._subscriber.unwant(self._topology.amqp_name(queue) for queue in queues)
 
     def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
         def deliver(epoch: int, message: Message) -> None:
@@ -152,11 +152,11 @@ class RabbitBroker(Broker):
     def reject(self, deliveries: Sequence[Delivery]) -> None:
         self._subscriber.nack(deliveries, requeue=False)
 
-    async def depths(self) -> Mapping[Lane, int]:
+    async def depths(self) -> Mapping[Priority, int]:
         return await self._subscriber.depths()
 
     @property
-    def _links(self) -> tuple[Link, Link]:
+    def _links(self) -> tuple[ReconnectingConnection, ReconnectingConnection]:
         return self._publishing, self._consuming
 
     @property
@@ -168,10 +168,10 @@ class RabbitBroker(Broker):
         if not self._stopping and (self.connected or self._error is not None):
             self._outage.note(self._error)
 
-    def _deliverer(self, lane: Lane, on_delivery: OnDelivery) -> Callable[[int, Message], None]:
+    def _deliverer(self, queue: Priority, on_delivery: OnDelivery) -> Callable[[int, Message], None]:
         def deliver(epoch: int, message: Message) -> None:
             message_id = wire.message_id_of(message.header)
-            on_delivery(Delivery(message.body, lane, message.redelivered, message_id, message.tag, epoch))
+            on_delivery(Delivery(message.body, queue, message.redelivered, message_id, message.tag, epoch))
 
         return self._guard(deliver)
 
@@ -186,13 +186,13 @@ class RabbitBroker(Broker):
 
         return guarded
 
-    def _see(self) -> Mapping[Lane, Sighting]:
+    def _see(self) -> Mapping[Priority, Sighting]:
         sightings = {}
         for subscription in self._subscriber.subscriptions:
-            lane = self._topology.lane_of(subscription.want.queue)
-            if lane is not None:
+            queue = self._topology.queue_of(subscription.want.queue)
+            if queue is not None:
                 has_credit = subscription.unacked < subscription.want.prefetch
-                sightings[lane] = Sighting(subscription.last_delivery, has_credit)
+                sightings[queue] = Sighting(subscription.last_delivery, has_credit)
         return sightings
 
 

@@ -87,12 +87,15 @@ async def declare(connection: Connection, topology: Topology) -> None:
     try:
         for exchange in topology.exchanges:
             await channel.call(raw.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
-        for queue in topology.queues:
+        for declaration in topology.declarations:
             await channel.call(
-                raw.queue_declare, queue=queue.name, durable=True, arguments=dict(queue.arguments)
+                raw.queue_declare, queue=declaration.name, durable=True, arguments=dict(declaration.arguments)
             )
             await channel.call(
-                raw.queue_bind, queue=queue.name, exchange=queue.exchange, routing_key=queue.key
+                raw.queue_bind,
+                queue=declaration.name,
+                exchange=declaration.exchange,
+                routing_key=declaration.key,
             )
     finally:
         channel.close()

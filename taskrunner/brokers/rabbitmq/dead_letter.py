@@ -18,7 +18,7 @@ def read(message: Message, epoch: int, topology: Topology) -> DeadDelivery:
     x_death = headers.get("x-death")
     return DeadDelivery(
         body=message.body,
-        lane=topology.lane_of(headers.get("x-first-death-queue")),
+        queue=topology.queue_of(headers.get("x-first-death-queue")),
         reason=str(headers.get("x-first-death-reason") or "unknown"),
         message_id=wire.message_id_of(message.header),
         x_death=orjson.dumps(x_death).decode() if x_death is not None else None,

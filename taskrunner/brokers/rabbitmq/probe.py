@@ -7,7 +7,7 @@ from taskrunner.brokers.rabbitmq.channel import Channel, redeclare
 from taskrunner.brokers.rabbitmq.connection import Connection
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 
 class Probe:
@@ -18,10 +18,10 @@ class Probe:
         self._topology = topology
         self._timeout = timeout
         self._channel: Channel | None = None
-        self._asking: asyncio.Task[Mapping[Lane, int]] | None = None
+        self._asking: asyncio.Task[Mapping[Priority, int]] | None = None
 
-    async def depths(self) -> Mapping[Lane, int]:
-        """Ready messages per lane. Raises `BrokerUnavailable`, `TopologyConflict`."""
+    async def depths(self) -> Mapping[Priority, int]:
+        """Ready messages per queue. Raises `BrokerUnavailable`, `TopologyConflict`."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(), name="rabbitmq probe")
         await asyncio.wait((self._asking,), timeout=self._timeout)
@@ -36,7 +36,7 @@ class Probe:
         if self._asking is not None:
             self._asking.cancel()
 
-    async def _ask(self) -> Mapping[Lane, int]:
+    async def _ask(self) -> Mapping[Priority, int]:
         try:
             return await self._count()
         except BrokerUnavailable:
@@ -44,13 +44,13 @@ class Probe:
             await redeclare(self._connection, self._topology)
             return await self._count()
 
-    async def _count(self) -> Mapping[Lane, int]:
+    async def _count(self) -> Mapping[Priority, int]:
         if self._channel is None or self._channel.ended.done():
             self._channel = await Channel.open(self._connection)
         raw = self._channel.raw
-        depths: dict[Lane, int] = {}
-        for lane in self._topology.lanes:
-            name = self._topology.lane_queue(lane)
+        depths: dict[Priority, int] = {}
+        for queue in self._topology.queues:
+            name = self._topology.amqp_name(queue)
             answer = await self._channel.call(raw.queue_declare, queue=name, passive=True)
-            depths[lane] = int(answer.message_count)
+            depths[queue] = int(answer.message_count)
         return depths

@@ -9,10 +9,10 @@ from taskrunner.brokers.rabbitmq import wire
 from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
 from taskrunner.brokers.rabbitmq.confirms import Confirms, Group
 from taskrunner.brokers.rabbitmq.connection import Connection
-from taskrunner.brokers.rabbitmq.link import Role
+from taskrunner.brokers.rabbitmq.reconnecting import ConnectionRole
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 # One write is at most this much. Smaller writes let deliveries and timers in between.
 GROUP_MESSAGES = 250
@@ -24,7 +24,7 @@ WINDOW_BYTES = 16 << 20
 _PROBE_KEY = "probe"
 
 
-class Publisher(Role):
+class Publisher(ConnectionRole):
     """Overlapping calls of `publish` share one channel; each gets its own answers."""
 
     def __init__(self, topology: Topology, timeout: float) -> None:
@@ -151,8 +151,8 @@ class _Outlet:
         self._waiting: list[asyncio.Future[None]] = []
         frame_max = channel.connection.params.frame_max
         self._frames = {
-            lane: wire.PublishFrames.to(channel.number, topology.exchange, lane.value, frame_max)
-            for lane in Lane
+            queue: wire.PublishFrames.to(channel.number, topology.exchange, queue.value, frame_max)
+            for queue in Priority
         }
 
     @classmethod
@@ -183,7 +183,7 @@ class _Outlet:
         if not len(self._confirms):
             self._heard = self._loop.time()
         frames = self._frames
-        data = b"".join([frames[item.lane].encode(item.task_id, item.body) for item in publications])
+        data = b"".join([frames[item.queue].encode(item.task_id, item.body) for item in publications])
         group = Group(publications, self._wake)
         self._confirms.add(group)
         if not self.channel.connection.write(data):

@@ -9,7 +9,7 @@ class RabbitSettings:
 
     `addresses` are AMQP URLs of one cluster's nodes, tried in turn. `publish_timeout` bounds a call of
     `publish`, and is how long a connection may leave a publish unanswered before it is made anew.
-    `stall_after` is how long a lane may have ready messages that do not come before the watchdog acts.
+    `stall_after` is how long a queue may have ready messages that do not come before the watchdog acts.
     """
 
     addresses: tuple[str, ...] = ("amqp://guest:guest@localhost:5672/",)

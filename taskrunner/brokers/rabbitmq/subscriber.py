@@ -8,19 +8,19 @@ from functools import partial
 from taskrunner.brokers.base import DeadDelivery, Delivery
 from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
 from taskrunner.brokers.rabbitmq.connection import Connection
-from taskrunner.brokers.rabbitmq.link import Role
 from taskrunner.brokers.rabbitmq.probe import Probe
+from taskrunner.brokers.rabbitmq.reconnecting import ConnectionRole
 from taskrunner.brokers.rabbitmq.subscription import Subscription, Want
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.runtime.backoff import Backoff
 
 # A subscription that the broker ends again sooner than this is put back with growing pauses.
 MENDED_FOR_GOOD = 60.0
 
 
-class Subscriber(Role):
+class Subscriber(ConnectionRole):
     """Wants outlive connections; subscriptions do not. A want is known by its queue's name."""
 
     def __init__(self, topology: Topology, probe_timeout: float) -> None:
@@ -102,7 +102,7 @@ class Subscriber(Role):
         for subscription, tags in self._group(deliveries):
             subscription.nack(tags, requeue=requeue)
 
-    async def depths(self) -> Mapping[Lane, int]:
+    async def depths(self) -> Mapping[Priority, int]:
         if self._probe is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
         return await self._probe.depths()

@@ -4,42 +4,42 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.runtime.service import Service
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A lane with a subscription of ours: when its last delivery came, and whether more may come."""
+    """A queue with a subscription of ours: when its last delivery came, and whether more may come."""
 
     last_delivery: float
     has_credit: bool
 
 
 class Stalls:
-    """Decides from sightings and depths which lane is stalled. Pure: time comes as an argument.
+    """Decides from sightings and depths which queue is stalled. Pure: time comes as an argument.
 
-    A lane is suspect while it has ready messages, we have credit, and nothing comes. It is stalled once it
+    A queue is suspect while it has ready messages, we have credit, and nothing comes. It is stalled once it
     was suspect for `after` seconds without a break, so that one message seen on its way is no stall.
     """
 
     def __init__(self, after: float) -> None:
         self._after = after
-        self._suspect: dict[Lane, float] = {}
+        self._suspect: dict[Priority, float] = {}
 
     def look(
-        self, now: float, sightings: Mapping[Lane, Sighting], depths: Mapping[Lane, int]
-    ) -> tuple[Lane, float] | None:
-        """A stalled lane and for how long it has been so."""
-        for lane in Lane:
-            sighting = sightings.get(lane)
-            if sighting is None or not sighting.has_credit or not depths.get(lane):
-                self._suspect.pop(lane, None)
+        self, now: float, sightings: Mapping[Priority, Sighting], depths: Mapping[Priority, int]
+    ) -> tuple[Priority, float] | None:
+        """A stalled queue and for how long it has been so."""
+        for queue in Priority:
+            sighting = sightings.get(queue)
+            if sighting is None or not sighting.has_credit or not depths.get(queue):
+                self._suspect.pop(queue, None)
                 continue
-            since = max(self._suspect.get(lane, now), sighting.last_delivery)
-            self._suspect[lane] = since
+            since = max(self._suspect.get(queue, now), sighting.last_delivery)
+            self._suspect[queue] = since
             if now - since >= self._after:
-                return lane, now - since
+                return queue, now - since
         return None
 
     def forget(self) -> None:
@@ -57,8 +57,8 @@ class Watchdog(Service):
         self,
         after: float,
         *,
-        see: Callable[[], Mapping[Lane, Sighting]],
-        ask: Callable[[], Awaitable[Mapping[Lane, int]]],
+        see: Callable[[], Mapping[Priority, Sighting]],
+        ask: Callable[[], Awaitable[Mapping[Priority, int]]],
         heal: Callable[[str], None],
         clock: Callable[[], float],
         events: Events,
@@ -84,12 +84,12 @@ class Watchdog(Service):
             self._act(*stalled)
         return self._pause_between
 
-    def _act(self, lane: Lane, seconds: float) -> None:
+    def _act(self, queue: Priority, seconds: float) -> None:
         self.count += 1
         self._in_a_row += 1
         self._healed_at = self._clock()
         self._stalls.forget()
-        reason = f"lane {lane.value} has ready messages, but none came for {seconds:.0f} s"
+        reason = f"queue {queue.value} has ready messages, but none came for {seconds:.0f} s"
         if self._in_a_row > 1:
             self.verdict = f"{reason}, {self._in_a_row} times in a row"
         self._heal(reason)

@@ -1,1 +1,1 @@
-"""The sections of the configuration, and every dial in them."""
+"""The sections of the configuration, and every setting in them."""

@@ -9,14 +9,14 @@ from pydantic import Field
 from taskrunner.config.sections.section import DAY, Section
 from taskrunner.config.values import (
     ConsumerName,
-    Lanes,
     LowerCase,
+    Queues,
     RetentionSeconds,
     Seconds,
     SecondsOrNone,
     Weights,
 )
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 # Processors on which two processes of workers leave room for the event loop, the broker and the store.
 _ENOUGH_FOR_TWO = 4
@@ -48,9 +48,9 @@ class Workers(Section):
         description="how long a dead consumer's tasks wait; a live one renews it",
     )
     shutdown_grace: SecondsOrNone = Field(30.0, description="running tasks may end in this time on SIGTERM")
-    queues: Lanes = Field(tuple(Lane), description="the lanes to serve: high, medium, low")
+    queues: Queues = Field(tuple(Priority), description="the queues to serve: high, medium, low")
     weights: Weights = Field(
-        (16, 4, 1), description="turns of high, medium and low; a full lane slows the others, starves none"
+        (16, 4, 1), description="turns of high, medium and low; a full queue slows the others, starves none"
     )
     name: ConsumerName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",

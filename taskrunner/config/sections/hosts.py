@@ -6,10 +6,10 @@ from pydantic import Field
 
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import HostLimits, Seconds
-from taskrunner.domain.breaker import BreakerDials
-from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.circuit_breaker import BreakerSettings
+from taskrunner.domain.host_policy import HostPolicy
 
-_POLITE, _BREAKER = Politeness(), BreakerDials()
+_POLITE, _BREAKER = HostPolicy(), BreakerSettings()
 
 
 class Hosts(Section):

@@ -17,7 +17,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def redacted(self) -> dict[str, Any]:
-        """Every dial by its name, as JSON values, secrets masked."""
+        """Every setting by its name, as JSON values, secrets masked."""
         values = self.model_dump(mode="json")
         for name, field in type(self).model_fields.items():
             if any(isinstance(mark, Secret) for mark in field.metadata):

@@ -19,7 +19,7 @@ class Rabbit(Section):
         description="a URL, or several of a cluster, or memory:// for `all`; also as addr_file",
     )
     prefetch: int = Field(
-        300, ge=1, le=65_535, description="deliveries held here per lane; enough to keep 50 workers fed"
+        300, ge=1, le=65_535, description="deliveries held here per queue; enough to keep 50 workers fed"
     )
     heartbeat: int = Field(30, ge=1, le=3600, description="a peer silent for this long is taken for dead")
     dial_timeout: Seconds = Field(5.0, description="the longest wait for a connection to be set up")

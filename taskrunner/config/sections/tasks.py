@@ -7,8 +7,8 @@ from pydantic import Field
 from taskrunner.config.sections.section import DAY, KIB, MIB, Section
 from taskrunner.config.values import Bytes, CallbackSecrets, Delays, LowerCase, Seconds, SecondsOrNone, Secret
 from taskrunner.domain.callback import CallbackDefaults
-from taskrunner.domain.limits import FIVE_YEARS
 from taskrunner.domain.retry_policy import Strategy
+from taskrunner.domain.task_limits import FIVE_YEARS
 
 _CALLBACK = CallbackDefaults()
 

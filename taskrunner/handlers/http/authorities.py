@@ -13,19 +13,19 @@ import re
 import ssl
 from pathlib import Path
 
-from taskrunner.handlers.http.trust import Trust
+from taskrunner.handlers.http.trust_store import TrustStore
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
-def find_authorities() -> Trust:
+def find_authorities() -> TrustStore:
     """What the environment (`SSL_CERT_FILE`, `SSL_CERT_DIR`) or the system has."""
     known = ssl.get_default_verify_paths()
     if known.openssl_cafile_env in os.environ:
-        return Trust(file=known.cafile)
+        return TrustStore(file=known.cafile)
     if known.capath and _is_hashed(known.capath):
-        return Trust(folder=known.capath)
-    return Trust(file=known.cafile)
+        return TrustStore(folder=known.capath)
+    return TrustStore(file=known.cafile)
 
 
 def _is_hashed(folder: str) -> bool:

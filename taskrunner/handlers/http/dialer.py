@@ -5,10 +5,10 @@ from typing import Any
 
 import pycurl
 
-from taskrunner.handlers.http.guard import Guard, Route
-from taskrunner.handlers.http.line import Line
+from taskrunner.handlers.http.byte_counts import ByteCounts
 from taskrunner.handlers.http.network import LookupTimedOut, Network
-from taskrunner.handlers.http.tally import Tally
+from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
+from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
 # For the look-up of an endpoint of ours, which is nearly always kept from before.
@@ -21,14 +21,14 @@ class Dialer:
     `dialled` is the last since then that was, `host:port`.
     """
 
-    def __init__(self, guard: Guard, network: Network, line: Line) -> None:
+    def __init__(self, guard: SsrfGuard, network: Network, line: WorkerSockets) -> None:
         self.refused = False
         self.dialled: str | None = None
-        self.tally = Tally()
+        self.byte_counts = ByteCounts()
         self._guard = guard
         self._network = network
         self._line = line
-        self._route: Route | None = None
+        self._route: DialPlan | None = None
         self._made: socket.socket | None = None
 
     def install(self, curl: pycurl.Curl) -> None:
@@ -36,12 +36,12 @@ class Dialer:
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._take_over)
         curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close)
 
-    def begin(self, route: Route) -> None:
-        """All dials from now on are for `route`."""
+    def begin(self, route: DialPlan) -> None:
+        """All settings from now on are for `route`."""
         self.refused = False
         self.dialled = None
         self._route = route
-        self.tally.begin()
+        self.byte_counts.begin()
 
     def close(self) -> None:
         """Let go of a socket that libcurl did not come back for."""
@@ -75,11 +75,11 @@ class Dialer:
     def _take_over(self, number: int, purpose: int) -> int:
         """libcurl works on a copy of the socket that we made, `number`; ours is of no more use."""
         self._line.add(number)
-        self.tally.open(number)
+        self.byte_counts.open(number)
         self.close()
         return self._network.next_step
 
     def _close(self, number: int) -> int:
-        self.tally.close(number)
+        self.byte_counts.close(number)
         self._line.close_socket(number)
         return 0

@@ -1,9 +1,9 @@
 """What the handlers of one process share: the watch over their connections, the host names that they know."""
 
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 
 class Fetchers:
@@ -11,7 +11,7 @@ class Fetchers:
 
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
-        self._watch = Watch()
+        self._watch = SocketWatch()
         self._network = Network()
 
     def start(self) -> None:

@@ -9,20 +9,20 @@ from http import HTTPStatus
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.rules import Rules, first_match
-from taskrunner.handlers.base import Attempting, Handler
-from taskrunner.handlers.http.body import Trouble
+from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import diagnose
-from taskrunner.handlers.http.engine import Engine
-from taskrunner.handlers.http.engines import Engines
-from taskrunner.handlers.http.failure import BLOCKED, UNRESOLVED, Failure
-from taskrunner.handlers.http.guard import Guard, ProxyUnknown, Route, TargetRefused
-from taskrunner.handlers.http.hop import Hop
-from taskrunner.handlers.http.line import Watch
+from taskrunner.handlers.http.exchange import Exchange
+from taskrunner.handlers.http.fetch_engine import FetchEngine
+from taskrunner.handlers.http.fetch_failure import BLOCKED, UNRESOLVED, FetchFailure
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.request import Request, first_request, sign
+from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
+from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnknown, SsrfGuard, TargetRefused
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -50,39 +50,41 @@ class HttpHandler(Handler):
     effect within `line.WATCH_INTERVAL`.
     """
 
-    def __init__(self, policy: FetchPolicy, watch: Watch, network: Network | None = None) -> None:
+    def __init__(self, policy: FetchPolicy, watch: SocketWatch, network: Network | None = None) -> None:
         self._policy = policy
         self._watch = watch
-        self._line = watch.open_line(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
+        self._line = watch.open_sockets(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
         self._network = network or Network()
-        self._guard = Guard(policy.limits.reach, self._network, lambda: self._line.cancelled, policy.proxy)
-        self._engines = Engines(self._make_engine)
+        self._guard = SsrfGuard(
+            policy.limits.ssrf_policy, self._network, lambda: self._line.cancelled, policy.proxy
+        )
+        self._engines = ProfileEngines(self._make_engine)
         self._engine = self._engines.get(None)
         self._lookup_seconds = 0.0
         self._sent = False
 
-    def run(self, attempting: Attempting) -> Outcome:
+    def run(self, context: AttemptContext) -> Outcome:
         started = time.monotonic()
-        self._line.begin(attempting)
+        self._line.begin(context)
         self._sent = False
         try:
-            outcome = self._attempt(attempting, started)
+            outcome = self._attempt(context, started)
             return outcome if self._sent else replace(outcome, sent=False)
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
-            return self._recover(attempting, exc)
+            return self._recover(context, exc)
         finally:
             self._line.end()
 
     def close(self) -> None:
         self._engines.close()
-        self._watch.close_line(self._line)
+        self._watch.close_sockets(self._line)
 
-    def _attempt(self, attempting: Attempting, started: float) -> Outcome:
-        task, deadline = attempting.task, started + attempting.task.timeout
+    def _attempt(self, context: AttemptContext, started: float) -> Outcome:
+        task, deadline = context.task, started + context.task.timeout
         if task.tls is not None and task.tls not in self._policy.tls:
             return _NO_PROFILE
         try:
-            request = first_request(task, attempting.number, self._policy)
+            request = first_request(task, context.number, self._policy)
             sign(request, task, self._policy, int(time.time()))
         except ValueError:
             return _outcome(BLOCKED)
@@ -90,47 +92,47 @@ class HttpHandler(Handler):
             return _UNSIGNED
         now = started
         for redirects in range(self._policy.max_redirects + 1):
-            if attempting.cancelled:
+            if context.cancelled:
                 return _CANCELLED
             route = self._find_route(request, deadline - now)
             if isinstance(route, Outcome):
                 return route
             ready = time.monotonic()
             self._engine = self._engines.get(request.tls)
-            hop = self._engine.fetch(request, route, deadline - ready)
-            self._sent = self._sent or hop.sent
+            exchange = self._engine.fetch(request, route, deadline - ready)
+            self._sent = self._sent or exchange.sent
             self._lookup_seconds = ready - now
-            if self._line.cancelled and (self._line.was_cut or hop.code):
+            if self._line.cancelled and (self._line.was_cut or exchange.code):
                 return _CANCELLED
             now = time.monotonic()
             failure = diagnose(
-                hop,
+                exchange,
                 self._policy,
-                attempt=attempting.number,
+                attempt=context.number,
                 elapsed=now - started,
                 phase=self._engine.phase,
             )
             if failure is not None:
-                return self._failed(failure, hop, request, redirects, now - started)
-            if not hop.head.redirects:
-                return self._answered(hop, request, task.rules, redirects, now - started)
-            following = next_request(request, hop.head, self._policy.limits)
-            if isinstance(following, Failure):
-                return _outcome(following, self._response(hop, request, redirects, now - started))
+                return self._failed(failure, exchange, request, redirects, now - started)
+            if not exchange.head.redirects:
+                return self._answered(exchange, request, task.rules, redirects, now - started)
+            following = next_request(request, exchange.head, self._policy.limits)
+            if isinstance(following, FetchFailure):
+                return _outcome(following, self._response(exchange, request, redirects, now - started))
             request = following
             if now >= deadline:
                 return _outcome(_timed_out(task.timeout))
         return _outcome(
-            Failure(
+            FetchFailure(
                 kind=OutcomeKind.TOO_MANY_REDIRECTS,
                 error=f"The target redirected more than {self._policy.max_redirects} times.",
             )
         )
 
-    def _find_route(self, request: Request, left: float) -> Route | Outcome:
+    def _find_route(self, request: Request, left: float) -> DialPlan | Outcome:
         patience = min(left, self._policy.connect_timeout)
         try:
-            return self._guard.find_route(request.url, patience)
+            return self._guard.plan_dial(request.url, patience)
         except TargetRefused:
             return _outcome(BLOCKED)
         except LookupFailed:
@@ -143,11 +145,13 @@ class HttpHandler(Handler):
             error = f"Timed out after {patience:.3g} s while looking up the host name."
             return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
 
-    def _answered(self, hop: Hop, request: Request, rules: Rules, redirects: int, elapsed: float) -> Outcome:
-        response = self._response(hop, request, redirects, elapsed)
+    def _answered(
+        self, exchange: Exchange, request: Request, rules: Rules, redirects: int, elapsed: float
+    ) -> Outcome:
+        response = self._response(exchange, request, redirects, elapsed)
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         told = _PHRASES.get(response.status, str(response.status))
-        wishes = hop.head.values("retry-after") if hop.head.value("retry-after") is not None else ()
+        wishes = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
         return Outcome(
             kind=OutcomeKind.OK if is_ok else OutcomeKind.HTTP_ERROR,
             error=None if is_ok else f"The target answered {told}.",
@@ -158,23 +162,26 @@ class HttpHandler(Handler):
         )
 
     def _failed(
-        self, failure: Failure, hop: Hop, request: Request, redirects: int, elapsed: float
+        self, failure: FetchFailure, exchange: Exchange, request: Request, redirects: int, elapsed: float
     ) -> Outcome:
         """An answer that was given up half-way is shown by its head, without what came of its body."""
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # nothing tells what is behind the address, not even the time it took
         address = self._engine.address()
-        if hop.body is None or hop.body.trouble not in {Trouble.TOO_LARGE, Trouble.BROKEN_CODING}:
+        if exchange.body is None or exchange.body.trouble not in {
+            BodyError.TOO_LARGE,
+            BodyError.BROKEN_CODING,
+        }:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
-            of_host = not hop.stopped_at_proxy
+            of_host = not exchange.stopped_at_proxy
             return replace(_outcome(failure), address=address, timings=timings, of_host=of_host)
         response = replace(
-            self._response(hop, request, redirects, elapsed), body=b"", sha256="", truncated=True
+            self._response(exchange, request, redirects, elapsed), body=b"", sha256="", truncated=True
         )
         return replace(_outcome(failure, response), address=address)
 
-    def _response(self, hop: Hop, request: Request, redirects: int, elapsed: float) -> Response:
-        head, body = hop.head, hop.body
+    def _response(self, exchange: Exchange, request: Request, redirects: int, elapsed: float) -> Response:
+        head, body = exchange.head, exchange.body
         return Response(
             status=head.status,
             headers=tuple(head.headers),
@@ -190,10 +197,10 @@ class HttpHandler(Handler):
             unchanged=head.status == 304 and request.asks_for_newer,
         )
 
-    def _make_engine(self, profile: str | None) -> Engine:
-        return Engine(self._policy, self._guard, self._network, self._line, profile)
+    def _make_engine(self, profile: str | None) -> FetchEngine:
+        return FetchEngine(self._policy, self._guard, self._network, self._line, profile)
 
-    def _recover(self, attempting: Attempting, exc: Exception) -> Outcome:
+    def _recover(self, context: AttemptContext, exc: Exception) -> Outcome:
         """Tell of a fault of ours, and start afresh: the handle may be in any state.
 
         The attempt counts, although the fault is ours: one that a task provokes each time would otherwise
@@ -201,9 +208,9 @@ class HttpHandler(Handler):
         """
         name = type(exc).__name__
         where = "".join(traceback.format_tb(exc.__traceback__))
-        _log.error("the fetch of task %s failed with %s\n%s", attempting.task.id, name, where)
+        _log.error("the fetch of task %s failed with %s\n%s", context.task.id, name, where)
         self._engines.close()
-        self._engines = Engines(self._make_engine)
+        self._engines = ProfileEngines(self._make_engine)
         self._engine = self._engines.get(None)
         return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
 
@@ -212,11 +219,11 @@ class HttpHandler(Handler):
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def _timed_out(timeout: float) -> Failure:
-    return Failure(
+def _timed_out(timeout: float) -> FetchFailure:
+    return FetchFailure(
         kind=OutcomeKind.TIMEOUT, error=f"Timed out after {timeout:.3g} s while following redirects."
     )
 
 
-def _outcome(failure: Failure, response: Response | None = None) -> Outcome:
+def _outcome(failure: FetchFailure, response: Response | None = None) -> Outcome:
     return Outcome(kind=failure.kind, error=failure.error, response=response, retryable=failure.retryable)

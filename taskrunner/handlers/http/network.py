@@ -18,7 +18,8 @@ from taskrunner.domain.address import Address, parse_address
 # Nobody tells us the time to live of an answer; libcurl's own cache keeps one for 60 s.
 _KEPT_SECONDS = 30.0
 _KEPT_NAMES = 4096
-# Threads that look up at once; names of a server that never answers must not use up all of the machine's.
+# WorkerThreads that look up at once; names of a server that never answers must not use up all of the
+# machine's.
 _MAX_LOOKUPS = 256
 # How often a wait looks whether its attempt was cancelled.
 _POLL = 0.25

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from taskrunner.domain.limits import Limits
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.proxy import Proxy
-from taskrunner.handlers.http.trust import Trust
+from taskrunner.handlers.http.trust_store import TrustStore
 from taskrunner.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPolicy:
-    """The dials of the fetch. Durations are seconds; the task's own timeout bounds them all.
+    """The settings of the fetch. Durations are seconds; the task's own timeout bounds them all.
 
     `first_byte_timeout` is from the start of a request to the first byte of its answer, connecting included;
     `idle_timeout` is between two bytes of an answer.
@@ -23,8 +23,8 @@ class FetchPolicy:
     without a TLS profile that has a `ca_file` of its own.
 
     Behind `proxy` nothing else is dialled. `tls` are the TLS profiles by name, `key_passwords` what opens the
-    keys of some of them. `limits.reach` says which targets are allowed. `secrets` sign callbacks: by name,
-    all that are active.
+    keys of some of them. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks: by
+    name, all that are active.
     """
 
     connect_timeout: float = 10.0
@@ -36,7 +36,7 @@ class FetchPolicy:
     max_redirects: int = 5
     user_agent: str = f"taskrunner/{__version__}"
     http2: bool = True
-    trust: Trust = Trust()
+    trust: TrustStore = TrustStore()
     limits: Limits = Limits()
     proxy: Proxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)

@@ -15,34 +15,34 @@ The rules, on top of RFC 9110 section 15.4:
 from dataclasses import replace
 from urllib.parse import quote, urljoin
 
-from taskrunner.domain import admission
-from taskrunner.domain.limits import Limits
+from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http.failure import BLOCKED, Failure
-from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.fetch_failure import BLOCKED, FetchFailure
 from taskrunner.handlers.http.request import Request, line_name
+from taskrunner.handlers.http.response_head import ResponseHead
 
 _SAFE = frozenset({"GET", "HEAD"})
 # Every printable ASCII character stays as it is: what is percent-encoded already must not be again.
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-def next_request(request: Request, head: Head, limits: Limits) -> Request | Failure:
+def next_request(request: Request, head: ResponseHead, limits: Limits) -> Request | FetchFailure:
     """The request that follows `request`, which was answered by the redirect `head`."""
     location = head.value("location") or ""
     try:
-        url = admission.check_url(_target(request.url.text, location), limits)
+        url = task_fields.check_url(_target(request.url.text, location), limits)
     except ValueError:
         return BLOCKED
     if request.url.scheme == "https" and url.scheme == "http":
-        return Failure(kind=OutcomeKind.BLOCKED, error="The target redirects from https to http.")
+        return FetchFailure(kind=OutcomeKind.BLOCKED, error="The target redirects from https to http.")
     method = _method(request.method, head.status)
     if url.origin == request.url.origin:
         return _on_same_origin(request, method, url)
     if request.method not in _SAFE:
-        return Failure(
+        return FetchFailure(
             kind=OutcomeKind.HTTP_ERROR,
             error=f"The target answered {head.status} with a Location on another origin; "
             f"taskrunner does not follow it for {request.method}.",
@@ -54,7 +54,7 @@ def next_request(request: Request, head: Head, limits: Limits) -> Request | Fail
 def _on_same_origin(request: Request, method: str, url: Url) -> Request:
     if method == request.method:
         return replace(request, url=url)
-    once = request.once and method not in admission.IDEMPOTENT_METHODS
+    once = request.once and method not in task_fields.IDEMPOTENT_METHODS
     # The signature of a callback is one of its body.
     lines = [line for line in request.lines if not line_name(line).startswith(("content-", "webhook-"))]
     return replace(request, method=method, url=url, lines=lines, content=None, once=once)

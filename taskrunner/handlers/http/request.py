@@ -6,11 +6,11 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing el
 
 from dataclasses import dataclass
 
-from taskrunner.domain import admission, signature
-from taskrunner.domain.identity import RESERVED, identity
-from taskrunner.domain.limits import Limits
+from taskrunner.domain import signature, task_fields
+from taskrunner.domain.attempt_headers import RESERVED, identity
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.domain.validators import METHODS, condition
@@ -69,11 +69,11 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
 
     A task is checked when it is handed in, but an envelope can reach us without having been.
     """
-    url = admission.check_url(task.url, policy.limits)
-    method = admission.check_method(task.method)
+    url = task_fields.check_url(task.url, policy.limits)
+    method = task_fields.check_method(task.method)
     if task.headers:
-        admission.check_sound_headers(task.headers)
-    admission.check_id(task.id)
+        task_fields.check_sound_headers(task.headers)
+    task_fields.check_id(task.id)
     stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
     ours = [*stranger, *(f"{name}: {value}" for name, value in identity(task, number).items())]
     content = _content(task, method)

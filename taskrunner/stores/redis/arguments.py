@@ -11,7 +11,7 @@ from taskrunner.domain.record import Attempt, DeadLetter
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, NewTask, Settlement, Snooze, StoredSchedule
 from taskrunner.stores.codec import encode_attempt, encode_response, storable
-from taskrunner.stores.host_book import HostEdit
+from taskrunner.stores.host_store import HostEdit
 
 Argument = str | bytes | int
 
@@ -26,7 +26,7 @@ def new_tasks(tasks: Sequence[NewTask]) -> list[Argument]:
         args += (
             task.id,
             task.encoded,
-            task.lane,
+            task.queue,
             task.max_attempts,
             max(task.max_attempts, task.attempt + 1),
             task.attempt,
@@ -124,7 +124,7 @@ def settlements(items: Sequence[Settlement], *, before: int) -> list[Argument]:
                 storable(item.reason) if item.reason else "",
                 encode_response(result) if result is not None else "",
                 result.body if result is not None else "",
-                keep_ms(item.keep),
+                retention_ms(item.keep),
                 "" if item.attempt.counted else "1",
             )
         )
@@ -137,7 +137,7 @@ def letters(items: Sequence[DeadLetter], keep: float) -> list[Argument]:
         fields: dict[str, Argument | None] = {
             "reason": storable(item.reason),
             "error": None if item.error is None else storable(item.error),
-            "lane": item.lane,
+            "queue": item.queue,
             "url": None if item.url is None else storable(item.url),
             "attempt": item.attempt,
             "raw": item.raw,
@@ -145,7 +145,7 @@ def letters(items: Sequence[DeadLetter], keep: float) -> list[Argument]:
         }
         given = {name: value for name, value in fields.items() if value is not None}
         died = to_ms(item.died_at)
-        args += (item.id, died, died + keep_ms(keep), 2 * len(given))
+        args += (item.id, died, died + retention_ms(keep), 2 * len(given))
         for name, value in given.items():
             args += (name, value)
     return args
@@ -156,7 +156,7 @@ def schedule(item: StoredSchedule, expected: str | None) -> list[Argument]:
     return [item.name, expected or "", item.version, item.encoded, next_ms]
 
 
-def keep_ms(seconds: float) -> int:
+def retention_ms(seconds: float) -> int:
     return max(1, int(min(seconds, _MAX_KEEP) * 1000))
 
 

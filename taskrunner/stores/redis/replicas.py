@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.stores.redis.fitness import numbers
-from taskrunner.stores.redis.link import RedisLink
+from taskrunner.stores.redis.redis_connection import RedisStoreConnection
 from taskrunner.stores.redis.settings import RedisSettings
 
 # From this version on a replica can tell that it is on its disk, and not only in its memory.
@@ -22,7 +22,7 @@ _ONLINE = re.compile(rb"^slave\d+:.*\bstate=online\b", re.MULTILINE)
 class Replicas:
     """Asks the server by `link`; `mark` is a key that it may write."""
 
-    def __init__(self, link: RedisLink, settings: RedisSettings, server: str, mark: str) -> None:
+    def __init__(self, link: RedisStoreConnection, settings: RedisSettings, server: str, mark: str) -> None:
         self._link = link
         self._wanted = settings.replicas
         self._wait_ms = int(settings.timeout * _WAIT_SHARE * 1000)

@@ -7,22 +7,22 @@ from typing import Any
 from taskrunner.domain.clock import from_ms
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record, dead_task
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Claimed, Due, NewTask, StoredSchedule
 from taskrunner.stores.codec import StoredRecord, decode_attempt
-from taskrunner.stores.host_book import HostAnswer, HostEntry
+from taskrunner.stores.host_store import HostAnswer, HostEntry
 from taskrunner.stores.inspection import Flaw, Flawed, Overdue
 
 _ACCEPT = {answer.encode(): answer for answer in AcceptAnswer}
 _STATUS = {status.encode(): status for status in Status}
-_LANE = {lane.encode(): lane for lane in Lane}
+_QUEUE = {queue.encode(): queue for queue in Priority}
 _DUE_FIELDS = 8
 
 
 def accepted(tasks: Sequence[NewTask], answers: list[bytes]) -> list[Accepted]:
     return [
-        Accepted(id=standing.decode() if standing else task.id, answer=_ACCEPT[word])
-        for task, word, standing in zip(tasks, answers[::2], answers[1::2], strict=True)
+        Accepted(id=state_now.decode() if state_now else task.id, answer=_ACCEPT[word])
+        for task, word, state_now in zip(tasks, answers[::2], answers[1::2], strict=True)
     ]
 
 
@@ -40,13 +40,13 @@ def due_tasks(answers: list[bytes]) -> list[Due]:
 
 
 def due_task(fields: Sequence[bytes]) -> Due:
-    task_id, status, attempt, limit, lane, spec, line, snoozes = fields
+    task_id, status, attempt, limit, queue, spec, line, snoozes = fields
     return Due(
         id=task_id.decode(),
         status=_STATUS[status],
         attempt=int(attempt),
         attempt_limit=int(limit),
-        lane=_LANE[lane],
+        queue=_QUEUE[queue],
         encoded=spec,
         running=decode_attempt(line) if line else None,
         snoozes=int(snoozes),
@@ -67,7 +67,7 @@ def record(fields: Sequence[Any]) -> Record:
         reason=_text(reason),
         due_ms=_number(due),
         updated_ms=float(updated),
-        expires_ms=_number(expiry),
+        kept_until_ms=_number(expiry),
         snoozes=int(snoozes or 0),
         waits_for=_text(why) or None,
     ).decode()
@@ -77,14 +77,14 @@ def dead_letter(fields: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
     member, died, *rest = fields
     if member.startswith(b"t:"):
         return dead_task(record(rest[0]))
-    reason, error, lane, url, attempt, x_death = rest
+    reason, error, queue, url, attempt, x_death = rest
     return DeadLetter(
         id=member[2:].decode(),
         kind=DeadLetterKind.MESSAGE,
         reason=reason.decode(),
         error=_text(error),
         died_at=from_ms(float(died)),
-        lane=_LANE[lane] if lane is not None else None,
+        queue=_QUEUE[queue] if queue is not None else None,
         url=_text(url),
         attempt=int(attempt),
         raw=raw,
@@ -105,8 +105,8 @@ def schedule(fields: Sequence[bytes]) -> StoredSchedule:
 def overdue(answers: list[bytes]) -> list[Overdue]:
     triples = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
     return [
-        Overdue(id=task_id.decode(), status=_STATUS[status], lane=_LANE[lane])
-        for task_id, status, lane in triples
+        Overdue(id=task_id.decode(), status=_STATUS[status], queue=_QUEUE[queue])
+        for task_id, status, queue in triples
     ]
 
 

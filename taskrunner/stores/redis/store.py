@@ -26,12 +26,12 @@ from taskrunner.stores.base import (
     StoreStatus,
 )
 from taskrunner.stores.codec import storable
-from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
+from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from taskrunner.stores.inspection import Flawed, Inspection, Overdue
 from taskrunner.stores.redis import arguments, replies
 from taskrunner.stores.redis.arguments import Argument
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
-from taskrunner.stores.redis.link import SERVICE, RedisLink
+from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.scripts import Script, Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
@@ -63,7 +63,7 @@ class RedisStore(Store):
         self._scripts = Scripts()
         self._prefix = f"{settings.prefix}:"
         probe = ("EVAL", self._scripts.probe.source, 1, self._prefix)
-        self._link = RedisLink(connections, settings, str(where), events, probe=probe)
+        self._link = RedisStoreConnection(connections, settings, str(where), events, probe=probe)
         self._replicas = Replicas(self._link, settings, str(where), mark=f"{self._prefix}replicated")
         # A token names one batch. A script that is sent again under its token, because the answer was
         # lost, finds what it wrote the first time and gives the same answers.
@@ -120,10 +120,10 @@ class RedisStore(Store):
             answers += map(bool, answer)
         return answers
 
-    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+    async def still_running(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
         answers: list[bool] = []
         for part in _parts(refs):
-            answer = await self._run(self._scripts.wanted, *arguments.attempt_refs(part))
+            answer = await self._run(self._scripts.still_running, *arguments.attempt_refs(part))
             answers += map(bool, answer)
         return answers
 
@@ -164,13 +164,13 @@ class RedisStore(Store):
         keep: float,
         expired: bool = False,
     ) -> Sequence[bool]:
-        why = (to_ms(now), storable(reason), storable(error), arguments.keep_ms(keep))
+        why = (to_ms(now), storable(reason), storable(error), arguments.retention_ms(keep))
         return await self._finish(refs, Status.FAILED, *why, "1" if expired else "")
 
     async def cancel(
         self, refs: Sequence[AttemptRef], *, now: datetime, error: str, keep: float
     ) -> Sequence[bool]:
-        why = (to_ms(now), Status.CANCELLED, storable(error), arguments.keep_ms(keep))
+        why = (to_ms(now), Status.CANCELLED, storable(error), arguments.retention_ms(keep))
         return await self._finish(refs, Status.CANCELLED, *why, "")
 
     async def _finish(self, refs: Sequence[AttemptRef], *ending: Argument) -> list[bool]:
@@ -187,18 +187,18 @@ class RedisStore(Store):
         answers: list[bool] = []
         for part in _parts(ids):
             answer = await self._run(
-                self._scripts.delete, self._token(), arguments.keep_ms(keep), status or "", *part
+                self._scripts.delete, self._token(), arguments.retention_ms(keep), status or "", *part
             )
             answers += map(bool, answer)
         return answers
 
     async def expired(self, *, now: datetime, limit: int) -> Sequence[Due]:
-        return replies.due_tasks(await self._run(self._scripts.expired, to_ms(now), limit, BATCH_BYTES))
+        return replies.due_tasks(await self._run(self._scripts.past_deadline, to_ms(now), limit, BATCH_BYTES))
 
-    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         answers: list[Due | None] = []
         for part in _parts(ids):
-            answer = await self._run(self._scripts.revive, self._token(), to_ms(now), to_ms(due), *part)
+            answer = await self._run(self._scripts.requeue, self._token(), to_ms(now), to_ms(due), *part)
             answers += [replies.due_task(fields) if fields else None for fields in answer]
         return answers
 
@@ -233,12 +233,14 @@ class RedisStore(Store):
         answer = await self._run(self._scripts.count, *Status)
         return dict(zip(Status, answer, strict=True))
 
-    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+    async def add_dead_messages(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
         for letter in letters:
             if letter.kind is not DeadLetterKind.MESSAGE:
                 raise ValueError(f"{letter.id} is a task: it becomes a dead letter when it fails")
         for part in _parts(letters, lambda letter: len(letter.raw or b"")):
-            await self._run(self._scripts.bury, arguments.keep_ms(keep), *arguments.letters(part, keep))
+            await self._run(
+                self._scripts.add_dead_messages, arguments.retention_ms(keep), *arguments.letters(part, keep)
+            )
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         answer = await self._run(self._scripts.dead_letter, letter_id)
@@ -255,8 +257,8 @@ class RedisStore(Store):
         following = f"{next_died.decode()}:{next_member.decode()}" if next_member else None
         return Page(items=[replies.dead_letter(fields) for fields in found], cursor=following)
 
-    async def exhume(self, letter_id: str) -> bool:
-        return bool(await self._run(self._scripts.exhume, letter_id))
+    async def remove_dead_message(self, letter_id: str) -> bool:
+        return bool(await self._run(self._scripts.remove_dead_message, letter_id))
 
     async def pause(self, scope: str, *, now: datetime) -> None:
         await self._link.call("HSETNX", f"{self._prefix}paused", storable(scope), to_ms(now))
@@ -345,7 +347,7 @@ class RedisStore(Store):
     async def repair(
         self, ids: Sequence[str], *, now: datetime, lease_until: datetime, keep: float
     ) -> Sequence[bool]:
-        moments = (to_ms(now), to_ms(lease_until), arguments.keep_ms(keep))
+        moments = (to_ms(now), to_ms(lease_until), arguments.retention_ms(keep))
         answers: list[bool] = []
         for part in _parts(ids):
             answers += map(bool, await self._run(self._scripts.repair, *moments, *part))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskrunner.domain.status import CLAIMABLE, PUBLISHABLE, Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.base import (
     AcceptAnswer,
     Accepted,
@@ -36,7 +36,7 @@ class State:
     attempt: int
     attempt_limit: int
     consumer: str | None
-    lane: str
+    queue: str
     max_attempts: int
     deadline_ms: int | None
     snoozes: int
@@ -104,7 +104,7 @@ def mark_queued(session: Session, sql: Statements, refs: Sequence[AttemptRef], *
                 moved.append(ref.id)
                 _move(session, state, Status.QUEUED)
         if moved:
-            session.run(sql.queue, _ids(moved), now=now, due=due)
+            session.run(sql.mark_queued, _ids(moved), now=now, due=due)
         if stay:
             session.run(sql.move_due, _ids(stay), due=due)
 
@@ -263,7 +263,7 @@ def snooze(session: Session, sql: Statements, items: Sequence[Snooze], *, now: i
     return answers
 
 
-def wanted(session: Session, sql: Statements, refs: Sequence[AttemptRef]) -> list[bool]:
+def still_running(session: Session, sql: Statements, refs: Sequence[AttemptRef]) -> list[bool]:
     answers: list[bool] = []
     for part in parts(refs):
         rows = session.fetch(sql.standings, _ids(dict.fromkeys(ref.id for ref in part)))
@@ -293,7 +293,7 @@ def delete(
         if deleted:
             session.run(sql.delete_bodies, _ids(deleted))
             session.run(sql.delete_specs, _ids(deleted))
-            session.run(sql.bury_tasks, _ids(deleted), now=now, expires=expires)
+            session.run(sql.mark_deleted, _ids(deleted), now=now, expires=expires)
     return answers
 
 
@@ -333,14 +333,14 @@ def finish(
     return answers
 
 
-def revive(session: Session, sql: Statements, ids: Sequence[str], *, now: int, due: int) -> list[Due | None]:
+def requeue(session: Session, sql: Statements, ids: Sequence[str], *, now: int, due: int) -> list[Due | None]:
     answers: list[Due | None] = []
     for part in parts(ids):
         states = _lock(session, sql, part)
-        revived = [task_id for task_id in dict.fromkeys(part) if _is_failed(states.get(task_id))]
-        specs = session.mapping(sql.specs, _ids(revived)) if revived else {}
-        if revived:
-            session.run(sql.revive, _ids(revived), now=now, due=due)
+        requeued = [task_id for task_id in dict.fromkeys(part) if _is_failed(states.get(task_id))]
+        specs = session.mapping(sql.specs, _ids(requeued)) if requeued else {}
+        if requeued:
+            session.run(sql.requeue, _ids(requeued), now=now, due=due)
         for task_id in part:
             state = states.get(task_id)
             if state is None or not _is_failed(state):
@@ -353,7 +353,7 @@ def revive(session: Session, sql: Statements, ids: Sequence[str], *, now: int, d
                     status=Status.SCHEDULED,
                     attempt=state.attempt,
                     attempt_limit=state.attempt + state.max_attempts,
-                    lane=Lane(state.lane),
+                    queue=Priority(state.queue),
                     encoded=specs[task_id].encode(),
                     snoozes=state.snoozes,
                 )

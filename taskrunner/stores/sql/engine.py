@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
-from taskrunner.stores.link import Fitness
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.statements import Statements
+from taskrunner.stores.store_connection import Fitness
 
 Answer = TypeVar("Answer")
 Operation = Callable[[Session], Answer]

@@ -5,8 +5,8 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from taskrunner.stores.link import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
+from taskrunner.stores.store_connection import Fault
 
 _UPGRADE = "lacks a table or a column: run `taskrunner db upgrade`"
 # https://www.sqlite.org/rescode.html, primary codes: reason, answers, unfit.
@@ -49,7 +49,7 @@ _POSTGRES: dict[str, tuple[str, bool, bool]] = {
     "57P02": ("has crashed and recovers", False, False),
     "57P03": ("is starting up or shutting down", False, False),
 }
-# Rolled back by the server: serialization, deadlock, a lost race for an id or a key, a stale plan.
+# RequeueResult back by the server: serialization, deadlock, a lost race for an id or a key, a stale plan.
 _UNDONE = frozenset({"40001", "40P01", "23505", "0A000"})
 
 

@@ -1,6 +1,6 @@
 """A look through the tables for rows that contradict themselves or each other, and their repair.
 
-`due_ms` stands for what is live and `expires_ms` for what has ended; the indexes are the database's own.
+`due_ms` stands for what is live and `kept_until_ms` for what has ended; the indexes are the database's own.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, Select, Table, Text, bindparam, delete, or_, select, text, update
 
 from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.inspection import Flaw, Flawed, Inspection, Overdue
 from taskrunner.stores.sql import values
 from taskrunner.stores.sql.session import Row, Session, answer, incoming, parts
@@ -40,7 +40,7 @@ class InspectionStatements:
         self.clock = text(_CLOCKS[dialect])
         self.overdue = answer(
             dialect,
-            select(tasks.c.id, tasks.c.status, tasks.c.lane, tasks.c.due_ms)
+            select(tasks.c.id, tasks.c.status, tasks.c.queue, tasks.c.due_ms)
             .where(tasks.c.due_ms <= bindparam("before", type_=BigInteger()))
             .order_by(tasks.c.due_ms)
             .limit(limit),
@@ -49,7 +49,7 @@ class InspectionStatements:
             tasks.c.id,
             tasks.c.status,
             tasks.c.due_ms,
-            tasks.c.expires_ms,
+            tasks.c.kept_until_ms,
             specs.c.id.is_not(None).label("has_spec"),
         )
         joined = row.select_from(tasks.outerjoin(specs, specs.c.id == tasks.c.id))
@@ -66,14 +66,16 @@ class InspectionStatements:
             answer(dialect, select(table.c.id).join(v, v.c.id == table.c.id)) for table in _PARTS.values()
         ]
         # Looked at once more, since there is no row to lock.
-        self.sweep = [
+        self.bulk_actions = [
             delete(table)
             .where(table.c.id.in_(select(v.c.id)))
             .where(~select(tasks.c.id).where(tasks.c.id == table.c.id).exists())
             for table in _PARTS.values()
         ]
         v = incoming(dialect, {"id": Text(), "due": BigInteger(), "expires": BigInteger()})
-        self.mend = update(tasks).where(tasks.c.id == v.c.id).values(due_ms=v.c.due, expires_ms=v.c.expires)
+        self.mend = (
+            update(tasks).where(tasks.c.id == v.c.id).values(due_ms=v.c.due, kept_until_ms=v.c.expires)
+        )
 
 
 def _page(table: Table, after: Any, limit: Any) -> "Select[Any]":
@@ -90,7 +92,7 @@ def _page(table: Table, after: Any, limit: Any) -> "Select[Any]":
 def overdue(session: Session, sql: InspectionStatements, *, before: int, limit: int) -> list[Overdue]:
     rows = sorted(session.fetch(sql.overdue, before=before, limit=limit), key=lambda row: (row[3], row[0]))
     live = [row for row in rows if row[1] not in TERMINAL and row[1] != values.DELETED]
-    return [Overdue(id=row[0], status=Status(row[1]), lane=Lane(row[2])) for row in live]
+    return [Overdue(id=row[0], status=Status(row[1]), queue=Priority(row[2])) for row in live]
 
 
 def inspect(session: Session, sql: InspectionStatements, *, cursor: str | None, limit: int) -> Inspection:
@@ -142,7 +144,7 @@ def repair(
             session.run(sql.mend, mended)
         changed |= {row["id"] for row in mended}
         changed |= _remove_requestless(session, tasks_sql, [row for row in rows if _is_requestless(row)])
-        changed |= _sweep(session, sql, [task_id for task_id in part if task_id not in flaws])
+        changed |= _bulk_action(session, sql, [task_id for task_id in part if task_id not in flaws])
     answers = []
     for task_id in ids:
         answers.append(task_id in changed)
@@ -178,12 +180,12 @@ def _remove_requestless(session: Session, tasks_sql: Statements, rows: Sequence[
     return {row["id"] for row in ids}
 
 
-def _sweep(session: Session, sql: InspectionStatements, ids: Sequence[str]) -> set[str]:
+def _bulk_action(session: Session, sql: InspectionStatements, ids: Sequence[str]) -> set[str]:
     """Remove what is kept of tasks that have no row; answers of which there was something."""
     rows = [{"id": task_id} for task_id in ids]
     if not rows:
         return set()
     found = {row[0] for statement in sql.present for row in session.fetch(statement, rows)}
-    for statement in sql.sweep:
+    for statement in sql.bulk_actions:
         session.run(statement, rows)
     return found

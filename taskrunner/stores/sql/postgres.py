@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from taskrunner.domain.errors import StoreUnfit, WriteUnconfirmed
-from taskrunner.stores.link import Fitness
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.engine import Answer, Engine, Operation, perform, probe
 from taskrunner.stores.sql.faults import fault
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import PostgresDatabase, SqlSettings
 from taskrunner.stores.sql.statements import statements
+from taskrunner.stores.store_connection import Fitness
 
 MIN_VERSION = 13
 # Of the pool's connections each may turn out dead once after a restart, and races are rare.

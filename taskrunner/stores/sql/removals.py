@@ -14,7 +14,9 @@ FOLD_FROM = 200
 FOLD_MOST = 10_000
 
 
-def bury(session: Session, sql: Statements, letters: Sequence[DeadLetter], *, keep: float) -> None:
+def add_dead_messages(
+    session: Session, sql: Statements, letters: Sequence[DeadLetter], *, keep: float
+) -> None:
     for part in parts(letters, lambda letter: len(letter.raw or b"")):
         last = {letter.id: letter for letter in part}
         rows: list[dict[str, Any]] = [values.letter(letter, keep) for letter in last.values()]
@@ -23,7 +25,7 @@ def bury(session: Session, sql: Statements, letters: Sequence[DeadLetter], *, ke
         session.run(sql.insert_letters, placed, pack=content)
 
 
-def exhume(session: Session, sql: Statements, letter_id: str) -> bool:
+def remove_dead_message(session: Session, sql: Statements, letter_id: str) -> bool:
     return session.run(sql.delete_letters, [{"id": letter_id}]) > 0
 
 

@@ -18,13 +18,13 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.link import Fitness
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.engine import Answer, Engine, Operation, probe, write_counts
 from taskrunner.stores.sql.faults import fault
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings
 from taskrunner.stores.sql.statements import statements
+from taskrunner.stores.store_connection import Fitness
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class SqliteEngine(Engine):
         try:
             return self._commit_together(operations)
         except Exception as exc:
-            # Trouble with the file itself would meet each of them: that is for all.
+            # BodyError with the file itself would meet each of them: that is for all.
             if len(operations) == 1 or fault(exc, self._file) is not None:
                 raise
         return [self._commit_alone(operation) for operation in operations]

@@ -38,7 +38,7 @@ _RECORD = (
     tasks.c.attempt_limit,
     tasks.c.due_ms,
     tasks.c.updated_ms,
-    tasks.c.expires_ms,
+    tasks.c.kept_until_ms,
     tasks.c.started_ms,
     tasks.c.consumer,
     tasks.c.error,
@@ -54,7 +54,7 @@ _LETTER = (
     letters.c.died_ms,
     letters.c.reason,
     letters.c.error,
-    letters.c.lane,
+    letters.c.queue,
     letters.c.url,
     letters.c.attempt,
     letters.c.x_death,
@@ -101,7 +101,7 @@ class Statements:
         )
         columns: dict[str, TypeEngine[Any]] = {
             "id": _TEXT,
-            "lane": _TEXT,
+            "queue": _TEXT,
             "attempt": _INT,
             "attempt_limit": _INT,
             "max_attempts": _INT,
@@ -129,7 +129,7 @@ class Statements:
                 tasks.c.attempt,
                 tasks.c.attempt_limit,
                 tasks.c.consumer,
-                tasks.c.lane,
+                tasks.c.queue,
                 tasks.c.max_attempts,
                 tasks.c.deadline_ms,
                 func.coalesce(tasks.c.snoozes, 0).label("snoozes"),
@@ -140,7 +140,7 @@ class Statements:
         )
         now, due = _parameter("now"), _parameter("due")
         chosen = tasks.c.id == v.c.id
-        self.queue = (
+        self.mark_queued = (
             update(tasks).where(chosen).values(status=Status.QUEUED.value, due_ms=due, updated_ms=now)
         )
         self.move_due = update(tasks).where(chosen).values(due_ms=due)
@@ -165,20 +165,20 @@ class Statements:
             .values(
                 status=_parameter("status", _TEXT),
                 due_ms=null(),
-                expires_ms=_parameter("expires"),
+                kept_until_ms=_parameter("expires"),
                 updated_ms=now,
                 error=_parameter("error", _TEXT),
                 reason=_parameter("reason", _TEXT),
             )
         )
-        self.revive = (
+        self.requeue = (
             update(tasks)
             .where(chosen)
             .values(
                 status=Status.SCHEDULED.value,
                 attempt_limit=tasks.c.attempt + tasks.c.max_attempts,
                 due_ms=due,
-                expires_ms=null(),
+                kept_until_ms=null(),
                 updated_ms=now,
                 reason=null(),
                 deadline_ms=null(),
@@ -224,7 +224,7 @@ class Statements:
             .values(
                 status=v.c.status,
                 due_ms=v.c.due,
-                expires_ms=v.c.expires,
+                kept_until_ms=v.c.expires,
                 updated_ms=_parameter("now"),
                 error=v.c.error,
                 reason=v.c.reason,
@@ -250,7 +250,7 @@ class Statements:
             tasks.c.status,
             tasks.c.attempt,
             tasks.c.attempt_limit,
-            tasks.c.lane,
+            tasks.c.queue,
             tasks.c.started_ms,
             tasks.c.consumer,
             func.coalesce(tasks.c.snoozes, 0).label("snoozes"),
@@ -300,10 +300,10 @@ class Statements:
         columns: dict[str, TypeEngine[Any]] = {
             "id": _TEXT,
             "died_ms": _BIG,
-            "expires_ms": _BIG,
+            "kept_until_ms": _BIG,
             "reason": _TEXT,
             "error": _TEXT,
-            "lane": _TEXT,
+            "queue": _TEXT,
             "url": _TEXT,
             "attempt": _INT,
             "x_death": _TEXT,
@@ -345,29 +345,29 @@ class Statements:
         now, limit = _parameter("now"), _parameter("limit")
         self.lock_expired_tasks = self._answer(
             select(tasks.c.id, tasks.c.status)
-            .where(tasks.c.expires_ms <= now)
-            .order_by(tasks.c.expires_ms)
+            .where(tasks.c.kept_until_ms <= now)
+            .order_by(tasks.c.kept_until_ms)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         self.lock_expired_letters = self._answer(
             select(letters.c.id)
-            .where(letters.c.expires_ms <= now)
-            .order_by(letters.c.expires_ms)
+            .where(letters.c.kept_until_ms <= now)
+            .order_by(letters.c.kept_until_ms)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         v = self._rows(id=_TEXT)
         self.delete_tasks = delete(tasks).where(tasks.c.id.in_(select(v.c.id)))
         self.delete_specs = delete(specs).where(specs.c.id.in_(select(v.c.id)))
-        self.bury_tasks = (
+        self.mark_deleted = (
             update(tasks)
             .where(tasks.c.id == v.c.id)
             .values(
                 status=literal(DELETED),
                 updated_ms=now,
                 due_ms=null(),
-                expires_ms=_parameter("expires"),
+                kept_until_ms=_parameter("expires"),
                 attempts=literal(""),
                 result=null(),
                 error=null(),

@@ -22,15 +22,15 @@ from taskrunner.stores.base import (
     StoredSchedule,
     StoreStatus,
 )
-from taskrunner.stores.host_book import HostAnswer, HostEdit, HostEntry
+from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from taskrunner.stores.inspection import Inspection, Overdue
-from taskrunner.stores.sql import changes, host_book, inspection, reads, removals, schedules, values
+from taskrunner.stores.sql import changes, host_store, inspection, reads, removals, schedules, values
 from taskrunner.stores.sql.engine import Engine
-from taskrunner.stores.sql.host_book import host_statements
+from taskrunner.stores.sql.host_store import host_statements
 from taskrunner.stores.sql.inspection import inspection_statements
-from taskrunner.stores.sql.link import SqlLink
 from taskrunner.stores.sql.schedules import schedule_statements
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
+from taskrunner.stores.sql.sql_connection import SqlStoreConnection
 from taskrunner.stores.sql.statements import statements
 
 # The ledger of counts is summed up this often, in milliseconds of the caller's clock.
@@ -57,7 +57,7 @@ class SqlStore(Store):
         self._schedules = schedule_statements(dialect)
         self._hosts = host_statements(dialect)
         self._inspection = inspection_statements(dialect)
-        self._link = SqlLink(engine, settings, where, events)
+        self._link = SqlStoreConnection(engine, settings, where, events)
         self._folded_ms = 0
 
     async def upgrade(self) -> None:
@@ -92,8 +92,8 @@ class SqlStore(Store):
         found = await self._link.read(lambda session: reads.existing(session, self._sql, wanted))
         if found < len(wanted):
             raise WriteUnconfirmed(
-                f"{len(wanted) - found} of {len(wanted)} records that were written are not in {self.name}: "
-                "another server took its place"
+                f"{len(wanted) - found} of {len(wanted)} records that were written "
+                f"are not in {self.name}: another server took its place"
             )
 
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
@@ -122,10 +122,10 @@ class SqlStore(Store):
         due = to_ms(lease_until)
         return await self._link.write(lambda session: changes.renew(session, self._sql, refs, due=due))
 
-    async def wanted(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
+    async def still_running(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
         if not refs:
             return []
-        return await self._link.read(lambda session: changes.wanted(session, self._sql, refs))
+        return await self._link.read(lambda session: changes.still_running(session, self._sql, refs))
 
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         if not settlements:
@@ -180,7 +180,7 @@ class SqlStore(Store):
         if not refs:
             return []
         now_ms = to_ms(now)
-        expires = now_ms + values.keep_ms(keep)
+        expires = now_ms + values.retention_ms(keep)
         return await self._link.write(
             lambda session: changes.finish(session, self._sql, refs, now=now_ms, expires=expires, **ending)
         )
@@ -191,7 +191,7 @@ class SqlStore(Store):
         if not ids:
             return []
         now_ms = to_ms(now)
-        expires = now_ms + values.keep_ms(keep)
+        expires = now_ms + values.retention_ms(keep)
         return await self._link.write(
             lambda session: changes.delete(
                 session, self._sql, ids, status=status, now=now_ms, expires=expires
@@ -204,11 +204,11 @@ class SqlStore(Store):
             lambda session: changes.expired(session, self._sql, now=now_ms, limit=limit)
         )
 
-    async def revive(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         if not ids:
             return []
         moments = {"now": to_ms(now), "due": to_ms(due)}
-        return await self._link.write(lambda session: changes.revive(session, self._sql, ids, **moments))
+        return await self._link.write(lambda session: changes.requeue(session, self._sql, ids, **moments))
 
     async def get(self, task_id: str) -> Record | None:
         asked = values.text(task_id)
@@ -227,9 +227,11 @@ class SqlStore(Store):
     async def counts(self) -> Mapping[Status, int]:
         return await self._link.read(lambda session: reads.counts(session, self._sql))
 
-    async def bury(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
+    async def add_dead_messages(self, letters: Sequence[DeadLetter], *, keep: float) -> None:
         if letters:
-            await self._link.write(lambda session: removals.bury(session, self._sql, letters, keep=keep))
+            await self._link.write(
+                lambda session: removals.add_dead_messages(session, self._sql, letters, keep=keep)
+            )
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         asked = values.text(letter_id)
@@ -242,9 +244,9 @@ class SqlStore(Store):
             lambda session: reads.list_dead_letters(session, self._sql, limit=limit, cursor=after)
         )
 
-    async def exhume(self, letter_id: str) -> bool:
+    async def remove_dead_message(self, letter_id: str) -> bool:
         asked = values.text(letter_id)
-        return await self._link.write(lambda session: removals.exhume(session, self._sql, asked))
+        return await self._link.write(lambda session: removals.remove_dead_message(session, self._sql, asked))
 
     async def pause(self, scope: str, *, now: datetime) -> None:
         row = {"scope": values.text(scope), "since": to_ms(now)}
@@ -261,25 +263,25 @@ class SqlStore(Store):
     async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         if not edits:
             return []
-        return await self._link.write(lambda session: host_book.write(session, self._hosts, edits))
+        return await self._link.write(lambda session: host_store.write(session, self._hosts, edits))
 
     async def hosts(self, hosts: Sequence[str]) -> Sequence[HostEntry | None]:
-        return await self._link.read(lambda session: host_book.get(session, self._hosts, hosts))
+        return await self._link.read(lambda session: host_store.get(session, self._hosts, hosts))
 
     async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
         now_ms = to_ms(now)
         return await self._link.read(
-            lambda session: host_book.live(session, self._hosts, now=now_ms, limit=limit)
+            lambda session: host_store.live(session, self._hosts, now=now_ms, limit=limit)
         )
 
     async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        await self._link.write(lambda session: host_book.save_limit(session, self._hosts, pattern, encoded))
+        await self._link.write(lambda session: host_store.save_limit(session, self._hosts, pattern, encoded))
 
     async def remove_host_limit(self, pattern: str) -> bool:
-        return await self._link.write(lambda session: host_book.remove_limit(session, self._hosts, pattern))
+        return await self._link.write(lambda session: host_store.remove_limit(session, self._hosts, pattern))
 
     async def host_limits(self) -> Mapping[str, bytes]:
-        return await self._link.read(lambda session: host_book.limits(session, self._hosts))
+        return await self._link.read(lambda session: host_store.limits(session, self._hosts))
 
     async def prune(self, *, now: datetime, limit: int) -> int:
         now_ms = to_ms(now)
@@ -288,7 +290,7 @@ class SqlStore(Store):
             self._folded_ms = now_ms
             await self._link.write(lambda session: removals.fold(session, self._sql))
             await self._link.write(
-                lambda session: host_book.prune(session, self._hosts, now=now_ms, limit=limit)
+                lambda session: host_store.prune(session, self._hosts, now=now_ms, limit=limit)
             )
         return await self._link.write(
             lambda session: removals.prune(session, self._sql, now=now_ms, limit=limit)
@@ -344,7 +346,7 @@ class SqlStore(Store):
         if not ids:
             return []
         now_ms, lease = to_ms(now), to_ms(lease_until)
-        expires = now_ms + values.keep_ms(keep)
+        expires = now_ms + values.retention_ms(keep)
         return await self._link.write(
             lambda session: inspection.repair(
                 session, self._inspection, self._sql, ids, now=now_ms, lease=lease, expires=expires

@@ -18,13 +18,13 @@ tasks = Table(
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
     Column("status", Text, nullable=False),
-    Column("lane", Text, nullable=False),
+    Column("queue", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("attempt_limit", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("due_ms", BigInteger),  # set exactly while the task is not terminal
-    Column("expires_ms", BigInteger),  # set exactly while it is
+    Column("kept_until_ms", BigInteger),  # set exactly while it is
     Column("started_ms", BigInteger),  # these two tell of the attempt that runs
     Column("consumer", Text),
     Column("error", Text),
@@ -57,10 +57,10 @@ letters = Table(
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
     Column("died_ms", BigInteger, nullable=False),
-    Column("expires_ms", BigInteger, nullable=False),
+    Column("kept_until_ms", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("error", Text),
-    Column("lane", Text),
+    Column("queue", Text),
     Column("url", Text),
     Column("attempt", Integer, nullable=False),
     Column("x_death", Text),
@@ -119,10 +119,10 @@ _partial(
     "taskrunner_tasks_deadline", tasks.c.deadline_ms, where="deadline_ms IS NOT NULL AND due_ms IS NOT NULL"
 )
 Index("taskrunner_tasks_status", tasks.c.status, tasks.c.id)
-_partial("taskrunner_tasks_expiry", tasks.c.expires_ms, where="expires_ms IS NOT NULL")
+_partial("taskrunner_tasks_expiry", tasks.c.kept_until_ms, where="kept_until_ms IS NOT NULL")
 _partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_letters_died", letters.c.died_ms, letters.c.id)
-Index("taskrunner_letters_expiry", letters.c.expires_ms)
+Index("taskrunner_letters_expiry", letters.c.kept_until_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms)
 _partial("taskrunner_schedules_next", schedules.c.next_ms, where="next_ms IS NOT NULL")

@@ -6,7 +6,7 @@ from typing import Any
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Due, NewTask, Settlement, Snooze
 from taskrunner.stores.codec import StoredRecord, encode_attempt, encode_response, storable
 from taskrunner.stores.sql.session import Row
@@ -29,7 +29,7 @@ def text(value: str) -> str:
     return storable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def keep_ms(seconds: float) -> int:
+def retention_ms(seconds: float) -> int:
     """A retention as milliseconds, at least 1."""
     return max(1, int(min(seconds, _MAX_KEEP) * 1000))
 
@@ -38,7 +38,7 @@ def new_task(task: NewTask) -> dict[str, Any]:
     """The row of `tasks` for a new task."""
     return {
         "id": task.id,
-        "lane": task.lane,
+        "queue": task.queue,
         "attempt": task.attempt,
         "attempt_limit": max(task.max_attempts, task.attempt + 1),
         "max_attempts": task.max_attempts,
@@ -61,7 +61,7 @@ def settlement(item: Settlement, now_ms: int) -> dict[str, Any]:
         "id": item.id,
         "status": item.status,
         "due": None if item.due is None else to_ms(item.due),
-        "expires": now_ms + keep_ms(item.keep) if terminal else None,
+        "expires": now_ms + retention_ms(item.keep) if terminal else None,
         "error": None if item.error is None else text(item.error),
         "reason": None if item.reason is None else text(item.reason),
         "result": None if item.result is None else encode_response(item.result).decode(),
@@ -84,10 +84,10 @@ def letter(item: DeadLetter, keep: float) -> dict[str, Any]:
     return {
         "id": item.id,
         "died_ms": died,
-        "expires_ms": died + keep_ms(keep),
+        "kept_until_ms": died + retention_ms(keep),
         "reason": text(item.reason),
         "error": None if item.error is None else text(item.error),
-        "lane": item.lane,
+        "queue": item.queue,
         "url": None if item.url is None else text(item.url),
         "attempt": item.attempt,
         "x_death": None if item.x_death is None else text(item.x_death),
@@ -107,7 +107,7 @@ def pack(rows: Sequence[Mapping[str, Any]], contents: Sequence[bytes | None]) ->
 
 def due(row: Row, spec: str) -> Due:
     """From a row of the statement `lock_due`."""
-    task_id, _, _, status, attempt, limit, lane, started, consumer, snoozes = row
+    task_id, _, _, status, attempt, limit, queue, started, consumer, snoozes = row
     running = None
     if status == Status.RUNNING:
         running = Attempt(number=attempt, started_at=from_ms(started), consumer=consumer)
@@ -116,7 +116,7 @@ def due(row: Row, spec: str) -> Due:
         status=Status(status),
         attempt=attempt,
         attempt_limit=limit,
-        lane=Lane(lane),
+        queue=Priority(queue),
         encoded=spec.encode(),
         running=running,
         snoozes=snoozes,
@@ -158,7 +158,7 @@ def record(row: Row) -> Record:
         reason=reason,
         due_ms=due_at,
         updated_ms=updated,
-        expires_ms=expires,
+        kept_until_ms=expires,
         snoozes=snoozes or 0,
         waits_for=why,
     ).decode()
@@ -166,14 +166,14 @@ def record(row: Row) -> Record:
 
 def message(row: Row, raw: bytes | None = None) -> DeadLetter:
     """From a row of the statements that answer with messages."""
-    letter_id, died, reason, error, lane, url, attempt, x_death, *_ = row
+    letter_id, died, reason, error, queue, url, attempt, x_death, *_ = row
     return DeadLetter(
         id=letter_id,
         kind=DeadLetterKind.MESSAGE,
         reason=reason,
         error=error,
         died_at=from_ms(died),
-        lane=None if lane is None else Lane(lane),
+        queue=None if queue is None else Priority(queue),
         url=url,
         attempt=attempt,
         raw=raw,

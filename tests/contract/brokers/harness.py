@@ -15,7 +15,7 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.domain.task_id import new_task_id
 from tests.tools.proxy import Proxy
 
@@ -65,10 +65,10 @@ async def eventually(check: Callable[[], Any], within: float = PATIENCE) -> None
             await asyncio.sleep(0.02)
 
 
-def letters(count: int, lane: Lane = Lane.MEDIUM, size_bytes: int = 20) -> list[Publication]:
+def letters(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
     """Distinct publications whose bodies begin with their number."""
     return [
-        Publication(lane=lane, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
+        Publication(queue=queue, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
         for number in range(count)
     ]
 
@@ -105,18 +105,18 @@ class Backend(ABC):
     async def plug(self) -> None: ...
 
     @abstractmethod
-    async def delete(self, lane: Lane) -> None:
-        """Delete a lane's queue, as an operator may."""
+    async def delete(self, queue: Priority) -> None:
+        """Delete a queue's queue, as an operator may."""
 
     @abstractmethod
-    async def purge(self, lane: Lane) -> None: ...
+    async def purge(self, queue: Priority) -> None: ...
 
-    async def depth(self, lane: Lane = Lane.MEDIUM) -> int:
-        return (await self.broker.depths())[lane]
+    async def depth(self, queue: Priority = Priority.MEDIUM) -> int:
+        return (await self.broker.depths())[queue]
 
-    async def wait_depth(self, count: int, lane: Lane = Lane.MEDIUM) -> None:
+    async def wait_depth(self, count: int, queue: Priority = Priority.MEDIUM) -> None:
         async def reached() -> bool:
-            return await self.depth(lane) == count
+            return await self.depth(queue) == count
 
         await eventually(reached)
 
@@ -146,11 +146,11 @@ class MemoryBackend(Backend):
     async def plug(self) -> None:
         self.broker.reconnect()
 
-    async def delete(self, lane: Lane) -> None:
-        self.broker.delete(lane)
+    async def delete(self, queue: Priority) -> None:
+        self.broker.delete(queue)
 
-    async def purge(self, lane: Lane) -> None:
-        self.broker.lose(lane)
+    async def purge(self, queue: Priority) -> None:
+        self.broker.lose(queue)
 
 
 class RabbitBackend(Backend):
@@ -206,11 +206,11 @@ class RabbitBackend(Backend):
     async def plug(self) -> None:
         await self.proxy.listen()
 
-    async def delete(self, lane: Lane) -> None:
-        await self.admin(lambda channel: channel.queue_delete(self.topology.lane_queue(lane)))
+    async def delete(self, queue: Priority) -> None:
+        await self.admin(lambda channel: channel.queue_delete(self.topology.amqp_name(queue)))
 
-    async def purge(self, lane: Lane) -> None:
-        await self.admin(lambda channel: channel.queue_purge(self.topology.lane_queue(lane)))
+    async def purge(self, queue: Priority) -> None:
+        await self.admin(lambda channel: channel.queue_purge(self.topology.amqp_name(queue)))
 
     async def admin(self, act: Callable[[Any], object]) -> None:
         """Act as another client, straight on the server."""
@@ -222,8 +222,8 @@ class RabbitBackend(Backend):
         await asyncio.to_thread(run)
 
     def _delete_all(self, channel: Any) -> None:
-        for queue in self.topology.queues:
-            channel.queue_delete(queue.name)
+        for declaration in self.topology.declarations:
+            channel.queue_delete(declaration.name)
         for exchange in self.topology.exchanges:
             channel.exchange_delete(exchange)
 

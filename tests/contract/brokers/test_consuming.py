@@ -8,10 +8,10 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, letters
 
-ALL = list(Lane)
+ALL = list(Priority)
 
 
 async def settled(backend: Backend) -> None:
@@ -53,28 +53,30 @@ async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> No
 
 
 async def test_prefetch_bounds_what_is_out(backend: Backend) -> None:
-    """Each lane hands out its prefetch and goes on as deliveries are acked."""
-    await backend.broker.publish([*letters(10, Lane.HIGH), *letters(10, Lane.LOW)])
+    """Each queue hands out its prefetch and goes on as deliveries are acked."""
+    await backend.broker.publish([*letters(10, Priority.HIGH), *letters(10, Priority.LOW)])
     inbox = Inbox()
-    backend.broker.consume([Lane.HIGH, Lane.LOW], 4, inbox.take)
+    backend.broker.consume([Priority.HIGH, Priority.LOW], 4, inbox.take)
     got = await inbox.wait(8)
     await settled(backend)
     assert len(got) == 8
-    backend.broker.ack([delivery for delivery in got if delivery.lane is Lane.HIGH][:3])
+    backend.broker.ack([delivery for delivery in got if delivery.queue is Priority.HIGH][:3])
     await inbox.wait(11)
     await settled(backend)
-    lanes = [delivery.lane for delivery in got]
-    assert (lanes.count(Lane.HIGH), lanes.count(Lane.LOW)) == (7, 4)
+    queues = [delivery.queue for delivery in got]
+    assert (queues.count(Priority.HIGH), queues.count(Priority.LOW)) == (7, 4)
 
 
-async def test_consumes_only_the_lanes_asked_for(backend: Backend) -> None:
-    """A consumer of some lanes leaves the others alone."""
-    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.MEDIUM), *letters(1, Lane.LOW)])
+async def test_consumes_only_the_queues_asked_for(backend: Backend) -> None:
+    """A consumer of some queues leaves the others alone."""
+    await backend.broker.publish(
+        [*letters(1, Priority.HIGH), *letters(1, Priority.MEDIUM), *letters(1, Priority.LOW)]
+    )
     inbox = Inbox()
-    backend.broker.consume([Lane.LOW], 10, inbox.take)
+    backend.broker.consume([Priority.LOW], 10, inbox.take)
     await inbox.wait(1)
     await settled(backend)
-    assert [delivery.lane for delivery in inbox.deliveries] == [Lane.LOW]
+    assert [delivery.queue for delivery in inbox.deliveries] == [Priority.LOW]
 
 
 async def test_released_delivery_comes_again(backend: Backend) -> None:
@@ -90,8 +92,8 @@ async def test_released_delivery_comes_again(backend: Backend) -> None:
 
 
 async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
-    """A rejected message reaches the collector with its bytes, lane, reason and the broker's account."""
-    sent = letters(2, Lane.HIGH)
+    """A rejected message reaches the collector with its bytes, queue, reason and the broker's account."""
+    sent = letters(2, Priority.HIGH)
     await backend.broker.publish(sent)
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
@@ -99,7 +101,7 @@ async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     backend.broker.collect(10, inbox.take_dead)
     dead = await inbox.wait_dead(2)
     assert sorted(bodies(dead)) == sorted(letter.body for letter in sent)
-    assert {(letter.lane, letter.reason) for letter in dead} == {(Lane.HIGH, "rejected")}
+    assert {(letter.queue, letter.reason) for letter in dead} == {(Priority.HIGH, "rejected")}
     assert {letter.message_id for letter in dead} == {letter.task_id for letter in sent}
     account = orjson.loads(dead[0].x_death or "")
     assert account[0]["reason"] == "rejected"
@@ -167,20 +169,20 @@ async def test_outage_is_told_once(backend: Backend) -> None:
     assert kinds == [ServiceLost, ServiceRestored]
 
 
-async def test_a_lane_is_cancelled_alone_and_taken_up_again(backend: Backend) -> None:
+async def test_a_queue_is_cancelled_alone_and_taken_up_again(backend: Backend) -> None:
     """The others go on; what was released waits, and comes with what was published meanwhile."""
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
-    await backend.broker.publish(letters(1, Lane.HIGH))
+    await backend.broker.publish(letters(1, Priority.HIGH))
     (first,) = await inbox.wait(1)
-    backend.broker.cancel_consume([Lane.HIGH])
+    backend.broker.cancel_consume([Priority.HIGH])
     backend.broker.release([first])
-    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
-    assert [each.lane for each in await inbox.wait(2)] == [Lane.HIGH, Lane.LOW]
-    await backend.wait_depth(2, Lane.HIGH)
+    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
+    assert [each.queue for each in await inbox.wait(2)] == [Priority.HIGH, Priority.LOW]
+    await backend.wait_depth(2, Priority.HIGH)
     assert backend.broker.status().consuming
-    backend.broker.consume([Lane.HIGH], 10, inbox.take)
-    assert [each.lane for each in await inbox.wait(4)][2:] == [Lane.HIGH] * 2
+    backend.broker.consume([Priority.HIGH], 10, inbox.take)
+    assert [each.queue for each in await inbox.wait(4)][2:] == [Priority.HIGH] * 2
 
 
 async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
@@ -201,15 +203,15 @@ async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
 
 
 async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
-    """A consumer whose queue was deleted under it goes on by itself; the other lanes notice nothing."""
+    """A consumer whose queue was deleted under it goes on by itself; the other queues notice nothing."""
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
-    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
+    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
     before = list(await inbox.wait(2))
-    await backend.delete(Lane.HIGH)
+    await backend.delete(Priority.HIGH)
 
     async def is_back() -> bool:
-        answers = await backend.broker.publish(letters(1, Lane.HIGH))
+        answers = await backend.broker.publish(letters(1, Priority.HIGH))
         return answers[0] == "confirmed"
 
     await eventually(is_back)

@@ -18,22 +18,22 @@ from hypothesis.stateful import (
 from taskrunner.brokers.base import DeadDelivery, Delivery, Publication, PublishAnswer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Events
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 
 T = TypeVar("T")
-LANES = st.sampled_from([Lane.HIGH, Lane.LOW])
+QUEUES = st.sampled_from([Priority.HIGH, Priority.LOW])
 PREFETCH = st.integers(1, 3)
 PICKS = st.integers(0, 5)
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    """One consumer of two lanes, any calls and faults in any order."""
+    """One consumer of two queues, any calls and faults in any order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
         self.numbers = itertools.count()
-        self.owed: dict[bytes, Lane] = {}
+        self.owed: dict[bytes, Priority] = {}
         self.dead: set[bytes] = set()
         self.collected: set[bytes] = set()
         self.held: list[Delivery] = []
@@ -70,19 +70,19 @@ class BrokerMachine(RuleBasedStateMachine):
         self.collected.add(dead.body)
 
     @precondition(lambda self: self.connected)
-    @rule(lane=LANES)
-    def publish(self, lane: Lane) -> None:
+    @rule(queue=QUEUES)
+    def publish(self, queue: Priority) -> None:
         body = b"%d" % next(self.numbers)
-        self.owed[body] = lane
+        self.owed[body] = queue
         answers = self.do_async(
-            lambda: self.broker.publish([Publication(lane=lane, body=body, task_id=body.decode())])
+            lambda: self.broker.publish([Publication(queue=queue, body=body, task_id=body.decode())])
         )
         assert answers == [PublishAnswer.CONFIRMED]
 
     @rule(prefetch=PREFETCH)
     def consume(self, prefetch: int) -> None:
         self.prefetch = prefetch
-        self.act(lambda: self.broker.consume([Lane.HIGH, Lane.LOW], prefetch, self.on_delivery))
+        self.act(lambda: self.broker.consume([Priority.HIGH, Priority.LOW], prefetch, self.on_delivery))
 
     @rule()
     def cancel(self) -> None:
@@ -121,32 +121,32 @@ class BrokerMachine(RuleBasedStateMachine):
         self.connected = True
         self.act(self.broker.reconnect)
 
-    @rule(lane=LANES)
-    def lose(self, lane: Lane) -> None:
+    @rule(queue=QUEUES)
+    def lose(self, queue: Priority) -> None:
         out = {delivery.body for delivery in self.held}
-        lost = [body for body, where in self.owed.items() if where is lane and body not in out]
+        lost = [body for body, where in self.owed.items() if where is queue and body not in out]
         for body in lost:
             del self.owed[body]
-        assert self.broker.lose(lane) == len(lost)
+        assert self.broker.lose(queue) == len(lost)
 
     @invariant()
     def no_more_than_the_prefetch(self) -> None:
-        for lane in (Lane.HIGH, Lane.LOW):
-            assert sum(each.lane is lane for each in self.held) <= max(self.prefetch, 3)
+        for queue in (Priority.HIGH, Priority.LOW):
+            assert sum(each.queue is queue for each in self.held) <= max(self.prefetch, 3)
 
     @invariant()
     def depths_agree(self) -> None:
         if self.connected:
             depths = self.do_async(self.broker.depths)
-            for lane in (Lane.HIGH, Lane.LOW):
-                out = sum(each.lane is lane for each in self.held)
-                owed = sum(where is lane for where in self.owed.values())
-                assert depths[lane] == owed - out
+            for queue in (Priority.HIGH, Priority.LOW):
+                out = sum(each.queue is queue for each in self.held)
+                owed = sum(where is queue for where in self.owed.values())
+                assert depths[queue] == owed - out
 
     def teardown(self) -> None:
         """In the end everything that is owed comes, and the dead letters are what was rejected."""
         self.reconnect()
-        self.act(lambda: self.broker.consume([Lane.HIGH, Lane.LOW], 10_000, self.on_delivery))
+        self.act(lambda: self.broker.consume([Priority.HIGH, Priority.LOW], 10_000, self.on_delivery))
         self.act(lambda: self.broker.collect(10_000, self.on_dead))
         assert {delivery.body for delivery in self.held} == set(self.owed)
         assert self.collected == self.dead

@@ -4,7 +4,7 @@ import pytest
 
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, letters
 
 CONFIRMED, RETURNED = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED
@@ -16,39 +16,39 @@ async def test_batch_is_confirmed_and_delivered_in_order(backend: Backend, count
     sent = letters(count)
     assert list(await backend.broker.publish(sent)) == [CONFIRMED] * count
     inbox = Inbox()
-    backend.broker.consume([Lane.MEDIUM], count + 1, inbox.take)
+    backend.broker.consume([Priority.MEDIUM], count + 1, inbox.take)
     await inbox.wait(count)
     assert bodies(inbox.deliveries) == [letter.body for letter in sent]
     assert [delivery.message_id for delivery in inbox.deliveries] == [letter.task_id for letter in sent]
 
 
-async def test_each_lane_has_its_own_queue(backend: Backend) -> None:
-    """A publication reaches its lane and no other."""
-    await backend.broker.publish([*letters(1, Lane.HIGH), *letters(2, Lane.LOW)])
-    await backend.wait_depth(2, Lane.LOW)
-    assert dict(await backend.broker.depths()) == {Lane.HIGH: 1, Lane.MEDIUM: 0, Lane.LOW: 2}
+async def test_each_queue_has_its_own_queue(backend: Backend) -> None:
+    """A publication reaches its queue and no other."""
+    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(2, Priority.LOW)])
+    await backend.wait_depth(2, Priority.LOW)
+    assert dict(await backend.broker.depths()) == {Priority.HIGH: 1, Priority.MEDIUM: 0, Priority.LOW: 2}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 131_064, 131_065, 1_500_000])
 async def test_body_of_any_size_arrives_whole(backend: Backend, size_bytes: int) -> None:
     """Bodies are bytes; empty ones and those of several frames arrive as they were sent."""
     body = bytes(range(256)) * (size_bytes // 256) + b"z" * (size_bytes % 256)
-    await backend.broker.publish([Publication(lane=Lane.HIGH, body=body, task_id="t")])
+    await backend.broker.publish([Publication(queue=Priority.HIGH, body=body, task_id="t")])
     inbox = Inbox()
-    backend.broker.consume([Lane.HIGH], 1, inbox.take)
+    backend.broker.consume([Priority.HIGH], 1, inbox.take)
     await inbox.wait(1)
     assert bodies(inbox.deliveries) == [body]
 
 
 async def test_deleted_queue_returns_its_publications_only(backend: Backend) -> None:
-    """A publication that no queue takes is told as such; the lane then comes back by itself."""
-    await backend.delete(Lane.HIGH)
-    mixed = [*letters(2, Lane.HIGH), *letters(2, Lane.LOW), *letters(1, Lane.HIGH)]
+    """A publication that no queue takes is told as such; the queue then comes back by itself."""
+    await backend.delete(Priority.HIGH)
+    mixed = [*letters(2, Priority.HIGH), *letters(2, Priority.LOW), *letters(1, Priority.HIGH)]
     answers = await backend.broker.publish(mixed)
     assert list(answers) == [RETURNED, RETURNED, CONFIRMED, CONFIRMED, RETURNED]
 
     async def comes_back() -> bool:
-        return list(await backend.broker.publish(letters(1, Lane.HIGH))) == [CONFIRMED]
+        return list(await backend.broker.publish(letters(1, Priority.HIGH))) == [CONFIRMED]
 
     await eventually(comes_back)
 
@@ -68,11 +68,11 @@ async def test_unplugged_broker_refuses_at_once(backend: Backend) -> None:
     assert backend.broker.status().reconnects >= 1
 
 
-async def test_purged_lane_is_empty(backend: Backend) -> None:
+async def test_purged_queue_is_empty(backend: Backend) -> None:
     """Depths are the broker's own, so a purge shows."""
     await backend.broker.publish(letters(5))
     await backend.wait_depth(5)
-    await backend.purge(Lane.MEDIUM)
+    await backend.purge(Priority.MEDIUM)
     await backend.wait_depth(0)
 
 

@@ -14,7 +14,7 @@ import pytest
 from taskrunner.brokers.base import Delivery, Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import ServiceLost, ServiceRestored
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, eventually, letters
 from tests.tools.proxy import Mode
 
@@ -94,7 +94,7 @@ async def test_dead_link_is_found_by_heartbeats(unstarted: RabbitBackend) -> Non
 async def test_live_link_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None:
     """An idle connection whose peer sends heartbeats stays, past both looks that pika takes at it."""
     await unstarted.start(heartbeat=1)
-    unstarted.broker.consume(list(Lane), 10, Inbox().take)
+    unstarted.broker.consume(list(Priority), 10, Inbox().take)
     await eventually(lambda: unstarted.broker.status().consuming)
     # pika looks every heartbeat + 5 s, and gives up at the second look without new bytes.
     await asyncio.sleep(2 * (1 + 5) + 1)
@@ -105,7 +105,7 @@ async def test_live_link_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None
 async def test_repeated_resets_leak_nothing(rabbit: RabbitBackend) -> None:
     """After many resets there are two connections, as at the start, and everything works."""
     inbox = Inbox()
-    rabbit.broker.consume(list(Lane), 10, inbox.take)
+    rabbit.broker.consume(list(Priority), 10, inbox.take)
     for _ in range(5):
         await rabbit.cut()
         await rabbit.broker.wait_ready(20)
@@ -121,7 +121,7 @@ async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend
     """Frames that arrive in pieces of seven bytes are put together."""
     rabbit.proxy.slice_bytes = 7
     inbox = Inbox()
-    rabbit.broker.consume(list(Lane), 100, inbox.take)
+    rabbit.broker.consume(list(Priority), 100, inbox.take)
     sent = letters(50, size_bytes=300)
     assert set(await rabbit.broker.publish(sent)) == {CONFIRMED}
     assert bodies(await inbox.wait(50)) == [letter.body for letter in sent]
@@ -148,7 +148,7 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     """While the broker blocks publishers, publishing fails at once and consuming goes on."""
     await unstarted.start(publish_timeout=1.0)
     broker, inbox = unstarted.broker, Inbox()
-    broker.consume(list(Lane), 2, inbox.take)
+    broker.consume(list(Priority), 2, inbox.take)
     await broker.publish(letters(4))
     got = list(await inbox.wait(2))
     await control("set_disk_free_limit", "1000000000000000")
@@ -191,7 +191,7 @@ async def test_the_version_is_told(rabbit: RabbitBackend) -> None:
 async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend) -> None:
     """`rabbitmqctl close_all_connections` costs a reconnect, which counts once for both links."""
     inbox = Inbox()
-    rabbit.broker.consume(list(Lane), 2, inbox.take)
+    rabbit.broker.consume(list(Priority), 2, inbox.take)
     await control("close_all_connections", "a test")
     await eventually(lambda: all(link.connects == 2 for link in rabbit.broker._links))
     await rabbit.broker.wait_ready(10)
@@ -201,18 +201,18 @@ async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend
 
 
 async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBackend) -> None:
-    """A channel-level error on one lane brings its deliveries back and leaves the connection alone."""
+    """A channel-level error on one queue brings its deliveries back and leaves the connection alone."""
     inbox = Inbox()
-    rabbit.broker.consume([Lane.HIGH, Lane.LOW], 5, inbox.take)
-    await rabbit.broker.publish([*letters(1, Lane.HIGH), *letters(1, Lane.LOW)])
+    rabbit.broker.consume([Priority.HIGH, Priority.LOW], 5, inbox.take)
+    await rabbit.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
     got = list(await inbox.wait(2))
-    high = next(delivery for delivery in got if delivery.lane is Lane.HIGH)
-    low = next(delivery for delivery in got if delivery.lane is Lane.LOW)
+    high = next(delivery for delivery in got if delivery.queue is Priority.HIGH)
+    low = next(delivery for delivery in got if delivery.queue is Priority.LOW)
     subscription = rabbit.broker._subscriber._by_epoch[high.epoch]
     subscription._channel.raw.basic_ack(delivery_tag=4711)  # 406, as the acknowledgement timeout is
     await inbox.wait(3)
     again = inbox.deliveries[2]
-    assert (again.lane, again.redelivered) == (Lane.HIGH, True)
+    assert (again.queue, again.redelivered) == (Priority.HIGH, True)
     rabbit.broker.ack([low, again])
     await eventually(lambda: rabbit.broker.status().consuming)
     assert rabbit.broker.status().reconnects == 0
@@ -222,10 +222,10 @@ async def test_watchdog_heals_a_consumer_that_gets_nothing(unstarted: RabbitBack
     """A queue deleted and declared again within milliseconds leaves RabbitMQ's consumer deaf; we notice."""
     await unstarted.start(stall_after=2.0)
     inbox = Inbox()
-    unstarted.broker.consume([Lane.HIGH], 2, inbox.take)
+    unstarted.broker.consume([Priority.HIGH], 2, inbox.take)
     await eventually(lambda: unstarted.broker.status().consuming)
-    queue = unstarted.topology.lane_queue(Lane.HIGH)
-    arguments = dict(replace(unstarted.topology, delivery_limit=3).queues[1].arguments)
+    queue = unstarted.topology.amqp_name(Priority.HIGH)
+    arguments = dict(replace(unstarted.topology, delivery_limit=3).declarations[1].arguments)
 
     def delete_and_declare(channel: Any) -> None:
         channel.queue_delete(queue)
@@ -233,7 +233,7 @@ async def test_watchdog_heals_a_consumer_that_gets_nothing(unstarted: RabbitBack
         channel.queue_bind(queue, unstarted.topology.exchange, "high")
 
     await unstarted.admin(delete_and_declare)
-    sent = letters(5, Lane.HIGH)
+    sent = letters(5, Priority.HIGH)
     await unstarted.broker.publish(sent)
     while len(inbox.deliveries) < 5:
         unstarted.broker.ack(await inbox.wait(len(inbox.deliveries) + 1))
@@ -255,13 +255,13 @@ async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
         lambda channel: channel.basic_publish(rabbit.topology.exchange, "low", b"{}", _MillisecondHeader())
     )
     inbox = Inbox()
-    rabbit.broker.consume(list(Lane), 5, inbox.take)
+    rabbit.broker.consume(list(Priority), 5, inbox.take)
     rabbit.broker.collect(5, inbox.take_dead)
     got = await inbox.wait(1)
     assert got[0].message_id == "foreign"
     rabbit.broker.reject(got)
     dead = await inbox.wait_dead(1)
-    assert (dead[0].lane, dead[0].reason, dead[0].message_id) == (Lane.LOW, "rejected", "foreign")
+    assert (dead[0].queue, dead[0].reason, dead[0].message_id) == (Priority.LOW, "rejected", "foreign")
     assert rabbit.broker.status().reconnects == 0
 
 
@@ -281,7 +281,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
         for number in itertools.count():
             if not running:
                 return
-            letter = Publication(lane=Lane.LOW, body=b"%d" % number, task_id=str(number))
+            letter = Publication(queue=Priority.LOW, body=b"%d" % number, task_id=str(number))
             try:
                 answers = await broker.publish([letter])
             except BrokerUnavailable:
@@ -290,7 +290,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
             if answers[0] is CONFIRMED:
                 confirmed.add(letter.body)
 
-    broker.consume(list(Lane), 50, take)
+    broker.consume(list(Priority), 50, take)
     producer = asyncio.create_task(produce())
     await eventually(lambda: len(delivered) > 100)
     await services("restart", "rabbitmq", *how)

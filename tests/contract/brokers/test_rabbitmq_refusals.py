@@ -80,7 +80,7 @@ async def test_conflicting_queue_is_told_and_mended(
     unstarted: RabbitBackend, index: int, changes: dict[str, str | int], told: str
 ) -> None:
     """A queue with other arguments is told at once; when an operator has removed it, we go on."""
-    queue = replace(unstarted.topology, delivery_limit=3).queues[index]
+    queue = replace(unstarted.topology, delivery_limit=3).declarations[index]
     await unstarted.admin(
         lambda channel: channel.queue_declare(
             queue.name, durable=True, arguments={**queue.arguments, **changes}

@@ -18,7 +18,7 @@ from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane, Task
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
@@ -163,7 +163,7 @@ def entry(task: Task | None = None, **changes: Any) -> NewTask:
     new = NewTask(
         id=task.id,
         encoded=encode_task(task),
-        lane=task.lane,
+        queue=task.priority,
         max_attempts=task.max_attempts,
         created_at=task.created_at,
         due=NOW,
@@ -256,7 +256,7 @@ def message(letter_id: str, **changes: Any) -> DeadLetter:
         reason="rejected",
         error="not JSON",
         died_at=NOW,
-        lane=Lane.HIGH,
+        queue=Priority.HIGH,
         url=None,
         attempt=0,
         raw=b"\xff\x00garbage",

@@ -73,10 +73,10 @@ async def test_an_idempotency_key_stands_for_the_first_task(store: Store) -> Non
     """The same request again gets the first id; another request under the key is a conflict."""
     first, answer, _ = await accept_with_key(store, "key one", "print")
     assert answer is AcceptAnswer.CREATED
-    second, answer, standing = await accept_with_key(store, "key one", "print")
-    assert (answer, standing) == (AcceptAnswer.EXISTS, first)
-    third, answer, standing = await accept_with_key(store, "key one", "other print")
-    assert (answer, standing) == (AcceptAnswer.CONFLICT, first)
+    second, answer, state_now = await accept_with_key(store, "key one", "print")
+    assert (answer, state_now) == (AcceptAnswer.EXISTS, first)
+    third, answer, state_now = await accept_with_key(store, "key one", "other print")
+    assert (answer, state_now) == (AcceptAnswer.CONFLICT, first)
     assert await store.get(second) is None
     assert await store.get(third) is None
     assert (await accept_with_key(store, "key two", "print"))[1] is AcceptAnswer.CREATED
@@ -101,10 +101,10 @@ async def test_the_same_task_under_another_request_is_a_conflict(store: Store) -
 
 
 async def test_a_key_lives_as_long_as_its_task_is_kept(store: Store) -> None:
-    """It survives the end of the task and a revival, and goes with the record."""
+    """It survives the end of the task and a requeue, and goes with the record."""
     task_id = await bring(store, Status.FAILED, idempotency_key="k", fingerprint="a")
     assert (await accept_with_key(store, "k", "a"))[2] == task_id
-    await store.revive([task_id], now=NOW, due=NOW)
+    await store.requeue([task_id], now=NOW, due=NOW)
     assert (await accept_with_key(store, "k", "a"))[2] == task_id
     (claimed,) = await store.claim(
         [ref(task_id, 2)], now=NOW, lease_until=NOW + timedelta(seconds=1), consumer="c"

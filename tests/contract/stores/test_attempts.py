@@ -169,24 +169,24 @@ async def test_whole_batches_go_through_the_flow(store: Store, size: int) -> Non
     assert list(await store.renew(refs, lease_until=NOW)) == [True] * size
     ends = [settling(new.id, 1, Status.FAILED) for new in tasks]
     assert list(await store.settle(ends, now=NOW)) == [True] * size
-    revived = await store.revive([new.id for new in tasks], now=NOW, due=NOW)
-    assert [due.id for due in revived if due] == [new.id for new in tasks]
+    requeued = await store.requeue([new.id for new in tasks], now=NOW, due=NOW)
+    assert [due.id for due in requeued if due] == [new.id for new in tasks]
     again = [ref(new.id, 2) for new in tasks]
     failed = await store.fail(again, now=NOW, reason="r", error="e", keep=KEEP)
     assert list(failed) == [True] * size
     assert (await store.counts())[Status.FAILED] == size
-    assert list(await store.wanted(again)) == [False] * size
+    assert list(await store.still_running(again)) == [False] * size
     assert list(await store.cancel(again, now=NOW, error="e", keep=KEEP)) == [False] * size
     deleted = await store.delete([new.id for new in tasks], now=NOW, keep=KEEP, status=Status.FAILED)
     assert list(deleted) == [True] * size
     assert (await store.counts())[Status.FAILED] == 0
 
 
-async def test_a_task_twice_in_a_batch_is_failed_and_revived_once(store: Store) -> None:
+async def test_a_task_twice_in_a_batch_is_failed_and_requeued_once(store: Store) -> None:
     """A batch behaves as its items one after the other."""
     new = entry()
     await store.accept([new])
     failed = await store.fail([ref(new.id)] * 2, now=NOW, reason="r", error="e", keep=KEEP)
     assert list(failed) == [True, False]
-    revived = await store.revive([new.id, "nobody", new.id], now=NOW, due=NOW)
-    assert [due is not None for due in revived] == [True, False, False]
+    requeued = await store.requeue([new.id, "nobody", new.id], now=NOW, due=NOW)
+    assert [due is not None for due in requeued] == [True, False, False]

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Events
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import decide
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.domain.task import Validators
+from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_limits import Limits
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.producer.schedules import stored
 from taskrunner.stores.base import AttemptRef, Store
@@ -29,7 +29,7 @@ class Feed:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = ManualClock()
-        self._scheduler = Scheduler(store, Events(), self.clock, TaskRules(), SchedulerSettings())
+        self._scheduler = Scheduler(store, Events(), self.clock, TaskPolicy(), SchedulerSettings())
 
     async def create(self, *, conditional: bool = True) -> None:
         draft = ScheduleDraft.from_fields(
@@ -55,7 +55,7 @@ class Feed:
             now=now,
             lease_until=now + timedelta(seconds=30),
         )
-        ended = Ended(task=record.task, number=number, consumer="c", started_at=now, finished_at=now)
+        ended = EndedAttempt(task=record.task, number=number, consumer="c", started_at=now, finished_at=now)
         verdict = decide(record.task, outcome, attempt=number, attempt_limit=1, now=now, random=0.0)
         assert await self.store.settle([settlement(ended, outcome, verdict, KEEP)], now=now) == [True]
         return await fetch(self.store, task_id)

@@ -28,7 +28,7 @@ INSTANT = timedelta(milliseconds=1)
 
 
 async def expire(store: Store, now: datetime = END, limit: int = 9) -> int:
-    """Fail what is expired, as the caretaker does; answers how many that were."""
+    """Fail what is expired, as the cleaner does; answers how many that were."""
     refs = [ref(due.id, due.attempt + 1) for due in await store.expired(now=now, limit=limit)]
     return sum(await store.fail(refs, now=now, reason="expired", error="too late", keep=KEEP, expired=True))
 
@@ -94,11 +94,11 @@ async def test_no_attempt_starts_from_the_deadline_on(store: Store, status: Stat
     assert gone.answer is ClaimAnswer.STALE
 
 
-async def test_a_revived_task_has_no_deadline_any_more(store: Store) -> None:
+async def test_a_requeued_task_has_no_deadline_any_more(store: Store) -> None:
     """Somebody wants it in spite of that."""
     task_id = await bring(store, Status.SCHEDULED, deadline=END)
     await expire(store)
-    (due,) = await store.revive([task_id], now=END, due=END)
+    (due,) = await store.requeue([task_id], now=END, due=END)
     assert due is not None
     assert await expire(store, END + DAY) == 0
     (answer,) = await claim(store, [ref(task_id)], now=END + DAY)

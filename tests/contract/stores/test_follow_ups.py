@@ -135,7 +135,7 @@ async def test_of_many_that_end_a_task_one_is_followed(backend: Backend) -> None
 
 
 async def test_only_what_is_expired_fails_by_that(store: Store) -> None:
-    """Between the look and the write a task may have been revived, and then has no deadline any more."""
+    """Between the look and the write a task may have been requeued, and then has no deadline any more."""
     late = await bring(store, Status.QUEUED, deadline=NOW)
     early = await bring(store, Status.QUEUED, deadline=NOW + timedelta(milliseconds=1))
     never = await bring(store, Status.QUEUED)
@@ -145,7 +145,7 @@ async def test_only_what_is_expired_fails_by_that(store: Store) -> None:
 
 
 async def test_what_is_expired_is_told_with_its_attempts(store: Store) -> None:
-    """Running ones are not among them, and nothing is changed by asking."""
+    """ClaimedAttempt ones are not among them, and nothing is changed by asking."""
     end = NOW + timedelta(seconds=1)
     task_id = await bring(store, Status.RETRYING, deadline=end)
     await bring(store, Status.RUNNING, deadline=end)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import AttemptRef, Snooze, Store
-from taskrunner.stores.host_book import HostEdit, HostEntry
+from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.contract.stores.harness import DAY, NOW, Backend, bring, claim, fetch, ref
 
 HOUR = timedelta(hours=1)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskrunner.domain.status import LIVE, Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection import Flawed, Overdue
 from tests.contract.stores.harness import DAY, KEEP, NOW, bring, entries, fetch, make_task, message, ref
@@ -34,8 +34,8 @@ async def test_what_only_the_store_has_written_is_sound(store: Store) -> None:
     cancelled = await bring(store, Status.QUEUED)
     await store.cancel([ref(cancelled)], now=NOW, error="no", keep=KEEP)
     await store.delete([await bring(store, Status.FAILED)], now=NOW, keep=KEEP)
-    await store.revive([await bring(store, Status.FAILED)], now=NOW, due=NOW)
-    await store.bury([message("m")], keep=KEEP)
+    await store.requeue([await bring(store, Status.FAILED)], now=NOW, due=NOW)
+    await store.add_dead_messages([message("m")], keep=KEEP)
     looked, flawed = await walk(store)
     assert flawed == []
     assert looked >= 2 * len(Status)
@@ -71,13 +71,13 @@ async def test_what_is_sound_is_left_as_it_is(store: Store, status: Status) -> N
 async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -> None:
     """As many as asked for, live ones only, by the moment and not before."""
     running = await bring(store, Status.RUNNING)
-    queued = await bring(store, Status.QUEUED, encoded=b"{}", lane=Lane.HIGH)
+    queued = await bring(store, Status.QUEUED, encoded=b"{}", queue=Priority.HIGH)
     await bring(store, Status.SUCCEEDED)
     lease = NOW + timedelta(seconds=30)
     assert await store.overdue(before=lease - BRIEF, limit=9) == []
-    seen = [Overdue(id=running, status=Status.RUNNING, lane=Lane.MEDIUM)]
+    seen = [Overdue(id=running, status=Status.RUNNING, queue=Priority.MEDIUM)]
     assert await store.overdue(before=lease, limit=9) == seen
-    seen.append(Overdue(id=queued, status=Status.QUEUED, lane=Lane.HIGH))
+    seen.append(Overdue(id=queued, status=Status.QUEUED, queue=Priority.HIGH))
     for _ in range(2):
         assert await store.overdue(before=NOW + DAY, limit=9) == seen
     assert await store.overdue(before=NOW + DAY, limit=1) == seen[:1]
@@ -85,10 +85,10 @@ async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -
 
 @pytest.mark.parametrize("status", sorted(LIVE))
 async def test_every_live_status_can_be_overdue(store: Store, status: Status) -> None:
-    task = make_task(lane=Lane.LOW)
-    task_id = await bring(store, status, id=task.id, lane=task.lane)
+    task = make_task(queue=Priority.LOW)
+    task_id = await bring(store, status, id=task.id, queue=task.priority)
     assert await store.overdue(before=NOW + 2 * DAY, limit=9) == [
-        Overdue(id=task_id, status=status, lane=Lane.LOW)
+        Overdue(id=task_id, status=status, queue=Priority.LOW)
     ]
 
 

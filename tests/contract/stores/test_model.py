@@ -152,12 +152,12 @@ class StoreMachine(RuleBasedStateMachine):
             known.status = Status.FAILED
 
     @rule(number=NUMBERS)
-    def revive(self, number: int) -> None:
+    def requeue(self, number: int) -> None:
         task_id = self.id_of(number)
-        (revived,) = self.do(self.store.revive([task_id], now=self.now, due=self.now))
+        (requeued,) = self.do(self.store.requeue([task_id], now=self.now, due=self.now))
         known = self.known.get(task_id)
-        assert (revived is not None) == (known is not None and known.status is Status.FAILED)
-        if known and revived:
+        assert (requeued is not None) == (known is not None and known.status is Status.FAILED)
+        if known and requeued:
             known.status, known.due, known.limit = Status.SCHEDULED, self.now, known.attempt + MOST
 
     @rule(number=NUMBERS, off=OFF_BY)
@@ -219,9 +219,9 @@ class StoreMachine(RuleBasedStateMachine):
     def _takes(self, now: datetime) -> None:
         taken = self.do(self.store.take_due(now=now, limit=100, hold=HOLD.total_seconds()))
         found = {due.id: (due.status, due.attempt, due.attempt_limit) for due in taken}
-        wanted = {key: known for key, known in self.known.items() if known.live and known.due <= now}
-        assert found == {key: (each.status, each.attempt, each.limit) for key, each in wanted.items()}
-        for known in wanted.values():
+        overdue = {key: known for key, known in self.known.items() if known.live and known.due <= now}
+        assert found == {key: (each.status, each.attempt, each.limit) for key, each in overdue.items()}
+        for known in overdue.values():
             known.due = now + HOLD
 
 

@@ -46,10 +46,10 @@ async def test_a_live_task_is_never_pruned(store: Store, status: Status) -> None
     assert await store.get(task_id) is not None
 
 
-async def test_a_revived_task_is_live_again(store: Store) -> None:
+async def test_a_requeued_task_is_live_again(store: Store) -> None:
     """Its retention begins anew with its next end."""
     task_id = await bring(store, Status.FAILED)
-    await store.revive([task_id], now=NOW, due=NOW)
+    await store.requeue([task_id], now=NOW, due=NOW)
     assert await store.prune(now=NOW + 9999 * DAY, limit=10) == 0
     await claim(store, [ref(task_id, 2)])
     await settle(store, settling(task_id, 2, Status.SUCCEEDED), now=NOW + DAY)

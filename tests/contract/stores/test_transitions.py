@@ -233,12 +233,12 @@ async def test_a_task_twice_in_a_batch_is_snoozed_twice(store: Store) -> None:
 async def test_pauses_are_kept(store: Store) -> None:
     """With the time of the first; what is resumed is gone."""
     assert await store.pauses() == {}
-    await store.pause("lane:high", now=NOW)
-    await store.pause("lane:high", now=LATER)
+    await store.pause("queue:high", now=NOW)
+    await store.pause("queue:high", now=LATER)
     await store.pause("label:team=r\u00f6d", now=LATER)
-    assert await store.pauses() == {"lane:high": NOW, "label:team=r\u00f6d": LATER}
-    assert await store.resume("lane:high")
-    assert not await store.resume("lane:high")
+    assert await store.pauses() == {"queue:high": NOW, "label:team=r\u00f6d": LATER}
+    assert await store.resume("queue:high")
+    assert not await store.resume("queue:high")
     assert await store.pauses() == {"label:team=r\u00f6d": LATER}
 
 
@@ -247,7 +247,7 @@ async def test_wanted(store: Store, status: Status) -> None:
     """Only an attempt that runs by its record is still to run."""
     task_id = await bring(store, status)
     refs = [ref(task_id, number) for number in (1, 2)]
-    assert await store.wanted(refs) == [status is Status.RUNNING, False]
+    assert await store.still_running(refs) == [status is Status.RUNNING, False]
 
 
 @every_status
@@ -264,14 +264,14 @@ async def test_deleted(store: Store, status: Status) -> None:
     assert await store.take_due(now=NOW + 3 * DAY, limit=5, hold=1.0) == []
     for number in (1, 2):
         assert await start(store, task_id, number) is ClaimAnswer.STALE
-        assert await store.wanted([ref(task_id, number)]) == [False]
+        assert await store.still_running([ref(task_id, number)]) == [False]
         assert not await fail(store, task_id, number)
         assert not await cancel(store, task_id, number)
         assert not await renew(store, task_id, number)
         assert not await finish(store, task_id, number)
         await mark(store, task_id, number)
         await postpone(store, task_id, number)
-    assert await store.revive([task_id], now=LATER, due=LATER) == [None]
+    assert await store.requeue([task_id], now=LATER, due=LATER) == [None]
     assert await store.get(task_id) is None
 
 
@@ -310,15 +310,15 @@ async def test_the_key_of_a_deleted_task_is_free(store: Store) -> None:
 
 async def test_an_attempt_whose_record_is_lost_goes_on(store: Store) -> None:
     """What the store has lost is better run than not."""
-    assert await store.wanted([ref("nobody", 1)]) == [True]
+    assert await store.still_running([ref("nobody", 1)]) == [True]
 
 
 @every_status
-async def test_revived(store: Store, status: Status) -> None:
+async def test_requeued(store: Store, status: Status) -> None:
     """Only a failed task comes back, with as many attempts as a new one and with its history."""
     task_id = await bring(store, status)
     before = await fetch(store, task_id)
-    (due,) = await store.revive([task_id], now=LATER, due=LATER)
+    (due,) = await store.requeue([task_id], now=LATER, due=LATER)
     after = await fetch(store, task_id)
     if status is Status.FAILED:
         assert due is not None
@@ -367,7 +367,7 @@ async def test_counts_and_lists_follow(store: Store, status: Status) -> None:
 
 
 async def test_a_task_goes_through_every_attempt(store: Store) -> None:
-    """Three attempts, a failure, a revival and a success leave one history in order."""
+    """Three attempts, a failure, a requeue and a success leave one history in order."""
     task_id = await bring(store, Status.SCHEDULED)
     ends = [Status.RETRYING, Status.SCHEDULED, Status.FAILED]
     for number, status in enumerate(ends, start=1):
@@ -375,7 +375,7 @@ async def test_a_task_goes_through_every_attempt(store: Store) -> None:
         attempt = ended(number, counted=True, error=f"end {number}")
         assert await settle(store, settling(task_id, number, status, attempt=attempt))
         assert not await settle(store, settling(task_id, number, Status.SUCCEEDED))
-    await store.revive([task_id], now=LATER, due=LATER)
+    await store.requeue([task_id], now=LATER, due=LATER)
     await mark(store, task_id, 4)
     assert await start(store, task_id, 4) is ClaimAnswer.CLAIMED
     assert await finish(store, task_id, 4)

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from taskrunner.consumer.running import Finished, Running
-from taskrunner.consumer.workers import OnFinished, WorkerPool
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.worker_pool import OnFinished, WorkerPool
 from taskrunner.domain.events import Event, Events
-from taskrunner.handlers.base import HandlerKit
+from taskrunner.handlers.base import HandlerFactory
 from tests.tools.attempts import make_running
 from tests.tools.gate import GateKit
 
@@ -17,9 +17,11 @@ DEADLINE = 20.0
 class Bench:
     """`pool` with gates for handlers, and all that came of them."""
 
-    def __init__(self, make: Callable[[HandlerKit, Events, OnFinished], WorkerPool], folder: Path) -> None:
+    def __init__(
+        self, make: Callable[[HandlerFactory, Events, OnFinished], WorkerPool], folder: Path
+    ) -> None:
         self.gate = GateKit(folder)
-        self.finished: asyncio.Queue[Finished] = asyncio.Queue()
+        self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
         self.told: list[Event] = []
         events = Events()
         events.subscribe(self.told.append)
@@ -30,7 +32,7 @@ class Bench:
         """Of the processes that are there."""
         return [process.pid for process in self.pool.processes if process.pid is not None]
 
-    def submit(self, name: str, what: str = "", *, timeout: float = 30.0) -> Running:
+    def submit(self, name: str, what: str = "", *, timeout: float = 30.0) -> ClaimedAttempt:
         running = make_running(name, url=f"http://localhost/{what}", timeout=timeout)
         self.pool.submit(running)
         return running
@@ -39,7 +41,7 @@ class Bench:
         """Wait until exactly these attempts were taken up by workers."""
         await self.until(lambda: self.gate.begun == set(names))
 
-    async def outcome(self) -> Finished:
+    async def outcome(self) -> FinishedAttempt:
         async with asyncio.timeout(DEADLINE):
             return await self.finished.get()
 

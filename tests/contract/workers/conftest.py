@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.consumer.crew.crew import Crew
-from taskrunner.consumer.crew.crews import Crews
-from taskrunner.consumer.pool import Pool
+from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.processes.worker_process import WorkerProcess
+from taskrunner.consumer.thread_pool import ThreadPool
 from tests.contract.workers.bench import Bench
 
 
-@pytest.fixture(params=[Pool, Crew, partial(Crews, 2)], ids=["Pool", "Crew", "Crews"])
+@pytest.fixture(
+    params=[ThreadPool, WorkerProcess, partial(ProcessPool, 2)],
+    ids=["ThreadPool", "WorkerProcess", "ProcessPool"],
+)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Two workers."""
     bench = Bench(request.param, tmp_path)

@@ -15,8 +15,8 @@ def loaded_by(*modules: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """Once it has started the kit of the built-in handler."""
-    return loaded_by("taskrunner.consumer.crew.host", "taskrunner.handlers.http.fetchers")
+    """Once it has started the factory of the built-in handler."""
+    return loaded_by("taskrunner.consumer.processes.child_main", "taskrunner.handlers.http.fetchers")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import socket
 
-from taskrunner.consumer.crew.teller import Teller
-from taskrunner.consumer.crew.wire import Report, Unframer, frame
-from taskrunner.consumer.stint import Stint
+from taskrunner.consumer.assigned_attempt import AssignedAttempt
+from taskrunner.consumer.processes.reply_sender import ReplySender
+from taskrunner.consumer.processes.wire import Report, Unframer, frame
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from tests.contract.workers.bench import DEADLINE
 from tests.tools.attempts import make_running
@@ -14,10 +14,10 @@ def test_answers_and_frames_keep_their_order() -> None:
     """A worker that answers at the last moment is not overtaken by the news that it was written off."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        teller = Teller(theirs, is_busy=lambda: False)
+        teller = ReplySender(theirs, is_busy=lambda: False)
         for ticket in (1, 2):
-            stint = Stint(make_running("a").attempting, ticket=ticket)
-            teller.tell((stint, Outcome(kind=OutcomeKind.OK)))
+            assigned = AssignedAttempt(make_running("a").context, ticket=ticket)
+            teller.tell((assigned, Outcome(kind=OutcomeKind.OK)))
             teller.tell(frame(Report.WRITTEN_OFF, ticket, 0.0, 0.0, "worker-1"))
         teller.tell(frame(Report.CHECKED))
         teller.start()

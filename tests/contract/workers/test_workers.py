@@ -113,7 +113,7 @@ async def test_an_interrupted_attempt_is_given_up_once_and_its_late_answer_dropp
     bench.submit("a")
     await bench.begin("a")
     (given_up,) = bench.pool.interrupt()
-    assert given_up.attempting.cancelled
+    assert given_up.context.cancelled
     assert bench.pool.interrupt() == []
     bench.gate.open()
     bench.submit("b")

@@ -19,22 +19,22 @@ from taskrunner.api.probes import (
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.draft import TaskRules
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.politeness import Politeness
+from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.settlement import Retention
+from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.bulk_action import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.hosts import Hosts
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.revival import Revival
+from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.schedules import Schedules
 from taskrunner.producer.search import Search
-from taskrunner.producer.sweep import Sweep
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
@@ -58,7 +58,7 @@ async def api() -> AsyncIterator[Api]:
     await broker.start()
     await store.wait_ready(5)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskRules(), hold=10)
+    intake = Intake(store, publisher, events, clock, TaskPolicy(), hold=10)
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -69,14 +69,14 @@ async def api() -> AsyncIterator[Api]:
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }
-    revival = Revival(store, intake, publisher, clock, hold=10)
+    requeue = Requeue(store, intake, publisher, clock, hold=10)
     cancellation = Cancellation(store, events, clock, Retention())
     app = build_api(
         intake=intake,
-        revival=revival,
+        requeue=requeue,
         cancellation=cancellation,
-        sweep=Sweep(store, Search(store), cancellation, revival, clock),
-        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, Politeness()),
+        bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
+        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostPolicy()),
         schedules=Schedules(store, intake, clock),
         store=store,
         health=health,

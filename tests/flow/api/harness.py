@@ -16,7 +16,7 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Event
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import Ended, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.intake import Intake
@@ -85,7 +85,9 @@ class Api:
         failed = status is Status.FAILED
         kind = OutcomeKind.HTTP_ERROR if failed else OutcomeKind.OK
         outcome = Outcome(kind=kind, error="answered 500" if failed else None, response=response)
-        ended = Ended(task=record.task, number=ref.attempt, consumer="c1", started_at=now, finished_at=now)
+        ended = EndedAttempt(
+            task=record.task, number=ref.attempt, consumer="c1", started_at=now, finished_at=now
+        )
         verdict = Verdict(status=status, reason="in a test")
         assert await self.store.settle([settlement(ended, outcome, verdict, Retention())], now=now) == [True]
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.breaker import Breaker
+from taskrunner.domain.back_pressure import BackPressure
+from taskrunner.domain.circuit_breaker import CircuitBreaker
 from taskrunner.domain.host_state import HostState, Slots, encode_state
-from taskrunner.domain.slowdown import Slowdown
-from taskrunner.stores.host_book import HostEdit, HostEntry
+from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api
 
 NOBODY = {"concurrency": None, "rate": None, "burst": None}
@@ -72,9 +72,9 @@ async def test_trouble_is_shown_and_reset(api: Api) -> None:
     """A host in each state, and a reset of an open one; what it has under way stays known."""
     now = datetime.now(UTC).timestamp()
     slots = {"c": Slots(held=2, until=now + 60)}
-    await put(api, "open.test", HostState(breaker=Breaker(since=now, until=now + 60), slots=slots))
-    await put(api, "half.test", HostState(breaker=Breaker(since=now - 9, until=now - 1)))
-    await put(api, "slowed.test", HostState(slowdown=Slowdown(since=now, until=now + 60, level=1)))
+    await put(api, "open.test", HostState(breaker=CircuitBreaker(since=now, until=now + 60), slots=slots))
+    await put(api, "half.test", HostState(breaker=CircuitBreaker(since=now - 9, until=now - 1)))
+    await put(api, "slowed.test", HostState(slowdown=BackPressure(since=now, until=now + 60, level=1)))
     await put(api, "limited.test", HostState(tail=now + 30, mean=0.5))
     hosts = {host["host"]: host for host in (await api.get("/hosts")).json["hosts"]}
     assert {name: host["state"] for name, host in hosts.items()} == {

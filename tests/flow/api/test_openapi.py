@@ -56,7 +56,7 @@ async def test_references_lead_somewhere(api: Api) -> None:
     assert answer.json["openapi"].startswith("3.1")
     names = set(re.findall(rb'"#/components/schemas/(\w+)"', answer.content))
     assert names <= {name.encode() for name in answer.json["components"]["schemas"]}
-    assert {b"Draft", b"Task", b"Problem"} <= names
+    assert {b"TaskDraft", b"Task", b"Problem"} <= names
 
 
 async def test_answers_are_as_described(api: Api) -> None:
@@ -77,11 +77,11 @@ async def test_answers_are_as_described(api: Api) -> None:
         reason="rejected",
         error="no JSON",
         died_at=datetime.now(UTC),
-        lane=None,
+        queue=None,
         raw=b"\xff",
         x_death=orjson.dumps([{"count": 1}]).decode(),
     )
-    await api.store.bury([letter], keep=60)
+    await api.store.add_dead_messages([letter], keep=60)
     for path, asked in {
         "/": "/",
         "/tasks": "/tasks",
@@ -99,7 +99,7 @@ async def test_answers_are_as_described(api: Api) -> None:
         answer = await api.get(asked)
         assert answer.status == 200
         await check(api, "GET", path, answer)
-    await check(api, "POST", "/pause", await api.ask("POST", "/pause?lane=low"))
+    await check(api, "POST", "/pause", await api.ask("POST", "/pause?queue=low"))
     for path in (
         "/tasks/cancel",
         "/tasks/retry",

@@ -17,7 +17,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 
-VERDICT = "lane low has ready messages, but none came for 60 s, 2 times in a row"
+VERDICT = "queue low has ready messages, but none came for 60 s, 2 times in a row"
 
 
 class Stalling(MemoryBroker):

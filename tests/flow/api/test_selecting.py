@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.selection import Selection
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Lane
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.producer.search import Search
 from tests.flow.api.harness import Api
 
@@ -24,7 +24,7 @@ async def test_tasks_are_listed_by_conditions(api: Api) -> None:
     assert await ids(api, "label=team") == ["c", "b", "a"]
     assert await ids(api, "label=team%3Dred") == ["c", "a"]
     assert await ids(api, "label=team=red&status=scheduled") == ["a"]
-    assert await ids(api, "host=other.example&lane=medium") == ["b"]
+    assert await ids(api, "host=other.example&queue=medium") == ["b"]
     assert await ids(api, "outcome=http_error&finished_after=1h") == ["c"]
     assert await ids(api, "created_before=1h") == []
 
@@ -52,7 +52,7 @@ async def test_a_call_looks_at_so_many_and_no_more(api: Api) -> None:
     for number in range(30):
         await api.submit(id=f"t{number:02}", delay=60, labels={} if number else {"rare": "1"})
     search = Search(api.store, looked_most=10)
-    rare = Selection(labels={"rare": None})
+    rare = TaskFilter(labels={"rare": None})
     pages = [await search.tasks(rare, limit=5, cursor=None)]
     while pages[-1].cursor is not None:
         pages.append(await search.tasks(rare, limit=5, cursor=pages[-1].cursor))
@@ -69,25 +69,25 @@ async def test_dead_letters_are_listed_by_conditions(api: Api) -> None:
         reason="rejected",
         error="not JSON",
         died_at=datetime.now(UTC),
-        lane=Lane.HIGH,
+        queue=Priority.HIGH,
         raw=b"x",
     )
-    await api.store.bury([message], keep=100)
+    await api.store.add_dead_messages([message], keep=100)
 
     async def letters(query: str) -> list[str]:
         return [letter["id"] for letter in (await api.get(f"/dead-letters?{query}")).json["dead_letters"]]
 
     assert set(await letters("finished_after=1h")) == {"failed", "message-1"}
     assert await letters("reason=rejected") == ["message-1"]
-    assert await letters("lane=low") == ["failed"]
+    assert await letters("queue=low") == ["failed"]
     assert await letters("label=team=red&outcome=http_error&host=example.com") == ["failed"]
     assert await letters("host=other") == []
 
 
 async def test_wrong_conditions_are_told_all_at_once(api: Api) -> None:
     problem = await api.refusal(
-        400, "bad_query", "GET", "/tasks?status=gone&lane=fast&lable=x&created_after=1"
+        400, "bad_query", "GET", "/tasks?status=gone&queue=fast&lable=x&created_after=1"
     )
-    assert {error["field"] for error in problem["errors"]} == {"status", "lane", "lable", "created_after"}
+    assert {error["field"] for error in problem["errors"]} == {"status", "queue", "lable", "created_after"}
     assert 'did you mean "label"?' in problem["detail"]
     await api.refusal(400, "bad_query", "GET", "/dead-letters?status=failed")

@@ -208,7 +208,7 @@ async def test_an_unexpected_error_is_an_id_to_the_client_and_an_event_to_us(
 
 
 async def test_a_port_that_is_taken_is_a_clear_error(api: Api) -> None:
-    other = WebServer(web.Application(), "127.0.0.1", api.server.port, events=Events(), dial="Server.port")
+    other = WebServer(web.Application(), "127.0.0.1", api.server.port, events=Events(), setting="Server.port")
     with pytest.raises(SetupError, match=rf"127\.0\.0\.1:{api.server.port} is in use.*Server\.port"):
         await other.start()
     await other.stop()

@@ -73,23 +73,23 @@ def feature_flags_change(stage: Stage) -> None:
         pause(1)
 
 
-def lane_deleted(stage: Stage) -> None:
+def queue_deleted(stage: Stage) -> None:
     with amqp.channel(stage.rabbitmq_url) as channel:
-        channel.queue_delete(stage.lane)
+        channel.queue_delete(stage.queue)
 
 
-def idle_lane_deleted(stage: Stage) -> None:
+def idle_queue_deleted(stage: Stage) -> None:
     """While its consumers cannot declare it again, what is submitted to it comes back and is kept."""
-    lane = f"{stage.deployment.name}.low"
+    queue = f"{stage.deployment.name}.low"
     with stage.frozen(*(each.process.pid for each in stage.living("consume"))):
         with amqp.channel(stage.rabbitmq_url) as channel:
-            channel.queue_delete(lane)
+            channel.queue_delete(queue)
         stage.submit(100, priority="low", tag="low")
 
 
-def lane_purged(stage: Stage) -> None:
+def queue_purged(stage: Stage) -> None:
     with amqp.channel(stage.rabbitmq_url) as channel:
-        channel.queue_purge(stage.lane)
+        channel.queue_purge(stage.queue)
 
 
 def backlog_purged(stage: Stage) -> None:
@@ -127,15 +127,15 @@ def consumer_timeout(stage: Stage) -> None:
 
 def delivery_limit(stage: Stage) -> None:
     """A foreign consumer requeues for ever: the broker gives up, and the tasks go on all the same."""
-    lane = f"{stage.deployment.name}.low"
+    queue = f"{stage.deployment.name}.low"
     pids = [each.process.pid for each in stage.living("consume")]
     with stage.frozen(*pids), amqp.channel(stage.rabbitmq_url) as channel:
 
         def is_left() -> bool:
-            return int(channel.queue_declare(lane, passive=True).method.consumer_count) == 0
+            return int(channel.queue_declare(queue, passive=True).method.consumer_count) == 0
 
         def is_empty() -> bool:
-            method, _, _ = channel.basic_get(lane)
+            method, _, _ = channel.basic_get(queue)
             if method is None:
                 return True
             channel.basic_nack(method.delivery_tag, requeue=True)
@@ -143,7 +143,7 @@ def delivery_limit(stage: Stage) -> None:
 
         wait_for(is_left, "the broker misses the frozen", within=30)
         stage.submit(5, priority="low", tag="limit")
-        wait_for(is_empty, "the lane gives up", interval=0.005)
+        wait_for(is_empty, "the queue gives up", interval=0.005)
 
 
 def dead_letters_deleted(stage: Stage) -> None:
@@ -176,9 +176,9 @@ FAULTS = (
     Fault(id="F22", inject=disk_alarm),
     Fault(id="F22b", inject=memory_alarm),
     Fault(id="F23", inject=filled("rabbitmq", "mnesia", room=120)),
-    Fault(id="F24", inject=lane_deleted, profile="brisk"),
-    Fault(id="F24b", inject=idle_lane_deleted),
-    Fault(id="F25", inject=lane_purged, profile="brisk"),
+    Fault(id="F24", inject=queue_deleted, profile="brisk"),
+    Fault(id="F24b", inject=idle_queue_deleted),
+    Fault(id="F25", inject=queue_purged, profile="brisk"),
     Fault(id="F25b", inject=backlog_purged, profile="brisk"),
     Fault(id="F29", inject=connections_closed),
     Fault(id="F30", inject=consumer_timeout),

@@ -106,11 +106,11 @@ def newer_schema(stage: Stage) -> None:
 
 
 def strangers_publish(stage: Stage) -> None:
-    """Messages that are no tasks become dead letters, whole, while the lane goes on."""
+    """Messages that are no tasks become dead letters, whole, while the queue goes on."""
     for number in range(20):
         body = f'{{"poison": "{stage.orders.run} {number}"'
         stage.poison.append(body)
-        stage.publish(body.encode(), lane=stage.random.choice(["high", "medium", "low"]))
+        stage.publish(body.encode(), queue=stage.random.choice(["high", "medium", "low"]))
 
 
 def _spec(stage: Stage, task_id: str) -> bytes:

@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.cli.main import main
-from taskrunner.consumer.crew import host
+from taskrunner.consumer.processes import child_main
 from taskrunner.consumer.settler import Settler
-from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.producer.publisher import Publisher
 from taskrunner.stores.redis.store import RedisStore
@@ -101,13 +101,13 @@ def poison(_reached: Callable[[], bool]) -> None:
 def _run_poison_host(number: int, parent: int) -> None:
     run = HttpHandler.run
 
-    def trapped(self: HttpHandler, attempting: Attempting) -> Any:
-        if "/poison" in attempting.task.url:
+    def trapped(self: HttpHandler, context: AttemptContext) -> Any:
+        if "/poison" in context.task.url:
             ctypes.string_at(0)
-        return run(self, attempting)
+        return run(self, context)
 
     _put(HttpHandler, "run", trapped)
-    host.main(number, parent)
+    child_main.main(number, parent)
 
 
 def full_log(_reached: Callable[[], bool]) -> None:

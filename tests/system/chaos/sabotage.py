@@ -12,8 +12,8 @@ from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq import wire
 from taskrunner.brokers.rabbitmq.publisher import Publisher
 from taskrunner.cli.main import main
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.consumer import Consumer
-from taskrunner.consumer.running import Running
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed
 from taskrunner.stores.redis.store import RedisStore
 
@@ -22,7 +22,7 @@ def ack_before_settle() -> None:
     """The message is gone from the broker when its task begins."""
     start = Consumer._start
 
-    def acked_start(self: Consumer, running: Running) -> None:
+    def acked_start(self: Consumer, running: ClaimedAttempt) -> None:
         self._broker.ack([running.delivery])
         start(self, running)
 

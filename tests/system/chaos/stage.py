@@ -23,7 +23,7 @@ from tests.system.chaos.link import Link
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.process import Running
+from tests.system.harness.process import ClaimedAttempt
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import last_look, wait_for
 
@@ -71,8 +71,8 @@ class Stage:
     orders: Orders = field(init=False)
 
     @property
-    def lane(self) -> str:
-        """The queue of the lane that traffic takes."""
+    def queue(self) -> str:
+        """The queue of the queue that traffic takes."""
         return f"{self.deployment.name}.medium"
 
     @property
@@ -80,18 +80,18 @@ class Stage:
         """The broker itself, past any link."""
         return str(self.fleet.server(self.broker).url)
 
-    def living(self, verb: str = "") -> list[Running]:
+    def living(self, verb: str = "") -> list[ClaimedAttempt]:
         return [each for each in self.deployment.processes if each.is_running and each.name.startswith(verb)]
 
-    def one(self, verb: str) -> Running:
+    def one(self, verb: str) -> ClaimedAttempt:
         return self.random.choice(self.living(verb))
 
-    def replace(self, running: Running, launcher: Sequence[str] | None = None) -> Running:
+    def replace(self, running: ClaimedAttempt, launcher: Sequence[str] | None = None) -> ClaimedAttempt:
         """Start another process in the place of one that has ended; return when it is ready."""
         self.deployment.processes.remove(running)
         return self.deployment.again(running, launcher).wait_ready()
 
-    def crash(self, *victims: Running) -> None:
+    def crash(self, *victims: ClaimedAttempt) -> None:
         """kill -9, all at once, and others in their place."""
         for victim in victims:
             victim.process.kill()
@@ -100,7 +100,7 @@ class Stage:
         for victim in victims:
             self.replace(victim)
 
-    def wait_busy(self, running: Running, most: int = 5) -> None:
+    def wait_busy(self, running: ClaimedAttempt, most: int = 5) -> None:
         """Until that many attempts, or all that there will be, are under way."""
         last_look(lambda: running.stats()["in_flight"] >= most, within=3)
 
@@ -141,8 +141,8 @@ class Stage:
     def redis(self) -> Redis:
         return Redis.from_url(str(self.fleet.server("redis").url))
 
-    def publish(self, body: bytes, lane: str = "medium", **properties: object) -> None:
-        amqp.publish(self.rabbitmq_url, self.deployment.name, lane, body, **properties)
+    def publish(self, body: bytes, queue: str = "medium", **properties: object) -> None:
+        amqp.publish(self.rabbitmq_url, self.deployment.name, queue, body, **properties)
 
     def submit(self, count: int, query: str = "delay=0.05", *, tag: str = "own", **fields: Any) -> None:
         """Hand in tasks of the fault's own beside the traffic."""
@@ -200,7 +200,7 @@ def staged(
             redis_url=urls["redis"],
             target=target,
             folder=folder,
-            dials={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports))},
+            settings={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports))},
             launcher=launcher,
         )
         stack.callback(deployment.close)

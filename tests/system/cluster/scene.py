@@ -64,14 +64,14 @@ class Scene:
 
 @contextlib.contextmanager
 def set_up(
-    target: Target, folder: Path, dials: Mapping[str, object], *, rabbitmq_url: str, redis_url: str
+    target: Target, folder: Path, settings: Mapping[str, object], *, rabbitmq_url: str, redis_url: str
 ) -> Iterator[Scene]:
     deployment = Deployment(
         rabbitmq_url=rabbitmq_url,
         redis_url=redis_url,
         target=target,
         folder=folder,
-        dials={**PROFILES["plain"], **dials},
+        settings={**PROFILES["plain"], **settings},
     )
     with contextlib.closing(deployment):
         for start in (deployment.serve, deployment.consume) * 2:

@@ -84,35 +84,35 @@ def scene(
 
 
 @pytest.fixture
-def lane(scene: Scene) -> str:
+def queue(scene: Scene) -> str:
     """The queue that traffic takes."""
     return f"{scene.deployment.name}.medium"
 
 
-def test_queues_are_on_all_nodes(cluster: Cluster, lane: str) -> None:
+def test_queues_are_on_all_nodes(cluster: Cluster, queue: str) -> None:
     """RabbitMQ puts a quorum queue on three nodes by itself, and ours ask for nothing else."""
-    assert cluster.members(lane) == _SIZE
-    assert cluster.members(lane.replace("medium", "dead")) == _SIZE
+    assert cluster.members(queue) == _SIZE
+    assert cluster.members(queue.replace("medium", "dead")) == _SIZE
 
 
 @pytest.mark.timeout(400)
-def test_the_leader_dies(scene: Scene, cluster: Cluster, lane: str) -> None:
+def test_the_leader_dies(scene: Scene, cluster: Cluster, queue: str) -> None:
     """While it stays away, the rest go on at the former rate, and nothing is lost."""
-    leader = cluster.leader(lane)
+    leader = cluster.leader(queue)
     result = scene.trial("leader killed", lambda: cluster.kill(leader))
     cluster.up(leader)
     assert result.findings == {}
 
 
 @pytest.mark.timeout(400)
-def test_the_quorum_goes_and_comes_back(scene: Scene, cluster: Cluster, lane: str) -> None:
+def test_the_quorum_goes_and_comes_back(scene: Scene, cluster: Cluster, queue: str) -> None:
     """The leader dies, then the next one, and with it the quorum, until that one returns."""
 
     def inject() -> None:
-        first = cluster.leader(lane)
+        first = cluster.leader(queue)
         cluster.kill(first)
         scene.wait_flowing()
-        second = cluster.leader(lane)
+        second = cluster.leader(queue)
         cluster.kill(second)
         pause(_WITHOUT_QUORUM)
         cluster.up(second)

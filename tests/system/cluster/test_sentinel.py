@@ -118,11 +118,11 @@ def rabbitmq_url(fleet: Fleet) -> str:
 
 @pytest.fixture
 def stage(rabbitmq_url: str, replication: Replication, target: Target, tmp_path: Path) -> Stage:
-    """Sets a deployment up that finds Redis by its Sentinels; takes further dials."""
+    """Sets a deployment up that finds Redis by its Sentinels; takes further settings."""
     replication.wait_whole()
 
-    def make(**dials: object) -> AbstractContextManager[Scene]:
-        every = {**_DIALS, **dials}
+    def make(**settings: object) -> AbstractContextManager[Scene]:
+        every = {**_DIALS, **settings}
         return set_up(target, tmp_path, every, rabbitmq_url=rabbitmq_url, redis_url=replication.url)
 
     return make

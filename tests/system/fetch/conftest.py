@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import trustme
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.reach import Reach
-from taskrunner.handlers.base import Attempting
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task_limits import Limits
+from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
-from taskrunner.handlers.http.trust import Trust
+from taskrunner.handlers.http.trust_store import TrustStore
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
 from tests.tools.cases import Case
 from tests.tools.fetching import LOOPBACK, make_task
@@ -32,10 +32,10 @@ class Fetcher:
     handler: HttpHandler
 
     def __call__(self, url: str, *, number: int = 1, **fields: Any) -> Outcome:
-        return self.handler.run(self.attempting(url, number=number, **fields))
+        return self.handler.run(self.context(url, number=number, **fields))
 
-    def attempting(self, url: str, *, number: int = 1, **fields: Any) -> Attempting:
-        return Attempting(task=make_task(url, **fields), number=number)
+    def context(self, url: str, *, number: int = 1, **fields: Any) -> AttemptContext:
+        return AttemptContext(task=make_task(url, **fields), number=number)
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def hostile() -> Iterator[Hostile]:
 
 
 @pytest.fixture
-def watch() -> Iterator[Watch]:
-    watch = Watch()
+def watch() -> Iterator[SocketWatch]:
+    watch = SocketWatch()
     watch.start()
     yield watch
     watch.stop()
@@ -98,11 +98,11 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def make_fetcher(watch: Watch, ca_file: str) -> Iterator[Callable[..., Fetcher]]:
+def make_fetcher(watch: SocketWatch, ca_file: str) -> Iterator[Callable[..., Fetcher]]:
     handlers: list[HttpHandler] = []
 
-    def make(network: Network | None = None, **dials: Any) -> Fetcher:
-        policy = FetchPolicy(**{"trust": Trust(file=ca_file), "limits": LOOPBACK, **dials})
+    def make(network: Network | None = None, **settings: Any) -> Fetcher:
+        policy = FetchPolicy(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
         handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)
@@ -132,7 +132,7 @@ PROXY_PORT = 3128
 class Scene:
     """A worker behind a proxy of the test, a target behind that, and what was seen on the way."""
 
-    def __init__(self, hostile: Hostile, watch: Watch, ca_file: str) -> None:
+    def __init__(self, hostile: Hostile, watch: SocketWatch, ca_file: str) -> None:
         self.proxy = Hostile()
         self.target = hostile
         self.network: StagedNetwork
@@ -166,7 +166,9 @@ class Scene:
             password=password,
             resolves=resolves,
         )
-        policy = FetchPolicy(proxy=proxy, trust=Trust(file=self._ca_file), limits=Limits(reach=Reach()))
+        policy = FetchPolicy(
+            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=Limits(ssrf_policy=SsrfPolicy())
+        )
         handler = HttpHandler(policy, self._watch, self.network)
         self._handlers.append(handler)
         return Fetcher(handler)
@@ -185,7 +187,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(hostile: Hostile, watch: Watch, ca_file: str) -> Iterator[Scene]:
+def scene(hostile: Hostile, watch: SocketWatch, ca_file: str) -> Iterator[Scene]:
     made = Scene(hostile, watch, ca_file)
     yield made
     made.close()

@@ -4,8 +4,8 @@ import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.task_limits import Limits
 from tests.system.fetch.conftest import Fetcher
 from tests.system.fetch.test_redirects import redirecting
 from tests.tools import behaviours
@@ -13,11 +13,11 @@ from tests.tools.hostile import Hostile
 
 
 def test_an_answer_has_the_address_it_came_from(hostile: Hostile, fetch: Fetcher) -> None:
-    """Also on a kept connection; after a redirect it is that of the last hop."""
+    """Also on a kept connection; after a redirect it is that of the last exchange."""
     url, elsewhere = hostile.url(behaviours.answer), hostile.url(behaviours.answer)
     for _ in range(2):
         assert fetch(url).address == urlsplit(url).netloc
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
     assert fetch(hostile.url(redirecting(302, elsewhere))).address == urlsplit(elsewhere).netloc
 
 

@@ -57,7 +57,7 @@ def test_without_its_secret_nothing_is_sent(hostile: Hostile, fetch: Fetcher) ->
 
     assert (outcome.kind, outcome.retryable) == (OutcomeKind.INTERRUPTED, None)
     assert "three" not in (outcome.error or "")
-    assert hostile.ledger.dials == 0
+    assert hostile.ledger.settings == 0
 
 
 def test_a_redirect_that_drops_the_body_drops_its_signature(hostile: Hostile, fetch: Fetcher) -> None:

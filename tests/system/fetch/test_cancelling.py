@@ -35,11 +35,11 @@ def test_a_cancelled_attempt_ends_at_once(
 ) -> None:
     """Whatever the attempt waits for, it ends long before its deadline."""
     fetch = make_fetcher(max_body_bytes=1 << 40)
-    attempting = fetch.attempting(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
-    wait_until(lambda: hostile.ledger.dials == 1)
+    context = fetch.context(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
+    wait_until(lambda: hostile.ledger.settings == 1)
 
-    attempting.cancelled = True
+    context.cancelled = True
     thread.join(10)
 
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.CANCELLED]
@@ -49,11 +49,11 @@ def test_a_cancelled_attempt_ends_at_once(
 def test_a_cancel_ends_a_tls_handshake(hostile: Hostile, fetch: Fetcher) -> None:
     """Also before a byte of HTTP was exchanged."""
     url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
-    attempting = fetch.attempting(url, timeout=60.0)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
-    wait_until(lambda: hostile.ledger.dials == 1)
+    context = fetch.context(url, timeout=60.0)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
+    wait_until(lambda: hostile.ledger.settings == 1)
 
-    attempting.cancelled = True
+    context.cancelled = True
     thread.join(10)
 
     assert outcomes[0].kind is OutcomeKind.CANCELLED
@@ -72,24 +72,24 @@ def test_a_cancel_on_a_reused_connection_is_not_answered_by_a_new_one(
 
     url = hostile.url(once)
     fetch(url)
-    attempting = fetch.attempting(url, timeout=60.0)
-    thread, outcomes = run_in_thread(lambda: fetch.handler.run(attempting))
+    context = fetch.context(url, timeout=60.0)
+    thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
     wait_until(lambda: len(hostile.ledger.requests) == 2)
 
-    attempting.cancelled = True
+    context.cancelled = True
     thread.join(10)
 
     assert outcomes[0].kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 def test_a_cancel_before_the_start_sends_nothing(hostile: Hostile, fetch: Fetcher) -> None:
     """The attempt was cancelled between the claim and the worker."""
-    attempting = fetch.attempting(hostile.url(behaviours.answer))
-    attempting.cancelled = True
+    context = fetch.context(hostile.url(behaviours.answer))
+    context.cancelled = True
 
-    assert fetch.handler.run(attempting).kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.dials == 0
+    assert fetch.handler.run(context).kind is OutcomeKind.CANCELLED
+    assert hostile.ledger.settings == 0
 
 
 def test_a_cancel_does_not_touch_other_workers(
@@ -98,10 +98,10 @@ def test_a_cancel_does_not_touch_other_workers(
     """The watch cuts the sockets of the cancelled attempt only."""
     url = hostile.url(behaviours.t02_body_drip)
     first, second = make_fetcher(), make_fetcher()
-    cancelled, other = first.attempting(url, timeout=60.0), second.attempting(url, timeout=60.0)
+    cancelled, other = first.context(url, timeout=60.0), second.context(url, timeout=60.0)
     first_thread, first_outcomes = run_in_thread(lambda: first.handler.run(cancelled))
     second_thread, second_outcomes = run_in_thread(lambda: second.handler.run(other))
-    wait_until(lambda: hostile.ledger.dials == 2)
+    wait_until(lambda: hostile.ledger.settings == 2)
 
     cancelled.cancelled = True
     first_thread.join(10)

@@ -10,8 +10,8 @@ import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.fetching import LOOPBACK
@@ -25,7 +25,7 @@ def test_a_connection_is_used_again(hostile: Hostile, fetch: Fetcher) -> None:
     for _ in range(10):
         assert fetch(url).kind is OutcomeKind.OK
 
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 def test_few_connections_are_kept(hostile: Hostile, fetch: Fetcher) -> None:
@@ -56,22 +56,22 @@ def test_a_connection_is_not_kept_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not beyond a time without use, since servers close such, nor beyond one in all, however busy it is."""
-    monkeypatch.setattr(f"taskrunner.handlers.http.engine.{bound}", 1)
+    monkeypatch.setattr(f"taskrunner.handlers.http.fetch_engine.{bound}", 1)
     fetch, url = make_fetcher(), hostile.url(behaviours.answer)
     for _ in range(3):
         assert fetch(url).kind is OutcomeKind.OK
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
     deadline = time.monotonic() + 10
-    while hostile.ledger.dials == 1 and time.monotonic() < deadline:
+    while hostile.ledger.settings == 1 and time.monotonic() < deadline:
         # A request is a use, so that it cannot be asked for more often.
         time.sleep(pause)
         assert fetch(url).kind is OutcomeKind.OK
 
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
-def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: Watch) -> None:
+def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: SocketWatch) -> None:
     """Nothing of a retired worker is left open."""
     gone = threading.Event()
 
@@ -93,7 +93,7 @@ def test_a_connection_that_closes_on_reuse_is_replaced(hostile: Hostile, fetch: 
     url = hostile.url(behaviours.f21_closes_reused)
 
     assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
-    assert hostile.ledger.dials == 3
+    assert hostile.ledger.settings == 3
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
@@ -107,7 +107,7 @@ def test_what_must_not_be_sent_twice_goes_out_on_a_new_connection(
         outcome = fetch(url, method=each)
         assert outcome.kind is OutcomeKind.OK
 
-    assert len(hostile.ledger.requests) == hostile.ledger.dials == 3
+    assert len(hostile.ledger.requests) == hostile.ledger.settings == 3
 
 
 def test_new_connections_resume_an_earlier_tls_session(
@@ -151,7 +151,7 @@ def test_a_post_that_may_be_sent_twice_uses_a_connection_again(hostile: Hostile,
     for _ in range(5):
         assert fetch(url, method="POST", retry_unsafe=True).kind is OutcomeKind.OK
 
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.DNS_ERROR, OutcomeKind.CONNECT_ERROR, OutcomeKind.TLS_ERROR])
@@ -205,7 +205,7 @@ def test_a_connection_with_bloated_framing_is_not_used_again(
     for _ in range(2):
         assert fetch(url, timeout=1.0).kind in {OutcomeKind.PROTOCOL_ERROR, OutcomeKind.TIMEOUT}
 
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
 def test_tiny_chunks_are_no_bloated_framing(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
@@ -221,7 +221,7 @@ def test_tiny_chunks_are_no_bloated_framing(hostile: Hostile, fetch: Fetcher, tl
 
     for url in (hostile.url(tiny), hostile.url(tiny, tls=tls)):
         assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
 def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetcher) -> None:
@@ -231,7 +231,7 @@ def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetche
     bodies = [outcome.response.body for outcome in (fetch(url) for _ in range(3)) if outcome.response]
 
     assert bodies == [b"hello"] * 3
-    assert hostile.ledger.dials == 3
+    assert hostile.ledger.settings == 3
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_connection_with_a_doubtful_answer_is_not_used_again(
     fetch(url, timeout=0.5)
     fetch(url, timeout=0.5)
 
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
 def test_a_port_where_nobody_listens_is_a_connect_error(hostile: Hostile, fetch: Fetcher) -> None:

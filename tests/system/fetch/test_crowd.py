@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.handlers.http.trust import Trust
+from taskrunner.handlers.http.trust_store import TrustStore
 from tests.tools import behaviours
 from tests.tools.cases import CASES, TIMEOUT, Case
 from tests.tools.fetching import fetch_in_crowd, make_task
@@ -34,9 +34,11 @@ def test_fifty_fetches_stay_in_bounds(
     """In time and memory. That some time out first shows only how much one machine can do at once."""
     fields: dict[str, Any] = {"method": "POST", "body": "x" * 1_000_000} if case.content else {}
     task = make_task(url_of(case), timeout=case.timeout, **fields)
-    dials = {"max_body_bytes": 4 * 1024 * 1024, "trust": Trust(file=ca_file)}
+    settings = {"max_body_bytes": 4 * 1024 * 1024, "trust": TrustStore(file=ca_file)}
 
-    crowd = process.submit(fetch_in_crowd, task, hostile.url(behaviours.answer), WORKERS, **dials).result(90)
+    crowd = process.submit(fetch_in_crowd, task, hostile.url(behaviours.answer), WORKERS, **settings).result(
+        90
+    )
 
     assert crowd.kinds.keys() <= {case.kind, TIMEOUT}
     assert crowd.kinds.total() == WORKERS

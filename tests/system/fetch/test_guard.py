@@ -8,15 +8,15 @@ from typing import Any
 import pycurl
 import pytest
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.reach import Reach
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.url import parse_url
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.dialer import Dialer
-from taskrunner.handlers.http.guard import Guard, TargetRefused
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.network import LookupTimedOut, Network
+from taskrunner.handlers.http.ssrf_guard import SsrfGuard, TargetRefused
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Peer, wait_until
@@ -37,12 +37,12 @@ def staged(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> Staging:
 
     def make(
         names: dict[str, list[list[str]]],
-        reach: Reach = Reach(),
+        ssrf_policy: SsrfPolicy = SsrfPolicy(),
         own: tuple[str, ...] = (),
         behaviour: Callable[[Peer], None] = behaviours.answer,
     ) -> tuple[Fetcher, StagedNetwork]:
         network = StagedNetwork(names, {None: port_of(hostile.url(behaviour))}, own)
-        return make_fetcher(limits=Limits(reach=reach), network=network), network
+        return make_fetcher(limits=Limits(ssrf_policy=ssrf_policy), network=network), network
 
     return make
 
@@ -54,7 +54,7 @@ def test_what_is_dialled_is_what_was_looked_up(staged: Staging) -> None:
     assert [fetch("http://a.test/").kind for _ in range(3)] == [OutcomeKind.OK] * 3
 
     assert network.lookups == ["a.test"]
-    assert network.dials == [(PUBLIC, 80)]
+    assert network.settings == [(PUBLIC, 80)]
 
 
 def test_a_name_that_turns_private_is_refused_at_the_next_look_up(
@@ -66,7 +66,7 @@ def test_a_name_that_turns_private_is_refused_at_the_next_look_up(
 
     assert [fetch("http://a.test/").kind for _ in range(2)] == [OutcomeKind.OK, OutcomeKind.BLOCKED]
 
-    assert network.dials == [(PUBLIC, 80)]
+    assert network.settings == [(PUBLIC, 80)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_one_refused_address_refuses_the_name(answer: list[str], staged: Staging
     fetch, network = staged({"a.test": [answer]})
 
     assert fetch("http://a.test/").kind is OutcomeKind.BLOCKED
-    assert network.dials == []
+    assert network.settings == []
 
 
 def test_a_refusal_tells_nothing(staged: Staging) -> None:
@@ -100,7 +100,7 @@ def test_a_refusal_tells_nothing(staged: Staging) -> None:
             "own.test": [[OTHER]],
             "broker.test": [[PUBLIC]],
         },
-        Reach(endpoints=(("broker.test", 80),)),
+        SsrfPolicy(endpoints=(("broker.test", 80),)),
         own=(OTHER,),
     )
     targets = ["private.test", "metadata.test", "own.test", "broker.test", "127.0.0.1", "[::1]", "0x7f.1"]
@@ -119,7 +119,7 @@ def test_an_address_of_this_machine_is_refused(staged: Staging) -> None:
 
     assert fetch("http://a.test/").kind is OutcomeKind.BLOCKED
     assert fetch(f"http://{PUBLIC}/").kind is OutcomeKind.BLOCKED
-    assert network.dials == []
+    assert network.settings == []
 
 
 @pytest.mark.parametrize(
@@ -143,36 +143,36 @@ def test_the_broker_is_reached_by_none_of_its_names(broker: str, target: str, st
             "own.test": [[OTHER]],
             "loop.test": [["127.0.0.2"]],
         },
-        Reach(allow_private=("0.0.0.0/0", "::/0"), ports=(80, 5672), endpoints=((broker, 5672),)),
+        SsrfPolicy(allow_private=("0.0.0.0/0", "::/0"), ports=(80, 5672), endpoints=((broker, 5672),)),
         own=(OTHER,),
     )
 
     assert fetch(f"http://{target}:5672/").kind is OutcomeKind.BLOCKED
-    assert network.dials == []
+    assert network.settings == []
     assert fetch(f"http://{target}/").kind is OutcomeKind.OK
 
 
 def test_an_operator_opens_a_private_target(staged: Staging) -> None:
     """By network or by name, on the listed ports."""
-    reach = Reach(allow_private=("10.1.0.0/16", "db.internal"), ports=(80, 9000))
+    ssrf_policy = SsrfPolicy(allow_private=("10.1.0.0/16", "db.internal"), ports=(80, 9000))
     names = {"a.test": [["10.1.0.1"]], "b.test": [["10.2.0.1"]], "db.internal": [["10.2.0.1"]]}
-    fetch, network = staged(names, reach)
+    fetch, network = staged(names, ssrf_policy)
 
     assert fetch("http://a.test:9000/").kind is OutcomeKind.OK
     assert fetch("http://b.test/").kind is OutcomeKind.BLOCKED
     assert fetch("http://db.internal/").kind is OutcomeKind.OK
     assert fetch("http://db.internal:81/").kind is OutcomeKind.BLOCKED
-    assert network.dials == [("10.1.0.1", 9000), ("10.2.0.1", 80)]
+    assert network.settings == [("10.1.0.1", 9000), ("10.2.0.1", 80)]
 
 
 def test_loopback_is_open_where_development_wants_it(staged: Staging) -> None:
     """On any port, by name as well; other targets keep to theirs."""
     names = {"localhost": [["::1", "127.0.0.1"]], "a.test": [[PUBLIC]]}
-    fetch, network = staged(names, Reach(allow_loopback=True))
+    fetch, network = staged(names, SsrfPolicy(allow_loopback=True))
 
     assert fetch("http://localhost:5000/").kind is OutcomeKind.OK
     assert fetch("http://a.test:5000/").kind is OutcomeKind.BLOCKED
-    assert network.dials == [("::1", 5000)]
+    assert network.settings == [("::1", 5000)]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_redirect_is_judged_like_a_task(location: str, staged: Staging) -> Non
 
     assert outcome.kind is OutcomeKind.BLOCKED
     assert outcome.error == "taskrunner does not fetch from this target."
-    assert network.dials == [(PUBLIC, 80)]
+    assert network.settings == [(PUBLIC, 80)]
 
 
 def test_every_address_is_tried(make_fetcher: Callable[..., Fetcher], hostile: Hostile) -> None:
@@ -219,7 +219,7 @@ def test_every_address_is_tried(make_fetcher: Callable[..., Fetcher], hostile: H
     outcome = make_fetcher(network=Looped())(f"http://a.test:{port}/")
 
     assert outcome.kind is OutcomeKind.OK
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 def test_a_name_without_an_address_is_a_dns_error(staged: Staging) -> None:
@@ -250,13 +250,13 @@ def test_a_look_up_ends_when_the_attempt_is_cancelled(staged: Staging) -> None:
     """It does not wait for the resolver."""
     fetch, network = staged({"a.test": [[PUBLIC]]})
     network.is_answering.clear()
-    attempting = fetch.attempting("http://a.test/", timeout=60.0)
+    context = fetch.context("http://a.test/", timeout=60.0)
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(fetch.handler.run(attempting)))
+    thread = threading.Thread(target=lambda: outcomes.append(fetch.handler.run(context)))
     thread.start()
     wait_until(lambda: network.lookups == ["a.test"])
 
-    attempting.cancelled = True
+    context.cancelled = True
     thread.join(5)
 
     assert [each.kind for each in outcomes] == [OutcomeKind.CANCELLED]
@@ -288,12 +288,12 @@ def test_workers_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network.lookups == ["a.test", "b.test"]
 
 
-def test_the_dialer_lets_through_only_what_the_route_holds(watch: Watch) -> None:
+def test_the_dialer_lets_through_only_what_the_route_holds(watch: SocketWatch) -> None:
     """Should libcurl ever dial an address of its own finding, or a scope with it, it gets no socket."""
     network = StagedNetwork({"a.test": [[PUBLIC, PUBLIC_6]]}, {})
-    guard = Guard(Reach(), network, lambda: False)
-    dialer = Dialer(guard, network, watch.open_line(first_byte=60, idle=60))
-    route = guard.find_route(parse_url("http://a.test/"), 1.0)
+    guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
+    dialer = Dialer(guard, network, watch.open_sockets(first_byte=60, idle=60))
+    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
     def is_refused(*place: Any) -> bool:
         dialer.begin(route)
@@ -312,20 +312,20 @@ def test_the_dialer_lets_through_only_what_the_route_holds(watch: Watch) -> None
 def test_an_address_that_became_our_own_is_refused_at_the_dial() -> None:
     """What was judged at the look-up is judged again, however short a time lies between."""
     network = StagedNetwork({"a.test": [[PUBLIC]]}, {})
-    guard = Guard(Reach(), network, lambda: False)
-    route = guard.find_route(parse_url("http://a.test/"), 1.0)
+    guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
+    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
     network._own = frozenset({PUBLIC})
 
     assert not guard.lets_dial(route, (PUBLIC, 80), 1.0)
     with pytest.raises(TargetRefused):
-        Guard(Reach(), network, lambda: False).find_route(parse_url("http://a.test/"), 1.0)
+        SsrfGuard(SsrfPolicy(), network, lambda: False).plan_dial(parse_url("http://a.test/"), 1.0)
 
 
 def test_the_machine_knows_its_own_addresses() -> None:
     """By asking the kernel from where it would send."""
     network = Network()
-    guard = Guard(Reach(), network, lambda: False)
+    guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
     for text in ("http://127.0.0.1/", "http://127.0.0.2/", "http://[::1]/"):
         address = parse_url(text).address
         assert address is not None

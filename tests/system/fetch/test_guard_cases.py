@@ -13,20 +13,20 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from taskrunner.domain.draft import Draft
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.reach import Reach
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import Limits
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 from tests.tools.staged_network import StagedNetwork
 
 CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "data" / "ssrf.jsonl").open()]
 BROKER = "93.184.216.40"
-LIMITS = Limits(reach=Reach(endpoints=(("rabbit.test", 5672),)))
+LIMITS = Limits(ssrf_policy=SsrfPolicy(endpoints=(("rabbit.test", 5672),)))
 # The same where the port does not already give it away.
-OPEN_LIMITS = Limits(reach=Reach(ports=(80, 443, 5672), endpoints=(("rabbit.test", 5672),)))
+OPEN_LIMITS = Limits(ssrf_policy=SsrfPolicy(ports=(80, 443, 5672), endpoints=(("rabbit.test", 5672),)))
 Redirects = list[tuple[int, str]]
 
 
@@ -93,13 +93,13 @@ def test_a_judged_case(
     fetch = make_fetcher(limits=limits, network=network)
 
     try:
-        fields["url"] = Draft.from_fields(fields, limits).url
+        fields["url"] = TaskDraft.from_fields(fields, limits).url
         let_in = True
     except TaskInvalid:
         let_in = False
     outcome = fetch(**fields)
 
-    dialled = [address for address, _ in network.dials]
+    dialled = [address for address, _ in network.settings]
     public = {address for [answer, *_] in answers_of(case).values() for address in answer} - {BROKER}
     if case["expect"] == "allow":
         assert let_in

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import is_retryable
-from taskrunner.handlers.http.body import Body
+from taskrunner.handlers.http.response_body import ResponseBody
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.cases import CASES, OK, Case
@@ -62,13 +62,13 @@ def test_the_deadline_holds_within_one_read(
     hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine too busy to take in thousands of chunks that came at once does not work on them for ever."""
-    feed = Body.feed
+    feed = ResponseBody.feed
 
-    def slowly(body: Body, chunk: bytes) -> bool:
+    def slowly(body: ResponseBody, chunk: bytes) -> bool:
         time.sleep(0.005)
         return feed(body, chunk)
 
-    monkeypatch.setattr(Body, "feed", slowly)
+    monkeypatch.setattr(ResponseBody, "feed", slowly)
     whole = behaviours.OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n"
 
     assert fetch(hostile.url(behaviours.sends(whole)), timeout=0.5).kind is OutcomeKind.TIMEOUT

@@ -72,7 +72,7 @@ def test_an_http_2_connection_is_used_again(
     for _ in range(10):
         assert http_version(fetch, url) == "2"
 
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 def test_few_http_2_connections_are_kept(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
@@ -117,7 +117,7 @@ def test_an_http_2_connection_with_a_failed_stream_is_not_used_again(
     kinds = [fetch(url, timeout=0.5).kind for _ in range(2)]
 
     assert kinds == [kind] * 2
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
 def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
@@ -135,13 +135,13 @@ def test_a_cancelled_attempt_over_http_2_ends_at_once(
 ) -> None:
     """Whatever the stream waits for."""
     url = hostile.url(http2_behaviours.h2_body_drip, tls=tls_http2)
-    attempting = fetch.attempting(url, timeout=60.0)
+    context = fetch.context(url, timeout=60.0)
     kinds: list[OutcomeKind] = []
-    thread = threading.Thread(target=lambda: kinds.append(fetch.handler.run(attempting).kind))
+    thread = threading.Thread(target=lambda: kinds.append(fetch.handler.run(context).kind))
     thread.start()
     wait_until(lambda: len(hostile.ledger.requests) == 1)
 
-    attempting.cancelled = True
+    context.cancelled = True
 
     thread.join(10)
     assert kinds == [OutcomeKind.CANCELLED]

@@ -28,7 +28,7 @@ def test_http_goes_through_the_proxy_by_address(scene: Scene) -> None:
 
     assert [each.kind for each in outcomes] == [OutcomeKind.OK] * 3
     assert scene.asked == ["93.184.216.34:80"]
-    assert scene.network.dials == [("10.0.0.9", PROXY_PORT)]
+    assert scene.network.settings == [("10.0.0.9", PROXY_PORT)]
     assert [seen.header("host") for seen in scene.target.ledger.requests] == ["target.example"] * 3
     assert scene.proxy.ledger.requests[0].header("x-mine") is None
     assert scene.proxy.ledger.requests[0].header("taskrunner-task-id") is None
@@ -71,7 +71,7 @@ def test_the_way_to_the_proxy_may_be_encrypted(name: str, scene: Scene, authorit
         assert (outcome.kind, outcome.error) == (OutcomeKind.OK, None)
         assert outcome.response is not None
         assert outcome.response.size_bytes == 1_000_000
-    assert scene.network.dials == [("10.0.0.9", PROXY_PORT)]
+    assert scene.network.settings == [("10.0.0.9", PROXY_PORT)]
     assert scene.proxy.ledger.requests[0].header("proxy-authorization") is not None
     assert [seen.header("x-mine") for seen in scene.target.ledger.requests] == ["yes", "yes"]
 
@@ -112,7 +112,7 @@ def test_what_the_url_shows_is_refused_behind_a_proxy_too(url: str, resolves: bo
     outcome = scene.to_target(behaviours.answer, resolves=resolves)(url)
 
     assert (outcome.kind, outcome.sent, outcome.address) == (OutcomeKind.BLOCKED, False, None)
-    assert scene.network.dials == []
+    assert scene.network.settings == []
 
 
 @pytest.mark.parametrize("name", ["inside.example", "both.example"])
@@ -121,12 +121,12 @@ def test_a_name_that_leads_inside_is_refused(name: str, scene: Scene) -> None:
     outcome = scene.to_target(behaviours.answer)(f"http://{name}/")
 
     assert outcome.kind is OutcomeKind.BLOCKED
-    assert scene.network.dials == []
+    assert scene.network.settings == []
 
 
 @pytest.mark.parametrize("resolves", [False, True])
 def test_a_redirect_is_judged_behind_a_proxy_too(resolves: bool, scene: Scene) -> None:
-    """Each hop as if it had been handed in."""
+    """Each exchange as if it had been handed in."""
 
     def lead_inside(peer: Peer) -> None:
         peer.read()

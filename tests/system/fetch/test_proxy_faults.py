@@ -8,9 +8,9 @@ import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.line import Watch
 from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Peer
@@ -149,7 +149,7 @@ def test_a_proxy_whose_name_nobody_looks_up_is_a_connect_error(scene: Scene) -> 
     assert (outcome.kind, outcome.of_host) == (OutcomeKind.CONNECT_ERROR, False)
 
 
-def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: Watch) -> None:
+def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: SocketWatch) -> None:
     """Its host is away, or its queue of connections is full, as here."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place = full.getsockname()
@@ -168,7 +168,7 @@ def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: Watch)
     assert (outcome.kind, outcome.of_host) == (OutcomeKind.TIMEOUT, False)
 
 
-def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: Watch) -> None:
+def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: SocketWatch) -> None:
     """By its address here; loopback is open to the proxy, and to nobody else."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

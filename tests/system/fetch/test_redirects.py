@@ -1,4 +1,4 @@
-"""Redirects are followed by us, hop by hop, within the rules of `redirects`."""
+"""Redirects are followed by us, exchange by exchange, within the rules of `redirects`."""
 
 import ssl
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_safe_methods_are_followed_on_the_same_connection(
     first, second = hostile.ledger.requests
     assert (second.method, second.target) == (method, "/end?x")
     assert first.headers == second.headers
-    assert hostile.ledger.dials == 1
+    assert hostile.ledger.settings == 1
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_other_methods_follow_within_their_origin(
 def test_the_tasks_headers_do_not_go_to_another_origin(hostile: Hostile, fetch: Fetcher) -> None:
     """Another port is another origin; there nobody has to know which task this is, only who asks."""
     elsewhere = hostile.url(redirecting(302, "unused")) + "end"
-    attempting = fetch.attempting(hostile.url(redirecting(302, elsewhere)), headers=SECRETS)
+    context = fetch.context(hostile.url(redirecting(302, elsewhere)), headers=SECRETS)
 
-    outcome = fetch.handler.run(attempting)
+    outcome = fetch.handler.run(context)
 
     assert outcome.kind is OutcomeKind.OK
     second = hostile.ledger.requests[1]
@@ -136,7 +136,7 @@ def test_a_chain_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetche
 
 
 def test_the_deadline_counts_over_all_hops(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
-    """A slow chain does not get the timeout anew with every hop."""
+    """A slow chain does not get the timeout anew with every exchange."""
 
     def slow(peer: Peer) -> None:
         while True:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.domain.trace import traceparent
-from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.fetching import LOOPBACK
@@ -29,18 +29,18 @@ def names(seen: Seen) -> set[str]:
 
 def test_a_plain_get_sends_our_headers_and_no_others(hostile: Hostile, fetch: Fetcher) -> None:
     """Every header on the wire was decided on."""
-    attempting = fetch.attempting(hostile.url(behaviours.answer) + "a/b?c=d#e", number=3)
+    context = fetch.context(hostile.url(behaviours.answer) + "a/b?c=d#e", number=3)
 
-    outcome = fetch.handler.run(attempting)
+    outcome = fetch.handler.run(context)
 
     assert outcome.kind is OutcomeKind.OK
     [seen] = hostile.ledger.requests
     assert (seen.method, seen.target, seen.body) == ("GET", "/a/b?c=d", b"")
     assert names(seen) == ALWAYS
-    assert seen.header("Idempotency-Key") == attempting.task.id
-    assert seen.header("Taskrunner-Task-Id") == attempting.task.id
+    assert seen.header("Idempotency-Key") == context.task.id
+    assert seen.header("Taskrunner-Task-Id") == context.task.id
     assert seen.header("Taskrunner-Attempt") == "3"
-    assert seen.header("traceparent") == traceparent(attempting.task.id, 3, None)
+    assert seen.header("traceparent") == traceparent(context.task.id, 3, None)
     assert (seen.header("User-Agent") or "").startswith("taskrunner/")
 
 
@@ -114,7 +114,7 @@ def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) ->
     sent = [(seen.method, seen.body.decode() or None) for seen in hostile.ledger.requests]
     assert sent == plan
     # Each POST has a connection of its own; what follows it uses that.
-    assert hostile.ledger.dials == 2
+    assert hostile.ledger.settings == 2
 
 
 def test_a_large_body_goes_out_without_asking_first(hostile: Hostile, fetch: Fetcher) -> None:
@@ -138,9 +138,9 @@ def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetch
         "Taskrunner-Task-Id": "forged",
         "taskrunner-attempt": "99",
     }
-    attempting = fetch.attempting(hostile.url(behaviours.answer), method="POST", body="x", headers=given)
+    context = fetch.context(hostile.url(behaviours.answer), method="POST", body="x", headers=given)
 
-    fetch.handler.run(attempting)
+    fetch.handler.run(context)
 
     [seen] = hostile.ledger.requests
     assert seen.header("User-Agent") == "mine"
@@ -149,7 +149,7 @@ def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetch
     assert seen.header("Accept-Encoding") == "identity"
     assert seen.header("Content-Type") == "text/plain"
     assert seen.header("X-Empty") == ""
-    assert seen.header("Taskrunner-Task-Id") == attempting.task.id
+    assert seen.header("Taskrunner-Task-Id") == context.task.id
     assert seen.header("Taskrunner-Attempt") == "1"
 
 
@@ -176,7 +176,7 @@ def test_a_task_that_breaks_a_rule_is_not_sent(
     outcome = fetch(hostile.url(behaviours.answer), number=1, **fields)
 
     assert outcome.kind is OutcomeKind.BLOCKED
-    assert hostile.ledger.dials == 0
+    assert hostile.ledger.settings == 0
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_url_that_is_none_of_ours_is_not_fetched(url: str, hostile: Hostile, f
     outcome = fetch(url.format(authority))
 
     assert outcome.kind is OutcomeKind.BLOCKED
-    assert hostile.ledger.dials == 0
+    assert hostile.ledger.settings == 0
 
 
 def test_the_environment_has_no_say(
@@ -239,12 +239,12 @@ def test_what_we_add_to_a_task_is_not_held_against_its_limits(
     narrow = replace(LOOPBACK, **limits)  # type: ignore[arg-type]  # numbers only
     fetch = make_fetcher(limits=narrow)
     url = hostile.url(behaviours.answer)
-    draft = Draft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
-    task = draft.to_task(TaskRules(limits=narrow), task_id="t", now=datetime.now(UTC))
+    draft = TaskDraft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
+    task = draft.to_task(TaskPolicy(limits=narrow), task_id="t", now=datetime.now(UTC))
     callback = follow_up(task, Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
     assert callback is not None
 
     for each in (task, decode_task(callback.encoded)):
-        assert fetch.handler.run(Attempting(task=each, number=1)).kind is OutcomeKind.OK
+        assert fetch.handler.run(AttemptContext(task=each, number=1)).kind is OutcomeKind.OK
 
     assert [seen.header("content-type") for seen in hostile.ledger.requests] == ["application/json"] * 2

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import trustme
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.reach import Reach
 from taskrunner.domain.retry import is_retryable
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.authorities import find_authorities
 from tests.system.fetch.conftest import Fetcher, server_context
@@ -56,7 +56,7 @@ def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetc
 
     def make(**hosts: str) -> Fetcher:
         known = {name: (hosts[name],) if name in hosts else () for name in profiles}
-        limits = Limits(reach=Reach(allow_loopback=True), tls_profiles=known)
+        limits = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
         return make_fetcher(tls=profiles, limits=limits, trust=find_authorities())
 
     return make
@@ -105,7 +105,7 @@ def test_no_connection_is_shared_by_two_profiles(
         assert fetch(url, tls=name).kind is OutcomeKind.OK
 
     assert seen == ["first.client", "second.client", ""]
-    assert hostile.ledger.dials == 3
+    assert hostile.ledger.settings == 3
 
 
 def test_a_host_gets_its_profile_unasked(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
@@ -227,13 +227,13 @@ def test_few_engines_are_kept(
     many = {f"p{number}": profiles["first"] for number in range(10)}
     fetch = make_fetcher(
         tls=many,
-        limits=Limits(reach=Reach(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
+        limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
     )
     url = hostile.url(names_the_client([]), tls=asking)
 
     for name in (*many, "p9", "p8", "p7", "p6"):
         assert fetch(url, tls=name).kind is OutcomeKind.OK
-    assert hostile.ledger.dials == 10
+    assert hostile.ledger.settings == 10
 
     assert fetch(url, tls="p0").kind is OutcomeKind.OK
-    assert hostile.ledger.dials == 11
+    assert hostile.ledger.settings == 11

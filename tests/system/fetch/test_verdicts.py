@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.draft import Draft, TaskRules
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.handlers.base import Attempting
+from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.encoders import ENCODERS
@@ -23,9 +23,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[OutcomeKind, Verdict]:
     """Hand a task in, make one attempt, and judge it; no delay of its own, so that wishes are seen."""
-    draft = Draft.from_fields({"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK)
-    task = draft.to_task(TaskRules(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
-    outcome = fetch.handler.run(Attempting(task=task, number=number))
+    draft = TaskDraft.from_fields(
+        {"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK
+    )
+    task = draft.to_task(TaskPolicy(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
+    outcome = fetch.handler.run(AttemptContext(task=task, number=number))
     verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
     return outcome.kind, verdict
 

@@ -17,11 +17,11 @@ def channel(url: str) -> Iterator[BlockingChannel]:
         connection.close()
 
 
-def publish(url: str, exchange: str, lane: str, body: bytes, **properties: Any) -> None:
+def publish(url: str, exchange: str, queue: str, body: bytes, **properties: Any) -> None:
     """Publish one message, and return once the broker has confirmed it."""
     with channel(url) as opened:
         opened.confirm_delivery()
-        opened.basic_publish(exchange, lane, body, pika.BasicProperties(**properties), mandatory=True)
+        opened.basic_publish(exchange, queue, body, pika.BasicProperties(**properties), mandatory=True)
 
 
 def depth(url: str, queue: str) -> int:

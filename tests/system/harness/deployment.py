@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import Running, command, environment
+from tests.system.harness.process import ClaimedAttempt, command, environment
 from tests.system.harness.target import Target
 from tests.system.harness.waiting import wait_for
 
@@ -19,7 +19,7 @@ _LIVE = ("scheduled", "queued", "running", "retrying")
 
 
 class Deployment:
-    """Processes are started by `serve`, `consume` and `everything`; `dials` are those of all of them."""
+    """Processes are started by `serve`, `consume` and `everything`; `settings` are those of all of them."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Deployment:
         redis_url: str,
         target: Target,
         folder: Path,
-        dials: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
         launcher: Sequence[str] = ("taskrunner",),
     ) -> None:
         self.target = target
@@ -37,7 +37,7 @@ class Deployment:
         self.rabbitmq_url = rabbitmq_url
         self.redis_url = redis_url
         self.name = f"t{secrets.token_hex(4)}"
-        self.dials: dict[str, object] = {
+        self.settings: dict[str, object] = {
             "RABBIT__ADDR": rabbitmq_url,
             "RABBIT__EXCHANGE": self.name,
             "REDIS__ADDR": urlsplit(redis_url).netloc,
@@ -46,40 +46,44 @@ class Deployment:
             "API__ADDR": "127.0.0.1",
             "FETCH__ALLOW_PRIVATE": "127.0.0.0/8",
             "FETCH__PORTS": f"80,{target.port}",
-            **(dials or {}),
+            **(settings or {}),
         }
-        self.processes: list[Running] = []
+        self.processes: list[ClaimedAttempt] = []
         self._made: dict[str, tuple[str, Mapping[str, object]]] = {}
-        self._api: Running | None = None
+        self._api: ClaimedAttempt | None = None
 
     @property
-    def api(self) -> Running:
+    def api(self) -> ClaimedAttempt:
         """The first `serve`."""
         assert self._api is not None, "no `serve` was started"
         return self._api
 
-    def serve(self, *, ready: bool = True, launcher: Sequence[str] | None = None, **dials: object) -> Running:
-        running = self._start("serve", "API__PORT", dials, launcher)
+    def serve(
+        self, *, ready: bool = True, launcher: Sequence[str] | None = None, **settings: object
+    ) -> ClaimedAttempt:
+        running = self._start("serve", "API__PORT", settings, launcher)
         self._api = self._api or running
         return running.wait_ready() if ready else running
 
     def consume(
-        self, *, ready: bool = True, launcher: Sequence[str] | None = None, **dials: object
-    ) -> Running:
-        running = self._start("consume", "SERVER__PORT", dials, launcher)
+        self, *, ready: bool = True, launcher: Sequence[str] | None = None, **settings: object
+    ) -> ClaimedAttempt:
+        running = self._start("consume", "SERVER__PORT", settings, launcher)
         return running.wait_ready() if ready else running
 
-    def everything(self) -> Running:
+    def everything(self) -> ClaimedAttempt:
         """`taskrunner all`, which is API and consumer."""
         running = self._start("all", "API__PORT", {"SERVER__PORT": 0}, None)
         self._api = self._api or running
         return running.wait_ready()
 
-    def again(self, running: Running, launcher: Sequence[str] | None = None) -> Running:
-        """Another process in the place of one that ended: the same words, dials and port. Not ready yet."""
-        verb, dials = self._made[running.name]
-        fresh = Running(
-            verb, port=running.port, log=running.log, dials=dials, launcher=launcher or self.launcher
+    def again(self, running: ClaimedAttempt, launcher: Sequence[str] | None = None) -> ClaimedAttempt:
+        """Another process in the place of one that ended: the same words, settings and port. Not ready
+        yet.
+        """
+        verb, settings = self._made[running.name]
+        fresh = ClaimedAttempt(
+            verb, port=running.port, log=running.log, settings=settings, launcher=launcher or self.launcher
         )
         self.processes.append(fresh)
         if running is self._api:
@@ -87,7 +91,7 @@ class Deployment:
         return fresh
 
     def run(
-        self, *words: str, given: bytes | None = None, within: float = 60.0, **dials: object
+        self, *words: str, given: bytes | None = None, within: float = 60.0, **settings: object
     ) -> "subprocess.CompletedProcess[str]":
         """A command from start to end, with `given` on its standard input."""
         done = subprocess.run(
@@ -96,7 +100,7 @@ class Deployment:
             stdin=subprocess.DEVNULL if given is None else None,
             capture_output=True,
             timeout=within,
-            env=environment({**self.dials, **dials}),
+            env=environment({**self.settings, **settings}),
             cwd=self.folder,
         )
         return subprocess.CompletedProcess(
@@ -172,13 +176,13 @@ class Deployment:
             yield log.name, "\n".join(tail)
 
     def _start(
-        self, verb: str, port_dial: str, dials: Mapping[str, object], launcher: Sequence[str] | None
-    ) -> Running:
+        self, verb: str, port_dial: str, settings: Mapping[str, object], launcher: Sequence[str] | None
+    ) -> ClaimedAttempt:
         (port,) = free_ports(1)
-        given = {**self.dials, port_dial: port, **dials}
+        given = {**self.settings, port_dial: port, **settings}
         log = self.folder / f"{verb}-{len(self.processes) + 1}.log"
-        running = Running(
-            verb, port=int(str(given[port_dial])), log=log, dials=given, launcher=launcher or self.launcher
+        running = ClaimedAttempt(
+            verb, port=int(str(given[port_dial])), log=log, settings=given, launcher=launcher or self.launcher
         )
         self.processes.append(running)
         self._made[running.name] = (verb, given)

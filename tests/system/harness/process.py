@@ -17,11 +17,13 @@ _ROOT = Path(__file__).parents[3]
 _READY_WITHIN = 60.0
 
 
-def environment(dials: Mapping[str, object]) -> dict[str, str]:
-    """This process's environment with `dials` such as {"WORKERS__LEASE": 5}, and nothing of an operator's."""
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """This process's environment with `settings` such as {"WORKERS__LEASE": 5}, and nothing of an
+    operator's.
+    """
     foreign = ("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "RETRY_", "MAX_RETRIES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    told = {f"TASKRUNNER_{name}": str(value) for name, value in dials.items()}
+    told = {f"TASKRUNNER_{name}": str(value) for name, value in settings.items()}
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 
@@ -32,7 +34,7 @@ def command(*words: str, launcher: Sequence[str] = ("taskrunner",)) -> list[str]
 
 def run(
     folder: Path,
-    dials: Mapping[str, object],
+    settings: Mapping[str, object],
     *words: str,
     given: str = "",
     before: Callable[[], None] | None = None,
@@ -44,13 +46,13 @@ def run(
         capture_output=True,
         text=True,
         timeout=120,
-        env=environment(dials),
+        env=environment(settings),
         cwd=folder,
         preexec_fn=before,
     )
 
 
-class Running:
+class ClaimedAttempt:
     """A `serve` or `consume` that was started; its output is in `log`."""
 
     def __init__(
@@ -59,7 +61,7 @@ class Running:
         *,
         port: int,
         log: Path,
-        dials: Mapping[str, object],
+        settings: Mapping[str, object],
         words: Sequence[str] = (),
         launcher: Sequence[str] = ("taskrunner",),
     ) -> None:
@@ -72,7 +74,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment(dials),
+                env=environment(settings),
                 cwd=log.parent,
                 preexec_fn=end_with_parent,  # a test run that is killed leaves nothing behind
             )
@@ -95,7 +97,7 @@ class Running:
         except OSError:
             return None
 
-    def wait_ready(self, *, within: float = _READY_WITHIN) -> "Running":
+    def wait_ready(self, *, within: float = _READY_WITHIN) -> "ClaimedAttempt":
         """Return once `/readyz` answers 200; fails when the process ends instead."""
         wait_for(self._is_ready, f"{self.name} is ready", within=within)
         return self

@@ -18,14 +18,14 @@ def command(
     folder: Path, store: str, *words: str, before: Callable[[], None] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run `words` to their end in `folder`, with the store of that URL."""
-    dials: dict[str, object] = {
+    settings: dict[str, object] = {
         "STORE__URL": store,
         "RABBIT__ADDR": "amqp://127.0.0.1:1/" if words == CONSUME else "memory://",
         "API__PORT": 0,
         "SERVER__PORT": 0,
         "LOGGER__LEVEL": "error",
     }
-    return run(folder, dials, *words, before=before)
+    return run(folder, settings, *words, before=before)
 
 
 def refused(done: "subprocess.CompletedProcess[str]", where: str, *way_out: str) -> None:

@@ -1,4 +1,4 @@
-"""Waiting with a deadline for what a process will do some time."""
+"""WaitingDelivery with a deadline for what a process will do some time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
--- ARGV: token, then for each task: id, spec, lane, max attempts, attempt limit,
+-- ARGV: token, then for each task: id, spec, queue, max attempts, attempt limit,
 -- attempts made before, created, due, idempotency key, fingerprint, deadline.
 -- Answers for each task: created | exists | conflict, and the id that stands ('' for its own).
 

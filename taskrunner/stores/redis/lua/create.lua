@@ -5,12 +5,12 @@ local function append(fields, name, value)
   fields[size + 1], fields[size + 2] = name, value
 end
 
--- A new task, from eleven values of ARGV that begin at `i`: id, spec, lane, max attempts, attempt limit,
+-- A new task, from eleven values of ARGV that begin at `i`: id, spec, queue, max attempts, attempt limit,
 -- attempts made before, created, due, idempotency key, fingerprint, deadline ('' for none).
 local function create(id, i, token)
   local key, deadline = ARGV[i + 8], ARGV[i + 10]
   local fields = {
-    'spec', ARGV[i + 1], 'lane', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 4],
+    'spec', ARGV[i + 1], 'queue', ARGV[i + 2], 'max', ARGV[i + 3], 'limit', ARGV[i + 4],
     'status', 'scheduled', 'attempt', ARGV[i + 5], 'updated', ARGV[i + 6], 'token', token,
   }
   if key ~= '' then

@@ -1,7 +1,7 @@
 -- ARGV: token, ms to remember the ids, the status that they are to have ('' for any), then ids.
 -- Answers 1 for each that was removed, else 0.
 
-local token, keep, wanted = GONE .. ARGV[1], ARGV[2], ARGV[3]
+local token, keep, still_running = GONE .. ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
 local seen = {}
 
@@ -10,7 +10,7 @@ for i = 4, #ARGV do
   local task = TASK .. id
   local state = call('HMGET', task, 'status', 'token', 'key')
   local done = 0
-  if state[1] and (wanted == '' or state[1] == wanted) then
+  if state[1] and (still_running == '' or state[1] == still_running) then
     -- First of all, since a server that is out of memory lets a script go on that has freed some.
     call('UNLINK', task)
     if state[3] then

@@ -1,12 +1,12 @@
 -- ARGV: now, most tasks, when they are due again, most bytes of specs to answer with.
--- Answers for each task: id, status, attempt, limit, lane, spec, the line of a running attempt, snoozes.
+-- Answers for each task: id, status, attempt, limit, queue, spec, the line of a running attempt, snoozes.
 
 local ids = call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 local room = tonumber(ARGV[4])
 local answers, size = {}, 0
 
 for _, id in ipairs(ids) do
-  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'lane', 'spec', 'snoozes')
+  local state = call('HMGET', TASK .. id, 'status', 'attempt', 'limit', 'queue', 'spec', 'snoozes')
   local status = state[1]
   if not status then -- the record was evicted or removed by hand: its lines must not come up for ever
     remove(DUE, id)

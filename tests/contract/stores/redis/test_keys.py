@@ -61,10 +61,10 @@ async def test_no_key_of_a_live_task_has_a_time_to_live(
     assert set(ttls(server, backend).values()) == {-1}
 
 
-async def test_a_revived_task_lives_on(server: PrivateRedis, backend: RedisBackend, store: Store) -> None:
+async def test_a_requeued_task_lives_on(server: PrivateRedis, backend: RedisBackend, store: Store) -> None:
     """The times to live of its failure are taken back."""
     task_id = await bring(store, Status.FAILED, idempotency_key="k", fingerprint="f")
-    await store.revive([task_id], now=NOW, due=NOW)
+    await store.requeue([task_id], now=NOW, due=NOW)
     assert set(ttls(server, backend).values()) == {-1}
 
 
@@ -74,8 +74,8 @@ async def test_after_pruning_nothing_is_left(
     """Neither keys nor entries, be the hashes still there or gone by themselves."""
     for status in TERMINAL:
         await bring(store, status, idempotency_key=f"k {status}", fingerprint="f")
-    await store.bury([message("m")], keep=0.001)
-    await store.bury([message("n")], keep=KEEP)
+    await store.add_dead_messages([message("m")], keep=0.001)
+    await store.add_dead_messages([message("n")], keep=KEEP)
     await store.prune(now=NOW + DAY, limit=100)
     assert ttls(server, backend) == {}
 
@@ -158,7 +158,7 @@ async def test_an_answer_that_was_lost_is_given_again(server: PrivateRedis) -> N
     deaf.lose = 1
     done += await store.settle([settling(new.id, 1, Status.FAILED)] * 2, now=NOW)
     deaf.lose = 1
-    done += [due is not None for due in await store.revive([new.id] * 2, now=NOW, due=NOW)]
+    done += [due is not None for due in await store.requeue([new.id] * 2, now=NOW, due=NOW)]
     deaf.lose = 1
     done += await store.fail([ref(new.id, 2)] * 2, now=NOW, reason="r", error="e", keep=KEEP)
     deaf.lose = 1
@@ -246,9 +246,9 @@ async def test_messages_have_a_time_to_live(
     server: PrivateRedis, backend: RedisBackend, store: Store
 ) -> None:
     """And removing one leaves nothing."""
-    await store.bury([message("m")], keep=KEEP)
+    await store.add_dead_messages([message("m")], keep=KEEP)
     assert 0 < ttls(server, backend)["letter:m"] <= KEEP * 1000
-    await store.exhume("m")
+    await store.remove_dead_message("m")
     assert ttls(server, backend) == {}
 
 

@@ -178,7 +178,7 @@ async def test_a_server_without_its_replicas(server: PrivateRedis, store: Store)
     await store.accept([entry()])
 
 
-async def test_a_user_whose_rights_do_not_reach(server: PrivateRedis) -> None:
+async def test_a_user_whose_rights_do_not_ssrf_policy(server: PrivateRedis) -> None:
     """A command that is forbidden is found before the first task, not in the middle of a change."""
     server.command("ACL", "SETUSER", "narrow", "on", ">secret", "~*", "+@all", "-zadd")
     backend = RedisBackend(server.url, user="narrow", password="secret")

@@ -93,7 +93,7 @@ async def test_a_finished_task_that_is_due(store: Store, raw: Raw, status: Statu
 
 async def test_a_finished_task_that_would_stay_for_ever(store: Store, raw: Raw) -> None:
     task_id = await bring(store, Status.SUCCEEDED)
-    await raw("UPDATE taskrunner_tasks SET expires_ms = NULL")
+    await raw("UPDATE taskrunner_tasks SET kept_until_ms = NULL")
     assert await findings(store) == [(task_id, Flaw.MISFILED)]
     assert await heal(store, task_id) == [True, False]
     assert await store.prune(now=NOW + DAY, limit=9) == 1
@@ -101,7 +101,7 @@ async def test_a_finished_task_that_would_stay_for_ever(store: Store, raw: Raw) 
 
 async def test_a_live_task_that_would_go_by_itself(store: Store, raw: Raw) -> None:
     task_id = await bring(store, Status.QUEUED)
-    await raw("UPDATE taskrunner_tasks SET expires_ms = 1")
+    await raw("UPDATE taskrunner_tasks SET kept_until_ms = 1")
     assert await findings(store) == [(task_id, Flaw.MISFILED)]
     assert await heal(store, task_id) == [True, False]
     assert await store.prune(now=NOW + DAY, limit=9) == 0

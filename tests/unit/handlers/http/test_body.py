@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.handlers.http.body import Body, Trouble
 from taskrunner.handlers.http.codings import PIECE_BYTES, CodingBroken, decoder_for
+from taskrunner.handlers.http.response_body import BodyError, ResponseBody
 from tests.tools.encoders import ENCODERS, brotli_in_wide_window, zstd_in_wide_window
 
 BIG = 1 << 30
 
 
-def body(coding: str = "", *, max_bytes: int = BIG, store_bytes: int = BIG) -> Body:
-    return Body(max_bytes=max_bytes, store_bytes=store_bytes, decoder=decoder_for(coding))
+def body(coding: str = "", *, max_bytes: int = BIG, store_bytes: int = BIG) -> ResponseBody:
+    return ResponseBody(max_bytes=max_bytes, store_bytes=store_bytes, decoder=decoder_for(coding))
 
 
-def feed(made: Body, data: bytes, step: int) -> Body:
+def feed(made: ResponseBody, data: bytes, step: int) -> ResponseBody:
     for start in range(0, len(data), step):
         if not made.feed(data[start : start + step]):
             return made
@@ -62,7 +62,7 @@ def test_a_coding_that_is_cut_short_is_seen(coding: str, data: bytes, cut: int, 
     encoded = ENCODERS[coding](data)
     made = feed(body(coding), encoded[: max(0, len(encoded) - cut)], step)
 
-    assert made.trouble is Trouble.BROKEN_CODING
+    assert made.trouble is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
@@ -91,7 +91,7 @@ def test_zstd_frames_follow_one_another(step: int) -> None:
     made = feed(body("zstd"), data, step)
 
     assert (made.trouble, made.content) == (None, b"onetwo")
-    assert feed(body("zstd"), data + b"garbage", step).trouble is Trouble.BROKEN_CODING
+    assert feed(body("zstd"), data + b"garbage", step).trouble is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
@@ -99,7 +99,7 @@ def test_nothing_follows_a_brotli_stream(step: int) -> None:
     """RFC 7932 knows no second one."""
     data = ENCODERS["br"](b"one")
 
-    assert feed(body("br"), data + b"\0", step).trouble is Trouble.BROKEN_CODING
+    assert feed(body("br"), data + b"\0", step).trouble is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_nothing_follows_a_brotli_stream(step: int) -> None:
 )
 def test_a_window_that_takes_too_much_memory_is_refused(coding: str, data: bytes) -> None:
     """The receiver has to hold the window: 8 MiB and no more (RFC 9659)."""
-    assert feed(body(coding), data, 1000).trouble is Trouble.BROKEN_CODING
+    assert feed(body(coding), data, 1000).trouble is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
 @pytest.mark.parametrize("data", [b"no such coding at all", b"\x1f\x8b\x08garbage in a gzip coat"])
 def test_garbage_is_a_broken_coding(coding: str, data: bytes) -> None:
     """A body that is not what it says."""
-    assert feed(body(coding), data, 5).trouble is Trouble.BROKEN_CODING
+    assert feed(body(coding), data, 5).trouble is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "rot13", "gzip, gzip", "gzip\0"])
@@ -132,8 +132,8 @@ def test_the_kept_part_is_the_beginning() -> None:
     assert made.sha256 == hashlib.sha256(b"hello world").hexdigest()
 
 
-@pytest.mark.parametrize(("max_bytes", "trouble"), [(10, Trouble.TOO_LARGE), (11, None)])
-def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: Trouble | None) -> None:
+@pytest.mark.parametrize(("max_bytes", "trouble"), [(10, BodyError.TOO_LARGE), (11, None)])
+def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: BodyError | None) -> None:
     """One byte more is too large."""
     assert feed(body(max_bytes=max_bytes), b"hello world", 4).trouble is trouble
 
@@ -147,7 +147,7 @@ def test_a_bomb_is_not_unfolded(coding: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert made.trouble is Trouble.TOO_LARGE
+    assert made.trouble is BodyError.TOO_LARGE
     assert peak < 1_000_000
 
 

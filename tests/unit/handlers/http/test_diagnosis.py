@@ -6,27 +6,29 @@ import pytest
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import RETRYABLE_KINDS
 from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
-from taskrunner.handlers.http.failure import Failure
-from taskrunner.handlers.http.head import Head
-from taskrunner.handlers.http.hop import Hop
+from taskrunner.handlers.http.exchange import Exchange
+from taskrunner.handlers.http.fetch_failure import FetchFailure
 from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.response_head import ResponseHead
 
 BANNER = "SSH-2.0-secret-banner"
 
 
-def judge(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> Failure | None:
-    hop = Hop()
-    hop.code, hop.text, hop.lines, hop.head = code, text, lines, Head(lines)
-    return diagnose(hop, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+def judge(
+    code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1
+) -> FetchFailure | None:
+    exchange = Exchange()
+    exchange.code, exchange.text, exchange.lines, exchange.head = code, text, lines, ResponseHead(lines)
+    return diagnose(exchange, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 
-def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> Failure:
+def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> FetchFailure:
     made = judge(code, text, lines=lines, attempt=attempt)
     assert made is not None
     return made
 
 
-def is_retried(made: Failure) -> bool:
+def is_retried(made: FetchFailure) -> bool:
     return made.kind in RETRYABLE_KINDS if made.retryable is None else made.retryable
 
 

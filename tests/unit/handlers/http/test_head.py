@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.response_head import ResponseHead
 
 
 def lines(text: str) -> list[bytes]:
@@ -13,7 +13,7 @@ def lines(text: str) -> list[bytes]:
 
 def test_headers_keep_their_order_and_spelling() -> None:
     """Doubles stay doubles; spaces around values are not part of them."""
-    head = Head(lines("HTTP/1.1 200 OK\nB: 2\na:1\nB:  3 \nEmpty:\n\n"))
+    head = ResponseHead(lines("HTTP/1.1 200 OK\nB: 2\na:1\nB:  3 \nEmpty:\n\n"))
 
     assert head.status == 200
     assert head.headers == [("B", "2"), ("a", "1"), ("B", "3"), ("Empty", "")]
@@ -24,28 +24,30 @@ def test_headers_keep_their_order_and_spelling() -> None:
 
 def test_interim_answers_are_counted_and_passed_over() -> None:
     """The headers of a 103 are not those of the answer."""
-    head = Head(lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Hints\nLink: x\n\nHTTP/1.1 204 No\nA: b\n\n"))
+    head = ResponseHead(
+        lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Hints\nLink: x\n\nHTTP/1.1 204 No\nA: b\n\n")
+    )
 
     assert (head.status, head.interim, head.headers) == (204, 2, [("A", "b")])
 
 
 def test_trailers_are_no_headers() -> None:
     """Nor can a trailer pass for a head of its own."""
-    head = Head(lines("HTTP/1.1 200 OK\nA: b\n\nTrailer: x\n"))
+    head = ResponseHead(lines("HTTP/1.1 200 OK\nA: b\n\nTrailer: x\n"))
 
     assert head.headers == [("A", "b")]
 
 
 def test_a_folded_line_continues_the_value_before() -> None:
     """RFC 9112 5.2: obs-fold becomes a space."""
-    head = Head(lines("HTTP/1.1 200 OK\nA: b\n c\nD: e\n\n"))
+    head = ResponseHead(lines("HTTP/1.1 200 OK\nA: b\n c\nD: e\n\n"))
 
     assert head.headers == [("A", "b c"), ("D", "e")]
 
 
 def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
     """Values are Latin-1 text of whatever bytes there were."""
-    head = Head([b"HTTP/1.1 200 OK\n", b"A: \xff\n", b"\n"])
+    head = ResponseHead([b"HTTP/1.1 200 OK\n", b"A: \xff\n", b"\n"])
 
     assert (head.status, head.headers) == (200, [("A", "\xff")])
 
@@ -68,7 +70,7 @@ def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
 )
 def test_what_is_no_status_line_has_no_status(line: str) -> None:
     """Status 0 means that this was no HTTP."""
-    assert Head(lines(f"{line}\nA: b\n\n")).status == 0
+    assert ResponseHead(lines(f"{line}\nA: b\n\n")).status == 0
 
 
 @pytest.mark.parametrize(
@@ -82,13 +84,13 @@ def test_what_is_no_status_line_has_no_status(line: str) -> None:
 )
 def test_a_redirect_needs_a_status_and_a_location(status: int, location: str, redirects: bool) -> None:
     """A 304 leads nowhere, and neither does a 302 that does not say where."""
-    assert Head(lines(f"HTTP/1.1 {status} X\n{location}\n\n")).redirects is redirects
+    assert ResponseHead(lines(f"HTTP/1.1 {status} X\n{location}\n\n")).redirects is redirects
 
 
 @given(st.lists(st.binary()))
 def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
     """What comes over the wire may be anything."""
-    head = Head(received)
+    head = ResponseHead(received)
     assert 0 <= head.status <= 999
 
 
@@ -104,4 +106,4 @@ def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
 )
 def test_only_old_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
     """In HTTP/2 a frame says that the body is complete; a connection that closes before it cuts it short."""
-    assert Head(lines(text)).ends_with_connection is ends
+    assert ResponseHead(lines(text)).ends_with_connection is ends

@@ -2,13 +2,13 @@
 
 import pytest
 
-from taskrunner.domain.limits import Limits
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.url import parse_url
-from taskrunner.handlers.http.failure import Failure
-from taskrunner.handlers.http.head import Head
+from taskrunner.handlers.http.fetch_failure import FetchFailure
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.request import Request
+from taskrunner.handlers.http.response_head import ResponseHead
 
 IDENTITY = ["User-Agent: us"]
 
@@ -23,8 +23,10 @@ def request(url: str, method: str = "GET") -> Request:
     )
 
 
-def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -> Request | Failure:
-    head = Head([b"HTTP/1.1 %d X\r\n" % status, f"Location: {location}\r\n".encode("latin-1"), b"\r\n"])
+def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -> Request | FetchFailure:
+    head = ResponseHead(
+        [b"HTTP/1.1 %d X\r\n" % status, f"Location: {location}\r\n".encode("latin-1"), b"\r\n"]
+    )
     return next_request(request(url, method), head, Limits())
 
 
@@ -91,11 +93,11 @@ def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None
 def test_a_location_that_must_not_be_followed(location: str) -> None:
     """It never becomes a request, whatever two parsers may make of it."""
     following = follow("http://h/", location)
-    assert isinstance(following, Failure) or following.url.text.startswith("http://h/")
+    assert isinstance(following, FetchFailure) or following.url.text.startswith("http://h/")
 
 
 def test_the_way_down_from_https_is_blocked() -> None:
     """Whatever the host."""
     following = follow("https://h/", "http://h/")
-    assert isinstance(following, Failure)
+    assert isinstance(following, FetchFailure)
     assert following.kind is OutcomeKind.BLOCKED

@@ -16,13 +16,13 @@ def upgrade() -> None:
         "taskrunner_tasks",
         sa.Column("id", _BYTEWISE, primary_key=True),
         sa.Column("status", sa.Text, nullable=False),
-        sa.Column("lane", sa.Text, nullable=False),
+        sa.Column("queue", sa.Text, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("attempt_limit", sa.Integer, nullable=False),
         sa.Column("max_attempts", sa.Integer, nullable=False),
         sa.Column("updated_ms", sa.BigInteger, nullable=False),
         sa.Column("due_ms", sa.BigInteger),
-        sa.Column("expires_ms", sa.BigInteger),
+        sa.Column("kept_until_ms", sa.BigInteger),
         sa.Column("started_ms", sa.BigInteger),
         sa.Column("consumer", sa.Text),
         sa.Column("error", sa.Text),
@@ -46,10 +46,10 @@ def upgrade() -> None:
         "taskrunner_letters",
         sa.Column("id", _BYTEWISE, primary_key=True),
         sa.Column("died_ms", sa.BigInteger, nullable=False),
-        sa.Column("expires_ms", sa.BigInteger, nullable=False),
+        sa.Column("kept_until_ms", sa.BigInteger, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("error", sa.Text),
-        sa.Column("lane", sa.Text),
+        sa.Column("queue", sa.Text),
         sa.Column("url", sa.Text),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("x_death", sa.Text),
@@ -74,11 +74,11 @@ def upgrade() -> None:
 def _create_indices() -> None:
     _partial("taskrunner_tasks_due", ["due_ms"], "due_ms IS NOT NULL")
     op.create_index("taskrunner_tasks_status", "taskrunner_tasks", ["status", "id"])
-    _partial("taskrunner_tasks_expiry", ["expires_ms"], "expires_ms IS NOT NULL")
+    _partial("taskrunner_tasks_expiry", ["kept_until_ms"], "kept_until_ms IS NOT NULL")
     _partial("taskrunner_tasks_dead", ["updated_ms", "id"], "status = 'failed'")
     _partial("taskrunner_tasks_key", ["idempotency_key"], "idempotency_key IS NOT NULL", unique=True)
     op.create_index("taskrunner_letters_died", "taskrunner_letters", ["died_ms", "id"])
-    op.create_index("taskrunner_letters_expiry", "taskrunner_letters", ["expires_ms"])
+    op.create_index("taskrunner_letters_expiry", "taskrunner_letters", ["kept_until_ms"])
 
 
 def _partial(name: str, columns: list[str], where: str, *, unique: bool = False) -> None:

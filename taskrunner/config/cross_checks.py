@@ -1,0 +1,127 @@
+"""The limits that cross: settings whose values only make sense together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskrunner.config.config import Config
+from taskrunner.config.keys import Key
+from taskrunner.domain.write_concern import WriteConcern
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two settings that contradict each other, and why."""
+
+    keys: tuple[Key, Key]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """`low` must not be above `high`; with `below`, not equal to it either."""
+
+    low: str
+    high: str
+    why: str
+    below: bool = False
+    floor: Callable[[Config], float] | None = None
+
+
+def smallest_request_bound(config: Config) -> int:
+    """The size of the largest task's request: its body grows by a third in base64."""
+    limits = config.limits
+    return -(-limits.max_body_bytes * 4 // 3) + limits.max_url_bytes + limits.max_headers_bytes
+
+
+_RULES = (
+    _Rule("Workers.min_workers", "Workers.max_workers", "they are the ends of one range"),
+    _Rule(
+        "Fetch.timeout",
+        "Workers.lease",
+        "a lease must outlast an ordinary attempt (a task with a longer timeout of its own is safe: "
+        "a live consumer renews the lease)",
+    ),
+    _Rule(
+        "Redis.timeout", "Workers.lease", "a lease would end while its renewal waits for Redis", below=True
+    ),
+    _Rule("Fetch.timeout", "Limits.max_timeout", "the default must be one that a task may ask for"),
+    _Rule("Fetch.connect_timeout", "Fetch.timeout", "connecting is a part of the attempt"),
+    _Rule("Fetch.store_body_bytes", "Fetch.max_body_bytes", "no more can be stored than was read"),
+    _Rule("Retry.base", "Retry.cap", "the first delay would be longer than the longest"),
+    _Rule("Retry.max_attempts", "Limits.max_attempts", "the default must be one that a task may ask for"),
+    _Rule("Limits.max_header_bytes", "Limits.max_headers_bytes", "one header must fit into all headers"),
+    _Rule(
+        "Limits.max_body_bytes",
+        "Api.max_body_bytes",
+        "a request must have room for the largest task",
+        floor=smallest_request_bound,
+    ),
+    _Rule(
+        "Rabbit.publish_timeout",
+        "Relay.hold",
+        "another relay would publish the task while this one still waits for the confirm",
+        below=True,
+    ),
+    _Rule(
+        "Hosts.breaker_cooldown", "Hosts.breaker_longest", "the first rest would be longer than the longest"
+    ),
+    _Rule(
+        "Relay.hold", "Relay.forgotten_after", "a task would be suspected lost while it is taken", below=True
+    ),
+)
+
+
+def find_contradictions(config: Config) -> list[Contradiction]:
+    """Every pair of settings in contradiction."""
+    return [
+        *_unkept_concern(config),
+        *_many_addresses(config),
+        *(found for rule in _RULES if (found := _check(config, rule))),
+    ]
+
+
+def _unkept_concern(config: Config) -> list[Contradiction]:
+    concern, kept = config.store.write_concern, config.store.write_concerns
+    if concern in kept:
+        return []
+    names = " or ".join(each.value for each in WriteConcern if each in kept)
+    message = f"{concern.value} cannot be kept by a SQLite file, which has no replica: use {names}"
+    return [Contradiction(keys=(_key("Store.url"), _key("Store.write_concern")), message=message)]
+
+
+def _many_addresses(config: Config) -> list[Contradiction]:
+    if len(config.redis.addr) == 1 or config.redis.sentinel:
+        return []
+    message = "several addresses are those of Sentinels: Redis.sentinel must name the primary that they watch"
+    return [Contradiction(keys=(_key("Redis.addr"), _key("Redis.sentinel")), message=message)]
+
+
+def value_of(config: Config, key: Key) -> object:
+    """The value of one setting."""
+    return getattr(getattr(config, key.section.lower()), key.name)
+
+
+def _check(config: Config, rule: _Rule) -> Contradiction | None:
+    low, high = _key(rule.low), _key(rule.high)
+    low_value, high_value = _number(config, low), _number(config, high)
+    least = rule.floor(config) if rule.floor else low_value
+    if least < high_value or (least == high_value and not rule.below):
+        return None
+    lower, higher = f"{low} ({low_value:.10g})", f"{high} ({high_value:.10g})"
+    if rule.floor:
+        message = f"{higher} must be at least {least:.10g}, for {lower}: {rule.why}"
+    else:
+        message = f"{lower} must be {'less than' if rule.below else 'at most'} {higher}: {rule.why}"
+    return Contradiction(keys=(low, high), message=message)
+
+
+def _key(path: str) -> Key:
+    section, _, name = path.partition(".")
+    return Key(section=section, name=name)
+
+
+def _number(config: Config, key: Key) -> float:
+    value = value_of(config, key)
+    if not isinstance(value, int | float):
+        raise TypeError(f"{key} is no number")
+    return value

@@ -1,0 +1,85 @@
+"""The supervisor keeps as many workers as the load needs, and replaces those that hang."""
+
+import time
+from typing import Any
+
+from taskrunner.brokers.base import Broker
+from taskrunner.consumer.consumer import Consumer
+from taskrunner.domain import scaling
+from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.domain.events import Events, WorkersScaled
+from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
+from taskrunner.runtime.service import Service
+
+
+class Autoscaler(Service):
+    """One turn: measure, plan, resize. `interval` is seconds."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        broker: Broker,
+        events: Events,
+        bounds: Bounds,
+        *,
+        interval: float,
+    ) -> None:
+        super().__init__("supervisor", events)
+        self._consumer = consumer
+        self._broker = broker
+        self._bounds = bounds
+        self._interval = interval
+        self._memory = Memory(target=bounds.min_workers)
+        self.last_decision: Decision | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The workers as `/stats` shows them."""
+        pool = self._consumer.pool
+        decision = self.last_decision
+        return {
+            **pool.describe(),
+            "min": self._bounds.min_workers,
+            "max": self._bounds.max_workers,
+            "target": self._memory.target,
+            "wanted": None if decision is None else decision.wanted,
+            "last_decision": None if decision is None else decision.reason,
+            "backlog": len(self._consumer.backlog),
+        }
+
+    async def start(self) -> None:
+        self._consumer.pool.resize(self._bounds.min_workers)
+        await super().start()
+
+    async def turn(self) -> float:
+        pool = self._consumer.pool
+        pool.check()
+        if not self._consumer.is_consuming:
+            # Before the start and during the shutdown there is nothing to have more or fewer workers for.
+            return self._interval
+        load = Load(
+            depth=await self._depth(),
+            backlog=len(self._consumer.backlog),
+            busy=pool.busy,
+            task_time=pool.task_time,
+        )
+        decision = scaling.plan(self._bounds, load, self._memory, time.monotonic())
+        self._memory = decision.memory
+        self.last_decision = decision
+        if decision.target != pool.total:
+            self._scale(decision)
+        return self._interval
+
+    def _scale(self, decision: Decision) -> None:
+        pool = self._consumer.pool
+        before = pool.total
+        pool.resize(decision.target)
+        self._events.emit(WorkersScaled(before=before, after=decision.target, reason=decision.reason))
+        self._consumer.wake()
+
+    async def _depth(self) -> int:
+        try:
+            depths = await self._broker.depths()
+        except BrokerUnavailable:
+            # Without the broker nothing new comes; what is here is in the backlog.
+            return 0
+        return sum(depths.get(queue, 0) for queue in self._consumer.open_queues)

@@ -1,1 +1,0 @@
-"""The crew: worker threads in a process of their own, so that they and the loop run Python at once."""

@@ -1,0 +1,97 @@
+"""Several processes, so that worker threads have more than one interpreter lock among them.
+
+An attempt stays with the process that it was given to. When one's process dies, the others go on.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.processes.crash_suspects import CrashSuspects
+from taskrunner.consumer.processes.worker_process import WorkerProcess
+from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
+from taskrunner.domain.events import Events
+from taskrunner.handlers.base import HandlerFactory
+
+
+class ProcessPool(WorkerPool):
+    """The workers of `size` child processes, dealt out as evenly as can be."""
+
+    def __init__(self, size: int, factory: HandlerFactory, events: Events, on_finished: OnFinished) -> None:
+        # A task may be in other hands at each of its deaths.
+        suspects = CrashSuspects()
+        self._processes = [WorkerProcess(factory, events, on_finished, suspects) for _ in range(size)]
+
+    @property
+    def processes(self) -> Sequence[ProcessInfo]:
+        return self._processes
+
+    @property
+    def total(self) -> int:
+        return sum(process.total for process in self._processes)
+
+    @property
+    def busy(self) -> int:
+        return sum(process.busy for process in self._processes)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(process.in_flight for process in self._processes)
+
+    @property
+    def task_time(self) -> float | None:
+        times = [process.task_time for process in self._processes if process.task_time is not None]
+        return sum(times) / len(times) if times else None
+
+    @property
+    def trouble(self) -> str | None:
+        return next((process.trouble for process in self._processes if process.trouble is not None), None)
+
+    def room(self) -> int:
+        return sum(max(0, process.room()) for process in self._processes)
+
+    async def wait_idle(self) -> None:
+        await asyncio.gather(*(process.wait_idle() for process in self._processes))
+
+    async def start(self) -> None:
+        for process in self._processes:
+            await process.start()
+
+    def submit(self, running: ClaimedAttempt) -> None:
+        min(self._processes, key=_unfitness).submit(running)
+
+    def resize(self, target: int) -> None:
+        share, rest = divmod(target, len(self._processes))
+        for place, process in enumerate(self._processes):
+            process.resize(share + (place < rest))
+
+    async def withdraw(self) -> list[ClaimedAttempt]:
+        return _joined(await asyncio.gather(*(process.withdraw() for process in self._processes)))
+
+    def check(self) -> None:
+        for process in self._processes:
+            process.check()
+
+    def cancel(self, lost: Sequence[ClaimedAttempt]) -> None:
+        for process in self._processes:
+            process.cancel(lost)
+
+    def renew(self, kept: Sequence[ClaimedAttempt], lease_ends: float) -> None:
+        for process in self._processes:
+            process.renew(kept, lease_ends)
+
+    def interrupt(self) -> list[ClaimedAttempt]:
+        return _joined(process.interrupt() for process in self._processes)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(process.close() for process in self._processes))
+
+
+def _unfitness(process: WorkerProcess) -> tuple[bool, float]:
+    """A process without room comes last, however little it has: its workers may be busy for long."""
+    return process.room() <= 0, process.load
+
+
+def _joined(lists: Iterable[list[ClaimedAttempt]]) -> list[ClaimedAttempt]:
+    return list(chain.from_iterable(lists))

@@ -1,0 +1,103 @@
+"""The ssrf_policy: which hosts, addresses and ports a task may name, and which a fetch may dial."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from taskrunner.domain.address import (
+    METADATA_NAMES,
+    Address,
+    Ranges,
+    embedded,
+    is_loopback,
+    is_never_reached,
+    is_special,
+    parse_address,
+)
+from taskrunner.domain.url import Url
+
+_LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SsrfPolicy:
+    """The public internet on some ports, and what an operator added to it.
+
+    `allow_private` are networks (`10.0.0.0/8`), addresses, and host names, whose addresses are then taken as
+    they are. `allow_loopback` opens this machine's loopback on every port. `endpoints` are hosts and ports
+    that no task reaches in any case: our own broker and store.
+
+    A plain value: it can be pickled, and what is computed from it stays out of comparisons.
+    """
+
+    allow_private: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (80, 443, 8080, 8443)
+    allow_loopback: bool = False
+    endpoints: tuple[tuple[str, int], ...] = ()
+    _networks: Ranges = field(init=False, repr=False, compare=False)
+    _names: frozenset[str] = field(init=False, repr=False, compare=False)
+    _ports: frozenset[int] = field(init=False, repr=False, compare=False)
+    _loopback: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = [each for each in self.allow_private if "/" not in each and parse_address(each) is None]
+        networks = Ranges(ip_network(each) for each in self.allow_private if each not in names)
+        loopback = self.allow_loopback or any(each in networks for each in _LOOPBACKS)
+        endpoints = tuple((_folded(host), port) for host, port in self.endpoints)
+        object.__setattr__(self, "endpoints", endpoints)
+        object.__setattr__(self, "_networks", networks)
+        object.__setattr__(self, "_names", frozenset(_folded(each) for each in names))
+        object.__setattr__(self, "_ports", frozenset(self.ports))
+        object.__setattr__(self, "_loopback", loopback)
+
+    def refusal(self, url: Url) -> str | None:
+        """Why the string alone shows that `url` is out of reach; None when only its address can
+        tell.
+        """
+        address, port, name = url.address, url.port, _folded(url.host)
+        if address is not None:
+            if self.allow_loopback and is_loopback(address):
+                return None
+            if is_special(address) and not self._covers(address):
+                return "names an address that is not public, which Fetch.allow_private does not list"
+        elif reason := self._name_refusal(name):
+            return reason
+        if (name, port) in self.endpoints:
+            return "names the broker or the store of taskrunner itself"
+        if port not in self._ports and (address is not None or not self.allow_loopback):
+            return f"names port {port}, which is not among Fetch.ports"
+        return None
+
+    def allows(self, host: str, address: Address, port: int, is_own: Callable[[Address], bool]) -> bool:
+        """Whether `address`, which `host` stands for, may be dialled; `is_own` tells this machine's own.
+
+        The endpoints are not looked at, since they may be names themselves.
+        """
+        if is_never_reached(address):
+            return False
+        if self.allow_loopback and is_loopback(address):
+            return True
+        if port not in self._ports:
+            return False
+        if self._covers(address) or _folded(host) in self._names:
+            return True
+        return not is_special(address) and not is_own(address)
+
+    def _covers(self, address: Address) -> bool:
+        """Whether an operator opened it, and with it every IPv4 address that it carries."""
+        if address not in self._networks or is_never_reached(address):
+            return False
+        return all(each in self._networks or not is_special(each) for each in embedded(address))
+
+    def _name_refusal(self, name: str) -> str | None:
+        if name in METADATA_NAMES:
+            return "names a metadata service"
+        # RFC 6761 6.3: these are this machine, whatever a resolver may say.
+        is_local = name == "localhost" or name.endswith(".localhost")
+        if is_local and not self._loopback and name not in self._names:
+            return "names this machine, which Fetch.allow_private does not list"
+        return None
+
+
+def _folded(name: str) -> str:
+    return name.lower().removesuffix(".")

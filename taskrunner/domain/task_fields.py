@@ -1,0 +1,141 @@
+"""The rules for what a task may say, one function per field. Each raises `ValueError` with the reason.
+
+Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 3986 section 3 (URLs).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from taskrunner.domain.messages import shown
+from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.url import Url, parse_url
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# RFC 9110 9.2.2: sent twice, these mean the same as sent once.
+IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110 5.5 allows obs-text; we do not, since no two servers agree on its meaning.
+_FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
+# What the HTTP client itself decides for a connection; a task that sets it could split requests.
+_OWN_HEADERS = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "http2-settings",
+        "expect",
+        "proxy-authenticate",
+        "proxy-authorization",
+    }
+)
+# What metadata services of clouds ask for, to be sure that it is no redirected or misled client that calls.
+_METADATA_HEADERS = frozenset(
+    {
+        "metadata",  # Azure
+        "metadata-flavor",  # Google Cloud, IBM
+        "metadata-token",  # Akamai
+        "metadata-token-expiry-seconds",
+        "x-aliyun-ecs-metadata-token",
+        "x-aliyun-ecs-metadata-token-ttl-seconds",
+        "x-aws-ec2-metadata-token",
+        "x-aws-ec2-metadata-token-ttl-seconds",
+        "x-google-metadata-request",
+        "x-metadata-token",  # Huawei
+        "x-metadata-token-ttl-seconds",
+    }
+)
+
+
+def check_url(text: str, limits: Limits) -> Url:
+    """An absolute http or https URL by the grammar of `url`, which the string alone does not show to be
+    out of reach. Its `text` is what is kept: the same URL in its one spelling, without a fragment.
+    """
+    if len(text) > limits.max_url_bytes or (not text.isascii() and len(text.encode()) > limits.max_url_bytes):
+        raise ValueError(f"is {len(text.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
+    url = parse_url(text)
+    if refusal := limits.ssrf_policy.refusal(url):
+        raise ValueError(refusal)
+    return url
+
+
+def check_method(method: str) -> str:
+    """One of `METHODS`, in any case; answered in upper case."""
+    upper = method.upper()
+    if upper not in METHODS:
+        raise ValueError(f"must be one of {', '.join(sorted(METHODS))}, got {shown(method)}")
+    return upper
+
+
+def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
+    """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
+    if len(headers) > limits.max_headers:
+        raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
+    check_sound_headers(headers)
+    total_bytes = 0
+    for name, value in headers.items():
+        size_bytes = len(name) + len(value) + 4
+        if size_bytes > limits.max_header_bytes:
+            raise ValueError(f"{shown(name)} is larger than {limits.max_header_bytes} bytes")
+        total_bytes += size_bytes
+    if total_bytes > limits.max_headers_bytes:
+        raise ValueError(f"{total_bytes} bytes in all, at most {limits.max_headers_bytes} are allowed")
+
+
+def check_sound_headers(headers: Mapping[str, str]) -> None:
+    """As `check_headers`, but of any number and size: we add headers to tasks that were handed in."""
+    if twice := _repeated(headers):
+        # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
+        raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
+    for name, value in headers.items():
+        check_header(name, value)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first header name that stands there twice, in whatever case; None when there is none."""
+    seen: set[str] = set()
+    for name in names:
+        folded = name.lower()
+        if folded in seen:
+            return name
+        seen.add(folded)
+    return None
+
+
+def check_header(name: str, value: str) -> None:
+    """A single header, without regard to its size. The value is never shown: it may be a secret."""
+    check_header_name(name)
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
+    if name.lower() in _METADATA_HEADERS:
+        raise ValueError(f"{shown(name)} is a key to a metadata service and cannot be given")
+    if not _FIELD_VALUE.fullmatch(value):
+        raise ValueError(f"the value of {shown(name)} must be visible ASCII, without line breaks")
+
+
+def check_header_name(name: str) -> None:
+    """A token, whatever header it names."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+
+
+def check_labels(labels: Mapping[str, str], limits: Limits) -> None:
+    """Few and short: labels are for finding tasks, not for carrying data."""
+    if len(labels) > limits.max_labels:
+        raise ValueError(f"{len(labels)} labels, at most {limits.max_labels} are allowed")
+    for name, value in labels.items():
+        if not name or len(name.encode()) + len(value.encode()) > limits.max_label_bytes:
+            raise ValueError(f"{shown(name)}: name and value must be 1 to {limits.max_label_bytes} bytes")
+
+
+def check_id(task_id: str) -> str:
+    """Letters, digits and `._:-`, at most 128: an id stands in URLs, keys and log lines."""
+    if not ID_PATTERN.fullmatch(task_id):
+        raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
+    return task_id

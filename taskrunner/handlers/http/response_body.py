@@ -1,0 +1,126 @@
+"""The body of an answer while it is read: counted, hashed, its beginning kept, never more than allowed."""
+
+import hashlib
+from enum import Enum, auto
+
+from taskrunner.handlers.http.codings import CodingBroken, Decoder
+
+
+class BodyError(Enum):
+    """Why the reading of a body was given up."""
+
+    TOO_LARGE = auto()
+    BROKEN_CODING = auto()
+    UNWANTED = auto()
+
+
+class ResponseBody:
+    """Takes the bytes of one body as they come off the wire.
+
+    `size_bytes` counts decoded bytes. Both the bytes on the wire and the decoded ones may be at most
+    `max_bytes`; `store_bytes` of the decoded ones are kept. `wire_bytes` came in `chunks` pieces.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_hash",
+        "_kept",
+        "_max_bytes",
+        "_store_bytes",
+        "chunks",
+        "size_bytes",
+        "trouble",
+        "wire_bytes",
+    )
+
+    def __init__(self, *, max_bytes: int, store_bytes: int, decoder: Decoder | None) -> None:
+        self.size_bytes = 0
+        self.trouble: BodyError | None = None
+        self.wire_bytes = 0
+        self.chunks = 0
+        self._max_bytes = max_bytes
+        self._store_bytes = store_bytes
+        self._decoder = decoder
+        self._hash = hashlib.sha256()
+        self._kept: bytes | bytearray = b""
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take what arrived; False when the rest is not wanted, and `trouble` says why."""
+        self.wire_bytes += len(chunk)
+        self.chunks += 1
+        if self.wire_bytes > self._max_bytes:
+            self.trouble = BodyError.TOO_LARGE
+        elif self._decoder is None:
+            self._take(chunk)
+        else:
+            self._decode(self._decoder, chunk)
+        return self.trouble is None
+
+    def finish(self) -> None:
+        """No more will come: a coding that has not ended by now was cut short."""
+        if self.trouble is None and self._decoder is not None and not self._decoder.ended:
+            self.trouble = BodyError.BROKEN_CODING
+
+    @property
+    def content(self) -> bytes:
+        """The part that was kept."""
+        return bytes(self._kept)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether more was read than kept."""
+        return self.size_bytes > len(self._kept)
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole decoded body, in hex."""
+        return self._hash.hexdigest()
+
+    def _decode(self, decoder: Decoder, chunk: bytes) -> None:
+        try:
+            for piece in decoder.decode(chunk):
+                if not self._take(piece):
+                    return
+        except CodingBroken:
+            self.trouble = BodyError.BROKEN_CODING
+
+    def _take(self, piece: bytes) -> bool:
+        self.size_bytes += len(piece)
+        if self.size_bytes > self._max_bytes:
+            self.trouble = BodyError.TOO_LARGE
+            return False
+        self._hash.update(piece)
+        room = self._store_bytes - len(self._kept)
+        if room > 0:
+            self._keep(piece if len(piece) <= room else piece[:room])
+        return True
+
+    def _keep(self, piece: bytes) -> None:
+        """A body in one piece is never copied; one in a million pieces still takes no more than its size."""
+        if not self._kept:
+            self._kept = piece
+            return
+        if isinstance(self._kept, bytes):
+            self._kept = bytearray(self._kept)
+        self._kept += piece
+
+
+class DiscardedBody(ResponseBody):
+    """The body of a redirect: not kept, and read only if it is there at once and small.
+
+    A body that has come in one piece leaves the connection fit for the next exchange; for any other it is
+    cheaper and safer to close the connection than to read on.
+    """
+
+    __slots__ = ("_announced",)
+
+    def __init__(self, announced_bytes: str | None) -> None:
+        super().__init__(max_bytes=0, store_bytes=0, decoder=None)
+        self._announced = announced_bytes
+
+    def feed(self, chunk: bytes) -> bool:
+        self.wire_bytes += len(chunk)
+        if self._announced == str(len(chunk)):
+            return True
+        self.trouble = BodyError.UNWANTED
+        return False

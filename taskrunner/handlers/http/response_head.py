@@ -1,0 +1,87 @@
+"""The head of an answer: its status and headers, from the lines that libcurl hands out."""
+
+import re
+from collections.abc import Sequence
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# RFC 9112 5.2: a folded line continues the value before it.
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_ENDS = (b"\r\n", b"\n")
+
+
+# libcurl writes the last two itself for what came in binary frames; "HTTP/2.0" is nobody's answer.
+_STATUS_LINE = re.compile(r"HTTP/(?:1\.[01]|[23]) +([0-9]{3})\s")
+_FRAMED = ("HTTP/2 ", "HTTP/3 ")
+
+
+class ResponseHead:
+    """The last head among `lines`, with status 0 if there is none or it is no HTTP that we know.
+
+    `interim` counts the 1xx answers before it. `headers` are in the order in which they came, values as
+    Latin-1 text: what a server sends there is bytes in no particular encoding, and this loses none of them.
+    """
+
+    __slots__ = ("_first", "_is_framed", "headers", "interim", "status")
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        block, self.interim = _last_block(lines)
+        text = b"".join(block).decode("latin-1")
+        self.status = _status(text)
+        self._is_framed = text.startswith(_FRAMED)
+        if "\n " in text or "\n\t" in text:
+            text = _FOLD.sub(" ", text)
+        headers = []
+        # Written backwards, so that the first of several headers of one name stays.
+        first = {}
+        for line in reversed(text.split("\n")[1:]):
+            name, colon, value = line.partition(":")
+            if colon:
+                value = value.strip()
+                headers.append((name, value))
+                first[name.lower()] = value
+        headers.reverse()
+        self.headers: list[tuple[str, str]] = headers
+        self._first: dict[str, str] = first
+
+    def value(self, name: str) -> str | None:
+        """The first value of the header `name`, which is given in lower case."""
+        return self._first.get(name)
+
+    def values(self, name: str) -> list[str]:
+        """Every value of the header `name`, which is given in lower case."""
+        return [value for known, value in self.headers if known.lower() == name]
+
+    @property
+    def redirects(self) -> bool:
+        """Whether the answer sends us elsewhere."""
+        return self.status in REDIRECTS and bool(self._first.get("location"))
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether only the end of the connection ends the body (RFC 9112 section 6.3, point 8).
+
+        From HTTP/2 on a frame does (RFC 9113 section 8.1).
+        """
+        return not self._is_framed and not self._first.keys() & {"content-length", "transfer-encoding"}
+
+
+def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
+    """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
+    if lines and lines[-1] in _ENDS and lines.index(lines[-1]) == len(lines) - 1:
+        # Only the last line is empty: a single head, the usual case.
+        return lines, 0
+    blocks: list[list[bytes]] = []
+    is_open = False
+    for line in lines:
+        if not is_open and line.startswith(b"HTTP/"):
+            blocks.append([])
+            is_open = True
+        if is_open:
+            blocks[-1].append(line)
+            is_open = line not in _ENDS
+    return (blocks[-1], len(blocks) - 1) if blocks else ((), 0)
+
+
+def _status(text: str) -> int:
+    match = _STATUS_LINE.match(text)
+    return int(match[1]) if match else 0

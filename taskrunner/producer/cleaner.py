@@ -1,0 +1,71 @@
+"""The cleaner ends tasks that have expired, and removes what has outlived its retention.
+
+It needs the store alone: an expired task ends on time while the broker is away, its queue is jammed or no
+consumer runs. Any number of caretakers may run.
+"""
+
+from datetime import datetime
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.errors import EnvelopeUnreadable
+from taskrunner.domain.events import Events, TaskExpired
+from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.settlement import Retention
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import AttemptRef, Due, Store
+
+# One call takes this many at most: Redis and SQLite do nothing else meanwhile.
+_BATCH = 1000
+# The reason of a task that failed by its `expires_at`.
+EXPIRED = "expired"
+_ERROR = "no attempt had started by its expires_at"
+
+
+class Cleaner(Service):
+    """One turn: a batch of each, and the next one at once while there is more."""
+
+    def __init__(
+        self, store: Store, events: Events, clock: Clock, retention: Retention, *, interval: float
+    ) -> None:
+        super().__init__("cleaner", events)
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._interval = interval
+
+    async def turn(self) -> float:
+        now = self._clock.now()
+        expired = await self._expire(now)
+        pruned = await self._store.prune(now=now, limit=_BATCH)
+        return 0.0 if max(expired, pruned) >= _BATCH else self._interval
+
+    async def _expire(self, now: datetime) -> int:
+        """Fail a batch of what is expired; answers how many that was to be."""
+        expired = [(due, _task(due)) for due in await self._store.expired(now=now, limit=_BATCH)]
+        refs = [
+            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, task, now))
+            for due, task in expired
+        ]
+        keep = self._retention.failed
+        failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, expired=True)
+        for (due, task), done in zip(expired, failed, strict=True):
+            if done:
+                self._events.emit(TaskExpired(id=due.id, attempts=due.attempt, task=task, error=_ERROR))
+        return len(expired)
+
+
+def _task(due: Due) -> Task | None:
+    try:
+        return decode_task(due.encoded)
+    except EnvelopeUnreadable:
+        return None  # it must end all the same
+
+
+def _follow_up(due: Due, task: Task | None, now: datetime) -> NewTask | None:
+    if task is None:
+        return None  # nobody can tell whom it wanted to be told
+    return follow_up(task, Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)

@@ -1,0 +1,91 @@
+"""The link to Redis: commands, sent again where a broken connection left them open."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ConnectionError as DriverConnectionError
+from redis.exceptions import NoScriptError, ResponseError
+
+from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.events import Events
+from taskrunner.runtime.backoff import Backoff
+from taskrunner.stores.redis.connections import Connections
+from taskrunner.stores.redis.faults import fault
+from taskrunner.stores.redis.fitness import inspect
+from taskrunner.stores.redis.settings import RedisSettings
+from taskrunner.stores.store_connection import Fault, Fitness, StoreConnection
+
+SERVICE = "redis"
+_RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
+
+
+class RedisStoreConnection(StoreConnection):
+    """See `StoreConnection`. `probe` is a command that succeeds only where all that we do would."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        settings: RedisSettings,
+        server: str,
+        events: Events,
+        *,
+        probe: tuple[str | int, ...],
+    ) -> None:
+        super().__init__(
+            events,
+            service=SERVICE,
+            title="Redis at",
+            address=server,
+            dial_timeout=settings.dial_timeout,
+            timeout=settings.timeout,
+        )
+        self._connections = connections
+        self._max_retries = settings.max_retries
+        self._probe = probe
+
+    async def call(self, *args: Any) -> Any:
+        """The answer to one command. Raises `StoreUnavailable`, and the driver's `NoScriptError`."""
+        return (await self.converse(args))[0]
+
+    async def converse(self, *commands: Sequence[Any]) -> list[Any]:
+        """The answers to several commands that need the same connection; raises as `call` does."""
+        try:
+            return await self._call(lambda: self._send_patiently(commands))
+        except NoScriptError:
+            raise
+        except ResponseError as exc:
+            raise RuntimeError(f"{self._shown} rejected {commands[0][0]}: {exc}") from exc
+
+    async def ping(self) -> None:
+        await self.call("PING")
+
+    async def _send_patiently(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send again what a broken connection left open: each command we send is safe to repeat."""
+        pause = Backoff(_RESEND_FIRST, _RESEND_CAP)
+        for _ in range(self._max_retries):
+            try:
+                return await self._connections.converse(commands)
+            except (DriverConnectionError, OSError) as exc:
+                if isinstance(exc, DriverConnectionError) and type(exc) is not DriverConnectionError:
+                    raise  # the driver derives refusals, such as a wrong password, from broken connections
+                await asyncio.sleep(pause.next())
+        return await self._connections.converse(commands)
+
+    async def _inspect(self) -> Fitness:
+        # What hangs or points at a former primary must not be used again.
+        await self._connections.drop_idle()
+        try:
+            fitness = await inspect(self._connections.send, self._address)
+            await self._connections.send(*self._probe)
+        except ResponseError as exc:
+            if self._fault(exc) is None:
+                raise StoreUnavailable(f"{self._shown} failed: {exc}") from exc
+            raise
+        return fitness
+
+    def _fault(self, exc: Exception) -> Fault | None:
+        return fault(exc, self._address)
+
+    async def _close(self) -> None:
+        await self._connections.close()

@@ -1,0 +1,156 @@
+"""Several processes: each has attempts of its own, and what one process loses, the others do not notice."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from taskrunner.consumer.affinity import Affinity
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.domain.events import Events
+from taskrunner.domain.outcome import OutcomeKind
+from tests.contract.workers.bench import DEADLINE, Bench
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Two processes with two workers each, ready."""
+    bench = Bench(partial(ProcessPool, 2), tmp_path)
+    await bench.pool.start()
+    bench.pool.resize(4)
+    await bench.until(lambda: bench.pool.trouble is None)
+    yield bench
+    bench.gate.open()
+    await bench.pool.close()
+
+
+async def begin(bench: Bench, names: str, what: str = "") -> list[ClaimedAttempt]:
+    begun = [bench.submit(name, what) for name in names]
+    await bench.begin(*names)
+    return begun
+
+
+async def test_work_is_dealt_out_evenly(processes: Bench) -> None:
+    """As many attempts as workers all begin, whichever process the workers are in."""
+    assert len(set(processes.pids)) == 2
+    await begin(processes, "abcd")
+    assert (processes.pool.total, processes.pool.busy, processes.pool.room()) == (4, 4, 0)
+
+
+async def test_what_one_process_loses_the_other_does_not_notice(processes: Bench) -> None:
+    """Half of the attempts are interrupted, the others end; meanwhile there is room in the other process."""
+    await begin(processes, "abcd")
+    os.kill(processes.pids[0], signal.SIGKILL)
+    lost = [await processes.outcome() for _ in range(2)]
+    assert {each.outcome.kind for each in lost} == {OutcomeKind.INTERRUPTED}
+    assert processes.pool.in_flight == 2
+    processes.gate.open()
+    processes.submit("e")
+    kinds = [(await processes.outcome()).outcome.kind for _ in range(3)]
+    assert kinds == [OutcomeKind.OK] * 3
+    shown = processes.pool.describe()["processes"]
+    assert [each["last_loss"] for each in shown] == ["signal SIGKILL", None]
+
+
+async def test_a_cancel_meets_only_the_attempt_that_is_meant(processes: Bench) -> None:
+    """Each process numbers its attempts by itself."""
+    for running in await begin(processes, "ab", "heed"):
+        processes.pool.cancel([running])
+        finished = await processes.outcome()
+        assert (finished.running, finished.outcome.kind) == (running, OutcomeKind.CANCELLED)
+
+
+async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -> None:
+    """A task that kills whatever process it gets to comes to its end all the same."""
+    counted = []
+    for _ in range(3):
+        await processes.until(lambda: processes.pool.room() > 0)
+        processes.submit("poison", "kill")
+        counted.append((await processes.outcome()).outcome.counted)
+    assert counted == [False, False, True]
+
+
+async def test_each_process_is_bound_to_a_processor_of_its_own(processes: Bench) -> None:
+    """Both begin by looking for the idlest one, at the same moment."""
+    affinity = Affinity(Events(), processes.pool)
+
+    def bound() -> list[set[int]]:
+        return [os.sched_getaffinity(pid) for pid in processes.pids]
+
+    async with asyncio.timeout(DEADLINE):
+        while any(len(processors) > 1 for processors in bound()):  # noqa: ASYNC110
+            await asyncio.sleep(await affinity.turn())
+    first, second = bound()
+    assert first != second
+
+
+async def test_an_odd_number_of_workers_is_all_there(processes: Bench) -> None:
+    processes.pool.resize(3)
+    assert processes.pool.total == 3
+    processes.pool.resize(1)
+    assert processes.pool.total == 1
+    await begin(processes, "a")
+
+
+async def test_nothing_waits_where_no_worker_is(processes: Bench) -> None:
+    """One worker is left, in the first process; what was claimed for more of them waits for it."""
+    processes.pool.resize(1)
+    processes.gate.open()
+    for name in ("a", "bcd"):
+        for each in name:
+            processes.submit(each)
+        for _ in name:
+            assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+
+
+async def test_nothing_is_given_to_a_process_without_workers_when_the_other_one_dies(
+    processes: Bench,
+) -> None:
+    """It was claimed before the death; the next process has workers again."""
+    processes.pool.resize(1)
+    processes.gate.open()
+    processes.submit("a")
+    await processes.outcome()
+    os.kill(processes.pids[0], signal.SIGKILL)
+    await processes.until(lambda: processes.pool.room() == 0)
+    processes.submit("b")
+    assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+
+
+async def test_short_tasks_do_not_wait_behind_the_long_ones_of_the_other_process(processes: Bench) -> None:
+    """What is claimed ahead goes where it was claimed for."""
+    begun = await begin(processes, "abcd", "heed")
+    # They were dealt out in turn.
+    processes.pool.cancel([begun[0], begun[2]])
+    for _ in range(2):
+        await processes.outcome()
+    for number in range(200):
+        processes.submit(f"short{number}", "big")
+        await processes.outcome()
+    ahead = processes.pool.room()
+    assert ahead > 2
+    for number in range(ahead):
+        processes.submit(f"ahead{number}", "big")
+    for _ in range(ahead):
+        await processes.outcome()
+    assert processes.pool.in_flight == 2
+
+
+async def test_what_waits_for_a_process_that_starts_is_run_though_its_workers_are_not_needed_any_more(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(partial(ProcessPool, 2), tmp_path)
+    await bench.pool.start()
+    bench.pool.resize(4)
+    for name in "abcd":
+        bench.submit(name)
+    bench.pool.resize(1)
+    bench.gate.open()
+    for _ in range(4):
+        assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+    await bench.pool.close()

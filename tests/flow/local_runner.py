@@ -1,0 +1,264 @@
+"""The whole flow in one process: memory broker, a store, and as many processes of ours as a test wants."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.consumer.collector import Collector
+from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.record import Record
+from taskrunner.domain.settlement import Retention
+from taskrunner.domain.status import Status
+from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_limits import Limits
+from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
+from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.cleaner import Cleaner
+from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.pause_watch import PauseWatch
+from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.relay import Relay, RelaySettings
+from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.search import Search
+from taskrunner.stores.base import Store
+from tests.tools.clock import ManualClock
+
+Kind = TypeVar("Kind", bound=Event)
+Answer = Callable[[AttemptContext], Outcome]
+
+HOLD = 10.0
+LEASE = 30.0
+FORGOTTEN = 300.0
+DEADLINE = 10.0
+OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
+
+
+def http_error(status: int, retry_after: float | None = None) -> Outcome:
+    return Outcome(
+        kind=OutcomeKind.HTTP_ERROR,
+        error=f"the target answered {status}",
+        response=Response(status=status),
+        retry_after=retry_after,
+    )
+
+
+class Target:
+    """What the handlers call in place of the network: it answers by script, and keeps a ledger."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda context: OK
+        self.ledger: list[tuple[str, int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def script(self, *outcomes: Outcome) -> None:
+        """Answer the first attempt with the first outcome and so on; the last one stays."""
+        self.answer = lambda context: outcomes[min(context.number, len(outcomes)) - 1]
+
+    def runs(self, task_id: str) -> int:
+        return sum(seen == task_id for seen, _ in self.ledger)
+
+
+class TargetHandler(Handler):
+    """A handler whose network is a `Target`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def run(self, context: AttemptContext) -> Outcome:
+        self._target.ledger.append((context.task.id, context.number))
+        assert self._target.gate.wait(DEADLINE), "the gate stayed closed"
+        return self._target.answer(context)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class TargetKit(HandlerFactory):
+    """All handlers have one target."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def start(self) -> None:
+        """Nothing is shared but the target."""
+
+    def make_handler(self) -> Handler:
+        return TargetHandler(self._target)
+
+    def stop(self) -> None:
+        """Nothing is shared but the target."""
+
+
+class LocalRunner:
+    """Parts on one store and one broker. Nothing moves by itself but consumers that were started."""
+
+    def __init__(self, store: Store, *, wipe: Callable[[], Awaitable[None]]) -> None:
+        self.lose_store = wipe
+        self.clock = ManualClock()
+        self.events = Events()
+        self.log: list[Event] = []
+        self._heard = asyncio.Event()
+        self.events.subscribe(self._hear)
+        self.store = store
+        self.broker = MemoryBroker(self.events)
+        self.target = Target()
+        self.publisher = self.make_publisher(store)
+        self.intake = self.make_intake(store, self.publisher)
+        self.requeue = Requeue(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.schedules = Schedules(store, self.intake, self.clock)
+        self.cancellation = self.make_cancellation(store)
+        self.bulk_actions = self.make_bulk_action(store)
+        self.pauses = PauseWatch(store, self.events)
+        self.relay = self.make_relay(store)
+        self.consumers: list[Consumer] = []
+
+    def make_publisher(self, store: Store) -> Publisher:
+        return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
+
+    def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
+        publisher = publisher or self.make_publisher(store)
+        return Intake(store, publisher, self.events, self.clock, TaskPolicy(), hold=HOLD)
+
+    def make_cancellation(self, store: Store) -> Cancellation:
+        return Cancellation(store, self.events, self.clock, Retention())
+
+    def make_bulk_action(self, store: Store) -> BulkActions:
+        requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
+
+    def make_relay(self, store: Store) -> Relay:
+        settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
+        return Relay(
+            store,
+            self.broker,
+            self.make_publisher(store),
+            self.events,
+            self.clock,
+            settings,
+            Retention(),
+            lambda: self.pauses.current,
+        )
+
+    def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
+        settings = SchedulerSettings(grace=60.0, catch_up=5)
+        return Scheduler(store or self.store, self.events, clock or self.clock, TaskPolicy(), settings)
+
+    def make_cleaner(self, store: Store | None = None) -> Cleaner:
+        return Cleaner(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+
+    def collect(self) -> None:
+        """Start to move the broker's dead letters into the store."""
+        Collector(self.store, self.broker, self.events, self.clock, TaskPolicy(), keep=1000).start()
+
+    async def consumer(
+        self,
+        store: Store | None = None,
+        workers: int = 2,
+        make_pool: MakePool | None = None,
+        **given: Any,
+    ) -> Consumer:
+        """A running consumer, of another process than those before."""
+        settings = ConsumerSettings(
+            name=f"consumer-{len(self.consumers) + 1}",
+            weights={},
+            prefetch=100,
+            lease=LEASE,
+            hold=HOLD,
+            **given,
+        )
+        consumer = Consumer(
+            store or self.store,
+            self.broker,
+            self.events,
+            self.clock,
+            TaskPolicy(),
+            Retention(),
+            make_pool or partial(ThreadPool, TargetKit(self.target)),
+            settings,
+        )
+        self.consumers.append(consumer)
+        consumer.pool.resize(workers)
+        self.pauses.apply(consumer.apply)
+        await consumer.start()
+        return consumer
+
+    async def pause(self, *scopes: str) -> None:
+        """Let these scopes be paused, and no others, and everybody have heard of it."""
+        for scope in await self.store.pauses():
+            await self.store.resume(scope)
+        for scope in scopes:
+            await self.store.pause(scope, now=self.clock.now())
+        await self.pauses.turn()
+
+    async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
+        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, Limits()))
+        await self.publisher.drain()
+        return submitted
+
+    async def record(self, task_id: str) -> Record:
+        record = await self.store.get(task_id)
+        assert record is not None, f"task {task_id} has no record"
+        return record
+
+    async def status(self, task_id: str) -> Status:
+        return (await self.record(task_id)).status
+
+    def told(self, kind: type[Kind]) -> list[Kind]:
+        return [event for event in self.log if isinstance(event, kind)]
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for events until the condition holds; fails after the deadline, naming `what`."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not condition():
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            raise AssertionError(f"never came: {what}; told so far: {self.log}") from None
+
+    async def heard(self, kind: type[Kind], count: int = 1) -> list[Kind]:
+        await self.until(lambda: len(self.told(kind)) >= count, f"{count} x {kind.__name__}")
+        return self.told(kind)
+
+    async def until_runs(self, count: int) -> None:
+        """Wait until that many attempts have reached the target; threads do not tell, so this polls."""
+        await self.poll(lambda: len(self.target.ledger) >= count)
+
+    async def poll(self, condition: Callable[[], bool]) -> None:
+        """Wait for what no event tells."""
+        async with asyncio.timeout(DEADLINE):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+
+    async def later(self, seconds: float) -> None:
+        """Move the clock and let the cleaner and the relay do what is due."""
+        self.clock.advance(seconds)
+        await self.make_cleaner().turn()
+        await self.relay.turn()
+
+    async def break_connections(self) -> None:
+        """The broker takes back everything unacked, and sends it again."""
+        self.broker.disconnect()
+        self.broker.reconnect()
+
+    async def close(self) -> None:
+        self.target.gate.set()
+        for consumer in self.consumers:
+            aborted = asyncio.Event()
+            aborted.set()
+            await consumer.stop(0, aborted)
+        await self.broker.stop()
+
+    def _hear(self, event: Event) -> None:
+        self.log.append(event)
+        self._heard.set()

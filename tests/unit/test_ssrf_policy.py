@@ -1,0 +1,130 @@
+"""The ssrf_policy: what the string shows, what an address shows, and what an operator can add."""
+
+import pickle
+from ipaddress import ip_address
+
+import pytest
+
+from taskrunner.domain.address import Address
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.url import parse_url
+
+
+def nobodys(address: Address) -> bool:
+    return False
+
+
+def allows(ssrf_policy: SsrfPolicy, address: str, *, host: str = "a.example", port: int = 80) -> bool:
+    return ssrf_policy.allows(host, ip_address(address), port, nobodys)
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("http://10.0.0.1/", {"allow_private": ("10.0.0.0/8",)}),
+        ("http://10.0.0.1/", {"allow_private": ("10.0.0.1",)}),
+        ("http://[fd00::1]/", {"allow_private": ("fc00::/7",)}),
+        ("http://localhost/", {"allow_private": ("localhost",)}),
+        ("http://localhost./", {"allow_private": ("127.0.0.0/8",)}),
+        ("http://a.localhost/", {"allow_private": ("::1",)}),
+        ("http://localhost:5000/", {"allow_loopback": True}),
+        ("http://127.0.0.1:5000/", {"allow_loopback": True}),
+        ("http://[::1]:5000/", {"allow_loopback": True}),
+        ("http://a.example:5000/", {"allow_loopback": True}),
+        ("http://a.example:5000/", {"ports": (5000,)}),
+    ],
+)
+def test_an_operator_can_open_more(url: str, settings: dict[str, tuple[str, ...] | bool]) -> None:
+    """Networks, addresses, hosts, ports, and this machine for development; by default none of it."""
+    assert SsrfPolicy(**settings).refusal(parse_url(url)) is None  # type: ignore[arg-type]  # as many kinds as settings
+    assert SsrfPolicy().refusal(parse_url(url)) is not None
+
+
+EVERYTHING = SsrfPolicy(
+    allow_private=("0.0.0.0/0", "::/0", "metadata.google.internal"), allow_loopback=True, ports=(80,)
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "168.63.129.16",
+        "100.100.100.200",
+        "fd00:ec2::254",
+        "0.0.0.0",
+        "::",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "::ffff:0.0.0.0",
+    ],
+)
+def test_metadata_stays_refused(address: str) -> None:
+    """Whatever is opened, in whatever disguise, by whatever name."""
+    host = f"[{address}]" if ":" in address else address
+    assert not allows(EVERYTHING, address)
+    assert not allows(EVERYTHING, address, host="metadata.google.internal")
+    assert EVERYTHING.refusal(parse_url(f"http://{host}/")) is not None
+
+
+def test_a_metadata_name_stays_refused() -> None:
+    """Before anybody looks it up."""
+    for name in ("metadata.google.internal", "METADATA.google.internal.", "instance-data"):
+        assert EVERYTHING.refusal(parse_url(f"http://{name}/")) == "names a metadata service"
+
+
+def test_a_carrier_is_open_only_for_what_it_carries() -> None:
+    """Whoever opens NAT64 has opened the public internet behind it, not the private networks."""
+    ssrf_policy = SsrfPolicy(allow_private=("64:ff9b::/96",))
+    assert allows(ssrf_policy, "64:ff9b::8.8.8.8")
+    assert not allows(ssrf_policy, "64:ff9b::10.0.0.1")
+    assert allows(SsrfPolicy(allow_private=("64:ff9b::/96", "10.0.0.0/8")), "64:ff9b::10.0.0.1")
+
+
+def test_a_host_is_open_by_its_name_alone() -> None:
+    """Its addresses count only for it, and the ports stay what they are."""
+    ssrf_policy = SsrfPolicy(allow_private=("DB.internal",))
+    assert allows(ssrf_policy, "10.0.0.1", host="db.internal.")
+    assert not allows(ssrf_policy, "10.0.0.1", host="other.internal")
+    assert not allows(ssrf_policy, "10.0.0.1", host="x.db.internal")
+    assert not allows(ssrf_policy, "10.0.0.1", host="db.internal", port=5432)
+
+
+def test_loopback_is_open_on_any_port_and_nothing_else_is() -> None:
+    """For development: a mapped loopback address is not one."""
+    ssrf_policy = SsrfPolicy(allow_loopback=True)
+    assert allows(ssrf_policy, "127.0.0.1", port=5000)
+    assert allows(ssrf_policy, "::1", port=5000)
+    assert not allows(ssrf_policy, "::ffff:127.0.0.1")
+    assert not allows(ssrf_policy, "10.0.0.1")
+    assert not allows(ssrf_policy, "93.184.216.34", port=5000)
+    assert allows(ssrf_policy, "93.184.216.34")
+
+
+def test_an_address_of_our_own_is_private() -> None:
+    """However public it is; an operator can open it like any other."""
+    own = ip_address("93.184.216.34")
+    assert not SsrfPolicy().allows("a.example", own, 80, own.__eq__)
+    assert SsrfPolicy(allow_private=("93.184.216.34",)).allows("a.example", own, 80, own.__eq__)
+    assert SsrfPolicy(allow_private=("a.example",)).allows("a.example", own, 80, own.__eq__)
+
+
+def test_what_we_use_ourselves_is_refused_by_name() -> None:
+    """Even where its port and its network are open."""
+    ssrf_policy = SsrfPolicy(
+        allow_private=("10.0.0.0/8",), ports=(5672,), endpoints=(("Rabbit.test", 5672), ("10.0.0.9", 5672))
+    )
+    assert ssrf_policy.refusal(parse_url("http://rabbit.test.:5672/")) is not None
+    assert ssrf_policy.refusal(parse_url("http://10.0.0.9:5672/")) is not None
+    assert ssrf_policy.refusal(parse_url("http://10.0.0.8:5672/")) is None
+
+
+def test_it_is_a_plain_value() -> None:
+    """It goes to another process as it is, and equal ones are equal."""
+    ssrf_policy = SsrfPolicy(allow_private=("10.0.0.0/8", "db.internal"), endpoints=(("a", 1),))
+    there = pickle.loads(pickle.dumps(ssrf_policy))
+    assert there == ssrf_policy
+    assert hash(there) == hash(ssrf_policy)
+    assert allows(there, "10.0.0.1")
+    assert allows(there, "192.168.0.1", host="db.internal")
