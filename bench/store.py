@@ -26,7 +26,6 @@ from typing import TypeVar
 import uvloop
 from redis import Redis
 
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt
@@ -99,12 +98,8 @@ def new_task(now: datetime) -> NewTask:
         retry=RetryPolicy(),
         created_at=now,
     )
-    return NewTask(
-        id=task.id,
-        encoded=encode_task(task),
-        queue=task.priority,
-        max_attempts=5,
-        created_at=now,
+    return NewTask.of(
+        task,
         due=now + timedelta(seconds=30),
     )
 

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
+from taskrunner.domain import codec
 from taskrunner.domain.errors import (
     BrokerUnavailable,
     CallerError,
@@ -99,7 +99,7 @@ class Problem:
             members["instance"] = self.instance
         if self.errors:
             members["errors"] = self.errors
-        return orjson.dumps(members)
+        return codec.encode(members)
 
 
 class RequestRefused(CallerError):

@@ -10,14 +10,15 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import orjson
 
 from taskrunner.api.masking import Masking, masked_url
+from taskrunner.domain import codec
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.host_view import HostView
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
-from taskrunner.domain.rules import rules_fields
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
@@ -30,7 +31,12 @@ Resource = dict[str, Any]
 
 def encode(resource: Any) -> bytes:
     """JSON in UTF-8; times by RFC 3339 in UTC with `Z`."""
-    return orjson.dumps(resource, option=orjson.OPT_UTC_Z)
+    return codec.encode(resource)
+
+
+def pretty(resource: Any) -> bytes:
+    """As `encode`, indented for people."""
+    return msgspec.json.format(encode(resource), indent=2)
 
 
 def task_resource(
@@ -257,7 +263,7 @@ def _task(
         "retry_on": task.retry_on,
         "fail_on": task.fail_on,
         "retry_unsafe": task.retry_unsafe,
-        "rules": rules_fields(task.rules),
+        "rules": msgspec.to_builtins(task.rules),
         "labels": task.labels,
         "tls": task.tls,
         "validators": None if task.validators is None else _validators_resource(task.validators),

@@ -1,7 +1,6 @@
 """The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
 import json
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -28,6 +27,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_filter import CONDITIONS
 from taskrunner.domain.trace import read_traceparent
+from taskrunner.domain.value import replace
 from taskrunner.producer.bulk_submit import BulkSubmit, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted

@@ -10,11 +10,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from taskrunner.domain.task import Priority
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 
-@value
-class Publication:
+class Publication(Value):
     """An envelope to publish: its queue, its bytes, and the task's id as AMQP message id."""
 
     queue: Priority

@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 import click
-import orjson
 
-from taskrunner.api.resources import dead_letter_resource, encode
+from taskrunner.api.resources import dead_letter_resource, encode, pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_action_options import (
@@ -69,7 +68,7 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
             sys.stdout.buffer.write(letter.raw or b"")
             return 0
         resource = dead_letter_resource(letter, full=True)
-        click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+        click.echo(pretty(resource))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-import orjson
 
 from taskrunner.api import curl, har
 from taskrunner.api.exchange import attempt_detail
 from taskrunner.api.masking import Masking
-from taskrunner.api.resources import Resource, task_resource
+from taskrunner.api.resources import Resource, pretty, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.group import Group
@@ -90,4 +89,4 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
 
 
 def _print(resource: Resource) -> None:
-    click.echo(orjson.dumps(resource, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2))
+    click.echo(pretty(resource))

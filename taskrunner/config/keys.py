@@ -6,7 +6,7 @@ one key. A secret key with `_file` behind it names a file that holds the value.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import get_args, get_origin
 
@@ -14,6 +14,7 @@ from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import Secret
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.value import Value
 
 _FILE = "file"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
@@ -38,7 +39,7 @@ class Key:
     def nested(self) -> bool:
         """Whether what those names stand for has keys of its own."""
         kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
-        return self.mapping and (is_dataclass(kinds[1]) or kinds[1] is HostLimit)
+        return self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
 
     @property
     def secret(self) -> bool:

@@ -3,10 +3,10 @@
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import BeforeValidator
 
 from taskrunner.config.values import split_commas
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PROFILES = 100
 _MAX_HOSTS = 100
 _MAX_PASSWORD_BYTES = 4096
-_KEYS = tuple(each.name for each in fields(TlsProfile))
+_KEYS = tuple(each.name for each in msgspec.structs.fields(TlsProfile))
 
 
 def read_profiles(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 from taskrunner.consumer.backlog import WaitingDelivery
-from taskrunner.domain.envelope import encode_task
 from taskrunner.stores.base import NewTask
 
 
@@ -11,13 +10,8 @@ def record_of(waiting: WaitingDelivery, *, now: datetime, hold: float) -> NewTas
     """The record of a delivered task; the relay looks at it after `hold` seconds, or when it is to run."""
     task = waiting.envelope.task
     later = task.run_at if task.run_at and task.run_at > now else None
-    return NewTask(
-        id=task.id,
-        encoded=encode_task(task),
-        queue=task.priority,
-        max_attempts=task.max_attempts,
-        created_at=task.created_at,
+    return NewTask.of(
+        task,
         due=later or now + timedelta(seconds=hold),
         attempt=waiting.envelope.attempt - 1,
-        deadline=task.expires_at,
     )

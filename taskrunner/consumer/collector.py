@@ -7,7 +7,7 @@ from datetime import datetime
 
 from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import Envelope, decode_envelope, encode_task
+from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Events, LoopFailed
 from taskrunner.domain.follow_up import follow_up
@@ -134,15 +134,10 @@ class Collector:
 def _record(envelope: Envelope, now: datetime) -> NewTask:
     """For a task that the store has lost; it leaves one that it knows as it stands."""
     task = envelope.task
-    return NewTask(
-        id=task.id,
-        encoded=encode_task(task),
-        queue=task.priority,
-        max_attempts=task.max_attempts,
-        created_at=task.created_at,
+    return NewTask.of(
+        task,
         due=now,
         attempt=envelope.attempt - 1,
-        deadline=task.expires_at,
     )
 
 

@@ -4,18 +4,15 @@ Each answer of the kind doubles the distance, each quiet stretch of `RECOVERY` s
 no write to recover, and a host without limits finds its own.
 """
 
-from dataclasses import replace
-
 from taskrunner.domain.clock import SKEW
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, replace
 
 RECOVERY = 10.0
 FIRST_GAP, FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0, 60.0
 _TOP = 8.0
 
 
-@value
-class BackPressure:
+class BackPressure(Value):
     """`since` is the last answer that was heeded, `until` the pause's end, `level` how far it has come."""
 
     since: float = 0.0

@@ -1,19 +1,19 @@
 """A callback: whom to tell of a task's end, and how hard to try."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from taskrunner.domain.constraints import Constraint
+import msgspec
+
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_limits import COUNT_LIMIT
+from taskrunner.domain.value import Value
 
 # In the order in which people name them.
 EVENTS = tuple(status for status in Status if status in TERMINAL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackDefaults:
+class CallbackDefaults(Value):
     """What every callback gets; `timeout` is seconds for one attempt.
 
     The delays are those that Standard Webhooks 1.0 gives as an example: 28 hours in all.
@@ -24,8 +24,7 @@ class CallbackDefaults:
     retry: RetryPolicy = RetryPolicy(delays=(5, 300, 1800, 7200, 18_000, 36_000, 36_000))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class Callback(Value):
     """`url` gets a POST when the task ends in one of `events`, signed with the secret named `secret`, if any.
 
     It is sent by a task of its own, whose `timeout`, `max_attempts`, `retry` and `tls` these are.
@@ -34,7 +33,7 @@ class Callback:
     url: str
     secret: str | None = None
     events: tuple[Status, ...] = EVENTS
-    timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
-    max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
+    timeout: Annotated[float, msgspec.Meta(gt=0)]
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
     tls: str | None = None

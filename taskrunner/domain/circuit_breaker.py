@@ -9,11 +9,10 @@
 Late news harm nothing: only attempts that started in the phase that they tell of count.
 """
 
-from dataclasses import replace
 from enum import StrEnum
 
 from taskrunner.domain.clock import SKEW
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, replace
 
 # Probes that nobody hears of again (their consumer died) are given up after this long.
 PROBE_PATIENCE = 30.0
@@ -31,8 +30,7 @@ class Phase(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@value
-class BreakerSettings:
+class BreakerSettings(Value):
     """`failures` in a row open it, 0 for never; it stays so for `cooldown` at first, `longest` at most."""
 
     failures: int = 100
@@ -41,8 +39,7 @@ class BreakerSettings:
     probes: int = 2
 
 
-@value
-class CircuitBreaker:
+class CircuitBreaker(Value):
     """`since` is when the phase was entered; while not closed, nothing starts before `until`.
 
     Half-open is not written: it is what an open one is from `until` on. The next probes go at `next_probe`.

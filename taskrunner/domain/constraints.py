@@ -6,8 +6,7 @@ https://docs.pydantic.dev/latest/concepts/types/#customizing-validation-with-__g
 """
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 Schema = dict[str, Any]
 MakeSchema = Callable[[Any], Schema]
@@ -40,6 +39,3 @@ class After(Before):
     """`change` makes of what was checked what is kept, or raises `ValueError`."""
 
     _kind = "function-after"
-
-
-AwareDatetime = Annotated[datetime, Constraint(tz_constraint="aware")]

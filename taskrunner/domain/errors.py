@@ -26,7 +26,8 @@ A message names the thing, the value, what was expected and the next step. It ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from taskrunner.domain.value import Value
 
 
 class TaskrunnerError(Exception):
@@ -37,8 +38,7 @@ class CallerError(TaskrunnerError):
     """Whoever called us must change something."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldError:
+class FieldError(Value):
     """One thing that is wrong in one field; `field` is a dotted path such as `retry.base`."""
 
     field: str

@@ -5,22 +5,19 @@ from collections.abc import Callable
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 
-@value
-class Event:
+class Event(Value):
     """The root of all events."""
 
 
-@value
 class TasksAccepted(Event):
     """New tasks are in the store."""
 
     count: int
 
 
-@value
 class TasksPublished(Event):
     """The broker confirmed envelopes. `by_relay`: they were due in the index, not just accepted."""
 
@@ -28,7 +25,6 @@ class TasksPublished(Event):
     by_relay: bool
 
 
-@value
 class PublishFailed(Event):
     """The broker did not take envelopes; the relay will publish them again."""
 
@@ -36,7 +32,6 @@ class PublishFailed(Event):
     error: str
 
 
-@value
 class TaskStarted(Event):
     """A worker began an attempt."""
 
@@ -44,7 +39,6 @@ class TaskStarted(Event):
     attempt: int
 
 
-@value
 class TaskSettled(Event):
     """An attempt ended and the store has its verdict; `elapsed` is seconds."""
 
@@ -55,7 +49,6 @@ class TaskSettled(Event):
     elapsed: float
 
 
-@value
 class SettleRefused(Event):
     """The store no longer had this attempt as running: it was cancelled or taken over."""
 
@@ -63,7 +56,6 @@ class SettleRefused(Event):
     attempt: int
 
 
-@value
 class DeliveryDropped(Event):
     """A delivery was acked without a run: it was stale, doubled, held by another, or cancelled."""
 
@@ -72,7 +64,6 @@ class DeliveryDropped(Event):
     reason: str
 
 
-@value
 class TaskAdopted(Event):
     """A delivery had no record; one was made from its envelope."""
 
@@ -80,7 +71,6 @@ class TaskAdopted(Event):
     queue: Priority
 
 
-@value
 class MessageRejected(Event):
     """A message was no task and went to the dead letters."""
 
@@ -88,7 +78,6 @@ class MessageRejected(Event):
     error: str
 
 
-@value
 class DeadLetterCollected(Event):
     """A message was moved from the dead letter queue to the store."""
 
@@ -96,7 +85,6 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-@value
 class DeliveriesUsedUp(Event):
     """The broker had handed out a task's message too often and took it for dead; the task goes on."""
 
@@ -104,7 +92,6 @@ class DeliveriesUsedUp(Event):
     attempt: int
 
 
-@value
 class TaskExpired(Event):
     """A task failed because its next attempt had not started by its `expires_at`.
 
@@ -117,21 +104,18 @@ class TaskExpired(Event):
     error: str
 
 
-@value
 class PausesChanged(Event):
     """Other scopes are paused now than before, as this process has heard."""
 
     scopes: tuple[str, ...]
 
 
-@value
 class HostLimitsChanged(Event):
     """Other limits of hosts were given by the API than before, as this process has heard."""
 
     patterns: tuple[str, ...]
 
 
-@value
 class TasksSnoozed(Event):
     """Delivered tasks were put off, without an attempt, because of their host; `reason` names it."""
 
@@ -139,35 +123,30 @@ class TasksSnoozed(Event):
     reason: str
 
 
-@value
 class CircuitOpened(Event):
     """Too many attempts of this process at a host failed in a row: nothing starts there for a while."""
 
     host: str
 
 
-@value
 class CircuitClosed(Event):
     """A host whose circuit was open answered again, or somebody has reset it: all may start there."""
 
     host: str
 
 
-@value
 class HostSlowedDown(Event):
     """A host told this process to slow down, and all consumers do."""
 
     host: str
 
 
-@value
 class TasksCancelled(Event):
     """Live tasks were cancelled by request."""
 
     count: int
 
 
-@value
 class ScheduleFailed(Event):
     """A slot of a schedule could not run; the schedule says so until one does."""
 
@@ -175,14 +154,12 @@ class ScheduleFailed(Event):
     error: str
 
 
-@value
 class TasksDeleted(Event):
     """Tasks were removed by request, with all that was known of them."""
 
     count: int
 
 
-@value
 class LeaseExpired(Event):
     """A running task's lease ran out: its worker is gone."""
 
@@ -190,7 +167,6 @@ class LeaseExpired(Event):
     attempt: int
 
 
-@value
 class WorkersScaled(Event):
     """The supervisor changed the number of workers."""
 
@@ -199,7 +175,6 @@ class WorkersScaled(Event):
     reason: str
 
 
-@value
 class WorkerWrittenOff(Event):
     """A worker outlived its task's deadline and was replaced; its late answer will be dropped."""
 
@@ -208,7 +183,6 @@ class WorkerWrittenOff(Event):
     attempt: int
 
 
-@value
 class WorkerProcessLost(Event):
     """The process of the workers died, or was killed because it hung; another one is started.
 
@@ -220,7 +194,6 @@ class WorkerProcessLost(Event):
     in_flight: int
 
 
-@value
 class ServiceLost(Event):
     """A service that we need (`rabbitmq`, `redis`) cannot be reached. Told once per outage."""
 
@@ -228,7 +201,6 @@ class ServiceLost(Event):
     error: str
 
 
-@value
 class ServiceRestored(Event):
     """A lost service is back; `outage` is seconds."""
 
@@ -236,7 +208,6 @@ class ServiceRestored(Event):
     outage: float
 
 
-@value
 class LoopFailed(Event):
     """A service's loop met an error that nobody expected; it goes on after a pause."""
 
@@ -244,7 +215,6 @@ class LoopFailed(Event):
     error: BaseException
 
 
-@value
 class RequestFailed(Event):
     """A request to our API met an error that nobody expected; its answer names `id` and nothing else."""
 
@@ -254,7 +224,6 @@ class RequestFailed(Event):
     error: BaseException
 
 
-@value
 class PortOpened(Event):
     """Requests are taken at `address` from now on; `setting` names the one for its port."""
 
@@ -262,7 +231,6 @@ class PortOpened(Event):
     setting: str
 
 
-@value
 class StopRequested(Event):
     """A signal asked this process to end in good order; a second one ends it at once."""
 

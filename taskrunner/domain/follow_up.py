@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
@@ -56,12 +55,8 @@ def follow_up(
         tls=callback.tls,
         traceparent=task.traceparent,
     )
-    return NewTask(
-        id=task_id,
-        encoded=encode_task(caller),
-        queue=caller.priority,
-        max_attempts=caller.max_attempts,
-        created_at=now,
+    return NewTask.of(
+        caller,
         due=now,
     )
 

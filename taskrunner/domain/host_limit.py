@@ -13,7 +13,7 @@ from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host_name import patterns_for
 from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import field_errors
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -138,8 +138,7 @@ def _named(text: Any) -> dict[str, str]:
     return named
 
 
-@value
-class AppliedLimit:
+class AppliedLimit(Value):
     """The limit that counts for a host, and the pattern that says so."""
 
     pattern: str

@@ -1,6 +1,5 @@
 """HostPolicy: the settings for dealing with hosts, and what an outcome says of the host it came from."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from taskrunner.domain.circuit_breaker import BreakerSettings
@@ -8,6 +7,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.retry import judge
 from taskrunner.domain.rules import RuleAction
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import Value, field
 
 TOO_MANY_REQUESTS = 429
 # Of a server that is in trouble, whoever asks. A 500 is as often about the request as about the server.
@@ -25,8 +25,7 @@ _FAILING_KINDS = frozenset(
 _SILENT_KINDS = frozenset({OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostPolicy:
+class HostPolicy(Value):
     """The settings; durations are seconds.
 
     `longest_pause` cuts a Retry-After, and `back_pressure` says whether one is heeded for the whole host. A

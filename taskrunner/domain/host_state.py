@@ -6,19 +6,15 @@ than any of its kind can be is not believed: cut to the furthest, anew at each l
 """
 
 from collections.abc import Mapping
-from dataclasses import field, replace
-from typing import Any
-
-import orjson
-from pydantic import TypeAdapter, ValidationError
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, Phase
 from taskrunner.domain.clock import SKEW
+from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.rate_limit import RateLimiter
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, field, replace
 
 # A snoozed task is published by a relay that looks twice a second; sooner would only make work.
 FLOOR = 0.5
@@ -43,16 +39,14 @@ _NEWEST = 0.3
 _LONGEST_LEASE = 3600.0
 
 
-@value
-class Slots:
+class Slots(Value):
     """How many attempts a consumer has under way at a host; what it does not renew is free at `until`."""
 
     held: int
     until: float
 
 
-@value
-class HostState:
+class HostState(Value):
     """`arrival` is the pacing's, `tail` the last moment that was promised to a task that waits.
 
     `mean` is how long attempts take, in seconds, 0 before any has ended. `slots` go by consumer: each
@@ -142,8 +136,7 @@ class HostState:
         return replace(self, mean=mean if not self.mean else self.mean + _NEWEST * (mean - self.mean))
 
 
-@value
-class Asking:
+class Asking(Value):
     """A consumer with `wanted` tasks for a host and room for `room` attempts, that has `held` under way.
 
     It can keep `keep` tasks at hand that will start soon.
@@ -157,8 +150,7 @@ class Asking:
     keep: int = 0
 
 
-@value
-class Admission:
+class Admission(Value):
     """What becomes of those tasks, in their order: `admitted` start, the last are to wait until `waits`.
 
     Those in between could start if the consumer had room, or are the `kept` that will soon: from `again` on
@@ -239,25 +231,18 @@ def waits_for_host(reason: str | None, host: str) -> bool:
 
 def encode_state(state: HostState) -> bytes:
     """As JSON, without what says nothing."""
-    fields: dict[str, Any] = {"arrival": state.arrival, "tail": state.tail, "mean": state.mean}
-    if state.breaker != CircuitBreaker():
-        fields["breaker"] = state.breaker
-    if state.slowdown != BackPressure():
-        fields["slowdown"] = state.slowdown
-    if state.slots:
-        fields["slots"] = state.slots
-    return orjson.dumps(fields)
+    return encode(state)
 
 
 def decode_state(encoded: bytes) -> HostState:
     """The inverse of `encode_state`; what nobody can read is as good as nothing, and is written over."""
     try:
-        return _STATE.validate_json(encoded)
-    except ValidationError:
+        return _STATE.decode(encoded)
+    except ValueError:
         return HostState()
 
 
-_STATE: TypeAdapter[HostState] = TypeAdapter(HostState)
+_STATE: Decoder[HostState] = Decoder(HostState)
 
 
 def _pace(state: HostState, limit: HostLimit | None, now: float) -> RateLimiter | None:

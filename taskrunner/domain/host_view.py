@@ -1,12 +1,12 @@
 """What people are shown of a host."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from taskrunner.domain.circuit_breaker import Phase
 from taskrunner.domain.host_limit import AppliedLimit, HostLimits
 from taskrunner.domain.host_state import HostState
+from taskrunner.domain.value import Value
 
 
 class HostCondition(StrEnum):
@@ -19,8 +19,7 @@ class HostCondition(StrEnum):
     OPEN = "open"  # it failed too often, nothing starts there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostView:
+class HostView(Value):
     """`until` is when the next attempt may start, None for now; `pace` seconds lie between two while slowed.
 
     `waiting_until` is the last moment given to a task that waits for a limit. `attempt_time` is in seconds.

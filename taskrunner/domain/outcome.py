@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 
 class OutcomeKind(StrEnum):
@@ -23,8 +23,7 @@ class OutcomeKind(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@value
-class Timings:
+class Timings(Value):
     """Seconds from the start of the attempt's last exchange; `total` covers all hops."""
 
     dns: float = 0.0
@@ -34,8 +33,7 @@ class Timings:
     total: float = 0.0
 
 
-@value
-class Response:
+class Response(Value):
     """The final answer of the target.
 
     `size_bytes` and `sha256` (hex) are of the whole decoded body; `body` is its beginning, up to the
@@ -57,8 +55,7 @@ class Response:
     unchanged: bool = False
 
 
-@value
-class Outcome:
+class Outcome(Value):
     """One attempt's end. `error` is a sentence for people, None when all went well.
 
     `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say (None:

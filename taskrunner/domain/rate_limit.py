@@ -6,14 +6,13 @@ Source: ITU-T I.371, annex A.1 (the virtual scheduling algorithm). All times are
 import math
 
 from taskrunner.domain.clock import SKEW
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 # What rounding may cost is never a whole start.
 _SLACK = 1e-9
 
 
-@value
-class RateLimiter:
+class RateLimiter(Value):
     """One start in `interval` seconds, and `burst` at once after a rest."""
 
     interval: float

@@ -1,18 +1,16 @@
 """What is known of a task: the task itself, where it stands, and every attempt so far."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, field
 
 
-@value
-class Attempt:
+class Attempt(Value):
     """One run of a task. `finished_at` and `outcome` are None while it runs.
 
     `response` is the head of the answer of one that did not succeed, since the record's result is only that
@@ -32,8 +30,7 @@ class Attempt:
     response: Response | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Value):
     """A task's record. `attempt` is the number of the last attempt that started, 0 before the first.
 
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
@@ -65,8 +62,7 @@ class DeadLetterKind(StrEnum):
     MESSAGE = "message"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Value):
     """Something that ended badly and waits for an operator.
 
     For a task, `id` is the task's id, and `outcome` what its last attempt came to. For a message, `raw` holds

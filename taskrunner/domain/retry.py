@@ -12,7 +12,7 @@ from taskrunner.domain.rules import RuleAction
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_fields import IDEMPOTENT_METHODS
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 # RFC 9110 section 15 and RFC 6585: the statuses that say "not now" rather than "no".
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -41,8 +41,7 @@ RULE, FAIL_ON, RETRY_ON = "rule", "fail_on", "retry_on"
 RETRY_AFTER_CAP = 86_400.0
 
 
-@value
-class Verdict:
+class Verdict(Value):
     """What the task becomes; `due` is set exactly for the statuses that have a due time.
 
     `error` is a sentence for people where there is more to say than the outcome does.

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Annotated
 
-from taskrunner.domain.constraints import Constraint
-from taskrunner.domain.value import value
+import msgspec
+
+from taskrunner.domain.value import Value
 
 # A month is the longest delay that a task or the configuration may ask for.
-Seconds = Annotated[float, Constraint(ge=0, le=30 * 86_400, allow_inf_nan=False)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 
 
 class Strategy(StrEnum):
@@ -18,8 +19,7 @@ class Strategy(StrEnum):
     EXPONENTIAL = "exponential"
 
 
-@value
-class RetryPolicy:
+class RetryPolicy(Value, omit_defaults=False):
     """`base` and `cap` are seconds; `jitter` is the share of the delay that is random, 0 to 1.
 
     `delays`, when not empty, is the list of delays to use in order (the last one repeats) in place of
@@ -29,7 +29,7 @@ class RetryPolicy:
     strategy: Strategy = Strategy.EXPONENTIAL
     base: Seconds = 1.0
     cap: Seconds = 300.0
-    jitter: Annotated[Seconds, Constraint(le=1)] = 0.2
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
     delays: tuple[Seconds, ...] = ()
 
     def delay(self, failed: int, random: float) -> float:

@@ -8,11 +8,9 @@ filters and searches, would let a target's answer decide how long we look at it.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import orjson
 
@@ -20,6 +18,7 @@ from taskrunner.domain.constraints import After, Before, Constraint
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.task_fields import check_header_name
+from taskrunner.domain.value import Value
 
 MAX_RULES = 20
 # They travel in every envelope of the task.
@@ -91,13 +90,6 @@ _Listed = Before(_listed)
 _Some = After(_checked_values)
 
 
-class _Part:
-    __slots__ = ()
-
-    # What pydantic goes by where JSON is read.
-    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
-
-
 class RuleAction(StrEnum):
     """What an attempt is taken for. `throttle` is a retry that counts no attempt: the target is only busy."""
 
@@ -107,8 +99,7 @@ class RuleAction(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderCondition(_Part):
+class HeaderCondition(Value):
     """A header of that name is there; with `equals`, with one of these values."""
 
     name: Annotated[str, Constraint(max_length=256), After(_checked_name)]
@@ -120,12 +111,14 @@ class HeaderCondition(_Part):
         return bool(values) if self.equals is None else not set(values).isdisjoint(self.equals)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonCondition(_Part):
+class JsonCondition(Value):
     """The body is JSON and has a value at that place; with `equals`, one of these."""
 
     path: Annotated[Text, After(_checked_path)]
     equals: Annotated[Annotated[tuple[Scalar, ...], _Bounded, _Some] | None, _Listed] = None
+
+    def __post_init__(self) -> None:
+        parse_path(self.path)
 
     def holds(self, document: Any) -> bool:
         found = _find(document, parse_path(self.path))
@@ -134,8 +127,7 @@ class JsonCondition(_Part):
         return any(_is_same(found, value) for value in self.equals)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class When(_Part):
+class When(Value):
     """Conditions that must all hold."""
 
     status: Annotated[Statuses | None, _Listed] = None
@@ -147,8 +139,7 @@ class When(_Part):
             raise ValueError("must have a condition: status, header or json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule(_Part):
+class Rule(Value):
     """What an answer that meets `when` is taken for."""
 
     when: When
@@ -188,53 +179,6 @@ def first_match(rules: Rules, response: Response) -> int | None:
     """The place of the first rule that holds for a complete answer."""
     body = JsonBody(response)
     return next((place for place, rule in enumerate(rules) if rule.holds(response, body)), None)
-
-
-def encode_rules(rules: Rules) -> bytes:
-    """As JSON, without the conditions that are not there."""
-    return orjson.dumps(rules_fields(rules))
-
-
-def rules_fields(rules: Sequence[Rule]) -> list[dict[str, Any]]:
-    """Their JSON form."""
-    return [{"when": _when_fields(rule.when), "then": rule.then.value} for rule in rules]
-
-
-def _when_fields(when: When) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if when.status is not None:
-        fields["status"] = when.status
-    if when.header is not None:
-        fields["header"] = _condition_fields("name", when.header.name, when.header.equals)
-    if when.json is not None:
-        fields["json"] = _condition_fields("path", when.json.path, when.json.equals)
-    return fields
-
-
-def _condition_fields(key: str, place: str, equals: tuple[Scalar, ...] | None) -> dict[str, Any]:
-    return {key: place} if equals is None else {key: place, "equals": equals}
-
-
-@lru_cache(maxsize=128)
-def decode_rules(encoded: bytes) -> Rules:
-    """The inverse of `encode_rules`; for what was written by that, since nothing is checked."""
-    return tuple(
-        Rule(when=_read_when(fields["when"]), then=RuleAction(fields["then"]))
-        for fields in orjson.loads(encoded)
-    )
-
-
-def _read_when(fields: dict[str, Any]) -> When:
-    status, header, json = fields.get("status"), fields.get("header"), fields.get("json")
-    return When(
-        status=None if status is None else tuple(status),
-        header=None if header is None else HeaderCondition(name=header["name"], equals=_read_equals(header)),
-        json=None if json is None else JsonCondition(path=json["path"], equals=_read_equals(json)),
-    )
-
-
-def _read_equals(condition: dict[str, Any]) -> tuple[Any, ...] | None:
-    return tuple(condition["equals"]) if "equals" in condition else None
 
 
 def _parse(response: Response) -> Any:

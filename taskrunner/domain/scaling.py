@@ -1,11 +1,11 @@
 """How many workers there should be: a pure decision over what was measured."""
 
 import math
-from dataclasses import dataclass
+
+from taskrunner.domain.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class Bounds(Value):
     """The settings. `cooldown` and `drain_within` are seconds.
 
     `drain_within`: as many workers are wanted as could empty what waits within this time.
@@ -17,8 +17,7 @@ class Bounds:
     drain_within: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(Value):
     """What was measured. `depth`: ready in the broker, all queues; `backlog`: delivered here, not started.
 
     `task_time` is the mean seconds a task has taken of late, None as long as none has finished.
@@ -30,8 +29,7 @@ class Load:
     task_time: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Value):
     """What one decision hands to the next; times are on the monotonic clock.
 
     While fewer workers would do, `low_since` is when that began and `peak` the most that were wanted since.
@@ -42,8 +40,7 @@ class Memory:
     peak: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Value):
     """The number of workers to have now, and why; `memory` goes into the next call."""
 
     target: int

@@ -1,16 +1,14 @@
 """A schedule: a task that runs at the slots of a timetable, and what becomes of slots that were missed."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.timetable import Timetable
+from taskrunner.domain.value import Value, replace
 
 # The label by which the tasks of a schedule are found.
 LABEL = "schedule"
@@ -31,8 +29,7 @@ class Overlap(StrEnum):
     SKIP = "skip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(Value):
     """`task` has the fields of `POST /tasks`; `jitter` is the most seconds by which a run is late, by chance.
     `conditional`: its runs ask only for what is newer than what the run before got.
 
@@ -66,8 +63,7 @@ class Schedule:
         return replace(self, paused=False, error=None, next_at=self.timetable.after(now))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """The slots that are to run now, in order, and the one that comes next."""
 
     slots: tuple[datetime, ...]
@@ -103,16 +99,14 @@ def slot_delay(task_id: str, jitter: float) -> timedelta:
     return timedelta(seconds=round(jitter * share, 3))
 
 
-_SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
+_SCHEDULE: Decoder[Schedule] = Decoder(Schedule)
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """The schedule's JSON form, as stores keep it."""
-    fields = _SCHEDULE.dump_python(schedule, mode="json", exclude={"task"})
-    # Not pydantic's JSON: whole numbers of a task's body may have any size.
-    return json.dumps({**fields, "task": schedule.task}, separators=(",", ":")).encode()
+    """The schedule as JSON, as stores keep it."""
+    return encode(schedule)
 
 
 def decode_schedule(encoded: bytes) -> Schedule:
     """The inverse of `encode_schedule`. Raises `ValueError`."""
-    return _SCHEDULE.validate_python(json.loads(encoded))
+    return _SCHEDULE.decode(encoded)

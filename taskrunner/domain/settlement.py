@@ -1,6 +1,5 @@
 """A settlement: what the store is to write when an attempt has ended."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskrunner.domain.follow_up import follow_up
@@ -10,14 +9,13 @@ from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import EXHAUSTED, NOT_RETRYABLE, Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, replace
 
 # Of the headers of an answer that another one followed: a task may have a hundred attempts.
 _LINE_HEADERS_BYTES = 2048
 
 
-@value
-class Settlement:
+class Settlement(Value):
     """The end of an attempt. Written only while exactly this attempt runs.
 
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
@@ -38,8 +36,7 @@ class Settlement:
     follow_up: NewTask | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
+class Retention(Value):
     """How many seconds a finished task is kept, per terminal status."""
 
     succeeded: float = 7 * 86_400.0
@@ -55,8 +52,7 @@ class Retention:
         }.get(status, 0.0)
 
 
-@value
-class EndedAttempt:
+class EndedAttempt(Value):
     """An attempt that ended: which one, where it ran and when."""
 
     task: Task

@@ -2,16 +2,20 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
+
 from taskrunner.domain.callback import Callback
-from taskrunner.domain.constraints import AwareDatetime, Constraint
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules
 from taskrunner.domain.task_limits import COUNT_LIMIT
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, field
+
+# A time without a zone is refused where it is read.
+AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Priority(StrEnum):
@@ -22,8 +26,7 @@ class Priority(StrEnum):
     LOW = "low"
 
 
-@value
-class Validators:
+class Validators(Value):
     """By which versions of `url` are told apart; `task_id` is whose answer said so. See `validators`."""
 
     url: str
@@ -32,8 +35,7 @@ class Validators:
     task_id: str
 
 
-@value
-class Task:
+class Task(Value):
     """What to fetch and how hard to try. It never changes after it was accepted.
 
     `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible". From
@@ -54,8 +56,8 @@ class Task:
     body: str | None = None
     body_base64: str | None = None
     priority: Priority = Priority.MEDIUM
-    timeout: Annotated[float, Constraint(gt=0, allow_inf_nan=False)]
-    max_attempts: Annotated[int, Constraint(ge=1, le=COUNT_LIMIT)]
+    timeout: Annotated[float, msgspec.Meta(gt=0)]
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy
     retry_on: tuple[int, ...] = ()
     fail_on: tuple[int, ...] = ()

@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -22,9 +21,10 @@ from pydantic import (
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses, encode_rules
+from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.task_limits import Limits
@@ -32,6 +32,7 @@ from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.validation import field_errors, limits_of
+from taskrunner.domain.value import Value, replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Their values may be secret, so no finding shows them.
@@ -40,8 +41,7 @@ _HIDDEN = frozenset({"headers", "body", "body_base64"})
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDefaults:
+class TaskDefaults(Value):
     """What a draft gets where it says nothing; `timeout` is seconds."""
 
     timeout: float = 30.0
@@ -53,8 +53,7 @@ class TaskDefaults:
     callback: CallbackDefaults = CallbackDefaults()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPolicy:
+class TaskPolicy(Value):
     """The limits and defaults that turn a draft into a task; `write_concerns` can be kept here."""
 
     limits: Limits = Limits()
@@ -280,7 +279,7 @@ class TaskDraft(BaseModel):
     @field_validator("rules")
     @classmethod
     def _rules(cls, value: Rules) -> Rules:
-        size_bytes = len(encode_rules(value))
+        size_bytes = len(encode(value))
         if size_bytes > MAX_RULES_BYTES:
             raise ValueError(f"are {size_bytes} bytes long as JSON, at most {MAX_RULES_BYTES} are allowed")
         return value

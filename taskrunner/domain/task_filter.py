@@ -6,7 +6,6 @@ Every condition that is given must hold. Times are RFC 3339, or an age such as `
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.url import DEFAULT_PORTS
+from taskrunner.domain.value import Value, field
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -45,8 +45,7 @@ _AGE = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFacts:
+class TaskFacts(Value):
     """What a selection looks at, of a task or of a dead letter."""
 
     status: Status | None
@@ -59,8 +58,7 @@ class TaskFacts:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFilter:
+class TaskFilter(Value):
     """The conditions; None, or nothing, is met by all. A label's None is met by any value."""
 
     status: Status | None = None

@@ -1,17 +1,15 @@
 """The bounds on what a task may ask for. Configuration can move them; nothing is without one."""
 
-from dataclasses import dataclass, field
-
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
+from taskrunner.domain.value import Value, field
 
 FIVE_YEARS = 5 * 366 * 86_400.0
 # What the stores' integers can hold.
 COUNT_LIMIT = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Value):
     """Upper bounds, checked when a task is handed in. Durations are seconds. `ssrf_policy`: where it may
     lead.
 

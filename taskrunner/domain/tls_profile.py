@@ -5,17 +5,16 @@ certificate may be shown. One without is for the tasks that name it, wherever th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.url import Url
+from taskrunner.domain.value import Value
 
 # By the name of each profile its hosts: what whoever checks a task needs to know.
 ProfileHosts = Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsProfile:
+class TlsProfile(Value):
     """Paths of PEM files. Without `ca_file` the system's authorities count; without `cert_file` there is no
     client certificate; its key is in `key_file`, or else in `cert_file` too.
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from taskrunner.domain.address import Address, parse_address
 from taskrunner.domain.messages import shown
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LAST_PORT = 65_535
@@ -29,8 +29,7 @@ _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-@value
-class Url:
+class Url(Value):
     """An http or https URL in its one spelling, `text`, and the parts that say where it leads.
 
     `host` is a name in ASCII, or an address without brackets, which then is in `address` too.

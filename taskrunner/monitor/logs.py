@@ -3,7 +3,6 @@
 No header value, body, query string or user information of a URL is ever part of a line.
 """
 
-import dataclasses
 import logging
 import re
 import sys
@@ -256,7 +255,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
 
 def _plain(event: Event) -> dict[str, Any]:
     """An event's own fields; only for events that hold no task and no URL."""
-    return {each.name: _readable(getattr(event, each.name)) for each in dataclasses.fields(event)}
+    return {name: _readable(getattr(event, name)) for name in event.__struct_fields__}
 
 
 def _readable(value: Any) -> Any:

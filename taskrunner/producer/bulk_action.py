@@ -1,7 +1,6 @@
 """The bulk_actions does one thing to all that a selection chooses, a bounded part of it with each call."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -10,7 +9,7 @@ from taskrunner.domain.errors import FieldError, FilterInvalid, TaskUnknown
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, replace
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.search import Search
@@ -44,8 +43,7 @@ STATUSES: Mapping[Action, tuple[Status, ...]] = {
 }
 
 
-@value
-class BulkResult:
+class BulkResult(Value):
     """What one call came to: how many were chosen, and the ids of those that it was done to.
 
     The others had changed meanwhile, or cannot be read. `cursor` asks for the next part, None at the end.

@@ -5,11 +5,11 @@ order.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.value import Value
 from taskrunner.producer.intake import Intake, Prepared, Submitted
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.ending import end
@@ -24,16 +24,14 @@ RIVALS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_bas
 LINE_LIMIT_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Value):
     """A line that is no task; `number` counts from 1."""
 
     number: int
     error: TaskInvalid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchDone:
+class BatchDone(Value):
     """A batch that is accepted. `lines` is how many lines were read up to its end.
 
     `numbers` are the lines of what was submitted.

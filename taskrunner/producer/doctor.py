@@ -6,7 +6,6 @@ fences. So it is safe beside a running system, and safe to repeat.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
@@ -14,6 +13,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
+from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection import Flaw, Flawed, Overdue
@@ -48,8 +48,7 @@ _TO_RELAY = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Value):
     """One kind of trouble. `says` tells what `count` things are, `remedy` what a fix does or who can help.
 
     `repairable`: `remedy` is what a fix does. `fixed` is how many it was done to, None where none was tried.
@@ -69,8 +68,7 @@ class Finding:
         return self.fixed is None or self.fixed < self.count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorSettings:
+class DoctorSettings(Value):
     """Durations are seconds: the relay's hold, the consumers' lease, and how long what has ended is kept.
 
     `fix` is whether to repair.

@@ -1,11 +1,10 @@
 """The gradual_requeue requeues dead letters in waves, and stops when too many of them fail again."""
 
 import asyncio
-from dataclasses import replace
 
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, replace
 from taskrunner.producer.bulk_action import BulkActions, BulkResult
 from taskrunner.stores.base import Store
 
@@ -17,8 +16,7 @@ _WAVE_MOST = 100
 _LOOKED_MOST = 200
 
 
-@value
-class Sample:
+class Sample(Value):
     """Of what was requeued: some that had not ended, and how those ended that had."""
 
     watched: tuple[str, ...] = ()
@@ -30,16 +28,14 @@ class Sample:
         return self.ended >= _ENDED_LEAST and self.failed * 100 > stop_at * self.ended
 
 
-@value
-class RequeueWave:
+class RequeueWave(Value):
     """What one wave came to; `result` is None where too many had failed before it, so that there was none."""
 
     result: BulkResult | None
     sample: Sample
 
 
-@value
-class RequeueResult:
+class RequeueResult(Value):
     """How far it came; of the requeued so many were seen to end, and of these so many failed again."""
 
     matched: int = 0

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import Value, replace
 from taskrunner.stores.base import Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 
@@ -30,8 +30,7 @@ MOST_LIMITS = 10_000
 _LOOKED_MOST, _PAGE = 10_000, 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownLimit:
+class ShownLimit(Value):
     """A limit in force and where it is from: `given` by the API, else the configuration of this process."""
 
     pattern: str

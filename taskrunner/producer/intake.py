@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Outgoing, Publisher
 from taskrunner.producer.replication import Replication
@@ -24,8 +23,7 @@ from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 _BATCH = 500
 
 
-@value
-class Prepared:
+class Prepared(Value):
     """A checked task, what the store is to write for it, and what its acceptance waits for."""
 
     task: Task
@@ -42,8 +40,7 @@ class Prepared:
         return Outgoing(id=self.task.id, queue=self.task.priority, encoded=self.new.encoded, attempt=1)
 
 
-@value
-class Submitted:
+class Submitted(Value):
     """An accepted task. `created` is False when the same id or key had been submitted before.
 
     `published` is False while the broker has not confirmed it: it is delayed, or the relay will do it, or its
@@ -82,14 +79,9 @@ class Intake:
         """The task of a draft, ready to be written. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.rules, task_id=new_task_id(), now=now)
-        new = NewTask(
-            id=task.id,
-            encoded=encode_task(task),
-            queue=task.priority,
-            max_attempts=task.max_attempts,
-            created_at=now,
+        new = NewTask.of(
+            task,
             due=task.run_at or self._due(now),
-            deadline=task.expires_at,
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
         )

@@ -13,7 +13,7 @@ from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
 from taskrunner.domain.task import Priority
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -25,8 +25,7 @@ _REASONS = {
 }
 
 
-@value
-class Outgoing:
+class Outgoing(Value):
     """A task ready to be published: its stored form, the attempt that comes next, its snoozes so far."""
 
     id: str

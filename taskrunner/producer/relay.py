@@ -6,7 +6,6 @@ Any number of relays may run: `take_due` hides what one has taken from the other
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 
 from taskrunner.brokers.base import Broker
@@ -19,6 +18,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import Value
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Outgoing, Publisher
 from taskrunner.runtime.backoff import Backoff
@@ -26,8 +26,7 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySettings:
+class RelaySettings(Value):
     """The settings of the relay; durations are seconds.
 
     `attempts`: how often one turn tries to publish what it took before it leaves that in the index.

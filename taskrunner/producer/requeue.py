@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import decode_envelope, encode_task
+from taskrunner.domain.envelope import decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StateConflict, TaskInvalid, TaskUnknown
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
@@ -108,14 +108,9 @@ class Requeue:
     async def _restore(self, task: Task, due: datetime | None) -> str:
         """The task that an envelope of ours holds; one that the store still has is left as it stands."""
         now = self._clock.now()
-        new = NewTask(
-            id=task.id,
-            encoded=encode_task(task),
-            queue=task.priority,
-            max_attempts=task.max_attempts,
-            created_at=task.created_at,
+        new = NewTask.of(
+            task,
             due=due or now,
-            deadline=task.expires_at,
         )
         (accepted,) = await self._store.accept([new])
         if accepted.answer is AcceptAnswer.CONFLICT:

@@ -5,11 +5,9 @@ of schedulers may run, and one may die at any point. The tasks are due in the st
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
 from taskrunner.domain.record import Record
@@ -26,6 +24,7 @@ from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.validators import validators_after
+from taskrunner.domain.value import Value, replace
 from taskrunner.producer.schedules import stored, task_draft
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
@@ -37,8 +36,7 @@ _KEPT_BEYOND = timedelta(days=1)
 _UNREADABLE_AGAIN = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerSettings:
+class SchedulerSettings(Value):
     """Durations are seconds. A slot up to `grace` ago is in time; `catch_up`: the most slots of a turn."""
 
     poll_interval: float = 0.5
@@ -105,12 +103,8 @@ class Scheduler(Service):
             if schedule.conditional:
                 task = _conditional(task, before, planned.next_at)
             tasks.append(
-                NewTask(
-                    id=task_id,
-                    encoded=encode_task(task),
-                    queue=task.priority,
-                    max_attempts=task.max_attempts,
-                    created_at=now,
+                NewTask.of(
+                    task,
                     due=run_at,
                 )
             )

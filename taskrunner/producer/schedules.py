@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
@@ -10,6 +9,7 @@ from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, Store, StoredSchedule
 

@@ -6,7 +6,6 @@ The contract tests in `tests/contract` say the same in code; each adapter passes
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -16,7 +15,7 @@ from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value, field
 from taskrunner.stores.host_store import HostStore
 from taskrunner.stores.inspection import Inspection, Overdue
 
@@ -31,16 +30,14 @@ class AcceptAnswer(StrEnum):
     CONFLICT = "conflict"  # the same key with another fingerprint, or a deleted id: nothing was written
 
 
-@value
-class Accepted:
+class Accepted(Value):
     """The answer to a `NewTask`; `id` is that of the task that stands, which may be an earlier one."""
 
     id: str
     answer: AcceptAnswer
 
 
-@value
-class AttemptRef:
+class AttemptRef(Value):
     """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs.
 
     `follow_up` is for `fail` and `cancel` alone: it is accepted in the same atomic step, if they take effect.
@@ -53,8 +50,7 @@ class AttemptRef:
     snoozes: int = 0
 
 
-@value
-class Snooze:
+class Snooze(Value):
     """A task that waits for this attempt waits on until `due`; with a reason that is counted and shown."""
 
     id: str
@@ -73,16 +69,14 @@ class ClaimAnswer(StrEnum):
     UNKNOWN = "unknown"  # no record: to be adopted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(Value):
     """The answer to a claim; `attempt_limit` counts only for `CLAIMED`."""
 
     answer: ClaimAnswer
     attempt_limit: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(Value):
     """A task whose due time has come. Its due time was moved on, so that no other relay gets it now.
 
     `attempt` is the last that started; for `running` that is the one whose lease ran out, and `running` is
@@ -99,8 +93,7 @@ class Due:
     snoozes: int = 0
 
 
-@value
-class StoredSchedule:
+class StoredSchedule(Value):
     """A schedule by `encode_schedule`. `version` is another one after each change."""
 
     name: str
@@ -109,16 +102,14 @@ class StoredSchedule:
     next_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Item]):
+class Page(Value, Generic[Item]):
     """A part of a list; `cursor` asks for the next part, None at the end."""
 
     items: Sequence[Item]
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreStatus:
+class StoreStatus(Value):
     """How the adapter stands with its store. `warnings` are settings that weaken our promises."""
 
     connected: bool

@@ -8,11 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 
-@value
-class HostEntry:
+class HostEntry(Value):
     """The state of a host by `encode_state`; from `until` on it means nothing and may go at any time.
 
     `version` is another one after each change, and never the same again.
@@ -24,16 +23,14 @@ class HostEntry:
     until: datetime
 
 
-@value
-class HostEdit:
+class HostEdit(Value):
     """A state to write where the version still is `expected` (None: there is no entry of the host)."""
 
     entry: HostEntry
     expected: str | None
 
 
-@value
-class HostAnswer:
+class HostAnswer(Value):
     """Whether an edit was written; if not, `current` is what stands there (None: nothing)."""
 
     written: bool

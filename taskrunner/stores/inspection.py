@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
-from taskrunner.domain.value import value
+from taskrunner.domain.value import Value
 
 
 class Flaw(StrEnum):
@@ -17,16 +17,14 @@ class Flaw(StrEnum):
     NO_RECORD = "no_record"  # lines of a task whose record, or whose request, is gone
 
 
-@value
-class Flawed:
+class Flawed(Value):
     """A task and what is wrong with it."""
 
     id: str
     flaw: Flaw
 
 
-@value
-class Inspection:
+class Inspection(Value):
     """One part of a walk through a store; `cursor` asks for the next, None at the end."""
 
     looked: int
@@ -34,8 +32,7 @@ class Inspection:
     cursor: str | None
 
 
-@value
-class Overdue:
+class Overdue(Value):
     """A task whose due time has passed without anything happening to it."""
 
     id: str

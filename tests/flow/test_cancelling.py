@@ -232,7 +232,7 @@ async def test_a_lost_store_does_not_cut_what_runs(runner: LocalRunner) -> None:
         nonlocal looks
         looks += 1
 
-    watched = interposed(runner.store, "wanted", count)
+    watched = interposed(runner.store, "still_running", count)
     await runner.consumer(watched)
     await runner.submit(id="task")
     await runner.until_runs(1)

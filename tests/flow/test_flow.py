@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.bulk_submit import BulkSubmit
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error

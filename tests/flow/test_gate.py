@@ -73,8 +73,8 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch is given up as a whole, also when only some of its changes were written, and that later."""
-    monkeypatch.setattr("taskrunner.consumer.host_ledger._BATCH", 1)
-    monkeypatch.setattr("taskrunner.consumer.host_ledger._SPACING", 0.05)
+    monkeypatch.setattr("taskrunner.consumer.shared_host_states._BATCH", 1)
+    monkeypatch.setattr("taskrunner.consumer.shared_host_states._SPACING", 0.05)
     gate = one_each(runner)
 
     async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -25,6 +24,7 @@ from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_
 from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.hosts import Hosts
 from taskrunner.stores.host_store import HostEdit, HostEntry
@@ -47,7 +47,7 @@ def by_host(**answers: Outcome) -> Callable[[AttemptContext], Outcome]:
 async def known(runner: LocalRunner, **fields: object) -> None:
     """The slow host's state: its attempts take long, so nobody waits at hand for it. The first one stays."""
     now, until = runner.clock.now(), runner.clock.now() + timedelta(hours=1)
-    state = replace(HostState(mean=10.0), **fields)  # type: ignore[arg-type]  # a test's own fields
+    state = replace(HostState(mean=10.0), **fields)
     entry = HostEntry(host="slow.test", version=f"v{len(fields)}", encoded=encode_state(state), until=until)
     await runner.store.write_hosts([HostEdit(entry=entry, expected=None)], now=now)
 

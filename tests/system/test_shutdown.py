@@ -44,7 +44,7 @@ def test_running_tasks_finish_and_the_rest_is_given_back(deploy: Deploy, number:
     )
     assert consumer.wait() == 0
     log = consumer.logged()
-    assert f':{consumer.port}","dial":"Server.port","event":"port_opened"' in log
+    assert f':{consumer.port}","setting":"Server.port","event":"port_opened"' in log
     assert f'"signal":"{number.name}","event":"stop_requested"' in log
     counts = deployment.counts()
     assert counts["running"] == 0

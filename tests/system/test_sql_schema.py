@@ -18,7 +18,16 @@ from taskrunner.stores.sql.statements import Statements, statements
 from taskrunner.stores.sql.tables import metadata
 from tests.tools.stores import sql_store, sqlite_url
 
-HOT = ["lock_states", "claim", "settle", "queue", "move_due", "lock_due", "lock_expired_tasks", "newest_of"]
+HOT = [
+    "lock_states",
+    "claim",
+    "settle",
+    "mark_queued",
+    "move_due",
+    "lock_due",
+    "lock_expired_tasks",
+    "newest_of",
+]
 
 
 def test_the_code_knows_the_newest_migration() -> None:

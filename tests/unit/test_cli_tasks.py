@@ -1,6 +1,5 @@
 """What `taskrunner tasks list` tells of a task in its line."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 TASK = Task(

@@ -1,9 +1,9 @@
 """The configuration: what is understood, what wins, and that every default is sound and documented."""
 
 import re
-from dataclasses import asdict, fields
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from taskrunner.config import Config, load, read
@@ -72,7 +72,7 @@ def test_the_defaults_are_those_of_the_domain() -> None:
     assert config.scaling_bounds() == Bounds()
     assert config.retention() == Retention()
     assert config.queue_weights() == {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
-    assert {each.name for each in fields(Limits)} == {
+    assert {each.name for each in msgspec.structs.fields(Limits)} == {
         *type(config.limits).model_fields,
         "ssrf_policy",
         "callback_secrets",
@@ -92,7 +92,7 @@ def test_domain_values_follow_the_settings(tmp_path: Path) -> None:
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
     assert config.task_limits() == Limits(max_labels=4, ssrf_policy=config.ssrf_policy())
-    assert asdict(config.scaling_bounds()) == {
+    assert msgspec.structs.asdict(config.scaling_bounds()) == {
         "min_workers": 1,
         "max_workers": 2,
         "cooldown": 3,

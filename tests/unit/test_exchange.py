@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 TASK = Task(
@@ -47,7 +47,7 @@ def ended(number: int, **changes: object) -> Attempt:
         status_code=200,
         address="203.0.113.7:80",
     )
-    return replace(line, **changes)  # type: ignore[arg-type]  # a few fields of many types
+    return replace(line, **changes)
 
 
 RECORD = Record(

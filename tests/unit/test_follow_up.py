@@ -1,7 +1,6 @@
 """Follow-ups: who is told of which end, and what."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +12,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.value import replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 CALLBACK = Callback(

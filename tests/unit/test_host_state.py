@@ -1,6 +1,5 @@
 """Who may start at a host: never more than a limit, never in the past, and everybody within bounds."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -23,6 +22,7 @@ from taskrunner.domain.host_state import (
     queue_up,
 )
 from taskrunner.domain.rate_limit import RateLimiter
+from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
 SETTINGS = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)

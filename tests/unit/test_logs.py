@@ -5,7 +5,6 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +31,7 @@ from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 from taskrunner.monitor.logs import LINES, EventLog, configure, cut_urls, place
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -201,7 +201,8 @@ def test_the_level_decides_what_is_written() -> None:
 
 def test_an_event_below_the_level_is_not_even_looked_at() -> None:
     """An attempt costs nothing when its line is not wanted: its fields are not read."""
-    unreadable = TaskSettled.__new__(TaskSettled)
+    nothing: Any = object()
+    unreadable = TaskSettled(task=nothing, attempt=1, outcome=nothing, verdict=nothing, elapsed=0.0)
     assert written(unreadable, level="warning") == []
 
 

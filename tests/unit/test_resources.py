@@ -1,7 +1,6 @@
 """Resources: the JSON form of what we show."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +17,7 @@ from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 
 MASKING = Masking()
 NOW = datetime(2030, 1, 1, 12, 0, 0, 5000, tzinfo=UTC)

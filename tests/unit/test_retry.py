@@ -1,6 +1,5 @@
 """The retry policy and the verdict: how long to wait, and when to give up."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +20,7 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import Rule, RuleAction, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(jitter=0), created_at=NOW)
@@ -273,7 +273,7 @@ def test_the_lists_are_for_complete_answers() -> None:
 
 
 def ruled(action: RuleAction, **fields: object) -> Task:
-    return replace(TASK, rules=(Rule(when=When(status=(200,)), then=action),), **fields)  # type: ignore[arg-type]
+    return replace(TASK, rules=(Rule(when=When(status=(200,)), then=action),), **fields)
 
 
 @pytest.mark.parametrize(

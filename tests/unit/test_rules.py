@@ -1,7 +1,6 @@
 """Outcome rules: what they take for what, what they refuse, and that no answer breaks them."""
 
 import json
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -9,17 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.rules import (
     MAX_JSON_BYTES,
     MAX_RULES,
     Rules,
-    decode_rules,
-    encode_rules,
     first_match,
     parse_path,
-    rules_fields,
 )
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
@@ -252,8 +249,8 @@ def test_what_a_rule_leaves_open_is_not_written() -> None:
     """Whether it was left out or given as null."""
     given = rules({"status": 200, "header": None, "json": None}, {"header": {"name": "X"}})
 
-    assert rules_fields(given) == [
-        {"when": {"status": (200,)}, "then": "fail"},
+    assert json.loads(encode(given)) == [
+        {"when": {"status": [200]}, "then": "fail"},
         {"when": {"header": {"name": "X"}}, "then": "fail"},
     ]
 
@@ -267,15 +264,14 @@ def test_rules_come_out_as_they_went_in() -> None:
         {"status": [200, 201], "header": {"name": "X", "equals": "y"}},
     )
 
-    encoded = encode_rules(given)
+    encoded = encode(given)
 
-    assert decode_rules(encoded) == given
-    assert encode_rules(decode_rules(encoded)) == encoded
+    assert Decoder(Rules).decode(encoded) == given
     assert b'[true,1,1.5,"1"]' in encoded
 
 
 def test_a_rule_cannot_be_changed() -> None:
     """It belongs to a task, and that never changes."""
     (rule,) = rules({"status": 200})
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         rule.then = rule.then  # type: ignore[misc]  # that is the point

@@ -1,6 +1,5 @@
 """Schedules: what a draft must be, and what is to run when slots have passed."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.value import replace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TASK = {"url": "http://target.test/"}

@@ -1,6 +1,5 @@
 """Settlements: what the end of an attempt leaves in the record."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +10,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)

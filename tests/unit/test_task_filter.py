@@ -1,6 +1,5 @@
 """Selections: each condition is met by what it names and by nothing else; what cannot be read is told."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from taskrunner.domain.task_filter import (
     facts_of_dead_letter,
     read_filter,
 )
+from taskrunner.domain.value import replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 TASK = Task(

@@ -1,6 +1,5 @@
 """Validators: what a run leaves to the one after it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
 from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.validators import condition, validators_after
+from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,7 +1,5 @@
 """States of hosts by a clock that is wrong: they close nothing for longer than those by a right one may."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +8,7 @@ from taskrunner.domain.clock import SKEW
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import Admission, Asking, HostState, admit
+from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
 LEASE = 30.0

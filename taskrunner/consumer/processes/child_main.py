@@ -14,12 +14,15 @@ import sys
 
 from taskrunner.consumer.assigned_attempt import AssignedAttempt
 from taskrunner.consumer.processes.reply_sender import ReplySender
-from taskrunner.consumer.processes.wire import Item, Order, Report, Unframer, frame, unpack_task
+from taskrunner.consumer.processes.wire import Item, Order, Report, Unframer, frame
 from taskrunner.consumer.worker_threads import WorkerThreads
+from taskrunner.domain.codec import Decoder
 from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.task import Task
 from taskrunner.handlers.base import AttemptContext, HandlerFactory
 from taskrunner.runtime.garbage import collect_seldom
 
+_TASK: Decoder[Task] = Decoder(Task)
 _READ_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -38,7 +41,7 @@ class Host:
         match item:
             case (Order.RUN, attempts):
                 for ticket, attempt, lease_ends, cancelled, task in attempts:
-                    context = AttemptContext(unpack_task(task), attempt, cancelled)
+                    context = AttemptContext(_TASK.unpack(task), attempt, cancelled)
                     assigned = AssignedAttempt(context, lease_ends, ticket=ticket)
                     self._flying[ticket] = assigned
                     self._threads.put(assigned)

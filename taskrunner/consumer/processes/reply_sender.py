@@ -12,7 +12,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from taskrunner.consumer.assigned_attempt import AssignedAttempt
-from taskrunner.consumer.processes.wire import Item, Report, frame, pack_outcome
+from taskrunner.consumer.processes.wire import Item, Report, frame
+from taskrunner.domain.codec import pack
 from taskrunner.domain.outcome import Outcome
 
 # Seconds for which an answer waits for others.
@@ -59,7 +60,7 @@ class ReplySender:
                 self._send(each)
                 continue
             assigned, outcome = each
-            answers.append((assigned.ticket, assigned.started, assigned.elapsed, pack_outcome(outcome)))
+            answers.append((assigned.ticket, assigned.started, assigned.elapsed, pack(outcome)))
             size_bytes += 0 if outcome.response is None else len(outcome.response.body)
             if size_bytes >= _FRAME_BYTES:
                 self._send_answers(answers)

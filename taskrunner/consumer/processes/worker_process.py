@@ -13,13 +13,15 @@ from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.processes.child import Child
 from taskrunner.consumer.processes.crash_suspects import CrashSuspects
 from taskrunner.consumer.processes.restarter import Restarter
-from taskrunner.consumer.processes.wire import Item, Order, Report, frame, pack_task, unpack_outcome
+from taskrunner.consumer.processes.wire import Item, Order, Report, frame
 from taskrunner.consumer.worker_group import WorkerGroup
 from taskrunner.consumer.worker_pool import OnFinished
+from taskrunner.domain.codec import Decoder, pack
 from taskrunner.domain.events import Events, WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import HandlerFactory
 
+_OUTCOME: Decoder[Outcome] = Decoder(Outcome)
 # The child answers at once unless it is stuck; then the shutdown goes on without its answer.
 WITHDRAW_WAIT = 1.0
 
@@ -159,7 +161,7 @@ class WorkerProcess(WorkerGroup):
                     if (running := self._flying.get(ticket)) is not None:
                         running.started, running.elapsed = started, elapsed
                         self._suspects.clear(running.context.task.id)
-                        self._finish(running, unpack_outcome(outcome))
+                        self._finish(running, _OUTCOME.unpack(outcome))
             case (Report.READY,):
                 # What waits here is run also where all have been let go meanwhile: they leave after it.
                 child.send(frame(Order.RESIZE, max(self._target, 1)))
@@ -212,5 +214,5 @@ def _packed(running: ClaimedAttempt) -> Item:
         context.number,
         running.lease_ends,
         context.cancelled,
-        pack_task(context.task),
+        pack(context.task),
     )

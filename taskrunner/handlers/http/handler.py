@@ -3,12 +3,12 @@
 import logging
 import time
 import traceback
-from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.rules import Rules, first_match
+from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import diagnose
 from taskrunner.handlers.http.exchange import Exchange

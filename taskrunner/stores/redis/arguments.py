@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import to_ms
+from taskrunner.domain.codec import encode, storable
 from taskrunner.domain.record import Attempt, DeadLetter
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, NewTask, Settlement, Snooze, StoredSchedule
-from taskrunner.stores.codec import encode_attempt, encode_response, storable
 from taskrunner.stores.host_store import HostEdit
 
 Argument = str | bytes | int
@@ -100,7 +100,7 @@ def claims(refs: Sequence[AttemptRef], now: datetime, consumer: str) -> list[Arg
     for ref in refs:
         line = lines.get(ref.attempt)
         if line is None:
-            line = encode_attempt(Attempt(number=ref.attempt, started_at=now, consumer=consumer))
+            line = encode(Attempt(number=ref.attempt, started_at=now, consumer=consumer))
             lines[ref.attempt] = line
         args += (ref.id, ref.attempt, line)
     return args
@@ -119,10 +119,10 @@ def settlements(items: Sequence[Settlement], *, before: int) -> list[Argument]:
                 item.attempt.number,
                 item.status,
                 _due(item),
-                encode_attempt(item.attempt),
+                encode(item.attempt),
                 storable(item.error) if item.error else "",
                 storable(item.reason) if item.reason else "",
-                encode_response(result) if result is not None else "",
+                encode(result) if result is not None else "",
                 result.body if result is not None else "",
                 retention_ms(item.keep),
                 "" if item.attempt.counted else "1",

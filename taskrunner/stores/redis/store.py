@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from redis.exceptions import NoScriptError
 
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.codec import storable
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
@@ -25,7 +26,6 @@ from taskrunner.stores.base import (
     StoredSchedule,
     StoreStatus,
 )
-from taskrunner.stores.codec import storable
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from taskrunner.stores.inspection import Flawed, Inspection, Overdue
 from taskrunner.stores.redis import arguments, replies

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.codec import encode, storable
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Due, NewTask, Settlement, Snooze
-from taskrunner.stores.codec import StoredRecord, encode_attempt, encode_response, storable
+from taskrunner.stores.codec import StoredRecord
 from taskrunner.stores.sql.session import Row
 
 # A hundred years are "for ever" to anybody, and stay within 63 bits of milliseconds.
@@ -64,8 +65,8 @@ def settlement(item: Settlement, now_ms: int) -> dict[str, Any]:
         "expires": now_ms + retention_ms(item.keep) if terminal else None,
         "error": None if item.error is None else text(item.error),
         "reason": None if item.reason is None else text(item.reason),
-        "result": None if item.result is None else encode_response(item.result).decode(),
-        "line": encode_attempt(item.attempt).decode() + "\n",
+        "result": None if item.result is None else encode(item.result).decode(),
+        "line": encode(item.attempt).decode() + "\n",
         "more": 0 if item.attempt.counted else 1,
     }
 
@@ -146,7 +147,7 @@ def record(row: Row) -> Record:
     attempts = lines.encode().splitlines()
     if status == Status.RUNNING:
         running = Attempt(number=attempt, started_at=from_ms(started), consumer=consumer)
-        attempts.append(encode_attempt(running))
+        attempts.append(encode(running))
     return StoredRecord(
         encoded=spec.encode(),
         status=Status(status),

@@ -5,14 +5,12 @@ import secrets
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fakeredis import FakeAsyncRedisConnection, FakeServer
 
-from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
@@ -20,6 +18,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -160,12 +159,8 @@ def make_task(**changes: Any) -> Task:
 def entry(task: Task | None = None, **changes: Any) -> NewTask:
     """A task to accept, due now."""
     task = task or make_task()
-    new = NewTask(
-        id=task.id,
-        encoded=encode_task(task),
-        queue=task.priority,
-        max_attempts=task.max_attempts,
-        created_at=task.created_at,
+    new = NewTask.of(
+        task,
         due=NOW,
     )
     return replace(new, **changes)

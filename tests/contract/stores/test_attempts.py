@@ -1,6 +1,5 @@
 """Attempts: who may start one, what the record shows of it, and what its end leaves behind."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from taskrunner.domain.outcome import OutcomeKind, Response
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import ClaimAnswer, Claimed, Store
 from tests.contract.stores.harness import (
     CONSUMER,

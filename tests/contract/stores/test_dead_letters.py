@@ -1,6 +1,5 @@
 """Dead letters: failed tasks and unreadable messages in one list, the latest first."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import (
     DAY,

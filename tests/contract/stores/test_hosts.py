@@ -1,10 +1,10 @@
 """Hosts: a state is changed only over the version that the change was made from; limits go by pattern."""
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.contract.stores.harness import DAY, NOW, Backend, bring, claim, fetch, ref

@@ -85,7 +85,7 @@ async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -
 
 @pytest.mark.parametrize("status", sorted(LIVE))
 async def test_every_live_status_can_be_overdue(store: Store, status: Status) -> None:
-    task = make_task(queue=Priority.LOW)
+    task = make_task(priority=Priority.LOW)
     task_id = await bring(store, status, id=task.id, queue=task.priority)
     assert await store.overdue(before=NOW + 2 * DAY, limit=9) == [
         Overdue(id=task_id, status=status, queue=Priority.LOW)

@@ -1,12 +1,12 @@
 """Schedules: each change is conditional on the version it knows, and comes with its tasks or not at all."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 from tests.contract.stores.harness import DAY, NOW, Backend, entry, fetch, make_task, status_of
 
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 def stored(name: str = "report", version: str = "v1", **changes: object) -> StoredSchedule:
     schedule = StoredSchedule(name=name, version=version, encoded=b'{"name":"\xc3\xa4"}', next_at=NOW)
-    return replace(schedule, **changes)  # type: ignore[arg-type]  # a test's own fields
+    return replace(schedule, **changes)
 
 
 async def add(store: Store, *schedules: StoredSchedule) -> None:

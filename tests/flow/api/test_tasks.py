@@ -240,7 +240,7 @@ async def test_a_fetched_body_is_safe_to_open(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
-    assert answer.headers["Taskrunner-ResponseBody-Truncated"] == "false"
+    assert answer.headers["Taskrunner-Body-Truncated"] == "false"
 
 
 async def test_a_body_cut_at_the_cap_says_so_and_is_text_still(api: Api) -> None:
@@ -248,7 +248,7 @@ async def test_a_body_cut_at_the_cap_says_so_and_is_text_still(api: Api) -> None
     cut = "na\u00efve".encode()[:3]
     await api.finish(task_id, Status.SUCCEEDED, response(cut, "text/plain", truncated=True))
     answer = await api.get(f"/tasks/{task_id}/body")
-    assert answer.headers["Taskrunner-ResponseBody-Truncated"] == "true"
+    assert answer.headers["Taskrunner-Body-Truncated"] == "true"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     result = (await api.get(f"/tasks/{task_id}")).json["result"]
     assert (result["truncated"], result["body"]) == (True, "na")

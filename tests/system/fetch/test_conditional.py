@@ -1,11 +1,10 @@
 """Conditional requests: what is unchanged is a success, and the condition goes to the URL that it is of."""
 
-from dataclasses import replace
-
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.task import Validators
+from taskrunner.domain.value import replace
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer

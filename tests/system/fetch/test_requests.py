@@ -1,7 +1,6 @@
 """What goes out is what the task says, plus what names us and the attempt; the environment has no say."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
 from taskrunner.domain.trace import traceparent
+from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
@@ -236,7 +236,7 @@ def test_what_we_add_to_a_task_is_not_held_against_its_limits(
     limits: dict[str, int], hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """The Content-Type of a body in JSON, and the headers of a callback: nobody handed them in."""
-    narrow = replace(LOOPBACK, **limits)  # type: ignore[arg-type]  # numbers only
+    narrow = replace(LOOPBACK, **limits)
     fetch = make_fetcher(limits=narrow)
     url = hostile.url(behaviours.answer)
     draft = TaskDraft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)

@@ -1,0 +1,61 @@
+"""How values are written and read: as JSON for stores, brokers and clients, packed between our own processes.
+
+Both forms come from the fields of the value (see `value`); no other module lists them.
+"""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+Type = TypeVar("Type")
+
+_JSON = msgspec.json.Encoder()
+_PACKED = msgspec.msgpack.Encoder()
+
+
+def encode(value: object) -> bytes:
+    """`value` as JSON. Half of a surrogate pair, which UTF-8 cannot hold, is written as a question mark."""
+    try:
+        return _JSON.encode(value)
+    except UnicodeEncodeError:
+        return _JSON.encode(_cleaned(msgspec.to_builtins(value)))
+
+
+def pack(value: object) -> bytes:
+    """`value` as MessagePack, for another process of this version of the program; as `encode` otherwise."""
+    try:
+        return _PACKED.encode(value)
+    except UnicodeEncodeError:
+        return _PACKED.encode(_cleaned(msgspec.to_builtins(value, builtin_types=(bytes, datetime))))
+
+
+class Decoder(Generic[Type]):
+    """Reads values of one type. Unknown fields are passed over: a newer version may have written them."""
+
+    def __init__(self, kind: type[Type]) -> None:
+        self._json = msgspec.json.Decoder(kind)
+        self._packed = msgspec.msgpack.Decoder(kind)
+
+    def decode(self, encoded: bytes) -> Type:
+        """The inverse of `encode`. Raises `ValueError`, which names the field."""
+        return self._json.decode(encoded)
+
+    def unpack(self, packed: bytes) -> Type:
+        """The inverse of `pack`."""
+        return self._packed.decode(packed)
+
+
+def storable(text: str) -> str:
+    """`text` with each half of a surrogate pair, which UTF-8 cannot hold, replaced by a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _cleaned(plain: Any) -> Any:
+    if isinstance(plain, str):
+        return storable(plain)
+    if isinstance(plain, dict):
+        return {name: _cleaned(part) for name, part in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_cleaned(part) for part in plain]
+    return plain
