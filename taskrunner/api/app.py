@@ -23,12 +23,12 @@ from taskrunner.domain.task_limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -38,11 +38,11 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
-    requeue: Requeue,
-    schedules: Schedules,
+    requeue: Requeuer,
+    schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
-    hosts: Hosts,
+    hosts: HostAdmin,
     store: Store,
     health: Health,
     stats: Stats,
@@ -50,7 +50,7 @@ def build_api(
     options: ApiOptions = ApiOptions(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
-    max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
+    max_request_bytes = options.max_request_bytes or request_bound(intake.policy.limits)
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
@@ -58,7 +58,7 @@ def build_api(
     BulkActionRoutes(bulk_actions, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
-    ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
+    ScheduleRoutes(schedules, intake.policy.limits, options, max_request_bytes=max_request_bytes).add_to(
         routes
     )
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)

@@ -12,7 +12,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_scheduler, pauses_watched, relaying, serving, started, until_signal
 from taskrunner.config import Config
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -46,7 +46,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
-        schedules=Schedules(platform.store, platform.intake, platform.clock),
+        schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

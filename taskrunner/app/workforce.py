@@ -75,7 +75,7 @@ class Workforce:
         """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
         async with started(self._supervisor), self._on_one_processor():
             self._collector.start()
-            self._pauses.apply(self._consumer.apply)
+            self._pauses.subscribe(self._consumer.apply)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)

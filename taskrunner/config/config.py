@@ -24,8 +24,8 @@ from taskrunner.domain.scaling import Bounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDefaults, TaskPolicy
 from taskrunner.domain.task_limits import Limits as TaskLimits
+from taskrunner.domain.task_policy import TaskDefaults, TaskPolicy
 
 
 class Config(BaseModel):

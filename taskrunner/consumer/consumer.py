@@ -21,13 +21,13 @@ from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInval
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_policy import TaskPolicy
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 
@@ -185,7 +185,7 @@ class Consumer:
         pauses = self._pauses
         # Of a queue: what was being looked at when the queue was closed, and had no room.
         paused = waiting.delivery.queue in pauses.queues or (
-            pauses.any_label and pauses.hold(waiting.envelope.task.labels)
+            pauses.any_label and pauses.cover_labels(waiting.envelope.task.labels)
         )
         if paused:
             self._snoozer.submit(PendingSnooze(waiting, PAUSED))

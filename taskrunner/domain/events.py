@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value
 
 
@@ -68,13 +68,13 @@ class TaskAdopted(Event):
     """A delivery had no record; one was made from its envelope."""
 
     task_id: str
-    queue: Priority
+    queue: str
 
 
 class MessageRejected(Event):
     """A message was no task and went to the dead letters."""
 
-    queue: Priority
+    queue: str
     error: str
 
 
@@ -85,7 +85,7 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-class DeliveriesUsedUp(Event):
+class DeliveryLimitReached(Event):
     """The broker had handed out a task's message too often and took it for dead; the task goes on."""
 
     task_id: str

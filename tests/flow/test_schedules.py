@@ -11,8 +11,8 @@ from taskrunner.domain.events import ScheduleFailed, TasksAccepted, TaskSettled
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_policy import TaskPolicy
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule
 from tests.flow.local_runner import LocalRunner

@@ -2,6 +2,7 @@
 
 import pytest
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task_fields import (
     METHODS,
     check_header,
@@ -11,7 +12,6 @@ from taskrunner.domain.task_fields import (
     check_method,
     check_url,
 )
-from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.task_limits import Limits
 
 LIMITS = Limits()

@@ -8,8 +8,9 @@ from taskrunner.domain.callback import EVENTS, CallbackDefaults
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_policy import TaskDefaults, TaskPolicy
 from tests.unit.test_draft import NOW
 
 LIMITS = Limits(callback_secrets=frozenset({"billing"}))

@@ -12,8 +12,9 @@ from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_policy import TaskDefaults, TaskPolicy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = TaskPolicy()

@@ -24,9 +24,10 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task, Validators
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_policy import TaskPolicy
 
 LIMITS = Limits()
 RULES = TaskPolicy()

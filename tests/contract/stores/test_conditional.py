@@ -11,10 +11,10 @@ from taskrunner.domain.retry import decide
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
 from taskrunner.domain.task import Validators
-from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_policy import TaskPolicy
+from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
-from taskrunner.producer.schedules import stored
 from taskrunner.stores.base import AttemptRef, Store
 from tests.contract.stores.harness import DAY, fetch
 from tests.tools.clock import ManualClock
@@ -35,7 +35,9 @@ class Feed:
         draft = ScheduleDraft.from_fields(
             {"cron": "@daily", "conditional": conditional, "task": {"url": URL}}, Limits()
         )
-        await self.store.save_schedule(stored(draft.to_schedule("feed", now=self.clock.now())), expected=None)
+        await self.store.save_schedule(
+            stored_form(draft.to_schedule("feed", now=self.clock.now())), expected=None
+        )
 
     async def next_slot(self) -> str:
         """Make the next run; its id."""
