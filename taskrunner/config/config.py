@@ -20,7 +20,7 @@ from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.circuit_breaker import BreakerSettings
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.scaling import ScalingBounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority
@@ -129,10 +129,10 @@ class Config(BaseModel):
         """The turns that each queue gets when all have something waiting."""
         return dict(zip(Priority, self.workers.weights, strict=True))
 
-    def scaling_bounds(self) -> Bounds:
+    def scaling_bounds(self) -> ScalingBounds:
         """The settings of the supervisor's decision."""
         workers = self.workers
-        return Bounds(
+        return ScalingBounds(
             min_workers=workers.min_workers,
             max_workers=workers.max_workers,
             cooldown=workers.cooldown,

@@ -13,7 +13,7 @@ _MAX_LEVEL = 8.0
 
 
 class BackPressure(Value):
-    """`since`: the last answer that counted; `until`: the end of the pause; `level`: the number of doublings."""
+    """`since`: the last answer that counted; `until`: the pause's end; `level`: the number of doublings."""
 
     since: float = 0.0
     until: float = 0.0

@@ -13,8 +13,8 @@ from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
 from taskrunner.domain.record import Record
 from taskrunner.domain.schedule import (
     Overlap,
-    Plan,
     Schedule,
+    SlotPlan,
     decode_schedule,
     plan,
     slot_delay,
@@ -85,7 +85,7 @@ class Scheduler(Service):
         ):
             self._events.emit(TasksAccepted(count=len(tasks)))
 
-    async def _plan(self, schedule: Schedule, now: datetime) -> Plan:
+    async def _plan(self, schedule: Schedule, now: datetime) -> SlotPlan:
         planned = plan(schedule, now=now, grace=self._settings.grace, catch_up=self._settings.catch_up)
         if schedule.overlap is Overlap.SKIP and schedule.last_task_id is not None:
             last = await self._store.get(schedule.last_task_id)
@@ -93,7 +93,7 @@ class Scheduler(Service):
                 return replace(planned, slots=())
         return planned
 
-    async def _tasks(self, schedule: Schedule, planned: Plan, now: datetime) -> list[NewTask]:
+    async def _tasks(self, schedule: Schedule, planned: SlotPlan, now: datetime) -> list[NewTask]:
         if not planned.slots:
             return []
         draft = draft_of(schedule, self._policy.limits)
@@ -133,7 +133,7 @@ def _conditional(task: Task, previous: Record | None, next_at: datetime | None) 
     )
 
 
-def _advanced(schedule: Schedule, planned: Plan, tasks: Sequence[NewTask]) -> Schedule:
+def _advanced(schedule: Schedule, planned: SlotPlan, tasks: Sequence[NewTask]) -> Schedule:
     advanced = replace(schedule, next_at=planned.next_at)
     if not tasks:
         return advanced

@@ -10,7 +10,7 @@ from taskrunner.config import Config, load, read
 from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.keys import Key, every_key, section_models
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.scaling import ScalingBounds
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority
@@ -69,7 +69,7 @@ def test_the_defaults_are_those_of_the_domain() -> None:
     assert config.task_defaults() == TaskDefaults()
     assert config.task_policy() == TaskPolicy(limits=Limits(ssrf_policy=services))
     assert config.retry_policy() == RetryPolicy()
-    assert config.scaling_bounds() == Bounds()
+    assert config.scaling_bounds() == ScalingBounds()
     assert config.retention() == Retention()
     assert config.queue_weights() == {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
     assert {each.name for each in msgspec.structs.fields(Limits)} == {

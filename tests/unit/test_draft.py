@@ -185,7 +185,7 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"url": 5}, "url", "must be a valid string, got 5"),
         ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
         ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
-        ({"headers": {"a b": "c"}}, "headers", "'a b' is no header name"),
+        ({"headers": {"a b": "c"}}, "headers", "'a b' is not a header name"),
         ({"headers": {"a": 5}}, "headers.a", "must be a valid string"),
         ({"headers": ["a"]}, "headers", "must be an object"),
         ({"body": 5}, "body.str", "must be a valid string"),

@@ -58,7 +58,7 @@ async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, fi
 
 async def test_there_is_an_end_to_limits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is there may be changed; another needs the place of one."""
-    monkeypatch.setattr("taskrunner.producer.host_admin.MOST_LIMITS", 2)
+    monkeypatch.setattr("taskrunner.producer.host_admin.MAX_LIMITS", 2)
     for number in range(2):
         await api.ask("PUT", f"/hosts/{number}.test/limit", json={"rate": 1})
     problem = await api.refusal(422, "host_limit_invalid", "PUT", "/hosts/2.test/limit", json={"rate": 1})
