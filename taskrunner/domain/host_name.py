@@ -1,8 +1,8 @@
 """Host names, by which attempts are counted and limited, and the patterns of host limits.
 
-A host name is the authority of a URL: `example.com`, `example.com:8443`, `[2001:db8::1]:8080`. It has
-the port unless that is 80 or 443, since another port usually means another server. Attempts count for the host
-of the task's URL, wherever redirects lead.
+A host name is the authority of a URL: `example.com`, `example.com:8443`, `[2001:db8::1]:8080`. It has a port
+unless that is 80 or 443, since another port usually means another server. Attempts count for the host of the
+task's URL, wherever redirects lead.
 """
 
 import re

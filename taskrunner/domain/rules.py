@@ -3,8 +3,8 @@
 `{"when": {"status": 200, "json": {"path": "$.state", "equals": "pending"}}, "then": "retry"}`: the first rule
 whose conditions all hold decides; if there is none, the status decides as usual.
 
-A path is a singular query of RFC 9535 (section 2.3.5.1), which selects at most one value. Filters and searches
-are left out: the answer of a target would decide how long they take.
+A path is a singular query of RFC 9535 (section 2.3.5.1): it selects at most one value. Filters and searches
+are left out, since the answer of a target would decide how long they take.
 """
 
 import re

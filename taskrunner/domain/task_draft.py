@@ -248,8 +248,9 @@ class TaskDraft(BaseModel):
     def to_task(self, policy: TaskPolicy, *, task_id: str, now: datetime) -> Task:
         """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
         run_at = self._run_at(policy.limits, now)
-        defaults, given = policy.defaults, self.__dict__
-        fields = {name: given[name] for name in _COPIED}
+        defaults, fields = policy.defaults, self.__dict__.copy()
+        for name in _DRAFT_ONLY:
+            del fields[name]
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
@@ -280,9 +281,12 @@ class TaskDraft(BaseModel):
         return headers, _as_json(self.body)
 
 
-# The fields that a draft and its task share, and those of them that have a default.
-_COPIED = tuple(name for name in TaskDraft.model_fields if name in Task.__struct_fields__)
-_DEFAULTED = tuple(name for name in _COPIED if name in TaskDefaults.__struct_fields__)
+# The fields of a draft that its task does not have, and the plain fields that have a default.
+_DRAFT_ONLY = tuple(TaskDraft.model_fields.keys() - set(Task.__struct_fields__))
+_RESOLVED = {"retry", "callback"}
+_DEFAULTED = tuple(
+    (TaskDraft.model_fields.keys() & set(TaskDefaults.__struct_fields__)) - {*_DRAFT_ONLY, *_RESOLVED}
+)
 
 
 def _as_json(value: dict[str, Any] | list[Any]) -> str:
