@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import Value, field
 
 
@@ -74,7 +74,7 @@ class DeadLetter(Value):
     reason: str
     error: str | None
     died_at: datetime
-    queue: str | None = None
+    queue: Priority | None = None
     url: str | None = None
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
