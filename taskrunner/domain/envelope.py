@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from taskrunner.domain.codec import Decoder, encode
+from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
@@ -32,13 +32,8 @@ _TASK: Decoder[Task] = Decoder(Task)
 _ENVELOPE: Decoder[Envelope] = Decoder(Envelope)
 
 
-def encode_task(task: Task) -> bytes:
-    """The task as JSON, as the store keeps it and every envelope carries it."""
-    return encode(task)
-
-
 def decode_task(encoded: bytes) -> Task:
-    """The inverse of `encode_task`; raises `EnvelopeUnreadable`."""
+    """The inverse of `codec.encode`. Raises `EnvelopeUnreadable`."""
     try:
         return _TASK.decode(encoded)
     except ValueError as exc:
@@ -46,7 +41,7 @@ def decode_task(encoded: bytes) -> Task:
 
 
 def encode_envelope(encoded_task: bytes, attempt: int) -> bytes:
-    """The envelope that starts attempt number `attempt` of a task encoded by `encode_task`."""
+    """The envelope that starts attempt number `attempt` of a task encoded by `codec.encode`."""
     return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from taskrunner.domain.codec import Decoder, encode
+from taskrunner.domain.codec import Decoder
 from taskrunner.domain.timetable import Timetable
 from taskrunner.domain.value import Value, replace
 
@@ -102,11 +102,6 @@ def slot_delay(task_id: str, jitter: float) -> timedelta:
 _SCHEDULE: Decoder[Schedule] = Decoder(Schedule)
 
 
-def encode_schedule(schedule: Schedule) -> bytes:
-    """The schedule as JSON."""
-    return encode(schedule)
-
-
 def decode_schedule(encoded: bytes) -> Schedule:
-    """The inverse of `encode_schedule`. Raises `ValueError`."""
+    """The inverse of `codec.encode`. Raises `ValueError`."""
     return _SCHEDULE.decode(encoded)

@@ -4,7 +4,7 @@ It does not leave this to the relay, which takes a queued task for a waiting one
 """
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.codec import encode
 from taskrunner.domain.events import Events
 from taskrunner.domain.new_task import StoredTask
 from taskrunner.domain.record import Record
@@ -72,7 +72,7 @@ def _stored(record: Record) -> StoredTask:
     return StoredTask(
         id=record.task.id,
         queue=record.task.priority,
-        encoded=encode_task(record.task),
+        encoded=encode(record.task),
         attempt=record.attempt,
         snoozes=record.snoozes,
     )

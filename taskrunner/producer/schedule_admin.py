@@ -7,8 +7,9 @@ import secrets
 from collections.abc import Callable
 
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
-from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_schedule
+from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
@@ -108,7 +109,7 @@ def stored_form(schedule: Schedule) -> StoredSchedule:
     return StoredSchedule(
         name=schedule.name,
         version=secrets.token_hex(12),
-        encoded=encode_schedule(schedule),
+        encoded=encode(schedule),
         next_at=schedule.next_at,
     )
 

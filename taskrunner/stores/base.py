@@ -88,7 +88,7 @@ class Due(StoredTask):
 
 
 class StoredSchedule(Value):
-    """A schedule by `encode_schedule`. `version` is another one after each change."""
+    """A schedule by `codec.encode`. `version` is another one after each change."""
 
     name: str
     version: str
