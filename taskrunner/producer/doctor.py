@@ -49,14 +49,14 @@ _TO_RELAY = {
 
 
 class Finding(Value):
-    """One kind of problem: `says` describes it, `count` is the number of cases.
+    """One kind of problem: `message` describes it, `count` is the number of cases.
 
     `remedy` is what a fix does if `repairable`, else who can help. `fixed` is the number of repaired cases,
     None if no repair was tried.
     """
 
     kind: str
-    says: str
+    message: str
     remedy: str
     count: int = 1
     examples: Sequence[str] = ()
@@ -110,7 +110,7 @@ class Doctor:
     def _store_settings(self) -> list[Finding]:
         warnings = self._store.status().warnings
         return [
-            Finding(kind="store_settings", says=warning, remedy="change the settings of the store")
+            Finding(kind="store_settings", message=warning, remedy="change the settings of the store")
             for warning in warnings
         ]
 
@@ -124,22 +124,26 @@ class Doctor:
         if max(ahead, behind) <= _MAX_CLOCK_SKEW:
             return []
         apart = f"{ahead:.1f} s ahead of" if ahead > 0 else f"{behind:.1f} s behind"
-        says = f"the clock of {self._store.name} is {apart} ours"
-        return [Finding(kind="clock_skew", says=says, remedy="synchronise the clocks of all machines by NTP")]
+        message = f"the clock of {self._store.name} is {apart} ours"
+        return [
+            Finding(
+                kind="clock_skew", message=message, remedy="synchronise the clocks of all machines by NTP"
+            )
+        ]
 
     async def _broker_health(self) -> list[Finding]:
         if self._broker is None:
             return []
         warnings = self._broker.status().warnings
         found = [
-            Finding(kind="broker_version", says=each, remedy="choose another version of the broker")
+            Finding(kind="broker_version", message=each, remedy="choose another version of the broker")
             for each in warnings
         ]
         try:
             await self._broker.try_publishing()
         except BrokerUnavailable as exc:
             remedy = "see its alarms: memory, disk (rabbitmq-diagnostics alarms)"
-            found.append(Finding(kind="broker_alarm", says=str(exc), remedy=remedy))
+            found.append(Finding(kind="broker_alarm", message=str(exc), remedy=remedy))
         return found
 
     async def _inspect(self) -> list[Finding]:
@@ -164,14 +168,14 @@ class Doctor:
         return [
             Finding(
                 kind=flaw.value,
-                says=says,
+                message=message,
                 remedy=remedy,
                 count=counts[flaw],
                 examples=examples[flaw],
                 repairable=True,
                 fixed=fixed[flaw] if self._settings.fix else None,
             )
-            for flaw, (says, remedy) in _FLAWS.items()
+            for flaw, (message, remedy) in _FLAWS.items()
             if counts[flaw]
         ]
 
@@ -207,14 +211,14 @@ class Doctor:
         return [
             Finding(
                 kind=kind,
-                says=says + more,
+                message=message + more,
                 remedy=remedy if depths is not None else "needs a relay that reaches the broker",
                 count=len(groups[kind]),
                 examples=groups[kind][:_EXAMPLES],
                 repairable=depths is not None,
                 fixed=sum(task_id not in remaining for task_id in groups[kind]) if is_fixing else None,
             )
-            for kind, (says, remedy) in _TO_RELAY.items()
+            for kind, (message, remedy) in _TO_RELAY.items()
             if groups[kind]
         ]
 
@@ -233,9 +237,9 @@ class Doctor:
         surplus = min(sum(before.values()), sum(after.values())) - waiting
         if surplus <= 0:
             return []
-        says = "more messages in the broker than waiting tasks: some have no record, or are duplicates"
+        message = "more messages in the broker than waiting tasks: some have no record, or are duplicates"
         remedy = "none needed: consumers create missing records and drop duplicates"
-        return [Finding(kind="surplus_messages", says=says, remedy=remedy, count=surplus)]
+        return [Finding(kind="surplus_messages", message=message, remedy=remedy, count=surplus)]
 
 
 def _overdue_kind(overdue: Overdue, depths: Mapping[Priority, int] | None) -> str:
