@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
 from taskrunner.api.masking import Masking
-from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
@@ -51,7 +51,7 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        options=ApiOptions(
+        options=ApiSettings(
             request_timeout=config.api.request_timeout,
             max_request_bytes=config.api.max_body_bytes,
             inline_body_bytes=config.api.inline_body_bytes,
@@ -63,8 +63,8 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         yield server
 
 
-def _api_options(config: Config) -> ServerOptions:
-    return ServerOptions(
+def _api_options(config: Config) -> ServerSettings:
+    return ServerSettings(
         request_timeout=config.api.request_timeout,
         keepalive_timeout=config.api.keepalive_timeout,
         shutdown_grace=config.api.shutdown_grace,

@@ -19,8 +19,8 @@ from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
@@ -107,10 +107,10 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
     )
 
 
-def _fetch_policy(config: Config) -> FetchPolicy:
+def _fetch_policy(config: Config) -> FetchSettings:
     """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
     settings = config.fetch
-    return FetchPolicy(
+    return FetchSettings(
         connect_timeout=settings.connect_timeout,
         first_byte_timeout=settings.first_byte_timeout,
         idle_timeout=settings.idle_timeout,

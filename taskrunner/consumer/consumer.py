@@ -20,12 +20,12 @@ from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.runtime.ending import end
@@ -50,7 +50,7 @@ class ConsumerSettings:
     lease: float = 30.0
     hold: float = 10.0
     workers: int = 50
-    host_policy: HostPolicy = HostPolicy()
+    host_policy: HostSettings = HostSettings()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
 
 
@@ -63,8 +63,8 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
-        retention: Retention,
+        rules: TaskSettings,
+        retention: RetentionSettings,
         make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:

@@ -23,7 +23,7 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
 from taskrunner.domain.host_limit import HostLimits
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_policy import HostPolicy, Signal, signal
+from taskrunner.domain.host_settings import HostSettings, Signal, signal
 from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up, wait_reason
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -46,7 +46,7 @@ class HostGateSettings:
     consumer: str
     lease: float
     workers: int
-    host_policy: HostPolicy
+    host_policy: HostSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.outage_recovery import OutageRecovery
@@ -52,7 +52,7 @@ class Relay(Service):
         events: Events,
         clock: Clock,
         settings: RelaySettings,
-        retention: Retention,
+        retention: RetentionSettings,
         pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)

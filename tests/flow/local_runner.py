@@ -13,10 +13,10 @@ from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from taskrunner.producer.bulk_action import BulkActions
 from taskrunner.producer.cancellation import Cancellation
@@ -127,10 +127,10 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskPolicy(), hold=HOLD)
+        return Intake(store, publisher, self.events, self.clock, TaskSettings(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, Retention())
+        return Cancellation(store, self.events, self.clock, RetentionSettings())
 
     def make_bulk_action(self, store: Store) -> BulkActions:
         requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
@@ -145,20 +145,20 @@ class LocalRunner:
             self.events,
             self.clock,
             settings,
-            Retention(),
+            RetentionSettings(),
             lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
         settings = SchedulerSettings(grace=60.0, catch_up=5)
-        return Scheduler(store or self.store, self.events, clock or self.clock, TaskPolicy(), settings)
+        return Scheduler(store or self.store, self.events, clock or self.clock, TaskSettings(), settings)
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+        return Cleaner(store or self.store, self.events, self.clock, RetentionSettings(), interval=0.5)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, TaskPolicy(), keep=1000).start()
+        Collector(self.store, self.broker, self.events, self.clock, TaskSettings(), keep=1000).start()
 
     async def consumer(
         self,
@@ -181,8 +181,8 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskPolicy(),
-            Retention(),
+            TaskSettings(),
+            RetentionSettings(),
             make_pool or partial(ThreadPool, TargetKit(self.target)),
             settings,
         )
@@ -201,7 +201,7 @@ class LocalRunner:
         await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
-        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, Limits()))
+        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, TaskLimits()))
         await self.publisher.drain()
         return submitted
 
