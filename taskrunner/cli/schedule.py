@@ -9,7 +9,7 @@ import click
 from taskrunner.api.masking import Masking
 from taskrunner.api.resources import encode, schedule_resource
 from taskrunner.app.loop import run as run_loop
-from taskrunner.app.platform import Platform, manage
+from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.options import config_option
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
@@ -193,7 +193,7 @@ def _use(config_path: Path | None, use: Callable[[Schedules, TaskLimits, Masking
         await use(schedules, platform.intake.rules.limits, masking)
         return 0
 
-    raise SystemExit(run_loop(manage(load(config_path), on_platform)))
+    raise SystemExit(run_loop(operate(load(config_path), on_platform)))
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:

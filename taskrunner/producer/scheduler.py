@@ -24,8 +24,9 @@ from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.validators import validators_after
-from taskrunner.domain.value import Value, replace
+from taskrunner.domain.value import replace
 from taskrunner.producer.schedules import stored, task_draft
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
@@ -34,14 +35,6 @@ _BATCH = 100
 _KEPT_BEYOND = timedelta(days=1)
 # A schedule that this version cannot read is looked at again after this time.
 _UNREADABLE_AGAIN = timedelta(hours=1)
-
-
-class SchedulerSettings(Value):
-    """Durations are seconds. A slot up to `grace` ago is in time; `catch_up`: the most slots of a turn."""
-
-    poll_interval: float = 0.5
-    grace: float = 60.0
-    catch_up: int = 100
 
 
 class Scheduler(Service):

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.consumer import Consumer, MakePool
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
@@ -24,20 +25,22 @@ from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.relay import Relay, RelaySettings
+from taskrunner.producer.relay import Relay
 from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.schedules import Schedules
 from taskrunner.producer.search import Search
+from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[AttemptContext], Outcome]
 
-HOLD = 10.0
-LEASE = 30.0
-FORGOTTEN = 300.0
+RELAY, RETENTION = RelaySettings(), RetentionSettings()
+HOLD, LEASE, FORGOTTEN = RELAY.hold, RELAY.lease, RELAY.forgotten_after
+# Few enough for a test to count the slots that are made up for.
+CATCH_UP = 5
 DEADLINE = 10.0
 OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
 
@@ -130,35 +133,36 @@ class LocalRunner:
         return Intake(store, publisher, self.events, self.clock, TaskSettings(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, RetentionSettings())
+        return Cancellation(store, self.events, self.clock, RETENTION)
 
     def make_bulk_action(self, store: Store) -> BulkActions:
         requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
         return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
-        settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
         return Relay(
             store,
             self.broker,
             self.make_publisher(store),
             self.events,
             self.clock,
-            settings,
-            RetentionSettings(),
+            RELAY,
+            RETENTION,
             lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
-        settings = SchedulerSettings(grace=60.0, catch_up=5)
+        settings = SchedulerSettings(catch_up=CATCH_UP)
         return Scheduler(store or self.store, self.events, clock or self.clock, TaskSettings(), settings)
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, RetentionSettings(), interval=0.5)
+        return Cleaner(store or self.store, self.events, self.clock, RETENTION, interval=RELAY.poll_interval)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, TaskSettings(), keep=1000).start()
+        Collector(
+            self.store, self.broker, self.events, self.clock, TaskSettings(), keep=RETENTION.failed
+        ).start()
 
     async def consumer(
         self,
@@ -168,21 +172,14 @@ class LocalRunner:
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
-        settings = ConsumerSettings(
-            name=f"consumer-{len(self.consumers) + 1}",
-            weights={},
-            prefetch=100,
-            lease=LEASE,
-            hold=HOLD,
-            **given,
-        )
+        settings = ConsumerSettings(name=f"consumer-{len(self.consumers) + 1}", **given)
         consumer = Consumer(
             store or self.store,
             self.broker,
             self.events,
             self.clock,
             TaskSettings(),
-            RetentionSettings(),
+            RETENTION,
             make_pool or partial(ThreadPool, TargetKit(self.target)),
             settings,
         )

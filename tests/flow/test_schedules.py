@@ -13,7 +13,8 @@ from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.scheduler import Scheduler
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule
 from tests.flow.local_runner import LocalRunner
 from tests.tools.clock import ManualClock

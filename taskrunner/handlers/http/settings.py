@@ -7,7 +7,7 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.trust_store import TrustStore
-from taskrunner.version import __version__
+from taskrunner.version import USER_AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +30,11 @@ class FetchSettings:
     connect_timeout: float = 10.0
     first_byte_timeout: float = 300.0
     idle_timeout: float = 60.0
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
     store_body_bytes: int = 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
-    user_agent: str = f"taskrunner/{__version__}"
+    user_agent: str = USER_AGENT
     http2: bool = True
     trust: TrustStore = TrustStore()
     limits: TaskLimits = TaskLimits()

@@ -13,8 +13,9 @@ from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settle
 from taskrunner.domain.task import Validators
 from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.schedules import stored
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store
 from tests.contract.stores.harness import DAY, fetch
 from tests.tools.clock import ManualClock
