@@ -9,7 +9,7 @@ from aiohttp import web
 
 from taskrunner.api.boundary import Boundary
 from taskrunner.api.connection import ConnectionServer
-from taskrunner.api.options import ServerOptions
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, PortOpened
 from taskrunner.runtime.ending import end
@@ -34,7 +34,7 @@ class WebServer:
         port: int,
         *,
         events: Events,
-        options: ServerOptions = ServerOptions(),  # noqa: B008 - frozen, so a default may be shared
+        options: ServerSettings = ServerSettings(),  # noqa: B008 - frozen, so a default may be shared
         setting: str = "Api.port",
     ) -> None:
         self.host = host

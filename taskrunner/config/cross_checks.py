@@ -52,7 +52,7 @@ _RULES = (
     _Rule("Limits.max_header_bytes", "Limits.max_headers_bytes", "one header must fit into all headers"),
     _Rule(
         "Limits.max_body_bytes",
-        "Api.max_body_bytes",
+        "Api.max_request_bytes",
         "a request must have room for the largest task",
         floor=smallest_request_bound,
     ),

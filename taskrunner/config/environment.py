@@ -6,9 +6,14 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
-from taskrunner.config.store_url import SENTINEL_SCHEMES, SentinelUrl, read_sentinel_url
-from taskrunner.config.values import REDIS_PORT, split_url
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.service_url import (
+    REDIS_PORT,
+    SENTINEL_SCHEMES,
+    SentinelUrl,
+    read_sentinel_url,
+    split_url,
+)
 
 PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"

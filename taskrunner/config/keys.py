@@ -12,6 +12,7 @@ from typing import get_args, get_origin
 
 from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
+from taskrunner.config.sections.workers import QueueSection
 from taskrunner.config.values import Secret
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.value import Value
@@ -33,13 +34,14 @@ class Key:
     @property
     def mapping(self) -> bool:
         """Whether the value has names of its own in it."""
-        return get_origin(section_models()[self.section].model_fields[self.name].annotation) is dict
+        kind = section_models()[self.section].model_fields[self.name].annotation
+        return get_origin(kind) is dict or kind is QueueSection
 
     @property
     def nested(self) -> bool:
         """Whether what those names stand for has keys of its own."""
         kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
-        return self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
+        return bool(kinds) and self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
 
     @property
     def secret(self) -> bool:

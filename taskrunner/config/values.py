@@ -8,7 +8,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -17,21 +16,18 @@ from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.service_url import check_host, check_redis_addr, check_store_url, split_url
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
-REDIS_PORT = 6379
-SENTINEL_PORT = 26379
 
 # The broker inside of `taskrunner all`.
 MEMORY = "memory://"
 # libpq takes a password as a parameter, too.
 _PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Redis Cluster hashes what stands between the first { and the next }, if it is not empty.
 # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
 _TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
@@ -59,33 +55,6 @@ def masked(value: Any) -> Any:
 def split_commas(value: Any) -> Any:
     """A text with commas as the list of its parts; anything else as it is."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def split_url(url: str) -> SplitResult:
-    """The parts of a URL that has a host. Raises `ValueError` without naming the URL."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("has no usable host or port; percent-encode special characters of a password")
-    return parts
-
-
-def check_host(host: str) -> str:
-    """A host name or an IP address, without a port."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        if not is_host_name(host):
-            raise ValueError(f"must be a host name or an IP address, got {shown(host)}") from None
-    return host
-
-
-def is_host_name(name: str) -> bool:
-    """Whether `name` is one; a last part of digits would make it a (broken) IPv4 address."""
-    return _HOST.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _check_amqp_url(url: str) -> str:
@@ -120,18 +89,6 @@ def _check_proxy_url(url: str) -> str:
         # What stands there may be a password.
         raise ValueError("has no usable host; percent-encode special characters of a password") from None
     return url
-
-
-def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
-    """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
-    if "://" in addr or "@" in addr:
-        raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
-    parts = split_url(f"//{addr}")
-    if parts.path or parts.query or parts.fragment or parts.hostname is None:
-        raise ValueError(f"must be host:port, got {shown(addr)}")
-    host = check_host(parts.hostname)
-    port = parts.port or default_port
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_queue(value: Any) -> Any:
@@ -254,6 +211,7 @@ RedisAddrs = Annotated[
     _Commas,
     Field(min_length=1, max_length=100),
 ]
+StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
 Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
 # 127 and not the 255 of AMQP, since the names of queues are made from it.
 Exchange = Annotated[
@@ -265,11 +223,6 @@ Queues = Annotated[
     _Commas,
     Field(min_length=1, max_length=30),
     AfterValidator(_unique),
-]
-Weights = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=1000)], ...],
-    _Commas,
-    Field(min_length=len(Priority), max_length=len(Priority)),
 ]
 Delays = Annotated[
     tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
@@ -294,6 +247,6 @@ UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
 ]
-HostLimits = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
+LimitsByPattern = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]

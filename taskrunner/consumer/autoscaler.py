@@ -8,7 +8,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Load, ScalingBounds, ScalingDecision, ScalingHistory
+from taskrunner.domain.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 
@@ -20,7 +20,7 @@ class Autoscaler(Service):
         consumer: Consumer,
         broker: Broker,
         events: Events,
-        bounds: ScalingBounds,
+        bounds: ScalingSettings,
         *,
         interval: float,
     ) -> None:
@@ -41,7 +41,7 @@ class Autoscaler(Service):
             "min": self._bounds.min_workers,
             "max": self._bounds.max_workers,
             "target": self._history.target,
-            "needed": None if decision is None else decision.needed,
+            "wanted": None if decision is None else decision.needed,
             "last_decision": None if decision is None else decision.reason,
             "backlog": len(self._consumer.backlog),
         }

@@ -1,9 +1,8 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
@@ -12,6 +11,7 @@ from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.host_gate import HostGate, HostGateSettings
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.lease_keeper import LeaseKeeper
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.snoozer import PAUSED, PendingSnooze, Snoozer
 from taskrunner.consumer.worker_pool import OnFinished, WorkerPool
@@ -19,15 +19,13 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_policy import TaskPolicy
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 
@@ -39,21 +37,6 @@ _UNSETTLED_LIMIT = 1000
 _ABORT_SETTLE = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerSettings:
-    """The settings of a consumer; durations are seconds. `name` must be unique among running processes."""
-
-    name: str
-    queues: tuple[Priority, ...] = tuple(Priority)
-    weights: Mapping[Priority, int]
-    prefetch: int = 250
-    lease: float = 30.0
-    hold: float = 10.0
-    workers: int = 50
-    host_policy: HostPolicy = HostPolicy()
-    host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
-
-
 class Consumer:
     """Owns the backlog, the pool and everything that is claimed; `pool` is for the supervisor to size."""
 
@@ -63,8 +46,8 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
-        retention: Retention,
+        rules: TaskSettings,
+        retention: RetentionSettings,
         make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:

@@ -31,7 +31,7 @@ from taskrunner.domain.host_admission import (
 )
 from taskrunner.domain.host_limit import HostLimits
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_policy import HostPolicy, HostSignal, host_signal
+from taskrunner.domain.host_settings import HostSettings, HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -54,7 +54,7 @@ class HostGateSettings:
     consumer: str
     lease: float
     workers: int
-    host_policy: HostPolicy
+    host_policy: HostSettings
 
 
 @dataclass(frozen=True, slots=True)

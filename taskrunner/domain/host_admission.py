@@ -5,7 +5,7 @@ Times are seconds since 1970.
 
 from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value, replace
@@ -60,7 +60,7 @@ class Admission(Value):
 def admit(
     state: HostState,
     limit: HostLimit | None,
-    settings: HostPolicy,
+    settings: HostSettings,
     request: AdmissionRequest,
     *,
     now: float,
@@ -100,7 +100,7 @@ def admit(
 
 
 def assign_wait_times(
-    tail: float, step: float, waiting: int, settings: HostPolicy, *, now: float, random: float
+    tail: float, step: float, waiting: int, settings: HostSettings, *, now: float, random: float
 ) -> tuple[tuple[float, ...], float]:
     """Times for tasks that wait behind `tail`, one each `step` seconds, and the new tail.
 
@@ -142,7 +142,7 @@ def _rate_limiter(state: HostState, limit: HostLimit | None, now: float) -> Rate
 def _available(
     state: HostState,
     limit: HostLimit | None,
-    settings: HostPolicy,
+    settings: HostSettings,
     limiter: RateLimiter | None,
     request: AdmissionRequest,
     now: float,
@@ -188,7 +188,7 @@ def _step(state: HostState, limit: HostLimit | None, limiter: RateLimiter | None
 
 
 def _spread(
-    start: float, span: float, waiting: int, settings: HostPolicy, now: float, random: float
+    start: float, span: float, waiting: int, settings: HostSettings, now: float, random: float
 ) -> tuple[float, ...]:
     """Times from `start` on, evenly over `span` seconds, within the bounds of any wait."""
     earliest, latest = now + MIN_WAIT, now + settings.longest_wait

@@ -14,7 +14,7 @@ from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.codec import Decoder, encode
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.value import Value, field, replace
 
 _GRACE = 1.0
@@ -53,7 +53,7 @@ class HostState(Value):
         times = [self.arrival, self.tail, self.breaker.relevant_until, self.back_pressure.relevant_until]
         return max(*times, *leases) + _GRACE
 
-    def sanitized(self, settings: HostPolicy, now: float) -> "HostState":
+    def sanitized(self, settings: HostSettings, now: float) -> "HostState":
         """Without times that no correct clock can have written.
 
         A lease is only cut: its consumer may be alive, and each refused start writes the cut lease.
@@ -95,7 +95,7 @@ class HostState(Value):
             slots[consumer] = HeldSlots(held=held, until=until)
         return replace(self, slots=slots)
 
-    def failed(self, settings: HostPolicy, *, started: float, now: float) -> "HostState":
+    def failed(self, settings: HostSettings, *, started: float, now: float) -> "HostState":
         """After the failure of an attempt begun at `started`: one too many in a row, or a probe."""
         if self.breaker.phase(now) is CircuitPhase.CLOSED:
             return replace(self, breaker=self.breaker.trip(settings.breaker, started=started, now=now))
@@ -106,7 +106,7 @@ class HostState(Value):
         return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
 
     def throttled(
-        self, settings: HostPolicy, retry_after: float | None, *, started: float, now: float
+        self, settings: HostSettings, retry_after: float | None, *, started: float, now: float
     ) -> "HostState":
         """After an answer that asks us to slow down, for `retry_after` seconds if it says so."""
         back_pressure = self.back_pressure.throttled(

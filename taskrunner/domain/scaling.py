@@ -5,7 +5,7 @@ import math
 from taskrunner.domain.value import Value
 
 
-class ScalingBounds(Value):
+class ScalingSettings(Value):
     """The settings. Durations are seconds.
 
     There are enough workers to empty the queues within `drain_within`.
@@ -53,7 +53,7 @@ class ScalingDecision(Value):
 _UNMEASURED_TASK_TIME = 1.0
 
 
-def decide(bounds: ScalingBounds, load: Load, history: ScalingHistory, now: float) -> ScalingDecision:
+def decide(bounds: ScalingSettings, load: Load, history: ScalingHistory, now: float) -> ScalingDecision:
     """Scale up at once; scale down, to the peak of the cooldown, if fewer were enough for all of it.
 
     The target stays within the bounds. For the same history and time it never falls as depth grows.
@@ -74,7 +74,7 @@ def decide(bounds: ScalingBounds, load: Load, history: ScalingHistory, now: floa
     return _decision(peak, needed, reason, ScalingHistory(target=peak))
 
 
-def _needed(bounds: ScalingBounds, load: Load) -> int:
+def _needed(bounds: ScalingSettings, load: Load) -> int:
     waiting = load.depth + load.backlog
     task_time = _UNMEASURED_TASK_TIME if load.task_time is None else load.task_time
     # More workers than waiting tasks are of no use, however slow the tasks are.

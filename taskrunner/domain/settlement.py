@@ -35,7 +35,7 @@ class Settlement(Value):
     follow_up: NewTask | None = None
 
 
-class Retention(Value):
+class RetentionSettings(Value):
     """How many seconds a finished task is kept, by status."""
 
     succeeded: float = 7 * 86_400.0
@@ -61,7 +61,9 @@ class EndedAttempt(Value):
     finished_at: datetime
 
 
-def settlement(ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
+def settlement(
+    ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: RetentionSettings
+) -> Settlement:
     """What to write for an ended attempt, its outcome and the verdict on that."""
     response = outcome.response
     attempt = Attempt(

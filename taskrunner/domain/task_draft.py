@@ -26,8 +26,8 @@ from taskrunner.domain.retry_draft import RetryDraft, Seconds
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_limits import Limits
-from taskrunner.domain.task_policy import TaskDefaults, TaskPolicy
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
@@ -42,7 +42,7 @@ _HIDDEN = frozenset({"headers", "body", "body_base64"})
 class TaskDraft(BaseModel):
     """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
-    Unknown fields are refused, except in messages (`from_message`). The validation context is a `Limits`.
+    Unknown fields are refused, except in messages (`from_message`). The validation context is a `TaskLimits`.
     A field that is also a field of `Task` needs no other line than its declaration: `to_task` copies it, and
     takes the default from `TaskDefaults` where the draft has None.
     """
@@ -73,7 +73,7 @@ class TaskDraft(BaseModel):
     traceparent: str | None = None
 
     @classmethod
-    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
+    def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `TaskInvalid` with all findings."""
         try:
             return cls.model_validate_json(raw, context=limits)
@@ -81,28 +81,28 @@ class TaskDraft(BaseModel):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
         # TypeError for command-line arguments that are not UTF-8.
         return cls.from_json(json.dumps(fields), limits)
 
     @classmethod
-    def base(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """The fields that many tasks share, checked without a URL; `with_url` adds one."""
         anywhere = dict.fromkeys(limits.tls_profiles, ())
         lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere)
         return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
 
     @classmethod
-    def from_message(cls, raw: bytes, limits: Limits) -> Self:
+    def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
         """As `from_json`, but unknown fields are ignored: foreign clients add their own."""
         try:
             return cls.model_validate_json(raw, context=limits, extra="ignore")
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
-    def with_url(self, url: str, limits: Limits) -> Self:
+    def with_url(self, url: str, limits: TaskLimits) -> Self:
         """This draft with another URL. Raises `TaskInvalid`."""
         try:
             checked = task_fields.check_url(url, limits)
@@ -114,7 +114,7 @@ class TaskDraft(BaseModel):
         return self.model_copy(update={"url": checked.text})
 
     @staticmethod
-    def _check_profile(field: str, name: str | None, url: Url, limits: Limits) -> None:
+    def _check_profile(field: str, name: str | None, url: Url, limits: TaskLimits) -> None:
         try:
             if name is not None:
                 check_profile(name, url, limits.tls_profiles)
@@ -236,7 +236,7 @@ class TaskDraft(BaseModel):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
-    def effective_write_concern(self, policy: TaskPolicy) -> WriteConcern:
+    def effective_write_concern(self, policy: TaskSettings) -> WriteConcern:
         """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
         concern = self.write_concern or policy.defaults.write_concern
         if concern not in policy.write_concerns:
@@ -245,7 +245,7 @@ class TaskDraft(BaseModel):
             raise TaskInvalid([FieldError(field="write_concern", message=message)])
         return concern
 
-    def to_task(self, policy: TaskPolicy, *, task_id: str, now: datetime) -> Task:
+    def to_task(self, policy: TaskSettings, *, task_id: str, now: datetime) -> Task:
         """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
         run_at = self._run_at(policy.limits, now)
         defaults, fields = policy.defaults, self.__dict__.copy()
@@ -262,7 +262,7 @@ class TaskDraft(BaseModel):
         fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
         return Task(**fields)
 
-    def _run_at(self, limits: Limits, now: datetime) -> datetime | None:
+    def _run_at(self, limits: TaskLimits, now: datetime) -> datetime | None:
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
         if run_at is not None and (run_at - now).total_seconds() > limits.max_delay:
             message = f"must be at most {limits.max_delay:.0f} seconds away"
@@ -294,6 +294,6 @@ def _as_json(value: dict[str, Any] | list[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _check_size(content: bytes, limits: Limits) -> None:
+def _check_size(content: bytes, limits: TaskLimits) -> None:
     if len(content) > limits.max_body_bytes:
         raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

@@ -9,7 +9,7 @@ FIVE_YEARS = 5 * 366 * 86_400.0
 COUNT_LIMIT = 2**31 - 1
 
 
-class Limits(Value):
+class TaskLimits(Value):
     """Upper bounds, checked when a task is submitted. Durations are seconds.
 
     `ssrf_policy` says which targets are allowed. `callback_secrets` are the names of the configured secrets,

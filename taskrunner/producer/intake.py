@@ -14,7 +14,7 @@ from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_policy import TaskPolicy
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Publisher
@@ -47,7 +47,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        policy: TaskPolicy,
+        policy: TaskSettings,
         *,
         hold: float,
     ) -> None:

@@ -12,7 +12,7 @@ from taskrunner.domain.errors import ScheduleUnknown, StateConflict
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, Store, StoredSchedule
@@ -114,7 +114,7 @@ def stored_form(schedule: Schedule) -> StoredSchedule:
     )
 
 
-def draft_of(schedule: Schedule, limits: Limits) -> TaskDraft:
+def draft_of(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
     """The draft of its tasks, with the label that names the schedule. Raises `TaskInvalid`."""
     draft = TaskDraft.from_fields(schedule.task, limits)
     return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})

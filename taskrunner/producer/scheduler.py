@@ -22,10 +22,11 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_policy import TaskPolicy
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.validators import validators_after
-from taskrunner.domain.value import Value, replace
+from taskrunner.domain.value import replace
 from taskrunner.producer.schedule_admin import draft_of, stored_form
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
@@ -36,19 +37,11 @@ _KEPT_BEYOND = timedelta(days=1)
 _UNREADABLE_AGAIN = timedelta(hours=1)
 
 
-class SchedulerSettings(Value):
-    """Durations are seconds. A slot up to `grace` ago is in time; a turn runs at most `catch_up` slots."""
-
-    poll_interval: float = 0.5
-    grace: float = 60.0
-    catch_up: int = 100
-
-
 class Scheduler(Service):
     """One turn advances a batch of due schedules."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, policy: TaskPolicy, settings: SchedulerSettings
+        self, store: Store, events: Events, clock: Clock, policy: TaskSettings, settings: SchedulerSettings
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store

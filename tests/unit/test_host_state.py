@@ -10,13 +10,15 @@ from taskrunner.domain.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressur
 from taskrunner.domain.circuit_breaker import BreakerSettings, CircuitBreaker, CircuitPhase
 from taskrunner.domain.host_admission import MIN_WAIT, Admission, AdmissionRequest, admit, assign_wait_times
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HeldSlots, HostState, decode_state, encode_state
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
-SETTINGS = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)
+SETTINGS = HostSettings(
+    breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60
+)
 
 seconds = st.floats(0, 1000).map(lambda value: round(value, 3))
 limits = (

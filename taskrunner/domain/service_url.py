@@ -1,17 +1,18 @@
-"""The URL of a store: which kinds there are, and the parts of the one that urllib does not know.
+"""The addresses of the servers that we use: which kinds of URLs there are, and the parts of a Sentinel URL.
 
-Each check raises `ValueError` with the reason and without naming the URL.
+Each check raises `ValueError` with the reason and without naming the URL, which may hold a password.
 """
 
+import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import AfterValidator, Field
+from taskrunner.domain.messages import shown
 
-from taskrunner.config.values import SENTINEL_PORT, check_redis_addr, split_url
-
+REDIS_PORT = 6379
+SENTINEL_PORT = 26379
 # Schemes by the kind of store that they lead to.
 SCHEMES = {
     "redis": "redis",
@@ -23,6 +24,8 @@ SCHEMES = {
     "sqlite": "sqlite",
 }
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],…/service[/number of the database]"
 
 
@@ -74,4 +77,40 @@ def read_sentinel_url(parts: SplitResult) -> SentinelUrl:
     )
 
 
-StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL that has a host. Raises `ValueError` without naming the URL."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("has no usable host or port; percent-encode special characters of a password")
+    return parts
+
+
+def check_host(host: str) -> str:
+    """A host name or an IP address, without a port."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not is_host_name(host):
+            raise ValueError(f"must be a host name or an IP address, got {shown(host)}") from None
+    return host
+
+
+def is_host_name(name: str) -> bool:
+    """Whether `name` is one; a last part of digits would make it a (broken) IPv4 address."""
+    return _HOST.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
+    """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
+    if "://" in addr or "@" in addr:
+        raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
+    parts = split_url(f"//{addr}")
+    if parts.path or parts.query or parts.fragment or parts.hostname is None:
+        raise ValueError(f"must be host:port, got {shown(addr)}")
+    host = check_host(parts.hostname)
+    port = parts.port or default_port
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""The host policy: settings for troubled and slow hosts, and what an outcome says of its host."""
+"""The host settings, for troubled and slow hosts, and what an outcome says of its host."""
 
 from enum import StrEnum
 
@@ -25,7 +25,7 @@ _FAILING_KINDS = frozenset(
 _SILENT_KINDS = frozenset({OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED})
 
 
-class HostPolicy(Value):
+class HostSettings(Value):
     """Durations are seconds.
 
     `back_pressure`: whether a Retry-After slows down the whole host; `longest_pause` cuts it. A waiting task

@@ -1,9 +1,9 @@
-"""The task policy: the limits and defaults that turn a draft into a task."""
+"""The task settings: the limits and defaults that turn a draft into a task."""
 
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -20,9 +20,9 @@ class TaskDefaults(Value):
     callback: CallbackDefaults = CallbackDefaults()
 
 
-class TaskPolicy(Value):
+class TaskSettings(Value):
     """`write_concerns` are those that the configured store can keep."""
 
-    limits: Limits = Limits()
+    limits: TaskLimits = TaskLimits()
     defaults: TaskDefaults = TaskDefaults()
     write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
