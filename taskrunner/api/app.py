@@ -57,9 +57,9 @@ def build_api(
     BulkActionRoutes(bulk_actions, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
-    ScheduleRoutes(schedules, intake.policy.limits, options, max_request_bytes=max_request_bytes).add_to(
-        routes
-    )
+    ScheduleRoutes(
+        schedules, intake.task_settings.limits, options, max_request_bytes=max_request_bytes
+    ).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)

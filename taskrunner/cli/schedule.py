@@ -192,7 +192,7 @@ def _use(
     async def on_platform(platform: Platform) -> int:
         schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
         masking = Masking(platform.config.fetch.mask_headers)
-        await use(schedules, platform.intake.policy.limits, masking)
+        await use(schedules, platform.intake.task_settings.limits, masking)
         return 0
 
     raise SystemExit(run_loop(operate(load(config_path), on_platform)))

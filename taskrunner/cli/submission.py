@@ -37,7 +37,8 @@ async def submit_one(platform: Platform, draft: TaskDraft, job: Job) -> int:
     """Submit a task; answers the exit code."""
     submitted = await platform.intake.submit(draft)
     waited = (
-        platform.publishes and draft.effective_write_concern(platform.intake.policy) is not WriteConcern.STORE
+        platform.publishes
+        and draft.effective_write_concern(platform.intake.task_settings) is not WriteConcern.STORE
     )
     expected = waited and submitted.task.run_at is None and submitted.created
     if expected and not submitted.published:

@@ -1,4 +1,4 @@
-"""A task draft: a task as a client submits it, checked. With a task policy it becomes a `Task`."""
+"""A task draft: a task as a client submits it, checked. With the task settings it becomes a `Task`."""
 
 import base64
 import binascii
@@ -236,19 +236,19 @@ class TaskDraft(BaseModel):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
-    def effective_write_concern(self, policy: TaskSettings) -> WriteConcern:
+    def effective_write_concern(self, settings: TaskSettings) -> WriteConcern:
         """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
-        concern = self.write_concern or policy.defaults.write_concern
-        if concern not in policy.write_concerns:
-            kept = ", ".join(each.value for each in WriteConcern if each in policy.write_concerns)
+        concern = self.write_concern or settings.defaults.write_concern
+        if concern not in settings.write_concerns:
+            kept = ", ".join(each.value for each in WriteConcern if each in settings.write_concerns)
             message = f"{concern.value} cannot be kept by this store, which can: {kept}"
             raise TaskInvalid([FieldError(field="write_concern", message=message)])
         return concern
 
-    def to_task(self, policy: TaskSettings, *, task_id: str, now: datetime) -> Task:
+    def to_task(self, settings: TaskSettings, *, task_id: str, now: datetime) -> Task:
         """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
-        run_at = self._run_at(policy.limits, now)
-        defaults, fields = policy.defaults, self.__dict__.copy()
+        run_at = self._run_at(settings.limits, now)
+        defaults, fields = settings.defaults, self.__dict__.copy()
         for name in _DRAFT_ONLY:
             del fields[name]
         for name in _DEFAULTED:

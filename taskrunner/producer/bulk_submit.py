@@ -90,8 +90,8 @@ class BulkSubmit:
         check_length(line)
         if not line.startswith(b"{"):
             # The other fields were checked with `base`.
-            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.policy.limits)
-        draft = TaskDraft.from_json(line, self._intake.policy.limits)
+            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.task_settings.limits)
+        draft = TaskDraft.from_json(line, self._intake.task_settings.limits)
         given_fields = draft.model_fields_set
         return draft.model_copy(
             update={

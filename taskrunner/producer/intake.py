@@ -47,7 +47,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        policy: TaskSettings,
+        task_settings: TaskSettings,
         *,
         hold: float,
     ) -> None:
@@ -56,20 +56,20 @@ class Intake:
         self._events = events
         self._clock = clock
         self._hold = timedelta(seconds=hold)
-        self.policy = policy
+        self.task_settings = task_settings
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
     def prepare(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> NewTask:
         """The task of a draft, ready to be accepted. Raises `TaskInvalid`."""
         now = self._clock.now()
-        task = draft.to_task(self.policy, task_id=new_task_id(), now=now)
+        task = draft.to_task(self.task_settings, task_id=new_task_id(), now=now)
         return NewTask.of(
             task,
             due=task.run_at or self._due(now),
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
-            write_concern=draft.effective_write_concern(self.policy),
+            write_concern=draft.effective_write_concern(self.task_settings),
         )
 
     def _due(self, now: datetime) -> datetime:

@@ -70,7 +70,7 @@ class Requeuer:
 
     async def _read_again(self, letter: DeadLetter, due: datetime | None) -> str:
         try:
-            content = decode_envelope(letter.raw or b"", self._intake.policy.limits)
+            content = decode_envelope(letter.raw or b"", self._intake.task_settings.limits)
             if isinstance(content, TaskDraft):
                 task_id = await self._submit(content, letter, due)
             else:

@@ -87,7 +87,7 @@ class ScheduleAdmin:
     async def run(self, name: str) -> Submitted:
         """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
         schedule = await self.get(name)
-        return await self._intake.submit(draft_of(schedule, self._intake.policy.limits))
+        return await self._intake.submit(draft_of(schedule, self._intake.task_settings.limits))
 
     async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
         for _ in range(_MAX_TRIES):

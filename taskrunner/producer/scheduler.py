@@ -41,12 +41,17 @@ class Scheduler(Service):
     """One turn advances a batch of due schedules."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, policy: TaskSettings, settings: SchedulerSettings
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        task_settings: TaskSettings,
+        settings: SchedulerSettings,
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store
         self._clock = clock
-        self._policy = policy
+        self._task_settings = task_settings
         self._settings = settings
 
     async def turn(self) -> float:
@@ -89,13 +94,13 @@ class Scheduler(Service):
     async def _tasks(self, schedule: Schedule, planned: SlotPlan, now: datetime) -> list[NewTask]:
         if not planned.slots:
             return []
-        draft = draft_of(schedule, self._policy.limits)
+        draft = draft_of(schedule, self._task_settings.limits)
         previous = await self._previous_run(schedule)
         tasks: list[NewTask] = []
         for slot in planned.slots:
             task_id = slot_task_id(schedule.name, slot)
             run_at = slot + slot_delay(task_id, schedule.jitter)
-            task = replace(draft.to_task(self._policy, task_id=task_id, now=now), run_at=run_at)
+            task = replace(draft.to_task(self._task_settings, task_id=task_id, now=now), run_at=run_at)
             if schedule.conditional:
                 task = _conditional(task, previous, planned.next_at)
             tasks.append(NewTask.of(task, due=run_at))
