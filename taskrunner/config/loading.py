@@ -19,7 +19,7 @@ from taskrunner.domain.validation import finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A configuration, the file it came from, and the source of each setting that is not at its default."""
+    """A configuration, its file, and the source of each setting that does not have its default."""
 
     config: Config
     path: Path | None
@@ -96,7 +96,7 @@ def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
 
 
 def _build(settings: dict[Key, Setting]) -> tuple[Config, list[FieldError]]:
-    """The configuration, with defaults in place of what cannot be used, and the findings."""
+    """The configuration, with defaults in place of unusable values, and the findings."""
     findings: dict[Key, FieldError] = {}
     usable = dict(settings)
     while True:

@@ -26,7 +26,7 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 MakePool = Callable[[Events, OnFinished], WorkerPool]
@@ -248,7 +248,7 @@ class Consumer:
         idle = asyncio.create_task(self.pool.wait_idle())
         aborted = asyncio.create_task(abort.wait())
         await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        await end(idle, aborted)
+        await cancel_and_wait(idle, aborted)
 
     async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
         """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
@@ -259,4 +259,4 @@ class Consumer:
         )
         if settled not in done:
             await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        await end(settled, aborted)
+        await cancel_and_wait(settled, aborted)

@@ -33,7 +33,7 @@ from taskrunner.domain.host_limit import HostLimits
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_settings import HostSettings, HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 Change = Callable[[HostState, float], HostState]
@@ -226,7 +226,7 @@ class HostGate:
         """Let the last changes be written, if that goes within `patience` seconds."""
         writing = asyncio.create_task(self.ledger.drain())
         await asyncio.wait({writing}, timeout=patience)
-        await end(writing)
+        await cancel_and_wait(writing)
 
     def _tally(self, host: str) -> HostStats:
         host_stats = self._tallies.find(host)

@@ -1,4 +1,4 @@
-"""The addresses of the servers that we use: which kinds of URLs there are, and the parts of a Sentinel URL.
+"""The addresses of the broker and the store: checks, and the parts of the URLs of Sentinels.
 
 Each check raises `ValueError` with the reason and without naming the URL, which may hold a password.
 """
@@ -13,7 +13,7 @@ from taskrunner.domain.messages import shown
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
-# Schemes by the kind of store that they lead to.
+# The kind of store that each scheme means.
 SCHEMES = {
     "redis": "redis",
     "rediss": "redis",
@@ -31,9 +31,9 @@ _SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],…/service[/numb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentinelUrl:
-    """A Redis that Sentinels watch; each of `addresses` is `host:port` of one of them.
+    """A Redis that Sentinels watch; each of `addresses` is the `host:port` of a Sentinel.
 
-    User and password are those of Redis itself. `tls` is for the way to the Sentinels, too.
+    `user` and `password` are those of Redis. `tls` also encrypts the connections to the Sentinels.
     """
 
     addresses: Sequence[str]
@@ -45,7 +45,7 @@ class SentinelUrl:
 
 
 def check_store_url(url: str) -> str:
-    """A database by its URL; a relative path of SQLite is one in the current folder."""
+    """The URL of a store; a relative path of SQLite starts at the current folder."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
         raise ValueError("must start with redis://, redis+sentinel://, postgresql:// or sqlite:///")
@@ -61,7 +61,7 @@ def check_store_url(url: str) -> str:
 
 
 def read_sentinel_url(parts: SplitResult) -> SentinelUrl:
-    """What a URL of `SENTINEL_SCHEMES` says."""
+    """The parts of a URL with one of `SENTINEL_SCHEMES`."""
     who, _, places = parts.netloc.rpartition("@")
     user, _, password = who.partition(":")
     service, _, db = parts.path.strip("/").partition("/")
@@ -100,12 +100,12 @@ def check_host(host: str) -> str:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether `name` is one; a last part of digits would make it a (broken) IPv4 address."""
+    """Whether `name` is a host name. If its last part were digits, it would be a (broken) IPv4 address."""
     return _HOST.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
-    """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
+    """`host`, `host:port` or `[IPv6]:port`; returns it with the port."""
     if "://" in addr or "@" in addr:
         raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
     parts = split_url(f"//{addr}")

@@ -44,7 +44,7 @@ def findings_of(tmp_path: Path, text: str | bytes, **environ: str) -> list[str]:
         ("Redis: {prefix: taskrunner}", "config.yaml: Redis.prefix: must hold one hash tag"),
         ("Redis: {addr: 'redis://h'}", "config.yaml: Redis.addr: must be host:port; a whole URL goes into"),
         ("Redis: {addr: 'h:1/2'}", "config.yaml: Redis.addr: must be host:port, got 'h:1/2'"),
-        ("Redis: {addr: 'a,b'}", "config.yaml: Redis.addr: several addresses are those of Sentinels"),
+        ("Redis: {addr: 'a,b'}", "config.yaml: Redis.addr: several addresses are taken for Sentinels"),
         ("Redis: {addr: 'a b'}", "config.yaml: Redis.addr: must be a host name or an IP address"),
         ("Server: {port: 70000}", "config.yaml: Server.port: must be less than or equal to 65535"),
         ("Server: {port: '0.0.0.0:80'}", "config.yaml: Server.port: must be a whole number"),

@@ -49,7 +49,7 @@ def test_no_picture_of_a_store_url_holds_a_secret(tmp_path: Path) -> None:
 
 def test_memory_stands_alone() -> None:
     """It is no node of a cluster."""
-    with pytest.raises(ConfigInvalid, match="stands alone"):
+    with pytest.raises(ConfigInvalid, match="must be the only broker"):
         load_with(RABBIT__ADDR="memory://,amqp://h/")
 
 
