@@ -1,11 +1,10 @@
-"""The workforce: the consumer with its workers, the supervisor, and the collector of dead letters."""
+"""Workforce: the consumer with its workers, the autoscaler, and the collector of dead letters."""
 
 import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
 
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import started
@@ -14,9 +13,11 @@ from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.policy import FetchPolicy
@@ -38,9 +39,13 @@ class Workforce:
         self._events = platform.events
         self._pauses = platform.pauses
         factory = HttpHandlerFactory(_fetch_policy(config))
-        workers = partial(ProcessPool, config.workers.process_count()) if apart else ThreadPool
-        self._consumer = _consumer(platform, partial(workers, factory))
-        self._supervisor = Autoscaler(
+        pool = (
+            ProcessPool(config.workers.process_count(), factory, platform.events)
+            if apart
+            else ThreadPool(factory, platform.events)
+        )
+        self._consumer = _consumer(platform, pool)
+        self._autoscaler = Autoscaler(
             self._consumer,
             platform.broker,
             platform.events,
@@ -58,7 +63,7 @@ class Workforce:
 
     def providers(self) -> dict[str, Provider]:
         """Its own part of `/stats`."""
-        return {"workers": self._supervisor.describe, "in_flight": lambda: self._consumer.in_flight}
+        return {"workers": self._autoscaler.describe, "in_flight": lambda: self._consumer.in_flight}
 
     def check(self) -> Check:
         """Whether tasks can run."""
@@ -73,15 +78,15 @@ class Workforce:
     @asynccontextmanager
     async def working(self, abort: asyncio.Event) -> AsyncIterator[None]:
         """Tasks run inside; at the end those that run get the grace time, unless `abort` is set."""
-        async with started(self._supervisor), self._on_one_processor():
+        async with started(self._autoscaler), self._on_one_processor():
             self._collector.start()
-            self._pauses.apply(self._consumer.apply)
+            self._pauses.apply(self._consumer.apply_pauses)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)
 
 
-def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
+def _consumer(platform: Platform, pool: WorkerPool) -> Consumer:
     config = platform.config
     settings = ConsumerSettings(
         # A name that no earlier process had: a claim is repeated only by the process that made it.
@@ -102,7 +107,7 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         platform.clock,
         config.task_policy(),
         config.retention(),
-        make_pool,
+        pool,
         settings,
     )
 

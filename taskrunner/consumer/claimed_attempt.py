@@ -1,4 +1,4 @@
-"""An attempt between its claim and its ack."""
+"""ClaimedAttempt: an attempt between its claim and its ack."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from taskrunner.domain.outcome import Outcome
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ClaimedAttempt(AssignedAttempt):
-    """A claimed attempt: what the worker gets, and what settling it will need."""
+    """What the workers get, and what settling the attempt needs."""
 
     delivery: Delivery
     attempt_limit: int
@@ -20,12 +20,13 @@ class ClaimedAttempt(AssignedAttempt):
 
     @property
     def key(self) -> tuple[str, int]:
-        return self.context.task.id, self.context.number
+        """What the fences tell apart: the task and the attempt."""
+        return self.task.id, self.number
 
 
 @dataclass(slots=True, eq=False)
 class FinishedAttempt:
-    """A running attempt with its outcome, ready to be judged and settled."""
+    """An attempt with its outcome, ready to be settled."""
 
-    running: ClaimedAttempt
+    attempt: ClaimedAttempt
     outcome: Outcome

@@ -1,61 +1,66 @@
-"""The host watch keeps fresh what the host_gate knows of limits and troubles, which all consumers share."""
+"""HostWatch keeps limits and shared host states fresh, and the leases of places at hosts alive."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.host_gate import HostGate
+from taskrunner.consumer.host_feedback import HostFeedback
+from taskrunner.consumer.host_stats import HostStatsTable
+from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, HostLimitsChanged
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
+from taskrunner.domain.host_limit import HostLimits, read_limits
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 
-# A change takes effect everywhere after about this many seconds.
+# A changed limit takes effect everywhere after about this many seconds.
 LOOK = 1.0
-# Of more hosts those that matter for the longest are known; the others are asked for when it comes to it.
-_MOST = 2000
-# Where there is more to see, it is seen less often.
-_MANY = 500
+# Only the states that matter longest are read in advance; the others are read when a task needs them.
+_MAX_STATES = 2000
+# With more states than this the interval grows in proportion.
+_MANY_STATES = 500
 
 
 class HostWatch(Service):
-    """One turn: read limits and states, renew the leases of what is under way, look at what takes long."""
+    """One turn reads limits and states and measures attempts that take long."""
 
     def __init__(
         self,
         store: Store,
         events: Events,
         clock: Clock,
-        host_gate: HostGate,
-        configured: Mapping[str, HostLimit],
-        held: Callable[[], Iterable[ClaimedAttempt]],
-        *,
-        lease: float,
+        hosts: HostStatsTable,
+        states: SharedHostStates,
+        feedback: HostFeedback,
+        in_flight: InFlight,
+        settings: ConsumerSettings,
     ) -> None:
         super().__init__("host watch", events)
         self._store = store
         self._clock = clock
-        self._host_gate = host_gate
-        self._configured = configured
-        self._held = held
-        self._interval = lease / 3
+        self._hosts = hosts
+        self._states = states
+        self._feedback = feedback
+        self._in_flight = in_flight
+        self._configured = settings.host_limits
+        self._interval = settings.lease / 3
         self._renew_from = 0.0
-        self._given: Mapping[str, bytes] = {}
-        host_gate.apply(HostLimits(configured))
+        self._stored: Mapping[str, bytes] = {}
+        hosts.apply_limits(HostLimits(self._configured))
 
     async def turn(self) -> float:
-        self._host_gate.age(self._held())
+        self._feedback.measure_running(self._in_flight)
         now = self._clock.monotonic()
         if now >= self._renew_from:
-            self._host_gate.renew()
+            self._feedback.renew_places()
             self._renew_from = now + self._interval
-        await self._look_up_limits()
-        seen = await self._host_gate.ledger.refresh(_MOST)
-        return LOOK * max(1.0, seen / _MANY)
+        await self._read_limits()
+        seen = await self._states.refresh(_MAX_STATES)
+        return LOOK * max(1.0, seen / _MANY_STATES)
 
-    async def _look_up_limits(self) -> None:
-        given = await self._store.host_limits()
-        if given != self._given:
-            self._given = given
-            self._host_gate.apply(HostLimits(self._configured, read_limits(given)))
-            self._events.emit(HostLimitsChanged(patterns=tuple(sorted(given))))
+    async def _read_limits(self) -> None:
+        stored = await self._store.host_limits()
+        if stored != self._stored:
+            self._stored = stored
+            self._hosts.apply_limits(HostLimits(self._configured, read_limits(stored)))
+            self._events.emit(HostLimitsChanged(patterns=tuple(sorted(stored))))

@@ -1,8 +1,8 @@
-"""The inbox hands attempts to worker threads: the last to fall idle is the first to get one.
+"""Inbox hands attempts to worker threads: the last to fall idle is the first to get one.
 
-Where tasks are short a few threads do all the work, with warm caches and warm connections, and the others
-sleep. To wake all fifty for a burst would cost more in handovers of the interpreter lock than the
-fetches do. So `put` wakes at most one, and whoever takes one of several wakes the next before it begins.
+Where tasks are short a few threads do all the work, with warm caches and connections, and the others sleep.
+To wake all fifty for a burst would cost more in handovers of the interpreter lock than the fetches do. So
+`put` wakes at most one thread, and a thread that takes one of several items wakes the next before it begins.
 """
 
 import threading
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 class Inbox(Generic[Item]):
-    """A queue with one putting thread and many taking ones. None for "leave" is taken by an idle worker."""
+    """A queue with one putting thread and many taking ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,17 +31,17 @@ class Inbox(Generic[Item]):
 
     def get(self) -> Item:
         """The next item; sleeps until there is one."""
-        bed = threading.Lock()
-        bed.acquire()
+        own = threading.Lock()
+        own.acquire()
         while True:
             with self._lock:
                 if self._items:
                     item = self._items.popleft()
                     sleeper = self._next_sleeper() if self._items else None
                     break
-                self._idle.append(bed)
-            bed.acquire()
-            # We were the one on the way; whoever is next may be woken now.
+                self._idle.append(own)
+            own.acquire()
+            # We were the thread being woken; the next one may be woken now.
             self._waking = False
         if sleeper is not None:
             sleeper.release()
@@ -55,7 +55,7 @@ class Inbox(Generic[Item]):
         return items
 
     def _next_sleeper(self) -> LockType | None:
-        """Whom to wake, unless somebody is on the way already; under the lock."""
+        """The thread to wake, unless one is being woken already. Call under the lock."""
         if self._waking or not self._idle:
             return None
         self._waking = True

@@ -1,9 +1,9 @@
-"""The host ledger changes states of hosts in the store, each from the newest state, whoever else changes it.
+"""SharedHostStates changes host states in the store while other consumers change them, too.
 
-It goes by what it knows and writes only over that; where somebody was faster it gets the newer state and
-tries again. Changes that come together are one write, so a state that nobody else changes costs one call.
-That nothing starts at a host is no reason to write; so such a host is read before, since it may have been
-reset.
+A write names the version that it replaces. If another consumer was faster, the store answers with its state
+and the change is applied to that one. Changes that come together are one write, so a state that nobody else
+changes costs one call. A host where nothing may start is read first: nobody writes its state, and an operator
+may have reset it.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Generic, TypeVar
 
+from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
+from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 
@@ -27,8 +29,8 @@ Edit = Callable[[HostState], tuple[HostState, Answer]]
 
 _BATCH = 500
 _SPACING = 0.002
-# Each time somebody else's write has gone through; so many in a row are not by chance.
-_TRIES = 100
+# In each round another consumer was faster; this many in a row are not by chance.
+_MAX_ROUNDS = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -44,15 +46,13 @@ class _Known:
 
 
 class SharedHostStates:
-    """`heard` is told each state that is read or written, on the event loop."""
+    """Passes each state that is read or written on to `hosts`."""
 
-    def __init__(
-        self, store: Store, clock: Clock, settings: HostPolicy, heard: Callable[[str, HostState], None]
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, policy: HostPolicy, hosts: HostStatsTable) -> None:
         self._store = store
         self._clock = clock
-        self._settings = settings
-        self._heard = heard
+        self._policy = policy
+        self._hosts = hosts
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
         self._token_prefix = secrets.token_hex(4)
@@ -60,9 +60,9 @@ class SharedHostStates:
         self._batcher: Batcher[_Change[Any], Any] = Batcher(self._commit, limit=_BATCH, spacing=_SPACING)
 
     def change(self, host: str, edit: Edit[Answer]) -> "asyncio.Future[Answer]":
-        """Carry out `edit`, once or more; the answer is that of the time that counted.
+        """Apply `edit`, once or more often; the answer is that of the edit that was written.
 
-        One that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
+        An edit that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
         """
         return self._batcher.submit(_Change(host, edit))
 
@@ -70,11 +70,14 @@ class SharedHostStates:
         """Wait until all changes are written or have failed."""
         await self._batcher.drain()
 
-    async def refresh(self, limit: int) -> int:
-        """Read what all have written; of hosts that are not there, nothing is known any more.
+    async def close(self, patience: float) -> None:
+        """Wait up to `patience` seconds for the last changes."""
+        writing = asyncio.create_task(self.drain())
+        await asyncio.wait({writing}, timeout=patience)
+        await end(writing)
 
-        Answers how many there are.
-        """
+    async def refresh(self, limit: int) -> int:
+        """Read up to `limit` states and forget hosts that have none any more. Returns the number read."""
         self._written.clear()
         entries = await self._store.live_hosts(now=self._clock.now(), limit=limit)
         found = {entry.host: self._read(entry) for entry in entries if entry.host not in self._written}
@@ -82,7 +85,7 @@ class SharedHostStates:
             # What we wrote meanwhile may be newer than what was read.
             if host not in found and host not in self._written:
                 del self._known[host]
-                self._heard(host, HostState())
+                self._pass_on(host, HostState())
         for host, known in found.items():
             self._learn(host, known)
         return len(entries)
@@ -94,7 +97,7 @@ class SharedHostStates:
             by_host.setdefault(change.host, []).append((place, change))
         await self._read_closed(by_host)
         left = set(by_host)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ROUNDS):
             left = await self._write({host: by_host[host] for host in left}, answers)
             if not left:
                 return [answers[place] for place in range(len(group))]
@@ -111,7 +114,7 @@ class SharedHostStates:
     async def _write(
         self, changes: dict[str, list[tuple[int, _Change[Any]]]], answers: dict[int, Any]
     ) -> set[str]:
-        """One try; answers the hosts whose state was another one than we knew."""
+        """One round; returns the hosts where another consumer was faster."""
         edits: list[HostEdit] = []
         changed: list[HostState] = []
         for host, ordered in changes.items():
@@ -125,7 +128,7 @@ class SharedHostStates:
                 edits.append(self._edit(host, known, state))
         if not edits:
             return set()
-        outpaced: set[str] = set()
+        changed_by_others: set[str] = set()
         written = await self._store.write_hosts(edits, now=self._clock.now())
         for edit, state, answer in zip(edits, changed, written, strict=True):
             host = edit.entry.host
@@ -133,17 +136,17 @@ class SharedHostStates:
                 self._learn(host, _Known(edit.entry.version, state))
                 self._written.add(host)
                 continue
-            outpaced.add(host)
+            changed_by_others.add(host)
             current = answer.current
             self._learn(host, _Known(None, HostState()) if current is None else self._read(current))
-        return outpaced
+        return changed_by_others
 
     def _read(self, entry: HostEntry) -> _Known:
         known = self._known.get(entry.host)
         if known is not None and known.version == entry.version:
             return known
         state = decode_state(entry.encoded)
-        return _Known(entry.version, state.believed(self._settings, self._clock.now().timestamp()))
+        return _Known(entry.version, state.believed(self._policy, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
         until = datetime.fromtimestamp(state.lives_until, UTC)
@@ -157,4 +160,7 @@ class SharedHostStates:
 
     def _learn(self, host: str, known: _Known) -> None:
         self._known[host] = known
-        self._heard(host, known.state)
+        self._pass_on(host, known.state)
+
+    def _pass_on(self, host: str, state: HostState) -> None:
+        self._hosts.set_state(host, state, self._clock.now().timestamp())

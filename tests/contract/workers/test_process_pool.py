@@ -21,7 +21,7 @@ from tests.contract.workers.bench import DEADLINE, Bench
 async def processes(tmp_path: Path) -> AsyncIterator[Bench]:
     """Two processes with two workers each, ready."""
     bench = Bench(partial(ProcessPool, 2), tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(4)
     await bench.until(lambda: bench.pool.trouble is None)
     yield bench
@@ -58,11 +58,11 @@ async def test_what_one_process_loses_the_other_does_not_notice(processes: Bench
 
 
 async def test_a_cancel_meets_only_the_attempt_that_is_meant(processes: Bench) -> None:
-    """Each process numbers its attempts by itself."""
-    for running in await begin(processes, "ab", "heed"):
-        processes.pool.cancel([running])
+    """Each process numbers its own attempts."""
+    for attempt in await begin(processes, "ab", "heed"):
+        processes.pool.cancel([attempt])
         finished = await processes.outcome()
-        assert (finished.running, finished.outcome.kind) == (running, OutcomeKind.CANCELLED)
+        assert (finished.attempt, finished.outcome.kind) == (attempt, OutcomeKind.CANCELLED)
 
 
 async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -> None:
@@ -145,7 +145,7 @@ async def test_what_waits_for_a_process_that_starts_is_run_though_its_workers_ar
     tmp_path: Path,
 ) -> None:
     bench = Bench(partial(ProcessPool, 2), tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(4)
     for name in "abcd":
         bench.submit(name)

@@ -6,7 +6,7 @@ import time
 from taskrunner.domain.events import WorkerWrittenOff
 from taskrunner.domain.outcome import OutcomeKind
 from tests.contract.workers.bench import Bench
-from tests.tools.attempts import make_running
+from tests.tools.attempts import make_claimed
 
 
 async def test_every_attempt_gets_its_outcome(bench: Bench) -> None:
@@ -14,7 +14,7 @@ async def test_every_attempt_gets_its_outcome(bench: Bench) -> None:
     bench.gate.open()
     for number in range(100):
         bench.submit(f"t{number}")
-    ids = [(await bench.outcome()).running.key[0] for _ in range(100)]
+    ids = [(await bench.outcome()).attempt.key[0] for _ in range(100)]
     assert sorted(ids) == sorted(f"t{number}" for number in range(100))
     assert bench.pool.in_flight == 0
 
@@ -27,12 +27,12 @@ async def test_big_bodies_come_whole(bench: Bench) -> None:
         finished = await bench.outcome()
         response = finished.outcome.response
         assert response is not None
-        assert response.body == finished.running.key[0].encode().ljust(1024 * 1024, b".")
+        assert response.body == finished.attempt.key[0].encode().ljust(1024 * 1024, b".")
 
 
 async def test_an_attempt_whose_lease_is_over_is_not_begun(bench: Bench) -> None:
     """A process that was stopped wakes up with tasks that others may have run; the attempt does not count."""
-    late = make_running("late")
+    late = make_claimed("late")
     late.lease_ends = time.monotonic() - 1
     bench.pool.submit(late)
     outcome = (await bench.outcome()).outcome
@@ -45,7 +45,7 @@ async def test_a_lease_that_was_renewed_lets_an_attempt_begin(bench: Bench) -> N
     for name in "ab":
         bench.submit(name)
     await bench.begin("a", "b")
-    waiting = make_running("c")
+    waiting = make_claimed("c")
     waiting.lease_ends = 0.0
     bench.pool.submit(waiting)
     bench.pool.renew([waiting], time.monotonic() + 60)
@@ -86,9 +86,9 @@ async def test_a_pool_that_shrank_runs_no_more_than_it_should(bench: Bench) -> N
 
 
 async def test_a_cancelled_attempt_ends(bench: Bench) -> None:
-    running = bench.submit("a", "heed")
+    attempt = bench.submit("a", "heed")
     await bench.begin("a")
-    bench.pool.cancel([running])
+    bench.pool.cancel([attempt])
     assert (await bench.outcome()).outcome.kind is OutcomeKind.CANCELLED
 
 
@@ -113,11 +113,11 @@ async def test_an_interrupted_attempt_is_given_up_once_and_its_late_answer_dropp
     bench.submit("a")
     await bench.begin("a")
     (given_up,) = bench.pool.interrupt()
-    assert given_up.context.cancelled
+    assert given_up.cancelled
     assert bench.pool.interrupt() == []
     bench.gate.open()
     bench.submit("b")
-    assert (await bench.outcome()).running.key[0] == "b"
+    assert (await bench.outcome()).attempt.key[0] == "b"
     assert bench.finished.empty()
 
 
@@ -137,5 +137,5 @@ async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
     assert [type(event) for event in bench.told] == [WorkerWrittenOff]
     bench.gate.open()
     bench.submit("next")
-    assert (await bench.outcome()).running.key[0] == "next"
+    assert (await bench.outcome()).attempt.key[0] == "next"
     assert bench.finished.empty()

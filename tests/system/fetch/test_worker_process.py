@@ -9,7 +9,7 @@ from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.policy import FetchPolicy
-from tests.tools.attempts import make_running
+from tests.tools.attempts import make_claimed
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Peer, wait_until
 
@@ -23,13 +23,13 @@ async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Host
         ended.append(peer.sock.recv(1))
 
     finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
-    process = WorkerProcess(HttpHandlerFactory(FetchPolicy(limits=LOOPBACK)), Events(), finished.put_nowait)
-    await process.start()
+    process = WorkerProcess(HttpHandlerFactory(FetchPolicy(limits=LOOPBACK)), Events())
+    await process.start(finished.put_nowait)
     process.resize(1)
-    running = make_running("a", url=hostile.url(wait_for_the_end), timeout=60.0)
-    process.submit(running)
+    attempt = make_claimed("a", url=hostile.url(wait_for_the_end), timeout=60.0)
+    process.submit(attempt)
     await asyncio.to_thread(partial(wait_until, lambda: len(hostile.ledger.requests) == 1))
-    process.cancel([running])
+    process.cancel([attempt])
     await asyncio.to_thread(partial(wait_until, lambda: ended == [b""]))
     async with asyncio.timeout(10):
         assert (await finished.get()).outcome.kind is OutcomeKind.CANCELLED
