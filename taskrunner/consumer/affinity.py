@@ -102,7 +102,13 @@ class _Binding:
             self._before = None  # the process has just ended
 
     def _choose(self, pid: int, allowed: frozenset[int]) -> None:
-        before, after = self._before, self._sample(pid)
+        before = self._before
+        after = Sample(
+            moment=time.monotonic(),
+            used=_used_seconds(pid),
+            finished=self._process.finished,
+            idle=_idle_seconds(),
+        )
         if before is not None and after.moment - before.moment < INTERVAL / 2:
             return
         self._before = after
@@ -112,14 +118,6 @@ class _Binding:
         if chosen != self._current:
             _move(pid, chosen)
             self._current = chosen
-
-    def _sample(self, pid: int) -> Sample:
-        return Sample(
-            moment=time.monotonic(),
-            used=_used_seconds(pid),
-            finished=self._process.finished,
-            idle=_idle_seconds(),
-        )
 
 
 def _used_seconds(pid: int) -> float:

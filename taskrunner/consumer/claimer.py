@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.host_feedback import HostFeedback
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.in_flight import InFlight
 from taskrunner.consumer.settings import ConsumerSettings
@@ -23,7 +22,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TaskStarted
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, NewTask, Store
+from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, Store
 
 _BATCH = 200
 # How many deliveries to look at for some that can start: more than may wait in the backlog for their hosts.
@@ -55,7 +54,6 @@ class Claimer(Service):
         backlog: Backlog,
         snoozer: Snoozer,
         host_gate: HostGate,
-        host_feedback: HostFeedback,
         in_flight: InFlight,
         pool: WorkerPool,
     ) -> None:
@@ -67,7 +65,6 @@ class Claimer(Service):
         self._backlog = backlog
         self._snoozer = snoozer
         self._host_gate = host_gate
-        self._host_feedback = host_feedback
         self._in_flight = in_flight
         self._pool = pool
         self._next_claim = 0.0
@@ -182,8 +179,8 @@ class Claimer(Service):
         foreign = [waiting for waiting in batch if waiting.foreign]
         if not foreign:
             return
-        now = self._clock.now()
-        answers = await self._store.accept([self._new_task(waiting, now) for waiting in foreign])
+        now, hold = self._clock.now(), self._settings.hold
+        answers = await self._store.accept([waiting.new_task(now=now, hold=hold) for waiting in foreign])
         for waiting, accepted in zip(foreign, answers, strict=True):
             task = waiting.envelope.task
             if accepted.answer is AcceptAnswer.CREATED:
@@ -227,20 +224,16 @@ class Claimer(Service):
 
     async def _adopt_unknown(self, batch: Sequence[WaitingDelivery], now: datetime) -> Sequence[Claimed]:
         """Make the records that the store has lost from the envelopes, then claim again."""
-        await self._store.accept([self._new_task(waiting, now) for waiting in batch])
+        await self._store.accept([waiting.new_task(now=now, hold=self._settings.hold) for waiting in batch])
         claimed = await self._claim_in_store(batch, now)
         for waiting in batch:
             task = waiting.envelope.task
             self._events.emit(TaskAdopted(task_id=task.id, queue=task.priority))
         return claimed
 
-    def _new_task(self, waiting: WaitingDelivery, now: datetime) -> NewTask:
-        return waiting.new_task(now=now, hold=self._settings.hold)
-
     def _start(self, attempt: ClaimedAttempt) -> None:
         self._in_flight.add(attempt)
         self._events.emit(TaskStarted(task=attempt.task, attempt=attempt.number))
-        self._host_feedback.started(attempt)
         self._pool.submit(attempt)
 
     def _drop(self, waiting: WaitingDelivery, reason: str) -> None:

@@ -5,13 +5,14 @@ A delivery arrives here and waits in `Backlog`. `Claimer` asks `HostGate`, claim
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.consumer.claimer import Claimer
-from taskrunner.consumer.host_feedback import HostFeedback
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
@@ -72,9 +73,8 @@ class Consumer:
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
         hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings.host_policy, hosts)
-        feedback = HostFeedback(self._host_states, hosts, events, clock, settings)
         self._host_watch = HostWatch(
-            store, events, clock, hosts, self._host_states, feedback, self._in_flight, settings
+            store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
         )
         self._claimer = Claimer(
             store,
@@ -84,8 +84,9 @@ class Consumer:
             settings,
             backlog=self.backlog,
             snoozer=self._snoozer,
-            host_gate=HostGate(self._host_states, hosts, feedback, clock, settings),
-            host_feedback=feedback,
+            host_gate=HostGate(
+                clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch
+            ),
             in_flight=self._in_flight,
             pool=pool,
         )
@@ -97,7 +98,7 @@ class Consumer:
             retention,
             consumer=settings.name,
             in_flight=self._in_flight,
-            host_feedback=feedback,
+            host_watch=self._host_watch,
             claimer=self._claimer,
         )
         self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
@@ -152,9 +153,11 @@ class Consumer:
         await self._snoozer.stop()
         self._release_all()
         self._interrupt(await self.pool.withdraw())
-        await self._wait_idle(grace, abort)
+        await _wait_unless_aborted(self.pool.wait_idle(), grace, abort)
         self._interrupt(self.pool.interrupt())
-        await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
+        # Bounded: a store that stays away must not keep us. The leases end without us.
+        patience = _ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE)
+        await _wait_unless_aborted(self._settler.drain(), patience, abort, extra=_ABORT_SETTLE)
         await self._leases.stop()
         await self._host_watch.stop()
         await self._host_states.close(_ABORT_SETTLE)
@@ -211,19 +214,13 @@ class Consumer:
         for attempt in attempts:
             self._settler.submit(FinishedAttempt(attempt, _STOPPED))
 
-    async def _wait_idle(self, grace: float, abort: asyncio.Event) -> None:
-        idle = asyncio.create_task(self.pool.wait_idle())
-        aborted = asyncio.create_task(abort.wait())
-        await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        await end(idle, aborted)
 
-    async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
-        """Bounded: a store that stays away must not keep us. The leases end without us."""
-        settled = asyncio.create_task(self._settler.drain())
-        aborted = asyncio.create_task(abort.wait())
-        done, _ = await asyncio.wait(
-            {settled, aborted}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-        )
-        if settled not in done:
-            await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        await end(settled, aborted)
+async def _wait_unless_aborted(
+    work: Coroutine[Any, Any, None], seconds: float, abort: asyncio.Event, *, extra: float = 0.0
+) -> None:
+    """Wait for `work` until `seconds` are over or `abort` is set, and for `extra` seconds more."""
+    working, aborted = asyncio.create_task(work), asyncio.create_task(abort.wait())
+    await asyncio.wait({working, aborted}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    if extra:
+        await asyncio.wait({working}, timeout=extra)
+    await end(working, aborted)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from taskrunner.consumer.backlog import WaitingDelivery
-from taskrunner.consumer.host_feedback import HostFeedback
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
+from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import Edit, SharedHostStates
 from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
@@ -35,13 +35,22 @@ _NOT_ALONE = 60.0
 class Admitted:
     """What becomes of a batch: `starting` may be claimed, `left` goes back to the backlog.
 
-    `blocked` of those left wait for their hosts and not for a worker.
+    `blocked` of those left wait for their hosts and not for a worker. While the gate decides, it counts the
+    `room` for attempts and the `keep` places in the backlog that it has still to give away.
     """
 
-    starting: list[WaitingDelivery]
-    left: list[WaitingDelivery]
+    room: int
+    keep: int = _MAX_QUEUED_HERE
+    starting: list[WaitingDelivery] = field(default_factory=list)
+    left: list[WaitingDelivery] = field(default_factory=list)
     snoozes: list[PendingSnooze] = field(default_factory=list)
     blocked: int = 0
+
+    def snooze(self, waiting: Iterable[WaitingDelivery], dues: Iterable[float], why: str) -> None:
+        self.snoozes += [
+            PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
+            for each, due in zip(waiting, dues, strict=True)
+        ]
 
 
 class HostGate:
@@ -49,17 +58,18 @@ class HostGate:
 
     def __init__(
         self,
-        states: SharedHostStates,
-        hosts: HostStatsTable,
-        feedback: HostFeedback,
         clock: Clock,
         settings: ConsumerSettings,
+        *,
+        hosts: HostStatsTable,
+        states: SharedHostStates,
+        watch: HostWatch,
     ) -> None:
-        self._states = states
-        self._hosts = hosts
-        self._feedback = feedback
         self._clock = clock
         self._settings = settings
+        self._hosts = hosts
+        self._states = states
+        self._watch = watch
         self._policy = settings.host_policy
         self._reserved: list[HostStats] = []
         self._look_further_until = self._crowded_until = self._alone_from = 0.0
@@ -96,77 +106,77 @@ class HostGate:
             else:
                 asking.setdefault(stats, []).append(waiting)
         if not asking:
-            return Admitted(free[:room], free[room:])
+            return Admitted(room=0, starting=free[:room], left=free[room:])
         asking_room = room
         if len(batch) > room and free:
             asking_room = min(room, max(1, round(room * (len(batch) - len(free)) / len(batch))))
-        ruling = _Ruling(room=max(asking_room, room - len(free)))
-        await self._ask(asking, ruling)
-        ruling.starting += free[: max(0, room - len(ruling.starting))]
-        return self._answer(batch, ruling, room)
+        admitted = Admitted(room=max(asking_room, room - len(free)))
+        await self._ask(asking, admitted)
+        admitted.starting += free[: max(0, room - len(admitted.starting))]
+        self._note_rest(admitted, batch, room)
+        return admitted
 
     def end_batch(self) -> None:
         """Release what was reserved for admitted deliveries that were not claimed."""
         for stats in self._reserved:
             if stats.reserved:
                 stats.reserved = 0
-                self._feedback.write_places(stats)
+                self._watch.write_places(stats)
         self._reserved.clear()
 
-    def _answer(self, batch: Sequence[WaitingDelivery], ruling: "_Ruling", room: int) -> Admitted:
+    def _note_rest(self, admitted: Admitted, batch: Sequence[WaitingDelivery], room: int) -> None:
         now = self._clock.monotonic()
-        if ruling.snoozes or ruling.keep < _MAX_QUEUED_HERE or len(batch) > room:
+        if admitted.snoozes or admitted.keep < _MAX_QUEUED_HERE or len(batch) > room:
             self._look_further_until = now + _LOOK_FURTHER
-        gone = {*ruling.starting, *(snooze.waiting for snooze in ruling.snoozes)}
-        left = [waiting for waiting in batch if waiting not in gone]
-        blocked = sum(waiting.host_stats is None or not waiting.host_stats.unrestricted for waiting in left)
-        if blocked < len(left):
+        gone = {*admitted.starting, *(snooze.waiting for snooze in admitted.snoozes)}
+        admitted.left = left = [waiting for waiting in batch if waiting not in gone]
+        admitted.blocked = sum(each.host_stats is None or not each.host_stats.unrestricted for each in left)
+        if admitted.blocked < len(left):
             self._crowded_until = now + _LOOK_FURTHER
-        return Admitted(ruling.starting, left, ruling.snoozes, blocked)
 
     def _note_host(self, stats: HostStats) -> None:
         if self._last_host is not None:
             self._alone_from = self._clock.monotonic() + _NOT_ALONE
         self._last_host = stats
 
-    async def _ask(self, asking: dict[HostStats, list[WaitingDelivery]], ruling: "_Ruling") -> None:
+    async def _ask(self, asking: dict[HostStats, list[WaitingDelivery]], admitted: Admitted) -> None:
         shared: list[tuple[HostStats, list[WaitingDelivery], asyncio.Future[Admission]]] = []
         self._ask_again_at = math.inf
         for stats, waiting in asking.items():
             if stats.is_shared and len(waiting) <= stats.queued_here and self._now() < stats.ask_again_at:
                 # The same tasks as last time, and their time has not come.
-                ruling.keep -= len(waiting)
+                admitted.keep -= len(waiting)
                 self._ask_again_at = min(self._ask_again_at, stats.ask_again_at)
                 continue
             workers = self._free_workers(stats)
             # The next host gets what this one leaves, whatever the answer will be.
-            most = min(len(waiting), workers, ruling.room)
-            ruling.room -= most
+            most = min(len(waiting), workers, admitted.room)
+            admitted.room -= most
             self._reserved.append(stats)
             if stats.is_shared:
-                edit = self._admitting(stats, len(waiting), most, max(0, ruling.keep))
+                edit = self._admitting(stats, len(waiting), most, max(0, admitted.keep))
                 shared.append((stats, waiting, self._states.change(stats.host, edit)))
-                ruling.keep -= min(stats.queued_here, len(waiting))
+                admitted.keep -= min(stats.queued_here, len(waiting))
             else:
                 stats.reserved = most
-                ruling.starting += waiting[:most]
-                self._overflow(stats, waiting[workers:], ruling)
+                admitted.starting += waiting[:most]
+                self._overflow(stats, waiting[workers:], admitted)
         # Wait for all, even when one has failed: nobody would release a place that is taken later.
         await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
         for stats, waiting, change in shared:
-            self._take_answer(stats, waiting, change.result(), ruling)
+            self._take_answer(stats, waiting, change.result(), admitted)
 
     def _take_answer(
-        self, stats: HostStats, waiting: list[WaitingDelivery], admission: Admission, ruling: "_Ruling"
+        self, stats: HostStats, waiting: list[WaitingDelivery], admission: Admission, admitted: Admitted
     ) -> None:
         stats.queued_here, stats.ask_again_at = admission.kept, admission.again
-        ruling.keep -= admission.kept
+        admitted.keep -= admission.kept
         if admission.kept:
             self._ask_again_at = min(self._ask_again_at, admission.again)
-        ruling.starting += waiting[: admission.admitted]
+        admitted.starting += waiting[: admission.admitted]
         first = len(waiting) - len(admission.waits)
-        self._overflow(stats, waiting[admission.admitted : first - admission.kept], ruling)
-        ruling.snooze(waiting[first:], admission.waits, wait_reason(stats.host, admission.why))
+        self._overflow(stats, waiting[admission.admitted : first - admission.kept], admitted)
+        admitted.snooze(waiting[first:], admission.waits, wait_reason(stats.host, admission.why))
 
     def _free_workers(self, stats: HostStats) -> int:
         """How many more workers a host may have here, apart from its shared limits."""
@@ -185,7 +195,7 @@ class HostGate:
             crowded=now < self._crowded_until,
         )
 
-    def _overflow(self, stats: HostStats, waiting: Sequence[WaitingDelivery], ruling: "_Ruling") -> None:
+    def _overflow(self, stats: HostStats, waiting: Sequence[WaitingDelivery], admitted: Admitted) -> None:
         """Queue up a slow host's tasks that get no worker here."""
         if not stats.slow or not waiting:
             return
@@ -195,14 +205,14 @@ class HostGate:
             self._slow_workers(),
             stats.last_due,
             self._policy,
-            keep=ruling.keep,
+            keep=admitted.keep,
             now=self._now(),
             random=random.random(),
         )
         stats.last_due = queued.last_due
-        ruling.keep -= queued.queued_here
+        admitted.keep -= queued.queued_here
         why = wait_reason(stats.host, "slow, and its share of the workers is busy")
-        ruling.snooze(waiting[queued.queued_here :], queued.dues, why)
+        admitted.snooze(waiting[queued.queued_here :], queued.dues, why)
 
     def _admitting(self, stats: HostStats, wanted: int, room: int, keep: int) -> Edit[Admission]:
         dice = random.random()
@@ -227,19 +237,3 @@ class HostGate:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-@dataclass(slots=True)
-class _Ruling:
-    """A batch under decision: `room` workers and `keep` places in the backlog are left."""
-
-    room: int
-    keep: int = _MAX_QUEUED_HERE
-    starting: list[WaitingDelivery] = field(default_factory=list)
-    snoozes: list[PendingSnooze] = field(default_factory=list)
-
-    def snooze(self, waiting: Iterable[WaitingDelivery], dues: Iterable[float], why: str) -> None:
-        self.snoozes += [
-            PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
-            for each, due in zip(waiting, dues, strict=True)
-        ]

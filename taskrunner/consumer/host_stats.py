@@ -1,6 +1,7 @@
 """HostStatsTable owns what one consumer knows about each host: its limit, its trouble and its attempts."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from taskrunner.domain.circuit_breaker import Phase
 from taskrunner.domain.host_limit import AppliedLimit, HostLimits
@@ -12,6 +13,7 @@ _SMOOTHING = 0.2
 _MAX_HOSTS = 20_000
 
 
+@dataclass(slots=True, eq=False)
 class HostStats:
     """One host.
 
@@ -24,36 +26,19 @@ class HostStats:
     to be fast and without limits or trouble: its tasks start without asking anybody.
     """
 
-    __slots__ = (
-        "applied_limit",
-        "ask_again_at",
-        "failures",
-        "host",
-        "in_flight",
-        "last_due",
-        "mean_time",
-        "queued_here",
-        "reserved",
-        "slow",
-        "state",
-        "unmeasured",
-        "unrestricted",
-    )
-
-    def __init__(self, host: str, applied_limit: AppliedLimit | None) -> None:
-        self.host = host
-        self.applied_limit = applied_limit
-        self.state: HostState | None = None
-        self.in_flight = 0
-        self.reserved = 0
-        self.failures = 0
-        self.last_due = 0.0
-        self.ask_again_at = 0.0
-        self.queued_here = 0
-        self.mean_time = 0.0
-        self.unmeasured = True
-        self.slow = False
-        self.unrestricted = False
+    host: str
+    applied_limit: AppliedLimit | None
+    state: HostState | None = None
+    in_flight: int = 0
+    reserved: int = 0
+    failures: int = 0
+    mean_time: float = 0.0
+    unmeasured: bool = True
+    slow: bool = False
+    unrestricted: bool = False
+    queued_here: int = 0
+    ask_again_at: float = 0.0
+    last_due: float = 0.0
 
     @property
     def occupied(self) -> int:
@@ -73,11 +58,8 @@ class HostStats:
         """The phase of the host's circuit breaker."""
         return Phase.CLOSED if self.state is None else self.state.breaker.phase(now)
 
-    def set_limit(self, applied_limit: AppliedLimit | None) -> None:
+    def update(self, applied_limit: AppliedLimit | None, state: HostState | None) -> None:
         self.applied_limit = applied_limit
-        self._update_unrestricted()
-
-    def set_state(self, state: HostState | None) -> None:
         self.state = state
         self._update_unrestricted()
 
@@ -120,7 +102,7 @@ class HostStatsTable:
             return
         self._limits = limits
         for stats in self:
-            stats.set_limit(limits.find(stats.host))
+            stats.update(limits.find(stats.host), stats.state)
 
     def set_state(self, host: str, state: HostState, now: float) -> None:
         """Take over a shared state. Only a host in trouble gets an entry by it."""
@@ -130,7 +112,7 @@ class HostStatsTable:
             return
         if stats.phase(now) is not Phase.CLOSED and state.breaker.phase(now) is Phase.CLOSED:
             stats.failures = 0
-        stats.set_state(state if troubled else None)
+        stats.update(stats.applied_limit, state if troubled else None)
 
     def measure(self, stats: HostStats, seconds: float, slow_from: float) -> None:
         """Count the time of an attempt; a mean of `slow_from` seconds makes a host slow."""

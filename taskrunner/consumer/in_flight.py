@@ -1,4 +1,4 @@
-"""InFlight owns the attempts that this consumer has claimed and not yet settled."""
+"""InFlight owns the attempts that this consumer has claimed and not yet settled, and counts them per host."""
 
 from collections.abc import Iterator
 
@@ -23,10 +23,18 @@ class InFlight:
 
     def add(self, attempt: ClaimedAttempt) -> None:
         self._attempts[attempt.key] = attempt
+        if (stats := attempt.host_stats) is not None:
+            stats.in_flight += 1
+            if stats.reserved:
+                stats.reserved -= 1
 
     def remove(self, attempt: ClaimedAttempt) -> bool:
         """Returns False for an attempt that was removed before."""
-        return self._attempts.pop(attempt.key, None) is not None
+        if self._attempts.pop(attempt.key, None) is None:
+            return False
+        if attempt.host_stats is not None:
+            attempt.host_stats.in_flight -= 1
+        return True
 
     def leases_ending_before(self, moment: float) -> list[ClaimedAttempt]:
         """Attempts whose lease ends before a monotonic time, except those that are cancelled already."""

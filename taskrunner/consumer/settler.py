@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.consumer.claimer import Claimer
-from taskrunner.consumer.host_feedback import HostFeedback
+from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import InFlight
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
@@ -43,7 +43,7 @@ class Settler:
         *,
         consumer: str,
         in_flight: InFlight,
-        host_feedback: HostFeedback,
+        host_watch: HostWatch,
         claimer: Claimer,
     ) -> None:
         self._store = store
@@ -53,13 +53,13 @@ class Settler:
         self._retention = retention
         self._consumer = consumer
         self._in_flight = in_flight
-        self._host_feedback = host_feedback
+        self._host_watch = host_watch
         self._claimer = claimer
         self._batcher: Batcher[FinishedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
 
     def submit(self, finished: FinishedAttempt) -> None:
         """Settle an attempt soon; returns at once. The worker pool calls this for each outcome."""
-        self._host_feedback.finished(finished)
+        self._host_watch.finished(finished)
         self._batcher.submit(finished)
         self._claimer.wake_for_room()
 
@@ -120,7 +120,7 @@ class Settler:
         )
 
     def _remove(self, attempt: ClaimedAttempt) -> None:
-        if self._in_flight.remove(attempt) and self._host_feedback.settled(attempt):
+        if self._in_flight.remove(attempt) and self._host_watch.settled(attempt):
             self._claimer.wake()
 
     def _emit(self, finished: FinishedAttempt, verdict: Verdict, *, settled: bool) -> None:

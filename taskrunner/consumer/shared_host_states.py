@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.domain.clock import Clock
@@ -33,12 +33,6 @@ _SPACING = 0.002
 _MAX_ROUNDS = 100
 
 
-@dataclass(slots=True, eq=False)
-class _Change(Generic[Answer]):
-    host: str
-    edit: Edit[Answer]
-
-
 @dataclass(slots=True)
 class _Known:
     version: str | None
@@ -57,14 +51,16 @@ class SharedHostStates:
         self._written: set[str] = set()
         self._token_prefix = secrets.token_hex(4)
         self._token_numbers = count()
-        self._batcher: Batcher[_Change[Any], Any] = Batcher(self._commit, limit=_BATCH, spacing=_SPACING)
+        self._batcher: Batcher[tuple[str, Edit[Any]], Any] = Batcher(
+            self._commit, limit=_BATCH, spacing=_SPACING
+        )
 
     def change(self, host: str, edit: Edit[Answer]) -> "asyncio.Future[Answer]":
         """Apply `edit`, once or more often; the answer is that of the edit that was written.
 
         An edit that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
         """
-        return self._batcher.submit(_Change(host, edit))
+        return self._batcher.submit((host, edit))
 
     async def drain(self) -> None:
         """Wait until all changes are written or have failed."""
@@ -84,17 +80,17 @@ class SharedHostStates:
         for host in [*self._known]:
             # What we wrote meanwhile may be newer than what was read.
             if host not in found and host not in self._written:
+                self._learn(host, self._read(None))
                 del self._known[host]
-                self._pass_on(host, HostState())
         for host, known in found.items():
             self._learn(host, known)
         return len(entries)
 
-    async def _commit(self, group: Sequence[_Change[Any]]) -> Sequence[Any]:
+    async def _commit(self, group: Sequence[tuple[str, Edit[Any]]]) -> Sequence[Any]:
         answers: dict[int, Any] = {}
-        by_host: dict[str, list[tuple[int, _Change[Any]]]] = {}
-        for place, change in enumerate(group):
-            by_host.setdefault(change.host, []).append((place, change))
+        by_host: dict[str, list[tuple[int, Edit[Any]]]] = {}
+        for place, (host, edit) in enumerate(group):
+            by_host.setdefault(host, []).append((place, edit))
         await self._read_closed(by_host)
         left = set(by_host)
         for _ in range(_MAX_ROUNDS):
@@ -109,10 +105,10 @@ class SharedHostStates:
         closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
         entries = await self._store.hosts(closed) if closed else ()
         for host, entry in zip(closed, entries, strict=True):
-            self._learn(host, _Known(None, HostState()) if entry is None else self._read(entry))
+            self._learn(host, self._read(entry))
 
     async def _write(
-        self, changes: dict[str, list[tuple[int, _Change[Any]]]], answers: dict[int, Any]
+        self, changes: dict[str, list[tuple[int, Edit[Any]]]], answers: dict[int, Any]
     ) -> set[str]:
         """One round; returns the hosts where another consumer was faster."""
         edits: list[HostEdit] = []
@@ -121,8 +117,8 @@ class SharedHostStates:
             known = self._known.get(host)
             before = HostState() if known is None else known.state
             state = before
-            for place, change in ordered:
-                state, answers[place] = change.edit(state)
+            for place, edit in ordered:
+                state, answers[place] = edit(state)
             if state != before:
                 changed.append(state)
                 edits.append(self._edit(host, known, state))
@@ -130,18 +126,18 @@ class SharedHostStates:
             return set()
         changed_by_others: set[str] = set()
         written = await self._store.write_hosts(edits, now=self._clock.now())
-        for edit, state, answer in zip(edits, changed, written, strict=True):
-            host = edit.entry.host
+        for entry, state, answer in zip((each.entry for each in edits), changed, written, strict=True):
             if answer.written:
-                self._learn(host, _Known(edit.entry.version, state))
-                self._written.add(host)
-                continue
-            changed_by_others.add(host)
-            current = answer.current
-            self._learn(host, _Known(None, HostState()) if current is None else self._read(current))
+                self._learn(entry.host, _Known(entry.version, state))
+                self._written.add(entry.host)
+            else:
+                changed_by_others.add(entry.host)
+                self._learn(entry.host, self._read(answer.current))
         return changed_by_others
 
-    def _read(self, entry: HostEntry) -> _Known:
+    def _read(self, entry: HostEntry | None) -> _Known:
+        if entry is None:
+            return _Known(None, HostState())
         known = self._known.get(entry.host)
         if known is not None and known.version == entry.version:
             return known
@@ -160,7 +156,4 @@ class SharedHostStates:
 
     def _learn(self, host: str, known: _Known) -> None:
         self._known[host] = known
-        self._pass_on(host, known.state)
-
-    def _pass_on(self, host: str, state: HostState) -> None:
-        self._hosts.set_state(host, state, self._clock.now().timestamp())
+        self._hosts.set_state(host, known.state, self._clock.now().timestamp())

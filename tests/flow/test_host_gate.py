@@ -10,14 +10,15 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.host_feedback import HostFeedback
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
+from taskrunner.consumer.host_watch import HostWatch
+from taskrunner.consumer.in_flight import InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_limit import HostLimit, HostLimits
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import decode_state
 from taskrunner.domain.task import Priority
@@ -31,17 +32,28 @@ class Parts(NamedTuple):
 
     gate: HostGate
     states: SharedHostStates
-    feedback: HostFeedback
+    watch: HostWatch
+    in_flight: InFlight
 
 
 def one_each(runner: LocalRunner) -> Parts:
     """A gate that lets one attempt at a time start at each host."""
-    settings = ConsumerSettings(name="gate", weights={}, prefetch=100, lease=LEASE, hold=10, workers=10)
-    hosts = HostStatsTable()
-    hosts.apply_limits(HostLimits({"*": HostLimit(concurrency=1)}))
+    settings = ConsumerSettings(
+        name="gate",
+        weights={},
+        prefetch=100,
+        lease=LEASE,
+        hold=10,
+        workers=10,
+        host_limits={"*": HostLimit(concurrency=1)},
+    )
+    hosts, in_flight = HostStatsTable(), InFlight()
     states = SharedHostStates(runner.store, runner.clock, settings.host_policy, hosts)
-    feedback = HostFeedback(states, hosts, runner.events, runner.clock, settings)
-    return Parts(HostGate(states, hosts, feedback, runner.clock, settings), states, feedback)
+    watch = HostWatch(
+        runner.store, runner.events, runner.clock, settings, hosts=hosts, states=states, in_flight=in_flight
+    )
+    gate = HostGate(runner.clock, settings, hosts=hosts, states=states, watch=watch)
+    return Parts(gate, states, watch, in_flight)
 
 
 def delivered(*hosts: str) -> list[WaitingDelivery]:
@@ -54,9 +66,9 @@ def delivered(*hosts: str) -> list[WaitingDelivery]:
     ]
 
 
-async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> list[ClaimedAttempt]:
-    """Start what the gate admits."""
-    started = []
+async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> int:
+    """Start what the gate admits; returns how many that are."""
+    started = 0
     admitted = await parts.gate.admit(batch, room=10)
     for waiting in admitted.starting:
         attempt = ClaimedAttempt(
@@ -67,8 +79,8 @@ async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery])
             claimed_at=runner.clock.now(),
             host_stats=waiting.host_stats,
         )
-        parts.feedback.started(attempt)
-        started.append(attempt)
+        parts.in_flight.add(attempt)
+        started += 1
     parts.gate.end_batch()
     return started
 
@@ -79,8 +91,8 @@ async def test_a_host_is_not_forgotten_as_its_task_starts(
     """However many hosts there are: what is under way is counted, and limits hold."""
     monkeypatch.setattr("taskrunner.consumer.host_stats._MAX_HOSTS", 2)
     parts = one_each(runner)
-    assert len(await start(runner, parts, delivered("a.test", "b.test", "c.test"))) == 3
-    assert len(await start(runner, parts, delivered("a.test", "d.test"))) == 1
+    assert await start(runner, parts, delivered("a.test", "b.test", "c.test")) == 3
+    assert await start(runner, parts, delivered("a.test", "d.test")) == 1
 
 
 async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
@@ -89,7 +101,7 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     """A batch is given up as a whole, also when only some of its changes were written, and that later."""
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._BATCH", 1)
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._SPACING", 0.05)
-    gate, states, feedback = one_each(runner)
+    gate, states, watch, _ = one_each(runner)
 
     async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         monkeypatch.undo()
@@ -100,7 +112,7 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
         await gate.admit(delivered("a.test", "b.test"), room=10)
     gate.end_batch()
     await states.drain()
-    feedback.renew_places()
+    watch.renew_places()
     await states.drain()
     entry = await runner.store.host("b.test")
     assert entry is not None
@@ -119,10 +131,10 @@ async def test_of_an_unmeasured_limited_host_few_tasks_wait_in_the_backlog(runne
 async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(runner: LocalRunner) -> None:
     """This consumer could run ten at a time; the host takes one every two seconds."""
     parts = one_each(runner)
-    started = await start(runner, parts, delivered("a.test"))
+    await start(runner, parts, delivered("a.test"))
     runner.clock.advance(2.0)
-    parts.feedback.measure_running(started)
-    parts.feedback.renew_places()
+    parts.watch.measure_running()
+    parts.watch.renew_places()
     await parts.states.drain()
     snoozes = (await parts.gate.admit(delivered(*["a.test"] * 20), room=9)).snoozes
     moments = [each.due.timestamp() for each in snoozes if each.due is not None]
@@ -135,7 +147,7 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the way out is cut, all hosts are closed at once."""
-    gate, states, _ = one_each(runner)
+    gate, states, *_ = one_each(runner)
     names = [f"{number}.test" for number in range(100)]
     now, settings = runner.clock.now().timestamp(), HostPolicy()
     opened = [

@@ -29,16 +29,13 @@ class CrashSuspects:
         self._deaths[task_id] = deaths
         if len(self._deaths) > _MAX_SUSPECTS:
             del self._deaths[next(iter(self._deaths))]
-        error = f"the worker process ended while it had this task ({cause})"
-        if deaths >= COUNTED_FROM:
-            return Outcome(
-                kind=OutcomeKind.INTERRUPTED, error=f"{error}, as it had {deaths - 1} times before"
-            )
+        counted = deaths >= COUNTED_FROM
+        note = f", as it had {deaths - 1} times before" if counted else "; this attempt does not count"
         return Outcome(
             kind=OutcomeKind.INTERRUPTED,
-            error=f"{error}; this attempt does not count",
-            retry_after=random.uniform(0.0, SPREAD) if deaths > 1 else None,
-            counted=False,
+            error=f"the worker process ended while it had this task ({cause}){note}",
+            retry_after=random.uniform(0.0, SPREAD) if deaths > 1 and not counted else None,
+            counted=counted,
         )
 
     def clear(self, task_id: str) -> None:

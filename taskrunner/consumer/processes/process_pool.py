@@ -4,7 +4,7 @@ An attempt stays with the process that it was given to. When one process dies, t
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
@@ -67,7 +67,8 @@ class ProcessPool(WorkerPool):
             process.resize(share + (place < rest))
 
     async def withdraw(self) -> list[ClaimedAttempt]:
-        return _joined(await asyncio.gather(*(process.withdraw() for process in self._processes)))
+        taken = await asyncio.gather(*(process.withdraw() for process in self._processes))
+        return list(chain.from_iterable(taken))
 
     def check(self) -> None:
         for process in self._processes:
@@ -82,7 +83,7 @@ class ProcessPool(WorkerPool):
             process.renew(attempts, lease_ends)
 
     def interrupt(self) -> list[ClaimedAttempt]:
-        return _joined(process.interrupt() for process in self._processes)
+        return list(chain.from_iterable(process.interrupt() for process in self._processes))
 
     async def close(self) -> None:
         await asyncio.gather(*(process.close() for process in self._processes))
@@ -91,7 +92,3 @@ class ProcessPool(WorkerPool):
 def _full_and_load(process: WorkerProcess) -> tuple[bool, float]:
     """A process without room comes last, however small its load: its workers may be busy for long."""
     return process.room() <= 0, process.load
-
-
-def _joined(lists: Iterable[list[ClaimedAttempt]]) -> list[ClaimedAttempt]:
-    return list(chain.from_iterable(lists))
