@@ -40,14 +40,12 @@ from taskrunner.stores.base import Store
 # After an abort the store gets this long to take the interrupted attempts.
 _ABORT_SETTLE = 3.0
 _STOPPED = Outcome(
-    kind=OutcomeKind.INTERRUPTED,
-    error="the consumer was stopped; this attempt does not count",
-    counted=False,
+    kind=OutcomeKind.INTERRUPTED, error="the consumer was stopped; this attempt does not count", counted=False
 )
 
 
 class Consumer:
-    """The autoscaler resizes `pool` and measures `backlog`."""
+    """The autoscaler resizes `pool` and measures `backlog`; `is_consuming` between `start` and `stop`."""
 
     def __init__(
         self,
@@ -65,14 +63,14 @@ class Consumer:
         self._clock = clock
         self._rules = rules
         self._settings = settings
-        self._consuming = False
+        self.is_consuming = False
         self._epochs: dict[Priority, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
         hosts = HostStatsTable()
-        self._host_states = SharedHostStates(store, clock, settings.host_policy, hosts)
+        self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(
             store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
         )
@@ -109,11 +107,6 @@ class Consumer:
         return len(self._in_flight)
 
     @property
-    def is_consuming(self) -> bool:
-        """Between `start` and `stop`."""
-        return self._consuming
-
-    @property
     def open_queues(self) -> tuple[Priority, ...]:
         """The queues that are served and not paused."""
         return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
@@ -127,13 +120,13 @@ class Consumer:
             await self._host_watch.turn()  # so that limits hold from the first task on
         await self._host_watch.start()
         self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
-        self._consuming = True
+        self.is_consuming = True
 
     def apply_pauses(self, pauses: Pauses) -> None:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
         before = self.open_queues
         self._snoozer.pauses = pauses
-        if not self._consuming:
+        if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]
         self._broker.cancel_consume(closed)
@@ -147,7 +140,7 @@ class Consumer:
 
         Attempts that still run then, or when `abort` is set, are interrupted and do not count.
         """
-        self._consuming = False
+        self.is_consuming = False
         self._broker.cancel_consume()
         await self._claimer.stop()
         await self._snoozer.stop()
@@ -182,7 +175,7 @@ class Consumer:
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
         self.backlog.append(waiting)
-        if not self._consuming:
+        if not self.is_consuming:
             self._release_all()
         elif delivery.queue in self._snoozer.pauses.queues:
             # On its way when its queue was paused.

@@ -16,12 +16,12 @@ from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.settings import ConsumerSettings
-from taskrunner.consumer.shared_host_states import Edit, SharedHostStates
+from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_state import Admission, Asking, HostState, admit, wait_reason
+from taskrunner.domain.host_state import Admission, wait_reason
 
 # For this long after a task had to wait, the claimer looks further into the backlog than it has room.
 _LOOK_FURTHER = 0.5
@@ -154,19 +154,19 @@ class HostGate:
             admitted.room -= most
             self._reserved.append(stats)
             if stats.is_shared:
-                edit = self._admitting(stats, len(waiting), most, max(0, admitted.keep))
-                shared.append((stats, waiting, self._states.change(stats.host, edit)))
+                admission = self._states.admit(stats, len(waiting), room=most, keep=max(0, admitted.keep))
+                shared.append((stats, waiting, admission))
                 admitted.keep -= min(stats.queued_here, len(waiting))
             else:
                 stats.reserved = most
                 admitted.starting += waiting[:most]
                 self._overflow(stats, waiting[workers:], admitted)
         # Wait for all, even when one has failed: nobody would release a place that is taken later.
-        await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
-        for stats, waiting, change in shared:
-            self._take_answer(stats, waiting, change.result(), admitted)
+        await asyncio.gather(*(admission for _, _, admission in shared), return_exceptions=True)
+        for stats, waiting, admission in shared:
+            self._apply_admission(stats, waiting, admission.result(), admitted)
 
-    def _take_answer(
+    def _apply_admission(
         self, stats: HostStats, waiting: list[WaitingDelivery], admission: Admission, admitted: Admitted
     ) -> None:
         stats.queued_here, stats.ask_again_at = admission.kept, admission.again
@@ -213,27 +213,6 @@ class HostGate:
         admitted.keep -= queued.queued_here
         why = wait_reason(stats.host, "slow, and its share of the workers is busy")
         admitted.snooze(waiting[queued.queued_here :], queued.dues, why)
-
-    def _admitting(self, stats: HostStats, wanted: int, room: int, keep: int) -> Edit[Admission]:
-        dice = random.random()
-        limit = None if stats.applied_limit is None else stats.applied_limit.limit
-
-        def edit(state: HostState) -> tuple[HostState, Admission]:
-            now = self._now()
-            ask = Asking(
-                consumer=self._settings.name,
-                wanted=wanted,
-                room=room,
-                held=stats.in_flight,
-                lease_until=now + self._settings.lease,
-                keep=keep,
-            )
-            state, admission = admit(state, limit, self._policy, ask, now=now, random=dice)
-            # Here, since the next change of this host may be made before anybody reads the answer.
-            stats.reserved = admission.admitted
-            return state, admission
-
-        return edit
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -61,20 +61,9 @@ class HostStats:
     def update(self, applied_limit: AppliedLimit | None, state: HostState | None) -> None:
         self.applied_limit = applied_limit
         self.state = state
-        self._update_unrestricted()
+        self.update_unrestricted()
 
-    def measure(self, seconds: float, slow_from: float) -> bool:
-        """Count the time of an attempt. Returns whether the host turned slow or fast by it."""
-        mean = seconds if self.unmeasured else self.mean_time + _SMOOTHING * (seconds - self.mean_time)
-        self.mean_time = mean
-        if (mean >= slow_from) is self.slow and not self.unmeasured:
-            return False
-        self.unmeasured = False
-        self.slow = mean >= slow_from
-        self._update_unrestricted()
-        return True
-
-    def _update_unrestricted(self) -> None:
+    def update_unrestricted(self) -> None:
         self.unrestricted = not (self.slow or self.unmeasured or self.is_shared)
 
 
@@ -116,11 +105,12 @@ class HostStatsTable:
 
     def measure(self, stats: HostStats, seconds: float, slow_from: float) -> None:
         """Count the time of an attempt; a mean of `slow_from` seconds makes a host slow."""
-        if stats.measure(seconds, slow_from):
-            if stats.slow:
-                self.slow.add(stats)
-            else:
-                self.slow.discard(stats)
+        mean = seconds if stats.unmeasured else stats.mean_time + _SMOOTHING * (seconds - stats.mean_time)
+        stats.mean_time, slow = mean, mean >= slow_from
+        if slow is not stats.slow or stats.unmeasured:
+            stats.unmeasured, stats.slow = False, slow
+            stats.update_unrestricted()
+            (self.slow.add if slow else self.slow.discard)(stats)
 
     def drop_idle(self) -> None:
         """Make room, if there are many hosts, for those that come."""

@@ -30,7 +30,6 @@ from taskrunner.stores.base import Store
 
 Change = Callable[[HostState, float], HostState]
 
-
 # A changed limit takes effect everywhere after about this many seconds.
 LOOK = 1.0
 # Only the states that matter longest are read in advance; the others are read when a task needs them.
@@ -75,8 +74,8 @@ class HostWatch(Service):
         seen = await self._states.refresh(_MAX_STATES)
         return LOOK * max(1.0, seen / _MANY_STATES)
 
-    def finished(self, finished: FinishedAttempt) -> None:
-        """Learn from an outcome."""
+    def learn_from(self, finished: FinishedAttempt) -> None:
+        """Count the time of an attempt, and feed circuit breaker and back-pressure by its outcome."""
         attempt, outcome = finished.attempt, finished.outcome
         stats = attempt.host_stats
         if stats is None:
@@ -104,7 +103,7 @@ class HostWatch(Service):
             pause = outcome.retry_after
             self._change(stats, lambda state, now: state.throttled(policy, pause, started=started, now=now))
 
-    def settled(self, attempt: ClaimedAttempt) -> bool:
+    def release_place(self, attempt: ClaimedAttempt) -> bool:
         """Release an attempt's place. Returns whether tasks in the backlog wait for a place at this host."""
         stats = attempt.host_stats
         if stats is None:

@@ -59,7 +59,7 @@ class Settler:
 
     def submit(self, finished: FinishedAttempt) -> None:
         """Settle an attempt soon; returns at once. The worker pool calls this for each outcome."""
-        self._host_watch.finished(finished)
+        self._host_watch.learn_from(finished)
         self._batcher.submit(finished)
         self._claimer.wake_for_room()
 
@@ -120,7 +120,7 @@ class Settler:
         )
 
     def _remove(self, attempt: ClaimedAttempt) -> None:
-        if self._in_flight.remove(attempt) and self._host_watch.settled(attempt):
+        if self._in_flight.remove(attempt) and self._host_watch.release_place(attempt):
             self._claimer.wake()
 
     def _emit(self, finished: FinishedAttempt, verdict: Verdict, *, settled: bool) -> None:

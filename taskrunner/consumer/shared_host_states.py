@@ -7,6 +7,7 @@ may have reset it.
 """
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
 
-from taskrunner.consumer.host_stats import HostStatsTable
+from taskrunner.consumer.host_stats import HostStats, HostStatsTable
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.host_state import Admission, Asking, HostState, admit, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.runtime.ending import end
 from taskrunner.stores.base import Store
@@ -42,10 +43,11 @@ class _Known:
 class SharedHostStates:
     """Passes each state that is read or written on to `hosts`."""
 
-    def __init__(self, store: Store, clock: Clock, policy: HostPolicy, hosts: HostStatsTable) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: ConsumerSettings, hosts: HostStatsTable) -> None:
         self._store = store
         self._clock = clock
-        self._policy = policy
+        self._settings = settings
+        self._policy = settings.host_policy
         self._hosts = hosts
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
@@ -61,6 +63,31 @@ class SharedHostStates:
         An edit that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
         """
         return self._batcher.submit((host, edit))
+
+    def admit(self, stats: HostStats, wanted: int, *, room: int, keep: int) -> "asyncio.Future[Admission]":
+        """Ask for `wanted` attempts at a host and reserve those that are admitted.
+
+        There are workers for `room` of them, and `keep` may wait in the backlog.
+        """
+        dice = random.random()
+        limit = None if stats.applied_limit is None else stats.applied_limit.limit
+
+        def edit(state: HostState) -> tuple[HostState, Admission]:
+            now = self._clock.now().timestamp()
+            ask = Asking(
+                consumer=self._settings.name,
+                wanted=wanted,
+                room=room,
+                held=stats.in_flight,
+                lease_until=now + self._settings.lease,
+                keep=keep,
+            )
+            state, admission = admit(state, limit, self._policy, ask, now=now, random=dice)
+            # Here, since the next change of this host may be made before anybody reads the answer.
+            stats.reserved = admission.admitted
+            return state, admission
+
+        return self.change(stats.host, edit)
 
     async def drain(self) -> None:
         """Wait until all changes are written or have failed."""

@@ -56,18 +56,16 @@ class Snoozer(Service):
 
     def without_paused(self, batch: list[WaitingDelivery]) -> list[WaitingDelivery]:
         """Snooze the paused tasks of a batch; returns the others."""
-        pauses = self.pauses
+        pauses, others = self.pauses, []
         if not pauses.scopes:
             return batch
-        # A closed queue has no new deliveries; some were in the claimer's hands when it was closed.
-        paused = [
-            PendingSnooze(waiting, PAUSED)
-            for waiting in batch
-            if waiting.delivery.queue in pauses.queues or pauses.hold(waiting.envelope.task.labels)
-        ]
-        self.submit(paused)
-        snoozed = {snooze.waiting for snooze in paused}
-        return [waiting for waiting in batch if waiting not in snoozed]
+        for waiting in batch:
+            # A paused queue has no new deliveries; some were taken from the backlog before the pause.
+            if waiting.delivery.queue in pauses.queues or pauses.hold(waiting.envelope.task.labels):
+                self.submit([PendingSnooze(waiting, PAUSED)])
+            else:
+                others.append(waiting)
+        return others
 
     def withdraw(self) -> list[WaitingDelivery]:
         """Take back what is not snoozed yet, so that its deliveries can be released."""

@@ -68,12 +68,7 @@ class WorkerPool(ABC):
         processes = [
             {"pid": each.pid, "losses": each.losses, "last_loss": each.last_loss} for each in self.processes
         ]
-        return {
-            "total": self.total,
-            "busy": self.busy,
-            "task_time": self.task_time,
-            "processes": processes,
-        }
+        return {"total": self.total, "busy": self.busy, "task_time": self.task_time, "processes": processes}
 
     @abstractmethod
     def room(self) -> int:

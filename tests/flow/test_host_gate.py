@@ -48,7 +48,7 @@ def one_each(runner: LocalRunner) -> Parts:
         host_limits={"*": HostLimit(concurrency=1)},
     )
     hosts, in_flight = HostStatsTable(), InFlight()
-    states = SharedHostStates(runner.store, runner.clock, settings.host_policy, hosts)
+    states = SharedHostStates(runner.store, runner.clock, settings, hosts)
     watch = HostWatch(
         runner.store, runner.events, runner.clock, settings, hosts=hosts, states=states, in_flight=in_flight
     )

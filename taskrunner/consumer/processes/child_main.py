@@ -64,7 +64,7 @@ class ChildWorkers:
 
     def reply(self, kind: Reply, *fields: object) -> None:
         """Send a frame to the parent; called in any thread."""
-        self._sender.send_frame(encode_frame(kind, *fields))
+        self._sender.send(encode_frame(kind, *fields))
 
     def _check(self) -> None:
         for worker, attempt in self._threads.write_off_overdue():
@@ -78,7 +78,7 @@ class ChildWorkers:
 
     def _on_outcome(self, attempt: AssignedAttempt, outcome: Outcome) -> None:
         self._by_ticket.pop(attempt.ticket, None)
-        self._sender.send_outcome(attempt, outcome)
+        self._sender.send((attempt, outcome))
 
 
 class _ParentLogHandler(logging.Handler):

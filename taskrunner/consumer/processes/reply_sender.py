@@ -33,13 +33,9 @@ class ReplySender:
     def start(self) -> None:
         threading.Thread(target=self._run, name="reply-sender", daemon=True).start()
 
-    def send_frame(self, frame: bytes) -> None:
-        """Called in any thread."""
-        self._outbox.put(frame)
-
-    def send_outcome(self, attempt: AssignedAttempt, outcome: Outcome) -> None:
-        """Called in any thread."""
-        self._outbox.put((attempt, outcome))
+    def send(self, reply: bytes | tuple[AssignedAttempt, Outcome]) -> None:
+        """Send a frame, or the outcome of an attempt; called in any thread."""
+        self._outbox.put(reply)
 
     def _run(self) -> None:
         try:

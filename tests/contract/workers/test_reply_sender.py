@@ -17,9 +17,9 @@ def test_answers_and_frames_keep_their_order() -> None:
         sender = ReplySender(theirs, is_busy=lambda: False)
         for ticket in (1, 2):
             attempt = AssignedAttempt(make_claimed("a").task, 1, ticket=ticket)
-            sender.send_outcome(attempt, Outcome(kind=OutcomeKind.OK))
-            sender.send_frame(encode_frame(Reply.WRITTEN_OFF, ticket, 0.0, 0.0, "worker-1"))
-        sender.send_frame(encode_frame(Reply.CHECKED))
+            sender.send((attempt, Outcome(kind=OutcomeKind.OK)))
+            sender.send(encode_frame(Reply.WRITTEN_OFF, ticket, 0.0, 0.0, "worker-1"))
+        sender.send(encode_frame(Reply.CHECKED))
         sender.start()
         ours.settimeout(DEADLINE)
         reader, received = FrameReader(), []
