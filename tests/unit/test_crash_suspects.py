@@ -1,4 +1,4 @@
-"""CrashSuspects: whose attempts count when a worker process dies."""
+"""CrashSuspects: which attempts count when a worker process dies."""
 
 from taskrunner.consumer.processes import crash_suspects
 from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM, SPREAD, CrashSuspects
@@ -12,7 +12,7 @@ def test_the_first_death_is_our_fault_and_the_task_runs_again_at_once() -> None:
     assert "signal SIGSEGV" in outcome.error
 
 
-def test_the_second_death_spreads_those_that_were_there_twice() -> None:
+def test_tasks_of_two_deaths_run_again_at_random_times() -> None:
     suspects = CrashSuspects()
     suspects.record_death("a", "")
     waits = set()
@@ -32,7 +32,7 @@ def test_from_the_third_death_on_an_attempt_counts() -> None:
     assert counted == [False, False, True, True, True]
 
 
-def test_a_task_that_ends_by_itself_is_no_suspect_any_more() -> None:
+def test_a_task_that_finishes_is_no_suspect_any_more() -> None:
     suspects = CrashSuspects()
     for _ in range(COUNTED_FROM - 1):
         suspects.record_death("a", "")

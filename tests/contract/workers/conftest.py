@@ -1,4 +1,4 @@
-"""Every contract test runs on every kind of workers."""
+"""Every contract test runs on every worker pool."""
 
 from collections.abc import AsyncIterator
 from functools import partial

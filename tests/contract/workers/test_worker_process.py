@@ -20,7 +20,7 @@ from tests.contract.workers.bench import Bench
 
 @pytest.fixture
 async def workers(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Two workers in a process that is about to start."""
+    """Two workers in a process that is starting."""
     bench = Bench(WorkerProcess, tmp_path)
     await bench.start()
     bench.pool.resize(2)
@@ -29,7 +29,7 @@ async def workers(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def ready(bench: Bench) -> int:
-    """The process, once it can work."""
+    """The pid of the child, once it can run tasks."""
     await bench.until(lambda: bench.pool.trouble is None and bench.pool.room() > 0)
     (pid,) = bench.pids
     return pid
@@ -40,7 +40,7 @@ def losses(bench: Bench) -> list[WorkerProcessLost]:
 
 
 async def test_a_killed_process_is_replaced_and_costs_no_attempt(workers: Bench) -> None:
-    """What was in its hands is interrupted and does not count; the next one takes new attempts."""
+    """Its attempts are interrupted and do not count; the next process takes new attempts."""
     workers.submit("a")
     await workers.begin("a")
     os.kill(pid := await ready(workers), signal.SIGKILL)
@@ -55,7 +55,7 @@ async def test_a_killed_process_is_replaced_and_costs_no_attempt(workers: Bench)
 
 
 async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: Bench) -> None:
-    """From the third death on its attempts count, and there is trouble until a process has lived for long."""
+    """From the third death on its attempts count, and there is trouble until a process lives longer."""
     outcomes: list[Outcome] = []
     for number in range(COUNTED_FROM):
         await workers.until(lambda: workers.pool.room() > 0)
@@ -70,7 +70,7 @@ async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: 
 async def test_a_process_that_hangs_as_a_whole_is_replaced(
     workers: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gives no sign of life; its attempts are interrupted as if it had died."""
+    """Without a sign of life, its attempts are interrupted as after a death."""
     monkeypatch.setattr(child_process, "PATIENCE", 0.0)
     workers.submit("a")
     await workers.begin("a")
@@ -88,7 +88,7 @@ async def test_a_process_that_hangs_as_a_whole_is_replaced(
 
 
 async def test_a_process_that_answers_is_left_alone(workers: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no patience at all, each answer comes before the next check."""
+    """Even without patience, since each answer comes before the next check."""
     monkeypatch.setattr(child_process, "PATIENCE", 0.0)
     pid = await ready(workers)
     for number in range(10):
@@ -101,7 +101,7 @@ async def test_a_process_that_answers_is_left_alone(workers: Bench, monkeypatch:
 async def test_a_process_that_never_gets_ready_is_replaced(
     workers: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waited for it is given up and may run elsewhere."""
+    """Its unsent attempts are interrupted and may run elsewhere."""
     monkeypatch.setattr(child_process, "START_PATIENCE", 0.0)
     workers.submit("a")
     await workers.until(lambda: bool(workers.pids))
@@ -112,10 +112,10 @@ async def test_a_process_that_never_gets_ready_is_replaced(
     assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=0)]
 
 
-async def test_a_process_that_cannot_be_started_is_tried_again(
+async def test_a_process_that_cannot_be_started_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each try is told, and the consumer is not ready."""
+    """Each failed start is an event, and the consumer is not ready."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     bench = Bench(WorkerProcess, tmp_path)
     await bench.start()
@@ -132,7 +132,7 @@ async def test_a_process_that_cannot_be_started_is_tried_again(
 
 
 async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Bench) -> None:
-    """What it was to get is taken back at once; nothing of it is left."""
+    """Its unsent attempts are taken back at once, and the process is gone."""
     workers.submit("a")
     await workers.until(lambda: bool(workers.pids))
     (pid,) = workers.pids
@@ -144,7 +144,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Ben
 
 
 async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(workers: Bench) -> None:
-    """During the pause after a death there is nothing to end."""
+    """During the pause after a death there is no process to end."""
     os.kill(await ready(workers), signal.SIGKILL)
     await workers.until(lambda: bool(losses(workers)))
     workers.submit("a")
@@ -155,7 +155,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(w
 
 
 async def test_the_end_does_not_wait_for_a_process_that_hangs(workers: Bench) -> None:
-    """What it does not give back is given up."""
+    """Attempts that it does not give back are interrupted."""
     workers.submit("a")
     await workers.begin("a")
     pid = await ready(workers)
@@ -168,8 +168,8 @@ async def test_the_end_does_not_wait_for_a_process_that_hangs(workers: Bench) ->
     assert losses(workers) == []
 
 
-async def test_signals_to_the_whole_group_do_not_end_it(workers: Bench) -> None:
-    """Ctrl-C on a terminal reaches it too; the parent decides."""
+async def test_signals_to_the_process_group_do_not_end_it(workers: Bench) -> None:
+    """Ctrl-C on a terminal reaches the child, too; the parent decides."""
     pid = await ready(workers)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(pid, number)
@@ -179,7 +179,9 @@ async def test_signals_to_the_whole_group_do_not_end_it(workers: Bench) -> None:
     assert (workers.pids, losses(workers)) == ([pid], [])
 
 
-async def test_what_it_logs_is_logged_here(workers: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_records_of_the_child_are_logged_by_the_parent(
+    workers: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     workers.gate.open()
     workers.submit("a", "log")
     await workers.outcome()

@@ -31,7 +31,7 @@ async def test_big_bodies_come_whole(bench: Bench) -> None:
 
 
 async def test_an_attempt_whose_lease_is_over_is_not_begun(bench: Bench) -> None:
-    """A process that was stopped wakes up with tasks that others may have run; the attempt does not count."""
+    """A process that was stopped wakes up with tasks that others have run; the attempt does not count."""
     late = make_claimed("late")
     late.lease_ends = time.monotonic() - 1
     bench.pool.submit(late)
@@ -41,7 +41,7 @@ async def test_an_attempt_whose_lease_is_over_is_not_begun(bench: Bench) -> None
 
 
 async def test_a_lease_that_was_renewed_lets_an_attempt_begin(bench: Bench) -> None:
-    """What waits behind others is begun by the lease it has then, not by the one it came with."""
+    """A waiting attempt begins by its present lease, not by the one it was submitted with."""
     for name in "ab":
         bench.submit(name)
     await bench.begin("a", "b")
@@ -55,7 +55,7 @@ async def test_a_lease_that_was_renewed_lets_an_attempt_begin(bench: Bench) -> N
 
 
 async def test_room_counts_free_workers(bench: Bench) -> None:
-    """As long as nothing was measured, nothing is claimed ahead."""
+    """Before the first measurement nothing is claimed ahead."""
     assert bench.pool.room() == 2
     bench.submit("a")
     assert (bench.pool.room(), bench.pool.busy) == (1, 1)
@@ -76,7 +76,7 @@ async def test_a_pool_that_shrinks_lets_what_runs_end_first(bench: Bench) -> Non
 
 
 async def test_a_pool_that_shrank_runs_no_more_than_it_should(bench: Bench) -> None:
-    """The worker that is too many has left."""
+    """The surplus worker has left."""
     bench.pool.resize(1)
     bench.submit("a")
     bench.submit("b")
@@ -93,13 +93,13 @@ async def test_a_cancelled_attempt_ends(bench: Bench) -> None:
 
 
 async def test_a_cancel_is_kept_for_an_attempt_that_has_not_begun(bench: Bench) -> None:
-    """It may wait for the workers themselves, which are only about to start."""
+    """The workers themselves may only be starting."""
     bench.pool.cancel([bench.submit("a", "heed")])
     assert (await bench.outcome()).outcome.kind is OutcomeKind.CANCELLED
 
 
 async def test_withdraw_takes_back_only_what_has_not_begun(bench: Bench) -> None:
-    """At shutdown a waiting attempt is given back, running ones are let finish."""
+    """At shutdown waiting attempts are given back, and running ones finish."""
     for name in "abc":
         bench.submit(name)
     await bench.until(lambda: len(bench.gate.begun) == 2)
@@ -109,7 +109,7 @@ async def test_withdraw_takes_back_only_what_has_not_begun(bench: Bench) -> None
         await bench.pool.wait_idle()
 
 
-async def test_an_interrupted_attempt_is_given_up_once_and_its_late_answer_dropped(bench: Bench) -> None:
+async def test_an_interrupted_attempt_ends_once_and_its_late_outcome_is_dropped(bench: Bench) -> None:
     bench.submit("a")
     await bench.begin("a")
     (given_up,) = bench.pool.interrupt()
@@ -122,7 +122,7 @@ async def test_an_interrupted_attempt_is_given_up_once_and_its_late_answer_dropp
 
 
 async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
-    """Its attempt ends as a timeout, the pool keeps its size, the late answer is dropped."""
+    """Its attempt ends as a timeout, the pool keeps its size, and the late outcome is dropped."""
     bench.pool.resize(1)
     bench.submit("hangs", timeout=0.001)
     await bench.begin("hangs")
