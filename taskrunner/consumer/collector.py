@@ -105,7 +105,7 @@ class Collector:
         self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
 
     def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
-        """As the consumer reads it, so that the letter tells why it was rejected."""
+        """As the consumer reads it, so that the letter says why it was rejected."""
         try:
             content = decode_envelope(dead.body, self._rules.limits)
             if isinstance(content, TaskDraft):

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
@@ -205,7 +205,8 @@ class Consumer:
 
     def _interrupt(self, attempts: list[ClaimedAttempt]) -> None:
         for attempt in attempts:
-            self._settler.submit(FinishedAttempt(attempt, _STOPPED))
+            attempt.outcome = _STOPPED
+            self._settler.submit(attempt)
 
 
 async def _wait_unless_aborted(

@@ -6,7 +6,7 @@ It feeds circuit breakers, back-pressure and concurrency limits, which all consu
 import asyncio
 from collections.abc import Callable, Mapping
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.in_flight import InFlight
 from taskrunner.consumer.settings import ConsumerSettings
@@ -74,10 +74,9 @@ class HostWatch(Service):
         seen = await self._states.refresh(_MAX_STATES)
         return LOOK * max(1.0, seen / _MANY_STATES)
 
-    def learn_from(self, finished: FinishedAttempt) -> None:
-        """Count the time of an attempt, and feed circuit breaker and back-pressure by its outcome."""
-        attempt, outcome = finished.attempt, finished.outcome
-        stats = attempt.host_stats
+    def learn_from(self, attempt: ClaimedAttempt) -> None:
+        """Count the time of an ended attempt, and feed circuit breaker and back-pressure by its outcome."""
+        stats, outcome = attempt.host_stats, attempt.outcome
         if stats is None:
             return
         policy = self._policy

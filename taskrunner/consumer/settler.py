@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import InFlight
@@ -55,53 +55,53 @@ class Settler:
         self._in_flight = in_flight
         self._host_watch = host_watch
         self._claimer = claimer
-        self._batcher: Batcher[FinishedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
+        self._batcher: Batcher[ClaimedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
 
-    def submit(self, finished: FinishedAttempt) -> None:
-        """Settle an attempt soon; returns at once. The worker pool calls this for each outcome."""
-        self._host_watch.learn_from(finished)
-        self._batcher.submit(finished)
+    def submit(self, attempt: ClaimedAttempt) -> None:
+        """Settle an attempt soon; returns at once. The worker pool calls this for each that has ended."""
+        self._host_watch.learn_from(attempt)
+        self._batcher.submit(attempt)
         self._claimer.wake_for_room()
 
     async def drain(self) -> None:
         """Wait until everything submitted is settled and acked."""
         await self._batcher.drain()
 
-    async def _settle(self, group: Sequence[FinishedAttempt]) -> Sequence[None]:
+    async def _settle(self, group: Sequence[ClaimedAttempt]) -> Sequence[None]:
         try:
             now = self._clock.now()
-            verdicts = [_judge(finished, now) for finished in group]
+            verdicts = [_judge(attempt, now) for attempt in group]
             answers = await self._write(group, verdicts, now)
         except Exception as exc:  # noqa: BLE001 - one attempt must not hold up its group, whatever is in it
             await self._settle_one_by_one(group, exc)
             return [None] * len(group)
-        self._broker.ack([finished.attempt.delivery for finished in group])
-        for finished, verdict, settled in zip(group, verdicts, answers, strict=True):
-            self._remove(finished.attempt)
-            self._emit(finished, verdict, settled=settled)
+        self._broker.ack([attempt.delivery for attempt in group])
+        for attempt, verdict, settled in zip(group, verdicts, answers, strict=True):
+            self._remove(attempt)
+            self._emit(attempt, verdict, settled=settled)
         return [None] * len(group)
 
-    async def _settle_one_by_one(self, group: Sequence[FinishedAttempt], exc: Exception) -> None:
+    async def _settle_one_by_one(self, group: Sequence[ClaimedAttempt], exc: Exception) -> None:
         """Let the attempt go that cannot be settled.
 
         The record is due when the lease ends, which nobody renews any more, so the delivery is not needed.
         Given back, it would come again at once, and we would claim and run the attempt once more.
         """
         if len(group) > 1:
-            for finished in group:
-                await self._settle([finished])
+            for attempt in group:
+                await self._settle([attempt])
             return
-        (finished,) = group
+        (attempt,) = group
         self._events.emit(LoopFailed(service="settler", error=exc))
-        self._broker.ack([finished.attempt.delivery])
-        self._remove(finished.attempt)
+        self._broker.ack([attempt.delivery])
+        self._remove(attempt)
 
     async def _write(
-        self, group: Sequence[FinishedAttempt], verdicts: Sequence[Verdict], now: datetime
+        self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> Sequence[bool]:
         settlements = [
-            settlement(self._ended(finished.attempt, now), finished.outcome, verdict, self._retention)
-            for finished, verdict in zip(group, verdicts, strict=True)
+            settlement(self._ended(attempt, now), attempt.outcome, verdict, self._retention)
+            for attempt, verdict in zip(group, verdicts, strict=True)
         ]
         backoff = Backoff()
         while True:
@@ -123,8 +123,7 @@ class Settler:
         if self._in_flight.remove(attempt) and self._host_watch.release_place(attempt):
             self._claimer.wake()
 
-    def _emit(self, finished: FinishedAttempt, verdict: Verdict, *, settled: bool) -> None:
-        attempt = finished.attempt
+    def _emit(self, attempt: ClaimedAttempt, verdict: Verdict, *, settled: bool) -> None:
         if not settled:
             self._events.emit(SettleRefused(task_id=attempt.task.id, attempt=attempt.number))
             return
@@ -132,18 +131,17 @@ class Settler:
             TaskSettled(
                 task=attempt.task,
                 attempt=attempt.number,
-                outcome=finished.outcome,
+                outcome=attempt.outcome,
                 verdict=verdict,
                 elapsed=attempt.elapsed,
             )
         )
 
 
-def _judge(finished: FinishedAttempt, now: datetime) -> Verdict:
-    attempt = finished.attempt
+def _judge(attempt: ClaimedAttempt, now: datetime) -> Verdict:
     return retry.decide(
         attempt.task,
-        finished.outcome,
+        attempt.outcome,
         attempt=attempt.number,
         attempt_limit=attempt.attempt_limit,
         now=now,

@@ -4,7 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
 from taskrunner.domain.events import Events, WorkerWrittenOff
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -103,7 +103,8 @@ class WorkerGroup(WorkerPool):
 
     def _end(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
         self._remove(attempt)
-        self._on_finished(FinishedAttempt(attempt, outcome))
+        attempt.outcome = outcome
+        self._on_finished(attempt)
 
     def _finish(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
         """End an attempt by the outcome that its handler returned."""

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 
-OnFinished = Callable[[FinishedAttempt], None]
+OnFinished = Callable[[ClaimedAttempt], None]
 
 
 class ProcessInfo(Protocol):
@@ -30,7 +30,7 @@ class ProcessInfo(Protocol):
 class WorkerPool(ABC):
     """Any number of workers. Call everything on the event loop.
 
-    Each attempt ends once: `on_finished` gets its outcome, or `withdraw` or `interrupt` returns it.
+    Each attempt ends once: `on_finished` gets it with its outcome, or `withdraw` or `interrupt` returns it.
     """
 
     @property

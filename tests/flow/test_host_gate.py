@@ -88,7 +88,7 @@ async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery])
 async def test_a_host_is_not_forgotten_as_its_task_starts(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many hosts there are: what is under way is counted, and limits hold."""
+    """However many hosts there are, its attempts are counted and its limit holds."""
     monkeypatch.setattr("taskrunner.consumer.host_stats._MAX_HOSTS", 2)
     parts = one_each(runner)
     assert await start(runner, parts, delivered("a.test", "b.test", "c.test")) == 3

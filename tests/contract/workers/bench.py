@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.handlers.base import HandlerFactory
@@ -19,7 +19,7 @@ class Bench:
 
     def __init__(self, make: Callable[[HandlerFactory, Events], WorkerPool], folder: Path) -> None:
         self.gate = GateKit(folder)
-        self.finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
+        self.finished: asyncio.Queue[ClaimedAttempt] = asyncio.Queue()
         self.told: list[Event] = []
         events = Events()
         events.subscribe(self.told.append)
@@ -42,7 +42,7 @@ class Bench:
         """Wait until workers have begun exactly these attempts."""
         await self.until(lambda: self.gate.begun == set(names))
 
-    async def outcome(self) -> FinishedAttempt:
+    async def ended(self) -> ClaimedAttempt:
         async with asyncio.timeout(DEADLINE):
             return await self.finished.get()
 

@@ -46,12 +46,12 @@ async def test_the_death_of_one_process_does_not_touch_the_other(processes: Benc
     """Half of the attempts are interrupted, the others end; meanwhile the other process has room."""
     await begin(processes, "abcd")
     os.kill(processes.pids[0], signal.SIGKILL)
-    lost = [await processes.outcome() for _ in range(2)]
+    lost = [await processes.ended() for _ in range(2)]
     assert {each.outcome.kind for each in lost} == {OutcomeKind.INTERRUPTED}
     assert processes.pool.in_flight == 2
     processes.gate.open()
     processes.submit("e")
-    kinds = [(await processes.outcome()).outcome.kind for _ in range(3)]
+    kinds = [(await processes.ended()).outcome.kind for _ in range(3)]
     assert kinds == [OutcomeKind.OK] * 3
     shown = processes.pool.describe()["processes"]
     assert [each["last_loss"] for each in shown] == ["signal SIGKILL", None]
@@ -61,8 +61,8 @@ async def test_a_cancel_reaches_only_its_own_attempt(processes: Bench) -> None:
     """Each process numbers its own attempts."""
     for attempt in await begin(processes, "ab", "heed"):
         processes.pool.cancel([attempt])
-        finished = await processes.outcome()
-        assert (finished.attempt, finished.outcome.kind) == (attempt, OutcomeKind.CANCELLED)
+        finished = await processes.ended()
+        assert (finished, finished.outcome.kind) == (attempt, OutcomeKind.CANCELLED)
 
 
 async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -> None:
@@ -71,7 +71,7 @@ async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -
     for _ in range(3):
         await processes.until(lambda: processes.pool.room() > 0)
         processes.submit("poison", "kill")
-        counted.append((await processes.outcome()).outcome.counted)
+        counted.append((await processes.ended()).outcome.counted)
     assert counted == [False, False, True]
 
 
@@ -105,7 +105,7 @@ async def test_no_attempt_waits_in_a_process_without_workers(processes: Bench) -
         for each in name:
             processes.submit(each)
         for _ in name:
-            assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+            assert (await processes.ended()).outcome.kind is OutcomeKind.OK
 
 
 async def test_a_process_without_workers_gets_no_attempt_when_the_other_dies(
@@ -115,11 +115,11 @@ async def test_a_process_without_workers_gets_no_attempt_when_the_other_dies(
     processes.pool.resize(1)
     processes.gate.open()
     processes.submit("a")
-    await processes.outcome()
+    await processes.ended()
     os.kill(processes.pids[0], signal.SIGKILL)
     await processes.until(lambda: processes.pool.room() == 0)
     processes.submit("b")
-    assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await processes.ended()).outcome.kind is OutcomeKind.OK
 
 
 async def test_short_tasks_do_not_wait_behind_the_long_ones_of_the_other_process(processes: Bench) -> None:
@@ -128,16 +128,16 @@ async def test_short_tasks_do_not_wait_behind_the_long_ones_of_the_other_process
     # The attempts were dealt out in turn.
     processes.pool.cancel([begun[0], begun[2]])
     for _ in range(2):
-        await processes.outcome()
+        await processes.ended()
     for number in range(200):
         processes.submit(f"short{number}", "big")
-        await processes.outcome()
+        await processes.ended()
     ahead = processes.pool.room()
     assert ahead > 2
     for number in range(ahead):
         processes.submit(f"ahead{number}", "big")
     for _ in range(ahead):
-        await processes.outcome()
+        await processes.ended()
     assert processes.pool.in_flight == 2
 
 
@@ -152,5 +152,5 @@ async def test_unsent_attempts_run_though_the_pool_shrinks_before_their_process_
     bench.pool.resize(1)
     bench.gate.open()
     for _ in range(4):
-        assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+        assert (await bench.ended()).outcome.kind is OutcomeKind.OK
     await bench.pool.close()

@@ -44,13 +44,13 @@ async def test_a_killed_process_is_replaced_and_costs_no_attempt(workers: Bench)
     workers.submit("a")
     await workers.begin("a")
     os.kill(pid := await ready(workers), signal.SIGKILL)
-    outcome = (await workers.outcome()).outcome
+    outcome = (await workers.ended()).outcome
     assert (outcome.kind, outcome.counted, outcome.retry_after) == (OutcomeKind.INTERRUPTED, False, None)
     assert losses(workers) == [WorkerProcessLost(pid=pid, cause="signal SIGKILL", in_flight=1)]
     assert workers.pool.room() == 0
     workers.gate.open()
     workers.submit("b")
-    assert (await workers.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await workers.ended()).outcome.kind is OutcomeKind.OK
     assert [each["losses"] for each in workers.pool.describe()["processes"]] == [1]
 
 
@@ -60,7 +60,7 @@ async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: 
     for number in range(COUNTED_FROM):
         await workers.until(lambda: workers.pool.room() > 0)
         workers.submit("poison", "kill")
-        outcomes.append((await workers.outcome()).outcome)
+        outcomes.append((await workers.ended()).outcome)
         assert len(losses(workers)) == number + 1
     assert [outcome.counted for outcome in outcomes] == [False, False, True]
     assert outcomes[1].retry_after is not None
@@ -83,7 +83,7 @@ async def test_a_process_that_hangs_as_a_whole_is_replaced(
 
     await workers.until(lost)
     assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=1)]
-    assert (await workers.outcome()).outcome.counted is False
+    assert (await workers.ended()).outcome.counted is False
     assert not psutil.pid_exists(pid)
 
 
@@ -94,7 +94,7 @@ async def test_a_process_that_answers_is_left_alone(workers: Bench, monkeypatch:
     for number in range(10):
         workers.pool.check()
         workers.submit(f"t{number}", "big")
-        await workers.outcome()
+        await workers.ended()
     assert (workers.pids, losses(workers)) == ([pid], [])
 
 
@@ -107,7 +107,7 @@ async def test_a_process_that_never_gets_ready_is_replaced(
     await workers.until(lambda: bool(workers.pids))
     (pid,) = workers.pids
     workers.pool.check()
-    outcome = (await workers.outcome()).outcome
+    outcome = (await workers.ended()).outcome
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
     assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=0)]
 
@@ -127,7 +127,7 @@ async def test_a_process_that_cannot_be_started_is_started_again(
     await bench.until(lambda: bench.pool.room() > 0)
     bench.gate.open()
     bench.submit("a")
-    assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await bench.ended()).outcome.kind is OutcomeKind.OK
     await bench.pool.close()
 
 
@@ -175,7 +175,7 @@ async def test_signals_to_the_process_group_do_not_end_it(workers: Bench) -> Non
         os.kill(pid, number)
     workers.gate.open()
     workers.submit("a")
-    assert (await workers.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await workers.ended()).outcome.kind is OutcomeKind.OK
     assert (workers.pids, losses(workers)) == ([pid], [])
 
 
@@ -184,5 +184,5 @@ async def test_log_records_of_the_child_are_logged_by_the_parent(
 ) -> None:
     workers.gate.open()
     workers.submit("a", "log")
-    await workers.outcome()
+    await workers.ended()
     assert [(record.name, record.getMessage()) for record in caplog.records] == [("gate", "task a began")]

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from taskrunner.consumer.claimed_attempt import FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
@@ -22,7 +22,7 @@ async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Host
         peer.read()
         ended.append(peer.sock.recv(1))
 
-    finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
+    finished: asyncio.Queue[ClaimedAttempt] = asyncio.Queue()
     process = WorkerProcess(HttpHandlerFactory(FetchPolicy(limits=LOOPBACK)), Events())
     await process.start(finished.put_nowait)
     process.resize(1)
