@@ -9,7 +9,7 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.handlers.base import HandlerFactory
 from tests.tools.attempts import make_claimed
-from tests.tools.gate import GateKit
+from tests.tools.gate import GateHandlerFactory
 
 DEADLINE = 20.0
 
@@ -18,7 +18,7 @@ class Bench:
     """`pool` has handlers that wait for `gate`; its outcomes go to `finished`."""
 
     def __init__(self, make: Callable[[HandlerFactory, Events], WorkerPool], folder: Path) -> None:
-        self.gate = GateKit(folder)
+        self.gate = GateHandlerFactory(folder)
         self.finished: asyncio.Queue[ClaimedAttempt] = asyncio.Queue()
         self.told: list[Event] = []
         events = Events()
