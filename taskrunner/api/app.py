@@ -12,23 +12,23 @@ from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.index import IndexRoutes
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -38,16 +38,16 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
-    requeue: Requeue,
-    schedules: Schedules,
+    requeue: Requeuer,
+    schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
-    hosts: Hosts,
+    hosts: HostAdmin,
     store: Store,
     health: Health,
     stats: Stats,
     metrics: Metrics,
-    options: ApiOptions = ApiOptions(),  # noqa: B008 - frozen, so a default may be shared
+    options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
     max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
@@ -78,7 +78,7 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     return app
 
 
-def request_bound(limits: Limits) -> int:
+def request_bound(limits: TaskLimits) -> int:
     """Bytes of a task's JSON with its body, URL, headers and labels each as large as they may be."""
     labels = limits.max_labels * limits.max_label_bytes
     return limits.max_body_bytes + limits.max_url_bytes + limits.max_headers_bytes + labels

@@ -1,7 +1,7 @@
 """A gradual_requeue by requests: each is one wave, and the cursor carries what the next one has to know."""
 
 from taskrunner.api.resources import Resource, bulk_result_resource
-from taskrunner.producer.bulk_action import BulkResult
+from taskrunner.producer.bulk_actions import BulkResult
 from taskrunner.producer.gradual_requeue import RequeueWave, Sample
 
 # In no id, and in no cursor of a list.

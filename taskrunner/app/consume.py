@@ -3,10 +3,10 @@
 from contextlib import AsyncExitStack
 
 from taskrunner.app.adapters import refuse_memory_broker
+from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import ABORT_WITHIN, monitor_served, pauses_watched, relaying, until_signal
-from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
 
@@ -16,7 +16,7 @@ async def consume(config: Config) -> int:
     refuse_memory_broker(config, "consume")
     signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
-    workforce = Workforce(platform, apart=True)
+    workforce = ConsumerServices(platform, apart=True)
     monitor = Monitor(platform, consuming=True, providers=workforce.providers())
     monitor.health.add("workers", workforce.check, needed=True)
     async with AsyncExitStack() as stack:

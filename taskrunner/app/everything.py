@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from taskrunner.app.adapters import make_sql_store, sqlite_path
+from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_served
@@ -18,7 +19,6 @@ from taskrunner.app.services import (
     unless,
     until_signal,
 )
-from taskrunner.app.workforce import Workforce
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
 from taskrunner.domain.events import Events
@@ -40,7 +40,7 @@ class Extras:
     ready: Callable[[int], Awaitable[int | None]] | None = None
 
 
-async def run_everything(config: Config, extras: Extras = Extras()) -> int:
+async def run_all(config: Config, extras: Extras = Extras()) -> int:
     """API, relay and workers, until a signal. Raises `SetupError`, and `StoreUnavailable` with a file."""
     signals = Signals(abort_within=ABORT_WITHIN)
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def run_everything(config: Config, extras: Extras = Extras()) -> int:
         if extras.upgrade:
             await upgrade(config)
         platform = Platform(config)
-        workforce = Workforce(platform, apart=False)
+        workforce = ConsumerServices(platform, apart=False)
         monitor = Monitor(platform, consuming=True, providers=workforce.providers())
         monitor.health.add("workers", workforce.check, needed=True)
         api = await stack.enter_async_context(api_served(platform, monitor))

@@ -9,13 +9,13 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 
 # At start a service that is away is waited for this long before we go on without it. It is long enough to
@@ -48,11 +48,13 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, config.task_policy(), hold=hold
+            self.store, self.publisher, self.events, self.clock, config.task_settings(), hold=hold
         )
-        self.requeue = Requeue(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
-        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.host_policy())
+        self.hosts = HostAdmin(
+            self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
+        )
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)

@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
 from taskrunner.api.masking import Masking
-from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_scheduler, pauses_watched, relaying, serving, started, until_signal
 from taskrunner.config import Config
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -46,12 +46,12 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
-        schedules=Schedules(platform.store, platform.intake, platform.clock),
+        schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        options=ApiOptions(
+        options=ApiSettings(
             request_timeout=config.api.request_timeout,
             max_request_bytes=config.api.max_body_bytes,
             inline_body_bytes=config.api.inline_body_bytes,
@@ -63,8 +63,8 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         yield server
 
 
-def _api_options(config: Config) -> ServerOptions:
-    return ServerOptions(
+def _api_options(config: Config) -> ServerSettings:
+    return ServerSettings(
         request_timeout=config.api.request_timeout,
         keepalive_timeout=config.api.keepalive_timeout,
         shutdown_grace=config.api.shutdown_grace,

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.app import build_monitor_app
-from taskrunner.api.options import ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config.sections.faces import Api, Server
@@ -67,7 +67,7 @@ def make_scheduler(platform: Platform) -> Scheduler:
         grace=config.schedules.grace,
         catch_up=config.schedules.catch_up,
     )
-    return Scheduler(platform.store, platform.events, platform.clock, config.task_policy(), settings)
+    return Scheduler(platform.store, platform.events, platform.clock, config.task_settings(), settings)
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def started(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def serving(
-    app: web.Application, platform: Platform, settings: Api | Server, options: ServerOptions, section: str
+    app: web.Application, platform: Platform, settings: Api | Server, options: ServerSettings, section: str
 ) -> AsyncIterator[WebServer]:
     server = WebServer(
         app, settings.addr, settings.port, events=platform.events, options=options, setting=f"{section}.port"
@@ -106,7 +106,7 @@ async def serving(
 async def monitor_served(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
     """The page of health and statistics listens inside."""
     page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
-    async with serving(page, platform, platform.config.server, ServerOptions(), "Server"):
+    async with serving(page, platform, platform.config.server, ServerSettings(), "Server"):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Workforce: the consumer with its workers, the autoscaler, and the collector of dead letters."""
+"""ConsumerServices: the consumer with its workers, the autoscaler, and the collector of dead letters."""
 
 import asyncio
 import os
@@ -20,13 +20,13 @@ from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
 
-class Workforce:
+class ConsumerServices:
     """Everything that runs tasks; nothing runs before `working`.
 
     `apart`: the worker threads get processes of their own, see `docs/decisions/worker-process.md`. Raises
@@ -49,7 +49,7 @@ class Workforce:
             self._consumer,
             platform.broker,
             platform.events,
-            config.scaling_bounds(),
+            config.scaling_settings(),
             interval=config.workers.interval,
         )
         self._collector = Collector(
@@ -57,7 +57,7 @@ class Workforce:
             platform.broker,
             platform.events,
             platform.clock,
-            config.task_policy(),
+            config.task_settings(),
             keep=config.results.keep_failed,
         )
 
@@ -97,7 +97,7 @@ def _consumer(platform: Platform, pool: WorkerPool) -> Consumer:
         lease=config.workers.lease,
         hold=config.relay.hold,
         workers=config.workers.max_workers,
-        host_policy=config.host_policy(),
+        host_settings=config.host_settings(),
         host_limits=config.hosts.limits,
     )
     return Consumer(
@@ -105,17 +105,17 @@ def _consumer(platform: Platform, pool: WorkerPool) -> Consumer:
         platform.broker,
         platform.events,
         platform.clock,
-        config.task_policy(),
+        config.task_settings(),
         config.retention(),
         pool,
         settings,
     )
 
 
-def _fetch_policy(config: Config) -> FetchPolicy:
+def _fetch_policy(config: Config) -> FetchSettings:
     """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
     settings = config.fetch
-    return FetchPolicy(
+    return FetchSettings(
         connect_timeout=settings.connect_timeout,
         first_byte_timeout=settings.first_byte_timeout,
         idle_timeout=settings.idle_timeout,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from taskrunner.app.all import Extras, run_all
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded, store_url
-from taskrunner.app.everything import Extras, run_everything
 from taskrunner.app.loop import run
 
 
@@ -39,7 +39,7 @@ def command(config_path: Path | None, data: Path, port: str | None) -> None:
             click.echo(line)
 
     extras = Extras(upgrade=True, monitor_page=False, ready=announce)
-    raise SystemExit(run(run_everything(config, extras)))
+    raise SystemExit(run(run_all(config, extras)))
 
 
 def welcome(api: str, file: Path) -> list[str]:

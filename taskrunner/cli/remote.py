@@ -19,8 +19,8 @@ from taskrunner.cli.printing import (
 )
 from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
 from taskrunner.domain.messages import mask_user_info
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
-from taskrunner.domain.task_id import new_task_id
 from taskrunner.producer.bulk_submit import RIVALS, Refused, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.version import __version__

@@ -16,7 +16,7 @@ from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-from taskrunner.producer.bulk_action import Action
+from taskrunner.producer.bulk_actions import Action
 
 
 @click.group(cls=Group, name="tasks")

@@ -18,14 +18,14 @@ from taskrunner.config.sections.services import Rabbit, Redis, Store
 from taskrunner.config.sections.tasks import Callbacks, Limits, Retry
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.circuit_breaker import BreakerSettings
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.scaling import ScalingSettings
 from taskrunner.domain.settlement import Retention
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDefaults, TaskPolicy
 from taskrunner.domain.task_limits import Limits as TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 
 
 class Config(BaseModel):
@@ -53,9 +53,9 @@ class Config(BaseModel):
         """Every section and setting by the names of the file, as JSON values, secrets masked."""
         return {name.capitalize(): section.redacted() for name, section in self}
 
-    def task_policy(self) -> TaskPolicy:
+    def task_settings(self) -> TaskSettings:
         """The limits and defaults that turn a draft into a task."""
-        return TaskPolicy(
+        return TaskSettings(
             limits=self.task_limits(),
             defaults=self.task_defaults(),
             write_concerns=self.store.write_concerns,
@@ -108,10 +108,10 @@ class Config(BaseModel):
         kept = self.results
         return Retention(succeeded=kept.keep, failed=kept.keep_failed, cancelled=kept.keep_cancelled)
 
-    def host_policy(self) -> HostPolicy:
+    def host_settings(self) -> HostSettings:
         """The settings for dealing with hosts."""
         settings = self.hosts
-        return HostPolicy(
+        return HostSettings(
             breaker=BreakerSettings(
                 failures=settings.breaker_failures,
                 cooldown=settings.breaker_cooldown,
@@ -129,10 +129,10 @@ class Config(BaseModel):
         """The turns that each queue gets when all have something waiting."""
         return dict(zip(Priority, self.workers.weights, strict=True))
 
-    def scaling_bounds(self) -> Bounds:
+    def scaling_settings(self) -> ScalingSettings:
         """The settings of the supervisor's decision."""
         workers = self.workers
-        return Bounds(
+        return ScalingSettings(
             min_workers=workers.min_workers,
             max_workers=workers.max_workers,
             cooldown=workers.cooldown,

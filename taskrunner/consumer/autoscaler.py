@@ -8,7 +8,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
+from taskrunner.domain.scaling import Decision, Load, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 
@@ -16,14 +16,14 @@ class Autoscaler(Service):
     """One turn: measure, plan, resize. `interval` is seconds."""
 
     def __init__(
-        self, consumer: Consumer, broker: Broker, events: Events, bounds: Bounds, *, interval: float
+        self, consumer: Consumer, broker: Broker, events: Events, bounds: ScalingSettings, *, interval: float
     ) -> None:
         super().__init__("autoscaler", events)
         self._consumer = consumer
         self._broker = broker
         self._bounds = bounds
         self._interval = interval
-        self._memory = Memory(target=bounds.min_workers)
+        self._memory = ScalingHistory(target=bounds.min_workers)
         self._last_decision: Decision | None = None
 
     def describe(self) -> dict[str, Any]:

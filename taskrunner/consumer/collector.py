@@ -8,11 +8,12 @@ from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
-from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Events, LoopFailed
+from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, Events, LoopFailed
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -27,7 +28,7 @@ class Collector:
     """Consumes the dead letter queue. The store keeps a message for `keep` seconds."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskPolicy, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskSettings, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
@@ -102,7 +103,7 @@ class Collector:
         if not all(await self._store.snooze([snooze], now=now)):
             # Makes the record of a task that the store has lost; leaves one that it has.
             await self._store.accept([NewTask.of(task, due=now, attempt=envelope.attempt - 1)])
-        self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
+        self._events.emit(DeliveryLimitReached(task_id=task.id, attempt=envelope.attempt))
 
     def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
         """As the consumer reads it, so that the letter says why it was rejected."""

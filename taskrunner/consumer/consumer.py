@@ -27,14 +27,14 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.runtime.ending import end
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 # After an abort the store gets this long to take the interrupted attempts.
@@ -53,8 +53,8 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
-        retention: Retention,
+        rules: TaskSettings,
+        retention: RetentionSettings,
         pool: WorkerPool,
         settings: ConsumerSettings,
     ) -> None:
@@ -217,4 +217,4 @@ async def _wait_unless_aborted(
     await asyncio.wait({working, aborted}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     if extra:
         await asyncio.wait({working}, timeout=extra)
-    await end(working, aborted)
+    await cancel_and_wait(working, aborted)

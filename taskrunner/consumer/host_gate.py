@@ -70,7 +70,7 @@ class HostGate:
         self._hosts = hosts
         self._states = states
         self._watch = watch
-        self._policy = settings.host_policy
+        self._policy = settings.host_settings
         self._reserved: list[HostStats] = []
         self._look_further_until = self._crowded_until = self._alone_from = 0.0
         self._ask_again_at = math.inf

@@ -23,7 +23,7 @@ from taskrunner.domain.events import (
     HostSlowedDown,
 )
 from taskrunner.domain.host_limit import HostLimits, read_limits
-from taskrunner.domain.host_policy import Signal, signal
+from taskrunner.domain.host_settings import Signal, signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
@@ -56,7 +56,7 @@ class HostWatch(Service):
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_policy
+        self._policy = settings.host_settings
         self._hosts = hosts
         self._states = states
         self._in_flight = in_flight

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value, field
 
@@ -22,5 +22,5 @@ class ConsumerSettings(Value):
     lease: float
     hold: float
     workers: int
-    host_policy: HostPolicy = HostPolicy()
+    host_settings: HostSettings = HostSettings()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)

@@ -19,9 +19,16 @@ from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_state import Admission, Asking, HostState, admit, decode_state, encode_state
+from taskrunner.domain.host_state import (
+    Admission,
+    AdmissionRequest,
+    HostState,
+    admit,
+    decode_state,
+    encode_state,
+)
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 
@@ -47,7 +54,7 @@ class SharedHostStates:
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_policy
+        self._policy = settings.host_settings
         self._hosts = hosts
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
@@ -74,7 +81,7 @@ class SharedHostStates:
 
         def edit(state: HostState) -> tuple[HostState, Admission]:
             now = self._clock.now().timestamp()
-            ask = Asking(
+            ask = AdmissionRequest(
                 consumer=self._settings.name,
                 wanted=wanted,
                 room=room,
@@ -97,7 +104,7 @@ class SharedHostStates:
         """Wait up to `patience` seconds for the last changes."""
         writing = asyncio.create_task(self.drain())
         await asyncio.wait({writing}, timeout=patience)
-        await end(writing)
+        await cancel_and_wait(writing)
 
     async def refresh(self, limit: int) -> int:
         """Read up to `limit` states and forget hosts that have none any more. Returns the number read."""

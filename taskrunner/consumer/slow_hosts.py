@@ -2,8 +2,8 @@
 
 import math
 
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.host_state import NEAR, queue_up
+from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.host_state import NEAR, assign_wait_times
 from taskrunner.domain.value import Value
 
 
@@ -33,7 +33,7 @@ def overflow(
     mean_time: float,
     slow_workers: int,
     last_due: float,
-    policy: HostPolicy,
+    policy: HostSettings,
     *,
     keep: int,
     now: float,
@@ -45,5 +45,5 @@ def overflow(
     """
     step = mean_time / slow_workers
     near = min(waiting, max(0, keep), math.ceil(NEAR / step))
-    dues, last_due = queue_up(last_due, step, waiting - near, policy, now=now, random=random)
+    dues, last_due = assign_wait_times(last_due, step, waiting - near, policy, now=now, random=random)
     return Overflow(queued_here=near, dues=dues, last_due=last_due)

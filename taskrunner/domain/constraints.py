@@ -13,7 +13,7 @@ MakeSchema = Callable[[Any], Schema]
 
 
 class Constraint:
-    """Bounds by their names in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
+    """ScalingSettings by their names in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
 
     def __init__(self, **bounds: Any) -> None:
         self._bounds = bounds

@@ -85,7 +85,7 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-class DeliveriesUsedUp(Event):
+class DeliveryLimitReached(Event):
     """The broker had handed out a task's message too often and took it for dead; the task goes on."""
 
     task_id: str

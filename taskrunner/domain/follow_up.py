@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_id import new_task_id
 
 # The label by which the callbacks of a task are found.
 LABEL = "callback"

@@ -1,4 +1,4 @@
-"""A host: what host_policy counts by, and the patterns by which limits name hosts.
+"""A host: what host_settings counts by, and the patterns by which limits name hosts.
 
 A host's name is its URLs' authority: `example.com`, `example.com:8443`, `[2001:db8::1]:8080`. The port is
 part of it unless it is http's or https's own, since another port mostly is another server. It is the host

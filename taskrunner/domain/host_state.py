@@ -12,7 +12,7 @@ from taskrunner.domain.circuit_breaker import CircuitBreaker, Phase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value, field, replace
 
@@ -39,7 +39,7 @@ _NEWEST = 0.3
 _LONGEST_LEASE = 3600.0
 
 
-class Slots(Value):
+class HeldSlots(Value):
     """How many attempts a consumer has under way at a host; what it does not renew is free at `until`."""
 
     held: int
@@ -58,7 +58,7 @@ class HostState(Value):
     arrival: float = 0.0
     tail: float = 0.0
     mean: float = 0.0
-    slots: Mapping[str, Slots] = field(default_factory=dict)
+    slots: Mapping[str, HeldSlots] = field(default_factory=dict)
 
     @property
     def lives_until(self) -> float:
@@ -67,7 +67,7 @@ class HostState(Value):
         parts = [self.arrival, self.tail, self.breaker.lives_until, self.slowdown.lives_until, *leases]
         return max(parts) + _GRACE
 
-    def believed(self, settings: HostPolicy, now: float) -> "HostState":
+    def believed(self, settings: HostSettings, now: float) -> "HostState":
         """Without what no clock that is right can have written. A lease is only cut: who has the places may
         live, and each start that is refused writes the cut one.
         """
@@ -105,10 +105,10 @@ class HostState(Value):
         """What a consumer has under way from now on; leases that are over go."""
         slots = {name: s for name, s in self.slots.items() if s.until > now and name != consumer}
         if held:
-            slots[consumer] = Slots(held=held, until=until)
+            slots[consumer] = HeldSlots(held=held, until=until)
         return replace(self, slots=slots)
 
-    def failed(self, settings: HostPolicy, *, started: float, now: float) -> "HostState":
+    def failed(self, settings: HostSettings, *, started: float, now: float) -> "HostState":
         """An attempt begun at `started` failed: one too many in a row, or a probe."""
         if self.breaker.phase(now) is Phase.CLOSED:
             return replace(self, breaker=self.breaker.trip(settings.breaker, started=started, now=now))
@@ -119,7 +119,7 @@ class HostState(Value):
         return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
 
     def throttled(
-        self, settings: HostPolicy, wish: float | None, *, started: float, now: float
+        self, settings: HostSettings, wish: float | None, *, started: float, now: float
     ) -> "HostState":
         """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said.
 
@@ -136,7 +136,7 @@ class HostState(Value):
         return replace(self, mean=mean if not self.mean else self.mean + _NEWEST * (mean - self.mean))
 
 
-class Asking(Value):
+class AdmissionRequest(Value):
     """A consumer with `wanted` tasks for a host and room for `room` attempts, that has `held` under way.
 
     It can keep `keep` tasks at hand that will start soon.
@@ -165,7 +165,13 @@ class Admission(Value):
 
 
 def admit(
-    state: HostState, limit: HostLimit | None, settings: HostPolicy, ask: Asking, *, now: float, random: float
+    state: HostState,
+    limit: HostLimit | None,
+    settings: HostSettings,
+    ask: AdmissionRequest,
+    *,
+    now: float,
+    random: float,
 ) -> tuple[HostState, Admission]:
     """Who may start at a host now; `random` is in [0, 1)."""
     closed_until = state.closed_until(now)
@@ -190,7 +196,7 @@ def admit(
     kept = min(refused, ask.keep, int(NEAR / step))
     # It moves in any case, so that the state is written: no refusal is from one that others have left.
     tail = max(state.tail, now + kept * step) + _SHORTEST_STEP
-    waits, tail = queue_up(tail, step, refused - kept, settings, now=now, random=random)
+    waits, tail = assign_wait_times(tail, step, refused - kept, settings, now=now, random=random)
     again = now + min(step, _ASK_AGAIN) if why == CONCURRENCY else now
     if pace is not None:
         again = max(again, pace.next(state.arrival))
@@ -198,8 +204,8 @@ def admit(
     return replace(state, tail=tail), admission
 
 
-def queue_up(
-    tail: float, step: float, waiting: int, settings: HostPolicy, *, now: float, random: float
+def assign_wait_times(
+    tail: float, step: float, waiting: int, settings: HostSettings, *, now: float, random: float
 ) -> tuple[tuple[float, ...], float]:
     """Moments for tasks that wait behind `tail`, one each `step` seconds, and the new tail.
 
@@ -256,9 +262,9 @@ def _pace(state: HostState, limit: HostLimit | None, now: float) -> RateLimiter 
 def _free(
     state: HostState,
     limit: HostLimit | None,
-    settings: HostPolicy,
+    settings: HostSettings,
     pace: RateLimiter | None,
-    ask: Asking,
+    ask: AdmissionRequest,
     now: float,
 ) -> tuple[int, str]:
     """How many of those who want to may start, and what keeps the others from it."""
@@ -278,7 +284,7 @@ def _started(
     state: HostState,
     limit: HostLimit | None,
     pace: RateLimiter | None,
-    ask: Asking,
+    ask: AdmissionRequest,
     admitted: int,
     now: float,
 ) -> HostState:
@@ -300,7 +306,7 @@ def _step(state: HostState, limit: HostLimit | None, pace: RateLimiter | None) -
 
 
 def _spread(
-    start: float, span: float, waiting: int, settings: HostPolicy, now: float, random: float
+    start: float, span: float, waiting: int, settings: HostSettings, now: float, random: float
 ) -> tuple[float, ...]:
     """Moments from `start` on, evenly over `span` seconds, within the bounds of any wait."""
     least, most = now + FLOOR, now + settings.longest_wait

@@ -5,7 +5,7 @@ import math
 from taskrunner.domain.value import Value
 
 
-class Bounds(Value):
+class ScalingSettings(Value):
     """The settings. `cooldown` and `drain_within` are seconds.
 
     `drain_within`: as many workers are wanted as could empty what waits within this time.
@@ -29,7 +29,7 @@ class Load(Value):
     task_time: float | None
 
 
-class Memory(Value):
+class ScalingHistory(Value):
     """What one decision hands to the next; times are on the monotonic clock.
 
     While fewer workers would do, `low_since` is when that began and `peak` the most that were wanted since.
@@ -46,14 +46,14 @@ class Decision(Value):
     target: int
     wanted: int
     reason: str
-    memory: Memory
+    memory: ScalingHistory
 
 
 # Before anything was measured a task counts as slow, so that a first burst gets its workers at once.
 _UNMEASURED_TASK_TIME = 1.0
 
 
-def plan(bounds: Bounds, load: Load, memory: Memory, now: float) -> Decision:
+def plan(bounds: ScalingSettings, load: Load, memory: ScalingHistory, now: float) -> Decision:
     """Up at once; down only when fewer would have done for a whole cooldown, and then to the peak of it.
 
     The target stays within the bounds, and for the same memory and moment it never falls as depth grows.
@@ -61,21 +61,24 @@ def plan(bounds: Bounds, load: Load, memory: Memory, now: float) -> Decision:
     wanted = _wanted(bounds, load)
     why = _describe(load)
     if wanted > memory.target:
-        return _decision(wanted, wanted, f"up to {wanted}: {why}", Memory(target=wanted))
+        return _decision(wanted, wanted, f"up to {wanted}: {why}", ScalingHistory(target=wanted))
     if wanted == memory.target:
-        return _decision(wanted, wanted, f"stay at {wanted}: {why}", Memory(target=wanted))
+        return _decision(wanted, wanted, f"stay at {wanted}: {why}", ScalingHistory(target=wanted))
     low_since = now if memory.low_since is None else memory.low_since
     peak = max(wanted, memory.peak)
     if now - low_since < bounds.cooldown:
         reason = f"stay at {memory.target} until the cooldown is over, {wanted} would do: {why}"
         return _decision(
-            memory.target, wanted, reason, Memory(target=memory.target, low_since=low_since, peak=peak)
+            memory.target,
+            wanted,
+            reason,
+            ScalingHistory(target=memory.target, low_since=low_since, peak=peak),
         )
     reason = f"down to {peak}, the most wanted for {bounds.cooldown:g} s: {why}"
-    return _decision(peak, wanted, reason, Memory(target=peak))
+    return _decision(peak, wanted, reason, ScalingHistory(target=peak))
 
 
-def _wanted(bounds: Bounds, load: Load) -> int:
+def _wanted(bounds: ScalingSettings, load: Load) -> int:
     waiting = load.depth + load.backlog
     task_time = _UNMEASURED_TASK_TIME if load.task_time is None else load.task_time
     # One more worker than tasks waiting is never of use, however slow they are.
@@ -88,5 +91,5 @@ def _describe(load: Load) -> str:
     return f"depth {load.depth}, backlog {load.backlog}, busy {load.busy}, task time {task_time}"
 
 
-def _decision(target: int, wanted: int, reason: str, memory: Memory) -> Decision:
+def _decision(target: int, wanted: int, reason: str, memory: ScalingHistory) -> Decision:
     return Decision(target=target, wanted=wanted, reason=reason, memory=memory)

@@ -102,11 +102,11 @@ def slot_delay(task_id: str, jitter: float) -> timedelta:
 _SCHEDULE: Decoder[Schedule] = Decoder(Schedule)
 
 
-def encode_schedule(schedule: Schedule) -> bytes:
+def encode(schedule: Schedule) -> bytes:
     """The schedule as JSON, as stores keep it."""
     return encode(schedule)
 
 
 def decode_schedule(encoded: bytes) -> Schedule:
-    """The inverse of `encode_schedule`. Raises `ValueError`."""
+    """The inverse of `encode`. Raises `ValueError`."""
     return _SCHEDULE.decode(encoded)

@@ -96,7 +96,7 @@ class TaskFilter(Value):
         )
 
 
-def facts_of(record: Record) -> TaskFacts:
+def task_facts(record: Record) -> TaskFacts:
     """Of a task."""
     last = record.attempts[-1].outcome if record.attempts else None
     return TaskFacts(
@@ -111,7 +111,7 @@ def facts_of(record: Record) -> TaskFacts:
     )
 
 
-def facts_of_dead_letter(letter: DeadLetter) -> TaskFacts:
+def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
     """Of a dead letter; a message has neither labels nor an outcome nor a time at which it was created."""
     return TaskFacts(
         status=None,

@@ -30,7 +30,7 @@ _STRETCH = timedelta(hours=2)
 
 
 class Timetable:
-    """Slots in UTC. For texts that `check_cron` and `check_time_zone` let pass; else raises `ValueError`."""
+    """HeldSlots in UTC. For texts that `check_cron` and `check_time_zone` let pass; else raises `ValueError`."""
 
     def __init__(self, cron: str, time_zone: str) -> None:
         self._cron = _NAMED.get(cron.lower(), cron)

@@ -9,7 +9,7 @@ from taskrunner.domain.envelope import encode_task
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher, StoredTask
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -30,7 +30,7 @@ class BrokerRefill(Service):
         super().__init__("refill", events)
         self._store = store
         self._publisher = publisher
-        self._found: list[Outgoing] = []
+        self._found: list[StoredTask] = []
         self._cursor: str | None = None
         self._reading = True
 
@@ -69,9 +69,9 @@ async def end_leases(store: Store, clock: Clock) -> None:
             return
 
 
-def _outgoing(record: Record) -> Outgoing:
+def _outgoing(record: Record) -> StoredTask:
     task = record.task
-    return Outgoing(
+    return StoredTask(
         id=task.id,
         queue=task.priority,
         encoded=encode_task(task),

@@ -11,7 +11,7 @@ from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
@@ -58,7 +58,7 @@ class BulkActions:
     """Each call chooses up to `limit`; a `dry_run` only counts them. All raise `StoreUnavailable`."""
 
     def __init__(
-        self, store: Store, search: Search, cancellation: Cancellation, requeue: Requeue, clock: Clock
+        self, store: Store, search: Search, cancellation: Cancellation, requeue: Requeuer, clock: Clock
     ) -> None:
         self._store = store
         self._search = search

@@ -10,10 +10,10 @@ from typing import BinaryIO
 from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import Intake, Prepared, Submitted
+from taskrunner.producer.intake import Intake, NewTask, Submitted
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
-from taskrunner.runtime.reader import Reader
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.thread_reader import ThreadReader
 
 _BATCH = 500
 # While one batch is written and another confirmed, the next is being read.
@@ -31,7 +31,7 @@ class Refused(Value):
     error: TaskInvalid
 
 
-class BatchDone(Value):
+class SubmittedBatch(Value):
     """A batch that is accepted. `lines` is how many lines were read up to its end.
 
     `numbers` are the lines of what was submitted.
@@ -57,10 +57,10 @@ class BulkSubmit:
         self._defaults = {name: getattr(base, name) for name in given}
         self._patience = patience
 
-    async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
+    async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[SubmittedBatch]:
         """Yield each batch once it is accepted. Raises `StoreUnavailable` when patience has run out."""
-        reader = Reader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
-        under_way: deque[asyncio.Task[BatchDone]] = deque()
+        reader = ThreadReader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
+        under_way: deque[asyncio.Task[SubmittedBatch]] = deque()
         try:
             async for batch in reader.batches():
                 under_way.append(asyncio.create_task(self.submit_batch(batch)))
@@ -71,11 +71,11 @@ class BulkSubmit:
             while under_way:
                 yield await under_way.popleft()
         finally:
-            await end(*under_way)
+            await cancel_and_wait(*under_way)
 
-    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> BatchDone:
+    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> SubmittedBatch:
         """Submit numbered lines. Raises `StoreUnavailable` when patience has run out."""
-        prepared: list[Prepared] = []
+        prepared: list[NewTask] = []
         numbers: list[int] = []
         refused: list[Refused] = []
         for number, line in batch:
@@ -85,7 +85,7 @@ class BulkSubmit:
             except TaskInvalid as exc:
                 refused.append(Refused(number=number, error=exc))
         submitted = await self._persist(prepared) if prepared else []
-        return BatchDone(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
+        return SubmittedBatch(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
 
     def _draft(self, line: bytes) -> TaskDraft:
         check_length(line)
@@ -98,7 +98,7 @@ class BulkSubmit:
             update={n: v for n, v in self._defaults.items() if n not in said and RIVALS.get(n) not in said}
         )
 
-    async def _persist(self, prepared: list[Prepared]) -> list[Submitted]:
+    async def _persist(self, prepared: list[NewTask]) -> list[Submitted]:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._patience
         backoff = Backoff()

@@ -5,7 +5,7 @@ import asyncio
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
-from taskrunner.producer.bulk_action import BulkActions, BulkResult
+from taskrunner.producer.bulk_actions import BulkActions, BulkResult
 from taskrunner.stores.base import Store
 
 # Of fewer ended tasks a percentage says nothing.

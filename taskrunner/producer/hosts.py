@@ -12,7 +12,7 @@ from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnkn
 from taskrunner.domain.events import CircuitClosed, Events
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit, read_limits
 from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
 from taskrunner.domain.status import Status
@@ -30,7 +30,7 @@ MOST_LIMITS = 10_000
 _LOOKED_MOST, _PAGE = 10_000, 500
 
 
-class ShownLimit(Value):
+class HostLimitEntry(Value):
     """A limit in force and where it is from: `given` by the API, else the configuration of this process."""
 
     pattern: str
@@ -49,7 +49,7 @@ class Hosts:
         events: Events,
         clock: Clock,
         configured: Mapping[str, HostLimit],
-        settings: HostPolicy,
+        settings: HostSettings,
     ) -> None:
         self._store = store
         self._events = events
@@ -70,16 +70,16 @@ class Hosts:
         entry = await self._store.host(name)
         return view(name, self._state(entry), await self._book(), self._clock.now())
 
-    async def limits(self) -> Sequence[ShownLimit]:
+    async def limits(self) -> Sequence[HostLimitEntry]:
         """All limits by pattern."""
         given = read_limits(await self._store.host_limits())
         limits = {**self._configured, **given}
         return [
-            ShownLimit(pattern=pattern, limit=limit, given=pattern in given)
+            HostLimitEntry(pattern=pattern, limit=limit, given=pattern in given)
             for pattern, limit in sorted(limits.items())
         ]
 
-    async def set_limit(self, pattern: str, fields: Any) -> ShownLimit:
+    async def set_limit(self, pattern: str, fields: Any) -> HostLimitEntry:
         """Give a pattern a limit; consumers hear of it in about a second. Raises `HostLimitInvalid`."""
         spelt, limit = _pattern(pattern), read_limit(fields)
         given = await self._store.host_limits()
@@ -90,7 +90,7 @@ class Hosts:
             )
         await self._store.save_host_limit(spelt, limit.encode())
         await self._limit_anew(spelt)
-        return ShownLimit(pattern=spelt, limit=limit, given=True)
+        return HostLimitEntry(pattern=spelt, limit=limit, given=True)
 
     async def remove_limit(self, pattern: str) -> None:
         """Take back what was given; what is configured then counts again. Raises `HostLimitUnknown`."""

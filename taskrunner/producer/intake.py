@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher, StoredTask
 from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
@@ -23,7 +24,7 @@ from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 _BATCH = 500
 
 
-class Prepared(Value):
+class NewTask(Value):
     """A checked task, what the store is to write for it, and what its acceptance waits for."""
 
     task: Task
@@ -36,8 +37,8 @@ class Prepared(Value):
         return self.task.run_at is None
 
     @property
-    def outgoing(self) -> Outgoing:
-        return Outgoing(id=self.task.id, queue=self.task.priority, encoded=self.new.encoded, attempt=1)
+    def outgoing(self) -> StoredTask:
+        return StoredTask(id=self.task.id, queue=self.task.priority, encoded=self.new.encoded, attempt=1)
 
 
 class Submitted(Value):
@@ -62,7 +63,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
+        rules: TaskSettings,
         *,
         hold: float,
     ) -> None:
@@ -75,7 +76,7 @@ class Intake:
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    def prepare(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> Prepared:
+    def prepare(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> NewTask:
         """The task of a draft, ready to be written. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.rules, task_id=new_task_id(), now=now)
@@ -85,7 +86,7 @@ class Intake:
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(draft) if idempotency_key else "",
         )
-        return Prepared(task=task, new=new, concern=draft.concern(self.rules))
+        return NewTask(task=task, new=new, concern=draft.concern(self.rules))
 
     def _due(self, now: datetime) -> datetime:
         """A new task is left to the fast path for a while, unless that is no way at present."""
@@ -111,13 +112,13 @@ class Intake:
         published = created and prepared.at_once and await self._publish(prepared)
         return Submitted(id=accepted.id, task=prepared.task, created=created, published=published)
 
-    async def _publish(self, prepared: Prepared) -> bool:
+    async def _publish(self, prepared: NewTask) -> bool:
         if prepared.concern is WriteConcern.STORE:
             self._publisher.publish_later(prepared.outgoing)
             return False
         return await self._publisher.publish_accepted(prepared.outgoing)
 
-    async def submit_many(self, batch: Sequence[Prepared]) -> list[Submitted]:
+    async def submit_many(self, batch: Sequence[NewTask]) -> list[Submitted]:
         """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises as `submit` does."""
         replicated = any(prepared.concern is WriteConcern.REPLICATED for prepared in batch)
         if replicated:

@@ -25,7 +25,7 @@ _REASONS = {
 }
 
 
-class Outgoing(Value):
+class StoredTask(Value):
     """A task ready to be published: its stored form, the attempt that comes next, its snoozes so far."""
 
     id: str
@@ -53,7 +53,7 @@ class Publisher:
         self._events = events
         self._clock = clock
         self._forgotten_after = timedelta(seconds=forgotten_after)
-        self._accepted: Batcher[Outgoing, bool] = Batcher(self._publish_accepted, limit=_BATCH)
+        self._accepted: Batcher[StoredTask, bool] = Batcher(self._publish_accepted, limit=_BATCH)
         self._failed = False
         self._marks: Batcher[AttemptRef, None] = Batcher(self._mark, limit=_BATCH)
 
@@ -61,18 +61,18 @@ class Publisher:
     def answers(self) -> bool:
         return not self._failed and self._broker.connected
 
-    async def publish_accepted(self, outgoing: Outgoing) -> bool:
+    async def publish_accepted(self, outgoing: StoredTask) -> bool:
         """The fast path: publish a task that was just written, together with its neighbours.
 
         True once the broker has confirmed it. False leaves it to the relay, which loses nothing.
         """
         return await self._accepted.submit(outgoing)
 
-    def publish_later(self, outgoing: Outgoing) -> None:
+    def publish_later(self, outgoing: StoredTask) -> None:
         """As `publish_accepted`, but nobody waits for it, other than `drain`."""
         self._accepted.submit(outgoing)
 
-    async def publish(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
+    async def publish(self, batch: Sequence[StoredTask], *, by_relay: bool) -> list[StoredTask]:
         """Publish a batch and mark what was confirmed; answers the rest. Never raises for the broker."""
         confirmed = await self._send(batch, by_relay=by_relay)
         await self._mark([item.ref for item in confirmed])
@@ -84,7 +84,7 @@ class Publisher:
         await self._accepted.drain()
         await self._marks.drain()
 
-    async def _publish_accepted(self, batch: Sequence[Outgoing]) -> Sequence[bool]:
+    async def _publish_accepted(self, batch: Sequence[StoredTask]) -> Sequence[bool]:
         confirmed = await self._send(batch, by_relay=False)
         for item in confirmed:
             # Nobody waits for the mark: without it the relay publishes once more.
@@ -92,7 +92,7 @@ class Publisher:
         ids = {item.id for item in confirmed}
         return [item.id in ids for item in batch]
 
-    async def _send(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
+    async def _send(self, batch: Sequence[StoredTask], *, by_relay: bool) -> list[StoredTask]:
         publications = [
             Publication(queue=item.queue, body=encode_envelope(item.encoded, item.attempt), task_id=item.id)
             for item in batch

@@ -16,11 +16,11 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.outage_recovery import OutageRecovery
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher, StoredTask
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
@@ -52,7 +52,7 @@ class Relay(Service):
         events: Events,
         clock: Clock,
         settings: RelaySettings,
-        retention: Retention,
+        retention: RetentionSettings,
         pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)
@@ -181,7 +181,7 @@ class Relay(Service):
         return settlement(ended, outcome, verdict, self._retention)
 
 
-def _outgoing(due: Due) -> Outgoing:
-    return Outgoing(
+def _outgoing(due: Due) -> StoredTask:
+    return StoredTask(
         id=due.id, queue=due.queue, encoded=due.encoded, attempt=due.attempt + 1, snoozes=due.snoozes
     )

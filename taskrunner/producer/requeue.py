@@ -11,7 +11,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher, StoredTask
 from taskrunner.stores.base import AcceptAnswer, NewTask, Store
 
 
@@ -66,7 +66,7 @@ class Requeue:
         if at_once and requeued:
             # What is not published now is due soon, and the relay does it.
             outgoing = [
-                Outgoing(
+                StoredTask(
                     id=each.id,
                     queue=each.queue,
                     encoded=each.encoded,

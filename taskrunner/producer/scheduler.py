@@ -22,10 +22,10 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.validators import validators_after
 from taskrunner.domain.value import Value, replace
-from taskrunner.producer.schedules import stored, task_draft
+from taskrunner.producer.schedule_admin import stored, task_draft
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
@@ -48,7 +48,7 @@ class Scheduler(Service):
     """One turn: a batch of the schedules that are due."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, rules: TaskPolicy, settings: SchedulerSettings
+        self, store: Store, events: Events, clock: Clock, rules: TaskSettings, settings: SchedulerSettings
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store

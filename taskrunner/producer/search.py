@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.task_filter import TaskFilter, facts_of, facts_of_dead_letter
+from taskrunner.domain.task_filter import TaskFilter, dead_letter_facts, task_facts
 from taskrunner.stores.base import Page, Store
 
 Item = TypeVar("Item")
@@ -32,7 +32,7 @@ class Search:
         """Raises `StoreUnavailable`."""
         return await self._scan(
             lambda limit, cursor: self._store.list_tasks(selection.status, limit=limit, cursor=cursor),
-            lambda record: selection.meets(facts_of(record)),
+            lambda record: selection.meets(task_facts(record)),
             limit=limit,
             cursor=cursor,
         )
@@ -43,7 +43,7 @@ class Search:
         """Raises `StoreUnavailable`, and `ValueError` for a cursor that is none."""
         return await self._scan(
             lambda limit, cursor: self._store.list_dead_letters(limit=limit, cursor=cursor),
-            lambda letter: selection.meets(facts_of_dead_letter(letter)),
+            lambda letter: selection.meets(dead_letter_facts(letter)),
             limit=limit,
             cursor=cursor,
         )

@@ -94,7 +94,7 @@ class Due(Value):
 
 
 class StoredSchedule(Value):
-    """A schedule by `encode_schedule`. `version` is another one after each change."""
+    """A schedule by `encode`. `version` is another one after each change."""
 
     name: str
     version: str

@@ -5,6 +5,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.producer.bulk_actions import BulkActions
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
+
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer
@@ -14,21 +19,18 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
-from taskrunner.producer.bulk_action import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay, RelaySettings
-from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
-from taskrunner.producer.schedules import Schedules
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
@@ -115,8 +117,8 @@ class LocalRunner:
         self.target = Target()
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
-        self.requeue = Requeue(store, self.intake, self.publisher, self.clock, hold=HOLD)
-        self.schedules = Schedules(store, self.intake, self.clock)
+        self.requeue = Requeuer(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
         self.pauses = PauseWatch(store, self.events)
@@ -128,13 +130,13 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskPolicy(), hold=HOLD)
+        return Intake(store, publisher, self.events, self.clock, TaskSettings(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, Retention())
+        return Cancellation(store, self.events, self.clock, RetentionSettings())
 
     def make_bulk_action(self, store: Store) -> BulkActions:
-        requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        requeue = Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
         return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
@@ -146,20 +148,20 @@ class LocalRunner:
             self.events,
             self.clock,
             settings,
-            Retention(),
+            RetentionSettings(),
             lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
         settings = SchedulerSettings(grace=60.0, catch_up=5)
-        return Scheduler(store or self.store, self.events, clock or self.clock, TaskPolicy(), settings)
+        return Scheduler(store or self.store, self.events, clock or self.clock, TaskSettings(), settings)
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+        return Cleaner(store or self.store, self.events, self.clock, RetentionSettings(), interval=0.5)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, TaskPolicy(), keep=1000).start()
+        Collector(self.store, self.broker, self.events, self.clock, TaskSettings(), keep=1000).start()
 
     async def consumer(
         self,
@@ -183,8 +185,8 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskPolicy(),
-            Retention(),
+            TaskSettings(),
+            RetentionSettings(),
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,
         )
@@ -203,7 +205,7 @@ class LocalRunner:
         await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
-        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, Limits()))
+        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, TaskLimits()))
         await self.publisher.drain()
         return submitted
 

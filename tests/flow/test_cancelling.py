@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from taskrunner.producer.bulk_actions import Action
 
 from taskrunner.domain.errors import StateConflict, StoreUnavailable, TaskUnknown
 from taskrunner.domain.events import (
@@ -18,7 +19,6 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.producer.bulk_action import Action
 from tests.flow.local_runner import DEADLINE, FORGOTTEN, LEASE, OK, LocalRunner, http_error
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable

@@ -19,7 +19,7 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import decode_state
 from taskrunner.domain.task import Priority
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
@@ -149,7 +149,7 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     """When the way out is cut, all hosts are closed at once."""
     gate, states, *_ = one_each(runner)
     names = [f"{number}.test" for number in range(100)]
-    now, settings = runner.clock.now().timestamp(), HostPolicy()
+    now, settings = runner.clock.now().timestamp(), HostSettings()
     opened = [
         states.change(name, lambda state: (state.failed(settings, started=now, now=now), None))
         for name in names

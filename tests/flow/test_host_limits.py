@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from taskrunner.producer.host_admin import HostAdmin
 
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain.back_pressure import BackPressure
@@ -19,14 +20,13 @@ from taskrunner.domain.events import (
     TasksSnoozed,
 )
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
+from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.host_state import HeldSlots, HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.producer.hosts import Hosts
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.local_runner import DEADLINE, LEASE, OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
@@ -56,8 +56,8 @@ async def start_consumer(runner: LocalRunner, workers: int = 4, **limits: HostLi
     """A consumer with limits by the first label of a `.test` host."""
     await store_state(runner)
     configured = {f"{label}.test": limit for label, limit in limits.items()}
-    settings = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=20.0))
-    return await runner.consumer(workers=workers, host_limits=configured, host_policy=settings)
+    settings = HostSettings(breaker=BreakerSettings(failures=3, cooldown=20.0))
+    return await runner.consumer(workers=workers, host_limits=configured, host_settings=settings)
 
 
 async def pass_time(runner: LocalRunner, seconds: float, settled: int) -> None:
@@ -145,7 +145,7 @@ async def test_a_limit_holds_after_an_unexpected_fault(
 async def test_places_of_a_dead_consumer_are_free_in_time(runner: LocalRunner) -> None:
     """Their leases end, and another consumer takes them."""
     lease = runner.clock.now() + timedelta(seconds=30)
-    await store_state(runner, slots={"ghost": Slots(held=1, until=lease.timestamp())})
+    await store_state(runner, slots={"ghost": HeldSlots(held=1, until=lease.timestamp())})
     await start_consumer(runner, slow=HostLimit(concurrency=1))
     await runner.submit(SLOW, id="second")
     await snoozed(runner, 1)
@@ -188,7 +188,7 @@ async def test_a_state_from_the_future_closes_no_host(runner: LocalRunner) -> No
     breaker = CircuitBreaker(since=ahead, until=ahead + 20, cooldown=20.0)
     slowdown = BackPressure(since=ahead, until=ahead + 60, level=2.0)
     await store_state(runner, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
-    shown = await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).show("slow.test")
+    shown = await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).show("slow.test")
     assert (shown.condition, shown.until) == (HostCondition.HALF_OPEN, None)
     await start_consumer(runner)
     await runner.submit(SLOW, id="slow")
@@ -246,7 +246,7 @@ async def test_a_reset_lets_waiting_tasks_ask_again(runner: LocalRunner) -> None
     await opened(runner, http_error(503))
     await runner.submit(FAST, id="later", delay=3600)
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).reset("slow.test")
+    await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     assert [event.host for event in runner.told(CircuitClosed)] == ["slow.test"]
     record = await runner.record("late")
     assert record.due is not None
@@ -265,7 +265,7 @@ async def test_a_task_that_arrives_right_after_a_reset_does_not_wait(
     monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
     await opened(runner, http_error(503))
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).reset("slow.test")
+    await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     await runner.submit(SLOW, id="new")
     await runner.heard(TaskSettled, 4)
     assert await runner.status("new") is Status.SUCCEEDED
@@ -274,7 +274,7 @@ async def test_a_task_that_arrives_right_after_a_reset_does_not_wait(
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_applies_to_waiting_tasks(runner: LocalRunner, pattern: str) -> None:
     """Neither their due times nor those to come follow the old limit."""
-    hosts = Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy())
+    hosts = HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await start_consumer(runner)
     for number in range(3):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task_fields import (
     METHODS,
     check_header,
@@ -11,10 +12,9 @@ from taskrunner.domain.task_fields import (
     check_method,
     check_url,
 )
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
-LIMITS = Limits()
+LIMITS = TaskLimits()
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 
 from taskrunner.config import Config, load, read
 from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.keys import Key, every_key, section_models
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.scaling import Bounds
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.scaling import ScalingSettings
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDefaults, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
 ROOT = Path(__file__).parents[2]
 SHORT_FILE = """\
@@ -65,14 +65,14 @@ def test_the_defaults_are_those_of_the_domain() -> None:
     """The domain's own defaults and the settings cannot drift apart."""
     config = Config()
     services = SsrfPolicy(endpoints=(("rabbitmq", 5672), ("redis", 6379)))
-    assert config.task_limits() == Limits(ssrf_policy=services)
+    assert config.task_limits() == TaskLimits(ssrf_policy=services)
     assert config.task_defaults() == TaskDefaults()
-    assert config.task_policy() == TaskPolicy(limits=Limits(ssrf_policy=services))
+    assert config.task_settings() == TaskSettings(limits=TaskLimits(ssrf_policy=services))
     assert config.retry_policy() == RetryPolicy()
-    assert config.scaling_bounds() == Bounds()
-    assert config.retention() == Retention()
+    assert config.scaling_settings() == ScalingSettings()
+    assert config.retention() == RetentionSettings()
     assert config.queue_weights() == {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
-    assert {each.name for each in msgspec.structs.fields(Limits)} == {
+    assert {each.name for each in msgspec.structs.fields(TaskLimits)} == {
         *type(config.limits).model_fields,
         "ssrf_policy",
         "callback_secrets",
@@ -91,14 +91,14 @@ def test_domain_values_follow_the_settings(tmp_path: Path) -> None:
     )
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
-    assert config.task_limits() == Limits(max_labels=4, ssrf_policy=config.ssrf_policy())
-    assert msgspec.structs.asdict(config.scaling_bounds()) == {
+    assert config.task_limits() == TaskLimits(max_labels=4, ssrf_policy=config.ssrf_policy())
+    assert msgspec.structs.asdict(config.scaling_settings()) == {
         "min_workers": 1,
         "max_workers": 2,
         "cooldown": 3,
         "drain_within": 4,
     }
-    assert config.retention() == Retention(succeeded=60, failed=70, cancelled=80)
+    assert config.retention() == RetentionSettings(succeeded=60, failed=70, cancelled=80)
     assert config.queue_weights()[Priority.LOW] == 1
 
 

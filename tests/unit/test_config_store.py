@@ -67,7 +67,9 @@ def test_a_write_concern_that_cannot_be_kept_is_refused() -> None:
         ConfigInvalid, match="STORE__WRITE_CONCERN: replicated cannot be kept by a SQLite file"
     ):
         load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="sqlite:///t.db")
-    rules = load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="postgresql://h/db").task_policy()
+    rules = load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="postgresql://h/db").task_settings()
     assert rules.defaults.write_concern is WriteConcern.REPLICATED
     assert rules.write_concerns == set(WriteConcern)
-    assert WriteConcern.REPLICATED not in load_with(STORE__URL="sqlite:///t.db").task_policy().write_concerns
+    assert (
+        WriteConcern.REPLICATED not in load_with(STORE__URL="sqlite:///t.db").task_settings().write_concerns
+    )

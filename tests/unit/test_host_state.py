@@ -9,23 +9,25 @@ from hypothesis import strategies as st
 from taskrunner.domain.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressure
 from taskrunner.domain.circuit_breaker import BreakerSettings, CircuitBreaker, Phase
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import (
     FLOOR,
     Admission,
-    Asking,
+    AdmissionRequest,
+    HeldSlots,
     HostState,
-    Slots,
     admit,
+    assign_wait_times,
     decode_state,
     encode_state,
-    queue_up,
 )
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
-SETTINGS = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)
+SETTINGS = HostSettings(
+    breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60
+)
 
 seconds = st.floats(0, 1000).map(lambda value: round(value, 3))
 limits = (
@@ -57,13 +59,15 @@ states = st.builds(
     mean=st.floats(0, 30),
     slots=st.dictionaries(
         st.sampled_from(["me", "other", "third"]),
-        st.builds(Slots, held=st.integers(0, 60), until=st.floats(-50, 50).map(lambda value: NOW + value)),
+        st.builds(
+            HeldSlots, held=st.integers(0, 60), until=st.floats(-50, 50).map(lambda value: NOW + value)
+        ),
     ),
 )
 
 
-def asking(wanted: int = 1, room: int = 1000, held: int = 0, consumer: str = "me") -> Asking:
-    return Asking(consumer=consumer, wanted=wanted, room=room, held=held, lease_until=NOW + 30)
+def asking(wanted: int = 1, room: int = 1000, held: int = 0, consumer: str = "me") -> AdmissionRequest:
+    return AdmissionRequest(consumer=consumer, wanted=wanted, room=room, held=held, lease_until=NOW + 30)
 
 
 @given(
@@ -141,7 +145,7 @@ def test_a_rest_earns_the_burst_and_no_more() -> None:
 @given(step=st.floats(0.01, 5), waiting=st.integers(1, 200), tail=st.floats(-50, 200))
 def test_those_who_wait_come_back_one_by_one(step: float, waiting: int, tail: float) -> None:
     """At the distance in which they can start, until the bound; beyond it anywhere in its second half."""
-    moments, after = queue_up(NOW + tail, step, waiting, SETTINGS, now=NOW, random=0.3)
+    moments, after = assign_wait_times(NOW + tail, step, waiting, SETTINGS, now=NOW, random=0.3)
     assert len(moments) == waiting
     ordered = [moment for moment in moments if moment <= after]
     for sooner, later in pairwise(ordered):
@@ -156,13 +160,13 @@ def test_places_are_counted_over_all_consumers() -> None:
     """What another one holds is taken, unless its lease is over; ours is what we say."""
     limit = HostLimit(concurrency=5)
     slots = {
-        "other": Slots(held=2, until=NOW + 9),
-        "dead": Slots(held=9, until=NOW - 1),
-        "me": Slots(held=5, until=NOW + 9),
+        "other": HeldSlots(held=2, until=NOW + 9),
+        "dead": HeldSlots(held=9, until=NOW - 1),
+        "me": HeldSlots(held=5, until=NOW + 9),
     }
     state, admission = admit(HostState(slots=slots), limit, SETTINGS, asking(9, held=1), now=NOW, random=0.0)
     assert (admission.admitted, len(admission.waits), admission.why) == (2, 7, "concurrency limit")
-    assert state.slots == {"other": slots["other"], "me": Slots(held=3, until=NOW + 30)}
+    assert state.slots == {"other": slots["other"], "me": HeldSlots(held=3, until=NOW + 30)}
 
 
 def test_whose_turn_is_near_is_kept_at_hand() -> None:
@@ -178,7 +182,7 @@ def test_whose_turn_is_near_is_kept_at_hand() -> None:
 
 def test_a_refusal_is_never_from_a_state_that_others_have_left() -> None:
     """It changes the state, so that the store is asked whether that still is the one."""
-    slots = {"other": Slots(held=5, until=NOW + 9)}
+    slots = {"other": HeldSlots(held=5, until=NOW + 9)}
     before = HostState(slots=slots, tail=NOW + 50, mean=0.1)
     after, admission = admit(
         before, HostLimit(concurrency=5), SETTINGS, replace(asking(1), keep=9), now=NOW, random=0.0

@@ -3,7 +3,7 @@
 import pytest
 
 from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import NEAR
 
 NOW = 1_000_000.0
@@ -33,7 +33,7 @@ def test_slow_hosts_never_go_without_a_worker(workers: int, share: float, crowde
 
 def test_tasks_whose_turn_is_near_stay_in_the_backlog() -> None:
     """Ten workers of a host that takes 1 s start a task each 0.1 s."""
-    queued = overflow(100, 1.0, 10, 0.0, HostPolicy(), keep=100, now=NOW, random=0.5)
+    queued = overflow(100, 1.0, 10, 0.0, HostSettings(), keep=100, now=NOW, random=0.5)
     assert queued.queued_here == round(NEAR / 0.1 + 0.5)
     assert len(queued.dues) == 100 - queued.queued_here
     assert queued.dues == tuple(sorted(queued.dues))
@@ -42,19 +42,19 @@ def test_tasks_whose_turn_is_near_stay_in_the_backlog() -> None:
 
 @pytest.mark.parametrize("keep", [0, -3])
 def test_a_backlog_without_places_keeps_no_task(keep: int) -> None:
-    queued = overflow(5, 1.0, 10, 0.0, HostPolicy(), keep=keep, now=NOW, random=0.5)
+    queued = overflow(5, 1.0, 10, 0.0, HostSettings(), keep=keep, now=NOW, random=0.5)
     assert (queued.queued_here, len(queued.dues)) == (0, 5)
 
 
 def test_later_tasks_queue_up_behind_earlier_ones() -> None:
     """Each decision begins where the last one ended."""
-    first = overflow(5, 2.0, 1, 0.0, HostPolicy(), keep=0, now=NOW, random=0.5)
-    second = overflow(5, 2.0, 1, first.last_due, HostPolicy(), keep=0, now=NOW, random=0.5)
+    first = overflow(5, 2.0, 1, 0.0, HostSettings(), keep=0, now=NOW, random=0.5)
+    second = overflow(5, 2.0, 1, first.last_due, HostSettings(), keep=0, now=NOW, random=0.5)
     assert min(second.dues) > max(first.dues)
 
 
 def test_no_task_waits_for_longer_than_the_longest_wait() -> None:
-    policy = HostPolicy(longest_wait=10.0)
+    policy = HostSettings(longest_wait=10.0)
     queued = overflow(50, 2.0, 1, 0.0, policy, keep=0, now=NOW, random=0.5)
     assert len(queued.dues) == 50
     assert max(queued.dues) <= NOW + 10.0

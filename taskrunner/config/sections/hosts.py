@@ -7,9 +7,9 @@ from pydantic import Field
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import HostLimits, Seconds
 from taskrunner.domain.circuit_breaker import BreakerSettings
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 
-_POLITE, _BREAKER = HostPolicy(), BreakerSettings()
+_POLITE, _BREAKER = HostSettings(), BreakerSettings()
 
 
 class Hosts(Section):

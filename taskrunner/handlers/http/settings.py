@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.trust_store import TrustStore
@@ -11,7 +11,7 @@ from taskrunner.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchPolicy:
+class FetchSettings:
     """The settings of the fetch. Durations are seconds; the task's own timeout bounds them all.
 
     `first_byte_timeout` is from the start of a request to the first byte of its answer, connecting included;
@@ -37,7 +37,7 @@ class FetchPolicy:
     user_agent: str = f"taskrunner/{__version__}"
     http2: bool = True
     trust: TrustStore = TrustStore()
-    limits: Limits = Limits()
+    limits: TaskLimits = TaskLimits()
     proxy: Proxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)

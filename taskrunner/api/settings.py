@@ -7,7 +7,7 @@ from taskrunner.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
+class ServerSettings:
     """The bounds of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
@@ -28,7 +28,7 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiOptions:
+class ApiSettings:
     """The bounds of the routes; durations are seconds.
 
     `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that

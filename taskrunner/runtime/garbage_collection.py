@@ -6,7 +6,7 @@ import gc
 _THRESHOLDS = (50_000, 20, 50)
 
 
-def collect_seldom() -> None:
+def collect_less_often() -> None:
     """Called once the imports are done: what there is now will stay."""
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
