@@ -88,8 +88,7 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
 
 
 def _rabbit_broker(config: Config, events: Events) -> Broker:
-    from taskrunner.brokers.rabbitmq.broker import RabbitBroker
-    from taskrunner.brokers.rabbitmq.settings import RabbitSettings
+    from taskrunner.brokers.rabbitmq.broker import RabbitBroker, RabbitSettings
 
     section = config.rabbit
     settings = RabbitSettings(

@@ -37,9 +37,9 @@ class Backlog:
     """
 
     def __init__(self, weights: Mapping[Priority, int]) -> None:
-        self._weights = dict(weights)
-        self._queues: dict[Priority, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
-        self._credit: dict[Priority, int] = dict.fromkeys(Priority, 0)
+        self._weights: dict[str, int] = dict(weights.items())
+        self._queues: dict[str, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
+        self._credit: dict[str, int] = dict.fromkeys(Priority, 0)
         self._size = 0
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Backlog:
             self._queues[waiting.delivery.queue].appendleft(waiting)
             self._size += 1
 
-    def discard_older(self, queue: Priority, epoch: int) -> None:
+    def discard_older(self, queue: str, epoch: int) -> None:
         """Forget a queue's deliveries of earlier epochs: the broker has taken them back and sends them again.
 
         Other queues are left alone, since each has epochs of its own.
@@ -64,7 +64,7 @@ class Backlog:
         self._queues[queue] = deque(item for item in entries if item.delivery.epoch >= epoch)
         self._size = sum(map(len, self._queues.values()))
 
-    def take_queue(self, queue: Priority) -> list[WaitingDelivery]:
+    def take_queue(self, queue: str) -> list[WaitingDelivery]:
         """All that waits in a queue."""
         taken = list(self._queues[queue])
         self._queues[queue].clear()
@@ -84,7 +84,7 @@ class Backlog:
             self._size -= turns
         return taken
 
-    def _next_queue(self, open_queues: list[Priority]) -> Priority:
+    def _next_queue(self, open_queues: list[str]) -> str:
         if len(open_queues) == 1:
             return open_queues[0]
         for queue in open_queues:

@@ -75,7 +75,7 @@ class Consumer:
         self._settings = settings
         self._held: dict[tuple[str, int], ClaimedAttempt] = {}
         self._consuming = False
-        self._epochs: dict[Priority, int] = {}
+        self._epochs: dict[str, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = make_pool(events, self._on_finished)
         self._settler = Settler(
@@ -228,7 +228,7 @@ class Consumer:
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
         now = self._clock.now()
-        task = content.model_copy(update={"priority": content.priority or delivery.queue}).to_task(
+        task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
             self._rules, task_id=task_id, now=now
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)

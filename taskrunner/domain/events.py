@@ -74,7 +74,7 @@ class TaskAdopted(Event):
 class MessageRejected(Event):
     """A message was no task and went to the dead letters."""
 
-    queue: Priority
+    queue: str
     error: str
 
 

@@ -1,4 +1,4 @@
-"""A conflict of declarations, told so that an operator knows what to do."""
+"""The topology, and the error about a conflicting one that says what an operator can do."""
 
 import pytest
 
@@ -62,8 +62,8 @@ def test_queues_dead_letter_at_least_once() -> None:
         assert queue.arguments["x-delivery-limit"] == 9
 
 
-def test_queue_of_a_queue() -> None:
-    """Only our own queues' names stand for queues, whatever a header says."""
+def test_queue_of_an_amqp_name() -> None:
+    """Only the AMQP names of our own queues have a queue, whatever a header says."""
     topology = Topology(exchange="x")
-    assert topology.queue_of("x.low") is Priority.LOW
+    assert topology.queue_of("x.low") == Priority.LOW
     assert [topology.queue_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5

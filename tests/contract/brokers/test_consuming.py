@@ -98,7 +98,7 @@ async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
     backend.broker.reject(await inbox.wait(2))
-    backend.broker.collect(10, inbox.take_dead)
+    backend.broker.consume_dead_letters(10, inbox.take_dead)
     dead = await inbox.wait_dead(2)
     assert sorted(bodies(dead)) == sorted(letter.body for letter in sent)
     assert {(letter.queue, letter.reason) for letter in dead} == {(Priority.HIGH, "rejected")}
@@ -108,7 +108,7 @@ async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     backend.broker.ack(dead)
     await settled(backend)
     await backend.reopen()
-    backend.broker.collect(10, inbox.take_dead)
+    backend.broker.consume_dead_letters(10, inbox.take_dead)
     await settled(backend)
     assert len(inbox.dead) == 2
 
@@ -118,7 +118,7 @@ async def test_endless_release_ends_in_the_dead_letters(backend: Backend) -> Non
     await backend.broker.publish(letters(1))
     inbox = Inbox()
     backend.broker.consume(ALL, 1, lambda delivery: backend.broker.release([delivery]))
-    backend.broker.collect(1, inbox.take_dead)
+    backend.broker.consume_dead_letters(1, inbox.take_dead)
     dead = await inbox.wait_dead(1)
     assert dead[0].reason == "delivery_limit"
 

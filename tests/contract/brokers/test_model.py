@@ -124,7 +124,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(queue=QUEUES)
     def lose(self, queue: Priority) -> None:
         out = {delivery.body for delivery in self.held}
-        lost = [body for body, where in self.owed.items() if where is queue and body not in out]
+        lost = [body for body, where in self.owed.items() if where == queue and body not in out]
         for body in lost:
             del self.owed[body]
         assert self.broker.lose(queue) == len(lost)
@@ -132,22 +132,22 @@ class BrokerMachine(RuleBasedStateMachine):
     @invariant()
     def no_more_than_the_prefetch(self) -> None:
         for queue in (Priority.HIGH, Priority.LOW):
-            assert sum(each.queue is queue for each in self.held) <= max(self.prefetch, 3)
+            assert sum(each.queue == queue for each in self.held) <= max(self.prefetch, 3)
 
     @invariant()
     def depths_agree(self) -> None:
         if self.connected:
             depths = self.do_async(self.broker.depths)
             for queue in (Priority.HIGH, Priority.LOW):
-                out = sum(each.queue is queue for each in self.held)
-                owed = sum(where is queue for where in self.owed.values())
+                out = sum(each.queue == queue for each in self.held)
+                owed = sum(where == queue for where in self.owed.values())
                 assert depths[queue] == owed - out
 
     def teardown(self) -> None:
         """In the end everything that is owed comes, and the dead letters are what was rejected."""
         self.reconnect()
         self.act(lambda: self.broker.consume([Priority.HIGH, Priority.LOW], 10_000, self.on_delivery))
-        self.act(lambda: self.broker.collect(10_000, self.on_dead))
+        self.act(lambda: self.broker.consume_dead_letters(10_000, self.on_dead))
         assert {delivery.body for delivery in self.held} == set(self.owed)
         assert self.collected == self.dead
         self.loop.close()

@@ -193,7 +193,7 @@ async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend
     inbox = Inbox()
     rabbit.broker.consume(list(Priority), 2, inbox.take)
     await control("close_all_connections", "a test")
-    await eventually(lambda: all(link.connects == 2 for link in rabbit.broker._links))
+    await eventually(lambda: all(each.connects == 2 for each in rabbit.broker._connections))
     await rabbit.broker.wait_ready(10)
     assert rabbit.broker.status().reconnects == 1
     await rabbit.broker.publish(letters(1))
@@ -206,8 +206,8 @@ async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBacken
     rabbit.broker.consume([Priority.HIGH, Priority.LOW], 5, inbox.take)
     await rabbit.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
     got = list(await inbox.wait(2))
-    high = next(delivery for delivery in got if delivery.queue is Priority.HIGH)
-    low = next(delivery for delivery in got if delivery.queue is Priority.LOW)
+    high = next(delivery for delivery in got if delivery.queue == Priority.HIGH)
+    low = next(delivery for delivery in got if delivery.queue == Priority.LOW)
     subscription = rabbit.broker._subscriber._by_epoch[high.epoch]
     subscription._channel.raw.basic_ack(delivery_tag=4711)  # 406, as the acknowledgement timeout is
     await inbox.wait(3)
@@ -256,7 +256,7 @@ async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
     )
     inbox = Inbox()
     rabbit.broker.consume(list(Priority), 5, inbox.take)
-    rabbit.broker.collect(5, inbox.take_dead)
+    rabbit.broker.consume_dead_letters(5, inbox.take_dead)
     got = await inbox.wait(1)
     assert got[0].message_id == "foreign"
     rabbit.broker.reject(got)
