@@ -17,10 +17,9 @@ from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.thread_pool import ThreadPool
-from taskrunner.handlers.http.authorities import find_authorities
+from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
-from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
@@ -120,9 +119,11 @@ def _fetch_policy(config: Config) -> FetchPolicy:
         max_redirects=settings.max_redirects,
         user_agent=settings.user_agent,
         http2=settings.http2,
-        trust=find_authorities(),
+        trust=find_system_trust(),
         limits=config.task_limits(),
-        proxy=Proxy.from_url(settings.proxy, resolves=settings.proxy_resolves) if settings.proxy else None,
+        proxy=EgressProxy.from_url(settings.proxy, resolves=settings.proxy_resolves)
+        if settings.proxy
+        else None,
         tls=settings.tls,
         key_passwords=read_key_passwords(settings.tls),
         secrets=config.callbacks.secrets,

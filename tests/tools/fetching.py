@@ -15,9 +15,9 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.task_limits import Limits
 from taskrunner.handlers.base import AttemptContext
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Targets of tests listen on this machine.

@@ -22,7 +22,7 @@ class StagedNetwork(Network):
     this machine. Look-ups wait until `is_answering` is set.
     """
 
-    next_step: int = pycurl.SOCKOPT_ALREADY_CONNECTED
+    sockopt_result: int = pycurl.SOCKOPT_ALREADY_CONNECTED
 
     def __init__(
         self,

@@ -1,12 +1,11 @@
-"""A connection that is made again whenever it is lost, until it is stopped. The adapter's one reconnect loop.
+"""A connection that is made again whenever it is lost, until it is stopped: the adapter's one reconnect loop.
 
-    dial ──> attach ──> up: maintain ──(the connection, a channel or the watchdog gives up)──> detach ──>
-    pause
-     ^         │ fails                                                                                      │
-     │         └──────────────────────────────> detach ──> pause                                            │
-     └──────────────────────────────────────────────────────────────────────────────────────────────────────┘
+    dial ──> attach ──> maintain (is_up) ──> detach ──> pause ──> dial
+      │ fails   │ fails                         ^
+      └─────────┴───────────────────────────────┘
 
-What the connection is used for is up to its role.
+`maintain` ends when the connection is lost, the role gives up, or the watchdog drops the connection. What the
+connection is used for is up to its role.
 """
 
 import asyncio

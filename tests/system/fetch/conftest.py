@@ -12,11 +12,9 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_limits import Limits
 from taskrunner.handlers.base import AttemptContext
+from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy, TrustStore
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
-from taskrunner.handlers.http.proxy import Proxy
-from taskrunner.handlers.http.trust_store import TrustStore
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
 from tests.tools.cases import Case
@@ -158,7 +156,7 @@ class Scene:
         port = int(self.proxy.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
         self.network = StagedNetwork(NAMES, {PROXY_PORT: port})
         user = None if password is None else "us er"
-        proxy = Proxy(
+        proxy = EgressProxy(
             scheme="http" if tls is None else "https",
             host=host,
             port=PROXY_PORT,

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
@@ -276,7 +276,7 @@ def test_a_fault_of_ours_is_an_outcome_too(
     outcome = fetch(url + "?secret", timeout=float("nan"))
 
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, True)
-    assert outcome.error == "taskrunner failed by itself (ValueError)."
+    assert outcome.error == "taskrunner failed internally (ValueError)."
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
     assert fetch(url).kind is OutcomeKind.OK

@@ -288,16 +288,16 @@ def test_workers_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network.lookups == ["a.test", "b.test"]
 
 
-def test_the_dialer_lets_through_only_what_the_route_holds(watch: SocketWatch) -> None:
-    """Should libcurl ever dial an address of its own finding, or a scope with it, it gets no socket."""
+def test_the_dialer_allows_only_addresses_of_the_plan(watch: SocketWatch) -> None:
+    """If libcurl ever dials another address, port or scope, it gets no socket."""
     network = StagedNetwork({"a.test": [[PUBLIC, PUBLIC_6]]}, {})
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
-    dialer = Dialer(guard, network, watch.open_sockets(first_byte=60, idle=60))
-    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
+    dialer = Dialer(guard, network, watch.add_worker(first_byte=60, idle=60))
+    plan = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
-    def is_refused(*place: Any) -> bool:
-        dialer.begin(route)
-        assert dialer._make(0, SimpleNamespace(family=0, addr=place)) == pycurl.SOCKET_BAD
+    def is_refused(*socket_address: Any) -> bool:
+        dialer.begin_request(plan)
+        assert dialer._on_open(0, SimpleNamespace(family=0, addr=socket_address)) == pycurl.SOCKET_BAD
         return dialer.refused
 
     assert is_refused(OTHER, 80)
@@ -305,25 +305,25 @@ def test_the_dialer_lets_through_only_what_the_route_holds(watch: SocketWatch) -
     assert is_refused(PUBLIC, 81)
     assert is_refused(PUBLIC_6, 80, 0, 2)
     assert is_refused("/run/docker.sock", 80)
-    assert guard.lets_dial(route, (PUBLIC, 80), 1.0)
-    assert guard.lets_dial(route, (PUBLIC_6, 80, 0, 0), 1.0)
+    assert guard.allows_dial(plan, (PUBLIC, 80), 1.0)
+    assert guard.allows_dial(plan, (PUBLIC_6, 80, 0, 0), 1.0)
 
 
 def test_an_address_that_became_our_own_is_refused_at_the_dial() -> None:
-    """What was judged at the look-up is judged again, however short a time lies between."""
+    """An address that passed at the look-up is checked again at the dial, however soon after."""
     network = StagedNetwork({"a.test": [[PUBLIC]]}, {})
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
-    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
+    plan = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
     network._own = frozenset({PUBLIC})
 
-    assert not guard.lets_dial(route, (PUBLIC, 80), 1.0)
+    assert not guard.allows_dial(plan, (PUBLIC, 80), 1.0)
     with pytest.raises(TargetRefused):
         SsrfGuard(SsrfPolicy(), network, lambda: False).plan_dial(parse_url("http://a.test/"), 1.0)
 
 
 def test_the_machine_knows_its_own_addresses() -> None:
-    """By asking the kernel from where it would send."""
+    """The kernel says from which address it would send."""
     network = Network()
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
     for text in ("http://127.0.0.1/", "http://127.0.0.2/", "http://[::1]/"):
@@ -336,6 +336,6 @@ def test_the_machine_knows_its_own_addresses() -> None:
 
 
 def test_a_name_of_the_system_is_looked_up() -> None:
-    """As /etc/hosts and the resolver have it."""
+    """As in /etc/hosts and the resolver."""
     answer = Network().look_up("localhost", 5.0, lambda: False)
     assert all(address is not None and address.is_loopback for address in answer)

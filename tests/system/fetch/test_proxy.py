@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Peer

@@ -85,7 +85,7 @@ def test_an_answer_that_stands_still_is_not_waited_for(
 
     assert (outcome.kind, outcome.error) == (
         OutcomeKind.TIMEOUT,
-        f"Timed out: nothing came for 0.3 s while {phase}.",
+        f"Timed out: received nothing for 0.3 s while {phase}.",
     )
     assert time.monotonic() - started < 30
     assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK

@@ -16,7 +16,7 @@ from taskrunner.domain.retry import is_retryable
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.tls_profile import TlsProfile
-from taskrunner.handlers.http.authorities import find_authorities
+from taskrunner.handlers.http.system_trust import find_system_trust
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 
@@ -57,7 +57,7 @@ def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetc
     def make(**hosts: str) -> Fetcher:
         known = {name: (hosts[name],) if name in hosts else () for name in profiles}
         limits = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
-        return make_fetcher(tls=profiles, limits=limits, trust=find_authorities())
+        return make_fetcher(tls=profiles, limits=limits, trust=find_system_trust())
 
     return make
 
@@ -128,12 +128,12 @@ def test_a_profile_that_does_not_fit_is_blocked(
     assert (outcome.kind, outcome.sent) == (OutcomeKind.BLOCKED, False)
 
 
-def test_a_profile_that_this_consumer_has_not_is_told(fetch: Fetcher) -> None:
-    """It is a fault of ours: one of the consumers has another configuration."""
+def test_a_profile_that_this_consumer_lacks_interrupts_the_attempt(fetch: Fetcher) -> None:
+    """The fault is ours: the consumers are configured differently."""
     outcome = fetch("https://127.0.0.1:1/", tls="first")
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.INTERRUPTED, False)
-    assert outcome.error == "This consumer has no TLS profile by the name that the task gives."
+    assert outcome.error == "This consumer has no TLS profile of the name that the task gives."
 
 
 def redirects_to(url: str) -> Behaviour:

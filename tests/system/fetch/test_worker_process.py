@@ -7,8 +7,8 @@ from taskrunner.consumer.claimed_attempt import FinishedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
 from tests.tools.attempts import make_running
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Peer, wait_until

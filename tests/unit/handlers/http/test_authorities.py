@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.handlers.http.authorities import find_authorities
-from taskrunner.handlers.http.trust_store import TrustStore
+from taskrunner.handlers.http.fetch_policy import TrustStore
+from taskrunner.handlers.http.system_trust import find_system_trust
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_hashed_folder_is_given_as_such(folder: Path) -> None:
     """OpenSSL then reads only the certificates that it needs."""
     (folder / "0a1b2c3d.0").touch()
-    assert find_authorities() == TrustStore(folder=str(folder))
+    assert find_system_trust() == TrustStore(folder=str(folder))
 
 
 def test_a_folder_that_is_not_hashed_is_none(folder: Path) -> None:
     """OpenSSL would find nothing in it."""
     (folder / "ca.pem").touch()
-    assert find_authorities().folder is None
+    assert find_system_trust().folder is None
 
 
 def test_a_bundle_in_the_environment_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,4 +34,4 @@ def test_a_bundle_in_the_environment_is_taken(folder: Path, monkeypatch: pytest.
     bundle = folder / "bundle.pem"
     bundle.touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    assert find_authorities() == TrustStore(file=str(bundle))
+    assert find_system_trust() == TrustStore(file=str(bundle))

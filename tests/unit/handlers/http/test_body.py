@@ -45,7 +45,7 @@ def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> 
     encoded = ENCODERS[coding](data) if coding else data
     made = feed(body(coding), encoded, max(step, len(encoded) // 500))
 
-    assert made.trouble is None
+    assert made.error is None
     assert (made.content, made.size_bytes) == (data, len(data))
     assert made.sha256 == hashlib.sha256(data).hexdigest()
     assert not made.truncated
@@ -62,7 +62,7 @@ def test_a_coding_that_is_cut_short_is_seen(coding: str, data: bytes, cut: int, 
     encoded = ENCODERS[coding](data)
     made = feed(body(coding), encoded[: max(0, len(encoded) - cut)], step)
 
-    assert made.trouble is BodyError.BROKEN_CODING
+    assert made.error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
@@ -73,7 +73,7 @@ def test_gzip_members_follow_one_another(step: int, tail: bytes) -> None:
 
     made = feed(body("gzip"), data, step)
 
-    assert (made.trouble, made.content) == (None, b"onetwo")
+    assert (made.error, made.content) == (None, b"onetwo")
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
@@ -90,8 +90,8 @@ def test_zstd_frames_follow_one_another(step: int) -> None:
 
     made = feed(body("zstd"), data, step)
 
-    assert (made.trouble, made.content) == (None, b"onetwo")
-    assert feed(body("zstd"), data + b"garbage", step).trouble is BodyError.BROKEN_CODING
+    assert (made.error, made.content) == (None, b"onetwo")
+    assert feed(body("zstd"), data + b"garbage", step).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
@@ -99,7 +99,7 @@ def test_nothing_follows_a_brotli_stream(step: int) -> None:
     """RFC 7932 knows no second one."""
     data = ENCODERS["br"](b"one")
 
-    assert feed(body("br"), data + b"\0", step).trouble is BodyError.BROKEN_CODING
+    assert feed(body("br"), data + b"\0", step).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_nothing_follows_a_brotli_stream(step: int) -> None:
 )
 def test_a_window_that_takes_too_much_memory_is_refused(coding: str, data: bytes) -> None:
     """The receiver has to hold the window: 8 MiB and no more (RFC 9659)."""
-    assert feed(body(coding), data, 1000).trouble is BodyError.BROKEN_CODING
+    assert feed(body(coding), data, 1000).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
 @pytest.mark.parametrize("data", [b"no such coding at all", b"\x1f\x8b\x08garbage in a gzip coat"])
 def test_garbage_is_a_broken_coding(coding: str, data: bytes) -> None:
     """A body that is not what it says."""
-    assert feed(body(coding), data, 5).trouble is BodyError.BROKEN_CODING
+    assert feed(body(coding), data, 5).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "rot13", "gzip, gzip", "gzip\0"])
@@ -135,7 +135,7 @@ def test_the_kept_part_is_the_beginning() -> None:
 @pytest.mark.parametrize(("max_bytes", "trouble"), [(10, BodyError.TOO_LARGE), (11, None)])
 def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: BodyError | None) -> None:
     """One byte more is too large."""
-    assert feed(body(max_bytes=max_bytes), b"hello world", 4).trouble is trouble
+    assert feed(body(max_bytes=max_bytes), b"hello world", 4).error is trouble
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
@@ -147,7 +147,7 @@ def test_a_bomb_is_not_unfolded(coding: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert made.trouble is BodyError.TOO_LARGE
+    assert made.error is BodyError.TOO_LARGE
     assert peak < 1_000_000
 
 

@@ -5,10 +5,9 @@ import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import RETRYABLE_KINDS
-from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
+from taskrunner.handlers.http.diagnosis import FAILURES, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
-from taskrunner.handlers.http.fetch_failure import FetchFailure
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.response_head import ResponseHead
 
 BANNER = "SSH-2.0-secret-banner"
@@ -17,8 +16,8 @@ BANNER = "SSH-2.0-secret-banner"
 def judge(
     code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1
 ) -> FetchFailure | None:
-    exchange = Exchange()
-    exchange.code, exchange.text, exchange.lines, exchange.head = code, text, lines, ResponseHead(lines)
+    exchange = Exchange(lines)
+    exchange.curl_code, exchange.curl_text, exchange.head = code, text, ResponseHead(lines)
     return diagnose(exchange, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 

@@ -1,7 +1,6 @@
-"""One request as it goes on the wire: what the task says, plus what names the attempt.
+"""One request as it is sent: the fields of the task, plus the headers that identify the attempt.
 
-libcurl adds `Host`, `Content-Length` and `Accept: */*` by itself and nothing else: its own `Expect` and
-`Content-Type` are taken out here.
+libcurl adds `Host`, `Content-Length` and `Accept: */*`. Its `Expect` and `Content-Type` are suppressed here.
 """
 
 from dataclasses import dataclass
@@ -15,76 +14,76 @@ from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.domain.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.fetch_policy import FetchPolicy
 
-# RFC 9110 8.6: these say how long their content is even when there is none.
+# RFC 9110 8.6: these send Content-Length even without content.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
-# RFC 9110 13.1: of the conditions those that a 304 answers.
-_NEWER = frozenset({"if-none-match", "if-modified-since"})
+# RFC 9110 13.1: the conditions that a 304 answers.
+_ANSWERED_BY_304 = frozenset({"if-none-match", "if-modified-since"})
 
 
 @dataclass(slots=True, kw_only=True)
-class Request:
-    """Never changed once made; not frozen, since that costs time with each one (see `domain.value`).
+class HttpRequest:
+    """Not changed once made and signed; not frozen, since that costs time with each (see `domain.value`).
 
-    `lines` are header lines in libcurl's spelling, see `header_line`; `content` None means no body.
+    `header_lines` are in libcurl's spelling, see `header_line`. `content` None means no body. Every method
+    but HEAD takes one (a body of HEAD has no meaning by RFC 9110 9.3.2 and is not sent).
 
-    Every method but HEAD takes a body (RFC 9110 9.3.2 gives one to HEAD no meaning: it is not sent).
-
-    `tls` names the TLS profile. `stranger` are the lines that go along to another origin: who we are, and
-    nothing of the task. `once`: it must not be sent a second time, since the target may act on each.
+    `tls` names the TLS profile. `cross_origin_lines` are the header lines for a redirect to another origin:
+    they name us, and hold nothing of the task. `send_once`: the request must not be sent twice, since the
+    target may act on each.
     """
 
     method: str
     url: Url
-    lines: list[str]
-    stranger: list[str]
+    header_lines: list[str]
+    cross_origin_lines: list[str]
     tls: str | None = None
     content: bytes | None = None
-    once: bool = False
+    send_once: bool = False
     validators: Validators | None = None
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it asks only for what is newer: of the URL alone that the validators are of."""
+        """Whether the validators make it conditional, which they do for their own URL only."""
         return self.validators is not None and self.validators.url == self.url.text
 
     @property
-    def asks_for_newer(self) -> bool:
-        """Whether a 304 is an answer to it: by our condition, or by one among the task's own headers."""
+    def can_get_304(self) -> bool:
+        """Whether a 304 may answer it: because of our condition, or of one among the task's own headers."""
         if self.method not in METHODS:
             return False
-        return self.is_conditional or any(line_name(line) in _NEWER for line in self.lines)
+        return self.is_conditional or any(line_name(line) in _ANSWERED_BY_304 for line in self.header_lines)
 
     @property
-    def sent_lines(self) -> list[str]:
-        """All lines, with the condition if there is one."""
+    def all_header_lines(self) -> list[str]:
+        """The header lines with the condition, if there is one."""
         if self.validators is None or not self.is_conditional:
-            return self.lines
-        return [*self.lines, *(header_line(*each) for each in condition(self.validators).items())]
+            return self.header_lines
+        return [*self.header_lines, *(header_line(*each) for each in condition(self.validators).items())]
 
 
-def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
-    """The request of attempt `number`. Raises `ValueError` when the task breaks a rule of admission.
+def first_request(task: Task, number: int, policy: FetchPolicy) -> HttpRequest:
+    """The first request of attempt `number`. Raises `ValueError` when the task breaks a rule of intake.
 
-    A task is checked when it is handed in, but an envelope can reach us without having been.
+    Intake has checked every task that it accepted, but an AMQP client can publish one without intake.
     """
     url = task_fields.check_url(task.url, policy.limits)
     method = task_fields.check_method(task.method)
     if task.headers:
         task_fields.check_sound_headers(task.headers)
     task_fields.check_id(task.id)
-    stranger = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
-    ours = [*stranger, *(f"{name}: {value}" for name, value in identity(task, number).items())]
+    cross_origin_lines = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
+    ours = [*cross_origin_lines, *(f"{name}: {value}" for name, value in identity(task, number).items())]
     content = _content(task, method)
-    return Request(
+    return HttpRequest(
         method=method,
         url=url,
-        lines=_lines(task, ours, content),
-        stranger=stranger,
+        header_lines=_header_lines(task, ours, content),
+        cross_origin_lines=cross_origin_lines,
         tls=_profile(task, url, policy.limits),
         content=content,
-        once=not may_repeat(task),
+        send_once=not may_repeat(task),
         validators=task.validators if method in METHODS else None,
     )
 
@@ -96,24 +95,24 @@ def _profile(task: Task, url: Url, limits: Limits) -> str | None:
     return task.tls
 
 
-def sign(request: Request, task: Task, policy: FetchPolicy, timestamp: int) -> None:
-    """Add the signature of this moment to what is signed. Raises `KeyError` for an unknown secret."""
+def sign(request: HttpRequest, task: Task, policy: FetchPolicy, timestamp: int) -> None:
+    """Sign a callback with the time `timestamp`. Raises `KeyError` for an unknown secret."""
     if task.signed_by is not None:
         signed = signature.sign(policy.secrets[task.signed_by], task.id, timestamp, request.content or b"")
-        request.lines = [
-            *request.lines,
+        request.header_lines = [
+            *request.header_lines,
             f"webhook-timestamp: {timestamp}",
             f"webhook-signature: {signed}",
         ]
 
 
 def header_line(name: str, value: str) -> str:
-    """As libcurl takes it: `Name;` is how it sends an empty value, `Name:` would drop the header."""
+    """In libcurl's spelling: it sends an empty value for `Name;` and drops the header for `Name:`."""
     return f"{name}: {value}" if value else f"{name};"
 
 
 def line_name(line: str) -> str:
-    """The lower-case header name of a line."""
+    """The header name of a line, in lower case."""
     return line.partition(":")[0].removesuffix(";").lower()
 
 
@@ -124,7 +123,7 @@ def _content(task: Task, method: str) -> bytes | None:
     return None if method == "HEAD" else content
 
 
-def _lines(task: Task, ours: list[str], content: bytes | None) -> list[str]:
+def _header_lines(task: Task, ours: list[str], content: bytes | None) -> list[str]:
     lines = _merged(task, ours) if task.headers else ours
     if content is None or any(line_name(line) == "content-type" for line in lines):
         return lines
