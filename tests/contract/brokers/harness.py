@@ -1,4 +1,4 @@
-"""What a broker's contract tests need besides the seam: to make brokers, break them, look from outside."""
+"""Makes brokers for the contract tests, breaks them, and looks at them from outside."""
 
 import asyncio
 import uuid
@@ -22,7 +22,7 @@ PATIENCE = 20.0
 
 
 class Inbox:
-    """Collects deliveries; tests wait for how many there are."""
+    """Collects deliveries; tests wait for their number."""
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
@@ -73,7 +73,7 @@ def letters(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20)
 
 
 class Backend(ABC):
-    """One broker under test, started and ready, and the power to break it."""
+    """One broker under test, started and ready, with the means to break it."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -105,7 +105,7 @@ class Backend(ABC):
 
     @abstractmethod
     async def delete(self, queue: Priority) -> None:
-        """Delete a queue's queue, as an operator may."""
+        """Delete the queue in the broker, as an operator may."""
 
     @abstractmethod
     async def purge(self, queue: Priority) -> None: ...

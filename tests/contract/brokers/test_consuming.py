@@ -1,4 +1,4 @@
-"""Consuming and settling: at least once, in order, never more than the prefetch, with fenced acks."""
+"""Consuming: at least once, in order, never more than the prefetch, with acks fenced by epoch."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ ALL = list(Priority)
 
 
 async def settled(backend: Backend) -> None:
-    """Wait until the broker has surely handled what we sent, and what that led to."""
+    """Wait until the broker has handled everything sent, and the deliveries that follow."""
     for _ in range(3):
         await backend.broker.depths()
         await asyncio.sleep(0)  # the memory broker delivers in the loop's next turn
@@ -35,7 +35,7 @@ async def test_acked_deliveries_never_come_again(backend: Backend) -> None:
 
 
 async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> None:
-    """What is settled already is passed over, and the others stay."""
+    """Deliveries that were already acknowledged are ignored; the others stay."""
     await backend.broker.publish(letters(3))
     inbox = Inbox()
     backend.broker.consume(ALL, 3, inbox.take)
@@ -52,7 +52,7 @@ async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> No
     await backend.wait_depth(1)
 
 
-async def test_prefetch_bounds_what_is_out(backend: Backend) -> None:
+async def test_prefetch_limits_unacknowledged_deliveries(backend: Backend) -> None:
     """Each queue hands out its prefetch and goes on as deliveries are acked."""
     await backend.broker.publish([*letters(10, Priority.HIGH), *letters(10, Priority.LOW)])
     inbox = Inbox()
@@ -79,7 +79,7 @@ async def test_consumes_only_the_queues_asked_for(backend: Backend) -> None:
     assert [delivery.queue for delivery in inbox.deliveries] == [Priority.LOW]
 
 
-async def test_released_delivery_comes_again(backend: Backend) -> None:
+async def test_released_delivery_is_delivered_again(backend: Backend) -> None:
     """A released message is delivered again, marked as such."""
     await backend.broker.publish(letters(1))
     inbox = Inbox()
@@ -114,7 +114,7 @@ async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
 
 
 async def test_endless_release_ends_in_the_dead_letters(backend: Backend) -> None:
-    """A message that is given back again and again is dead after the delivery limit, not lost."""
+    """A message that is released again and again becomes a dead letter at the delivery limit."""
     await backend.broker.publish(letters(1))
     inbox = Inbox()
     backend.broker.consume(ALL, 1, lambda delivery: backend.broker.release([delivery]))
@@ -123,8 +123,8 @@ async def test_endless_release_ends_in_the_dead_letters(backend: Backend) -> Non
     assert dead[0].reason == "delivery_limit"
 
 
-async def test_stop_gives_back_what_was_not_settled(backend: Backend) -> None:
-    """Stopping loses nothing: unsettled deliveries go to the next consumer."""
+async def test_stop_returns_unacknowledged_deliveries(backend: Backend) -> None:
+    """Stopping loses nothing: unacknowledged deliveries go to the next consumer."""
     await backend.broker.publish(letters(5))
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
@@ -138,7 +138,7 @@ async def test_stop_gives_back_what_was_not_settled(backend: Backend) -> None:
 
 
 async def test_cut_connection_redelivers_and_ignores_old_acks(backend: Backend) -> None:
-    """After a reconnect everything unsettled comes again, and acks from before are passed over."""
+    """After a reconnect everything unacknowledged is delivered again, and older acks are ignored."""
     await backend.broker.publish(letters(5))
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
@@ -158,8 +158,8 @@ async def test_cut_connection_redelivers_and_ignores_old_acks(backend: Backend) 
     await backend.wait_depth(1)
 
 
-async def test_outage_is_told_once(backend: Backend) -> None:
-    """However many tries it takes, an outage is one event, and its end another."""
+async def test_outage_is_reported_once(backend: Backend) -> None:
+    """An outage is one event and its end another, however many dials it takes."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.5)
@@ -169,8 +169,8 @@ async def test_outage_is_told_once(backend: Backend) -> None:
     assert kinds == [ServiceLost, ServiceRestored]
 
 
-async def test_a_queue_is_cancelled_alone_and_taken_up_again(backend: Backend) -> None:
-    """The others go on; what was released waits, and comes with what was published meanwhile."""
+async def test_a_queue_is_cancelled_alone_and_consumed_again(backend: Backend) -> None:
+    """The other queues go on. Released messages wait, and arrive with those published meanwhile."""
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
     await backend.broker.publish(letters(1, Priority.HIGH))
@@ -186,7 +186,7 @@ async def test_a_queue_is_cancelled_alone_and_taken_up_again(backend: Backend) -
 
 
 async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
-    """After `cancel_consume` nothing more comes, and what is out can be settled."""
+    """After `cancel_consume` no delivery arrives, and earlier ones can be acknowledged."""
     await backend.broker.publish(letters(4))
     inbox = Inbox()
     backend.broker.consume(ALL, 2, inbox.take)
@@ -203,7 +203,7 @@ async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
 
 
 async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
-    """A consumer whose queue was deleted under it goes on by itself; the other queues notice nothing."""
+    """A consumer whose queue was deleted resumes without help; the other queues notice nothing."""
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
     await backend.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
@@ -223,8 +223,8 @@ async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
     assert backend.broker.status().reconnects == 0
 
 
-async def test_callback_that_raises_is_told_and_stops_nothing(backend: Backend) -> None:
-    """A fault in the receiver is an event; later deliveries still come."""
+async def test_callback_that_raises_is_reported_and_stops_nothing(backend: Backend) -> None:
+    """An error in the callback becomes an event; later deliveries still arrive."""
     inbox = Inbox()
 
     def stumble(delivery: Delivery) -> None:
@@ -239,7 +239,7 @@ async def test_callback_that_raises_is_told_and_stops_nothing(backend: Backend) 
 
 
 async def test_subscription_made_while_away_holds_after_the_connect(backend: Backend) -> None:
-    """`consume` needs no connection: it is in force as soon as there is one."""
+    """`consume` needs no connection: it takes effect as soon as there is one."""
     await backend.broker.publish(letters(1))
     await backend.unplug()
     inbox = Inbox()

@@ -1,4 +1,4 @@
-"""What only the memory broker has: faults on request, and an end to its memory."""
+"""What only the memory broker has: faults on request, and a limit."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ async def memory() -> AsyncIterator[MemoryBackend]:
 
 
 async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -> None:
-    """As RabbitMQ's alarms: the reason is told, deliveries and acks go on, and the end of it is the end."""
+    """As with RabbitMQ's alarms, the reason is reported, and deliveries and acks go on."""
     broker, inbox = memory.broker, Inbox()
     await broker.publish(letters(2))
     broker.block("no memory left")
@@ -49,7 +49,7 @@ async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -
 async def test_a_fault_holds_until_it_is_set_back(
     memory: MemoryBackend, fault: str, answer: PublishAnswer, delivered: int
 ) -> None:
-    """Each publication gets the fault's answer, whatever became of it."""
+    """Each publication gets the fault's answer, delivered or not."""
     setattr(memory.broker, fault, True)
     assert list(await memory.broker.publish(letters(2))) == [answer] * 2
     assert await memory.depth() == delivered
@@ -59,7 +59,7 @@ async def test_a_fault_holds_until_it_is_set_back(
 
 
 async def test_a_disconnect_ends_a_block(memory: MemoryBackend) -> None:
-    """A new connection knows nothing of the old one's alarm, and what was out comes again."""
+    """A new connection has no alarm, and unacknowledged deliveries are delivered again."""
     broker, inbox = memory.broker, Inbox()
     broker.consume([Priority.MEDIUM], 1, inbox.take)
     await broker.publish(letters(1))
@@ -72,7 +72,7 @@ async def test_a_disconnect_ends_a_block(memory: MemoryBackend) -> None:
 
 
 async def test_a_full_broker_refuses_until_something_is_acked() -> None:
-    """What is out or dead counts as well; within a batch the first ones find the room."""
+    """Unacknowledged and dead messages count too; within a batch the first ones fit."""
     broker, inbox = MemoryBroker(Events(), limit=3), Inbox()
     await broker.start()
     assert list(await broker.publish(letters(5))) == [CONFIRMED] * 3 + [REFUSED] * 2

@@ -22,7 +22,7 @@ async def test_batch_is_confirmed_and_delivered_in_order(backend: Backend, count
     assert [delivery.message_id for delivery in inbox.deliveries] == [letter.task_id for letter in sent]
 
 
-async def test_each_queue_has_its_own_queue(backend: Backend) -> None:
+async def test_a_publication_reaches_its_queue_only(backend: Backend) -> None:
     """A publication reaches its queue and no other."""
     await backend.broker.publish([*letters(1, Priority.HIGH), *letters(2, Priority.LOW)])
     await backend.wait_depth(2, Priority.LOW)
@@ -30,8 +30,8 @@ async def test_each_queue_has_its_own_queue(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 131_064, 131_065, 1_500_000])
-async def test_body_of_any_size_arrives_whole(backend: Backend, size_bytes: int) -> None:
-    """Bodies are bytes; empty ones and those of several frames arrive as they were sent."""
+async def test_body_of_any_size_arrives_complete(backend: Backend, size_bytes: int) -> None:
+    """Bodies are bytes: empty ones and those of several frames arrive as sent."""
     body = bytes(range(256)) * (size_bytes // 256) + b"z" * (size_bytes % 256)
     await backend.broker.publish([Publication(queue=Priority.HIGH, body=body, task_id="t")])
     inbox = Inbox()
@@ -41,7 +41,7 @@ async def test_body_of_any_size_arrives_whole(backend: Backend, size_bytes: int)
 
 
 async def test_deleted_queue_returns_its_publications_only(backend: Backend) -> None:
-    """A publication that no queue takes is told as such; the queue then comes back by itself."""
+    """A publication that no queue takes is answered RETURNED; the queue is then declared again."""
     await backend.delete(Priority.HIGH)
     mixed = [*letters(2, Priority.HIGH), *letters(2, Priority.LOW), *letters(1, Priority.HIGH)]
     answers = await backend.broker.publish(mixed)
@@ -53,7 +53,7 @@ async def test_deleted_queue_returns_its_publications_only(backend: Backend) -> 
     await eventually(comes_back)
 
 
-async def test_unplugged_broker_refuses_at_once(backend: Backend) -> None:
+async def test_broker_that_is_away_refuses_at_once(backend: Backend) -> None:
     """Nothing blocks while the broker is away, and publishing works again when it is back."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
@@ -77,14 +77,14 @@ async def test_purged_queue_is_empty(backend: Backend) -> None:
 
 
 async def test_wait_ready_gives_up(backend: Backend) -> None:
-    """A broker that is away is told within the timeout."""
+    """A broker that is away raises within the timeout."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.3)
 
 
 async def test_a_try_to_publish_leaves_nothing(backend: Backend) -> None:
-    """It ends well where publishing works, and fails at once where there is no broker."""
+    """It succeeds where publishing works, and fails at once without a broker."""
     await backend.broker.try_publishing()
     assert set((await backend.broker.depths()).values()) == {0}
     await backend.unplug()

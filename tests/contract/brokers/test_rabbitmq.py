@@ -1,4 +1,4 @@
-"""What only RabbitMQ can do to us once we are in: alarms, timeouts, broken networks and restarts."""
+"""What only RabbitMQ does: alarms, timeouts, broken networks and restarts."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ SERVICES = Path(__file__).parents[3] / "scripts" / "services.py"
 
 
 async def services(verb: str, *arguments: str) -> None:
-    """Have `scripts/services.py`, which started the node under test, do something to it."""
+    """Run `scripts/services.py`, which started the node under test."""
     folder = Path(os.environ["TASKRUNNER_TEST_SERVICES"]).parent
     command = [sys.executable, str(SERVICES), verb, "--dir", str(folder), *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
@@ -47,10 +47,10 @@ class _MillisecondHeader(pika.BasicProperties):  # type: ignore[misc]  # pika is
 # Networks
 
 
-async def test_unanswered_publish_ends_in_time_and_the_connection_is_made_anew(
+async def test_unanswered_publish_ends_in_time_and_the_connection_is_made_again(
     unstarted: RabbitBackend,
 ) -> None:
-    """With answers lost on the way, a publish is UNKNOWN after its timeout, and the link heals."""
+    """When answers are lost, a publish is UNKNOWN after its timeout, and the connection is made again."""
     await unstarted.start(publish_timeout=0.5)
     unstarted.proxy.mode = Mode.HALF_OPEN
     began = asyncio.get_running_loop().time()
@@ -71,8 +71,8 @@ async def test_slow_confirms_do_not_end_the_connection(unstarted: RabbitBackend)
     assert unstarted.broker.status().reconnects == 0
 
 
-async def test_publishes_in_flight_are_unknown_when_the_link_breaks(rabbit: RabbitBackend) -> None:
-    """A cut in the middle of a frame: every publication is answered, and what was confirmed is there."""
+async def test_publishes_in_flight_are_unknown_when_the_connection_breaks(rabbit: RabbitBackend) -> None:
+    """After a cut within a frame, every publication is answered, and the confirmed ones are there."""
     rabbit.proxy.cut_after(50_000)
     answers = list(await rabbit.broker.publish(letters(1_000, size_bytes=400)))
     assert len(answers) == 1_000
@@ -82,8 +82,8 @@ async def test_publishes_in_flight_are_unknown_when_the_link_breaks(rabbit: Rabb
     assert await rabbit.depth() >= answers.count(CONFIRMED)
 
 
-async def test_dead_link_is_found_by_heartbeats(unstarted: RabbitBackend) -> None:
-    """An idle connection whose peer went silent is left after the heartbeat timeout."""
+async def test_dead_connection_is_found_by_heartbeats(unstarted: RabbitBackend) -> None:
+    """An idle connection whose peer went silent ends after the heartbeat timeout."""
     await unstarted.start(heartbeat=1)
     unstarted.proxy.mode = Mode.BLACK_HOLE
     await eventually(lambda: not unstarted.broker.status().connected)
@@ -91,12 +91,12 @@ async def test_dead_link_is_found_by_heartbeats(unstarted: RabbitBackend) -> Non
     await eventually(lambda: unstarted.broker.status().connected)
 
 
-async def test_live_link_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None:
-    """An idle connection whose peer sends heartbeats stays, past both looks that pika takes at it."""
+async def test_live_connection_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None:
+    """An idle connection whose peer sends heartbeats stays up past two of pika's checks."""
     await unstarted.start(heartbeat=1)
     unstarted.broker.consume(list(Priority), 10, Inbox().take)
     await eventually(lambda: unstarted.broker.status().consuming)
-    # pika looks every heartbeat + 5 s, and gives up at the second look without new bytes.
+    # pika checks every heartbeat + 5 s, and gives up at the second check without new bytes.
     await asyncio.sleep(2 * (1 + 5) + 1)
     status = unstarted.broker.status()
     assert (status.connected, status.reconnects) == (True, 0)
@@ -131,7 +131,7 @@ async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend
 
 
 async def test_overlapping_publishes_get_their_own_answers(rabbit: RabbitBackend) -> None:
-    """Many calls at once share the channel and are answered each for itself."""
+    """Concurrent calls share the channel, and each gets its own answers."""
     calls = [rabbit.broker.publish(letters(number)) for number in range(1, 60)]
     answers = await asyncio.gather(*calls)
     assert [len(answer) for answer in answers] == list(range(1, 60))
@@ -139,7 +139,7 @@ async def test_overlapping_publishes_get_their_own_answers(rabbit: RabbitBackend
 
 
 async def test_large_batch_is_paced(rabbit: RabbitBackend) -> None:
-    """A batch beyond the window of unconfirmed messages goes through in one call."""
+    """A batch larger than the window of unconfirmed messages needs only one call."""
     assert set(await rabbit.broker.publish(letters(12_000))) == {CONFIRMED}
     await rabbit.wait_depth(12_000)
 
@@ -153,7 +153,7 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     got = list(await inbox.wait(2))
     await control("set_disk_free_limit", "1000000000000000")
     try:
-        # The broker tells a connection of an alarm when it next publishes; that one may still be taken.
+        # RabbitMQ reports an alarm to a connection that publishes; it may still take that publish.
         assert (await broker.publish(letters(1)))[0] in (CONFIRMED, UNKNOWN)
         await eventually(lambda: broker.status().blocked)
         with pytest.raises(BrokerUnavailable, match="refuses publishes"):
@@ -168,8 +168,8 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     assert broker.status().reconnects == 0
 
 
-async def test_an_alarm_is_found_by_who_has_published_nothing(unstarted: RabbitBackend) -> None:
-    """RabbitMQ tells of it only those that publish."""
+async def test_try_publishing_finds_an_alarm(unstarted: RabbitBackend) -> None:
+    """RabbitMQ reports it only to connections that publish."""
     await unstarted.start(publish_timeout=1.0)
     await control("set_disk_free_limit", "1000000000000000")
     try:
@@ -181,15 +181,15 @@ async def test_an_alarm_is_found_by_who_has_published_nothing(unstarted: RabbitB
     await unstarted.broker.try_publishing()
 
 
-async def test_the_version_is_told(rabbit: RabbitBackend) -> None:
-    """That of the server under test is one that we know."""
+async def test_the_version_is_in_the_status(rabbit: RabbitBackend) -> None:
+    """The server under test has a supported version."""
     status = rabbit.broker.status()
     assert int(status.details["version"].partition(".")[0]) in (3, 4)
     assert status.warnings == ()
 
 
-async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend) -> None:
-    """`rabbitmqctl close_all_connections` costs a reconnect, which counts once for both links."""
+async def test_connections_closed_by_an_operator_are_made_again(rabbit: RabbitBackend) -> None:
+    """`rabbitmqctl close_all_connections` costs a reconnect, which counts once for both connections."""
     inbox = Inbox()
     rabbit.broker.consume(list(Priority), 2, inbox.take)
     await control("close_all_connections", "a test")
@@ -201,7 +201,7 @@ async def test_connections_closed_by_an_operator_come_back(rabbit: RabbitBackend
 
 
 async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBackend) -> None:
-    """A channel-level error on one queue brings its deliveries back and leaves the connection alone."""
+    """A channel error on one queue returns its deliveries and leaves the connection up."""
     inbox = Inbox()
     rabbit.broker.consume([Priority.HIGH, Priority.LOW], 5, inbox.take)
     await rabbit.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
@@ -218,8 +218,8 @@ async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBacken
     assert rabbit.broker.status().reconnects == 0
 
 
-async def test_watchdog_heals_a_consumer_that_gets_nothing(unstarted: RabbitBackend) -> None:
-    """A queue deleted and declared again within milliseconds leaves RabbitMQ's consumer deaf; we notice."""
+async def test_watchdog_repairs_a_consumer_that_gets_nothing(unstarted: RabbitBackend) -> None:
+    """A queue deleted and declared again within milliseconds stops RabbitMQ's deliveries; we notice."""
     await unstarted.start(stall_after=2.0)
     inbox = Inbox()
     unstarted.broker.consume([Priority.HIGH], 2, inbox.take)
@@ -240,8 +240,8 @@ async def test_watchdog_heals_a_consumer_that_gets_nothing(unstarted: RabbitBack
     assert set(bodies(inbox.deliveries)) == {letter.body for letter in sent}
 
 
-async def test_deleted_exchange_comes_back(rabbit: RabbitBackend) -> None:
-    """Publishing to an exchange that is gone is answered, and the exchange declared again."""
+async def test_deleted_exchange_is_declared_again(rabbit: RabbitBackend) -> None:
+    """Publishing to a deleted exchange is answered, and the exchange is declared again."""
     await rabbit.admin(lambda channel: channel.exchange_delete(rabbit.topology.exchange))
     assert list(await rabbit.broker.publish(letters(1))) == [UNKNOWN]
     await eventually(lambda: rabbit.broker.status().reconnects > 0)
@@ -250,7 +250,7 @@ async def test_deleted_exchange_comes_back(rabbit: RabbitBackend) -> None:
 
 
 async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
-    """A timestamp in milliseconds, which pika cannot decode, is nobody's problem, also in a dead letter."""
+    """A timestamp in milliseconds, which pika cannot decode, does no harm, even in a dead letter."""
     await rabbit.admin(
         lambda channel: channel.basic_publish(rabbit.topology.exchange, "low", b"{}", _MillisecondHeader())
     )
@@ -267,7 +267,7 @@ async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
 
 @pytest.mark.parametrize("how", [["--kill"], []])
 async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend, how: list[str]) -> None:
-    """Whatever was confirmed before, during and after a restart or a kill -9 of the broker is delivered."""
+    """Every publish confirmed before, during and after a restart or kill -9 of the broker is delivered."""
     broker = rabbit.broker
     confirmed: set[bytes] = set()
     delivered: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""Conditional requests: what is unchanged is a success, and the condition goes to the URL that it is of."""
+"""Conditional requests: an unchanged answer is a success, and validators go to their own URL only."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def redirects_to(url: str) -> Behaviour:
 
 
 def test_what_is_unchanged_is_a_success(hostile: Hostile, fetch: Fetcher) -> None:
-    """With both conditions as they were given, and an answer that says so."""
+    """Both validators are sent as given, and the answer is marked as unchanged."""
     url = hostile.url(not_modified)
 
     outcome = fetch(url, validators=replace(VALIDATORS, url=url))
@@ -42,7 +42,7 @@ def test_what_is_unchanged_is_a_success(hostile: Hostile, fetch: Fetcher) -> Non
 
 
 def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
-    """As without a condition."""
+    """A changed answer is read as without validators."""
     url = hostile.url(behaviours.answer)
 
     outcome = fetch(url, validators=replace(VALIDATORS, url=url))
@@ -52,7 +52,7 @@ def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
 
 
 def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
-    """There is nothing that it could mean."""
+    """Without a condition a 304 has no meaning."""
     plain = fetch(hostile.url(not_modified))
     other = fetch(hostile.url(not_modified), validators=replace(VALIDATORS, url="http://elsewhere.example/"))
 
@@ -64,7 +64,7 @@ def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetche
 
 @pytest.mark.parametrize("name", ["if-none-match", "If-Modified-Since"])
 def test_a_task_may_ask_by_a_header_of_its_own(name: str, hostile: Hostile, fetch: Fetcher) -> None:
-    """Then a 304 is an answer, and no success, since there is no run whose body could be meant."""
+    """A 304 is then an answer, but no success: we have no earlier body that it could refer to."""
     outcome = fetch(hostile.url(not_modified), headers={name: VALIDATORS.last_modified})
 
     assert (outcome.kind, outcome.error) == (OutcomeKind.HTTP_ERROR, "The target answered 304 Not Modified.")
@@ -73,7 +73,7 @@ def test_a_task_may_ask_by_a_header_of_its_own(name: str, hostile: Hostile, fetc
 
 
 def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fetcher) -> None:
-    """Not to the one that leads there: another resource may have the same ETag for something else."""
+    """A URL that redirects there does not get them: the same ETag may mean another thing there."""
     target = hostile.url(not_modified, host="localhost")
     url = hostile.url(redirects_to(target))
 
@@ -84,7 +84,7 @@ def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fe
 
 
 def test_only_get_and_head_are_conditional(hostile: Hostile, fetch: Fetcher) -> None:
-    """To others a condition would forbid something."""
+    """For other methods, a condition would forbid something."""
     url = hostile.url(behaviours.answer)
 
     fetch(url, method="POST", validators=replace(VALIDATORS, url=url))

@@ -116,7 +116,7 @@ def test_a_proxy_that_fails_is_a_connect_error(
     assert "secret-banner" not in repr(outcome)
 
 
-def test_a_proxy_that_does_not_answer_is_waited_for_in_bounds(scene: Scene) -> None:
+def test_a_proxy_that_does_not_answer_is_a_timeout(scene: Scene) -> None:
     """The attempt ends at its timeout, and neither sentence nor circuit breaker blames the target."""
     outcome = scene.through(never_answers)("http://target.example/", timeout=0.5)
 
@@ -146,7 +146,7 @@ def test_a_proxy_whose_look_up_hangs_is_a_connect_error(scene: Scene) -> None:
     assert (outcome.kind, outcome.of_host) == (OutcomeKind.CONNECT_ERROR, False)
 
 
-def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: SocketWatch) -> None:
+def test_a_proxy_that_accepts_no_connection_is_a_timeout(watch: SocketWatch) -> None:
     """Its host is away, or its backlog of connections is full, as here."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place = full.getsockname()

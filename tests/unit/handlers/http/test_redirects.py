@@ -1,4 +1,4 @@
-"""Redirect decisions as values: the cases that need no server."""
+"""Redirect decisions that need no server."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -
     ],
 )
 def test_a_location_is_resolved_against_the_url(url: str, location: str, target: str) -> None:
-    """RFC 9110 10.2.2; the fragment is nobody's business but the client's."""
+    """RFC 9110 10.2.2 applies; the fragment is dropped."""
     following = follow(url, location)
     assert isinstance(following, HttpRequest)
     assert following.url.text == target
@@ -63,7 +63,7 @@ def test_a_location_is_resolved_against_the_url(url: str, location: str, target:
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, location: str, same: bool) -> None:
-    """Only within it do the task's headers go along."""
+    """The task's headers are sent only within the origin."""
     following = follow(url, location)
     assert isinstance(following, HttpRequest)
     assert following.header_lines == (request(url).header_lines if same else IDENTITY)
@@ -91,13 +91,13 @@ def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None
     ],
 )
 def test_a_location_that_must_not_be_followed(location: str) -> None:
-    """It never becomes a request, whatever two parsers may make of it."""
+    """It never becomes a request, however parsers may read it."""
     following = follow("http://h/", location)
     assert isinstance(following, FetchFailure) or following.url.text.startswith("http://h/")
 
 
 def test_the_way_down_from_https_is_blocked() -> None:
-    """Whatever the host."""
+    """This holds for any host."""
     following = follow("https://h/", "http://h/")
     assert isinstance(following, FetchFailure)
     assert following.kind is OutcomeKind.BLOCKED

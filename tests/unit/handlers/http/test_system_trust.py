@@ -1,4 +1,6 @@
-"""Where trusted certificates are found: what is set goes first, and a hashed folder before a bundle."""
+"""Where the system's trusted certificates are: the environment goes first, then a hashed folder, then a
+bundle.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from taskrunner.handlers.http.system_trust import find_system_trust
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the environment names."""
+    """A folder that the environment names."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     return tmp_path
@@ -29,7 +31,7 @@ def test_a_folder_that_is_not_hashed_is_none(folder: Path) -> None:
 
 
 def test_a_bundle_in_the_environment_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even beside a hashed folder: somebody chose it."""
+    """It wins over a hashed folder: somebody chose it."""
     (folder / "0a1b2c3d.0").touch()
     bundle = folder / "bundle.pem"
     bundle.touch()
