@@ -96,7 +96,7 @@ _VALUE = re.compile(
 )
 
 
-def conflict(reply_text: str) -> TopologyConflict | None:
+def parse_conflict(reply_text: str) -> TopologyConflict | None:
     """The error for a 406 PRECONDITION_FAILED that refuses a declaration; None for any other 406."""
     match = _INEQUIVALENT.search(reply_text)
     if match is None:

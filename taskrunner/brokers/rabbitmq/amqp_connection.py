@@ -190,7 +190,7 @@ async def dial(parameters: URLParameters, timeout: float) -> AmqpConnection:
     return connection
 
 
-def parameters_of(address: str, *, heartbeat: int, client_name: str) -> URLParameters:
+def connection_parameters(address: str, *, heartbeat: int, client_name: str) -> URLParameters:
     """pika's form of an AMQP URL, whose query may set another heartbeat. Raises ValueError."""
     parameters: Any = URLParameters(address)
     if parameters.heartbeat is None:

@@ -20,7 +20,7 @@ from taskrunner.brokers.base import (
     Publication,
     PublishAnswer,
 )
-from taskrunner.brokers.rabbitmq.amqp_connection import parameters_of
+from taskrunner.brokers.rabbitmq.amqp_connection import connection_parameters
 from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
 from taskrunner.brokers.rabbitmq.received_message import ReceivedMessage, to_dead_delivery, to_delivery
 from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole, ReconnectingConnection
@@ -179,7 +179,7 @@ class RabbitBroker(Broker):
         return ReconnectingConnection(
             name,
             [
-                parameters_of(address, heartbeat=settings.heartbeat, client_name=client_name)
+                connection_parameters(address, heartbeat=settings.heartbeat, client_name=client_name)
                 for address in settings.addresses
             ],
             role,

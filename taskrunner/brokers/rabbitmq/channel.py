@@ -1,4 +1,4 @@
-"""A channel whose methods are awaited, and the declaration of the topology on such a channel."""
+"""A channel whose methods can be awaited, and the declaration of the topology."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,9 +42,7 @@ class Channel:
         return int(self.raw.channel_number)
 
     async def call(self, send: Callable[..., object], **arguments: object) -> Any:
-        """Send a synchronous method of `raw` and return the broker's answer; raises the reason if the channel
-        ends.
-        """
+        """Send a synchronous method of `raw` and return the answer. Raises if the channel ends first."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def answered(frame: Any) -> None:

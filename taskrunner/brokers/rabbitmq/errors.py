@@ -24,7 +24,7 @@ def translate(exc: BaseException) -> TaskrunnerError:
         return cause
     text = _text(cause)
     if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 406:
-        return topology.conflict(text) or BrokerUnavailable(text)
+        return topology.parse_conflict(text) or BrokerUnavailable(text)
     refused = isinstance(
         cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError
     ) or (isinstance(cause, exceptions.ConnectionClosedByBroker) and cause.reply_code in _REFUSALS)

@@ -163,9 +163,9 @@ class HttpHandler(Handler):
     def _failed(
         self, failure: FetchFailure, exchange: Exchange, request: HttpRequest, redirects: int, elapsed: float
     ) -> Outcome:
-        """An answer whose body was given up is shown by its head alone."""
+        """Without an answer, an error; with an answer whose body was not read to its end, also the head."""
         if failure.kind is OutcomeKind.BLOCKED:
-            return _outcome(failure)  # even the time it took could tell what is behind the address
+            return _outcome(failure)  # even the timings could reveal what is behind the address
         address = self._engine.address()
         if exchange.body is None or exchange.body.error not in {
             BodyError.TOO_LARGE,

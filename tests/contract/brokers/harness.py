@@ -64,7 +64,7 @@ async def eventually(check: Callable[[], Any], within: float = PATIENCE) -> None
             await asyncio.sleep(0.02)
 
 
-def letters(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
+def messages(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
     """Distinct publications whose bodies begin with their number."""
     return [
         Publication(queue=queue, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
@@ -153,7 +153,7 @@ class MemoryBackend(Backend):
 
 
 class RabbitBackend(Backend):
-    """Behind a proxy, with queues of its own, which it deletes at the end."""
+    """Connects through a proxy, to queues of its own, which it deletes at the end."""
 
     broker: RabbitBroker
 
@@ -180,7 +180,7 @@ class RabbitBackend(Backend):
         await self.start()
 
     async def start(self, **changes: Any) -> None:
-        """A broker with these settings instead of the standard ones."""
+        """Start a broker with some settings changed."""
         self.broker = RabbitBroker(self.settings(**changes), self.bus)
         await self.broker.start()
         await self.broker.wait_ready(PATIENCE)
@@ -212,7 +212,7 @@ class RabbitBackend(Backend):
         await self.admin(lambda channel: channel.queue_purge(self.topology.amqp_name(queue)))
 
     async def admin(self, act: Callable[[Any], object]) -> None:
-        """Act as another client, straight on the server."""
+        """Act as another client, without the proxy."""
 
         def run() -> None:
             with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:

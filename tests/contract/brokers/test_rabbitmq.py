@@ -15,7 +15,7 @@ from taskrunner.brokers.base import Delivery, Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import ServiceLost, ServiceRestored
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, eventually, letters
+from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, eventually, messages
 from tests.tools.proxy import Mode
 
 CONFIRMED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.UNKNOWN
@@ -54,19 +54,19 @@ async def test_unanswered_publish_ends_in_time_and_the_connection_is_made_again(
     await unstarted.start(publish_timeout=0.5)
     unstarted.proxy.mode = Mode.HALF_OPEN
     began = asyncio.get_running_loop().time()
-    assert list(await unstarted.broker.publish(letters(3))) == [UNKNOWN] * 3
+    assert list(await unstarted.broker.publish(messages(3))) == [UNKNOWN] * 3
     assert asyncio.get_running_loop().time() - began < 1.0
     unstarted.proxy.mode = Mode.PASS
     await eventually(lambda: unstarted.broker.status().reconnects > 0)
     await unstarted.broker.wait_ready(10)
-    assert list(await unstarted.broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await unstarted.broker.publish(messages(1))) == [CONFIRMED]
 
 
 async def test_slow_confirms_do_not_end_the_connection(unstarted: RabbitBackend) -> None:
     """A publish that runs out of time while confirms come keeps its connection."""
     await unstarted.start(publish_timeout=1.0)
     unstarted.proxy.slice_bytes, unstarted.proxy.delay = 4_096, 0.03
-    answers = await unstarted.broker.publish(letters(2_000, size_bytes=400))
+    answers = await unstarted.broker.publish(messages(2_000, size_bytes=400))
     assert set(answers) == {CONFIRMED, UNKNOWN}
     assert unstarted.broker.status().reconnects == 0
 
@@ -74,7 +74,7 @@ async def test_slow_confirms_do_not_end_the_connection(unstarted: RabbitBackend)
 async def test_publishes_in_flight_are_unknown_when_the_connection_breaks(rabbit: RabbitBackend) -> None:
     """After a cut within a frame, every publication is answered, and the confirmed ones are there."""
     rabbit.proxy.cut_after(50_000)
-    answers = list(await rabbit.broker.publish(letters(1_000, size_bytes=400)))
+    answers = list(await rabbit.broker.publish(messages(1_000, size_bytes=400)))
     assert len(answers) == 1_000
     assert UNKNOWN in answers
     await eventually(lambda: rabbit.broker.status().reconnects > 0)
@@ -110,7 +110,7 @@ async def test_repeated_resets_leak_nothing(rabbit: RabbitBackend) -> None:
         await rabbit.cut()
         await rabbit.broker.wait_ready(20)
     assert rabbit.proxy.open_connections == 2
-    await rabbit.broker.publish(letters(3))
+    await rabbit.broker.publish(messages(3))
     await inbox.wait(3)
     lost = [event for event in rabbit.events if isinstance(event, ServiceLost)]
     restored = [event for event in rabbit.events if isinstance(event, ServiceRestored)]
@@ -122,9 +122,9 @@ async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend
     rabbit.proxy.slice_bytes = 7
     inbox = Inbox()
     rabbit.broker.consume(list(Priority), 100, inbox.take)
-    sent = letters(50, size_bytes=300)
+    sent = messages(50, size_bytes=300)
     assert set(await rabbit.broker.publish(sent)) == {CONFIRMED}
-    assert bodies(await inbox.wait(50)) == [letter.body for letter in sent]
+    assert bodies(await inbox.wait(50)) == [each.body for each in sent]
 
 
 # The broker itself
@@ -132,7 +132,7 @@ async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend
 
 async def test_overlapping_publishes_get_their_own_answers(rabbit: RabbitBackend) -> None:
     """Concurrent calls share the channel, and each gets its own answers."""
-    calls = [rabbit.broker.publish(letters(number)) for number in range(1, 60)]
+    calls = [rabbit.broker.publish(messages(number)) for number in range(1, 60)]
     answers = await asyncio.gather(*calls)
     assert [len(answer) for answer in answers] == list(range(1, 60))
     assert {each for answer in answers for each in answer} == {CONFIRMED}
@@ -140,7 +140,7 @@ async def test_overlapping_publishes_get_their_own_answers(rabbit: RabbitBackend
 
 async def test_large_batch_is_paced(rabbit: RabbitBackend) -> None:
     """A batch larger than the window of unconfirmed messages needs only one call."""
-    assert set(await rabbit.broker.publish(letters(12_000))) == {CONFIRMED}
+    assert set(await rabbit.broker.publish(messages(12_000))) == {CONFIRMED}
     await rabbit.wait_depth(12_000)
 
 
@@ -149,22 +149,22 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     await unstarted.start(publish_timeout=1.0)
     broker, inbox = unstarted.broker, Inbox()
     broker.consume(list(Priority), 2, inbox.take)
-    await broker.publish(letters(4))
+    await broker.publish(messages(4))
     got = list(await inbox.wait(2))
     await control("set_disk_free_limit", "1000000000000000")
     try:
         # RabbitMQ reports an alarm to a connection that publishes; it may still take that publish.
-        assert (await broker.publish(letters(1)))[0] in (CONFIRMED, UNKNOWN)
+        assert (await broker.publish(messages(1)))[0] in (CONFIRMED, UNKNOWN)
         await eventually(lambda: broker.status().blocked)
         with pytest.raises(BrokerUnavailable, match="refuses publishes"):
-            await broker.publish(letters(1))
+            await broker.publish(messages(1))
         broker.ack(got)
         await inbox.wait(4)
         assert broker.status().connected
     finally:
         await control("set_disk_free_limit", "50MB")
     await eventually(lambda: broker.status().blocked is None)
-    assert list(await broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await broker.publish(messages(1))) == [CONFIRMED]
     assert broker.status().reconnects == 0
 
 
@@ -196,7 +196,7 @@ async def test_connections_closed_by_an_operator_are_made_again(rabbit: RabbitBa
     await eventually(lambda: all(each.connects == 2 for each in rabbit.broker._connections))
     await rabbit.broker.wait_ready(10)
     assert rabbit.broker.status().reconnects == 1
-    await rabbit.broker.publish(letters(1))
+    await rabbit.broker.publish(messages(1))
     await inbox.wait(1)
 
 
@@ -204,7 +204,7 @@ async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBacken
     """A channel error on one queue returns its deliveries and leaves the connection up."""
     inbox = Inbox()
     rabbit.broker.consume([Priority.HIGH, Priority.LOW], 5, inbox.take)
-    await rabbit.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
+    await rabbit.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
     got = list(await inbox.wait(2))
     high = next(delivery for delivery in got if delivery.queue == Priority.HIGH)
     low = next(delivery for delivery in got if delivery.queue == Priority.LOW)
@@ -233,20 +233,20 @@ async def test_watchdog_repairs_a_consumer_that_gets_nothing(unstarted: RabbitBa
         channel.queue_bind(queue, unstarted.topology.exchange, "high")
 
     await unstarted.admin(delete_and_declare)
-    sent = letters(5, Priority.HIGH)
+    sent = messages(5, Priority.HIGH)
     await unstarted.broker.publish(sent)
     while len(inbox.deliveries) < 5:
         unstarted.broker.ack(await inbox.wait(len(inbox.deliveries) + 1))
-    assert set(bodies(inbox.deliveries)) == {letter.body for letter in sent}
+    assert set(bodies(inbox.deliveries)) == {each.body for each in sent}
 
 
 async def test_deleted_exchange_is_declared_again(rabbit: RabbitBackend) -> None:
     """Publishing to a deleted exchange is answered, and the exchange is declared again."""
     await rabbit.admin(lambda channel: channel.exchange_delete(rabbit.topology.exchange))
-    assert list(await rabbit.broker.publish(letters(1))) == [UNKNOWN]
+    assert list(await rabbit.broker.publish(messages(1))) == [UNKNOWN]
     await eventually(lambda: rabbit.broker.status().reconnects > 0)
     await rabbit.broker.wait_ready(10)
-    assert list(await rabbit.broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await rabbit.broker.publish(messages(1))) == [CONFIRMED]
 
 
 async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
