@@ -1,6 +1,6 @@
 """A connection to RabbitMQ: dialled with a deadline, with a fast path for deliveries and confirms.
 
-Only this module uses pika's protected methods, and only three of them: `_on_data_available` and
+Only this module uses pika's protected methods: `_on_data_available`, `_process_frame` and
 `_output_marshaled_frames` for speed, `_terminate_stream` because pika has no public way to leave a peer that
 does not answer. All frames off the fast path go through pika.
 """
@@ -86,11 +86,11 @@ class AmqpConnection(AsyncioConnection):  # type: ignore[misc]  # pika is untype
         self._receivers.pop(channel, None)
         self._partial_messages.pop(channel, None)
 
-    def write(self, frames: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """Queue complete frames for sending; False when the connection takes none any more."""
         if not self.is_open or self.ended.done():
             return False
-        self._output_marshaled_frames((frames,))
+        self._output_marshaled_frames((data,))
         return True
 
     def drop(self, reason: TaskrunnerError) -> None:
@@ -100,9 +100,7 @@ class AmqpConnection(AsyncioConnection):  # type: ignore[misc]  # pika is untype
             self._terminate_stream(reason)
 
     async def close_gracefully(self) -> None:
-        """Close with the handshake, so that the broker takes its deliveries back now; drop if it does not
-        answer.
-        """
+        """Close with the handshake, so that the broker takes its deliveries back now; drop if that hangs."""
         if self.is_open:
             self.close()
             await asyncio.wait((self.ended,), timeout=_CLOSE_TIMEOUT)
@@ -112,7 +110,7 @@ class AmqpConnection(AsyncioConnection):  # type: ignore[misc]  # pika is untype
         if not self.ended.done():
             self.ended.set_result(reason)
 
-    # Overrides of pika
+    # The fast path
 
     def _on_data_available(self, data_in: bytes) -> None:
         if not self._receivers:

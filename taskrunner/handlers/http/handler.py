@@ -25,7 +25,7 @@ from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-# Found only where consumers are configured differently from the process that accepted the task.
+# Only where a consumer is configured differently from the process that accepted the task.
 _SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no secret of the name that signs the callback.",
@@ -120,13 +120,10 @@ class HttpHandler(Handler):
                 return _outcome(next_or_failure, self._response(exchange, request, redirects, now - started))
             request = next_or_failure
             if now >= deadline:
-                return _outcome(_timed_out(task.timeout))
-        return _outcome(
-            FetchFailure(
-                kind=OutcomeKind.TOO_MANY_REDIRECTS,
-                error=f"The target redirected more than {self._policy.max_redirects} times.",
-            )
-        )
+                error = f"Timed out after {task.timeout:.3g} s while following redirects."
+                return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
+        error = f"The target redirected more than {self._policy.max_redirects} times."
+        return Outcome(kind=OutcomeKind.TOO_MANY_REDIRECTS, error=error)
 
     def _plan_dial(self, request: HttpRequest, time_left: float) -> DialPlan | Outcome:
         timeout = min(time_left, self._policy.connect_timeout)
@@ -216,12 +213,6 @@ class HttpHandler(Handler):
 
 # Of no bytes, so that an answer without a body is not hashed each time.
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def _timed_out(timeout: float) -> FetchFailure:
-    return FetchFailure(
-        kind=OutcomeKind.TIMEOUT, error=f"Timed out after {timeout:.3g} s while following redirects."
-    )
 
 
 def _outcome(failure: FetchFailure, response: Response | None = None) -> Outcome:

@@ -29,7 +29,7 @@ async def refused(backend: RabbitBackend, **changes: Any) -> str:
         await broker.stop()
 
 
-async def test_wrong_password_is_expected_without_the_password(unstarted: RabbitBackend) -> None:
+async def test_wrong_password_is_reported_without_the_password(unstarted: RabbitBackend) -> None:
     """The error quotes the broker's refusal, and holds no secret."""
     address = unstarted.settings().addresses[0].replace("guest:guest", "guest:open-sesame")
     text = await refused(unstarted, addresses=(address,))
@@ -38,13 +38,13 @@ async def test_wrong_password_is_expected_without_the_password(unstarted: Rabbit
     assert "open-sesame" not in text
 
 
-async def test_missing_vhost_is_expected(unstarted: RabbitBackend) -> None:
+async def test_missing_vhost_is_reported(unstarted: RabbitBackend) -> None:
     """The error names a virtual host that does not exist."""
     address = unstarted.settings().addresses[0].rstrip("/") + "/" + quote("no such vhost")
     assert "vhost no such vhost not found" in await refused(unstarted, addresses=(address,))
 
 
-async def test_unreachable_broker_is_expected(unstarted: RabbitBackend) -> None:
+async def test_unreachable_broker_is_reported(unstarted: RabbitBackend) -> None:
     """The error names host and port, with the system's message; one event reports it."""
     await unstarted.proxy.refuse()
     text = await refused(unstarted)
@@ -52,7 +52,7 @@ async def test_unreachable_broker_is_expected(unstarted: RabbitBackend) -> None:
     assert [type(event) for event in unstarted.events] == [ServiceLost]
 
 
-async def test_handshake_that_hangs_is_given_up(unstarted: RabbitBackend) -> None:
+async def test_handshake_that_hangs_times_out(unstarted: RabbitBackend) -> None:
     """A peer that accepts and says nothing costs one dial timeout per dial, and no sockets."""
     unstarted.proxy.mode = Mode.BLACK_HOLE
     text = await refused(unstarted, dial_timeout=0.2)
@@ -62,7 +62,7 @@ async def test_handshake_that_hangs_is_given_up(unstarted: RabbitBackend) -> Non
     await eventually(lambda: unstarted.proxy.open_connections == 0)
 
 
-async def test_next_address_is_tried(unstarted: RabbitBackend) -> None:
+async def test_next_address_is_dialled(unstarted: RabbitBackend) -> None:
     """One dead address among several costs no wait."""
     good = unstarted.settings().addresses[0]
     await unstarted.start(addresses=("amqp://guest:guest@127.0.0.1:1/", good))
@@ -76,7 +76,7 @@ async def test_next_address_is_tried(unstarted: RabbitBackend) -> None:
         (1, {"x-delivery-limit": 7}, "x-delivery-limit = 7, but taskrunner needs 3"),
     ],
 )
-async def test_conflicting_queue_is_expected_and_mended(
+async def test_conflicting_queue_is_reported_until_it_is_deleted(
     unstarted: RabbitBackend, index: int, changes: dict[str, str | int], expected: str
 ) -> None:
     """A queue with other arguments is reported at once; after an operator has deleted it, we go on."""
