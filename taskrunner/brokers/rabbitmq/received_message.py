@@ -1,17 +1,15 @@
 """A message as RabbitMQ delivered it, and how it becomes a `Delivery` or a `DeadDelivery`."""
 
-from dataclasses import dataclass
-
 import orjson
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
 from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.field_table import decode_table
 from taskrunner.brokers.topology import Topology
+from taskrunner.domain.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMessage:
+class ReceivedMessage(Value):
     """`header` is the payload of the content header frame, which nobody has decoded yet."""
 
     tag: int

@@ -88,7 +88,8 @@ class Subscription:
             return
         self._unacked.add(tag)
         self.last_delivery = asyncio.get_running_loop().time()
-        self.request.on_message(self.epoch, ReceivedMessage(tag, redelivered, header, body))
+        message = ReceivedMessage(tag=tag, redelivered=redelivered, header=header, body=body)
+        self.request.on_message(self.epoch, message)
 
     def on_confirm(self, tag: int, multiple: bool, accepted: bool) -> None:
         """Never called: nothing is published here."""
