@@ -16,7 +16,7 @@ CONFIRMED, RETURNED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED, 
 
 
 @given(st.data())
-def test_planned_acks_are_exactly_the_asked_ones(data: st.DataObject) -> None:
+def test_planned_acks_cover_exactly_the_given_tags(data: st.DataObject) -> None:
     """No plan names a tag that is not open, over which the broker would close the channel."""
     count = data.draw(st.integers(1, 40))
     order = data.draw(st.permutations(range(1, count + 1)))

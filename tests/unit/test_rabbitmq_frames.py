@@ -13,7 +13,7 @@ from taskrunner.brokers.rabbitmq.field_table import decode_table
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 92, 93, 300])
-def test_publish_is_what_pika_writes(size_bytes: int) -> None:
+def test_publish_frames_equal_pikas(size_bytes: int) -> None:
     """A publish has the same bytes as pika's, for bodies of no, one and several frames."""
     body = b"b" * size_bytes
     encoder = frames.PublishEncoder.make(3, "ex", "low", 100)
@@ -24,7 +24,7 @@ def test_publish_is_what_pika_writes(size_bytes: int) -> None:
     assert encoder.encode("ab-1", body) == b"".join(each.marshal() for each in theirs)
 
 
-def test_acks_and_nacks_are_what_pika_writes() -> None:
+def test_ack_and_nack_frames_equal_pikas() -> None:
     """Acks and nacks have the same bytes as pika's."""
     assert frames.encode_ack(2, 77, multiple=True) == frame.Method(2, spec.Basic.Ack(77, True)).marshal()
     assert frames.encode_nacks(2, [5, 9], requeue=False) == b"".join(

@@ -21,7 +21,7 @@ async def settled(backend: Backend) -> None:
         await asyncio.sleep(0)  # the memory broker delivers in the loop's next turn
 
 
-async def test_acked_deliveries_never_come_again(backend: Backend) -> None:
+async def test_acked_deliveries_are_never_redelivered(backend: Backend) -> None:
     """An ack is for good, in whatever order the deliveries are acked."""
     await backend.broker.publish(messages(10))
     inbox = Inbox()
@@ -67,7 +67,7 @@ async def test_prefetch_limits_unacknowledged_deliveries(backend: Backend) -> No
     assert (queues.count(Priority.HIGH), queues.count(Priority.LOW)) == (7, 4)
 
 
-async def test_consumes_only_the_queues_asked_for(backend: Backend) -> None:
+async def test_only_requested_queues_are_consumed(backend: Backend) -> None:
     """A consumer of some queues leaves the others alone."""
     await backend.broker.publish(
         [*messages(1, Priority.HIGH), *messages(1, Priority.MEDIUM), *messages(1, Priority.LOW)]
@@ -238,7 +238,7 @@ async def test_callback_that_raises_is_reported_and_stops_nothing(backend: Backe
     assert [type(event) for event in backend.events] == [LoopFailed]
 
 
-async def test_subscription_made_while_away_holds_after_the_connect(backend: Backend) -> None:
+async def test_subscription_made_while_away_is_active_after_the_connect(backend: Backend) -> None:
     """`consume` needs no connection: it takes effect as soon as there is one."""
     await backend.broker.publish(messages(1))
     await backend.unplug()

@@ -46,7 +46,7 @@ async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -
         ("answer_unknown_and_drop", UNKNOWN, 0),
     ],
 )
-async def test_a_fault_holds_until_it_is_set_back(
+async def test_a_fault_holds_until_it_is_reset(
     memory: MemoryBackend, fault: str, answer: PublishAnswer, delivered: int
 ) -> None:
     """Each publication gets the fault's answer, delivered or not."""

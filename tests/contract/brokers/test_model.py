@@ -153,7 +153,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-def test_the_memory_broker_does_as_its_model() -> None:
+def test_the_memory_broker_agrees_with_its_model() -> None:
     """Under any calls in any order, no owed message is lost and no other is delivered."""
     run_state_machine_as_test(
         BrokerMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)

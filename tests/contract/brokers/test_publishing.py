@@ -76,14 +76,14 @@ async def test_purged_queue_is_empty(backend: Backend) -> None:
     await backend.wait_depth(0)
 
 
-async def test_wait_ready_gives_up(backend: Backend) -> None:
+async def test_wait_ready_times_out(backend: Backend) -> None:
     """A broker that is away raises within the timeout."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.3)
 
 
-async def test_a_try_to_publish_leaves_nothing(backend: Backend) -> None:
+async def test_try_publishing_leaves_no_message(backend: Backend) -> None:
     """It succeeds where publishing works, and fails at once without a broker."""
     await backend.broker.try_publishing()
     assert set((await backend.broker.depths()).values()) == {0}

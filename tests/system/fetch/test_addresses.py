@@ -12,7 +12,7 @@ from tests.tools import behaviours
 from tests.tools.hostile import Hostile
 
 
-def test_an_answer_has_the_address_it_came_from(hostile: Hostile, fetch: Fetcher) -> None:
+def test_an_answer_has_its_address(hostile: Hostile, fetch: Fetcher) -> None:
     """A kept connection has it too; after a redirect it is the address of the last exchange."""
     url, elsewhere = hostile.url(behaviours.answer), hostile.url(behaviours.answer)
     for _ in range(2):
@@ -21,7 +21,7 @@ def test_an_answer_has_the_address_it_came_from(hostile: Hostile, fetch: Fetcher
     assert fetch(hostile.url(redirecting(302, elsewhere))).address == urlsplit(elsewhere).netloc
 
 
-def test_a_failed_dial_has_the_address_it_was_for(fetch: Fetcher) -> None:
+def test_a_failed_dial_has_its_address(fetch: Fetcher) -> None:
     """The time that it took is there too."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -32,7 +32,7 @@ def test_a_failed_dial_has_the_address_it_was_for(fetch: Fetcher) -> None:
     assert outcome.timings.total > 0
 
 
-def test_a_timeout_has_its_times(hostile: Hostile, fetch: Fetcher) -> None:
+def test_a_timeout_has_timings(hostile: Hostile, fetch: Fetcher) -> None:
     """The timings show how far the attempt got."""
     url = hostile.url(behaviours.t01_never_reads)
     outcome = fetch(url, timeout=0.5)
@@ -41,7 +41,7 @@ def test_a_timeout_has_its_times(hostile: Hostile, fetch: Fetcher) -> None:
     assert 0 < outcome.timings.connect < outcome.timings.total
 
 
-def test_a_refused_target_has_none(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+def test_a_refused_target_has_no_address(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
     """Address and timings could tell what is there."""
     outcome = make_fetcher(limits=Limits())(hostile.url(behaviours.answer))
     assert outcome.kind is OutcomeKind.BLOCKED

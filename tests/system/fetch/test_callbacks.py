@@ -51,7 +51,7 @@ def test_each_attempt_has_the_same_id(hostile: Hostile, fetch: Fetcher) -> None:
         verified(seen, OLD)
 
 
-def test_without_its_secret_nothing_is_sent(hostile: Hostile, fetch: Fetcher) -> None:
+def test_a_callback_without_its_secret_is_not_sent(hostile: Hostile, fetch: Fetcher) -> None:
     """The secret may be there at the next attempt: the operator's configuration may be late."""
     outcome = fetch(hostile.url(behaviours.answer), signed_by="three", **SIGNED)
 

@@ -28,7 +28,7 @@ def process() -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_fifty_fetches_stay_in_bounds(
+def test_fifty_fetches_stay_within_their_limits(
     case: Case, hostile: Hostile, url_of: Callable[[Case], str], ca_file: str, process: ProcessPoolExecutor
 ) -> None:
     """They stay within time and memory. Some may time out first on a busy machine."""

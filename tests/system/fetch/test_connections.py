@@ -97,7 +97,7 @@ def test_a_connection_that_closes_on_reuse_is_replaced(hostile: Hostile, fetch: 
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_must_not_be_sent_twice_goes_out_on_a_new_connection(
+def test_a_request_to_be_sent_once_gets_a_new_connection(
     method: str, hostile: Hostile, fetch: Fetcher
 ) -> None:
     """If a kept connection closed just then, nobody could tell whether the target acted."""
@@ -137,14 +137,14 @@ def test_a_post_is_sent_once(hostile: Hostile, fetch: Fetcher) -> None:
     assert len(hostile.ledger.requests) == 1
 
 
-def test_what_may_be_sent_twice_goes_out_again_at_once(hostile: Hostile, fetch: Fetcher) -> None:
+def test_an_idempotent_request_is_sent_again_at_once(hostile: Hostile, fetch: Fetcher) -> None:
     """libcurl sends a PUT again on a new connection, within the attempt."""
     url = hostile.url(behaviours.f21_takes_and_closes_reused)
 
     assert [fetch(url, method="PUT").kind for _ in range(3)] == [OutcomeKind.OK] * 3
 
 
-def test_a_post_that_may_be_sent_twice_uses_a_connection_again(hostile: Hostile, fetch: Fetcher) -> None:
+def test_a_post_with_retry_unsafe_reuses_a_connection(hostile: Hostile, fetch: Fetcher) -> None:
     """With `retry_unsafe`, a POST is treated like a GET."""
     url = hostile.url(behaviours.answer)
 
@@ -177,9 +177,7 @@ def test_an_attempt_that_sent_nothing_says_so(kind: OutcomeKind, hostile: Hostil
     assert (outcome.kind, outcome.sent) == (kind, False)
 
 
-def test_a_follow_up_without_an_answer_does_not_hide_the_first_request(
-    hostile: Hostile, fetch: Fetcher
-) -> None:
+def test_a_failed_redirect_does_not_hide_the_first_request(hostile: Hostile, fetch: Fetcher) -> None:
     """A POST that was answered with a redirect was sent, although the GET after it was not."""
 
     def lead_on_and_leave(peer: Peer) -> None:
@@ -224,7 +222,7 @@ def test_tiny_chunks_are_no_oversized_framing(hostile: Hostile, fetch: Fetcher, 
     assert hostile.ledger.connections == 2
 
 
-def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetcher) -> None:
+def test_an_unsolicited_answer_is_not_used(hostile: Hostile, fetch: Fetcher) -> None:
     """A second answer on the connection must not be taken for the next task's."""
     url = hostile.url(behaviours.f22_two_answers)
 

@@ -43,7 +43,7 @@ def test_a_hostile_answer_ends_in_time_as_the_right_kind(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_after_a_hostile_answer_the_handler_is_as_good_as_new(
+def test_after_a_hostile_answer_the_handler_still_works(
     case: Case, hostile: Hostile, url_of: Callable[[Case], str], make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """Nothing that one server did affects the worker's next task."""
@@ -58,7 +58,7 @@ def test_after_a_hostile_answer_the_handler_is_as_good_as_new(
     assert outcome.response.headers == (("Content-Length", "5"),)
 
 
-def test_the_deadline_holds_within_one_read(
+def test_the_timeout_holds_within_one_read(
     hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine does not go on working on thousands of chunks that arrived at once."""

@@ -127,7 +127,7 @@ def test_other_methods_do_not_leave_their_origin(
     assert len(hostile.ledger.requests) == 1
 
 
-def test_a_chain_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+def test_a_chain_of_redirects_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
     """With five redirects allowed, six requests are sent and no seventh."""
     outcome = make_fetcher(max_redirects=5)(hostile.url(redirecting(302, "/again")))
 
@@ -135,7 +135,7 @@ def test_a_chain_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetche
     assert len(hostile.ledger.requests) == 6
 
 
-def test_the_deadline_counts_over_all_hops(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+def test_the_timeout_covers_all_redirects(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
     """The timeout does not start again with every redirect."""
 
     def slow(peer: Peer) -> None:
@@ -211,7 +211,7 @@ def test_a_redirect_without_location_is_an_error(hostile: Hostile, fetch: Fetche
 
 
 @pytest.mark.parametrize("size_bytes", [5, 20_000_000])
-def test_the_body_of_a_redirect_is_passed_over(size_bytes: int, hostile: Hostile, fetch: Fetcher) -> None:
+def test_the_body_of_a_redirect_is_discarded(size_bytes: int, hostile: Hostile, fetch: Fetcher) -> None:
     """A small one is read, so that the connection can be kept; a larger one is cut off."""
     outcome = fetch(hostile.url(redirecting(302, "/end", b"x" * size_bytes)))
 

@@ -55,9 +55,7 @@ def test_any_method_can_have_a_body(method: str, hostile: Hostile, fetch: Fetche
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_method_that_wants_a_body_says_that_it_has_none(
-    method: str, hostile: Hostile, fetch: Fetcher
-) -> None:
+def test_a_post_without_a_body_has_content_length_0(method: str, hostile: Hostile, fetch: Fetcher) -> None:
     """RFC 9110 8.6: such a request has Content-Length: 0."""
     fetch(hostile.url(behaviours.answer), method=method)
 
@@ -88,7 +86,7 @@ def test_head_does_not_wait_for_a_body(hostile: Hostile, fetch: Fetcher) -> None
     assert (seen.method, seen.header("Content-Length")) == ("HEAD", None)
 
 
-def test_the_trace_of_the_submit_goes_on(hostile: Hostile, fetch: Fetcher) -> None:
+def test_the_trace_of_the_submit_continues(hostile: Hostile, fetch: Fetcher) -> None:
     """Each attempt is a span of its own in the trace. A `traceparent` header of the task wins."""
     parent, own = f"00-{'a' * 32}-{'b' * 16}-00", f"00-{'c' * 32}-{'d' * 16}-01"
     url = hostile.url(behaviours.answer)
@@ -117,7 +115,7 @@ def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) ->
     assert hostile.ledger.connections == 2
 
 
-def test_a_large_body_goes_out_without_asking_first(hostile: Hostile, fetch: Fetcher) -> None:
+def test_a_large_body_is_sent_without_expect(hostile: Hostile, fetch: Fetcher) -> None:
     """libcurl would send Expect: 100-continue and wait a second for permission."""
     fetch(hostile.url(behaviours.answer), method="POST", body="x" * 3_000_000)
 
@@ -182,7 +180,7 @@ def test_a_task_that_breaks_a_rule_is_not_sent(
 @pytest.mark.parametrize(
     "url", ["ftp://{}/", "file:///etc/passwd", "gopher://{}/x", "http://user:pw@{}/", "http://{}/a b"]
 )
-def test_a_url_that_is_none_of_ours_is_not_fetched(url: str, hostile: Hostile, fetch: Fetcher) -> None:
+def test_an_invalid_url_is_not_fetched(url: str, hostile: Hostile, fetch: Fetcher) -> None:
     """Only http and https, without user info, in printable ASCII."""
     authority = hostile.url(behaviours.answer).split("/")[2]
 
@@ -192,7 +190,7 @@ def test_a_url_that_is_none_of_ours_is_not_fetched(url: str, hostile: Hostile, f
     assert hostile.ledger.connections == 0
 
 
-def test_the_environment_has_no_say(
+def test_the_environment_changes_nothing(
     hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Neither proxy variables nor netrc are read, or a request would depend on who started the process."""
@@ -218,7 +216,7 @@ def test_no_cookie_is_kept(hostile: Hostile, fetch: Fetcher) -> None:
     assert [seen.header("Cookie") for seen in hostile.ledger.requests] == [None, None]
 
 
-def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher) -> None:
+def test_dots_in_a_path_are_sent_as_they_are(hostile: Hostile, fetch: Fetcher) -> None:
     """The receiver decides what a path means."""
     fetch(hostile.url(behaviours.answer) + "..//../x")
 
@@ -232,7 +230,7 @@ def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher)
         {"max_headers": 1, "max_header_bytes": 16, "max_headers_bytes": 16},
     ],
 )
-def test_what_we_add_to_a_task_is_not_held_against_its_limits(
+def test_headers_that_we_add_do_not_count_against_limits(
     limits: dict[str, int], hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
     """The task's limits do not count the Content-Type of a JSON body, nor the headers of a callback."""

@@ -232,7 +232,7 @@ def test_a_name_without_an_address_is_a_dns_error(staged: Staging) -> None:
     assert network.lookups == ["a.test"] * 2
 
 
-def test_a_look_up_keeps_to_the_deadline(staged: Staging) -> None:
+def test_a_look_up_keeps_to_the_timeout(staged: Staging) -> None:
     """The resolver cannot be interrupted, so its thread is left behind."""
     fetch, network = staged({"a.test": [[PUBLIC]]})
     network.is_answering.clear()
@@ -322,7 +322,7 @@ def test_an_address_that_became_our_own_is_refused_at_the_dial() -> None:
         SsrfGuard(SsrfPolicy(), network, lambda: False).plan_dial(parse_url("http://a.test/"), 1.0)
 
 
-def test_the_machine_knows_its_own_addresses() -> None:
+def test_the_machines_own_addresses_are_found() -> None:
     """The kernel says from which address it would send."""
     network = Network()
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
@@ -335,7 +335,7 @@ def test_the_machine_knows_its_own_addresses() -> None:
     assert not network.is_own(elsewhere)
 
 
-def test_a_name_of_the_system_is_looked_up() -> None:
+def test_a_name_is_looked_up_by_the_system() -> None:
     """As in /etc/hosts and the resolver."""
     answer = Network().look_up("localhost", 5.0, lambda: False)
     assert all(address is not None and address.is_loopback for address in answer)

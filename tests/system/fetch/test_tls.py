@@ -57,7 +57,7 @@ def test_a_trusted_certificate_is_accepted(hostile: Hostile, fetch: Fetcher, tls
         (unknown_issuer, "its issuer is not trusted"),
     ],
 )
-def test_a_bad_certificate_is_told_and_tried_twice(
+def test_a_bad_certificate_is_reported_and_retried_once(
     make: MakeContext, reason: str, hostile: Hostile, fetch: Fetcher, authority: trustme.CA
 ) -> None:
     """The sentence is ours, the second attempt the last, and no request was sent."""
@@ -88,9 +88,7 @@ def test_plain_http_on_the_tls_port_is_a_tls_error(hostile: Hostile, fetch: Fetc
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_connection_lost_in_the_handshake_is_tried_again(
-    how: str, hostile: Hostile, fetch: Fetcher
-) -> None:
+def test_a_connection_lost_in_the_handshake_is_retried(how: str, hostile: Hostile, fetch: Fetcher) -> None:
     """This says nothing about the certificate, so the task has all its attempts."""
 
     def leave(peer: Peer) -> None:

@@ -84,7 +84,9 @@ def test_a_profile_brings_trust_and_certificate(
     assert seen == [client]
 
 
-def test_its_trust_is_for_it_alone(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
+def test_the_trust_of_a_profile_is_for_it_alone(
+    hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
+) -> None:
     """Without the profile the same server is not trusted, before and after."""
     fetch = make()
     url = hostile.url(names_the_client([]), tls=asking)
@@ -108,7 +110,7 @@ def test_no_connection_is_shared_by_two_profiles(
     assert hostile.ledger.connections == 3
 
 
-def test_a_host_gets_its_profile_unasked(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
+def test_a_host_gets_its_profile(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
     """Another host does not get it."""
     fetch, seen = make(first="localhost", second="127.0.0.1"), list[str]()
 
@@ -187,7 +189,7 @@ def refuses(context: ssl.SSLContext) -> Behaviour:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
+def test_a_refused_client_certificate_is_a_tls_error(
     version: ssl.TLSVersion, hostile: Hostile, make: MakeFetcher, authority: trustme.CA
 ) -> None:
     """Two attempts are made, as with a bad certificate of the target's. The target has not acted on the
@@ -208,7 +210,7 @@ def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
     assert hostile.ledger.requests == []
 
 
-def test_a_file_that_went_away_is_a_tls_error(
+def test_a_missing_certificate_file_is_a_tls_error(
     hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext, profiles: dict[str, TlsProfile]
 ) -> None:
     """It existed when we started, and a renewal may be about to put it back."""

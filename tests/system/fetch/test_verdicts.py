@@ -47,7 +47,7 @@ def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_status_decides(
+def test_the_status_decides(
     method: str, statuses: tuple[int, ...], expected: Status, hostile: Hostile, fetch: Fetcher
 ) -> None:
     """One table applies to every method."""
@@ -67,7 +67,7 @@ def test_a_status_decides(
         (behaviours.e02_gzip_cut, OutcomeKind.DECODE_ERROR),
     ],
 )
-def test_after_silence_only_what_may_be_sent_twice_is(
+def test_without_an_answer_only_an_idempotent_request_is_retried(
     behaviour: Behaviour, kind: OutcomeKind, hostile: Hostile, fetch: Fetcher
 ) -> None:
     """A GET or PUT is retried; a POST only if the task allows it. The kind is the same."""
@@ -80,7 +80,7 @@ def test_after_silence_only_what_may_be_sent_twice_is(
     assert (found, verdict.status, verdict.reason) == (kind, Status.FAILED, "unknown")
 
 
-def test_a_post_that_did_not_go_out_is_tried_again(fetch: Fetcher) -> None:
+def test_a_post_that_was_not_sent_is_retried(fetch: Fetcher) -> None:
     """Nobody listens, so the target cannot have acted."""
     with Hostile() as short_lived:
         url = short_lived.url(behaviours.answer)
@@ -155,7 +155,7 @@ def test_a_tasks_own_rules_come_first(
         assert (verdict.due - NOW).total_seconds() == 9
 
 
-def test_rules_read_a_coded_body(hostile: Hostile, fetch: Fetcher) -> None:
+def test_rules_read_the_decoded_body(hostile: Hostile, fetch: Fetcher) -> None:
     """The rules see the decoded body."""
     body = ENCODERS["br"](json.dumps({"error": 1}).encode())
     url = hostile.url(answers(200, body, "Content-Encoding: br"))
@@ -163,7 +163,7 @@ def test_rules_read_a_coded_body(hostile: Hostile, fetch: Fetcher) -> None:
     assert judge(fetch, url, rules=RULES)[1].status is Status.FAILED
 
 
-def test_no_rule_holds_for_an_answer_that_is_not_complete(hostile: Hostile, fetch: Fetcher) -> None:
+def test_no_rule_applies_to_an_incomplete_answer(hostile: Hostile, fetch: Fetcher) -> None:
     """A truncated body is no answer."""
     rules = [{"when": {"status": 200}, "then": "success"}]
 

@@ -94,7 +94,7 @@ def test_an_answer_without_a_status_is_no_http() -> None:
 
 
 @pytest.mark.parametrize("code", [0, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_RECV_ERROR])
-def test_a_head_beyond_its_bounds_is_told_first(code: int) -> None:
+def test_a_head_beyond_its_limits_is_reported_first(code: int) -> None:
     """It does not matter how the exchange ended after that."""
     start = b"HTTP/1.1 200 OK\r\n"
     interim = (b"HTTP/1.1 100 X\r\n", b"\r\n") * 60

@@ -69,7 +69,7 @@ def test_an_origin_is_scheme_host_and_port(url: str, location: str, same: bool) 
     assert following.header_lines == (request(url).header_lines if same else IDENTITY)
 
 
-def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None:
+def test_a_request_that_becomes_a_get_loses_its_content_headers() -> None:
     """The other headers of the task stay."""
     following = follow("http://h/", "/x", status=303, method="POST")
     assert isinstance(following, HttpRequest)
@@ -96,7 +96,7 @@ def test_a_location_that_must_not_be_followed(location: str) -> None:
     assert isinstance(following, FetchFailure) or following.url.text.startswith("http://h/")
 
 
-def test_the_way_down_from_https_is_blocked() -> None:
+def test_https_to_http_is_blocked() -> None:
     """This holds for any host."""
     following = follow("https://h/", "http://h/")
     assert isinstance(following, FetchFailure)

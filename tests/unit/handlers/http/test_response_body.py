@@ -40,7 +40,7 @@ def raw_deflate(data: bytes) -> bytes:
     data=st.builds(operator.mul, st.binary(max_size=500), st.sampled_from([1, 1, 600])),
     step=st.integers(1, 9000),
 )
-def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> None:
+def test_a_body_is_decoded(coding: str, data: bytes, step: int) -> None:
     """Content, size and hash are those of the decoded body, in whatever pieces it arrives."""
     encoded = ENCODERS[coding](data) if coding else data
     made = feed(body(coding), encoded, max(step, len(encoded) // 500))
@@ -57,7 +57,7 @@ def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> 
     cut=st.integers(1, 50),
     step=st.integers(1, 100),
 )
-def test_a_coding_that_is_cut_short_is_seen(coding: str, data: bytes, cut: int, step: int) -> None:
+def test_a_truncated_coding_is_noticed(coding: str, data: bytes, cut: int, step: int) -> None:
     """A cut anywhere is noticed, even if only part of the checksum is missing."""
     encoded = ENCODERS[coding](data)
     made = feed(body(coding), encoded[: max(0, len(encoded) - cut)], step)
@@ -77,7 +77,7 @@ def test_gzip_members_follow_one_another(step: int, tail: bytes) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
-def test_deflate_without_its_zlib_frame_is_taken(step: int) -> None:
+def test_raw_deflate_is_accepted(step: int) -> None:
     """Many servers send it so."""
     assert feed(body("deflate"), raw_deflate(b"hello" * 50), step).content == b"hello" * 50
 
@@ -139,7 +139,7 @@ def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: Bod
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
-def test_a_bomb_is_not_unfolded(coding: str) -> None:
+def test_a_decompression_bomb_is_not_unfolded(coding: str) -> None:
     """Decoding stops when no more pieces are taken."""
     bomb = ENCODERS[coding](b"\0" * 4_000_000)
     tracemalloc.start()
@@ -162,7 +162,7 @@ def test_many_tiny_pieces_take_no_more_than_their_size() -> None:
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
-def test_no_piece_is_larger_than_it_may_be(coding: str) -> None:
+def test_no_piece_exceeds_its_limit(coding: str) -> None:
     """This limit keeps a bomb small; brotli keeps to it roughly."""
     decoder = decoder_for(coding)
     assert decoder is not None

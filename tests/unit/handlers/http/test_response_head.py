@@ -22,7 +22,7 @@ def test_headers_keep_their_order_and_spelling() -> None:
     assert head.value("missing") is None
 
 
-def test_interim_answers_are_counted_and_passed_over() -> None:
+def test_interim_answers_are_counted_and_skipped() -> None:
     """The headers of a 103 are not those of the answer."""
     head = ResponseHead(
         lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Hints\nLink: x\n\nHTTP/1.1 204 No\nA: b\n\n")
@@ -45,7 +45,7 @@ def test_a_folded_line_continues_the_value_before() -> None:
     assert head.headers == [("A", "b c"), ("D", "e")]
 
 
-def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
+def test_bare_line_feeds_and_other_bytes_are_accepted() -> None:
     """Values are read as Latin-1, whatever their bytes."""
     head = ResponseHead([b"HTTP/1.1 200 OK\n", b"A: \xff\n", b"\n"])
 
@@ -68,7 +68,7 @@ def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
         "SSH-2.0-x",
     ],
 )
-def test_what_is_no_status_line_has_no_status(line: str) -> None:
+def test_an_invalid_status_line_has_no_status(line: str) -> None:
     """Status 0 means that the answer is not HTTP."""
     assert ResponseHead(lines(f"{line}\nA: b\n\n")).status == 0
 
@@ -104,6 +104,6 @@ def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
         ("HTTP/2 200\n\n", False),
     ],
 )
-def test_only_old_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
+def test_only_http_1_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
     """In HTTP/2 a frame ends the body; a connection that closes before truncates it."""
     assert ResponseHead(lines(text)).ends_with_connection is ends

@@ -87,13 +87,13 @@ def test_the_longest_of_several_headers_counts() -> None:
     assert retry_after([], NOW) is None
 
 
-def test_the_cap_can_be_another() -> None:
+def test_the_cap_is_an_argument() -> None:
     """The caller's cap applies."""
     assert retry_after(["100"], NOW, cap=10.0) == 10.0
 
 
 @given(st.lists(st.text() | DATES, max_size=3))
-def test_whatever_is_sent_the_answer_is_in_bounds(values: list[str]) -> None:
+def test_any_value_gives_a_wait_within_the_cap(values: list[str]) -> None:
     """Any value gives None or a wait from 0 to the cap."""
     seconds = retry_after(values, NOW)
     assert seconds is None or 0.0 <= seconds <= RETRY_AFTER_CAP

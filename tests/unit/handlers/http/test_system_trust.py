@@ -18,19 +18,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_hashed_folder_is_given_as_such(folder: Path) -> None:
+def test_a_hashed_folder_is_used(folder: Path) -> None:
     """OpenSSL then reads only the certificates that it needs."""
     (folder / "0a1b2c3d.0").touch()
     assert find_system_trust() == TrustStore(folder=str(folder))
 
 
-def test_a_folder_that_is_not_hashed_is_none(folder: Path) -> None:
+def test_an_unhashed_folder_is_not_used(folder: Path) -> None:
     """OpenSSL would find nothing in it."""
     (folder / "ca.pem").touch()
     assert find_system_trust().folder is None
 
 
-def test_a_bundle_in_the_environment_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_in_the_environment_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It wins over a hashed folder: somebody chose it."""
     (folder / "0a1b2c3d.0").touch()
     bundle = folder / "bundle.pem"
