@@ -21,7 +21,8 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from taskrunner.brokers.base import Delivery, Publication
-from taskrunner.brokers.rabbitmq.broker import RabbitBroker, RabbitSettings
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Events
 from taskrunner.domain.task import Priority

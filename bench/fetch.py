@@ -40,10 +40,10 @@ from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.profile_engines import ProfileEngines
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
@@ -51,7 +51,7 @@ from taskrunner.handlers.http.worker_sockets import SocketWatch
 _WANTED_GUARD = 1.10
 
 Fetch = Callable[[str], None]
-POLICY = FetchPolicy(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
+POLICY = FetchSettings(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
 
 
 def bare(collect_headers: bool) -> Fetch:

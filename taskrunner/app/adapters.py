@@ -88,7 +88,8 @@ def _redis_store(config: Config, events: Events) -> "RedisStore":
 
 
 def _rabbit_broker(config: Config, events: Events) -> Broker:
-    from taskrunner.brokers.rabbitmq.broker import RabbitBroker, RabbitSettings
+    from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+    from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 
     section = config.rabbit
     settings = RabbitSettings(

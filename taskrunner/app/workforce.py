@@ -17,8 +17,8 @@ from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.thread_pool import ThreadPool
-from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
 from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
@@ -106,10 +106,10 @@ def _consumer(platform: Platform, make_pool: MakePool) -> Consumer:
     )
 
 
-def _fetch_policy(config: Config) -> FetchPolicy:
+def _fetch_policy(config: Config) -> FetchSettings:
     """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
     settings = config.fetch
-    return FetchPolicy(
+    return FetchSettings(
         connect_timeout=settings.connect_timeout,
         first_byte_timeout=settings.first_byte_timeout,
         idle_timeout=settings.idle_timeout,

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from taskrunner.brokers.base import (
     Broker,
@@ -24,6 +23,7 @@ from taskrunner.brokers.rabbitmq.amqp_connection import connection_parameters
 from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
 from taskrunner.brokers.rabbitmq.received_message import ReceivedMessage, to_dead_delivery, to_delivery
 from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole, ReconnectingConnection
+from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.rabbitmq.subscriber import Subscriber
 from taskrunner.brokers.rabbitmq.subscription import SubscriptionRequest
 from taskrunner.brokers.rabbitmq.watchdog import SubscriptionActivity, Watchdog
@@ -34,26 +34,6 @@ from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRes
 SERVICE = "rabbitmq"
 # Versions of RabbitMQ: the first with at-least-once dead lettering, and the last that the tests have seen.
 OLDEST, NEWEST = (3, 10), (4,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RabbitSettings:
-    """Durations are seconds.
-
-    `addresses` are AMQP URLs of one cluster's nodes, dialled in turn. `publish_timeout` bounds a call of
-    `publish`; a connection that confirms nothing for as long is made again. `stall_after` is how long a
-    queue may have ready messages and deliver none before the watchdog acts.
-    """
-
-    addresses: tuple[str, ...] = ("amqp://guest:guest@localhost:5672/",)
-    exchange: str = "taskrunner"
-    delivery_limit: int = 20
-    heartbeat: int = 30
-    dial_timeout: float = 10.0
-    publish_timeout: float = 15.0
-    probe_timeout: float = 5.0
-    stall_after: float = 30.0
-    client_name: str = "taskrunner"
 
 
 class RabbitBroker(Broker):

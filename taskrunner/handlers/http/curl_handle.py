@@ -1,4 +1,4 @@
-"""One libcurl handle, configured by the policy once and by each request where it differs from the last.
+"""One libcurl handle, configured by the settings once, and by each request where it differs from the last.
 
 Each option that is set costs time with the interpreter lock held, so options that keep their value are not
 set again.
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pycurl
 
 from taskrunner.domain.tls_profile import TlsProfile
-from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy, TrustStore
 from taskrunner.handlers.http.http_request import HttpRequest
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
 from taskrunner.handlers.http.ssrf_guard import DialPlan
 
 # Idle connections: few per worker, and younger than the idle time after which most servers close.
@@ -32,17 +32,17 @@ class CurlHandle:
     libcurl calls `on_sending` before it sends a request that must not be sent twice.
     """
 
-    def __init__(self, policy: FetchPolicy, profile: str | None, on_sending: Callable[..., int]) -> None:
+    def __init__(self, settings: FetchSettings, profile: str | None, on_sending: Callable[..., int]) -> None:
         self.curl = pycurl.Curl()
         self.plan: DialPlan | None = None
-        self._policy = policy
+        self._settings = settings
         self._on_sending = on_sending
         self._method_and_body = ("GET", False)
         self._send_once = False
         self._timeout_ms = 0
         self._set_constants()
         self._set_profile(
-            policy.tls[profile] if profile else TlsProfile(), policy.key_passwords.get(profile or "")
+            settings.tls[profile] if profile else TlsProfile(), settings.key_passwords.get(profile or "")
         )
 
     def prepare(self, request: HttpRequest, plan: DialPlan, timeout: float) -> None:
@@ -67,17 +67,17 @@ class CurlHandle:
             self._timeout_ms = timeout_ms
 
     def _set_constants(self) -> None:
-        curl, policy = self.curl, self._policy
+        curl, settings = self.curl, self._settings
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(_QUICK_EXIT, 1)
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.HTTP09_ALLOWED, 0)
         curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
-        self._set_proxy(policy.proxy)
+        self._set_proxy(settings.proxy)
         curl.setopt(pycurl.PATH_AS_IS, 1)
-        curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if policy.http2 else pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(policy.connect_timeout))
+        curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if settings.http2 else pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(settings.connect_timeout))
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
         curl.setopt(pycurl.MAXLIFETIME_CONN, _LIFETIME_SECONDS)
@@ -91,10 +91,10 @@ class CurlHandle:
             return
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
         curl.setopt(pycurl.PROXY, f"{proxy.scheme}://{host}:{proxy.port}")
-        self._set_trust(self._policy.trust, folder=pycurl.PROXY_CAPATH, file=pycurl.PROXY_CAINFO)
+        self._set_trust(self._settings.trust, folder=pycurl.PROXY_CAPATH, file=pycurl.PROXY_CAINFO)
         curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
         # Sent to the proxy only: every request has its own, and a task's must not reach the proxy.
-        curl.setopt(pycurl.USERAGENT, self._policy.user_agent)
+        curl.setopt(pycurl.USERAGENT, self._settings.user_agent)
         # The proxy's answer to CONNECT is no part of the target's answer.
         curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
         if proxy.user is not None:
@@ -102,7 +102,7 @@ class CurlHandle:
             curl.setopt(pycurl.PROXYPASSWORD, proxy.password or "")
 
     def _set_profile(self, profile: TlsProfile, key_password: str | None) -> None:
-        trust = TrustStore(file=profile.ca_file) if profile.ca_file else self._policy.trust
+        trust = TrustStore(file=profile.ca_file) if profile.ca_file else self._settings.trust
         self._set_trust(trust, folder=pycurl.CAPATH, file=pycurl.CAINFO)
         # libcurl caches trusted certificates for a day; a renewed file must be noticed sooner.
         self.curl.setopt(_CA_CACHE_TIMEOUT, _LIFETIME_SECONDS)
@@ -128,7 +128,7 @@ class CurlHandle:
         if plan.resolve_entry:
             entries.append(plan.resolve_entry)
         self.curl.setopt(pycurl.RESOLVE, entries)
-        if self._policy.proxy is not None:
+        if self._settings.proxy is not None:
             self.curl.setopt(pycurl.CONNECT_TO, [plan.connect_to] if plan.connect_to else [])
         self.plan = plan
 

@@ -19,8 +19,8 @@ from taskrunner.handlers.http.exchange import (
     MAX_LINES,
     Exchange,
 )
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.response_body import BodyError
+from taskrunner.handlers.http.settings import FetchSettings
 
 # A certificate is seldom repaired between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
@@ -120,7 +120,7 @@ _VERIFY_REASONS = {
 
 
 def diagnose(
-    exchange: Exchange, policy: FetchPolicy, *, attempt: int, elapsed: float, phase: Callable[[], str]
+    exchange: Exchange, settings: FetchSettings, *, attempt: int, elapsed: float, phase: Callable[[], str]
 ) -> FetchFailure | None:
     """Why `exchange` failed; None for a sound answer, whatever its status.
 
@@ -137,7 +137,7 @@ def diagnose(
     body_error = exchange.body.error if exchange.body is not None else None
     if body_error is BodyError.TOO_LARGE:
         return _TOO_LARGE
-    if failure := _head_failure(exchange, policy.max_header_bytes):
+    if failure := _head_failure(exchange, settings.max_header_bytes):
         return failure
     if body_error is BodyError.BROKEN_CODING and exchange.curl_code in {0, pycurl.E_WRITE_ERROR}:
         return _CODING_BROKEN

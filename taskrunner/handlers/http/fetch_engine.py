@@ -1,4 +1,4 @@
-"""The fetch engine: makes one exchange with libcurl, within every limit of the policy.
+"""The fetch engine: makes one exchange with libcurl, within every limit of the settings.
 
 Each call from libcurl into Python takes the interpreter lock. At 50 threads each handover of the lock costs
 some 20 µs, about half of what a bare exchange takes. So options are set only when they change, the callback
@@ -15,11 +15,11 @@ from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.response_body import BodyError, DiscardedBody, ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
@@ -33,21 +33,21 @@ class FetchEngine:
 
     def __init__(
         self,
-        policy: FetchPolicy,
+        settings: FetchSettings,
         guard: SsrfGuard,
         network: Network,
         sockets: WorkerSockets,
         profile: str | None = None,
     ) -> None:
-        self._policy = policy
+        self._settings = settings
         self._sockets = sockets
         self._dialer = Dialer(guard, network, sockets)
         self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
         self._no_exchange = self._exchange = Exchange()
         self._error: BaseException | None = None
-        self._proxy_encrypts = policy.proxy is not None and policy.proxy.scheme == "https"
-        self._handle = CurlHandle(policy, profile, self._on_sending)
+        self._proxy_encrypts = settings.proxy is not None and settings.proxy.scheme == "https"
+        self._handle = CurlHandle(settings, profile, self._on_sending)
         self._curl = self._handle.curl
         self._curl.setopt(pycurl.HEADERFUNCTION, self._on_line)
         self._curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
@@ -93,7 +93,7 @@ class FetchEngine:
 
         With a proxy, the address that the proxy was asked for, None for a name: the proxy's own is not shown.
         """
-        if self._policy.proxy is not None:
+        if self._settings.proxy is not None:
             plan = self._handle.plan
             return plan.first_address if plan is not None else None
         info = self._curl.getinfo
@@ -148,14 +148,14 @@ class FetchEngine:
             return 0
 
     def _begin_body(self) -> ResponseBody:
-        exchange, policy = self._exchange, self._policy
+        exchange, settings = self._exchange, self._settings
         exchange.head = head = ResponseHead(self._lines)
         if head.redirects:
             exchange.body = DiscardedBody(head.value("content-length"))
         else:
             exchange.body = ResponseBody(
-                max_bytes=policy.max_body_bytes,
-                store_bytes=policy.store_body_bytes,
+                max_bytes=settings.max_body_bytes,
+                store_bytes=settings.store_body_bytes,
                 decoder=decoder_for(head.value("content-encoding") or ""),
             )
         return exchange.body
@@ -166,7 +166,7 @@ class FetchEngine:
             exchange.sent = False
         if exchange.past_deadline and exchange.curl_code == pycurl.E_WRITE_ERROR:
             exchange.curl_code = pycurl.E_OPERATION_TIMEDOUT
-        if exchange.curl_code and self._policy.proxy is not None:
+        if exchange.curl_code and self._settings.proxy is not None:
             self._check_tunnel(exchange)
         if exchange.body is None:
             exchange.head = ResponseHead(self._lines)

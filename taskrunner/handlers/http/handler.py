@@ -13,13 +13,13 @@ from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.http_request import HttpRequest, first_request, sign
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
@@ -49,13 +49,13 @@ class HttpHandler(Handler):
     `worker_sockets.WATCH_INTERVAL`. They should share a `network` too, which caches name look-ups.
     """
 
-    def __init__(self, policy: FetchPolicy, watch: SocketWatch, network: Network | None = None) -> None:
-        self._policy = policy
+    def __init__(self, settings: FetchSettings, watch: SocketWatch, network: Network | None = None) -> None:
+        self._settings = settings
         self._watch = watch
-        self._sockets = watch.add_worker(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
+        self._sockets = watch.add_worker(first_byte=settings.first_byte_timeout, idle=settings.idle_timeout)
         self._network = network or Network()
         self._guard = SsrfGuard(
-            policy.limits.ssrf_policy, self._network, lambda: self._sockets.cancelled, policy.proxy
+            settings.limits.ssrf_policy, self._network, lambda: self._sockets.cancelled, settings.proxy
         )
         self._engines = ProfileEngines(self._make_engine)
         self._engine = self._engines.get(None)
@@ -80,17 +80,17 @@ class HttpHandler(Handler):
 
     def _attempt(self, context: AttemptContext, started: float) -> Outcome:
         task, deadline = context.task, started + context.task.timeout
-        if task.tls is not None and task.tls not in self._policy.tls:
+        if task.tls is not None and task.tls not in self._settings.tls:
             return _TLS_PROFILE_MISSING
         try:
-            request = first_request(task, context.number, self._policy)
-            sign(request, task, self._policy, int(time.time()))
+            request = first_request(task, context.number, self._settings)
+            sign(request, task, self._settings, int(time.time()))
         except ValueError:
             return _outcome(BLOCKED)
         except KeyError:
             return _SECRET_MISSING
         now = started
-        for redirects in range(self._policy.max_redirects + 1):
+        for redirects in range(self._settings.max_redirects + 1):
             if context.cancelled:
                 return _CANCELLED
             plan = self._plan_dial(request, deadline - now)
@@ -106,7 +106,7 @@ class HttpHandler(Handler):
             now = time.monotonic()
             failure = diagnose(
                 exchange,
-                self._policy,
+                self._settings,
                 attempt=context.number,
                 elapsed=now - started,
                 phase=self._engine.phase,
@@ -115,18 +115,18 @@ class HttpHandler(Handler):
                 return self._failed(failure, exchange, request, redirects, now - started)
             if not exchange.head.redirects:
                 return self._answered(exchange, request, task.rules, redirects, now - started)
-            next_or_failure = next_request(request, exchange.head, self._policy.limits)
+            next_or_failure = next_request(request, exchange.head, self._settings.limits)
             if isinstance(next_or_failure, FetchFailure):
                 return _outcome(next_or_failure, self._response(exchange, request, redirects, now - started))
             request = next_or_failure
             if now >= deadline:
                 error = f"Timed out after {task.timeout:.3g} s while following redirects."
                 return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
-        error = f"The target redirected more than {self._policy.max_redirects} times."
+        error = f"The target redirected more than {self._settings.max_redirects} times."
         return Outcome(kind=OutcomeKind.TOO_MANY_REDIRECTS, error=error)
 
     def _plan_dial(self, request: HttpRequest, time_left: float) -> DialPlan | Outcome:
-        timeout = min(time_left, self._policy.connect_timeout)
+        timeout = min(time_left, self._settings.connect_timeout)
         try:
             return self._guard.plan_dial(request.url, timeout)
         except TargetRefused:
@@ -194,7 +194,7 @@ class HttpHandler(Handler):
         )
 
     def _make_engine(self, profile: str | None) -> FetchEngine:
-        return FetchEngine(self._policy, self._guard, self._network, self._sockets, profile)
+        return FetchEngine(self._settings, self._guard, self._network, self._sockets, profile)
 
     def _recover(self, context: AttemptContext, exc: Exception) -> Outcome:
         """Log a bug of ours, and make new engines: the handles may be in any state.

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from taskrunner.handlers.base import Handler, HandlerFactory
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 
 if TYPE_CHECKING:
     from taskrunner.handlers.http.network import Network
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class HttpHandlerFactory(HandlerFactory):
-    """Pickles as its policy alone.
+    """Pickles as its settings alone.
 
     libcurl is loaded only by `start`, which saves 6 MiB in a process that merely passes the factory on.
     """
@@ -19,11 +19,11 @@ class HttpHandlerFactory(HandlerFactory):
     _watch: "SocketWatch"  # from `start` on
     _network: "Network"
 
-    def __init__(self, policy: FetchPolicy) -> None:
-        self._policy = policy
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
 
-    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchPolicy]]:
-        return HttpHandlerFactory, (self._policy,)
+    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchSettings]]:
+        return HttpHandlerFactory, (self._settings,)
 
     def start(self) -> None:
         from taskrunner.handlers.http.network import Network
@@ -35,7 +35,7 @@ class HttpHandlerFactory(HandlerFactory):
     def make_handler(self) -> Handler:
         from taskrunner.handlers.http.handler import HttpHandler
 
-        return HttpHandler(self._policy, self._watch, self._network)
+        return HttpHandler(self._settings, self._watch, self._network)
 
     def stop(self) -> None:
         self._watch.stop()

@@ -14,7 +14,7 @@ from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.domain.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 
 # RFC 9110 8.6: these send Content-Length even without content.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
@@ -63,17 +63,17 @@ class HttpRequest:
         return [*self.header_lines, *(header_line(*each) for each in condition(self.validators).items())]
 
 
-def first_request(task: Task, number: int, policy: FetchPolicy) -> HttpRequest:
+def first_request(task: Task, number: int, settings: FetchSettings) -> HttpRequest:
     """The first request of attempt `number`. Raises `ValueError` when the task breaks a rule of intake.
 
     Intake has checked every task that it accepted, but an AMQP client can publish one without intake.
     """
-    url = task_fields.check_url(task.url, policy.limits)
+    url = task_fields.check_url(task.url, settings.limits)
     method = task_fields.check_method(task.method)
     if task.headers:
         task_fields.check_sound_headers(task.headers)
     task_fields.check_id(task.id)
-    cross_origin_lines = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {policy.user_agent}"]
+    cross_origin_lines = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {settings.user_agent}"]
     ours = [*cross_origin_lines, *(f"{name}: {value}" for name, value in identity(task, number).items())]
     content = _content(task, method)
     return HttpRequest(
@@ -81,7 +81,7 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> HttpRequest:
         url=url,
         header_lines=_header_lines(task, ours, content),
         cross_origin_lines=cross_origin_lines,
-        tls=_profile(task, url, policy.limits),
+        tls=_profile(task, url, settings.limits),
         content=content,
         send_once=not may_repeat(task),
         validators=task.validators if method in METHODS else None,
@@ -95,10 +95,10 @@ def _profile(task: Task, url: Url, limits: Limits) -> str | None:
     return task.tls
 
 
-def sign(request: HttpRequest, task: Task, policy: FetchPolicy, timestamp: int) -> None:
+def sign(request: HttpRequest, task: Task, settings: FetchSettings, timestamp: int) -> None:
     """Sign a callback with the time `timestamp`. Raises `KeyError` for an unknown secret."""
     if task.signed_by is not None:
-        signed = signature.sign(policy.secrets[task.signed_by], task.id, timestamp, request.content or b"")
+        signed = signature.sign(settings.secrets[task.signed_by], task.id, timestamp, request.content or b"")
         request.header_lines = [
             *request.header_lines,
             f"webhook-timestamp: {timestamp}",

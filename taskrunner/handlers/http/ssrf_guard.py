@@ -15,8 +15,8 @@ from collections.abc import Callable
 from taskrunner.domain.address import Address, embedded, is_loopback, parse_address
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http.fetch_policy import EgressProxy
 from taskrunner.handlers.http.network import LookupAnswer, LookupFailed, LookupTimedOut, Network
+from taskrunner.handlers.http.settings import EgressProxy
 
 # All addresses of a name are checked, and at most this many are dialled.
 _DIALLED_ADDRESSES = 16

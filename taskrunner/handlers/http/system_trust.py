@@ -1,6 +1,6 @@
 """Finds the system's trusted certificates.
 
-The process that makes the policy finds them: only Python's `ssl` knows where they are, and a worker process
+The process that makes the settings finds them: only Python's `ssl` knows where they are, and a worker process
 needs that module for nothing else.
 
 OpenSSL reads only the certificates that it needs from a folder hashed by name (`c_rehash`). A handle then
@@ -12,7 +12,7 @@ import re
 import ssl
 from pathlib import Path
 
-from taskrunner.handlers.http.fetch_policy import TrustStore
+from taskrunner.handlers.http.settings import TrustStore
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 

@@ -11,7 +11,8 @@ import pika
 
 from taskrunner.brokers.base import Broker, DeadDelivery, Delivery, Publication
 from taskrunner.brokers.memory import MemoryBroker
-from taskrunner.brokers.rabbitmq.broker import RabbitBroker, RabbitSettings
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.task import Priority

@@ -12,9 +12,9 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_limits import Limits
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy, TrustStore
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
 from tests.tools.cases import Case
@@ -100,7 +100,7 @@ def make_fetcher(watch: SocketWatch, ca_file: str) -> Iterator[Callable[..., Fet
     handlers: list[HttpHandler] = []
 
     def make(network: Network | None = None, **settings: Any) -> Fetcher:
-        policy = FetchPolicy(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
+        policy = FetchSettings(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
         handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)
@@ -164,7 +164,7 @@ class Scene:
             password=password,
             resolves=resolves,
         )
-        policy = FetchPolicy(
+        policy = FetchSettings(
             proxy=proxy, trust=TrustStore(file=self._ca_file), limits=Limits(ssrf_policy=SsrfPolicy())
         )
         handler = HttpHandler(policy, self._watch, self.network)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.handlers.http.fetch_policy import TrustStore
+from taskrunner.handlers.http.settings import TrustStore
 from tests.tools import behaviours
 from tests.tools.cases import CASES, TIMEOUT, Case
 from tests.tools.fetching import fetch_concurrently, make_task

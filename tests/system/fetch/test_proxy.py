@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Peer
@@ -41,7 +41,7 @@ def test_the_proxy_gets_our_user_agent(scene: Scene) -> None:
     """It gets the configured User-Agent, not the task's and not a library's."""
     fetch = scene.to_target(behaviours.answer)
     assert fetch("http://target.example/", headers={"User-Agent": "task's own"}).kind is OutcomeKind.OK
-    assert scene.proxy.ledger.requests[0].header("user-agent") == FetchPolicy().user_agent
+    assert scene.proxy.ledger.requests[0].header("user-agent") == FetchSettings().user_agent
     assert scene.target.ledger.requests[0].header("user-agent") == "task's own"
 
 
@@ -151,7 +151,7 @@ def test_the_proxys_credentials_are_for_it_alone(scene: Scene) -> None:
     expected = base64.b64encode(b"us er:s3:cret").decode()
     assert scene.proxy.ledger.requests[0].header("proxy-authorization") == f"Basic {expected}"
     assert scene.target.ledger.requests[0].header("proxy-authorization") is None
-    shown = repr(outcome) + repr(fetch.handler._policy)
+    shown = repr(outcome) + repr(fetch.handler._settings)
     assert "s3:cret" not in shown
     assert "us er" not in shown
 

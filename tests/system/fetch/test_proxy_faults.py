@@ -7,8 +7,8 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.handlers.http.fetch_policy import EgressProxy, FetchPolicy
 from taskrunner.handlers.http.handler import HttpHandler
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
@@ -154,7 +154,7 @@ def test_a_proxy_that_accepts_no_connection_is_a_timeout(watch: SocketWatch) -> 
         for each in queued:
             each.setblocking(False)
             each.connect_ex(place)
-        policy = FetchPolicy(proxy=EgressProxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
+        policy = FetchSettings(proxy=EgressProxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
         handler = HttpHandler(policy, watch)
 
         outcome = Fetcher(handler)("http://93.184.216.34/")
@@ -169,7 +169,7 @@ def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: SocketWatch) -> 
     """The proxy, given by address, may be on loopback; targets may not."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    policy = FetchPolicy(proxy=EgressProxy(host="127.0.0.1", port=port))
+    policy = FetchSettings(proxy=EgressProxy(host="127.0.0.1", port=port))
     handler = HttpHandler(policy, watch)
 
     outcome = Fetcher(handler)("http://93.184.216.34/", method="POST")

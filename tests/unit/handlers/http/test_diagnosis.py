@@ -7,8 +7,8 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import RETRYABLE_KINDS
 from taskrunner.handlers.http.diagnosis import FAILURES, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
-from taskrunner.handlers.http.fetch_policy import FetchPolicy
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.settings import FetchSettings
 
 BANNER = "SSH-2.0-secret-banner"
 
@@ -18,7 +18,7 @@ def judge(
 ) -> FetchFailure | None:
     exchange = Exchange(lines)
     exchange.curl_code, exchange.curl_text, exchange.head = code, text, ResponseHead(lines)
-    return diagnose(exchange, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+    return diagnose(exchange, FetchSettings(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 
 def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> FetchFailure:

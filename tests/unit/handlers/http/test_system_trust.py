@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.handlers.http.fetch_policy import TrustStore
+from taskrunner.handlers.http.settings import TrustStore
 from taskrunner.handlers.http.system_trust import find_system_trust
 
 

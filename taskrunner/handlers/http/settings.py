@@ -53,7 +53,7 @@ class EgressProxy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchPolicy:
+class FetchSettings:
     """Durations are seconds; the task's own timeout bounds them all.
 
     `first_byte_timeout` runs from the start of a request to the first byte of its answer, connecting
