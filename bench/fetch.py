@@ -37,7 +37,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
@@ -51,7 +51,7 @@ from taskrunner.handlers.http.worker_sockets import SocketWatch
 _WANTED_GUARD = 1.10
 
 Fetch = Callable[[str], None]
-POLICY = FetchSettings(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
+POLICY = FetchSettings(limits=TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
 
 
 def bare(collect_headers: bool) -> Fetch:
@@ -90,7 +90,7 @@ def no_grammar() -> Iterator[None]:
     """Take URLs as they are: only the host and port at their start are parsed."""
     known: dict[str, Url] = {}
 
-    def unchecked(text: str, limits: Limits) -> Url:
+    def unchecked(text: str, limits: TaskLimits) -> Url:
         start = text[: text.index("?")]
         like = known.get(start) or known.setdefault(start, parse_url(start))
         return Url(text=text, scheme=like.scheme, host=like.host, address=like.address, port=like.port)

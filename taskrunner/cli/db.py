@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from taskrunner.app.everything import upgrade as upgrade_store
+from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.loop import run
 from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option

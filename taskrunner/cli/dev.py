@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded, store_url
-from taskrunner.app.everything import Extras, run_everything
+from taskrunner.app.all import run_all
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
 from taskrunner.app.loop import run
 
 
@@ -31,15 +31,15 @@ def command(config_path: Path | None, data: Path, port: str | None) -> None:
     No file is read but one that --config names. Stop it or kill it: started again, it goes on.
     """
     settings = {"Api.port": port, "Fetch.allow_loopback": True}
-    config = embedded(data, settings=settings, config_path=config_path)
+    config = embedded_config(data, settings=settings, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
         for line in welcome(f"http://{ADDRESS}:{bound}", file):
             click.echo(line)
 
-    extras = Extras(upgrade=True, monitor_page=False, ready=announce)
-    raise SystemExit(run(run_everything(config, extras)))
+    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    raise SystemExit(run(main))
 
 
 def welcome(api: str, file: Path) -> list[str]:

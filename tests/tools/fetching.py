@@ -13,7 +13,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
@@ -21,7 +21,7 @@ from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Targets of tests listen on this machine.
-LOOPBACK = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True))
+LOOPBACK = TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True))
 
 
 def make_task(url: str, **fields: Any) -> Task:

@@ -73,7 +73,7 @@ def test_a_missing_file_is_a_line(run: Run) -> None:
     assert result.stderr == "taskrunner: none.yaml: cannot be read: No such file or directory\n"
 
 
-def test_show_tells_value_and_source_of_every_dial(run: Run, tmp_path: Path) -> None:
+def test_show_tells_value_and_source_of_every_setting(run: Run, tmp_path: Path) -> None:
     """As YAML, secrets masked."""
     (tmp_path / "config.yaml").write_text("Redis: {password: hunter2}")
     result = run("config", "show", RABBITMQ_URL="amqp://me:hunter2@h/")

@@ -19,7 +19,7 @@ from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # Channels, topology and consumers together; declaring quorum queues on a busy cluster takes seconds.
 ATTACH_TIMEOUT = 30.0
@@ -84,7 +84,7 @@ class ReconnectingConnection:
             return
         if self._connection is not None:
             await self._connection.close_gracefully()
-        await end(task)
+        await cancel_and_wait(task)
 
     def reconnect(self, reason: str) -> None:
         """Drop the connection, if there is one, and make a new one."""
@@ -149,4 +149,4 @@ class ReconnectingConnection:
                 return
             maintaining.result()
         finally:
-            await end(maintaining)  # its error is ignored: the connection's own end says more
+            await cancel_and_wait(maintaining)  # its error is ignored: the connection's own end says more

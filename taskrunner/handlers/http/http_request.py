@@ -9,7 +9,7 @@ from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task, Validators
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.domain.validators import METHODS, condition
@@ -88,7 +88,7 @@ def first_request(task: Task, number: int, settings: FetchSettings) -> HttpReque
     )
 
 
-def _profile(task: Task, url: Url, limits: Limits) -> str | None:
+def _profile(task: Task, url: Url, limits: TaskLimits) -> str | None:
     if task.tls is None:
         return profile_for(url, limits.tls_profiles)
     check_profile(task.tls, url, limits.tls_profiles)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.diagnosis import BLOCKED, FetchFailure
@@ -28,7 +28,7 @@ _SAFE = frozenset({"GET", "HEAD"})
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-def next_request(request: HttpRequest, head: ResponseHead, limits: Limits) -> HttpRequest | FetchFailure:
+def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -> HttpRequest | FetchFailure:
     """The next request, after `request` was answered with the redirect `head`."""
     location = head.value("location") or ""
     try:

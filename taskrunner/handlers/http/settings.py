@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
-from taskrunner.version import __version__
+from taskrunner.version import USER_AGENT
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -72,14 +72,14 @@ class FetchSettings:
     connect_timeout: float = 10.0
     first_byte_timeout: float = 300.0
     idle_timeout: float = 60.0
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
     store_body_bytes: int = 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
-    user_agent: str = f"taskrunner/{__version__}"
+    user_agent: str = USER_AGENT
     http2: bool = True
     trust: TrustStore = TrustStore()
-    limits: Limits = Limits()
+    limits: TaskLimits = TaskLimits()
     proxy: EgressProxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -10,7 +10,7 @@ import trustme
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
@@ -165,7 +165,7 @@ class Scene:
             resolves=resolves,
         )
         policy = FetchSettings(
-            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=Limits(ssrf_policy=SsrfPolicy())
+            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=TaskLimits(ssrf_policy=SsrfPolicy())
         )
         handler = HttpHandler(policy, self._watch, self.network)
         self._handlers.append(handler)
