@@ -12,7 +12,7 @@ from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.host_view import HostView
-from taskrunner.producer.hosts import Hosts, ShownLimit
+from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
@@ -32,7 +32,7 @@ def command() -> None:
 def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
     """Print the hosts that are limited or in trouble and have tasks, then all limits."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         for host in await hosts.list(limit=limit):
             _print_host(host, as_json=as_json)
         for shown in await hosts.limits():
@@ -48,7 +48,7 @@ def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
 def show(config_path: Path | None, host: str, as_json: bool) -> None:
     """Print how things are with a host."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.show(host), as_json=as_json)
 
     _use(config_path, use)
@@ -64,7 +64,7 @@ def reset(config_path: Path | None, host: str, as_json: bool) -> None:
     Tasks that wait for it come back at the time that they were given.
     """
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.reset(host), as_json=as_json)
 
     _use(config_path, use)
@@ -95,7 +95,7 @@ def set_limit(
     """Limit a host, or each one that a pattern holds for; the most specific pattern counts."""
     fields = {"concurrency": concurrency, "rate": rate, "burst": burst}
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_limit(await hosts.set_limit(pattern, fields), as_json=as_json)
 
     _use(config_path, use)
@@ -107,13 +107,13 @@ def set_limit(
 def remove(config_path: Path | None, pattern: str) -> None:
     """Take back a limit that was set here or by the API."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         await hosts.remove_limit(pattern)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Hosts], Awaitable[None]]) -> None:
+def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) -> None:
     async def on_platform(platform: Platform) -> int:
         await use(platform.hosts)
         return 0
@@ -139,7 +139,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
     click.echo("  ".join(words))
 
 
-def _print_limit(shown: ShownLimit, *, as_json: bool) -> None:
+def _print_limit(shown: HostLimitEntry, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(host_limit_resource(shown)).decode())
         return

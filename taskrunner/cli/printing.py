@@ -10,7 +10,7 @@ import orjson
 
 from taskrunner.api.resources import encode
 from taskrunner.domain.status import Status
-from taskrunner.producer.bulk_submit import Refused, bounded_lines
+from taskrunner.producer.bulk_submit import RefusedLine, bounded_lines
 
 # Refused lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20
@@ -47,7 +47,7 @@ class SubmitSummary:
         self.accepted += answer["created"]
         self.known += not answer["created"]
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: RefusedLine) -> None:
         if self.refused < _SHOWN_REFUSALS:
             name = getattr(self.source, "name", "-")
             click.echo(f"{name}:{refused.number}: {refused.error}", err=True)

@@ -19,9 +19,9 @@ from taskrunner.cli.printing import (
 )
 from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
 from taskrunner.domain.messages import mask_user_info
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.producer.bulk_submit import RIVALS, Refused, check_length, meaningful
+from taskrunner.producer.bulk_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.version import __version__
 
@@ -172,7 +172,7 @@ def _submit_batch(
             )
         else:
             errors = [FieldError(**error) for error in item["errors"]]
-            summary.refuse(Refused(number=number, error=TaskInvalid(errors)))
+            summary.refuse(RefusedLine(number=number, error=TaskInvalid(errors)))
 
 
 def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
@@ -184,7 +184,7 @@ def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
         said = json.loads(line) if line.startswith(b"{") else {"url": line.decode()}
     except (ValueError, RecursionError):
         return line, False
-    kept = {name: value for name, value in fields.items() if RIVALS.get(name) not in said}
+    kept = {name: value for name, value in fields.items() if EXCLUSIVE_FIELDS.get(name) not in said}
     own = "id" not in said
     made = {"id": new_task_id()} if own else {}
     return json.dumps({**kept, **made, **said}).encode(), own
@@ -200,7 +200,7 @@ def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iter
         try:
             check_length(line)
         except TaskInvalid as exc:
-            summary.refuse(Refused(number=number, error=exc))
+            summary.refuse(RefusedLine(number=number, error=exc))
             continue
         batch.append((number, line))
         size_bytes += len(line)

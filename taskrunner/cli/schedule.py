@@ -16,7 +16,7 @@ from taskrunner.config import load
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _PAGE = 200
 _TIMES = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
@@ -67,7 +67,7 @@ def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """Make a schedule, for example: create report --cron "30 6 * * MON-FRI" --url https://…"""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         draft = ScheduleDraft.from_fields({"name": name, **fields}, limits)
         _print(await schedules.create(name, draft), masking, as_json=as_json)
 
@@ -86,7 +86,7 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """Change what is given, and nothing else."""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         known = await schedules.get(name)
         merged = {each: getattr(known, each) for each in _TIMES}
         merged |= {**fields, "task": {**known.task, **fields["task"]}}
@@ -104,7 +104,7 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
 def list_all(config_path: Path | None, as_json: bool) -> None:
     """Print every schedule, one a line."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         cursor: str | None = None
         while True:
             page = await schedules.list(limit=_PAGE, cursor=cursor)
@@ -124,7 +124,7 @@ def list_all(config_path: Path | None, as_json: bool) -> None:
 def show(config_path: Path | None, name: str, as_json: bool) -> None:
     """Print a schedule with all that is known of it."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         schedule = await schedules.get(name)
         if as_json:
             _print(schedule, masking, as_json=True)
@@ -142,7 +142,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
 def delete(config_path: Path | None, name: str) -> None:
     """Remove a schedule; the tasks that it made go on."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         await schedules.delete(name)
 
     _use(config_path, use)
@@ -155,7 +155,7 @@ def delete(config_path: Path | None, name: str) -> None:
 def pause(config_path: Path | None, name: str, as_json: bool) -> None:
     """Let no slot run until it is resumed."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.pause(name), masking, as_json=as_json)
 
     _use(config_path, use)
@@ -168,7 +168,7 @@ def pause(config_path: Path | None, name: str, as_json: bool) -> None:
 def resume(config_path: Path | None, name: str, as_json: bool) -> None:
     """Go on with the next slot; those that passed meanwhile are not made up for."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.resume(name), masking, as_json=as_json)
 
     _use(config_path, use)
@@ -180,17 +180,19 @@ def resume(config_path: Path | None, name: str, as_json: bool) -> None:
 def run_now(config_path: Path | None, name: str) -> None:
     """Submit its task now, beside its slots; prints the task's id."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         click.echo((await schedules.run(name)).id)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Schedules, TaskLimits, Masking], Awaitable[None]]) -> None:
+def _use(
+    config_path: Path | None, use: Callable[[ScheduleAdmin, TaskLimits, Masking], Awaitable[None]]
+) -> None:
     async def on_platform(platform: Platform) -> int:
-        schedules = Schedules(platform.store, platform.intake, platform.clock)
+        schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
         masking = Masking(platform.config.fetch.mask_headers)
-        await use(schedules, platform.intake.rules.limits, masking)
+        await use(schedules, platform.intake.task_settings.limits, masking)
         return 0
 
     raise SystemExit(run_loop(operate(load(config_path), on_platform)))

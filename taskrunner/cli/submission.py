@@ -36,7 +36,10 @@ _PATIENCE = 60.0
 async def submit_one(platform: Platform, draft: TaskDraft, job: Job) -> int:
     """Submit a task; answers the exit code."""
     submitted = await platform.intake.submit(draft)
-    waited = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
+    waited = (
+        platform.publishes
+        and draft.effective_write_concern(platform.intake.task_settings) is not WriteConcern.STORE
+    )
     expected = waited and submitted.task.run_at is None and submitted.created
     if expected and not submitted.published:
         why = platform.broker.status().error

@@ -16,7 +16,7 @@ from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-from taskrunner.producer.bulk_action import Action
+from taskrunner.producer.bulk_actions import BulkAction
 
 
 @click.group(cls=Group, name="tasks")
@@ -50,7 +50,7 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
 @bulk_action_options
 def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Cancel live tasks; fetches that run are cut within a second."""
-    _bulk_action(config_path, Action.CANCEL, "cancelled", given)
+    _bulk_action(config_path, BulkAction.CANCEL, "cancelled", given)
 
 
 @command.command()
@@ -59,7 +59,7 @@ def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @bulk_action_options
 def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Let failed tasks go on, with their history and as many attempts as a new one has."""
-    _bulk_action(config_path, Action.RETRY, "retried", given)
+    _bulk_action(config_path, BulkAction.RETRY, "retried", given)
 
 
 @command.command()
@@ -68,11 +68,11 @@ def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @bulk_action_options
 def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Delete tasks, whatever their status, with results and history."""
-    _bulk_action(config_path, Action.DELETE, "deleted", given)
+    _bulk_action(config_path, BulkAction.DELETE, "deleted", given)
 
 
 def _bulk_action(
-    config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
+    config_path: Path | None, action: BulkAction, verb: str, given: Mapping[str, tuple[str, ...]]
 ) -> NoReturn:
     choice = chosen(given)
 
