@@ -91,7 +91,7 @@ def _make_consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
         workers=config.workers.max_workers,
-        host_policy=config.host_settings(),
+        host_settings=config.host_settings(),
         host_limits=config.hosts.limits,
     )
     return Consumer(

@@ -75,7 +75,7 @@ class Consumer:
                 consumer=settings.name,
                 lease=settings.lease,
                 workers=settings.workers,
-                host_policy=settings.host_policy,
+                host_settings=settings.host_settings,
             ),
             snooze=self._snoozer.submit,
         )

@@ -54,7 +54,7 @@ class HostGateSettings:
     consumer: str
     lease: float
     workers: int
-    host_policy: HostSettings
+    host_settings: HostSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class HostGate:
         self._events = events
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_policy
+        self._policy = settings.host_settings
         self._snooze = snooze
         self._book = HostLimits()
         self._tallies = HostStatsTable()

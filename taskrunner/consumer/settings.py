@@ -27,5 +27,5 @@ class ConsumerSettings:
     lease: float = LEASE
     hold: float = HOLD
     workers: int = ScalingSettings().max_workers
-    host_policy: HostSettings = HostSettings()
+    host_settings: HostSettings = HostSettings()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)

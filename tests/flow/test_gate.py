@@ -25,7 +25,7 @@ from tests.tools.fetching import make_task
 
 def one_each(runner: LocalRunner, snooze: Callable[[PendingSnooze], None] = lambda pending: None) -> HostGate:
     """A gate that lets one attempt at a time start at each host."""
-    settings = HostGateSettings(consumer="gate", lease=LEASE, workers=10, host_policy=HostSettings())
+    settings = HostGateSettings(consumer="gate", lease=LEASE, workers=10, host_settings=HostSettings())
     gate = HostGate(runner.store, runner.events, runner.clock, settings, snooze=snooze)
     gate.apply(HostLimits({"*": HostLimit(concurrency=1)}))
     return gate

@@ -57,7 +57,7 @@ async def polite(runner: LocalRunner, workers: int = 4, **limits: HostLimit) -> 
     await known(runner)
     configured = {f"{label}.test": limit for label, limit in limits.items()}
     settings = HostSettings(breaker=BreakerSettings(failures=3, cooldown=20.0))
-    return await runner.consumer(workers=workers, host_limits=configured, host_policy=settings)
+    return await runner.consumer(workers=workers, host_limits=configured, host_settings=settings)
 
 
 async def pass_time(runner: LocalRunner, seconds: float, settled: int) -> None:

@@ -16,7 +16,7 @@ from taskrunner.domain.errors import BrokerUnavailable
 # The most that one write holds. Smaller writes let deliveries and timers in between.
 BATCH_MESSAGES = 250
 BATCH_BYTES = 1 << 20
-# The most that may be unconfirmed; beyond, publishers wait. Bounds memory when the broker is slow.
+# The most that may be unconfirmed; beyond, publishers wait. ScalingSettings memory when the broker is slow.
 WINDOW_MESSAGES = 5_000
 WINDOW_BYTES = 16 << 20
 # A routing key that no queue is bound to.
