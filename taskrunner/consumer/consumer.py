@@ -31,6 +31,7 @@ from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
@@ -190,7 +191,7 @@ class Consumer:
         # a crash is another task.
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
-        task = content.model_copy(update={"priority": content.priority or delivery.queue}).to_task(
+        task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
             self._rules, task_id=task_id, now=self._clock.now()
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
