@@ -21,7 +21,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON,
 def command() -> None:
     """See and limit what hosts get.
 
-    A host is named as in its URLs: example.com, example.com:8443. Limits may be for *.example.com or *, too.
+    A host is named as in its URLs: example.com, example.com:8443. Limits may be for *.example.com or *,
+    too.
     """
 
 

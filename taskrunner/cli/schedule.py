@@ -44,7 +44,9 @@ def schedule_options(function: Any) -> Any:
             help="Ask only for what is newer than what the run before got (If-None-Match).",
         ),
         click.option("--overlap", help="allow (default), or skip a slot while the run before has not ended."),
-        click.option("--missed", help="Slots missed by an outage: once (default, the last), skip or all."),
+        click.option(
+            "--missed", help="HeldSlots missed by an outage: once (default, the last), skip or all."
+        ),
         click.option(
             "--time-zone", metavar="NAME", help="An IANA name such as Europe/Berlin [default: UTC]."
         ),
