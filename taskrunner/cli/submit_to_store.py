@@ -1,4 +1,4 @@
-"""What `produce` does with the store at hand: submit, print, and wait for results."""
+"""Submits to the store and the broker for `produce`, prints, and waits for results."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ import click
 from taskrunner.api.masking import Masking
 from taskrunner.api.resources import task_resource
 from taskrunner.app.platform import Platform
-from taskrunner.cli.printing import (
+from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
-    Job,
+    OutputOptions,
     SubmitSummary,
-    print_gone,
+    print_not_found,
     print_result,
     print_submitted,
     progress,
@@ -27,56 +27,56 @@ from taskrunner.producer.bulk_submit import BulkSubmit
 from taskrunner.producer.intake import Submitted
 from taskrunner.runtime.backoff import Backoff
 
-# Often enough for a person, seldom enough for the store.
+# Seconds between two reads of a task that is waited for.
 _POLL = 0.1
-# How long a bulk submit waits for a store that went away in the middle of it.
+# How long a bulk submit waits for a store that becomes unreachable.
 _PATIENCE = 60.0
 
 
-async def submit_one(platform: Platform, draft: TaskDraft, job: Job) -> int:
-    """Submit a task; answers the exit code."""
+async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions) -> int:
+    """Submit a task; returns the exit code."""
     submitted = await platform.intake.submit(draft)
-    waited = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
-    expected = waited and submitted.task.run_at is None and submitted.created
-    if expected and not submitted.published:
+    waits_for_broker = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
+    is_due = submitted.task.run_at is None and submitted.created
+    if waits_for_broker and is_due and not submitted.published:
         why = platform.broker.status().error
-        told = "stored; RabbitMQ did not confirm it yet, a relay will publish it"
-        click.echo(f"taskrunner: {told} ({why})" if why else f"taskrunner: {told}", err=True)
-    if not job.wait:
-        print_submitted(_answer(submitted), job)
+        note = "stored; RabbitMQ has not confirmed it yet, the relay will publish it"
+        click.echo(f"taskrunner: {note} ({why})" if why else f"taskrunner: {note}", err=True)
+    if not output.wait:
+        print_submitted(_submitted_fields(submitted), output)
         return 0
-    return await _print_results(platform, [submitted.id], job)
+    return await _print_results(platform, [submitted.id], output)
 
 
-async def submit_file(platform: Platform, source: BinaryIO, base: TaskDraft, job: Job) -> int:
-    """Submit every line that is a task, tell of those that are none; answers the exit code."""
+async def submit_file(platform: Platform, source: BinaryIO, base: TaskDraft, output: OutputOptions) -> int:
+    """Submit every line that is a task and print the others as errors; returns the exit code."""
     bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE)
-    summary = SubmitSummary(source, job, [])
+    summary = SubmitSummary(source, output, [])
     lines = 0
     unpublished = 0
     with progress(source) as shown:
         try:
             async for done in bulk.submit(shown):
                 for submitted in done.submitted:
-                    summary.add(_answer(submitted))
+                    summary.add(_submitted_fields(submitted))
                     unpublished += submitted.created and not submitted.published and not submitted.task.run_at
                 for refused in done.refused:
-                    summary.refuse(refused)
+                    summary.add_refused(refused)
                 lines = done.lines
         except StoreUnavailable as exc:
-            # What was accepted stays; the line number is where to go on.
-            where = f"{summary.accepted} tasks accepted, go on after line {lines}"
+            # Accepted tasks stay accepted: the line number says where to continue.
+            where = f"{summary.accepted} tasks accepted; continue after line {lines}"
             raise StoreUnavailable(f"{exc}; {where}") from exc
-    summary.tell()
+    summary.print_totals()
     why = platform.broker.status().error
     if unpublished and why and platform.publishes:
-        told = f"RabbitMQ did not confirm {unpublished} of them yet, a relay will publish them"
-        click.echo(f"taskrunner: {summary.accepted} stored; {told} ({why})", err=True)
-    failed = await _print_results(platform, summary.ids, job)
+        note = f"RabbitMQ has not confirmed {unpublished} of them yet, the relay will publish them"
+        click.echo(f"taskrunner: {summary.accepted} stored; {note} ({why})", err=True)
+    failed = await _print_results(platform, summary.ids, output)
     return EXIT_REFUSED if summary.refused else failed
 
 
-def _answer(submitted: Submitted) -> dict[str, Any]:
+def _submitted_fields(submitted: Submitted) -> dict[str, Any]:
     return {
         "id": submitted.id,
         "url": submitted.task.url,
@@ -85,18 +85,20 @@ def _answer(submitted: Submitted) -> dict[str, Any]:
     }
 
 
-async def _print_results(platform: Platform, ids: Iterable[str], job: Job) -> int:
-    """Wait for the tasks in turn and print each; 1 when any of them did not succeed."""
+async def _print_results(platform: Platform, ids: Iterable[str], output: OutputOptions) -> int:
+    """Wait for the tasks in turn and print each; returns 1 if any did not succeed."""
     code = 0
     for task_id in ids:
         record = await _wait(platform, task_id)
         if record is None:
-            code = print_gone(task_id)
+            code = print_not_found(task_id)
             continue
-        body = await platform.store.body(task_id) if job.as_json else None
+        body = await platform.store.body(task_id) if output.as_json else None
         code = max(
             code,
-            print_result(task_resource(record, Masking(platform.config.fetch.mask_headers), body=body), job),
+            print_result(
+                task_resource(record, Masking(platform.config.fetch.mask_headers), body=body), output
+            ),
         )
     return code
 
