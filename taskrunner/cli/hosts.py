@@ -28,7 +28,7 @@ def hosts_command() -> None:
 @click.option("--limit", type=click.IntRange(min=1, max=2000), default=200, help="Print at most this many.")
 @json_option
 def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
-    """Print the hosts with tasks that are limited, slowed or stopped, then all limits."""
+    """Print hosts that are limited, slowed or stopped, then all limits."""
 
     async def use(hosts: Hosts) -> None:
         for host in await hosts.list(limit=limit):
@@ -59,7 +59,7 @@ def show(config_path: Path | None, host: str, as_json: bool) -> None:
 def reset(config_path: Path | None, host: str, as_json: bool) -> None:
     """Close the circuit breaker of a host and end its slowdown.
 
-    Waiting tasks start again within seconds; those far back in a long line, at their due times.
+    Waiting tasks ask again within seconds; beyond the newest 10,000, at their due times.
     """
 
     async def use(hosts: Hosts) -> None:

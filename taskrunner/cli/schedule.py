@@ -66,7 +66,10 @@ def schedule_options(function: Any) -> Any:
 @task_options
 @json_option
 def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> None:
-    """Create a schedule, for example: create report --cron "30 6 * * MON-FRI" --url https://…"""
+    """Create a schedule.
+
+    Example: create report --cron "30 6 * * MON-FRI" --url https://example.com/report
+    """
     fields = _fields(given)
 
     async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
@@ -180,7 +183,7 @@ def resume(config_path: Path | None, name: str, as_json: bool) -> None:
 @config_option
 @click.argument("name")
 def run_now(config_path: Path | None, name: str) -> None:
-    """Run the schedule's task now, in addition to its slots, and print the task's id."""
+    """Run the task of a schedule now. Prints the id of the task; the slots do not change."""
 
     async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
         click.echo((await schedules.run(name)).id)

@@ -64,7 +64,7 @@ def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @filter_options()
 @bulk_action_options
 def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
-    """Requeue failed tasks, with their history and as many attempts as a new task has."""
+    """Requeue failed tasks. They keep their history and get as many attempts as a new task."""
     _run_action(config_path, Action.RETRY, "requeued", given)
 
 
