@@ -1,7 +1,7 @@
 """Draw the statuses of a task, from `domain/status.py`, into docs/architecture.md.
 
-    python scripts/status_diagram.py           # writes the diagram
-    python scripts/status_diagram.py --check   # exits with 1 if the page is out of date
+python scripts/status_diagram.py           # writes the diagram
+python scripts/status_diagram.py --check   # exits with 1 if the page is out of date
 """
 
 import argparse
@@ -49,7 +49,9 @@ def with_diagram(page: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if out of date")
     arguments = parser.parse_args()
     page = PAGE.read_text(encoding="utf-8")
