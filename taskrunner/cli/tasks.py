@@ -65,7 +65,7 @@ def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @bulk_action_options
 def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Requeue failed tasks. They keep their history and get as many attempts as a new task."""
-    _run_action(config_path, Action.RETRY, "requeued", given)
+    _run_action(config_path, Action.REQUEUE, "requeued", given)
 
 
 @tasks_command.command()

@@ -30,7 +30,7 @@ class Action(StrEnum):
     """What can be done to many tasks."""
 
     CANCEL = "cancel"
-    RETRY = "retry"
+    REQUEUE = "requeue"
     DELETE = "delete"
 
 
@@ -38,7 +38,7 @@ class Action(StrEnum):
 # the bulk_actions is under way is met again.
 STATUSES: Mapping[Action, tuple[Status, ...]] = {
     Action.CANCEL: tuple(status for status in _ORDER if status in LIVE),
-    Action.RETRY: (Status.FAILED,),
+    Action.REQUEUE: (Status.FAILED,),
     Action.DELETE: _ORDER,
 }
 
@@ -138,7 +138,7 @@ class BulkActions:
         ids = [record.task.id for record in records]
         if action is Action.CANCEL:
             return await self._cancellation.cancel_all(records)
-        if action is Action.RETRY:
+        if action is Action.REQUEUE:
             return await self._revival.requeue_tasks(ids)
         return await self._cancellation.delete_all(ids, status=status)
 
