@@ -88,18 +88,14 @@ def _submitted_fields(submitted: Submitted) -> dict[str, Any]:
 async def _print_results(platform: Platform, ids: Iterable[str], output: OutputOptions) -> int:
     """Wait for the tasks in turn and print each; returns 1 if any did not succeed."""
     code = 0
+    masking = Masking(platform.config.fetch.mask_headers)
     for task_id in ids:
         record = await _wait(platform, task_id)
         if record is None:
             code = print_not_found(task_id)
             continue
         body = await platform.store.body(task_id) if output.as_json else None
-        code = max(
-            code,
-            print_result(
-                task_resource(record, Masking(platform.config.fetch.mask_headers), body=body), output
-            ),
-        )
+        code = max(code, print_result(task_resource(record, masking, body=body), output))
     return code
 
 
