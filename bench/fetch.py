@@ -37,13 +37,13 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.profile_engines import ProfileEngines
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
@@ -51,7 +51,7 @@ from taskrunner.handlers.http.worker_sockets import SocketWatch
 _WANTED_GUARD = 1.10
 
 Fetch = Callable[[str], None]
-POLICY = FetchPolicy(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
+POLICY = FetchSettings(limits=TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
 
 
 def bare(collect_headers: bool) -> Fetch:
@@ -90,7 +90,7 @@ def no_grammar() -> Iterator[None]:
     """URLs are taken as they are inside: nobody reads them but for the host and port that they begin with."""
     known: dict[str, Url] = {}
 
-    def unchecked(text: str, limits: Limits) -> Url:
+    def unchecked(text: str, limits: TaskLimits) -> Url:
         start = text[: text.index("?")]
         like = known.get(start) or known.setdefault(start, parse_url(start))
         return Url(text=text, scheme=like.scheme, host=like.host, address=like.address, port=like.port)

@@ -12,14 +12,13 @@ from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.index import IndexRoutes
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.task_limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -47,10 +46,10 @@ def build_api(
     health: Health,
     stats: Stats,
     metrics: Metrics,
-    options: ApiOptions = ApiOptions(),  # noqa: B008 - frozen, so a default may be shared
+    options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
-    max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
+    max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
@@ -76,9 +75,3 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     IndexRoutes(routes).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app
-
-
-def request_bound(limits: Limits) -> int:
-    """Bytes of a task's JSON with its body, URL, headers and labels each as large as they may be."""
-    labels = limits.max_labels * limits.max_label_bytes
-    return limits.max_body_bytes + limits.max_url_bytes + limits.max_headers_bytes + labels

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from taskrunner.api import schemas
 from taskrunner.api.operations import Operation
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import CONDITION_PARAMETERS, SWEEP, SWEEP_PARAMETERS, Query
 from taskrunner.api.resources import bulk_result_resource
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.task_filter import CONDITIONS
 from taskrunner.producer.bulk_action import Action, BulkActions
 
@@ -24,7 +24,7 @@ _SUMMARIES = {
 class BulkActionRoutes:
     """Up to `limit` with each request, a dry run on demand."""
 
-    def __init__(self, bulk_actions: BulkActions, options: ApiOptions) -> None:
+    def __init__(self, bulk_actions: BulkActions, options: ApiSettings) -> None:
         self._bulk_action = bulk_actions
         self._options = options
 

@@ -5,7 +5,6 @@ from aiohttp import web
 from taskrunner.api import schemas
 from taskrunner.api.gradual_requeues import read_place, requeued_resource
 from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import (
     CONDITION_PARAMETERS,
     CURSOR,
@@ -20,6 +19,7 @@ from taskrunner.api.requests import (
 from taskrunner.api.resources import bulk_result_resource, dead_letter_resource, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
 from taskrunner.producer.bulk_action import BulkActions
@@ -73,7 +73,7 @@ class DeadLetterRoutes:
     """`GET /dead-letters`, `/dead-letters/{id}`, `POST /dead-letters/requeue`, `POST /dead-letters/purge`."""
 
     def __init__(
-        self, requeue: Requeue, bulk_actions: BulkActions, store: Store, options: ApiOptions
+        self, requeue: Requeue, bulk_actions: BulkActions, store: Store, options: ApiSettings
     ) -> None:
         self._revival = requeue
         self._bulk_action = bulk_actions

@@ -22,11 +22,13 @@ from taskrunner.brokers.base import (
     Publication,
     PublishAnswer,
 )
+from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.domain.task import Priority
 
 SERVICE = "memory broker"
+_DELIVERIES = Topology().delivery_limit
 DEAD = "dead"
 
 
@@ -63,7 +65,7 @@ class MemoryBroker(Broker):
     name = SERVICE
     durable = False
 
-    def __init__(self, events: Events, *, limit: int = 1_000_000, delivery_limit: int = 20) -> None:
+    def __init__(self, events: Events, *, limit: int = 1_000_000, delivery_limit: int = _DELIVERIES) -> None:
         self._events = events
         self._limit = limit
         self._delivery_limit = delivery_limit

@@ -39,7 +39,7 @@ class Topology:
     """
 
     exchange: str = "taskrunner"
-    delivery_limit: int = 20
+    delivery_limit: int = 50
     queues: Sequence[Priority] = field(default=tuple(Priority))
 
     @property

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded, store_url
-from taskrunner.app.everything import Extras, run_everything
+from taskrunner.app.all import run_all
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
 from taskrunner.app.loop import run
 from taskrunner.demo.show import demo
 
@@ -34,15 +34,15 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
     when it starts again, every accepted task continues.
     """
     settings = {"Api.port": port, "Fetch.allow_loopback": True}
-    config = embedded(data, settings=settings, config_path=config_path)
+    config = embedded_config(data, settings=settings, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
         for line in _welcome(f"http://{ADDRESS}:{bound}", file):
             click.echo(line)
 
-    extras = Extras(upgrade=True, monitor_page=False, ready=announce)
-    raise SystemExit(run(run_everything(config, extras)))
+    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    raise SystemExit(run(main))
 
 
 @click.command("demo")

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from taskrunner.api.resources import encode
+from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
-from taskrunner.app.everything import upgrade
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.errors import FAILURE, OUTSIDE
@@ -78,7 +78,7 @@ def upgrade_tables(config_path: Path | None) -> None:
 
 
 async def _upgrade(config: Config) -> int:
-    if await upgrade(config):
+    if await upgrade_store(config):
         click.echo("the database is up to date")
     else:
         click.echo("the store is Redis, which has no tables: nothing to do")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from taskrunner.app.all import run_all
 from taskrunner.app.consume import consume
-from taskrunner.app.everything import run_everything
 from taskrunner.app.loop import run
 from taskrunner.app.serve import serve
 from taskrunner.cli.options import config_option
@@ -56,4 +56,4 @@ def all_command(config_path: Path | None) -> None:
     With Rabbit.addr memory:// and Store.url sqlite:///FILE, no servers are needed. Only one process at a time
     can use such a file; the in-memory queue is rebuilt from the file at each start.
     """
-    raise SystemExit(run(run_everything(load(config_path))))
+    raise SystemExit(run(run_all(load(config_path))))

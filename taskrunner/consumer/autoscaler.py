@@ -8,7 +8,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
+from taskrunner.domain.scaling import Decision, Load, Memory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 
@@ -20,7 +20,7 @@ class Autoscaler(Service):
         consumer: Consumer,
         broker: Broker,
         events: Events,
-        bounds: Bounds,
+        bounds: ScalingSettings,
         *,
         interval: float,
     ) -> None:

@@ -13,7 +13,7 @@ from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Even
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -28,7 +28,7 @@ class Collector:
     """Consumes the dead letter queue; `keep` is the seconds for which the store keeps a message."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskPolicy, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskSettings, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker

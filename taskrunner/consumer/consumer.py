@@ -1,9 +1,8 @@
 """The consumer: from a delivery to its ack, and an orderly end."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
@@ -12,6 +11,7 @@ from taskrunner.consumer.claimer import Claimer, ClaimSettings
 from taskrunner.consumer.host_gate import HostGate, HostGateSettings
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.lease_keeper import LeaseKeeper
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.snoozer import PAUSED, PendingSnooze, Snoozer
 from taskrunner.consumer.worker_pool import OnFinished, WorkerPool
@@ -19,16 +19,14 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 MakePool = Callable[[Events, OnFinished], WorkerPool]
@@ -37,21 +35,6 @@ MakePool = Callable[[Events, OnFinished], WorkerPool]
 _UNSETTLED_LIMIT = 1000
 # After an abort the store gets this long to take the interrupted attempts.
 _ABORT_SETTLE = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerSettings:
-    """The settings of a consumer; durations are seconds. `name` must be unique among running processes."""
-
-    name: str
-    queues: tuple[Priority, ...] = tuple(Priority)
-    weights: Mapping[Priority, int]
-    prefetch: int = 250
-    lease: float = 30.0
-    hold: float = 10.0
-    workers: int = 50
-    host_policy: HostPolicy = HostPolicy()
-    host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
 
 
 class Consumer:
@@ -63,8 +46,8 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
-        retention: Retention,
+        rules: TaskSettings,
+        retention: RetentionSettings,
         make_pool: MakePool,
         settings: ConsumerSettings,
     ) -> None:
@@ -265,7 +248,7 @@ class Consumer:
         idle = asyncio.create_task(self.pool.wait_idle())
         aborted = asyncio.create_task(abort.wait())
         await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        await end(idle, aborted)
+        await cancel_and_wait(idle, aborted)
 
     async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
         """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
@@ -276,4 +259,4 @@ class Consumer:
         )
         if settled not in done:
             await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        await end(settled, aborted)
+        await cancel_and_wait(settled, aborted)

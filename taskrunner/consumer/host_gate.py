@@ -23,9 +23,9 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
 from taskrunner.domain.host_limit import HostLimits
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_policy import HostPolicy, Signal, signal
+from taskrunner.domain.host_settings import HostSettings, Signal, signal
 from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up, wait_reason
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 Change = Callable[[HostState, float], HostState]
@@ -46,7 +46,7 @@ class HostGateSettings:
     consumer: str
     lease: float
     workers: int
-    host_policy: HostPolicy
+    host_policy: HostSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class HostGate:
         """Let the last changes be written, if that goes within `patience` seconds."""
         writing = asyncio.create_task(self.ledger.drain())
         await asyncio.wait({writing}, timeout=patience)
-        await end(writing)
+        await cancel_and_wait(writing)
 
     def _tally(self, host: str) -> HostStats:
         host_stats = self._tallies.find(host)

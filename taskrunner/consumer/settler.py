@@ -16,7 +16,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
@@ -35,7 +35,7 @@ class Settler:
         broker: Broker,
         events: Events,
         clock: Clock,
-        retention: Retention,
+        retention: RetentionSettings,
         *,
         consumer: str,
         on_settled: Callable[[ClaimedAttempt], None],

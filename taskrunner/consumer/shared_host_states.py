@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import Store
@@ -47,7 +47,7 @@ class SharedHostStates:
     """`heard` is told each state that is read or written, on the event loop."""
 
     def __init__(
-        self, store: Store, clock: Clock, settings: HostPolicy, heard: Callable[[str, HostState], None]
+        self, store: Store, clock: Clock, settings: HostSettings, heard: Callable[[str, HostState], None]
     ) -> None:
         self._store = store
         self._clock = clock

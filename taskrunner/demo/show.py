@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from taskrunner.app.embedded import ADDRESS, embedded
-from taskrunner.app.everything import Extras, run_everything
+from taskrunner.app.all import run_all
+from taskrunner.app.embedded import ADDRESS, embedded_config
 from taskrunner.demo.target import build_target
 from taskrunner.domain.status import Status
 
@@ -59,9 +59,9 @@ async def demo(folder: Path, print_line: Print) -> int:
     await runner.setup()
     try:
         await web.TCPSite(runner, ADDRESS, 0).start()
-        config = embedded(folder, settings=SETTINGS, environ={})
+        config = embedded_config(folder, settings=SETTINGS, environ={})
         show = _Show(f"http://{ADDRESS}:{runner.addresses[0][1]}", print_line)
-        return await run_everything(config, Extras(upgrade=True, monitor_page=False, ready=show.run))
+        return await run_all(config, upgrade=True, monitor_page=False, when_ready=show.run)
     finally:
         await runner.cleanup()
 

@@ -15,7 +15,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import check_id
-from taskrunner.domain.task_limits import COUNT_LIMIT, Limits
+from taskrunner.domain.task_limits import COUNT_LIMIT, TaskLimits
 from taskrunner.domain.value import Value
 
 _OURS = b'{"v":'
@@ -50,7 +50,7 @@ def encode_envelope(encoded_task: bytes, attempt: int) -> bytes:
     return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
 
 
-def decode_envelope(raw: bytes, limits: Limits) -> Envelope | TaskDraft:
+def decode_envelope(raw: bytes, limits: TaskLimits) -> Envelope | TaskDraft:
     """An `Envelope` that we sealed, or the `TaskDraft` of a foreign client.
 
     Raises `EnvelopeUnreadable` when it is neither.

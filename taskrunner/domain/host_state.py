@@ -12,7 +12,7 @@ from taskrunner.domain.circuit_breaker import CircuitBreaker, Phase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value, field, replace
 
@@ -67,7 +67,7 @@ class HostState(Value):
         parts = [self.arrival, self.tail, self.breaker.lives_until, self.slowdown.lives_until, *leases]
         return max(parts) + _GRACE
 
-    def believed(self, settings: HostPolicy, now: float) -> "HostState":
+    def believed(self, settings: HostSettings, now: float) -> "HostState":
         """Without what no clock that is right can have written. A lease is only cut: who has the places may
         live, and each start that is refused writes the cut one.
         """
@@ -108,7 +108,7 @@ class HostState(Value):
             slots[consumer] = Slots(held=held, until=until)
         return replace(self, slots=slots)
 
-    def failed(self, settings: HostPolicy, *, started: float, now: float) -> "HostState":
+    def failed(self, settings: HostSettings, *, started: float, now: float) -> "HostState":
         """An attempt begun at `started` failed: one too many in a row, or a probe."""
         if self.breaker.phase(now) is Phase.CLOSED:
             return replace(self, breaker=self.breaker.trip(settings.breaker, started=started, now=now))
@@ -119,7 +119,7 @@ class HostState(Value):
         return replace(self, breaker=self.breaker.succeeded(started=started, now=now))
 
     def throttled(
-        self, settings: HostPolicy, wish: float | None, *, started: float, now: float
+        self, settings: HostSettings, wish: float | None, *, started: float, now: float
     ) -> "HostState":
         """An attempt begun at `started` was told to slow down, for `wish` seconds if that was said.
 
@@ -165,7 +165,13 @@ class Admission(Value):
 
 
 def admit(
-    state: HostState, limit: HostLimit | None, settings: HostPolicy, ask: Asking, *, now: float, random: float
+    state: HostState,
+    limit: HostLimit | None,
+    settings: HostSettings,
+    ask: Asking,
+    *,
+    now: float,
+    random: float,
 ) -> tuple[HostState, Admission]:
     """Who may start at a host now; `random` is in [0, 1)."""
     closed_until = state.closed_until(now)
@@ -199,7 +205,7 @@ def admit(
 
 
 def queue_up(
-    tail: float, step: float, waiting: int, settings: HostPolicy, *, now: float, random: float
+    tail: float, step: float, waiting: int, settings: HostSettings, *, now: float, random: float
 ) -> tuple[tuple[float, ...], float]:
     """Moments for tasks that wait behind `tail`, one each `step` seconds, and the new tail.
 
@@ -256,7 +262,7 @@ def _pace(state: HostState, limit: HostLimit | None, now: float) -> RateLimiter 
 def _free(
     state: HostState,
     limit: HostLimit | None,
-    settings: HostPolicy,
+    settings: HostSettings,
     pace: RateLimiter | None,
     ask: Asking,
     now: float,
@@ -300,7 +306,7 @@ def _step(state: HostState, limit: HostLimit | None, pace: RateLimiter | None) -
 
 
 def _spread(
-    start: float, span: float, waiting: int, settings: HostPolicy, now: float, random: float
+    start: float, span: float, waiting: int, settings: HostSettings, now: float, random: float
 ) -> tuple[float, ...]:
     """Moments from `start` on, evenly over `span` seconds, within the bounds of any wait."""
     least, most = now + FLOOR, now + settings.longest_wait

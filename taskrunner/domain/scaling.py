@@ -5,7 +5,7 @@ import math
 from taskrunner.domain.value import Value
 
 
-class Bounds(Value):
+class ScalingSettings(Value):
     """The settings. `cooldown` and `drain_within` are seconds.
 
     `drain_within`: as many workers are wanted as could empty what waits within this time.
@@ -53,7 +53,7 @@ class Decision(Value):
 _UNMEASURED_TASK_TIME = 1.0
 
 
-def plan(bounds: Bounds, load: Load, memory: Memory, now: float) -> Decision:
+def plan(bounds: ScalingSettings, load: Load, memory: Memory, now: float) -> Decision:
     """Up at once; down only when fewer would have done for a whole cooldown, and then to the peak of it.
 
     The target stays within the bounds, and for the same memory and moment it never falls as depth grows.
@@ -75,7 +75,7 @@ def plan(bounds: Bounds, load: Load, memory: Memory, now: float) -> Decision:
     return _decision(peak, wanted, reason, Memory(target=peak))
 
 
-def _wanted(bounds: Bounds, load: Load) -> int:
+def _wanted(bounds: ScalingSettings, load: Load) -> int:
     waiting = load.depth + load.backlog
     task_time = _UNMEASURED_TASK_TIME if load.task_time is None else load.task_time
     # One more worker than tasks waiting is never of use, however slow they are.

@@ -12,7 +12,7 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, check_time_zone
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
@@ -39,7 +39,7 @@ class ScheduleDraft(BaseModel):
     task: dict[str, Any]
 
     @classmethod
-    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
+    def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object; raises `ScheduleInvalid` with everything that is wrong in it."""
         try:
             draft = cls.model_validate_json(raw)
@@ -49,11 +49,11 @@ class ScheduleDraft(BaseModel):
         return draft
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         return cls.from_json(json.dumps(fields), limits)
 
-    def check_task(self, limits: Limits) -> None:
+    def check_task(self, limits: TaskLimits) -> None:
         """Raises `ScheduleInvalid` when `task` is no template of a task."""
         errors = [
             FieldError(field=f"task.{name}", message="is for each run by itself, and not for a schedule")

@@ -36,7 +36,7 @@ class Settlement(Value):
     follow_up: NewTask | None = None
 
 
-class Retention(Value):
+class RetentionSettings(Value):
     """How many seconds a finished task is kept, per terminal status."""
 
     succeeded: float = 7 * 86_400.0
@@ -62,7 +62,9 @@ class EndedAttempt(Value):
     finished_at: datetime
 
 
-def settlement(ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
+def settlement(
+    ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: RetentionSettings
+) -> Settlement:
     """What to write for `ended`, which came to `outcome` and was judged by `verdict`."""
     response = outcome.response
     line = Attempt(

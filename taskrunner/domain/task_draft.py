@@ -27,7 +27,7 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
@@ -53,10 +53,10 @@ class TaskDefaults(Value):
     callback: CallbackDefaults = CallbackDefaults()
 
 
-class TaskPolicy(Value):
+class TaskSettings(Value):
     """The limits and defaults that turn a draft into a task; `write_concerns` can be kept here."""
 
-    limits: Limits = Limits()
+    limits: TaskLimits = TaskLimits()
     defaults: TaskDefaults = TaskDefaults()
     write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
 
@@ -102,7 +102,7 @@ class RetryDraft(BaseModel):
 class TaskDraft(BaseModel):
     """The fields of `POST /tasks`, of a JSONL line, and of a message by a foreign AMQP client.
 
-    Unknown fields are refused, except in messages (`from_message`). Validated with a `Limits` as context.
+    Unknown fields are refused, except in messages (`from_message`). Validated with a `TaskLimits` as context.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -131,7 +131,7 @@ class TaskDraft(BaseModel):
     traceparent: str | None = None
 
     @classmethod
-    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
+    def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object; raises `TaskInvalid` with everything that is wrong in it."""
         try:
             return cls.model_validate_json(raw, context=limits)
@@ -139,28 +139,28 @@ class TaskDraft(BaseModel):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
         # TypeError for the bytes of an argument that are no UTF-8.
         return cls.from_json(json.dumps(fields), limits)
 
     @classmethod
-    def base(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """What many tasks share, checked but for their URLs: each brings its own, see `with_url`."""
         anywhere = dict.fromkeys(limits.tls_profiles, ())
         lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere)
         return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
 
     @classmethod
-    def from_message(cls, raw: bytes, limits: Limits) -> Self:
+    def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
         """As `from_json`, but fields that we do not know are passed over: publishers add their own."""
         try:
             return cls.model_validate_json(raw, context=limits, extra="ignore")
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
-    def with_url(self, url: str, limits: Limits) -> Self:
+    def with_url(self, url: str, limits: TaskLimits) -> Self:
         """This draft for another URL. Raises `TaskInvalid`."""
         try:
             checked = task_fields.check_url(url, limits)
@@ -172,7 +172,7 @@ class TaskDraft(BaseModel):
         return self.model_copy(update={"url": checked.text})
 
     @staticmethod
-    def _check_profile(field: str, name: str | None, url: Url, limits: Limits) -> None:
+    def _check_profile(field: str, name: str | None, url: Url, limits: TaskLimits) -> None:
         try:
             if name is not None:
                 check_profile(name, url, limits.tls_profiles)
@@ -294,7 +294,7 @@ class TaskDraft(BaseModel):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
-    def concern(self, rules: TaskPolicy) -> WriteConcern:
+    def concern(self, rules: TaskSettings) -> WriteConcern:
         """The write concern to accept it by. Raises `TaskInvalid` for one that cannot be kept."""
         concern = self.write_concern or rules.defaults.write_concern
         if concern not in rules.write_concerns:
@@ -303,7 +303,7 @@ class TaskDraft(BaseModel):
             raise TaskInvalid([FieldError(field="write_concern", message=message)])
         return concern
 
-    def to_task(self, rules: TaskPolicy, *, task_id: str, now: datetime) -> Task:
+    def to_task(self, rules: TaskSettings, *, task_id: str, now: datetime) -> Task:
         """The complete task. Raises `TaskInvalid` for what only the defaults and the time make wrong."""
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
         if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
@@ -362,6 +362,6 @@ def _as_json(value: dict[str, Any] | list[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _check_size(content: bytes, limits: Limits) -> None:
+def _check_size(content: bytes, limits: TaskLimits) -> None:
     if len(content) > limits.max_body_bytes:
         raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

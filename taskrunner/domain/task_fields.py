@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.messages import shown
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -53,7 +53,7 @@ _METADATA_HEADERS = frozenset(
 )
 
 
-def check_url(text: str, limits: Limits) -> Url:
+def check_url(text: str, limits: TaskLimits) -> Url:
     """An absolute http or https URL by the grammar of `url`, which the string alone does not show to be
     out of reach. Its `text` is what is kept: the same URL in its one spelling, without a fragment.
     """
@@ -73,7 +73,7 @@ def check_method(method: str) -> str:
     return upper
 
 
-def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
+def check_headers(headers: Mapping[str, str], limits: TaskLimits) -> None:
     """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
     if len(headers) > limits.max_headers:
         raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
@@ -125,7 +125,7 @@ def check_header_name(name: str) -> None:
         raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
 
 
-def check_labels(labels: Mapping[str, str], limits: Limits) -> None:
+def check_labels(labels: Mapping[str, str], limits: TaskLimits) -> None:
     """Few and short: labels are for finding tasks, not for carrying data."""
     if len(labels) > limits.max_labels:
         raise ValueError(f"{len(labels)} labels, at most {limits.max_labels} are allowed")

@@ -9,7 +9,7 @@ FIVE_YEARS = 5 * 366 * 86_400.0
 COUNT_LIMIT = 2**31 - 1
 
 
-class Limits(Value):
+class TaskLimits(Value):
     """Upper bounds, checked when a task is handed in. Durations are seconds. `ssrf_policy`: where it may
     lead.
 

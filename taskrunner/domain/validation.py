@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
 # Of a model and of a dataclass.
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
@@ -21,9 +21,9 @@ _PLAIN = {
 }
 
 
-def limits_of(info: ValidationInfo) -> Limits:
+def limits_of(info: ValidationInfo) -> TaskLimits:
     """The limits that a validation goes by: its context, else the defaults."""
-    return info.context if isinstance(info.context, Limits) else Limits()
+    return info.context if isinstance(info.context, TaskLimits) else TaskLimits()
 
 
 def field_errors(

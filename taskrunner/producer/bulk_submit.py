@@ -12,8 +12,8 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import Intake, Prepared, Submitted
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
-from taskrunner.runtime.reader import Reader
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.thread_reader import ThreadReader
 
 _BATCH = 500
 # While one batch is written and another confirmed, the next is being read.
@@ -59,7 +59,7 @@ class BulkSubmit:
 
     async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
         """Yield each batch once it is accepted. Raises `StoreUnavailable` when patience has run out."""
-        reader = Reader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
+        reader = ThreadReader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
         under_way: deque[asyncio.Task[BatchDone]] = deque()
         try:
             async for batch in reader.batches():
@@ -71,7 +71,7 @@ class BulkSubmit:
             while under_way:
                 yield await under_way.popleft()
         finally:
-            await end(*under_way)
+            await cancel_and_wait(*under_way)
 
     async def submit_batch(self, batch: list[tuple[int, bytes]]) -> BatchDone:
         """Submit numbered lines. Raises `StoreUnavailable` when patience has run out."""

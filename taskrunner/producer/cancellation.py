@@ -14,7 +14,7 @@ from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -28,7 +28,7 @@ _VERDICT = Verdict(status=Status.CANCELLED, reason="cancelled")
 class Cancellation:
     """Cancels and deletes; for a cancelled task's retention the id of a deleted one is remembered."""
 
-    def __init__(self, store: Store, events: Events, clock: Clock, retention: Retention) -> None:
+    def __init__(self, store: Store, events: Events, clock: Clock, retention: RetentionSettings) -> None:
         self._store = store
         self._events = events
         self._clock = clock

@@ -12,7 +12,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.runtime.service import Service
@@ -29,7 +29,7 @@ class Cleaner(Service):
     """One turn: a batch of each, and the next one at once while there is more."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, retention: Retention, *, interval: float
+        self, store: Store, events: Events, clock: Clock, retention: RetentionSettings, *, interval: float
     ) -> None:
         super().__init__("cleaner", events)
         self._store = store

@@ -12,7 +12,7 @@ from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnkn
 from taskrunner.domain.events import CircuitClosed, Events
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit, read_limits
 from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state, waits_for_host
 from taskrunner.domain.host_view import HostView, view
 from taskrunner.domain.status import Status
@@ -49,7 +49,7 @@ class Hosts:
         events: Events,
         clock: Clock,
         configured: Mapping[str, HostLimit],
-        settings: HostPolicy,
+        settings: HostSettings,
     ) -> None:
         self._store = store
         self._events = events

@@ -11,7 +11,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
@@ -62,7 +62,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
+        rules: TaskSettings,
         *,
         hold: float,
     ) -> None:

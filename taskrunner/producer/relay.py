@@ -16,29 +16,14 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.value import Value
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.settings import RelaySettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
-
-
-class RelaySettings(Value):
-    """The settings of the relay; durations are seconds.
-
-    `attempts`: how often one turn tries to publish what it took before it leaves that in the index.
-    `lease` is the consumers' lease: after an outage of the store nobody is declared dead for that long.
-    """
-
-    poll_interval: float = 0.5
-    batch_size: int = 500
-    attempts: int = 3
-    hold: float = 10.0
-    forgotten_after: float = 300.0
-    lease: float = 30.0
 
 
 class Relay(Service):
@@ -52,7 +37,7 @@ class Relay(Service):
         events: Events,
         clock: Clock,
         settings: RelaySettings,
-        retention: Retention,
+        retention: RetentionSettings,
         pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)
@@ -129,7 +114,7 @@ class Relay(Service):
         """Try a few times; what is left stays hidden for `hold` seconds and comes up again by itself."""
         backoff = Backoff(first=0.05, cap=1.0)
         left = [_outgoing(due) for due in batch]
-        for _ in range(self._settings.attempts):
+        for _ in range(self._settings.max_attempts):
             left = await self._publisher.publish(left, by_relay=True)
             if not left or self.stopping or not self._broker.connected:
                 return

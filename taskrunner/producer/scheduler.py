@@ -22,10 +22,11 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.validators import validators_after
-from taskrunner.domain.value import Value, replace
+from taskrunner.domain.value import replace
 from taskrunner.producer.schedules import stored, task_draft
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
@@ -36,19 +37,11 @@ _KEPT_BEYOND = timedelta(days=1)
 _UNREADABLE_AGAIN = timedelta(hours=1)
 
 
-class SchedulerSettings(Value):
-    """Durations are seconds. A slot up to `grace` ago is in time; `catch_up`: the most slots of a turn."""
-
-    poll_interval: float = 0.5
-    grace: float = 60.0
-    catch_up: int = 100
-
-
 class Scheduler(Service):
     """One turn: a batch of the schedules that are due."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, rules: TaskPolicy, settings: SchedulerSettings
+        self, store: Store, events: Events, clock: Clock, rules: TaskSettings, settings: SchedulerSettings
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store

@@ -8,7 +8,7 @@ from taskrunner.domain.errors import ScheduleUnknown, StateConflict
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, Store, StoredSchedule
@@ -110,7 +110,7 @@ def stored(schedule: Schedule) -> StoredSchedule:
     )
 
 
-def task_draft(schedule: Schedule, limits: Limits) -> TaskDraft:
+def task_draft(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
     """The draft of its tasks, with a label that names it. Raises `TaskInvalid`."""
     draft = TaskDraft.from_fields(schedule.task, limits)
     return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})

@@ -4,7 +4,7 @@ import asyncio
 
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.domain.events import WorkersScaled
-from taskrunner.domain.scaling import Bounds
+from taskrunner.domain.scaling import ScalingSettings
 from tests.flow.local_runner import LocalRunner
 
 
@@ -15,7 +15,7 @@ async def test_no_worker_is_hired_after_the_end(runner: LocalRunner) -> None:
         consumer,
         runner.broker,
         runner.events,
-        Bounds(min_workers=2, max_workers=4),
+        ScalingSettings(min_workers=2, max_workers=4),
         interval=60,
     )
     await supervisor.turn()

@@ -14,7 +14,7 @@ from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_limit import HostLimit, HostLimits
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import decode_state
 from taskrunner.domain.task import Priority
 from taskrunner.handlers.base import AttemptContext
@@ -25,7 +25,7 @@ from tests.tools.fetching import make_task
 
 def one_each(runner: LocalRunner, snooze: Callable[[PendingSnooze], None] = lambda pending: None) -> HostGate:
     """A gate that lets one attempt at a time start at each host."""
-    settings = HostGateSettings(consumer="gate", lease=LEASE, workers=10, host_policy=HostPolicy())
+    settings = HostGateSettings(consumer="gate", lease=LEASE, workers=10, host_policy=HostSettings())
     gate = HostGate(runner.store, runner.events, runner.clock, settings, snooze=snooze)
     gate.apply(HostLimits({"*": HostLimit(concurrency=1)}))
     return gate
@@ -125,7 +125,7 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     """When the way out is cut, all hosts are closed at once."""
     gate = one_each(runner)
     names = [f"{number}.test" for number in range(100)]
-    now, settings = runner.clock.now().timestamp(), HostPolicy()
+    now, settings = runner.clock.now().timestamp(), HostSettings()
     opened = [
         gate.ledger.change(name, lambda state: (state.failed(settings, started=now, now=now), None))
         for name in names

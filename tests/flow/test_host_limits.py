@@ -19,7 +19,7 @@ from taskrunner.domain.events import (
     TasksSnoozed,
 )
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
 from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -56,7 +56,7 @@ async def polite(runner: LocalRunner, workers: int = 4, **limits: HostLimit) -> 
     """A consumer with limits by the first label of a `.test` host."""
     await known(runner)
     configured = {f"{label}.test": limit for label, limit in limits.items()}
-    settings = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=20.0))
+    settings = HostSettings(breaker=BreakerSettings(failures=3, cooldown=20.0))
     return await runner.consumer(workers=workers, host_limits=configured, host_policy=settings)
 
 
@@ -188,7 +188,7 @@ async def test_a_state_from_the_future_closes_no_host(runner: LocalRunner) -> No
     breaker = CircuitBreaker(since=ahead, until=ahead + 20, cooldown=20.0)
     slowdown = BackPressure(since=ahead, until=ahead + 60, level=2.0)
     await known(runner, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
-    shown = await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).show("slow.test")
+    shown = await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).show("slow.test")
     assert (shown.condition, shown.until) == (HostCondition.HALF_OPEN, None)
     await polite(runner)
     await runner.submit(SLOW, id="slow")
@@ -246,7 +246,7 @@ async def test_a_reset_lets_those_who_wait_ask_again(runner: LocalRunner) -> Non
     await opened(runner, http_error(503))
     await runner.submit(FAST, id="later", delay=3600)
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).reset("slow.test")
+    await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     assert [event.host for event in runner.told(CircuitClosed)] == ["slow.test"]
     record = await runner.record("late")
     assert record.due is not None
@@ -265,7 +265,7 @@ async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
     monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
     await opened(runner, http_error(503))
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy()).reset("slow.test")
+    await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     await runner.submit(SLOW, id="new")
     await runner.heard(TaskSettled, 4)
     assert await runner.status("new") is Status.SUCCEEDED
@@ -274,7 +274,7 @@ async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(runner: LocalRunner, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
-    hosts = Hosts(runner.store, runner.events, runner.clock, {}, HostPolicy())
+    hosts = Hosts(runner.store, runner.events, runner.clock, {}, HostSettings())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await polite(runner)
     for number in range(3):

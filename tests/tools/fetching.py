@@ -13,15 +13,15 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Targets of tests listen on this machine.
-LOOPBACK = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True))
+LOOPBACK = TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True))
 
 
 def make_task(url: str, **fields: Any) -> Task:
@@ -51,7 +51,7 @@ def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Cr
     `warm_url` is fetched first, so that what every handler costs is not counted. `settings` are the policy's.
     """
     watch, network = SocketWatch(), Network()
-    policy = FetchPolicy(limits=LOOPBACK, store_body_bytes=1024, **settings)
+    policy = FetchSettings(limits=LOOPBACK, store_body_bytes=1024, **settings)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
     kinds: Counter[OutcomeKind] = Counter()
     seconds: list[float] = []

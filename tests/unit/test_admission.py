@@ -12,9 +12,9 @@ from taskrunner.domain.task_fields import (
     check_url,
 )
 from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
-LIMITS = Limits()
+LIMITS = TaskLimits()
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from taskrunner.domain.callback import EVENTS, CallbackDefaults
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskSettings
+from taskrunner.domain.task_limits import TaskLimits
 from tests.unit.test_draft import NOW
 
-LIMITS = Limits(callback_secrets=frozenset({"billing"}))
+LIMITS = TaskLimits(callback_secrets=frozenset({"billing"}))
 DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)
-RULES = TaskPolicy(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
+RULES = TaskSettings(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
 
 
 def task_with(callback: Any) -> Task:

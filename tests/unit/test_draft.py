@@ -12,20 +12,20 @@ from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskSettings
+from taskrunner.domain.task_limits import TaskLimits
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-RULES = TaskPolicy()
+RULES = TaskSettings()
 URL = "http://example.com/"
 
 
-def task_of(fields: dict[str, Any], rules: TaskPolicy = RULES) -> Task:
+def task_of(fields: dict[str, Any], rules: TaskSettings = RULES) -> Task:
     draft = TaskDraft.from_json(json.dumps(fields), rules.limits)
     return draft.to_task(rules, task_id="new", now=NOW)
 
 
-def findings_of(raw: dict[str, Any] | bytes, limits: Limits = RULES.limits) -> dict[str, str]:
+def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) -> dict[str, str]:
     with pytest.raises(TaskInvalid) as caught:
         TaskDraft.from_json(raw if isinstance(raw, bytes) else json.dumps(raw), limits)
     return {error.field: error.message for error in caught.value.errors}
@@ -75,7 +75,7 @@ def test_everything_can_be_said() -> None:
 def test_defaults_are_those_of_the_rules() -> None:
     """What is configured, not what is built in."""
     retry = RetryPolicy(base=7, delays=(1, 2))
-    rules = TaskPolicy(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, priority=Priority.LOW))
+    rules = TaskSettings(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, priority=Priority.LOW))
     task = task_of({"url": URL}, rules)
     assert (task.timeout, task.max_attempts, task.retry, task.priority) == (3, 9, retry, Priority.LOW)
 
@@ -93,7 +93,7 @@ def test_defaults_are_those_of_the_rules() -> None:
 )
 def test_a_policy_is_laid_over_the_default(retry: dict[str, Any], expected: RetryPolicy) -> None:
     """Its own strategy or base ends the default's list of delays."""
-    rules = TaskPolicy(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
+    rules = TaskSettings(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
     assert task_of({"url": URL, "retry": retry}, rules).retry == expected
 
 
@@ -157,7 +157,7 @@ def test_a_base_above_a_default_cap_is_refused(
 ) -> None:
     """Rather than cut without a word: the two are only known together once the defaults are in."""
     with pytest.raises(TaskInvalid) as caught:
-        task_of({"url": URL, "retry": retry}, TaskPolicy(defaults=TaskDefaults(retry=default)))
+        task_of({"url": URL, "retry": retry}, TaskSettings(defaults=TaskDefaults(retry=default)))
     (error,) = caught.value.errors
     assert error.field == field
     assert message in error.message
@@ -307,7 +307,7 @@ def test_a_message_may_have_fields_that_we_do_not_know() -> None:
 
 def test_limits_can_be_moved() -> None:
     """Those that are configured count."""
-    limits = Limits(
+    limits = TaskLimits(
         max_url_bytes=10, max_timeout=1, max_attempts=1, max_delay=1, max_body_bytes=1, max_labels=0
     )
     fields = {"url": URL, "timeout": 2, "max_attempts": 2, "delay": 2, "body": "xx", "labels": {"a": "b"}}
@@ -316,7 +316,7 @@ def test_limits_can_be_moved() -> None:
 
 def test_a_time_to_run_at_is_bounded_too() -> None:
     """By the longest delay, which the message names."""
-    rules = TaskPolicy(limits=Limits(max_delay=60))
+    rules = TaskSettings(limits=TaskLimits(max_delay=60))
     assert task_of({"url": URL, "run_at": "2026-01-01T00:01:00Z"}, rules).run_at
     with pytest.raises(TaskInvalid, match="run_at: must be at most 60 seconds away"):
         task_of({"url": URL, "run_at": "2026-01-01T00:01:01Z"}, rules)
@@ -330,7 +330,7 @@ def test_python_values_that_json_cannot_hold_are_refused(fields: dict[str, Any])
 
 
 def test_what_lines_share_is_checked_whatever_ports_their_urls_may_name() -> None:
-    limits = Limits(ssrf_policy=SsrfPolicy(ports=(443,)))
+    limits = TaskLimits(ssrf_policy=SsrfPolicy(ports=(443,)))
     base = TaskDraft.base({"method": "PUT"}, limits)
     assert base.with_url("https://target.test/", limits).method == "PUT"
     with pytest.raises(TaskInvalid, match="names port 80"):
@@ -358,7 +358,7 @@ def test_what_answers_mean_can_be_said() -> None:
 @pytest.mark.parametrize(("given", "expected"), [({}, True), ({"retry_unsafe": False}, False)])
 def test_leave_to_send_twice_has_a_default(given: dict[str, Any], expected: bool) -> None:
     """The task's own word counts."""
-    rules = TaskPolicy(defaults=TaskDefaults(retry_unsafe=True))
+    rules = TaskSettings(defaults=TaskDefaults(retry_unsafe=True))
 
     assert task_of({"url": URL, **given}, rules).retry_unsafe is expected
 

@@ -24,12 +24,12 @@ from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task, Validators
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
-LIMITS = Limits()
-RULES = TaskPolicy()
+LIMITS = TaskLimits()
+RULES = TaskSettings()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
 

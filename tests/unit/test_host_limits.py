@@ -2,11 +2,11 @@
 
 import pytest
 
-from taskrunner.domain.host_policy import Signal, signal
+from taskrunner.domain.host_settings import Signal, signal
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
+from taskrunner.domain.task_limits import TaskLimits
 from tests.tools.clock import ManualClock
 
 KINDS = {
@@ -27,8 +27,8 @@ KINDS = {
 
 
 def task(**fields: object) -> Task:
-    draft = TaskDraft.from_fields({"url": "http://a.test/", **fields}, Limits())
-    return draft.to_task(TaskPolicy(), task_id="t", now=ManualClock().now())
+    draft = TaskDraft.from_fields({"url": "http://a.test/", **fields}, TaskLimits())
+    return draft.to_task(TaskSettings(), task_id="t", now=ManualClock().now())
 
 
 def answered(status: int, retry_after: float | None = None, rule: int | None = None) -> Outcome:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from taskrunner.domain.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressure
 from taskrunner.domain.circuit_breaker import BreakerSettings, CircuitBreaker, Phase
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import (
     FLOOR,
     Admission,
@@ -25,7 +25,9 @@ from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
-SETTINGS = HostPolicy(breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60)
+SETTINGS = HostSettings(
+    breaker=BreakerSettings(failures=3, cooldown=5, longest=40, probes=2), longest_wait=60
+)
 
 seconds = st.floats(0, 1000).map(lambda value: round(value, 3))
 limits = (

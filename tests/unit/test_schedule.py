@@ -17,7 +17,7 @@ from taskrunner.domain.schedule import (
     slot_task_id,
 )
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_a_schedule_comes_back_as_it_was() -> None:
 
 
 def draft(**fields: Any) -> ScheduleDraft:
-    return ScheduleDraft.from_fields({"cron": "0 6 * * *", "task": TASK, **fields}, Limits())
+    return ScheduleDraft.from_fields({"cron": "0 6 * * *", "task": TASK, **fields}, TaskLimits())
 
 
 def test_a_draft_becomes_a_schedule() -> None:

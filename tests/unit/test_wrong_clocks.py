@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from taskrunner.domain.circuit_breaker import PROBE_PATIENCE, BreakerSettings, Phase
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import Admission, Asking, HostState, admit
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
 LEASE = 30.0
-SETTINGS = HostPolicy(
+SETTINGS = HostSettings(
     breaker=BreakerSettings(failures=1, cooldown=5, longest=40, probes=2), longest_pause=50, longest_wait=60
 )
 # Ours among them: by such a clock nothing is ever over, or nothing has begun.

@@ -16,7 +16,7 @@ from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # Channels, topology and consumers together; declaring quorum queues on a busy cluster takes seconds.
 ATTACH_TIMEOUT = 30.0
@@ -81,7 +81,7 @@ class ReconnectingConnection:
             return
         if self._connection is not None:
             await self._connection.leave()
-        await end(task)
+        await cancel_and_wait(task)
 
     def drop(self, reason: str) -> None:
         """Make the connection anew."""
@@ -146,4 +146,4 @@ class ReconnectingConnection:
                 return
             holding.result()
         finally:
-            await end(holding)  # what it raised is left: the connection's own end says more
+            await cancel_and_wait(holding)  # what it raised is left: the connection's own end says more

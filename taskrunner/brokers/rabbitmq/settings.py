@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from taskrunner.brokers.topology import Topology
+
+_TOPOLOGY = Topology()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitSettings:
@@ -12,12 +16,12 @@ class RabbitSettings:
     `stall_after` is how long a queue may have ready messages that do not come before the watchdog acts.
     """
 
-    addresses: tuple[str, ...] = ("amqp://guest:guest@localhost:5672/",)
-    exchange: str = "taskrunner"
-    delivery_limit: int = 20
+    addresses: tuple[str, ...] = ("amqp://guest:guest@rabbitmq:5672/",)
+    exchange: str = _TOPOLOGY.exchange
+    delivery_limit: int = _TOPOLOGY.delivery_limit
     heartbeat: int = 30
-    dial_timeout: float = 10.0
-    publish_timeout: float = 15.0
+    dial_timeout: float = 5.0
+    publish_timeout: float = 5.0
     probe_timeout: float = 5.0
     stall_after: float = 30.0
     client_name: str = "taskrunner"

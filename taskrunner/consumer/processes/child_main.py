@@ -20,7 +20,7 @@ from taskrunner.domain.codec import Decoder
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.task import Task
 from taskrunner.handlers.base import AttemptContext, HandlerFactory
-from taskrunner.runtime.garbage import collect_seldom
+from taskrunner.runtime.garbage_collection import collect_less_often
 
 _TASK: Decoder[Task] = Decoder(Task)
 _READ_BYTES = 256 * 1024
@@ -95,7 +95,7 @@ class _Telling(logging.Handler):
 
 def main(number: int, parent: int) -> None:
     _end_with(parent)
-    collect_seldom()
+    collect_less_often()
     sock = socket.socket(fileno=number)
     unframer = Unframer()
     host: Host | None = None

@@ -20,8 +20,8 @@ from taskrunner.handlers.http.exchange import (
     Exchange,
 )
 from taskrunner.handlers.http.fetch_failure import BLOCKED, UNRESOLVED, FetchFailure
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.response_body import BodyError
+from taskrunner.handlers.http.settings import FetchSettings
 
 # A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
@@ -104,7 +104,7 @@ _VERIFY_REASONS = {
 
 
 def diagnose(
-    exchange: Exchange, policy: FetchPolicy, *, attempt: int, elapsed: float, phase: Callable[[], str]
+    exchange: Exchange, policy: FetchSettings, *, attempt: int, elapsed: float, phase: Callable[[], str]
 ) -> FetchFailure | None:
     """What went wrong in `exchange`; None when there is a sound answer, whatever its status.
 

@@ -16,11 +16,11 @@ from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.request import Request
 from taskrunner.handlers.http.response_body import BodyError, DiscardedBody, ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.trust_store import TrustStore
 from taskrunner.handlers.http.worker_sockets import WorkerSockets
@@ -48,7 +48,7 @@ class FetchEngine:
 
     def __init__(
         self,
-        policy: FetchPolicy,
+        policy: FetchSettings,
         guard: SsrfGuard,
         network: Network,
         line: WorkerSockets,

@@ -2,14 +2,14 @@
 
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 
 class Fetchers:
     """Makes handlers of one policy."""
 
-    def __init__(self, policy: FetchPolicy) -> None:
+    def __init__(self, policy: FetchSettings) -> None:
         self._policy = policy
         self._watch = SocketWatch()
         self._network = Network()

@@ -15,12 +15,12 @@ from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
 from taskrunner.handlers.http.fetch_failure import BLOCKED, UNRESOLVED, FetchFailure
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.request import Request, first_request, sign
 from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnknown, SsrfGuard, TargetRefused
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
@@ -50,7 +50,7 @@ class HttpHandler(Handler):
     effect within `line.WATCH_INTERVAL`.
     """
 
-    def __init__(self, policy: FetchPolicy, watch: SocketWatch, network: Network | None = None) -> None:
+    def __init__(self, policy: FetchSettings, watch: SocketWatch, network: Network | None = None) -> None:
         self._policy = policy
         self._watch = watch
         self._line = watch.open_sockets(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)

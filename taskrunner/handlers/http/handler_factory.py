@@ -5,7 +5,7 @@ made.
 from typing import TYPE_CHECKING
 
 from taskrunner.handlers.base import Handler, HandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 
 if TYPE_CHECKING:
     from taskrunner.handlers.http.fetchers import Fetchers
@@ -16,10 +16,10 @@ class HttpHandlerFactory(HandlerFactory):
 
     _fetchers: "Fetchers"  # from `start` on
 
-    def __init__(self, policy: FetchPolicy) -> None:
+    def __init__(self, policy: FetchSettings) -> None:
         self._policy = policy
 
-    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchPolicy]]:
+    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchSettings]]:
         return HttpHandlerFactory, (self._policy,)
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.fetch_failure import BLOCKED, FetchFailure
@@ -29,7 +29,7 @@ _SAFE = frozenset({"GET", "HEAD"})
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-def next_request(request: Request, head: ResponseHead, limits: Limits) -> Request | FetchFailure:
+def next_request(request: Request, head: ResponseHead, limits: TaskLimits) -> Request | FetchFailure:
     """The request that follows `request`, which was answered by the redirect `head`."""
     location = head.value("location") or ""
     try:

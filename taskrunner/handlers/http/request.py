@@ -10,12 +10,12 @@ from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Task, Validators
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
 from taskrunner.domain.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 
 # RFC 9110 8.6: these say how long their content is even when there is none.
 _CONTENT_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
@@ -64,7 +64,7 @@ class Request:
         return [*self.lines, *(header_line(*each) for each in condition(self.validators).items())]
 
 
-def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
+def first_request(task: Task, number: int, policy: FetchSettings) -> Request:
     """The request of attempt `number`. Raises `ValueError` when the task breaks a rule of admission.
 
     A task is checked when it is handed in, but an envelope can reach us without having been.
@@ -89,14 +89,14 @@ def first_request(task: Task, number: int, policy: FetchPolicy) -> Request:
     )
 
 
-def _profile(task: Task, url: Url, limits: Limits) -> str | None:
+def _profile(task: Task, url: Url, limits: TaskLimits) -> str | None:
     if task.tls is None:
         return profile_for(url, limits.tls_profiles)
     check_profile(task.tls, url, limits.tls_profiles)
     return task.tls
 
 
-def sign(request: Request, task: Task, policy: FetchPolicy, timestamp: int) -> None:
+def sign(request: Request, task: Task, policy: FetchSettings, timestamp: int) -> None:
     """Add the signature of this moment to what is signed. Raises `KeyError` for an unknown secret."""
     if task.signed_by is not None:
         signed = signature.sign(policy.secrets[task.signed_by], task.id, timestamp, request.content or b"")

@@ -10,12 +10,12 @@ import trustme
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.trust_store import TrustStore
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
@@ -102,7 +102,7 @@ def make_fetcher(watch: SocketWatch, ca_file: str) -> Iterator[Callable[..., Fet
     handlers: list[HttpHandler] = []
 
     def make(network: Network | None = None, **settings: Any) -> Fetcher:
-        policy = FetchPolicy(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
+        policy = FetchSettings(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
         handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)
@@ -166,8 +166,8 @@ class Scene:
             password=password,
             resolves=resolves,
         )
-        policy = FetchPolicy(
-            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=Limits(ssrf_policy=SsrfPolicy())
+        policy = FetchSettings(
+            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=TaskLimits(ssrf_policy=SsrfPolicy())
         )
         handler = HttpHandler(policy, self._watch, self.network)
         self._handlers.append(handler)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from tests.system.fetch.conftest import Fetcher
 from tests.system.fetch.test_redirects import redirecting
 from tests.tools import behaviours
@@ -43,6 +43,6 @@ def test_a_timeout_has_its_times(hostile: Hostile, fetch: Fetcher) -> None:
 
 def test_a_refused_target_has_none(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
     """Neither an address nor times, which could tell what is there."""
-    outcome = make_fetcher(limits=Limits())(hostile.url(behaviours.answer))
+    outcome = make_fetcher(limits=TaskLimits())(hostile.url(behaviours.answer))
     assert outcome.kind is OutcomeKind.BLOCKED
     assert (outcome.address, outcome.timings, outcome.response) == (None, None, None)

@@ -10,7 +10,7 @@ import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
@@ -81,7 +81,7 @@ def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: SocketWat
         peer.wait_for_close()
         gone.set()
 
-    handler = HttpHandler(FetchPolicy(limits=LOOPBACK), watch)
+    handler = HttpHandler(FetchSettings(limits=LOOPBACK), watch)
     Fetcher(handler)(hostile.url(keep))
     handler.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import parse_url
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.dialer import Dialer
@@ -23,7 +23,7 @@ from tests.tools.hostile import Hostile, Peer, wait_until
 from tests.tools.staged_network import StagedNetwork
 
 PUBLIC, OTHER, PUBLIC_6 = "93.184.216.34", "93.184.216.35", "2606:4700:4700::1111"
-DEFAULTS = Limits()
+DEFAULTS = TaskLimits()
 Staging = Callable[..., tuple[Fetcher, StagedNetwork]]
 
 
@@ -42,7 +42,7 @@ def staged(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> Staging:
         behaviour: Callable[[Peer], None] = behaviours.answer,
     ) -> tuple[Fetcher, StagedNetwork]:
         network = StagedNetwork(names, {None: port_of(hostile.url(behaviour))}, own)
-        return make_fetcher(limits=Limits(ssrf_policy=ssrf_policy), network=network), network
+        return make_fetcher(limits=TaskLimits(ssrf_policy=ssrf_policy), network=network), network
 
     return make
 

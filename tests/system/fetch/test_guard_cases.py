@@ -17,16 +17,16 @@ from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 from tests.tools.staged_network import StagedNetwork
 
 CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "data" / "ssrf.jsonl").open()]
 BROKER = "93.184.216.40"
-LIMITS = Limits(ssrf_policy=SsrfPolicy(endpoints=(("rabbit.test", 5672),)))
+LIMITS = TaskLimits(ssrf_policy=SsrfPolicy(endpoints=(("rabbit.test", 5672),)))
 # The same where the port does not already give it away.
-OPEN_LIMITS = Limits(ssrf_policy=SsrfPolicy(ports=(80, 443, 5672), endpoints=(("rabbit.test", 5672),)))
+OPEN_LIMITS = TaskLimits(ssrf_policy=SsrfPolicy(ports=(80, 443, 5672), endpoints=(("rabbit.test", 5672),)))
 Redirects = list[tuple[int, str]]
 
 
@@ -80,7 +80,7 @@ def stage(hostile: Hostile, authority: trustme.CA) -> Callable[..., StagedNetwor
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_a_judged_case(
     case: dict[str, Any],
-    limits: Limits,
+    limits: TaskLimits,
     stage: Callable[..., StagedNetwork],
     make_fetcher: Callable[..., Fetcher],
     monkeypatch: pytest.MonkeyPatch,

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Peer
@@ -41,7 +41,7 @@ def test_the_proxy_hears_who_we_are(scene: Scene) -> None:
     """By the configured name, whatever the task calls itself, and not by that of a library."""
     fetch = scene.to_target(behaviours.answer)
     assert fetch("http://target.example/", headers={"User-Agent": "task's own"}).kind is OutcomeKind.OK
-    assert scene.proxy.ledger.requests[0].header("user-agent") == FetchPolicy().user_agent
+    assert scene.proxy.ledger.requests[0].header("user-agent") == FetchSettings().user_agent
     assert scene.target.ledger.requests[0].header("user-agent") == "task's own"
 
 

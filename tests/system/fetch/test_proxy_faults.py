@@ -8,8 +8,8 @@ import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
@@ -157,7 +157,7 @@ def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: Socket
         for each in queued:
             each.setblocking(False)
             each.connect_ex(place)
-        policy = FetchPolicy(proxy=Proxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
+        policy = FetchSettings(proxy=Proxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
         handler = HttpHandler(policy, watch)
 
         outcome = Fetcher(handler)("http://93.184.216.34/")
@@ -172,7 +172,7 @@ def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: SocketWatch) -> 
     """By its address here; loopback is open to the proxy, and to nobody else."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    policy = FetchPolicy(proxy=Proxy(host="127.0.0.1", port=port))
+    policy = FetchSettings(proxy=Proxy(host="127.0.0.1", port=port))
     handler = HttpHandler(policy, watch)
 
     outcome = Fetcher(handler)("http://93.184.216.34/", method="POST")

@@ -10,7 +10,7 @@ from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
@@ -240,7 +240,7 @@ def test_what_we_add_to_a_task_is_not_held_against_its_limits(
     fetch = make_fetcher(limits=narrow)
     url = hostile.url(behaviours.answer)
     draft = TaskDraft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
-    task = draft.to_task(TaskPolicy(limits=narrow), task_id="t", now=datetime.now(UTC))
+    task = draft.to_task(TaskSettings(limits=narrow), task_id="t", now=datetime.now(UTC))
     callback = follow_up(task, Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
     assert callback is not None
 

@@ -14,7 +14,7 @@ import trustme
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import is_retryable
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.authorities import find_authorities
 from tests.system.fetch.conftest import Fetcher, server_context
@@ -56,7 +56,7 @@ def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetc
 
     def make(**hosts: str) -> Fetcher:
         known = {name: (hosts[name],) if name in hosts else () for name in profiles}
-        limits = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
+        limits = TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
         return make_fetcher(tls=profiles, limits=limits, trust=find_authorities())
 
     return make
@@ -227,7 +227,7 @@ def test_few_engines_are_kept(
     many = {f"p{number}": profiles["first"] for number in range(10)}
     fetch = make_fetcher(
         tls=many,
-        limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
+        limits=TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
     )
     url = hostile.url(names_the_client([]), tls=asking)
 

@@ -9,7 +9,7 @@ import pytest
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft, TaskSettings
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
@@ -26,7 +26,7 @@ def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[
     draft = TaskDraft.from_fields(
         {"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK
     )
-    task = draft.to_task(TaskPolicy(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
+    task = draft.to_task(TaskSettings(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
     outcome = fetch.handler.run(AttemptContext(task=task, number=number))
     verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
     return outcome.kind, verdict

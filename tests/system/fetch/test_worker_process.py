@@ -8,7 +8,7 @@ from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from tests.tools.attempts import make_running
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Peer, wait_until
@@ -23,7 +23,7 @@ async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Host
         ended.append(peer.sock.recv(1))
 
     finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
-    process = WorkerProcess(HttpHandlerFactory(FetchPolicy(limits=LOOPBACK)), Events(), finished.put_nowait)
+    process = WorkerProcess(HttpHandlerFactory(FetchSettings(limits=LOOPBACK)), Events(), finished.put_nowait)
     await process.start()
     process.resize(1)
     running = make_running("a", url=hostile.url(wait_for_the_end), timeout=60.0)

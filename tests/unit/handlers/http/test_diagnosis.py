@@ -8,8 +8,8 @@ from taskrunner.domain.retry import RETRYABLE_KINDS
 from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_failure import FetchFailure
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.settings import FetchSettings
 
 BANNER = "SSH-2.0-secret-banner"
 
@@ -19,7 +19,7 @@ def judge(
 ) -> FetchFailure | None:
     exchange = Exchange()
     exchange.code, exchange.text, exchange.lines, exchange.head = code, text, lines, ResponseHead(lines)
-    return diagnose(exchange, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+    return diagnose(exchange, FetchSettings(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 
 def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> FetchFailure:

@@ -3,7 +3,7 @@
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import parse_url
 from taskrunner.handlers.http.fetch_failure import FetchFailure
 from taskrunner.handlers.http.redirects import next_request
@@ -27,7 +27,7 @@ def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -
     head = ResponseHead(
         [b"HTTP/1.1 %d X\r\n" % status, f"Location: {location}\r\n".encode("latin-1"), b"\r\n"]
     )
-    return next_request(request(url, method), head, Limits())
+    return next_request(request(url, method), head, TaskLimits())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 
 async def test_a_swallowed_cancellation_is_asked_for_again() -> None:
@@ -20,7 +20,7 @@ async def test_a_swallowed_cancellation_is_asked_for_again() -> None:
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    await end(task, ask_again=0.001)
+    await cancel_and_wait(task, cancel_again=0.001)
     assert task.cancelled()
     assert swallowed == 2
 
@@ -31,7 +31,7 @@ async def test_what_has_ended_keeps_its_result() -> None:
 
     task = asyncio.create_task(answer())
     await task
-    await end(task)
+    await cancel_and_wait(task)
     assert task.result() == 7
 
 
@@ -44,5 +44,5 @@ async def test_a_failure_on_the_way_out_is_left_to_the_owner() -> None:
 
     task = asyncio.create_task(clumsy())
     await asyncio.sleep(0)
-    await end(task)
+    await cancel_and_wait(task)
     assert str(task.exception()) == "clumsy"

@@ -1,4 +1,4 @@
-"""A reader takes items from a blocking iterator in a thread, and hands them to the event loop in batches."""
+"""Reads a blocking iterator in a thread, and hands its items to the event loop in batches."""
 
 import asyncio
 import threading
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Reader(Generic[Item]):
-    """A batch is whatever has come by the time it is asked for, up to `batch` items and at least one.
+class ThreadReader(Generic[Item]):
+    """A batch holds the items that have arrived when it is requested: at least one, at most `batch`.
 
-    So a slow source is handed on line by line, and a fast one in full batches. At most `ahead` items wait.
-    The thread cannot be stopped while the source blocks; it is a daemon and ends with the process.
+    So a slow source comes item by item, and a fast one in full batches. At most `ahead` items wait. The
+    thread cannot be stopped while the source blocks; it is a daemon thread and ends with the process.
     """
 
     def __init__(self, source: Iterable[Item], *, batch: int, ahead: int) -> None:
@@ -28,12 +28,12 @@ class Reader(Generic[Item]):
 
     @property
     def ready(self) -> bool:
-        """Whether the next batch can be had without waiting."""
+        """Whether the next batch needs no wait."""
         return bool(self._items)
 
     async def batches(self) -> AsyncIterator[list[Item]]:
-        """Every item once, in order. Raises what the source raises, after the items before."""
-        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        """Every item once, in order; then the error of the source, if it raised one."""
+        threading.Thread(target=self._read, name="thread-reader", daemon=True).start()
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -53,7 +53,7 @@ class Reader(Generic[Item]):
                 self._items.append(item)
                 if not self._arrived.is_set():
                     self._wake()
-        except Exception as exc:  # noqa: BLE001 - handed on to whoever reads the batches
+        except Exception as exc:  # noqa: BLE001 - raised by `batches`
             self._error = exc
         self._ended = True
         self._wake()
@@ -62,5 +62,5 @@ class Reader(Generic[Item]):
         try:
             self._loop.call_soon_threadsafe(self._arrived.set)
         except RuntimeError:
-            # The loop is closed: nobody is left to read.
+            # The loop is closed, so no coroutine reads any more.
             return

@@ -1,4 +1,4 @@
-"""HostPolicy: the settings for dealing with hosts, and what an outcome says of the host it came from."""
+"""The settings for dealing with hosts, and what an outcome says of the host that it came from."""
 
 from enum import StrEnum
 
@@ -25,7 +25,7 @@ _FAILING_KINDS = frozenset(
 _SILENT_KINDS = frozenset({OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED})
 
 
-class HostPolicy(Value):
+class HostSettings(Value):
     """The settings; durations are seconds.
 
     `longest_pause` cuts a Retry-After, and `back_pressure` says whether one is heeded for the whole host. A

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.proxy import Proxy
 from taskrunner.handlers.http.trust_store import TrustStore
-from taskrunner.version import __version__
+from taskrunner.version import USER_AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchPolicy:
+class FetchSettings:
     """The settings of the fetch. Durations are seconds; the task's own timeout bounds them all.
 
     `first_byte_timeout` is from the start of a request to the first byte of its answer, connecting included;
@@ -30,14 +30,14 @@ class FetchPolicy:
     connect_timeout: float = 10.0
     first_byte_timeout: float = 300.0
     idle_timeout: float = 60.0
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
     store_body_bytes: int = 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_redirects: int = 5
-    user_agent: str = f"taskrunner/{__version__}"
+    user_agent: str = USER_AGENT
     http2: bool = True
     trust: TrustStore = TrustStore()
-    limits: Limits = Limits()
+    limits: TaskLimits = TaskLimits()
     proxy: Proxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)

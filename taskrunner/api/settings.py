@@ -1,14 +1,17 @@
-"""The settings of an HTTP server of ours, with the reason for each default."""
+"""The settings of our HTTP servers, with the reason for each default."""
 
 from dataclasses import dataclass
 
 from taskrunner.api.masking import Masking
-from taskrunner.version import __version__
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.version import USER_AGENT
+
+_REQUEST_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """The bounds of a server; durations are seconds.
+class ServerSettings:
+    """The limits of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
     first byte; it is also for how long a client may read nothing of our answer. `keepalive_timeout` is longer
@@ -16,10 +19,10 @@ class ServerOptions:
     `shutdown_grace`: how long requests in flight may go on after `stop`.
     """
 
-    request_timeout: float = 10.0
+    request_timeout: float = _REQUEST_TIMEOUT
     keepalive_timeout: float = 75.0
     shutdown_grace: float = 10.0
-    max_url_bytes: int = 8 * 1024
+    max_url_bytes: int = TaskLimits().max_url_bytes
     max_header_bytes: int = 16 * 1024
     max_headers: int = 100
     # Each connection is a file descriptor, and 1,024 of them is the usual limit of a process.
@@ -28,19 +31,18 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiOptions:
-    """The bounds of the routes; durations are seconds.
+class ApiSettings:
+    """The limits of the routes; durations are seconds.
 
-    `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that
-    are each as large as they may be. `inline_body_bytes`: a fetched text up to this size stands in the
-    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default;
-    `masking` is what is never shown.
+    `max_request_bytes` has room for the largest body of a task in base64. A fetched text of up to
+    `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`. `user_agent` is what
+    consumers send by default; `masking` hides values that may be secret.
     """
 
-    request_timeout: float = 10.0
-    max_request_bytes: int | None = None
+    request_timeout: float = _REQUEST_TIMEOUT
+    max_request_bytes: int = 512 * 1024
     inline_body_bytes: int = 64 * 1024
-    user_agent: str = f"taskrunner/{__version__}"
+    user_agent: str = USER_AGENT
     masking: Masking = Masking()
     default_page: int = 50
     max_page: int = 200

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskrunner.runtime.reader import Reader
+from taskrunner.runtime.thread_reader import ThreadReader
 
 
 async def test_everything_comes_once_and_in_order() -> None:
     """A fast source comes in batches of the size that was asked for."""
-    reader = Reader(range(1000), batch=64, ahead=128)
+    reader = ThreadReader(range(1000), batch=64, ahead=128)
     batches = [batch async for batch in reader.batches()]
     assert [item for batch in batches for item in batch] == list(range(1000))
     assert max(map(len, batches)) <= 64
@@ -25,7 +25,7 @@ async def test_a_slow_source_is_not_waited_for() -> None:
         assert gate.wait(10)
         yield 2
 
-    batches = Reader(source(), batch=500, ahead=1000).batches()
+    batches = ThreadReader(source(), batch=500, ahead=1000).batches()
     assert await anext(batches) == [1]
     gate.set()
     assert await anext(batches) == [2]
@@ -43,7 +43,7 @@ async def test_a_source_that_breaks_is_told_after_what_came_before() -> None:
     seen: list[int] = []
 
     async def read() -> None:
-        async for batch in Reader(source(), batch=5, ahead=10).batches():
+        async for batch in ThreadReader(source(), batch=5, ahead=10).batches():
             seen.extend(batch)
 
     with pytest.raises(OSError, match="disk"):
@@ -54,4 +54,4 @@ async def test_a_source_that_breaks_is_told_after_what_came_before() -> None:
 async def test_an_empty_source_ends_at_once() -> None:
     """There is no batch without items."""
     nothing: list[int] = []
-    assert [batch async for batch in Reader(nothing, batch=5, ahead=10).batches()] == []
+    assert [batch async for batch in ThreadReader(nothing, batch=5, ahead=10).batches()] == []
