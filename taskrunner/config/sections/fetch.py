@@ -61,7 +61,7 @@ class FetchSection(Section):
     http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
     tls: TlsProfiles = Field(
         {},
-        description="by name: ca_file, cert_file, key_file, key_password_file, hosts; see docs/configuration.md",
+        description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",
     )
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,
