@@ -32,11 +32,11 @@ from unittest.mock import patch
 import pycurl
 
 from taskrunner.domain import task_fields
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import AttemptContext

@@ -22,12 +22,12 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -37,11 +37,11 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
-    requeue: Requeue,
-    schedules: Schedules,
+    requeue: Requeuer,
+    schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
-    hosts: Hosts,
+    hosts: HostAdmin,
     store: Store,
     health: Health,
     stats: Stats,
@@ -57,9 +57,9 @@ def build_api(
     BulkActionRoutes(bulk_actions, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
-    ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
-        routes
-    )
+    ScheduleRoutes(
+        schedules, intake.task_settings.limits, options, max_request_bytes=max_request_bytes
+    ).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)

@@ -12,12 +12,12 @@ from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.task_filter import CONDITIONS
-from taskrunner.producer.bulk_action import Action, BulkActions
+from taskrunner.producer.bulk_actions import BulkAction, BulkActions
 
 _SUMMARIES = {
-    Action.CANCEL: "Cancel all live tasks that meet the conditions.",
-    Action.REQUEUE: "Requeue all failed tasks that match the conditions.",
-    Action.DELETE: "Remove all tasks that meet the conditions.",
+    BulkAction.CANCEL: "Cancel all live tasks that meet the conditions.",
+    BulkAction.REQUEUE: "Let all failed tasks go on that meet the conditions.",
+    BulkAction.DELETE: "Remove all tasks that meet the conditions.",
 }
 
 
@@ -38,7 +38,7 @@ class BulkActionRoutes:
             )
             routes.post(f"/tasks/{action}", partial(self.bulk_actions, action), operation)
 
-    async def bulk_actions(self, action: Action, request: web.Request) -> web.Response:
+    async def bulk_actions(self, action: BulkAction, request: web.Request) -> web.Response:
         query = Query(request, SWEEP, CONDITIONS)
         asked = query.bulk_actions(self._options.default_bulk_action, self._options.max_bulk_action)
         query.refuse_if_wrong()

@@ -14,7 +14,7 @@ from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
 _CREATE = Operation(
@@ -56,7 +56,7 @@ class ScheduleRoutes:
     """`POST /schedules`, `GET /schedules`, `GET`, `PUT`, `DELETE /schedules/{name}`, and its verbs."""
 
     def __init__(
-        self, schedules: Schedules, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
+        self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
     ) -> None:
         self._schedules = schedules
         self._limits = limits

@@ -139,7 +139,7 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = idempotency_key_of(request)
-        draft = _traced(TaskDraft.from_json(raw, self._intake.rules.limits), request)
+        draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:

@@ -71,7 +71,7 @@ class ConsumerServices:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
         async with running(self._autoscaler), self._affinity_running():
             self._collector.start()
-            self._pauses.apply(self._consumer.apply)
+            self._pauses.subscribe(self._consumer.apply)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)

@@ -58,7 +58,7 @@ async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
 
 
 def _unfit(kind: str, error: SetupError) -> Finding:
-    return Finding(kind=kind, says=str(error), remedy="set right by the operator")
+    return Finding(kind=kind, message=str(error), remedy="needs the operator")
 
 
 def _settings(config: Config, *, fix: bool) -> DoctorSettings:

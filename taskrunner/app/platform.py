@@ -9,13 +9,13 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
@@ -50,9 +50,11 @@ class Platform:
         self.intake = Intake(
             self.store, self.publisher, self.events, self.clock, config.task_settings(), hold=hold
         )
-        self.requeue = Requeue(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
-        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.host_settings())
+        self.hosts = HostAdmin(
+            self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
+        )
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)

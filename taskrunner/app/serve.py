@@ -19,7 +19,7 @@ from taskrunner.app.services import (
     until_signal,
 )
 from taskrunner.config import Config
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -53,7 +53,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
-        schedules=Schedules(platform.store, platform.intake, platform.clock),
+        schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,

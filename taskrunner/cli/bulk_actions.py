@@ -9,7 +9,7 @@ import click
 from taskrunner.cli.options import task_filter
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value
-from taskrunner.producer.bulk_action import BulkResult
+from taskrunner.producer.bulk_actions import BulkResult
 from taskrunner.stores.base import Page
 
 Item = TypeVar("Item")

@@ -12,7 +12,7 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.config import load
 from taskrunner.domain.host_view import HostView
-from taskrunner.producer.hosts import Hosts, ShownLimit
+from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 
 @click.group(cls=CommandGroup, name="hosts")
@@ -30,7 +30,7 @@ def hosts_command() -> None:
 def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
     """Print hosts that are limited, slowed or stopped, then all limits."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         for host in await hosts.list(limit=limit):
             _print_host(host, as_json=as_json)
         for shown in await hosts.limits():
@@ -46,7 +46,7 @@ def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
 def show(config_path: Path | None, host: str, as_json: bool) -> None:
     """Print the state of a host."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.show(host), as_json=as_json)
 
     _use(config_path, use)
@@ -62,7 +62,7 @@ def reset(config_path: Path | None, host: str, as_json: bool) -> None:
     Waiting tasks ask again within seconds; beyond the newest 10,000, at their due times.
     """
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.reset(host), as_json=as_json)
 
     _use(config_path, use)
@@ -96,7 +96,7 @@ def set_limit(
     """Limit each host that matches a pattern. Only the most specific pattern applies."""
     fields = {"concurrency": concurrency, "rate": rate, "burst": burst}
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_limit(await hosts.set_limit(pattern, fields), as_json=as_json)
 
     _use(config_path, use)
@@ -108,13 +108,13 @@ def set_limit(
 def remove(config_path: Path | None, pattern: str) -> None:
     """Remove a limit that was set with this command or the API."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         await hosts.remove_limit(pattern)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Hosts], Awaitable[None]]) -> None:
+def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) -> None:
     async def on_platform(platform: Platform) -> int:
         await use(platform.hosts)
         return 0
@@ -140,7 +140,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
     click.echo("  ".join(words))
 
 
-def _print_limit(shown: ShownLimit, *, as_json: bool) -> None:
+def _print_limit(shown: HostLimitEntry, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(host_limit_resource(shown)).decode())
         return

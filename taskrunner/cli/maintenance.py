@@ -46,9 +46,9 @@ def _line(finding: Finding) -> str:
     if finding.repairable:
         examples = f" ({', '.join(finding.examples)}{', …' if finding.count > len(finding.examples) else ''})"
         done = "" if finding.fixed is None else f"; done to {finding.fixed}"
-        return f"{finding.kind}: {finding.count} {finding.says}{examples}; --fix {finding.remedy}{done}"
+        return f"{finding.kind}: {finding.count} {finding.message}{examples}; --fix {finding.remedy}{done}"
     number = f"{finding.count} " if finding.count > 1 else ""
-    return f"{finding.kind}: {number}{finding.says}; {finding.remedy}"
+    return f"{finding.kind}: {number}{finding.message}; {finding.remedy}"
 
 
 def _json(finding: Finding) -> str:
@@ -56,7 +56,7 @@ def _json(finding: Finding) -> str:
         {
             "finding": finding.kind,
             "count": finding.count,
-            "says": finding.says,
+            "message": finding.message,
             "examples": list(finding.examples),
             "remedy": finding.remedy,
             "repairable": finding.repairable,

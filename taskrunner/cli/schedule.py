@@ -17,7 +17,7 @@ from taskrunner.config import load
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _PAGE = 200
 _SCHEDULE_FIELDS = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
@@ -72,7 +72,7 @@ def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         draft = ScheduleDraft.from_fields({"name": name, **fields}, limits)
         _print(await schedules.create(name, draft), masking, as_json=as_json)
 
@@ -91,7 +91,7 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     """Change the given settings and keep the others."""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         known = await schedules.get(name)
         merged = {each: getattr(known, each) for each in _SCHEDULE_FIELDS}
         merged |= {**fields, "task": {**known.task, **fields["task"]}}
@@ -109,7 +109,7 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
 def list_all(config_path: Path | None, as_json: bool) -> None:
     """Print every schedule, one per line."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         cursor: str | None = None
         while True:
             page = await schedules.list(limit=_PAGE, cursor=cursor)
@@ -129,7 +129,7 @@ def list_all(config_path: Path | None, as_json: bool) -> None:
 def show(config_path: Path | None, name: str, as_json: bool) -> None:
     """Print a schedule in full."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         schedule = await schedules.get(name)
         if as_json:
             _print(schedule, masking, as_json=True)
@@ -147,7 +147,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
 def delete(config_path: Path | None, name: str) -> None:
     """Delete a schedule. Tasks that it created continue."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         await schedules.delete(name)
 
     _use(config_path, use)
@@ -160,7 +160,7 @@ def delete(config_path: Path | None, name: str) -> None:
 def pause(config_path: Path | None, name: str, as_json: bool) -> None:
     """Pause a schedule: no slot runs until it is resumed."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.pause(name), masking, as_json=as_json)
 
     _use(config_path, use)
@@ -173,7 +173,7 @@ def pause(config_path: Path | None, name: str, as_json: bool) -> None:
 def resume(config_path: Path | None, name: str, as_json: bool) -> None:
     """Resume a schedule with its next slot. Slots that passed in the pause do not run."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.resume(name), masking, as_json=as_json)
 
     _use(config_path, use)
@@ -185,17 +185,19 @@ def resume(config_path: Path | None, name: str, as_json: bool) -> None:
 def run_now(config_path: Path | None, name: str) -> None:
     """Run the task of a schedule now. Prints the id of the task; the slots do not change."""
 
-    async def use(schedules: Schedules, limits: TaskLimits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         click.echo((await schedules.run(name)).id)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Schedules, TaskLimits, Masking], Awaitable[None]]) -> None:
+def _use(
+    config_path: Path | None, use: Callable[[ScheduleAdmin, TaskLimits, Masking], Awaitable[None]]
+) -> None:
     async def on_platform(platform: Platform) -> int:
-        schedules = Schedules(platform.store, platform.intake, platform.clock)
+        schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
         masking = Masking(platform.config.fetch.mask_headers)
-        await use(schedules, platform.intake.rules.limits, masking)
+        await use(schedules, platform.intake.task_settings.limits, masking)
         return 0
 
     raise SystemExit(run_loop(operate(load(config_path), on_platform)))

@@ -11,9 +11,9 @@ import orjson
 from taskrunner.api.resources import encode
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
-from taskrunner.producer.bulk_submit import Refused, bounded_lines
+from taskrunner.producer.bulk_submit import RefusedLine, bounded_lines
 
-# Refused lines beyond this many are counted, not shown.
+# RefusedLine lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20
 
 EXIT_FAILED = 1
@@ -47,7 +47,7 @@ class SubmitSummary:
         self.accepted += answer["created"]
         self.known += not answer["created"]
 
-    def add_refused(self, refused: Refused) -> None:
+    def add_refused(self, refused: RefusedLine) -> None:
         if self.refused < _SHOWN_REFUSALS:
             name = getattr(self.source, "name", "-")
             click.echo(f"{name}:{refused.number}: {refused.error}", err=True)

@@ -16,9 +16,9 @@ from taskrunner.cli.submit_output import (
     progress,
 )
 from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.producer.bulk_submit import RIVALS, Refused, check_length, meaningful
+from taskrunner.producer.bulk_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 
 # Seconds between two reads of a task that is waited for.
@@ -81,7 +81,7 @@ def _submit_batch(
             summary.add({**answer, "created": created})
         else:
             errors = [FieldError(**error) for error in item["errors"]]
-            summary.add_refused(Refused(number=number, error=TaskInvalid(errors)))
+            summary.add_refused(RefusedLine(number=number, error=TaskInvalid(errors)))
 
 
 def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
@@ -93,7 +93,7 @@ def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
         given = json.loads(line) if line.startswith(b"{") else {"url": line.decode()}
     except (ValueError, RecursionError):
         return line, False
-    kept = {name: value for name, value in fields.items() if RIVALS.get(name) not in given}
+    kept = {name: value for name, value in fields.items() if EXCLUSIVE_FIELDS.get(name) not in given}
     needs_id = "id" not in given
     new_id = {"id": new_task_id()} if needs_id else {}
     return json.dumps({**kept, **new_id, **given}).encode(), needs_id
@@ -109,7 +109,7 @@ def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iter
         try:
             check_length(line)
         except TaskInvalid as exc:
-            summary.add_refused(Refused(number=number, error=exc))
+            summary.add_refused(RefusedLine(number=number, error=exc))
             continue
         batch.append((number, line))
         size_bytes += len(line)

@@ -36,7 +36,8 @@ _PATIENCE = 60.0
 async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
     submitted = await platform.intake.submit(draft)
-    waits_for_broker = platform.publishes and draft.concern(platform.intake.rules) is not WriteConcern.STORE
+    concern = draft.effective_write_concern(platform.intake.task_settings)
+    waits_for_broker = platform.publishes and concern is not WriteConcern.STORE
     is_due = submitted.task.run_at is None and submitted.created
     if waits_for_broker and is_due and not submitted.published:
         why = platform.broker.status().error

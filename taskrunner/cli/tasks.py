@@ -22,7 +22,7 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-from taskrunner.producer.bulk_action import Action
+from taskrunner.producer.bulk_actions import BulkAction
 
 
 @click.group(cls=CommandGroup, name="tasks")
@@ -56,7 +56,7 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
 @bulk_action_options
 def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Cancel live tasks. Running fetches are aborted within a second."""
-    _run_action(config_path, Action.CANCEL, "cancelled", given)
+    _run_action(config_path, BulkAction.CANCEL, "cancelled", given)
 
 
 @tasks_command.command()
@@ -65,7 +65,7 @@ def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @bulk_action_options
 def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Requeue failed tasks. They keep their history and get as many attempts as a new task."""
-    _run_action(config_path, Action.REQUEUE, "requeued", given)
+    _run_action(config_path, BulkAction.REQUEUE, "requeued", given)
 
 
 @tasks_command.command()
@@ -74,11 +74,11 @@ def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
 @bulk_action_options
 def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Delete tasks in any status, with results and history."""
-    _run_action(config_path, Action.DELETE, "deleted", given)
+    _run_action(config_path, BulkAction.DELETE, "deleted", given)
 
 
 def _run_action(
-    config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
+    config_path: Path | None, action: BulkAction, verb: str, given: Mapping[str, tuple[str, ...]]
 ) -> NoReturn:
     selection = read_bulk_selection(given)
 

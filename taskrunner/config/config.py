@@ -24,8 +24,8 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.scaling import ScalingSettings
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_draft import TaskDefaults, TaskSettings
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 
 
 class Config(BaseModel):

@@ -8,7 +8,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Decision, Load, Memory, ScalingSettings
+from taskrunner.domain.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 
@@ -29,8 +29,8 @@ class Autoscaler(Service):
         self._broker = broker
         self._bounds = bounds
         self._interval = interval
-        self._memory = Memory(target=bounds.min_workers)
-        self.last_decision: Decision | None = None
+        self._history = ScalingHistory(target=bounds.min_workers)
+        self.last_decision: ScalingDecision | None = None
 
     def describe(self) -> dict[str, Any]:
         """The workers as `/stats` shows them."""
@@ -40,8 +40,8 @@ class Autoscaler(Service):
             **pool.describe(),
             "min": self._bounds.min_workers,
             "max": self._bounds.max_workers,
-            "target": self._memory.target,
-            "wanted": None if decision is None else decision.wanted,
+            "target": self._history.target,
+            "wanted": None if decision is None else decision.needed,
             "last_decision": None if decision is None else decision.reason,
             "backlog": len(self._consumer.backlog),
         }
@@ -62,14 +62,14 @@ class Autoscaler(Service):
             busy=pool.busy,
             task_time=pool.task_time,
         )
-        decision = scaling.plan(self._bounds, load, self._memory, time.monotonic())
-        self._memory = decision.memory
+        decision = scaling.decide(self._bounds, load, self._history, time.monotonic())
+        self._history = decision.history
         self.last_decision = decision
         if decision.target != pool.total:
             self._scale(decision)
         return self._interval
 
-    def _scale(self, decision: Decision) -> None:
+    def _scale(self, decision: ScalingDecision) -> None:
         pool = self._consumer.pool
         before = pool.total
         pool.resize(decision.target)

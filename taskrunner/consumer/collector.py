@@ -9,11 +9,12 @@ from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
-from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, Events, LoopFailed
+from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, Events, LoopFailed
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskSettings
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -103,7 +104,7 @@ class Collector:
         snooze = Snooze(id=task.id, attempt=envelope.attempt, due=now)
         if not all(await self._store.snooze([snooze], now=now)):
             await self._store.accept([_record(envelope, now)])
-        self._events.emit(DeliveriesUsedUp(task_id=task.id, attempt=envelope.attempt))
+        self._events.emit(DeliveryLimitReached(task_id=task.id, attempt=envelope.attempt))
 
     def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
         """As a consumer reads it, so that the letter tells why that one refused it."""

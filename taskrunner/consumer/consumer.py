@@ -19,13 +19,13 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
@@ -168,7 +168,7 @@ class Consumer:
         pauses = self._pauses
         # Of a queue: what was being looked at when the queue was closed, and had no room.
         paused = waiting.delivery.queue in pauses.queues or (
-            pauses.any_label and pauses.hold(waiting.envelope.task.labels)
+            pauses.any_label and pauses.cover_labels(waiting.envelope.task.labels)
         )
         if paused:
             self._snoozer.submit(PendingSnooze(waiting, PAUSED))

@@ -17,14 +17,22 @@ from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.shared_host_states import Edit, SharedHostStates
 from taskrunner.consumer.snoozer import PendingSnooze
-from taskrunner.domain.circuit_breaker import Phase
+from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
+from taskrunner.domain.host_admission import (
+    SHORT_WAIT,
+    Admission,
+    AdmissionRequest,
+    admit,
+    assign_wait_times,
+    wait_reason,
+)
 from taskrunner.domain.host_limit import HostLimits
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_settings import HostSettings, Signal, signal
-from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up, wait_reason
+from taskrunner.domain.host_settings import HostSettings, HostSignal, host_signal
+from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
@@ -164,24 +172,24 @@ class HostGate:
             return
         if running.elapsed and host_stats.measure(running.elapsed, self._policy.slow):
             self._tallies.sort(host_stats)
-        told = signal(running.context.task, outcome)
-        if told is Signal.THROTTLED and not self._policy.back_pressure:
-            told = Signal.ANSWERED
-        if told is Signal.ANSWERED:
+        told = host_signal(running.context.task, outcome)
+        if told is HostSignal.THROTTLED and not self._policy.back_pressure:
+            told = HostSignal.ANSWERED
+        if told is HostSignal.ANSWERED:
             host_stats.failures = 0
-            if host_stats.state is None or self._phase(host_stats) is Phase.CLOSED:
+            if host_stats.state is None or self._phase(host_stats) is CircuitPhase.CLOSED:
                 return
         started, policy = running.claimed_at.timestamp(), self._policy
-        if told is Signal.ANSWERED:
+        if told is HostSignal.ANSWERED:
             self._report(host_stats, lambda state, now: state.answered(started=started, now=now))
-        elif told is Signal.FAILED:
+        elif told is HostSignal.FAILED:
             host_stats.failures += 1
             if (
-                self._phase(host_stats) is not Phase.CLOSED
+                self._phase(host_stats) is not CircuitPhase.CLOSED
                 or 0 < policy.breaker.failures <= host_stats.failures
             ):
                 self._report(host_stats, lambda state, now: state.failed(policy, started=started, now=now))
-        elif told is Signal.THROTTLED:
+        elif told is HostSignal.THROTTLED:
             host_stats.failures = 0
             wish = outcome.retry_after
             self._report(
@@ -237,14 +245,16 @@ class HostGate:
         host_stats = self._tally(host) if troubled else self._tallies.find(host)
         if host_stats is not None:
             if (
-                self._phase(host_stats) is not Phase.CLOSED
-                and state.breaker.phase(self._now()) is Phase.CLOSED
+                self._phase(host_stats) is not CircuitPhase.CLOSED
+                and state.breaker.phase(self._now()) is CircuitPhase.CLOSED
             ):
                 host_stats.failures = 0
             host_stats.know(applied=host_stats.applied, state=state if troubled else None)
 
-    def _phase(self, host_stats: HostStats) -> Phase:
-        return Phase.CLOSED if host_stats.state is None else host_stats.state.breaker.phase(self._now())
+    def _phase(self, host_stats: HostStats) -> CircuitPhase:
+        return (
+            CircuitPhase.CLOSED if host_stats.state is None else host_stats.state.breaker.phase(self._now())
+        )
 
     async def _ask(
         self, asking: dict[HostStats, list[WaitingDelivery]], room: int
@@ -278,21 +288,21 @@ class HostGate:
         await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
         for host_stats, waiting, change in shared:
             admission = change.result()
-            host_stats.kept, host_stats.ask_from = admission.kept, admission.again
+            host_stats.kept, host_stats.ask_from = admission.kept, admission.ask_again_at
             keep -= admission.kept
             if admission.kept:
-                self._again = min(self._again, admission.again)
+                self._again = min(self._again, admission.ask_again_at)
             starting += waiting[: admission.admitted]
-            first = len(waiting) - len(admission.waits)
+            first = len(waiting) - len(admission.wait_until)
             crowded_out, near = self._crowd_out(
                 host_stats, waiting[admission.admitted : first - admission.kept], keep
             )
             pending += crowded_out
             keep -= near
-            why = wait_reason(host_stats.host, admission.why)
+            why = wait_reason(host_stats.host, admission.reason)
             pending += [
                 PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
-                for each, due in zip(waiting[first:], admission.waits, strict=True)
+                for each, due in zip(waiting[first:], admission.wait_until, strict=True)
             ]
         return starting, pending, keep < _AT_HAND
 
@@ -323,8 +333,8 @@ class HostGate:
         if not host_stats.slow or not waiting:
             return [], 0
         step = host_stats.mean / self._slow_places()
-        near = min(len(waiting), max(0, keep), math.ceil(NEAR / step))
-        moments, host_stats.tail = queue_up(
+        near = min(len(waiting), max(0, keep), math.ceil(SHORT_WAIT / step))
+        moments, host_stats.tail = assign_wait_times(
             host_stats.tail,
             step,
             len(waiting) - near,
@@ -345,7 +355,7 @@ class HostGate:
 
         def edit(state: HostState) -> tuple[HostState, Admission]:
             now = self._now()
-            ask = Asking(
+            ask = AdmissionRequest(
                 consumer=self._settings.consumer,
                 wanted=wanted,
                 room=room,
@@ -366,9 +376,9 @@ class HostGate:
             return
 
         def change(state: HostState, now: float) -> HostState:
-            state = state.measured(None if host_stats.unmeasured else host_stats.mean)
+            state = state.with_mean(None if host_stats.unmeasured else host_stats.mean)
             until = now + self._settings.lease
-            return state.holding(self._settings.consumer, host_stats.held, now=now, until=until)
+            return state.with_slots(self._settings.consumer, host_stats.held, now=now, until=until)
 
         self._report(host_stats, change)
 
@@ -399,6 +409,6 @@ def _told(host: str, before: HostState, after: HostState) -> list[Event]:
     told: list[Event] = []
     if after.breaker != before.breaker:
         told.append(CircuitOpened(host=host) if after.breaker.until else CircuitClosed(host=host))
-    if after.slowdown.since != before.slowdown.since:
+    if after.back_pressure.since != before.back_pressure.since:
         told.append(HostSlowedDown(host=host))
     return told

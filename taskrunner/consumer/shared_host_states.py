@@ -143,10 +143,10 @@ class SharedHostStates:
         if known is not None and known.version == entry.version:
             return known
         state = decode_state(entry.encoded)
-        return _Known(entry.version, state.believed(self._settings, self._clock.now().timestamp()))
+        return _Known(entry.version, state.sanitized(self._settings, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
-        until = datetime.fromtimestamp(state.lives_until, UTC)
+        until = datetime.fromtimestamp(state.relevant_until, UTC)
         entry = HostEntry(
             host=host,
             version=f"{self._token_prefix}{next(self._token_numbers):x}",

@@ -1,4 +1,4 @@
-"""The settings for dealing with hosts, and what an outcome says of the host that it came from."""
+"""The host settings, for troubled and slow hosts, and what an outcome says of its host."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value, field
 
 TOO_MANY_REQUESTS = 429
-# Of a server that is in trouble, whoever asks. A 500 is as often about the request as about the server.
+# The server is in trouble. A 500 is not listed: it is as often about the request as about the server.
 _FAILING_STATUSES = frozenset({502, 503, 504})
 _FAILING_KINDS = frozenset(
     {
@@ -21,16 +21,16 @@ _FAILING_KINDS = frozenset(
         OutcomeKind.PROTOCOL_ERROR,
     }
 )
-# These end before a host has said anything, or for a reason of ours.
+# These end before the host has answered, or for a reason of ours.
 _SILENT_KINDS = frozenset({OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED})
 
 
 class HostSettings(Value):
-    """The settings; durations are seconds.
+    """Durations are seconds.
 
-    `longest_pause` cuts a Retry-After, and `back_pressure` says whether one is heeded for the whole host. A
-    task that must wait comes back after at most `longest_wait`. Hosts whose attempts take `slow` seconds or
-    more get at most `share` of a consumer's workers; while others wait, these get as much.
+    `back_pressure`: whether a Retry-After slows down the whole host; `longest_pause` cuts it. A waiting task
+    comes back after at most `longest_wait`. Hosts whose attempts take `slow` seconds or more get at most
+    `share` of a consumer's workers; while tasks of other hosts wait, those get that share.
     """
 
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
@@ -41,8 +41,8 @@ class HostSettings(Value):
     share: float = 0.9
 
 
-class Signal(StrEnum):
-    """What the end of an attempt says of its host."""
+class HostSignal(StrEnum):
+    """What the outcome of an attempt says of its host."""
 
     ANSWERED = "answered"
     FAILED = "failed"
@@ -50,20 +50,20 @@ class Signal(StrEnum):
     NOTHING = "nothing"
 
 
-def signal(task: Task, outcome: Outcome) -> Signal:
-    """What to make of an outcome; the task's own rules may say that it was throttled."""
+def host_signal(task: Task, outcome: Outcome) -> HostSignal:
+    """The signal of an outcome; a rule of the task may declare it throttled."""
     if outcome.rule is not None and judge(task, outcome)[0] is RuleAction.THROTTLE:
-        return Signal.THROTTLED
+        return HostSignal.THROTTLED
     if outcome.kind is OutcomeKind.OK:
-        return Signal.ANSWERED
+        return HostSignal.ANSWERED
     if outcome.kind in _SILENT_KINDS or not outcome.counted or not outcome.of_host:
-        return Signal.NOTHING
+        return HostSignal.NOTHING
     if outcome.kind in _FAILING_KINDS:
-        return Signal.FAILED
+        return HostSignal.FAILED
     status = 0 if outcome.response is None else outcome.response.status
     if outcome.kind is OutcomeKind.HTTP_ERROR:
         if status == TOO_MANY_REQUESTS or (status >= 400 and outcome.retry_after is not None):
-            return Signal.THROTTLED
+            return HostSignal.THROTTLED
         if status in _FAILING_STATUSES:
-            return Signal.FAILED
-    return Signal.ANSWERED
+            return HostSignal.FAILED
+    return HostSignal.ANSWERED

@@ -16,19 +16,20 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskSettings
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.relay import Relay
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.scheduler import Scheduler
-from taskrunner.producer.schedules import Schedules
 from taskrunner.producer.search import Search
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.base import Store
@@ -117,8 +118,8 @@ class LocalRunner:
         self.target = Target()
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
-        self.requeue = Requeue(store, self.intake, self.publisher, self.clock, hold=HOLD)
-        self.schedules = Schedules(store, self.intake, self.clock)
+        self.requeue = Requeuer(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
         self.pauses = PauseWatch(store, self.events)
@@ -136,7 +137,7 @@ class LocalRunner:
         return Cancellation(store, self.events, self.clock, RETENTION)
 
     def make_bulk_action(self, store: Store) -> BulkActions:
-        requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        requeue = Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
         return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
@@ -185,7 +186,7 @@ class LocalRunner:
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
-        self.pauses.apply(consumer.apply)
+        self.pauses.subscribe(consumer.apply)
         await consumer.start()
         return consumer
 

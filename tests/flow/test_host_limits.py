@@ -1,4 +1,4 @@
-"""HostPolicy: hosts get no more than they may or can take, and who must wait takes no other's place."""
+"""HostSettings: hosts get no more than they may or can take, and who must wait takes no other's place."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HostState, Slots, decode_state, encode_state
+from taskrunner.domain.host_state import HeldSlots, HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.local_runner import DEADLINE, LEASE, OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
@@ -145,7 +145,7 @@ async def test_a_limit_holds_after_a_fault_that_nobody_expected(
 async def test_places_of_a_dead_consumer_are_free_in_time(runner: LocalRunner) -> None:
     """Its lease ends, and another consumer takes what it held."""
     lease = runner.clock.now() + timedelta(seconds=30)
-    await known(runner, slots={"ghost": Slots(held=1, until=lease.timestamp())})
+    await known(runner, slots={"ghost": HeldSlots(held=1, until=lease.timestamp())})
     await polite(runner, slow=HostLimit(concurrency=1))
     await runner.submit(SLOW, id="second")
     await snoozed(runner, 1)
@@ -187,8 +187,8 @@ async def test_a_state_from_the_future_closes_no_host(runner: LocalRunner) -> No
     ahead = (runner.clock.now() + timedelta(days=1)).timestamp()
     breaker = CircuitBreaker(since=ahead, until=ahead + 20, cooldown=20.0)
     slowdown = BackPressure(since=ahead, until=ahead + 60, level=2.0)
-    await known(runner, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
-    shown = await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).show("slow.test")
+    await known(runner, breaker=breaker, back_pressure=slowdown, arrival=ahead, tail=ahead)
+    shown = await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).show("slow.test")
     assert (shown.condition, shown.until) == (HostCondition.HALF_OPEN, None)
     await polite(runner)
     await runner.submit(SLOW, id="slow")
@@ -246,7 +246,7 @@ async def test_a_reset_lets_those_who_wait_ask_again(runner: LocalRunner) -> Non
     await opened(runner, http_error(503))
     await runner.submit(FAST, id="later", delay=3600)
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
+    await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     assert [event.host for event in runner.told(CircuitClosed)] == ["slow.test"]
     record = await runner.record("late")
     assert record.due is not None
@@ -265,7 +265,7 @@ async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
     monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
     await opened(runner, http_error(503))
     runner.target.answer = by_host()
-    await Hosts(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
+    await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")
     await runner.submit(SLOW, id="new")
     await runner.heard(TaskSettled, 4)
     assert await runner.status("new") is Status.SUCCEEDED
@@ -274,7 +274,7 @@ async def test_a_task_that_comes_right_after_a_reset_does_not_wait(
 @pytest.mark.parametrize("pattern", ["slow.test", "*.test"])
 async def test_a_raised_limit_counts_for_those_who_wait(runner: LocalRunner, pattern: str) -> None:
     """Neither their moments nor the promises to come hold on to the limit of before."""
-    hosts = Hosts(runner.store, runner.events, runner.clock, {}, HostSettings())
+    hosts = HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings())
     await hosts.set_limit(pattern, {"rate": "1/h"})
     await polite(runner)
     for number in range(3):

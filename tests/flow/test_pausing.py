@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.envelope import encode_envelope, encode_task
+from taskrunner.domain.codec import encode
+from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
@@ -151,7 +152,7 @@ async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(runner
     await runner.pause("label:team")
     await runner.consumer()
     task = make_task("http://target.test/", id="lost", labels=RED)
-    body = encode_envelope(encode_task(task), attempt=2)
+    body = encode_envelope(encode(task), attempt=2)
     await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id=task.id)])
     await runner.heard(DeliveryDropped)
     record = await runner.store.get("lost")

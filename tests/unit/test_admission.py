@@ -2,6 +2,7 @@
 
 import pytest
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task_fields import (
     METHODS,
     check_header,
@@ -11,7 +12,6 @@ from taskrunner.domain.task_fields import (
     check_method,
     check_url,
 )
-from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.task_limits import TaskLimits
 
 LIMITS = TaskLimits()
@@ -49,8 +49,8 @@ def test_a_good_url_is_let_in_unchanged(url: str) -> None:
         ("http://h:65536/", "has no usable host or port"),
         ("http://h:port/", "has no usable host or port"),
         ("http://[::1/", "has no usable host or port"),
-        ("http://[nonsense]/", "is no IPv6 address"),
-        ("http://127.1/", "is no plain IPv4 address"),
+        ("http://[nonsense]/", "is not an IPv6 address"),
+        ("http://127.1/", "is not a plain IPv4 address"),
         ("http://127.0.0.1/", "names an address that is not public"),
         ("http://localhost/", "names this machine"),
         ("http://metadata.google.internal/", "names a metadata service"),
@@ -62,7 +62,7 @@ def test_a_good_url_is_let_in_unchanged(url: str) -> None:
         ("http://h/\r\nX: y", "must be printable ASCII"),
         ("http://h/\x00", "must be printable ASCII"),
         ("http://h/\u00e9", "percent-encode the rest"),
-        ("http://ex\u2460mple.com/", "is no name by IDNA 2008"),
+        ("http://ex\u2460mple.com/", "is not a name by IDNA 2008"),
         ("http://h/" + "a" * 8 * 1024, "is 8201 bytes long, at most 8192 are allowed"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_good_header_is_let_in(name: str, value: str) -> None:
 @pytest.mark.parametrize("name", ["", " x", "x:", "x y", "x\r\n", "\u00e9", "x\x00", "(x)", "x/y"])
 def test_a_bad_header_name_is_refused(name: str) -> None:
     """It is no token."""
-    with pytest.raises(ValueError, match="is no header name"):
+    with pytest.raises(ValueError, match="is not a header name"):
         check_header(name, "v")
 
 

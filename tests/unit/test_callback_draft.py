@@ -8,8 +8,9 @@ from taskrunner.domain.callback import EVENTS, CallbackDefaults
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskSettings
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 from tests.unit.test_draft import NOW
 
 LIMITS = TaskLimits(callback_secrets=frozenset({"billing"}))

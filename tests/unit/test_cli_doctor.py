@@ -13,16 +13,22 @@ from taskrunner.producer.doctor import Finding
 
 LEASES = Finding(
     kind="dead_lease",
-    says="tasks that run on",
+    message="tasks that run on",
     remedy="ends them",
     count=4,
     examples=["a", "b", "c"],
     repairable=True,
 )
 FIXED = Finding(
-    kind="not_due", says="tasks", remedy="makes them due", count=1, examples=["a"], repairable=True, fixed=1
+    kind="not_due",
+    message="tasks",
+    remedy="makes them due",
+    count=1,
+    examples=["a"],
+    repairable=True,
+    fixed=1,
 )
-SKEW = Finding(kind="clock_skew", says="the clock is 9.0 s ahead of ours", remedy="keep the time")
+SKEW = Finding(kind="clock_skew", message="the clock is 9.0 s ahead of ours", remedy="keep the time")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis, *words: str) -> tuple[int, str, str]:

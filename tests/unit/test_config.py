@@ -13,8 +13,8 @@ from taskrunner.config.keys import Key
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDefaults
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults
 
 SHORT_FILE = """\
 Server: {addr: "0.0.0.0", port: ":8080"}

@@ -12,8 +12,9 @@ from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskSettings
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = TaskSettings()
@@ -184,7 +185,7 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"url": 5}, "url", "must be a valid string, got 5"),
         ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
         ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
-        ({"headers": {"a b": "c"}}, "headers", "'a b' is no header name"),
+        ({"headers": {"a b": "c"}}, "headers", "'a b' is not a header name"),
         ({"headers": {"a": 5}}, "headers.a", "must be a valid string"),
         ({"headers": ["a"]}, "headers", "must be an object"),
         ({"body": 5}, "body.str", "must be a valid string"),

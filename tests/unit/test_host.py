@@ -224,7 +224,7 @@ def test_true_is_no_number(field: str) -> None:
         ("rate=10/d", "must be a number with"),
         ("rate=-1", "must be a number with"),
         ("burst=3", "needs concurrency or rate"),
-        ("concurrency=1 burst=3", "burst goes with a rate"),
+        ("concurrency=1 burst=3", "burst needs a rate"),
         ("speed=3", "unknown field"),
         ({"rate": 0}, "greater than 0"),
         ({"rate": float("nan")}, "finite"),

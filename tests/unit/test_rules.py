@@ -187,7 +187,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         [{"when": {"header": {"name": "a b"}}, "then": "fail"}],
         "rules.0.when.header.name",
-        "'a b' is no header",
+        "'a b' is not a header",
     ),
     ([{"when": {"status": 200}, "then": "fail"}] * (MAX_RULES + 1), "rules", "at most 20 items"),
     (

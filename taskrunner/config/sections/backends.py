@@ -19,7 +19,7 @@ from taskrunner.config.values import (
 )
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.service_url import SCHEMES
-from taskrunner.domain.task_draft import TaskDefaults
+from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
 from taskrunner.stores.redis.settings import RedisSettings
 

@@ -17,7 +17,7 @@ from taskrunner.config.values import (
     UserAgent,
 )
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_draft import TaskDefaults
+from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.handlers.http.settings import FetchSettings
 
 _FETCH, _SSRF = FetchSettings(), SsrfPolicy()

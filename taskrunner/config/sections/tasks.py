@@ -17,8 +17,8 @@ from taskrunner.config.values import (
 )
 from taskrunner.domain.retry_policy import Strategy
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_draft import TaskDefaults
 from taskrunner.domain.task_limits import FIVE_YEARS, TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults
 
 _DEFAULTS, _LIMITS, _RETENTION = TaskDefaults(), TaskLimits(), RetentionSettings()
 _RETRY, _CALLBACK = _DEFAULTS.retry, _DEFAULTS.callback

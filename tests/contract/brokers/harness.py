@@ -15,8 +15,8 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_id import new_task_id
 from tests.tools.proxy import Proxy
 
 PATIENCE = 20.0

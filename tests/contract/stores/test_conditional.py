@@ -11,10 +11,10 @@ from taskrunner.domain.retry import decide
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.domain.task import Validators
-from taskrunner.domain.task_draft import TaskSettings
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.producer.scheduler import Scheduler
-from taskrunner.producer.schedules import stored
 from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store
 from tests.contract.stores.harness import DAY, fetch
@@ -36,7 +36,9 @@ class Feed:
         draft = ScheduleDraft.from_fields(
             {"cron": "@daily", "conditional": conditional, "task": {"url": URL}}, TaskLimits()
         )
-        await self.store.save_schedule(stored(draft.to_schedule("feed", now=self.clock.now())), expected=None)
+        await self.store.save_schedule(
+            stored_form(draft.to_schedule("feed", now=self.clock.now())), expected=None
+        )
 
     async def next_slot(self) -> str:
         """Make the next run; its id."""

@@ -10,7 +10,8 @@ from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskSettings
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext

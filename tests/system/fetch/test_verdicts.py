@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskSettings
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours

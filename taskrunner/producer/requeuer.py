@@ -1,4 +1,4 @@
-"""Requeue gives dead letters another life: failed tasks go on, messages are read once more."""
+"""The requeuer sends dead letters round again: failed tasks get new attempts, messages are read once more."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,12 +11,12 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher
 from taskrunner.stores.base import AcceptAnswer, NewTask, Store
 
 
-class Requeue:
-    """Requeues dead letters; `hold` is the seconds for which a requeued task is left to the fast path."""
+class Requeuer:
+    """The relay leaves a requeued task to the fast path for `hold` seconds."""
 
     def __init__(
         self, store: Store, intake: Intake, publisher: Publisher, clock: Clock, *, hold: float
@@ -28,7 +28,7 @@ class Requeue:
         self._hold = timedelta(seconds=hold)
 
     async def requeue(self, letter_id: str) -> str:
-        """Revive one dead letter; answers the id of the task that goes on.
+        """Requeue one dead letter; returns the id of its task.
 
         Raises `TaskUnknown`, `StateConflict` (it is no longer failed, or still unreadable),
         `StoreUnavailable`.
@@ -43,9 +43,9 @@ class Requeue:
         return letter_id
 
     async def requeue_all(self, letters: Sequence[DeadLetter], *, due: datetime | None = None) -> list[str]:
-        """Revive dead letters; answers the ids of the tasks that go on. What cannot go on stays where it is.
+        """Requeue dead letters; returns the ids of their tasks. Letters that cannot be requeued stay.
 
-        With `due` they run no earlier, else at once. Raises `StoreUnavailable`.
+        The tasks run at `due`, or at once. Raises `StoreUnavailable`.
         """
         tasks = [letter.id for letter in letters if letter.kind is DeadLetterKind.TASK]
         ids = await self.requeue_tasks(tasks, due=due)
@@ -58,29 +58,19 @@ class Requeue:
         return ids
 
     async def requeue_tasks(self, ids: Sequence[str], *, due: datetime | None = None) -> list[str]:
-        """Let failed tasks go on, with their history; answers the ids of those that were failed."""
+        """Requeue failed tasks, with their history; returns the ids of those that were failed."""
         now = self._clock.now()
-        at_once = due is None and self._publisher.answers
+        at_once = due is None and self._publisher.is_available
         when = due or (now + self._hold if at_once else now)
-        requeued = [each for each in await self._store.requeue(ids, now=now, due=when) if each is not None]
+        requeued = [task for task in await self._store.requeue(ids, now=now, due=when) if task is not None]
         if at_once and requeued:
-            # What is not published now is due soon, and the relay does it.
-            outgoing = [
-                Outgoing(
-                    id=each.id,
-                    queue=each.queue,
-                    encoded=each.encoded,
-                    attempt=each.attempt + 1,
-                    snoozes=each.snoozes,
-                )
-                for each in requeued
-            ]
-            await self._publisher.publish(outgoing, by_relay=False)
-        return [each.id for each in requeued]
+            # The relay publishes what this call leaves unpublished.
+            await self._publisher.publish(requeued, by_relay=False)
+        return [task.id for task in requeued]
 
     async def _read_again(self, letter: DeadLetter, due: datetime | None) -> str:
         try:
-            content = decode_envelope(letter.raw or b"", self._intake.rules.limits)
+            content = decode_envelope(letter.raw or b"", self._intake.task_settings.limits)
             if isinstance(content, TaskDraft):
                 task_id = await self._submit(content, letter, due)
             else:
@@ -91,28 +81,23 @@ class Requeue:
         return task_id
 
     async def _submit(self, draft: TaskDraft, letter: DeadLetter, due: datetime | None) -> str:
-        """As the consumer would have read it: in the queue it came by, and never twice.
+        """Submit a foreign message as the consumer would have read it: in the queue that it came from, once.
 
-        The letter's id makes one task of two requests, and of one that is repeated after a crash before the
-        letter was taken out. A write concern is for who waits for an answer, and nobody does.
+        The letter's id keeps two requests, or one that is repeated after a crash, from making two tasks. No
+        write concern: nobody waits for an answer.
         """
-        said: dict[str, object] = {
+        given: dict[str, object] = {
             "id": draft.id or letter.id,
             "priority": draft.priority or letter.queue,
             "write_concern": None,
         }
         if due is not None and draft.delay is None and draft.run_at is None:
-            said["run_at"] = due
-        return (await self._intake.submit(draft.model_copy(update=said))).id
+            given["run_at"] = due
+        return (await self._intake.submit(draft.model_copy(update=given))).id
 
     async def _restore(self, task: Task, due: datetime | None) -> str:
-        """The task that an envelope of ours holds; one that the store still has is left as it stands."""
-        now = self._clock.now()
-        new = NewTask.of(
-            task,
-            due=due or now,
-        )
-        (accepted,) = await self._store.accept([new])
+        """Store the task of one of our own envelopes; a task that the store has is left as it is."""
+        (accepted,) = await self._store.accept([NewTask.of(task, due=due or self._clock.now())])
         if accepted.answer is AcceptAnswer.CONFLICT:
             raise StateConflict(f"the message holds task {task.id}, which was deleted")
         return accepted.id

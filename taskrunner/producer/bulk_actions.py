@@ -1,4 +1,4 @@
-"""The bulk_actions does one thing to all that a selection chooses, a bounded part of it with each call."""
+"""Bulk actions: cancel, retry, delete or requeue everything that a filter matches, a page with each call."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,10 +11,11 @@ from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
+# The order in which a task goes through them, so that a task that moves on meanwhile is met again.
 _ORDER = (
     Status.SCHEDULED,
     Status.RETRYING,
@@ -26,7 +27,7 @@ _ORDER = (
 )
 
 
-class Action(StrEnum):
+class BulkAction(StrEnum):
     """What can be done to many tasks."""
 
     CANCEL = "cancel"
@@ -34,19 +35,18 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-# The statuses in which it can be done, in the order in which a task goes through them: what moves on while
-# the bulk_actions is under way is met again.
-STATUSES: Mapping[Action, tuple[Status, ...]] = {
-    Action.CANCEL: tuple(status for status in _ORDER if status in LIVE),
-    Action.REQUEUE: (Status.FAILED,),
-    Action.DELETE: _ORDER,
+# The statuses that each action applies to, in `_ORDER`.
+STATUSES: Mapping[BulkAction, tuple[Status, ...]] = {
+    BulkAction.CANCEL: tuple(status for status in _ORDER if status in LIVE),
+    BulkAction.REQUEUE: (Status.FAILED,),
+    BulkAction.DELETE: _ORDER,
 }
 
 
 class BulkResult(Value):
-    """What one call came to: how many were chosen, and the ids of those that it was done to.
+    """The result of one call: the number of matches, and the ids that the action took effect on.
 
-    The others had changed meanwhile, or cannot be read. `cursor` asks for the next part, None at the end.
+    The other matches changed meanwhile, or cannot be read. `cursor` asks for the next part, None at the end.
     """
 
     matched: int
@@ -55,41 +55,44 @@ class BulkResult(Value):
 
 
 class BulkActions:
-    """Each call chooses up to `limit`; a `dry_run` only counts them. All raise `StoreUnavailable`."""
+    """Each call handles up to `limit` matches; a `dry_run` only counts them. All raise `StoreUnavailable`.
+
+    Methods that take a cursor raise `ValueError` for an invalid one.
+    """
 
     def __init__(
-        self, store: Store, search: Search, cancellation: Cancellation, requeue: Requeue, clock: Clock
+        self, store: Store, search: Search, cancellation: Cancellation, requeuer: Requeuer, clock: Clock
     ) -> None:
         self._store = store
         self._search = search
         self._cancellation = cancellation
-        self._revival = requeue
+        self._requeuer = requeuer
         self._clock = clock
 
     async def tasks(
         self,
-        action: Action,
-        selection: TaskFilter,
+        action: BulkAction,
+        task_filter: TaskFilter,
         *,
         limit: int,
         cursor: str | None,
         dry_run: bool = False,
     ) -> BulkResult:
-        """Cancel, retry or delete tasks: those in a status in which that can be done.
+        """Cancel, retry or delete the tasks whose status allows it.
 
-        What changes while it is looked at is left out; `matched` counts it all the same. Raises
-        `FilterInvalid` for a status in which it cannot be done, `ValueError` for a cursor that is none.
+        A task that changes its status meanwhile is left out, although `matched` counts it. Raises
+        `FilterInvalid` for a status that the action does not apply to.
         """
-        statuses = _statuses(action, selection)
-        position, last = _place(cursor, statuses)
+        statuses = _statuses(action, task_filter)
+        position, last = _position(cursor, statuses)
         matched, ids = 0, list[str]()
         for status in statuses[position:]:
-            chosen = replace(selection, status=status)
-            page = await self._search.tasks(chosen, limit=limit - matched, cursor=last)
+            with_status = replace(task_filter, status=status)
+            page = await self._search.tasks(with_status, limit=limit - matched, cursor=last)
             last = None
             matched += len(page.items)
             if not dry_run:
-                ids += await self._do(action, page.items, status)
+                ids += await self._apply(action, page.items, status)
             if page.cursor is not None:
                 return BulkResult(matched=matched, ids=ids, cursor=f"{status}:{page.cursor}")
             if matched >= limit and status is not statuses[-1]:
@@ -99,32 +102,26 @@ class BulkActions:
 
     async def requeue(
         self,
-        selection: TaskFilter,
+        task_filter: TaskFilter,
         *,
         limit: int,
         cursor: str | None,
         dry_run: bool = False,
         rate: float | None = None,
     ) -> BulkResult:
-        """Requeue dead letters; with `rate` they become due that many a second, else all at once.
-
-        Raises `ValueError` for a cursor that is none.
-        """
-        page = await self._search.dead_letters(selection, limit=limit, cursor=cursor)
+        """Requeue dead letters: `rate` per second, or all at once."""
+        page = await self._search.dead_letters(task_filter, limit=limit, cursor=cursor)
         ids: list[str] = []
         if not dry_run:
             for due, group in _spaced(page.items, rate, self._clock.now()):
-                ids += await self._revival.requeue_all(group, due=due)
+                ids += await self._requeuer.requeue_all(group, due=due)
         return BulkResult(matched=len(page.items), ids=ids, cursor=page.cursor)
 
     async def purge(
-        self, selection: TaskFilter, *, limit: int, cursor: str | None, dry_run: bool = False
+        self, task_filter: TaskFilter, *, limit: int, cursor: str | None, dry_run: bool = False
     ) -> BulkResult:
-        """Delete dead letters: failed tasks with all that is known of them, messages with their bytes.
-
-        Raises `ValueError` for a cursor that is none.
-        """
-        page = await self._search.dead_letters(selection, limit=limit, cursor=cursor)
+        """Delete dead letters: failed tasks with their records, messages with their bytes."""
+        page = await self._search.dead_letters(task_filter, limit=limit, cursor=cursor)
         ids: list[str] = []
         if not dry_run:
             tasks = [letter.id for letter in page.items if letter.kind is DeadLetterKind.TASK]
@@ -133,14 +130,6 @@ class BulkActions:
                 if letter.kind is DeadLetterKind.MESSAGE and await self._store.remove_dead_message(letter.id):
                     ids.append(letter.id)
         return BulkResult(matched=len(page.items), ids=ids, cursor=page.cursor)
-
-    async def _do(self, action: Action, records: Sequence[Record], status: Status) -> list[str]:
-        ids = [record.task.id for record in records]
-        if action is Action.CANCEL:
-            return await self._cancellation.cancel_all(records)
-        if action is Action.REQUEUE:
-            return await self._revival.requeue_tasks(ids)
-        return await self._cancellation.delete_all(ids, status=status)
 
     async def purge_one(self, letter_id: str) -> None:
         """Delete one dead letter. Raises `TaskUnknown`."""
@@ -152,19 +141,27 @@ class BulkActions:
         else:
             await self._cancellation.delete_all([letter_id], status=Status.FAILED)
 
+    async def _apply(self, action: BulkAction, records: Sequence[Record], status: Status) -> list[str]:
+        ids = [record.task.id for record in records]
+        if action is BulkAction.CANCEL:
+            return await self._cancellation.cancel_all(records)
+        if action is BulkAction.REQUEUE:
+            return await self._requeuer.requeue_tasks(ids)
+        return await self._cancellation.delete_all(ids, status=status)
 
-def _statuses(action: Action, selection: TaskFilter) -> tuple[Status, ...]:
+
+def _statuses(action: BulkAction, task_filter: TaskFilter) -> tuple[Status, ...]:
     possible = STATUSES[action]
-    if selection.status is None:
+    if task_filter.status is None:
         return possible
-    if selection.status not in possible:
-        message = f"tasks that are {selection.status} cannot be done this to; possible: {', '.join(possible)}"
+    if task_filter.status not in possible:
+        message = f"{action} does not apply to {task_filter.status} tasks; possible: {', '.join(possible)}"
         raise FilterInvalid([FieldError(field="status", message=message)])
-    return (selection.status,)
+    return (task_filter.status,)
 
 
-def _place(cursor: str | None, statuses: tuple[Status, ...]) -> tuple[int, str | None]:
-    """Where to go on: the place of the status, and the last id of it. Raises `ValueError`."""
+def _position(cursor: str | None, statuses: tuple[Status, ...]) -> tuple[int, str | None]:
+    """Where to go on: the index of the status, and the last id in it. Raises `ValueError`."""
     if cursor is None:
         return 0, None
     status, _, last = cursor.partition(":")

@@ -1,11 +1,15 @@
-"""Schedules as resources: what people do with them, each change conditional on what they saw."""
+"""Schedule administration: create, change, pause, run and delete schedules.
+
+Each change is conditional on the version that it was made from.
+"""
 
 import secrets
 from collections.abc import Callable
 
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
-from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule, encode_schedule
+from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -13,11 +17,11 @@ from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, Store, StoredSchedule
 
-# A change that comes between a read and its write makes us read again; more than this is no accident.
-_TRIES = 10
+# Each try failed because another change came between our read and our write.
+_MAX_TRIES = 10
 
 
-class Schedules:
+class ScheduleAdmin:
     """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
 
     def __init__(self, store: Store, intake: Intake, clock: Clock) -> None:
@@ -26,24 +30,24 @@ class Schedules:
         self._clock = clock
 
     async def create(self, name: str, draft: ScheduleDraft) -> Schedule:
-        """Raises `StateConflict` when there is one of the name."""
+        """Raises `StateConflict` if the name is taken."""
         schedule = draft.to_schedule(name, now=self._clock.now())
-        if not await self._store.save_schedule(stored(schedule), expected=None):
+        if not await self._store.save_schedule(stored_form(schedule), expected=None):
             raise StateConflict(f"there is a schedule {name!r} already; update it, or delete it first")
         return schedule
 
     async def put(self, name: str, draft: ScheduleDraft) -> tuple[Schedule, bool]:
-        """Make it or change it; True when it is new. What it has done so far, and a pause, stay."""
+        """Create or change a schedule; True if it is new. Its history and its pause stay."""
         if await self._store.schedule(name) is None:
             schedule = draft.to_schedule(name, now=self._clock.now())
-            if await self._store.save_schedule(stored(schedule), expected=None):
+            if await self._store.save_schedule(stored_form(schedule), expected=None):
                 return schedule, True
         return await self._change(name, lambda known: self._changed(known, draft)), False
 
     def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
         changed = draft.to_schedule(known.name, now=self._clock.now())
         same_times = (known.cron, known.time_zone) == (changed.cron, changed.time_zone)
-        # A slot that is due at this very moment is not lost by a change of something else.
+        # A change of other fields must not lose a slot that is due at this moment.
         next_at = known.next_at if known.paused or same_times else changed.next_at
         return replace(
             changed,
@@ -66,27 +70,27 @@ class Schedules:
         return Page(items=[decode_schedule(item.encoded) for item in page.items], cursor=page.cursor)
 
     async def delete(self, name: str) -> None:
-        """Its tasks go on."""
+        """The tasks of the schedule stay."""
         if not await self._store.delete_schedule(name):
             raise ScheduleUnknown(f"no schedule has the name {name!r}")
 
     async def pause(self, name: str) -> Schedule:
-        """No slot runs until `resume`; those that pass meanwhile are not made up for."""
+        """No slot runs until `resume`; slots that pass meanwhile never run."""
         return await self._change(name, lambda known: replace(known, paused=True, next_at=None))
 
     async def resume(self, name: str) -> Schedule:
-        """Go on with the next slot. Nothing changes for one that is not paused."""
+        """Continue with the next slot. No effect on a schedule that is not paused."""
         return await self._change(
             name, lambda known: known.resumed(self._clock.now()) if known.paused else known
         )
 
     async def run(self, name: str) -> Submitted:
-        """Submit its task now, beside the slots. Raises `TaskInvalid` when limits have become narrower."""
+        """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
         schedule = await self.get(name)
-        return await self._intake.submit(task_draft(schedule, self._intake.rules.limits))
+        return await self._intake.submit(draft_of(schedule, self._intake.task_settings.limits))
 
     async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             found = await self._store.schedule(name)
             if found is None:
                 raise ScheduleUnknown(f"no schedule has the name {name!r}")
@@ -95,22 +99,22 @@ class Schedules:
             if changed is known:
                 return known
             changed = replace(changed, updated_at=self._clock.now())
-            if await self._store.save_schedule(stored(changed), expected=found.version):
+            if await self._store.save_schedule(stored_form(changed), expected=found.version):
                 return changed
         raise StateConflict(f"schedule {name!r} is being changed by others; try again")
 
 
-def stored(schedule: Schedule) -> StoredSchedule:
-    """As stores keep it, under a version that it never had."""
+def stored_form(schedule: Schedule) -> StoredSchedule:
+    """The stored form, with a new version."""
     return StoredSchedule(
         name=schedule.name,
         version=secrets.token_hex(12),
-        encoded=encode_schedule(schedule),
+        encoded=encode(schedule),
         next_at=schedule.next_at,
     )
 
 
-def task_draft(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
-    """The draft of its tasks, with a label that names it. Raises `TaskInvalid`."""
+def draft_of(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
+    """The draft of its tasks, with the label that names the schedule. Raises `TaskInvalid`."""
     draft = TaskDraft.from_fields(schedule.task, limits)
     return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})
