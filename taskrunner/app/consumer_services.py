@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
 
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import running
@@ -14,10 +13,11 @@ from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, MakePool
+from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.proxy import Proxy
@@ -39,8 +39,12 @@ class ConsumerServices:
         self._events = platform.events
         self._pauses = platform.pauses
         factory = HttpHandlerFactory(_fetch_settings(config))
-        pool = partial(ProcessPool, config.workers.process_count()) if in_processes else ThreadPool
-        self._consumer = _make_consumer(platform, partial(pool, factory))
+        pool = (
+            ProcessPool(config.workers.process_count(), factory, platform.events)
+            if in_processes
+            else ThreadPool(factory, platform.events)
+        )
+        self._consumer = _make_consumer(platform, pool)
         self._autoscaler = Autoscaler(
             self._consumer,
             platform.broker,
@@ -71,7 +75,7 @@ class ConsumerServices:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
         async with running(self._autoscaler), self._affinity_running():
             self._collector.start()
-            self._pauses.subscribe(self._consumer.apply)
+            self._pauses.subscribe(self._consumer.apply_pauses)
             await self._consumer.start()
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)
@@ -82,7 +86,7 @@ class ConsumerServices:
         return running(Affinity(self._events, self._consumer.pool))
 
 
-def _make_consumer(platform: Platform, make_pool: MakePool) -> Consumer:
+def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
     config = platform.config
     settings = config.workers.settings(
         ConsumerSettings,
@@ -92,7 +96,7 @@ def _make_consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
         workers=config.workers.max_workers,
-        host_policy=config.host_settings(),
+        host_settings=config.host_settings(),
         host_limits=config.hosts.limits,
     )
     return Consumer(
@@ -102,7 +106,7 @@ def _make_consumer(platform: Platform, make_pool: MakePool) -> Consumer:
         platform.clock,
         config.task_settings(),
         config.retention_settings(),
-        make_pool,
+        pool,
         settings,
     )
 

@@ -3,14 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, MakePool
+from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
@@ -169,7 +169,7 @@ class LocalRunner:
         self,
         store: Store | None = None,
         workers: int = 2,
-        make_pool: MakePool | None = None,
+        make_pool: Callable[[Events], WorkerPool] | None = None,
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
@@ -181,12 +181,12 @@ class LocalRunner:
             self.clock,
             TaskSettings(),
             RETENTION,
-            make_pool or partial(ThreadPool, TargetKit(self.target)),
+            make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
-        self.pauses.subscribe(consumer.apply)
+        self.pauses.subscribe(consumer.apply_pauses)
         await consumer.start()
         return consumer
 

@@ -38,7 +38,7 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     (
         "workers",
         ConsumerSettings,
-        {"weights", "prefetch", "hold", "workers", "host_policy", "host_limits"},
+        {"weights", "prefetch", "hold", "workers", "host_settings", "host_limits"},
     ),
     ("workers", ScalingSettings, set()),
     ("retry", RetryPolicy, set()),

@@ -17,7 +17,7 @@ from taskrunner.domain.task import Priority
 # One write is at most this much. Smaller writes let deliveries and timers in between.
 GROUP_MESSAGES = 250
 GROUP_BYTES = 1 << 20
-# What may be unconfirmed at once; beyond, publishers wait. Bounds memory when the broker is slow.
+# What may be unconfirmed at once; beyond, publishers wait. ScalingSettings memory when the broker is slow.
 WINDOW_MESSAGES = 5_000
 WINDOW_BYTES = 16 << 20
 # Bound to no queue.

@@ -13,20 +13,20 @@ from taskrunner.brokers.rabbitmq import wire
 from taskrunner.brokers.rabbitmq.publisher import Publisher
 from taskrunner.cli.main import main
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.consumer import Consumer
+from taskrunner.consumer.claimer import Claimer
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed
 from taskrunner.stores.redis.store import RedisStore
 
 
 def ack_before_settle() -> None:
     """The message is gone from the broker when its task begins."""
-    start = Consumer._start
+    start = Claimer._start
 
-    def acked_start(self: Consumer, running: ClaimedAttempt) -> None:
-        self._broker.ack([running.delivery])
-        start(self, running)
+    def acked_start(self: Claimer, attempt: ClaimedAttempt) -> None:
+        self._broker.ack([attempt.delivery])
+        start(self, attempt)
 
-    _put(Consumer, "_start", acked_start)
+    _put(Claimer, "_start", acked_start)
 
 
 def no_confirms() -> None:

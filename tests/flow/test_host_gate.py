@@ -1,34 +1,59 @@
-"""The gate by itself: what it knows of hosts stays right, whatever comes between its steps."""
+"""The host gate alone: its counts stay right, whatever comes between its steps."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import pytest
 
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.host_gate import HostGate, HostGateSettings
-from taskrunner.consumer.snoozer import PendingSnooze
+from taskrunner.consumer.host_gate import HostGate
+from taskrunner.consumer.host_stats import HostStatsTable
+from taskrunner.consumer.host_watch import HostWatch
+from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_limit import HostLimit, HostLimits
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import decode_state
 from taskrunner.domain.task import Priority
-from taskrunner.handlers.base import AttemptContext
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from tests.flow.local_runner import LEASE, LocalRunner
 from tests.tools.fetching import make_task
 
 
-def one_each(runner: LocalRunner, snooze: Callable[[PendingSnooze], None] = lambda pending: None) -> HostGate:
+class Parts(NamedTuple):
+    """The gate with the parts it shares with others."""
+
+    gate: HostGate
+    states: SharedHostStates
+    watch: HostWatch
+    in_flight: InFlight
+
+
+def one_each(runner: LocalRunner) -> Parts:
     """A gate that lets one attempt at a time start at each host."""
-    settings = HostGateSettings(consumer="gate", lease=LEASE, workers=10, host_policy=HostSettings())
-    gate = HostGate(runner.store, runner.events, runner.clock, settings, snooze=snooze)
-    gate.apply(HostLimits({"*": HostLimit(concurrency=1)}))
-    return gate
+    settings = ConsumerSettings(
+        name="gate",
+        weights={},
+        prefetch=100,
+        lease=LEASE,
+        hold=10,
+        workers=10,
+        host_limits={"*": HostLimit(concurrency=1)},
+    )
+    hosts, in_flight = HostStatsTable(), InFlight()
+    states = SharedHostStates(runner.store, runner.clock, settings, hosts)
+    watch = HostWatch(
+        runner.store, runner.events, runner.clock, settings, hosts=hosts, states=states, in_flight=in_flight
+    )
+    gate = HostGate(runner.clock, settings, hosts=hosts, states=states, watch=watch)
+    return Parts(gate, states, watch, in_flight)
 
 
 def delivered(*hosts: str) -> list[WaitingDelivery]:
@@ -41,32 +66,33 @@ def delivered(*hosts: str) -> list[WaitingDelivery]:
     ]
 
 
-async def start(runner: LocalRunner, gate: HostGate, batch: list[WaitingDelivery]) -> list[ClaimedAttempt]:
-    """Let start what may."""
-    started = []
-    admitted = await gate.admit(batch, room=10)
+async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> int:
+    """Start what the gate admits; returns how many that are."""
+    started = 0
+    admitted = await parts.gate.admit(batch, room=10)
     for waiting in admitted.starting:
-        running = ClaimedAttempt(
-            context=AttemptContext(waiting.envelope.task, 1),
+        attempt = ClaimedAttempt(
+            waiting.envelope.task,
+            1,
             delivery=waiting.delivery,
             attempt_limit=3,
             claimed_at=runner.clock.now(),
             host_stats=waiting.host_stats,
         )
-        gate.started(running)
-        started.append(running)
-    gate.claimed()
+        parts.in_flight.add(attempt)
+        started += 1
+    parts.gate.end_batch()
     return started
 
 
 async def test_a_host_is_not_forgotten_as_its_task_starts(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many hosts there are: what is under way is counted, and limits hold."""
-    monkeypatch.setattr("taskrunner.consumer.host_stats._MANY", 2)
-    gate = one_each(runner)
-    assert len(await start(runner, gate, delivered("a.test", "b.test", "c.test"))) == 3
-    assert len(await start(runner, gate, delivered("a.test", "d.test"))) == 1
+    """However many hosts there are, its attempts are counted and its limit holds."""
+    monkeypatch.setattr("taskrunner.consumer.host_stats._MAX_HOSTS", 2)
+    parts = one_each(runner)
+    assert await start(runner, parts, delivered("a.test", "b.test", "c.test")) == 3
+    assert await start(runner, parts, delivered("a.test", "d.test")) == 1
 
 
 async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
@@ -75,7 +101,7 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     """A batch is given up as a whole, also when only some of its changes were written, and that later."""
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._BATCH", 1)
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._SPACING", 0.05)
-    gate = one_each(runner)
+    gate, states, watch, _ = one_each(runner)
 
     async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         monkeypatch.undo()
@@ -84,38 +110,36 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     monkeypatch.setattr(runner.store, "write_hosts", fail_once)
     with pytest.raises(StoreUnavailable):
         await gate.admit(delivered("a.test", "b.test"), room=10)
-    gate.claimed()
-    await gate.ledger.drain()
-    gate.renew()
-    await gate.ledger.drain()
+    gate.end_batch()
+    await states.drain()
+    watch.renew_places()
+    await states.drain()
     entry = await runner.store.host("b.test")
     assert entry is not None
     assert decode_state(entry.encoded).slots == {}
 
 
-async def test_of_a_limited_host_that_nothing_is_known_of_few_wait_at_hand(runner: LocalRunner) -> None:
+async def test_of_an_unmeasured_limited_host_few_tasks_wait_in_the_backlog(runner: LocalRunner) -> None:
     """Its limit says who may start; all but the next few are snoozed at once, so that others are seen."""
-    pending: list[PendingSnooze] = []
-    gate = one_each(runner, pending.append)
+    gate = one_each(runner).gate
     admitted = await gate.admit(delivered(*["a.test"] * 100), room=10)
     assert len(admitted.starting) == 1
     assert admitted.blocked == len(admitted.left) < 10
-    assert len(admitted.left) + len(pending) == 99
+    assert len(admitted.left) + len(admitted.snoozes) == 99
 
 
 async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(runner: LocalRunner) -> None:
     """This consumer could run ten at a time; the host takes one every two seconds."""
-    pending: list[PendingSnooze] = []
-    gate = one_each(runner, pending.append)
-    started = await start(runner, gate, delivered("a.test"))
+    parts = one_each(runner)
+    await start(runner, parts, delivered("a.test"))
     runner.clock.advance(2.0)
-    gate.age(started)
-    gate.renew()
-    await gate.ledger.drain()
-    await gate.admit(delivered(*["a.test"] * 20), room=9)
-    moments = [each.due.timestamp() for each in pending if each.due is not None]
+    parts.watch.measure_running()
+    parts.watch.renew_places()
+    await parts.states.drain()
+    snoozes = (await parts.gate.admit(delivered(*["a.test"] * 20), room=9)).snoozes
+    moments = [each.due.timestamp() for each in snoozes if each.due is not None]
     assert len(moments) == 20
-    assert {each.why for each in pending} == {"a.test: concurrency limit"}
+    assert {each.why for each in snoozes} == {"a.test: concurrency limit"}
     assert moments[-1] - moments[0] == pytest.approx(19 * 2.0, rel=0.2)
 
 
@@ -123,11 +147,11 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the way out is cut, all hosts are closed at once."""
-    gate = one_each(runner)
+    gate, states, *_ = one_each(runner)
     names = [f"{number}.test" for number in range(100)]
     now, settings = runner.clock.now().timestamp(), HostSettings()
     opened = [
-        gate.ledger.change(name, lambda state: (state.failed(settings, started=now, now=now), None))
+        states.change(name, lambda state: (state.failed(settings, started=now, now=now), None))
         for name in names
     ]
     await asyncio.gather(*opened)

@@ -1,4 +1,4 @@
-"""A child process of worker threads, and the parent's end of the socket to it."""
+"""ChildProcess: a process of worker threads, and the parent's end of the socket to it."""
 
 import asyncio
 import os
@@ -10,37 +10,37 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from taskrunner.consumer.processes.wire import Item, Order, Report, Unframer, frame
+from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
 
-# Its start takes a quarter of a second; a machine in trouble may need a while for it.
+# A start takes a quarter of a second; a machine in trouble may need a while.
 START_PATIENCE = 30.0
-# Its reading thread answers in no time, unless it is stopped or somebody keeps the interpreter lock.
+# The child's main thread answers at once, unless it is stopped or something keeps the interpreter lock.
 PATIENCE = 10.0
-# Between two checks we may have been stopped ourselves; so much of that is held against the child.
+# The parent may have been stopped between two checks; at most this much of the time counts as silence.
 _STEP = 1.0
-# A child whose socket is closed ends at once; one that does not is killed.
+# A child whose socket is closed ends at once; one that does not is killed after this many seconds.
 _END_WAIT = 1.0
-_ANSWERS = (Report.READY, Report.CHECKED)
-# The parent decides on the end, even where a signal is sent to the whole group.
-_LEFT_TO_THE_PARENT = {signal.SIGINT, signal.SIGTERM}
+_SIGNS_OF_LIFE = (Reply.READY, Reply.CHECKED)
+# The parent decides on the end, even where a signal is sent to the whole process group.
+_BLOCKED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
-class Child(asyncio.Protocol):
-    """A started process; `hear` gets what it reports. It ends when it is killed, and with its parent."""
+class ChildProcess(asyncio.Protocol):
+    """`on_reply` gets each frame. The child ends when it is killed, and with its parent."""
 
-    def __init__(self, hear: Callable[["Child", Item], None]) -> None:
-        self._hear = hear
-        self._unframer = Unframer()
+    def __init__(self, on_reply: Callable[["ChildProcess", Frame], None]) -> None:
+        self._on_reply = on_reply
+        self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lost = asyncio.Event()
         self._killed_for: str | None = None
         self.is_ready = False
-        self.born = time.monotonic()
-        # The factory is the first question, and that it is ready the answer.
+        self.started_at = time.monotonic()
+        # The start is the first question, and the child answers it once it is ready.
         self._is_asked = True
         self._silence = 0.0
-        self._checked_at = self.born
+        self._checked_at = self.started_at
 
     @property
     def pid(self) -> int | None:
@@ -54,15 +54,15 @@ class Child(asyncio.Protocol):
             self._process = _spawn(theirs.fileno())
         finally:
             theirs.close()
-        self.send(frame(Order.KIT, factory, log_level))
+        self.send(encode_frame(Command.START, factory, log_level))
 
     def send(self, data: bytes) -> None:
-        """What is under way is bounded by the attempts in flight, so nothing here waits."""
+        """Waits for nothing: the attempts in flight bound what can be in the buffer."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def check(self) -> None:
-        """Ask for a sign of life; a child that has given none for too long is killed."""
+        """Ask for a sign of life; kill a child that has given none for too long."""
         now = time.monotonic()
         self._silence += min(now - self._checked_at, _STEP)
         self._checked_at = now
@@ -70,12 +70,12 @@ class Child(asyncio.Protocol):
         if not self._is_asked:
             self._is_asked = True
             self._silence = 0.0
-            self.send(frame(Order.CHECK))
+            self.send(encode_frame(Command.CHECK))
         elif self._silence > patience:
             self.kill(f"no answer for {patience:g} s")
 
     def kill(self, reason: str | None = None) -> None:
-        """Safe at any time, and for one that is dead."""
+        """Safe at any time, also for a dead child."""
         if self._killed_for is None:
             self._killed_for = reason
         if self._process is not None:
@@ -84,7 +84,7 @@ class Child(asyncio.Protocol):
             self._transport.abort()
 
     async def wait(self) -> str:
-        """Return when it has ended, with the cause."""
+        """Return when the child has ended, with the cause."""
         await self._lost.wait()
         if self._process is None:
             return "it was not started"
@@ -95,32 +95,26 @@ class Child(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for item in self._unframer.feed(data):
-            if item[0] in _ANSWERS:
+        for frame in self._reader.feed(data):
+            if frame[0] in _SIGNS_OF_LIFE:
                 self.is_ready = True
                 self._is_asked = False
-            self._hear(self, item)
+            self._on_reply(self, frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost.set()
 
 
-def _spawn(number: int) -> "subprocess.Popen[bytes]":
-    # The same places to import from as ours, and not the working directory in addition.
+def _spawn(socket_number: int) -> "subprocess.Popen[bytes]":
+    # The same import paths as ours, without adding the working directory.
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    # Blocked here, so that the child is born with them blocked, and stays so.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_THE_PARENT)
+    module = "taskrunner.consumer.processes.child_main"
+    # Blocked here, so that the child is born with them blocked.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED_SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603 - our own module
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "taskrunner.consumer.processes.child_main",
-                str(number),
-                str(os.getpid()),
-            ],
-            pass_fds=(number,),
+            [sys.executable, "-P", "-m", module, str(socket_number), str(os.getpid())],
+            pass_fds=(socket_number,),
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
         )

@@ -7,7 +7,7 @@ from taskrunner.consumer.assigned_attempt import AssignedAttempt
 from taskrunner.consumer.worker_threads import OVERDUE_GRACE, WorkerThreads
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
-from tests.tools.attempts import make_running
+from tests.tools.attempts import make_claimed
 
 _PATIENCE = 20.0
 
@@ -41,24 +41,24 @@ class _Watched(AssignedAttempt):
 
     @ended.setter
     def ended(self, value: bool) -> None:
-        """Nobody's matter here."""
+        """Not needed here."""
 
 
 def test_a_worker_that_ends_at_the_last_moment_is_not_written_off() -> None:
-    """It is on its next attempt already: struck off the roll, it would be missing there for ever."""
+    """It is on its next attempt already: written off, it would be missing for ever."""
     names = {name: threading.Event() for name in ("late", "next")}
     release = threading.Event()
     threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
-        lambda: _Signalling(lambda name: names[name].set(), release), lambda work, outcome: None
+        lambda: _Signalling(lambda name: names[name].set(), release), lambda attempt, outcome: None
     )
     threads.resize(1)
 
     def end_now() -> None:
         release.set()
-        threads.put(AssignedAttempt(make_running("next").context))
+        threads.put(AssignedAttempt(make_claimed("next").task, 1))
         assert names["next"].wait(_PATIENCE)
 
-    late = _Watched(make_running("late", timeout=-2 * OVERDUE_GRACE).context)
+    late = _Watched(make_claimed("late", timeout=-2 * OVERDUE_GRACE).task, 1)
     late.look = end_now
     threads.put(late)
     assert names["late"].wait(_PATIENCE)
