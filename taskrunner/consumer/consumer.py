@@ -31,7 +31,6 @@ from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
@@ -64,7 +63,7 @@ class Consumer:
         self._rules = rules
         self._settings = settings
         self.is_consuming = False
-        self._epochs: dict[Priority, int] = {}
+        self._epochs: dict[str, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = pool
         self._in_flight = InFlight()
@@ -107,7 +106,7 @@ class Consumer:
         return len(self._in_flight)
 
     @property
-    def open_queues(self) -> tuple[Priority, ...]:
+    def open_queues(self) -> tuple[str, ...]:
         """The queues that are served and not paused."""
         return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
 
@@ -196,7 +195,7 @@ class Consumer:
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
 
-    def _release_queue(self, queue: Priority) -> None:
+    def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:

@@ -1,4 +1,4 @@
-"""Hot frames agree with pika's own, and foreign headers never raise."""
+"""Our frames are the same bytes as pika's, and foreign headers never raise."""
 
 import struct
 
@@ -8,30 +8,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties, frame, spec
 
-from taskrunner.brokers.rabbitmq import wire
-from taskrunner.brokers.rabbitmq.table import decode_table
+from taskrunner.brokers.rabbitmq import frames
+from taskrunner.brokers.rabbitmq.field_table import decode_table
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 92, 93, 300])
-def test_publish_is_what_pika_writes(size_bytes: int) -> None:
-    """Our bytes of a publish are pika's, for bodies of no, one and several frames."""
+def test_publish_frames_equal_pikas(size_bytes: int) -> None:
+    """A publish has the same bytes as pika's, for bodies of no, one and several frames."""
     body = b"b" * size_bytes
-    frames = wire.PublishFrames.to(3, "ex", "low", 100)
+    encoder = frames.PublishEncoder.make(3, "ex", "low", 100)
     properties = BasicProperties(content_type="application/json", delivery_mode=2, message_id="ab-1")
     method = spec.Basic.Publish(exchange="ex", routing_key="low", mandatory=True)
     theirs = [frame.Method(3, method), frame.Header(3, size_bytes, properties)]
     theirs += [frame.Body(3, body[start : start + 92]) for start in range(0, size_bytes, 92)]
-    assert frames.encode("ab-1", body) == b"".join(each.marshal() for each in theirs)
+    assert encoder.encode("ab-1", body) == b"".join(each.marshal() for each in theirs)
 
 
-def test_settling_is_what_pika_writes() -> None:
-    """So are acks and nacks."""
-    assert wire.encode_ack(2, 77, multiple=True) == frame.Method(2, spec.Basic.Ack(77, True)).marshal()
-    assert wire.encode_nacks(2, [5, 9], requeue=False) == b"".join(
+def test_ack_and_nack_frames_equal_pikas() -> None:
+    """Acks and nacks have the same bytes as pika's."""
+    assert frames.encode_ack(2, 77, multiple=True) == frame.Method(2, spec.Basic.Ack(77, True)).marshal()
+    assert frames.encode_nacks(2, [5, 9], requeue=False) == b"".join(
         frame.Method(2, spec.Basic.Nack(tag, False, False)).marshal() for tag in (5, 9)
     )
     assert (
-        wire.encode_nacks(1, [5], requeue=True) == frame.Method(1, spec.Basic.Nack(5, False, True)).marshal()
+        frames.encode_nacks(1, [5], requeue=True)
+        == frame.Method(1, spec.Basic.Nack(5, False, True)).marshal()
     )
 
 
@@ -57,20 +58,20 @@ _TEXT = st.text(max_size=40) | st.none()
 def test_any_header_is_read(properties: BasicProperties) -> None:
     """Message id and headers are found behind whichever properties stand before them."""
     payload = frame.Header(1, 5, properties).marshal()[7:-1]
-    assert wire.message_id_of(payload) == properties.message_id
-    assert decode_table(wire.headers_of(payload)) == (properties.headers or {})
+    assert frames.message_id_of(payload) == properties.message_id
+    assert decode_table(frames.headers_of(payload)) == (properties.headers or {})
 
 
 @given(st.binary(max_size=60))
 def test_malformed_header_never_raises(raw: bytes) -> None:
-    """A foreign client's broken properties cost its message the id, and nobody the connection."""
-    wire.message_id_of(b"\0" * 12 + raw)
-    wire.headers_of(b"\0" * 12 + raw)
+    """Broken properties of a foreign client cost its message the id, but nobody the connection."""
+    frames.message_id_of(b"\0" * 12 + raw)
+    frames.headers_of(b"\0" * 12 + raw)
 
 
 @given(st.binary(max_size=200))
 def test_table_of_any_bytes_is_json(raw: bytes) -> None:
-    """Garbage becomes something that can be stored, and nothing raises."""
+    """Any bytes become JSON that can be stored, and nothing raises."""
     orjson.dumps(decode_table(raw))
 
 

@@ -1,8 +1,11 @@
-"""A link: one connection that is made again whenever it is lost, until it is stopped.
+"""A connection that is made again whenever it is lost, until it is stopped: the adapter's one reconnect loop.
 
-    dialling ──> attaching ──> up ──(connection, channel or watchdog gives up)──> pausing ──> dialling …
+    dial ──> attach ──> maintain (is_up) ──> detach ──> pause ──> dial
+      │ fails   │ fails                         ^
+      └─────────┴───────────────────────────────┘
 
-The one reconnect state machine of the adapter. What a connection is for is its role's business.
+`maintain` ends when the connection is lost, the role gives up, or the watchdog drops the connection. What the
+connection is used for is up to its role.
 """
 
 import asyncio
@@ -11,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from pika import URLParameters
 
-from taskrunner.brokers.rabbitmq.connection import Connection, dial
+from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection, dial
 from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
@@ -20,28 +23,28 @@ from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # Channels, topology and consumers together; declaring quorum queues on a busy cluster takes seconds.
 ATTACH_TIMEOUT = 30.0
-# Waits between tries to come back: short, since all that was accepted meanwhile waits for it.
+# The longest pause between two dials: short, since everything accepted meanwhile waits for the connection.
 _RECONNECT_CAP = 2.0
-# The pause when only an operator can help. Short enough that nobody restarts us to make us look again.
+# The pause when only an operator can help. Short enough that nobody restarts us to have us look again.
 OPERATOR_PAUSE = 5.0
-# A connection that lived this long starts the waits afresh; one that did not was no success.
+# A connection that lasted this long resets the pauses; a shorter one does not count as a success.
 STABLE_AFTER = 5.0
 
 
 class ConnectionRole(ABC):
-    """What one connection is used for. The link calls these in turn, for each connection anew."""
+    """What one connection is used for. Each connection calls these methods in this order."""
 
     @abstractmethod
-    async def attach(self, connection: Connection) -> None:
-        """Set everything up; raises `BrokerUnavailable` or `TopologyConflict`."""
+    async def attach(self, connection: AmqpConnection) -> None:
+        """Set up channels, topology and consumers. Raises `BrokerUnavailable` or `TopologyConflict`."""
 
     @abstractmethod
-    async def hold(self, connection: Connection) -> None:
-        """Mend what breaks while the connection lives; raise to have it made anew."""
+    async def maintain(self, connection: AmqpConnection) -> None:
+        """Repair what breaks while the connection is up; raise to have the connection made again."""
 
     @abstractmethod
     def detach(self) -> None:
-        """Forget the connection; called after every `attach`, however far it came."""
+        """Forget the connection. Called also after an `attach` that failed."""
 
 
 class ReconnectingConnection:
@@ -64,10 +67,10 @@ class ReconnectingConnection:
         self._events = events
         self._on_change = on_change
         self._backoff = Backoff(cap=_RECONNECT_CAP)
-        self._turn = 0
-        self._connection: Connection | None = None
+        self._dials = 0
+        self._connection: AmqpConnection | None = None
         self._task: asyncio.Task[None] | None = None
-        self.up = False
+        self.is_up = False
         self.error: TaskrunnerError | None = None
         self.connects = 0
         self.version = ""
@@ -80,44 +83,44 @@ class ReconnectingConnection:
         if task is None:
             return
         if self._connection is not None:
-            await self._connection.leave()
+            await self._connection.close_gracefully()
         await cancel_and_wait(task)
 
-    def drop(self, reason: str) -> None:
-        """Make the connection anew."""
+    def reconnect(self, reason: str) -> None:
+        """Drop the connection, if there is one, and make a new one."""
         if self._connection is not None:
             self._connection.drop(BrokerUnavailable(reason))
 
     async def _run(self) -> None:
         while True:
             began = asyncio.get_running_loop().time()
-            error = self.error = await self._session()
+            error = self.error = await self._connect_once()
             if self._task is None:
                 return
-            if self.up and asyncio.get_running_loop().time() - began >= STABLE_AFTER:
+            if self.is_up and asyncio.get_running_loop().time() - began >= STABLE_AFTER:
                 self._backoff.reset()
-            self.up = False
+            self.is_up = False
             self._on_change()
             await asyncio.sleep(self._pause(error))
 
     def _pause(self, error: TaskrunnerError) -> float:
-        """Every address gets its chance before we wait, unless the answer was a refusal."""
-        self._turn += 1
+        """Seconds until the next dial. Every address is dialled before we wait, unless we were refused."""
+        self._dials += 1
         if needs_operator(error):
             return OPERATOR_PAUSE
-        return self._backoff.next() if self._turn % len(self._addresses) == 0 else 0.0
+        return self._backoff.next() if self._dials % len(self._addresses) == 0 else 0.0
 
-    async def _session(self) -> TaskrunnerError:
-        """Connect, hold the connection until it ends, answer why it did."""
-        parameters = self._addresses[self._turn % len(self._addresses)]
+    async def _connect_once(self) -> TaskrunnerError:
+        """Connect, stay up until the connection ends, and answer why it ended."""
+        parameters = self._addresses[self._dials % len(self._addresses)]
         where = f"RabbitMQ at {parameters.host}:{parameters.port}"
         try:
             self._connection = connection = await dial(parameters, self._dial_timeout)
             async with asyncio.timeout(ATTACH_TIMEOUT):
                 await self._role.attach(connection)
             self.version = connection.version
-            self._rise()
-            await self._hold(connection)
+            self._set_up()
+            await self._stay_up(connection)
         except TaskrunnerError as exc:
             return type(exc)(f"{where}: {exc}")
         except TimeoutError:
@@ -132,18 +135,18 @@ class ReconnectingConnection:
                 self._connection = None
         return BrokerUnavailable(f"{where}: {connection.ended.result()}")
 
-    def _rise(self) -> None:
-        self.up, self.error = True, None
+    def _set_up(self) -> None:
+        self.is_up, self.error = True, None
         self.connects += 1
         self._on_change()
 
-    async def _hold(self, connection: Connection) -> None:
-        """Until the connection ends. A role that gives up while it lives gives the reason."""
-        holding = asyncio.ensure_future(self._role.hold(connection))
+    async def _stay_up(self, connection: AmqpConnection) -> None:
+        """Return once the connection ends; raise the role's reason if the role gives up first."""
+        maintaining = asyncio.ensure_future(self._role.maintain(connection))
         try:
-            await asyncio.wait((holding, connection.ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((maintaining, connection.ended), return_when=asyncio.FIRST_COMPLETED)
             if connection.ended.done():
                 return
-            holding.result()
+            maintaining.result()
         finally:
-            await cancel_and_wait(holding)  # what it raised is left: the connection's own end says more
+            await cancel_and_wait(maintaining)  # its error is ignored: the connection's own end says more

@@ -1,8 +1,8 @@
-"""The hot AMQP 0-9-1 frames as bytes: publishes and acks out; deliveries and confirms in. No I/O.
+"""The frequent AMQP 0-9-1 frames as bytes: publishes and acks out, deliveries and confirms in. No I/O.
 
 pika builds objects for every frame and decodes every header. At thousands of messages a second that is most
-of the event loop's time, and a header that pika cannot decode (a timestamp in milliseconds, a NaN) ends its
-connection, at each redelivery again. Here a header stays bytes until somebody needs it.
+of the event loop's time, and a header that pika cannot decode (a timestamp in milliseconds, a NaN) ends the
+connection, again at each redelivery. Here a header stays bytes until somebody needs it.
 
 Layouts: AMQP 0-9-1 specification, sections 2.3.5 (frames), 4.2.6 (content).
 """
@@ -40,7 +40,7 @@ _NACK_REQUEUE = 0b10
 
 
 @dataclass(frozen=True, slots=True)
-class PublishFrames:
+class PublishEncoder:
     """Encodes messages for one channel, exchange and routing key: mandatory, persistent, JSON."""
 
     channel: int
@@ -48,7 +48,7 @@ class PublishFrames:
     body_limit: int
 
     @classmethod
-    def to(cls, channel: int, exchange: str, key: str, frame_max: int) -> "PublishFrames":
+    def make(cls, channel: int, exchange: str, key: str, frame_max: int) -> "PublishEncoder":
         """`frame_max` is what the connection negotiated."""
         method = spec.Basic.Publish(exchange=exchange, routing_key=key, mandatory=True)
         return cls(channel, frame.Method(channel, method).marshal(), frame_max - FRAME_OVERHEAD)
@@ -88,7 +88,7 @@ def decode_deliver(buffer: bytes, offset: int) -> tuple[int, bool]:
     return tag, bool(redelivered & 1)
 
 
-# Flags of the properties that stand before message-id, in wire order, with how each is skipped.
+# The properties before message-id, in wire order: the flag of each, and its type, which says how to skip it.
 _SHORT, _TABLE, _OCTET = range(3)
 _BEFORE_MESSAGE_ID = (
     (spec.BasicProperties.FLAG_CONTENT_TYPE, _SHORT),
@@ -100,16 +100,16 @@ _BEFORE_MESSAGE_ID = (
     (spec.BasicProperties.FLAG_REPLY_TO, _SHORT),
     (spec.BasicProperties.FLAG_EXPIRATION, _SHORT),
 )
-_PROPERTIES = 12  # where the flags stand in a header frame's payload
+_PROPERTIES = 12  # offset of the flags in a header frame's payload
 
 
 def message_id_of(header: bytes) -> str | None:
-    """The message-id in a content header's payload; None also when the header is malformed."""
+    """The message-id in a content header's payload; None if there is none or the header is malformed."""
     if header.startswith(_PERSISTENT_JSON, _PROPERTIES):
-        return _short(header, _PROPERTIES + len(_PERSISTENT_JSON))
+        return _read_short_string(header, _PROPERTIES + len(_PERSISTENT_JSON))
     try:
-        flags, offset, *_ = _walk(header)
-        return _short(header, offset) if flags & spec.BasicProperties.FLAG_MESSAGE_ID else None
+        flags, offset, *_ = _parse_properties(header)
+        return _read_short_string(header, offset) if flags & spec.BasicProperties.FLAG_MESSAGE_ID else None
     except IndexError:
         return None
 
@@ -117,14 +117,14 @@ def message_id_of(header: bytes) -> str | None:
 def headers_of(header: bytes) -> bytes:
     """The raw headers table in a content header's payload, without its length; empty when there is none."""
     try:
-        _, _, start, end = _walk(header)
+        _, _, start, end = _parse_properties(header)
     except IndexError:
         return b""
     return header[start:end]
 
 
-def _walk(header: bytes) -> tuple[int, int, int, int]:
-    """Flags, the offset at which message-id stands or would stand, and the bounds of the headers table."""
+def _parse_properties(header: bytes) -> tuple[int, int, int, int]:
+    """Flags, the offset of message-id (present or not), and the bounds of the headers table."""
     flags = int.from_bytes(header[_PROPERTIES : _PROPERTIES + 2], "big")
     offset = _PROPERTIES + 2
     table = (0, 0)
@@ -142,5 +142,5 @@ def _walk(header: bytes) -> tuple[int, int, int, int]:
     return flags, offset, *table
 
 
-def _short(header: bytes, offset: int) -> str:
+def _read_short_string(header: bytes, offset: int) -> str:
     return header[offset + 1 : offset + 1 + header[offset]].decode(errors="replace")

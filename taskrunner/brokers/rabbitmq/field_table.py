@@ -1,4 +1,4 @@
-"""AMQP field tables as JSON values. Whatever a foreign client put in, nothing here raises on a value.
+"""Reads AMQP field tables as JSON values. No value of a foreign client makes it raise.
 
 Layout: AMQP 0-9-1 section 4.2.5.5, with RabbitMQ's types:
 https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3
@@ -26,29 +26,29 @@ _FIXED: dict[int, tuple[struct.Struct, Callable[[Any], object]]] = {
     ord("L"): (struct.Struct(">q"), int),
     ord("f"): (struct.Struct(">f"), float),
     ord("d"): (struct.Struct(">d"), float),
-    ord("T"): (struct.Struct(">Q"), lambda seconds: _moment(seconds)),
+    ord("T"): (struct.Struct(">Q"), lambda seconds: _to_iso(seconds)),
 }
 
 
 def decode_table(raw: bytes, depth: int = 0) -> dict[str, object]:
-    """The table whose bytes (without length) these are; what follows an unknown type is left out."""
+    """The table in `raw`, which comes without its length. A value of unknown type ends the reading."""
     table: dict[str, object] = {}
     offset = 0
     while offset < len(raw):
         size = raw[offset]
         name = raw[offset + 1 : offset + 1 + size].decode(errors="replace")
         try:
-            table[name], offset = _value(raw, offset + 1 + size, depth)
+            table[name], offset = _read_value(raw, offset + 1 + size, depth)
         except (struct.error, IndexError, _UnknownTypeError):
             break
     return table
 
 
 class _UnknownTypeError(Exception):
-    """A value whose length nobody knows."""
+    """A value of unknown length."""
 
 
-def _value(raw: bytes, offset: int, depth: int) -> tuple[object, int]:
+def _read_value(raw: bytes, offset: int, depth: int) -> tuple[object, int]:
     kind = raw[offset]
     offset += 1
     if kind in _FIXED:
@@ -63,39 +63,39 @@ def _value(raw: bytes, offset: int, depth: int) -> tuple[object, int]:
         raise _UnknownTypeError
     (size,) = struct.unpack_from(">I", raw, offset)
     start, end = offset + 4, offset + 4 + size
-    return _long(chr(kind), raw[start:end], depth), end
+    return _read_long(chr(kind), raw[start:end], depth), end
 
 
-def _long(kind: str, raw: bytes, depth: int) -> object:
+def _read_long(kind: str, raw: bytes, depth: int) -> object:
     if kind in "Sx":
-        return _text(raw)
+        return _to_text(raw)
     if depth >= MAX_DEPTH:
         return None
-    return decode_table(raw, depth + 1) if kind == "F" else _array(raw, depth + 1)
+    return decode_table(raw, depth + 1) if kind == "F" else _read_array(raw, depth + 1)
 
 
-def _array(raw: bytes, depth: int) -> list[object]:
+def _read_array(raw: bytes, depth: int) -> list[object]:
     values: list[object] = []
     offset = 0
     while offset < len(raw):
         try:
-            value, offset = _value(raw, offset, depth)
+            value, offset = _read_value(raw, offset, depth)
         except (struct.error, IndexError, _UnknownTypeError):
             break
         values.append(value)
     return values
 
 
-def _text(raw: bytes) -> str:
-    """Text as text; other bytes in Base64."""
+def _to_text(raw: bytes) -> str:
+    """UTF-8 as text, other bytes in Base64."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
         return base64.b64encode(raw).decode()
 
 
-def _moment(seconds: int) -> str | int:
-    """ISO 8601; the bare number where a client counted in milliseconds."""
+def _to_iso(seconds: int) -> str | int:
+    """ISO 8601; the number itself if it is out of range, as when a client counts milliseconds."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (OverflowError, ValueError, OSError):

@@ -1,7 +1,7 @@
-"""Judged cases of URLs that lead astray: `tests/data/ssrf.jsonl`, each with its source.
+"""SSRF cases: the misleading URLs of `tests/data/ssrf.jsonl`, each with its source.
 
-A case is handed in as a draft; what is let in is fetched, and each dial recorded. What is refused at the
-door is fetched as well, since an envelope can reach a worker without having been through it.
+A case goes through intake as a draft, then is fetched, and each dial is recorded. A URL that intake refuses
+is fetched too, since an envelope can reach a worker without intake.
 """
 
 import json
@@ -25,13 +25,13 @@ from tests.tools.staged_network import StagedNetwork
 CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "data" / "ssrf.jsonl").open()]
 BROKER = "93.184.216.40"
 LIMITS = TaskLimits(ssrf_policy=SsrfPolicy(endpoints=(("rabbit.test", 5672),)))
-# The same where the port does not already give it away.
+# The same with the broker's port allowed, so that the port alone is no reason to refuse.
 OPEN_LIMITS = TaskLimits(ssrf_policy=SsrfPolicy(ports=(80, 443, 5672), endpoints=(("rabbit.test", 5672),)))
 Redirects = list[tuple[int, str]]
 
 
 def redirecting(redirects: Redirects) -> Behaviour:
-    """Answers the first requests with these, one each, and all others with 200."""
+    """Answers the first requests with these redirects, and all others with 200."""
     coming = iter(redirects)
 
     def behaviour(peer: Peer) -> None:
@@ -78,14 +78,14 @@ def stage(hostile: Hostile, authority: trustme.CA) -> Callable[..., StagedNetwor
 
 @pytest.mark.parametrize("limits", [LIMITS, OPEN_LIMITS], ids=["plain", "open"])
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_a_judged_case(
+def test_an_ssrf_case(
     case: dict[str, Any],
     limits: TaskLimits,
     stage: Callable[..., StagedNetwork],
     make_fetcher: Callable[..., Fetcher],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What must be blocked never reaches an address that is not public; what is allowed is fetched."""
+    """A case to block never dials a private address; an allowed one is fetched."""
     for name, value in case.get("env", {}).items():
         monkeypatch.setenv(name, value)
     fields = {"url": case["url"], "headers": case.get("headers", {})}
@@ -94,15 +94,15 @@ def test_a_judged_case(
 
     try:
         fields["url"] = TaskDraft.from_fields(fields, limits).url
-        let_in = True
+        accepted = True
     except TaskInvalid:
-        let_in = False
+        accepted = False
     outcome = fetch(**fields)
 
-    dialled = [address for address, _ in network.settings]
+    dialled = [address for address, _ in network.dials]
     public = {address for [answer, *_] in answers_of(case).values() for address in answer} - {BROKER}
     if case["expect"] == "allow":
-        assert let_in
+        assert accepted
         assert outcome.kind is OutcomeKind.OK
         assert dialled
         assert set(dialled) <= public | {host_of(case)}
@@ -116,6 +116,6 @@ def test_a_judged_case(
         assert set(dialled) <= public
         assert len(dialled) <= 6
     else:
-        assert not let_in or case["stage"] != "parse"
+        assert not accepted or case["stage"] != "parse"
         assert outcome.kind is OutcomeKind.BLOCKED
         assert (outcome.response, dialled) == (None, [])

@@ -1,4 +1,4 @@
-"""Bodies and their codings: counted, capped, and complete only when the coding has ended."""
+"""Bodies and their codings: counted, limited, and complete only when the coding has ended."""
 
 import gzip
 import hashlib
@@ -36,16 +36,16 @@ def raw_deflate(data: bytes) -> bytes:
 
 @given(
     coding=st.sampled_from(["", *ENCODERS]),
-    # What repeats unfolds from few bytes, so that a decoder's pieces of 64 KiB come into play.
+    # Repeated content compresses well, so that a decoder returns several pieces of 64 KiB.
     data=st.builds(operator.mul, st.binary(max_size=500), st.sampled_from([1, 1, 600])),
     step=st.integers(1, 9000),
 )
-def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> None:
-    """Content, size and hash are those of the decoded body, in whatever pieces it comes."""
+def test_a_body_is_decoded(coding: str, data: bytes, step: int) -> None:
+    """Content, size and hash are those of the decoded body, in whatever pieces it arrives."""
     encoded = ENCODERS[coding](data) if coding else data
     made = feed(body(coding), encoded, max(step, len(encoded) // 500))
 
-    assert made.trouble is None
+    assert made.error is None
     assert (made.content, made.size_bytes) == (data, len(data))
     assert made.sha256 == hashlib.sha256(data).hexdigest()
     assert not made.truncated
@@ -57,49 +57,49 @@ def test_a_body_comes_out_as_it_went_in(coding: str, data: bytes, step: int) -> 
     cut=st.integers(1, 50),
     step=st.integers(1, 100),
 )
-def test_a_coding_that_is_cut_short_is_seen(coding: str, data: bytes, cut: int, step: int) -> None:
-    """Wherever the cut is, also when only some of the checksum at the end is missing."""
+def test_a_truncated_coding_is_noticed(coding: str, data: bytes, cut: int, step: int) -> None:
+    """A cut anywhere is noticed, even if only part of the checksum is missing."""
     encoded = ENCODERS[coding](data)
     made = feed(body(coding), encoded[: max(0, len(encoded) - cut)], step)
 
-    assert made.trouble is BodyError.BROKEN_CODING
+    assert made.error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
 @pytest.mark.parametrize("tail", [b"", b"\0" * 500, b"garbage", b"\x1f"])
 def test_gzip_members_follow_one_another(step: int, tail: bytes) -> None:
-    """What stands behind the last member and is none is ignored (as gzip itself does)."""
+    """Bytes after the last member are ignored, as gzip itself does."""
     data = gzip.compress(b"one") + gzip.compress(b"") + gzip.compress(b"two") + tail
 
     made = feed(body("gzip"), data, step)
 
-    assert (made.trouble, made.content) == (None, b"onetwo")
+    assert (made.error, made.content) == (None, b"onetwo")
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
-def test_deflate_without_its_zlib_frame_is_taken(step: int) -> None:
+def test_raw_deflate_is_accepted(step: int) -> None:
     """Many servers send it so."""
     assert feed(body("deflate"), raw_deflate(b"hello" * 50), step).content == b"hello" * 50
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
 def test_zstd_frames_follow_one_another(step: int) -> None:
-    """A frame to skip (RFC 8878 section 3.1.2) among them; whatever else stands there is no zstd."""
+    """Skippable frames (RFC 8878 section 3.1.2) may be among them; anything else is an error."""
     encode = ENCODERS["zstd"]
     data = encode(b"one") + b"\x50\x2a\x4d\x18\x03\0\0\0abc" + encode(b"") + encode(b"two")
 
     made = feed(body("zstd"), data, step)
 
-    assert (made.trouble, made.content) == (None, b"onetwo")
-    assert feed(body("zstd"), data + b"garbage", step).trouble is BodyError.BROKEN_CODING
+    assert (made.error, made.content) == (None, b"onetwo")
+    assert feed(body("zstd"), data + b"garbage", step).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
 def test_nothing_follows_a_brotli_stream(step: int) -> None:
-    """RFC 7932 knows no second one."""
+    """RFC 7932 allows only one."""
     data = ENCODERS["br"](b"one")
 
-    assert feed(body("br"), data + b"\0", step).trouble is BodyError.BROKEN_CODING
+    assert feed(body("br"), data + b"\0", step).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize(
@@ -108,19 +108,19 @@ def test_nothing_follows_a_brotli_stream(step: int) -> None:
 )
 def test_a_window_that_takes_too_much_memory_is_refused(coding: str, data: bytes) -> None:
     """The receiver has to hold the window: 8 MiB and no more (RFC 9659)."""
-    assert feed(body(coding), data, 1000).trouble is BodyError.BROKEN_CODING
+    assert feed(body(coding), data, 1000).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
 @pytest.mark.parametrize("data", [b"no such coding at all", b"\x1f\x8b\x08garbage in a gzip coat"])
 def test_garbage_is_a_broken_coding(coding: str, data: bytes) -> None:
-    """A body that is not what it says."""
-    assert feed(body(coding), data, 5).trouble is BodyError.BROKEN_CODING
+    """The body does not match its coding."""
+    assert feed(body(coding), data, 5).error is BodyError.BROKEN_CODING
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "rot13", "gzip, gzip", "gzip\0"])
 def test_an_unknown_coding_leaves_the_body_as_it_is(coding: str) -> None:
-    """We did not ask for it; whoever reads the result has the header."""
+    """We did not offer it; the reader of the result has the header."""
     assert feed(body(coding), b"data", 2).content == b"data"
 
 
@@ -135,24 +135,24 @@ def test_the_kept_part_is_the_beginning() -> None:
 @pytest.mark.parametrize(("max_bytes", "trouble"), [(10, BodyError.TOO_LARGE), (11, None)])
 def test_the_limit_is_the_last_size_that_is_allowed(max_bytes: int, trouble: BodyError | None) -> None:
     """One byte more is too large."""
-    assert feed(body(max_bytes=max_bytes), b"hello world", 4).trouble is trouble
+    assert feed(body(max_bytes=max_bytes), b"hello world", 4).error is trouble
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
-def test_a_bomb_is_not_unfolded(coding: str) -> None:
-    """A decoder gives pieces, and stops when nobody takes more of them."""
+def test_a_decompression_bomb_is_not_unfolded(coding: str) -> None:
+    """Decoding stops when no more pieces are taken."""
     bomb = ENCODERS[coding](b"\0" * 4_000_000)
     tracemalloc.start()
     made = feed(body(coding, max_bytes=1_000_000, store_bytes=1000), bomb, len(bomb))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert made.trouble is BodyError.TOO_LARGE
+    assert made.error is BodyError.TOO_LARGE
     assert peak < 1_000_000
 
 
 def test_many_tiny_pieces_take_no_more_than_their_size() -> None:
-    """A server that sends two bytes at a time must not make us keep an object for each."""
+    """A server that sends two bytes at a time must not cost us an object for each."""
     tracemalloc.start()
     feed(body(store_bytes=20_000), b"ab" * 10_000, 2)
     peak = tracemalloc.get_traced_memory()[1]
@@ -162,8 +162,8 @@ def test_many_tiny_pieces_take_no_more_than_their_size() -> None:
 
 
 @pytest.mark.parametrize("coding", sorted(ENCODERS))
-def test_no_piece_is_larger_than_it_may_be(coding: str) -> None:
-    """The bound that keeps a bomb small; brotli takes it for about so much."""
+def test_no_piece_exceeds_its_limit(coding: str) -> None:
+    """This limit keeps a bomb small; brotli keeps to it roughly."""
     decoder = decoder_for(coding)
     assert decoder is not None
     pieces = list(decoder.decode(ENCODERS[coding](b"\0" * 1_000_000)))
@@ -173,7 +173,7 @@ def test_no_piece_is_larger_than_it_may_be(coding: str) -> None:
 
 
 def test_a_broken_coding_is_its_own_error() -> None:
-    """Callers need not know zlib."""
+    """Callers see `CodingBroken`, not an error of zlib."""
     decoder = decoder_for("gzip")
     assert decoder is not None
     with pytest.raises(CodingBroken):

@@ -1,4 +1,4 @@
-"""Heads: the last one counts, whatever came before and after it."""
+"""Heads: the last one counts, whatever is before and after it."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ def lines(text: str) -> list[bytes]:
 
 
 def test_headers_keep_their_order_and_spelling() -> None:
-    """Doubles stay doubles; spaces around values are not part of them."""
+    """Repeated headers stay; spaces around values are dropped."""
     head = ResponseHead(lines("HTTP/1.1 200 OK\nB: 2\na:1\nB:  3 \nEmpty:\n\n"))
 
     assert head.status == 200
@@ -22,7 +22,7 @@ def test_headers_keep_their_order_and_spelling() -> None:
     assert head.value("missing") is None
 
 
-def test_interim_answers_are_counted_and_passed_over() -> None:
+def test_interim_answers_are_counted_and_skipped() -> None:
     """The headers of a 103 are not those of the answer."""
     head = ResponseHead(
         lines("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Hints\nLink: x\n\nHTTP/1.1 204 No\nA: b\n\n")
@@ -32,7 +32,7 @@ def test_interim_answers_are_counted_and_passed_over() -> None:
 
 
 def test_trailers_are_no_headers() -> None:
-    """Nor can a trailer pass for a head of its own."""
+    """A trailer cannot pass for a head either."""
     head = ResponseHead(lines("HTTP/1.1 200 OK\nA: b\n\nTrailer: x\n"))
 
     assert head.headers == [("A", "b")]
@@ -45,8 +45,8 @@ def test_a_folded_line_continues_the_value_before() -> None:
     assert head.headers == [("A", "b c"), ("D", "e")]
 
 
-def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
-    """Values are Latin-1 text of whatever bytes there were."""
+def test_bare_line_feeds_and_other_bytes_are_accepted() -> None:
+    """Values are read as Latin-1, whatever their bytes."""
     head = ResponseHead([b"HTTP/1.1 200 OK\n", b"A: \xff\n", b"\n"])
 
     assert (head.status, head.headers) == (200, [("A", "\xff")])
@@ -68,8 +68,8 @@ def test_bare_line_feeds_and_other_bytes_are_taken() -> None:
         "SSH-2.0-x",
     ],
 )
-def test_what_is_no_status_line_has_no_status(line: str) -> None:
-    """Status 0 means that this was no HTTP."""
+def test_an_invalid_status_line_has_no_status(line: str) -> None:
+    """Status 0 means that the answer is not HTTP."""
     assert ResponseHead(lines(f"{line}\nA: b\n\n")).status == 0
 
 
@@ -83,13 +83,13 @@ def test_what_is_no_status_line_has_no_status(line: str) -> None:
     ],
 )
 def test_a_redirect_needs_a_status_and_a_location(status: int, location: str, redirects: bool) -> None:
-    """A 304 leads nowhere, and neither does a 302 that does not say where."""
+    """Neither a 304 nor a 302 without a Location is a redirect."""
     assert ResponseHead(lines(f"HTTP/1.1 {status} X\n{location}\n\n")).redirects is redirects
 
 
 @given(st.lists(st.binary()))
 def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
-    """What comes over the wire may be anything."""
+    """A server may send anything."""
     head = ResponseHead(received)
     assert 0 <= head.status <= 999
 
@@ -104,6 +104,6 @@ def test_no_bytes_make_it_raise(received: list[bytes]) -> None:
         ("HTTP/2 200\n\n", False),
     ],
 )
-def test_only_old_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
-    """In HTTP/2 a frame says that the body is complete; a connection that closes before it cuts it short."""
+def test_only_http_1_answers_without_a_length_end_with_the_connection(text: str, ends: bool) -> None:
+    """In HTTP/2 a frame ends the body; a connection that closes before truncates it."""
     assert ResponseHead(lines(text)).ends_with_connection is ends

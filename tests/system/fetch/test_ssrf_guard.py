@@ -1,4 +1,4 @@
-"""The guard on the wire: what is looked up, what is dialled, and what a refusal tells."""
+"""The SSRF guard: what is looked up, what is dialled, and what a refusal reveals."""
 
 import threading
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def port_of(url: str) -> int:
 
 @pytest.fixture
 def staged(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> Staging:
-    """A fetcher on a network of its own, where each name has its answers, and a server that answers all."""
+    """A fetcher on a staged network, where each name has its answers and one server answers every dial."""
 
     def make(
         names: dict[str, list[list[str]]],
@@ -47,26 +47,26 @@ def staged(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> Staging:
     return make
 
 
-def test_what_is_dialled_is_what_was_looked_up(staged: Staging) -> None:
-    """One look-up for a fetch, and for those that follow; libcurl asks nobody."""
+def test_only_looked_up_addresses_are_dialled(staged: Staging) -> None:
+    """One look-up serves several fetches, and libcurl looks up nothing."""
     fetch, network = staged({"a.test": [[PUBLIC], ["10.0.0.1"]]})
 
     assert [fetch("http://a.test/").kind for _ in range(3)] == [OutcomeKind.OK] * 3
 
     assert network.lookups == ["a.test"]
-    assert network.settings == [(PUBLIC, 80)]
+    assert network.dials == [(PUBLIC, 80)]
 
 
 def test_a_name_that_turns_private_is_refused_at_the_next_look_up(
     staged: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while a connection to its public address is still kept."""
-    monkeypatch.setattr(network_module, "_KEPT_SECONDS", 0.0)
+    """It is refused even while a connection to its public address is kept."""
+    monkeypatch.setattr(network_module, "_CACHE_SECONDS", 0.0)
     fetch, network = staged({"a.test": [[PUBLIC], ["10.0.0.1"]]})
 
     assert [fetch("http://a.test/").kind for _ in range(2)] == [OutcomeKind.OK, OutcomeKind.BLOCKED]
 
-    assert network.settings == [(PUBLIC, 80)]
+    assert network.dials == [(PUBLIC, 80)]
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_a_name_that_turns_private_is_refused_at_the_next_look_up(
     ids=str,
 )
 def test_one_refused_address_refuses_the_name(answer: list[str], staged: Staging) -> None:
-    """Wherever it stands in the answer, nothing is dialled."""
+    """Nothing is dialled, wherever the refused address stands in the answer."""
     fetch, network = staged({"a.test": [answer]})
 
     assert fetch("http://a.test/").kind is OutcomeKind.BLOCKED
-    assert network.settings == []
+    assert network.dials == []
 
 
-def test_a_refusal_tells_nothing(staged: Staging) -> None:
+def test_a_refusal_reveals_nothing(staged: Staging) -> None:
     """Every reason has the same outcome: no address, no response, no timings, nothing to retry."""
     fetch, _ = staged(
         {
@@ -114,12 +114,12 @@ def test_a_refusal_tells_nothing(staged: Staging) -> None:
 
 
 def test_an_address_of_this_machine_is_refused(staged: Staging) -> None:
-    """However public it is."""
+    """It is refused however public it is."""
     fetch, network = staged({"a.test": [[PUBLIC]]}, own=(PUBLIC,))
 
     assert fetch("http://a.test/").kind is OutcomeKind.BLOCKED
     assert fetch(f"http://{PUBLIC}/").kind is OutcomeKind.BLOCKED
-    assert network.settings == []
+    assert network.dials == []
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_an_address_of_this_machine_is_refused(staged: Staging) -> None:
         ("rabbit.test", f"[::ffff:{PUBLIC}]"),
     ],
 )
-def test_the_broker_is_reached_by_none_of_its_names(broker: str, target: str, staged: Staging) -> None:
-    """By another name, by its address, by another address of the machine that it runs on."""
+def test_the_broker_cannot_be_fetched_by_any_name(broker: str, target: str, staged: Staging) -> None:
+    """Neither another name, nor its address, nor another address of its machine reaches it."""
     fetch, network = staged(
         {
             "rabbit.test": [[PUBLIC]],
@@ -148,12 +148,12 @@ def test_the_broker_is_reached_by_none_of_its_names(broker: str, target: str, st
     )
 
     assert fetch(f"http://{target}:5672/").kind is OutcomeKind.BLOCKED
-    assert network.settings == []
+    assert network.dials == []
     assert fetch(f"http://{target}/").kind is OutcomeKind.OK
 
 
-def test_an_operator_opens_a_private_target(staged: Staging) -> None:
-    """By network or by name, on the listed ports."""
+def test_an_operator_may_open_a_private_target(staged: Staging) -> None:
+    """It may be opened by network or by name, on the listed ports."""
     ssrf_policy = SsrfPolicy(allow_private=("10.1.0.0/16", "db.internal"), ports=(80, 9000))
     names = {"a.test": [["10.1.0.1"]], "b.test": [["10.2.0.1"]], "db.internal": [["10.2.0.1"]]}
     fetch, network = staged(names, ssrf_policy)
@@ -162,17 +162,17 @@ def test_an_operator_opens_a_private_target(staged: Staging) -> None:
     assert fetch("http://b.test/").kind is OutcomeKind.BLOCKED
     assert fetch("http://db.internal/").kind is OutcomeKind.OK
     assert fetch("http://db.internal:81/").kind is OutcomeKind.BLOCKED
-    assert network.settings == [("10.1.0.1", 9000), ("10.2.0.1", 80)]
+    assert network.dials == [("10.1.0.1", 9000), ("10.2.0.1", 80)]
 
 
-def test_loopback_is_open_where_development_wants_it(staged: Staging) -> None:
-    """On any port, by name as well; other targets keep to theirs."""
+def test_loopback_may_be_opened_for_development(staged: Staging) -> None:
+    """Loopback is open on any port, also by name; other targets keep to the listed ports."""
     names = {"localhost": [["::1", "127.0.0.1"]], "a.test": [[PUBLIC]]}
     fetch, network = staged(names, SsrfPolicy(allow_loopback=True))
 
     assert fetch("http://localhost:5000/").kind is OutcomeKind.OK
     assert fetch("http://a.test:5000/").kind is OutcomeKind.BLOCKED
-    assert network.settings == [("::1", 5000)]
+    assert network.dials == [("::1", 5000)]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_loopback_is_open_where_development_wants_it(staged: Staging) -> None:
         "http://①②⑦.⓪.⓪.①/",
     ],
 )
-def test_a_redirect_is_judged_like_a_task(location: str, staged: Staging) -> None:
-    """Its string and its address; the target that was asked for is dialled, no other one."""
+def test_a_redirect_is_checked_like_a_task(location: str, staged: Staging) -> None:
+    """Its URL and its address are checked; only the first target is dialled."""
 
     def redirecting(peer: Peer) -> None:
         peer.read()
@@ -204,11 +204,11 @@ def test_a_redirect_is_judged_like_a_task(location: str, staged: Staging) -> Non
 
     assert outcome.kind is OutcomeKind.BLOCKED
     assert outcome.error == "taskrunner does not fetch from this target."
-    assert network.settings == [(PUBLIC, 80)]
+    assert network.dials == [(PUBLIC, 80)]
 
 
-def test_every_address_is_tried(make_fetcher: Callable[..., Fetcher], hostile: Hostile) -> None:
-    """libcurl goes on to the next address that was let through when one does not answer."""
+def test_every_allowed_address_is_dialled(make_fetcher: Callable[..., Fetcher], hostile: Hostile) -> None:
+    """When one allowed address does not answer, libcurl dials the next."""
 
     class Looped(Network):
         def resolve(self, host: str) -> list[str]:
@@ -219,11 +219,11 @@ def test_every_address_is_tried(make_fetcher: Callable[..., Fetcher], hostile: H
     outcome = make_fetcher(network=Looped())(f"http://a.test:{port}/")
 
     assert outcome.kind is OutcomeKind.OK
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 def test_a_name_without_an_address_is_a_dns_error(staged: Staging) -> None:
-    """It may have one at the next attempt, which looks it up again."""
+    """The next attempt looks it up again."""
     fetch, network = staged({})
 
     outcomes = [fetch("http://a.test/") for _ in range(2)]
@@ -232,8 +232,8 @@ def test_a_name_without_an_address_is_a_dns_error(staged: Staging) -> None:
     assert network.lookups == ["a.test"] * 2
 
 
-def test_a_look_up_keeps_to_the_deadline(staged: Staging) -> None:
-    """A resolver cannot be interrupted, so it is left behind."""
+def test_a_look_up_keeps_to_the_timeout(staged: Staging) -> None:
+    """The resolver cannot be interrupted, so its thread is left behind."""
     fetch, network = staged({"a.test": [[PUBLIC]]})
     network.is_answering.clear()
 
@@ -264,7 +264,7 @@ def test_a_look_up_ends_when_the_attempt_is_cancelled(staged: Staging) -> None:
 
 
 def test_workers_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty that want one name ask once; look-ups at a time are bounded, and the others wait for room."""
+    """Fifty workers share one look-up. Concurrent look-ups are limited, and others wait for room."""
     monkeypatch.setattr(network_module, "_MAX_LOOKUPS", 1)
     network = StagedNetwork({"a.test": [[PUBLIC]], "b.test": [[OTHER]]}, {})
     network.is_answering.clear()
@@ -288,16 +288,16 @@ def test_workers_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network.lookups == ["a.test", "b.test"]
 
 
-def test_the_dialer_lets_through_only_what_the_route_holds(watch: SocketWatch) -> None:
-    """Should libcurl ever dial an address of its own finding, or a scope with it, it gets no socket."""
+def test_the_dialer_allows_only_addresses_of_the_plan(watch: SocketWatch) -> None:
+    """If libcurl ever dials another address, port or scope, it gets no socket."""
     network = StagedNetwork({"a.test": [[PUBLIC, PUBLIC_6]]}, {})
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
-    dialer = Dialer(guard, network, watch.open_sockets(first_byte=60, idle=60))
-    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
+    dialer = Dialer(guard, network, watch.add_worker(first_byte=60, idle=60))
+    plan = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
-    def is_refused(*place: Any) -> bool:
-        dialer.begin(route)
-        assert dialer._make(0, SimpleNamespace(family=0, addr=place)) == pycurl.SOCKET_BAD
+    def is_refused(*socket_address: Any) -> bool:
+        dialer.begin_request(plan)
+        assert dialer._on_open(0, SimpleNamespace(family=0, addr=socket_address)) == pycurl.SOCKET_BAD
         return dialer.refused
 
     assert is_refused(OTHER, 80)
@@ -305,25 +305,25 @@ def test_the_dialer_lets_through_only_what_the_route_holds(watch: SocketWatch) -
     assert is_refused(PUBLIC, 81)
     assert is_refused(PUBLIC_6, 80, 0, 2)
     assert is_refused("/run/docker.sock", 80)
-    assert guard.lets_dial(route, (PUBLIC, 80), 1.0)
-    assert guard.lets_dial(route, (PUBLIC_6, 80, 0, 0), 1.0)
+    assert guard.allows_dial(plan, (PUBLIC, 80), 1.0)
+    assert guard.allows_dial(plan, (PUBLIC_6, 80, 0, 0), 1.0)
 
 
 def test_an_address_that_became_our_own_is_refused_at_the_dial() -> None:
-    """What was judged at the look-up is judged again, however short a time lies between."""
+    """An address that passed at the look-up is checked again at the dial, however soon after."""
     network = StagedNetwork({"a.test": [[PUBLIC]]}, {})
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
-    route = guard.plan_dial(parse_url("http://a.test/"), 1.0)
+    plan = guard.plan_dial(parse_url("http://a.test/"), 1.0)
 
     network._own = frozenset({PUBLIC})
 
-    assert not guard.lets_dial(route, (PUBLIC, 80), 1.0)
+    assert not guard.allows_dial(plan, (PUBLIC, 80), 1.0)
     with pytest.raises(TargetRefused):
         SsrfGuard(SsrfPolicy(), network, lambda: False).plan_dial(parse_url("http://a.test/"), 1.0)
 
 
-def test_the_machine_knows_its_own_addresses() -> None:
-    """By asking the kernel from where it would send."""
+def test_the_machines_own_addresses_are_found() -> None:
+    """The kernel says from which address it would send."""
     network = Network()
     guard = SsrfGuard(SsrfPolicy(), network, lambda: False)
     for text in ("http://127.0.0.1/", "http://127.0.0.2/", "http://[::1]/"):
@@ -335,7 +335,7 @@ def test_the_machine_knows_its_own_addresses() -> None:
     assert not network.is_own(elsewhere)
 
 
-def test_a_name_of_the_system_is_looked_up() -> None:
-    """As /etc/hosts and the resolver have it."""
+def test_a_name_is_looked_up_by_the_system() -> None:
+    """As in /etc/hosts and the resolver."""
     answer = Network().look_up("localhost", 5.0, lambda: False)
     assert all(address is not None and address.is_loopback for address in answer)
