@@ -1,39 +1,41 @@
-"""`taskrunner doctor`: whether store and broker are sound, and agree with each other."""
+"""`taskrunner doctor` and `db`: check, repair and upgrade what is stored."""
 
 from pathlib import Path
 
 import click
 
 from taskrunner.api.resources import encode
+from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
+from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
-from taskrunner.config import load
+from taskrunner.config import Config, load
 from taskrunner.producer.doctor import Finding
 
 
-@click.command(name="doctor")
+@click.command("doctor")
 @config_option
-@click.option("--fix", is_flag=True, help="Repair what can be repaired; without it no task is changed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a finding.")
-def command(config_path: Path | None, fix: bool, as_json: bool) -> None:
-    """Look for what is wrong in store and broker; beside a running system, too.
+@click.option("--fix", is_flag=True, help="Repair what can be repaired. Without --fix, no task is changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per finding.")
+def doctor_command(config_path: Path | None, fix: bool, as_json: bool) -> None:
+    """Find inconsistencies in the store and the broker. Safe beside a running system.
 
-    Ends with 0 when nothing is wrong (any more), 1 with findings, 3 when a service cannot be reached.
+    Exits with 0 when nothing is wrong (any more), 1 with findings, 3 when a service cannot be reached.
     """
 
     async def examine() -> int:
-        return _tell(await diagnose(load(config_path), fix=fix), as_json=as_json)
+        return _print_diagnosis(await diagnose(load(config_path), fix=fix), as_json=as_json)
 
     raise SystemExit(run(examine()))
 
 
-def _tell(diagnosis: Diagnosis, *, as_json: bool) -> int:
+def _print_diagnosis(diagnosis: Diagnosis, *, as_json: bool) -> int:
     for finding in diagnosis.findings:
         click.echo(_json(finding) if as_json else _line(finding))
     if not diagnosis.findings and not as_json:
-        click.echo(f"nothing is wrong: looked at {diagnosis.looked} entries")
+        click.echo(f"no problems found in {diagnosis.looked} entries")
     if diagnosis.unreachable is not None:
         click.echo(f"taskrunner: {diagnosis.unreachable}", err=True)
         return OUTSIDE
@@ -61,3 +63,23 @@ def _json(finding: Finding) -> str:
             "fixed": finding.fixed,
         }
     ).decode()
+
+
+@click.group(cls=CommandGroup, name="db")
+def db_command() -> None:
+    """Manage the tables of a SQL store."""
+
+
+@db_command.command("upgrade")
+@config_option
+def upgrade_tables(config_path: Path | None) -> None:
+    """Create the tables or upgrade them. Safe to repeat and to run from several places at once."""
+    raise SystemExit(run(_upgrade(load(config_path))))
+
+
+async def _upgrade(config: Config) -> int:
+    if await upgrade_store(config):
+        click.echo("the database is up to date")
+    else:
+        click.echo("the store is Redis, which has no tables: nothing to do")
+    return 0

@@ -1,4 +1,4 @@
-"""What `produce` prints: the same, whether it submits to the store or to an API elsewhere."""
+"""What `produce` prints: the same lines for a submit to the store and to an API."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,18 +10,18 @@ import orjson
 
 from taskrunner.api.resources import encode
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import Value
 from taskrunner.producer.bulk_submit import RefusedLine, bounded_lines
 
-# Refused lines beyond this many are counted, not shown.
+# RefusedLine lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """How to print, and whether to wait for the results."""
+class OutputOptions(Value):
+    """What to print; `wait` for the results instead of the ids."""
 
     as_json: bool
     wait: bool
@@ -29,10 +29,10 @@ class Job:
 
 @dataclass(slots=True)
 class SubmitSummary:
-    """What became of the lines of a file. `ids` are kept only where their results are waited for."""
+    """Counts what became of the lines of a file. `ids` are collected only to wait for their results."""
 
     source: BinaryIO
-    job: Job
+    output: OutputOptions
     ids: list[str]
     accepted: int = 0
     known: int = 0
@@ -40,29 +40,29 @@ class SubmitSummary:
 
     def add(self, answer: Mapping[str, Any]) -> None:
         """An accepted task: its `id`, `url`, `created` and `published`."""
-        if self.job.wait:
+        if self.output.wait:
             self.ids.append(answer["id"])
         else:
-            print_submitted(answer, self.job)
+            print_submitted(answer, self.output)
         self.accepted += answer["created"]
         self.known += not answer["created"]
 
-    def refuse(self, refused: RefusedLine) -> None:
+    def add_refused(self, refused: RefusedLine) -> None:
         if self.refused < _SHOWN_REFUSALS:
             name = getattr(self.source, "name", "-")
             click.echo(f"{name}:{refused.number}: {refused.error}", err=True)
         self.refused += 1
 
-    def tell(self) -> None:
+    def print_totals(self) -> None:
         if self.known:
-            click.echo(f"taskrunner: {self.known} ids were there already and were left as they are", err=True)
+            click.echo(f"taskrunner: {self.known} ids already existed and were left unchanged", err=True)
         if self.refused:
-            told = f"{_many(self.refused, 'line')} refused, {_many(self.accepted, 'task')} accepted"
-            click.echo(f"taskrunner: {told}", err=True)
+            counts = f"{_count(self.refused, 'line')} refused, {_count(self.accepted, 'task')} accepted"
+            click.echo(f"taskrunner: {counts}", err=True)
 
 
 def progress(source: BinaryIO) -> Any:
-    """The lines of `source` as a context, with a bar on a terminal."""
+    """A context that yields the lines of `source`, with a progress bar on a terminal."""
     return click.progressbar(
         bounded_lines(source),
         label="submitting",
@@ -72,29 +72,29 @@ def progress(source: BinaryIO) -> Any:
     )
 
 
-def print_submitted(answer: Mapping[str, Any], job: Job) -> None:
-    sys.stdout.write((encode(answer).decode() if job.as_json else answer["id"]) + "\n")
+def print_submitted(answer: Mapping[str, Any], output: OutputOptions) -> None:
+    sys.stdout.write((encode(answer).decode() if output.as_json else answer["id"]) + "\n")
 
 
-def print_result(resource: Mapping[str, Any], job: Job) -> int:
-    """A task that ended, as the API shows it; answers the exit code for it."""
+def print_result(resource: Mapping[str, Any], output: OutputOptions) -> int:
+    """Print a finished task as the API shows it; returns the exit code for it."""
     line = encode(resource)
-    # From JSON, so that both ways give the same words.
-    sys.stdout.write((line.decode() if job.as_json else " ".join(_words(orjson.loads(line)))) + "\n")
+    # From JSON, so that the store and the API give the same words.
+    sys.stdout.write((line.decode() if output.as_json else " ".join(_summary(orjson.loads(line)))) + "\n")
     sys.stdout.flush()
     return 0 if resource["status"] == Status.SUCCEEDED else EXIT_FAILED
 
 
-def print_gone(task_id: str) -> int:
-    click.echo(f"{task_id}: no longer known, its retention is over", err=True)
+def print_not_found(task_id: str) -> int:
+    click.echo(f"{task_id}: not found: its retention is over", err=True)
     return EXIT_FAILED
 
 
-def _many(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _words(resource: Mapping[str, Any]) -> Iterator[str]:
+def _summary(resource: Mapping[str, Any]) -> Iterator[str]:
     yield resource["id"]
     yield resource["status"]
     result = resource["result"]
