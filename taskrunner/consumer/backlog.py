@@ -45,7 +45,7 @@ class Backlog:
     """
 
     def __init__(self, weights: Mapping[Priority, int]) -> None:
-        self._weights: dict[str, int] = {**weights}
+        self._weights: Mapping[str, int] = dict[str, int](weights.items())
         self._queues: dict[str, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
         self._credit: dict[str, int] = dict.fromkeys(Priority, 0)
         self._size = 0
