@@ -111,7 +111,7 @@ class Snoozer(Service):
     def _snooze(self, pending: PendingSnooze, now: datetime) -> Snooze:
         task_id, number = pending.waiting.key
         due = now + timedelta(seconds=self._hold) if pending.due is None else pending.due
-        return Snooze(id=task_id, attempt=number, due=due, why=pending.why)
+        return Snooze(id=task_id, attempt=number, due=due, waits_for=pending.why)
 
     def _tell(self, batch: list[PendingSnooze]) -> None:
         for reason, count in Counter(pending.why for pending in batch if pending.why != PAUSED).items():

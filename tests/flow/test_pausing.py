@@ -166,7 +166,7 @@ async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(runner
 async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(runner: LocalRunner) -> None:
     await runner.pause("label:team")
     await runner.submit(id="deleted", labels=RED)
-    await runner.store.delete(["deleted"], now=runner.clock.now(), keep=60.0)
+    await runner.store.delete(["deleted"], now=runner.clock.now(), retention=60.0)
     await runner.consumer()
     await runner.heard(DeliveryDropped)
     assert await runner.store.get("deleted") is None

@@ -16,7 +16,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from taskrunner.stores.store_connection import Fault
+from taskrunner.stores.connection import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
 _REASONS = {

@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
-from taskrunner.stores.store_connection import Fitness
+from taskrunner.stores.connection import Fitness
 
 MIN_VERSION = (6, 2)
 

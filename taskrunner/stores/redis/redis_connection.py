@@ -10,11 +10,11 @@ from redis.exceptions import NoScriptError, ResponseError
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.stores.connection import Fault, Fitness, StoreConnection
 from taskrunner.stores.redis.connections import Connections
 from taskrunner.stores.redis.faults import fault
 from taskrunner.stores.redis.fitness import inspect
 from taskrunner.stores.redis.settings import RedisSettings
-from taskrunner.stores.store_connection import Fault, Fitness, StoreConnection
 
 SERVICE = "redis"
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2

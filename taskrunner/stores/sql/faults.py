@@ -5,8 +5,8 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskrunner.stores.connection import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
-from taskrunner.stores.store_connection import Fault
 
 _UPGRADE = "lacks a table or a column: run `taskrunner db upgrade`"
 # https://www.sqlite.org/rescode.html, primary codes: reason, answers, unfit.

@@ -11,7 +11,7 @@ from sqlalchemy.schema import Column
 from taskrunner.domain.errors import StoreUnfit
 
 # The revision that this code reads and writes: the last of `migrations/versions`.
-REVISION = "0005"
+REVISION = "0001"
 VERSION_TABLE = "taskrunner_schema"
 _UPGRADE = "run `taskrunner db upgrade`"
 

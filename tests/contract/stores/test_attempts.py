@@ -172,12 +172,12 @@ async def test_whole_batches_go_through_the_flow(store: Store, size: int) -> Non
     requeued = await store.requeue([new.id for new in tasks], now=NOW, due=NOW)
     assert [due.id for due in requeued if due] == [new.id for new in tasks]
     again = [ref(new.id, 2) for new in tasks]
-    failed = await store.fail(again, now=NOW, reason="r", error="e", keep=KEEP)
+    failed = await store.fail(again, now=NOW, reason="r", error="e", retention=KEEP)
     assert list(failed) == [True] * size
     assert (await store.counts())[Status.FAILED] == size
     assert list(await store.still_running(again)) == [False] * size
-    assert list(await store.cancel(again, now=NOW, error="e", keep=KEEP)) == [False] * size
-    deleted = await store.delete([new.id for new in tasks], now=NOW, keep=KEEP, status=Status.FAILED)
+    assert list(await store.cancel(again, now=NOW, error="e", retention=KEEP)) == [False] * size
+    deleted = await store.delete([new.id for new in tasks], now=NOW, retention=KEEP, status=Status.FAILED)
     assert list(deleted) == [True] * size
     assert (await store.counts())[Status.FAILED] == 0
 
@@ -186,7 +186,7 @@ async def test_a_task_twice_in_a_batch_is_failed_and_requeued_once(store: Store)
     """A batch behaves as its items one after the other."""
     new = entry()
     await store.accept([new])
-    failed = await store.fail([ref(new.id)] * 2, now=NOW, reason="r", error="e", keep=KEEP)
+    failed = await store.fail([ref(new.id)] * 2, now=NOW, reason="r", error="e", retention=KEEP)
     assert list(failed) == [True, False]
     requeued = await store.requeue([new.id, "nobody", new.id], now=NOW, due=NOW)
     assert [due is not None for due in requeued] == [True, False, False]

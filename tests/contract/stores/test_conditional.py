@@ -121,7 +121,7 @@ async def test_without_the_run_before_there_is_no_condition(feed: Feed) -> None:
     """Somebody deleted it: everything is fetched once more."""
     first = await feed.next_slot()
     await feed.end(first, answered(200, '"a"'))
-    await feed.store.delete([first], now=feed.clock.now(), keep=60.0)
+    await feed.store.delete([first], now=feed.clock.now(), retention=60.0)
 
     assert (await fetch(feed.store, await feed.next_slot())).task.validators is None
 

@@ -40,7 +40,7 @@ async def all_letters(store: Store, limit: int) -> list[DeadLetter]:
 async def test_a_message_can_be_read_back(store: Store) -> None:
     """Its raw bytes come with it when it is asked for, but not in the list."""
     letter = message("m1", url="http://x/", attempt=2)
-    await store.add_dead_messages([letter], keep=KEEP)
+    await store.add_dead_messages([letter], retention=KEEP)
     assert await store.dead_letter("m1") == letter
     (listed,) = await all_letters(store, 5)
     assert listed == replace(letter, raw=None)
@@ -49,7 +49,7 @@ async def test_a_message_can_be_read_back(store: Store) -> None:
 async def test_a_message_of_which_little_is_known(store: Store) -> None:
     """What is not there is None; empty bytes are bytes."""
     letter = message("m1", error=None, queue=None, x_death=None, raw=b"")
-    await store.add_dead_messages([letter], keep=KEEP)
+    await store.add_dead_messages([letter], retention=KEEP)
     assert await store.dead_letter("m1") == letter
 
 
@@ -75,7 +75,7 @@ async def test_a_failed_task_is_a_dead_letter(store: Store) -> None:
 async def test_a_task_that_failed_without_a_run_tells_why(store: Store) -> None:
     """The reason is the one that was given."""
     task_id = await bring(store, Status.QUEUED)
-    await store.fail([ref(task_id)], now=NOW, reason="delivery_limit", error="20 deliveries", keep=KEEP)
+    await store.fail([ref(task_id)], now=NOW, reason="delivery_limit", error="20 deliveries", retention=KEEP)
     letter = await store.dead_letter(task_id)
     assert letter is not None
     assert (letter.reason, letter.error, letter.attempt) == ("delivery_limit", "20 deliveries", 0)
@@ -109,7 +109,7 @@ async def test_no_other_task_is_a_dead_letter(store: Store, status: Status) -> N
 async def test_a_requeued_task_is_no_dead_letter_any_more(store: Store) -> None:
     """It is one again only when it fails again, with the new reason."""
     task_id = await bring(store, Status.QUEUED)
-    await store.fail([ref(task_id)], now=NOW, reason="delivery_limit", error="e", keep=KEEP)
+    await store.fail([ref(task_id)], now=NOW, reason="delivery_limit", error="e", retention=KEEP)
     await store.requeue([task_id], now=NOW, due=NOW)
     assert await store.dead_letter(task_id) is None
     assert await all_letters(store, 5) == []
@@ -123,7 +123,7 @@ async def test_a_requeued_task_is_no_dead_letter_any_more(store: Store) -> None:
 async def test_a_message_and_a_task_under_one_id(store: Store) -> None:
     """Both are listed; a message is removed without touching the task."""
     task_id = await bring(store, Status.FAILED)
-    await store.add_dead_messages([message(task_id)], keep=KEEP)
+    await store.add_dead_messages([message(task_id)], retention=KEEP)
     assert {letter.kind for letter in await all_letters(store, 5)} == set(DeadLetterKind)
     assert await store.remove_dead_message(task_id)
     assert [letter.kind for letter in await all_letters(store, 5)] == [DeadLetterKind.TASK]
@@ -133,22 +133,22 @@ async def test_a_message_and_a_task_under_one_id(store: Store) -> None:
 async def test_burying_again_changes_nothing(store: Store) -> None:
     """A collector that did not hear the answer may repeat the call."""
     letters = [message("m1"), message("m2")]
-    await store.add_dead_messages(letters, keep=KEEP)
+    await store.add_dead_messages(letters, retention=KEEP)
     before = await all_letters(store, 5)
-    await store.add_dead_messages(letters, keep=KEEP)
+    await store.add_dead_messages(letters, retention=KEEP)
     assert await all_letters(store, 5) == before
 
 
 async def test_only_messages_can_be_buried(store: Store) -> None:
     """A task becomes a dead letter by failing."""
     with pytest.raises(ValueError, match="is a task"):
-        await store.add_dead_messages([message("t", kind=DeadLetterKind.TASK)], keep=KEEP)
+        await store.add_dead_messages([message("t", kind=DeadLetterKind.TASK)], retention=KEEP)
 
 
 async def test_only_messages_can_be_exhumed(store: Store) -> None:
     """Once; neither a failed task nor an unknown id counts."""
     task_id = await bring(store, Status.FAILED)
-    await store.add_dead_messages([message("m1")], keep=KEEP)
+    await store.add_dead_messages([message("m1")], retention=KEEP)
     assert [await store.remove_dead_message(name) for name in ("m1", "m1", task_id, "nobody")] == [True] + [
         False
     ] * 3
@@ -161,7 +161,7 @@ async def test_pages_hold_every_letter_once_the_latest_first(store: Store, limit
     """Also where many died at the same moment."""
     moments = [NOW + timedelta(milliseconds=offset) for offset in (5, 1, 1, 1, 1, 9, 1)]
     letters = [message(f"m{number}", died_at=died) for number, died in enumerate(moments)]
-    await store.add_dead_messages(letters, keep=KEEP)
+    await store.add_dead_messages(letters, retention=KEEP)
     task_id = await bring(store, Status.FAILED)
     found = await all_letters(store, limit)
     assert sorted(letter.id for letter in found) == sorted([task_id, *(letter.id for letter in letters)])
@@ -171,7 +171,7 @@ async def test_pages_hold_every_letter_once_the_latest_first(store: Store, limit
 @pytest.mark.parametrize("gone", ["m2", "m4"])
 async def test_a_page_goes_on_where_a_letter_is_gone(store: Store, gone: str) -> None:
     """The cursor still leads to what comes after it, also within one moment."""
-    await store.add_dead_messages([message(f"m{number}") for number in range(6)], keep=KEEP)
+    await store.add_dead_messages([message(f"m{number}") for number in range(6)], retention=KEEP)
     whole = [letter.id for letter in await all_letters(store, 10)]
     position = whole.index(gone)
     page = await store.list_dead_letters(limit=position + 1, cursor=None)
@@ -188,7 +188,7 @@ async def test_a_cursor_that_is_none_of_ours(store: Store) -> None:
 
 async def test_messages_go_after_their_retention(store: Store) -> None:
     """Pruned from the list and from the store."""
-    await store.add_dead_messages([message("m1"), message("m2", died_at=NOW + DAY)], keep=KEEP)
+    await store.add_dead_messages([message("m1"), message("m2", died_at=NOW + DAY)], retention=KEEP)
     assert await store.prune(now=NOW + timedelta(seconds=KEEP), limit=10) == 1
     assert await store.dead_letter("m1") is None
     assert [letter.id for letter in await all_letters(store, 5)] == ["m2"]
@@ -197,7 +197,7 @@ async def test_messages_go_after_their_retention(store: Store) -> None:
 @pytest.mark.parametrize("size", [0, 1, 1000])
 async def test_batches_of_messages(store: Store, size: int) -> None:
     """None, one or a thousand."""
-    await store.add_dead_messages([message(f"m{number}") for number in range(size)], keep=KEEP)
+    await store.add_dead_messages([message(f"m{number}") for number in range(size)], retention=KEEP)
     assert len(await all_letters(store, 300)) == size
 
 

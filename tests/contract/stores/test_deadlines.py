@@ -29,8 +29,12 @@ INSTANT = timedelta(milliseconds=1)
 
 async def expire(store: Store, now: datetime = END, limit: int = 9) -> int:
     """Fail what is expired, as the cleaner does; answers how many that were."""
-    refs = [ref(due.id, due.attempt + 1) for due in await store.expired(now=now, limit=limit)]
-    return sum(await store.fail(refs, now=now, reason="expired", error="too late", keep=KEEP, expired=True))
+    refs = [ref(due.id, due.attempt + 1) for due in await store.past_deadline(now=now, limit=limit)]
+    return sum(
+        await store.fail(
+            refs, now=now, reason="expired", error="too late", retention=KEEP, past_deadline=True
+        )
+    )
 
 
 @pytest.mark.parametrize("status", sorted(CLAIMABLE))
@@ -87,7 +91,7 @@ async def test_no_attempt_starts_from_the_deadline_on(store: Store, status: Stat
     number = 2 if status is Status.RETRYING else 1
     (early,) = await claim(store, [ref(ids[0], number)], now=END - INSTANT)
     (late,) = await claim(store, [ref(ids[1], number)], now=END)
-    assert (early.answer, late.answer) == (ClaimAnswer.CLAIMED, ClaimAnswer.EXPIRED)
+    assert (early.answer, late.answer) == (ClaimAnswer.CLAIMED, ClaimAnswer.PAST_DEADLINE)
     assert await status_of(store, ids[1]) is status
     await expire(store)
     (gone,) = await claim(store, [ref(ids[1], number)], now=END)

@@ -28,12 +28,14 @@ End = Callable[[Store, AttemptRef], Awaitable[bool]]
 
 
 async def fail(store: Store, ending: AttemptRef, *, expired: bool = False) -> bool:
-    (done,) = await store.fail([ending], now=NOW, reason="r", error="e", keep=KEEP, expired=expired)
+    (done,) = await store.fail(
+        [ending], now=NOW, reason="r", error="e", retention=KEEP, past_deadline=expired
+    )
     return done
 
 
 async def cancel(store: Store, ending: AttemptRef) -> bool:
-    (done,) = await store.cancel([ending], now=NOW, error="e", keep=KEEP)
+    (done,) = await store.cancel([ending], now=NOW, error="e", retention=KEEP)
     return done
 
 
@@ -106,7 +108,7 @@ async def test_in_a_batch_each_has_its_own(store: Store) -> None:
         ref(task_id) if number % 2 else following(task_id, 1, entry())
         for number, task_id in enumerate(waiting)
     ]
-    assert all(await store.cancel(refs, now=NOW, error="e", keep=KEEP))
+    assert all(await store.cancel(refs, now=NOW, error="e", retention=KEEP))
     assert (await store.counts())[Status.SCHEDULED] == 4 + 4
 
 
@@ -150,6 +152,6 @@ async def test_what_is_expired_is_told_with_its_attempts(store: Store) -> None:
     task_id = await bring(store, Status.RETRYING, deadline=end)
     await bring(store, Status.RUNNING, deadline=end)
     for _ in range(2):
-        (due,) = await store.expired(now=end, limit=9)
+        (due,) = await store.past_deadline(now=end, limit=9)
         assert (due.id, due.status, due.attempt) == (task_id, Status.RETRYING, 1)
-    assert not await store.expired(now=end - timedelta(milliseconds=1), limit=9)
+    assert not await store.past_deadline(now=end - timedelta(milliseconds=1), limit=9)

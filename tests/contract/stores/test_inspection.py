@@ -7,7 +7,7 @@ import pytest
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Store
-from taskrunner.stores.inspection import Flawed, Overdue
+from taskrunner.stores.inspection_store import Flawed, Overdue
 from tests.contract.stores.harness import DAY, KEEP, NOW, bring, entries, fetch, make_task, message, ref
 
 BRIEF = timedelta(milliseconds=1)
@@ -32,10 +32,10 @@ async def test_what_only_the_store_has_written_is_sound(store: Store) -> None:
         await bring(store, status, idempotency_key=f"k {status}", fingerprint="f", deadline=NOW + DAY)
         await bring(store, status)
     cancelled = await bring(store, Status.QUEUED)
-    await store.cancel([ref(cancelled)], now=NOW, error="no", keep=KEEP)
-    await store.delete([await bring(store, Status.FAILED)], now=NOW, keep=KEEP)
+    await store.cancel([ref(cancelled)], now=NOW, error="no", retention=KEEP)
+    await store.delete([await bring(store, Status.FAILED)], now=NOW, retention=KEEP)
     await store.requeue([await bring(store, Status.FAILED)], now=NOW, due=NOW)
-    await store.add_dead_messages([message("m")], keep=KEEP)
+    await store.add_dead_messages([message("m")], retention=KEEP)
     looked, flawed = await walk(store)
     assert flawed == []
     assert looked >= 2 * len(Status)
@@ -62,10 +62,10 @@ async def test_what_is_sound_is_left_as_it_is(store: Store, status: Status) -> N
     task_id = await bring(store, status)
     before = await fetch(store, task_id)
     moments = {"now": NOW + DAY, "lease_until": NOW + DAY}
-    assert list(await store.repair([task_id, "unknown"], **moments, keep=1.0)) == [False, False]
+    assert list(await store.repair([task_id, "unknown"], **moments, retention=1.0)) == [False, False]
     assert await fetch(store, task_id) == before
     assert await store.get("unknown") is None
-    assert list(await store.repair([], **moments, keep=1.0)) == []
+    assert list(await store.repair([], **moments, retention=1.0)) == []
 
 
 async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -> None:

@@ -31,7 +31,7 @@ Change = Callable[[Store, str, int], Awaitable[object]]
 
 
 def snooze_until(task_id: str, number: int, due: datetime, why: str | None = None) -> Snooze:
-    return Snooze(id=task_id, attempt=number, due=due, why=why)
+    return Snooze(id=task_id, attempt=number, due=due, waits_for=why)
 
 
 async def mark(store: Store, task_id: str, number: int) -> None:
@@ -44,12 +44,14 @@ async def start(store: Store, task_id: str, number: int) -> ClaimAnswer:
 
 
 async def fail(store: Store, task_id: str, number: int) -> bool:
-    (done,) = await store.fail([ref(task_id, number)], now=LATER, reason="dropped", error="gone", keep=KEEP)
+    (done,) = await store.fail(
+        [ref(task_id, number)], now=LATER, reason="dropped", error="gone", retention=KEEP
+    )
     return done
 
 
 async def cancel(store: Store, task_id: str, number: int) -> bool:
-    (done,) = await store.cancel([ref(task_id, number)], now=LATER, error="by request", keep=KEEP)
+    (done,) = await store.cancel([ref(task_id, number)], now=LATER, error="by request", retention=KEEP)
     return done
 
 
@@ -254,7 +256,7 @@ async def test_wanted(store: Store, status: Status) -> None:
 async def test_deleted(store: Store, status: Status) -> None:
     """Nothing is left of a task in any list, count, index or body; its id stands for nothing new."""
     task_id = await bring(store, status)
-    assert await store.delete([task_id, task_id], now=LATER, keep=KEEP) == [True, False]
+    assert await store.delete([task_id, task_id], now=LATER, retention=KEEP) == [True, False]
     assert await store.get(task_id) is None
     assert await store.body(task_id) is None
     assert await store.dead_letter(task_id) is None
@@ -281,20 +283,20 @@ async def test_deleted_only_in_a_status(store: Store, status: Status) -> None:
     task_id = await bring(store, status)
     before = await fetch(store, task_id)
     other = next(each for each in Status if each is not status)
-    assert await store.delete([task_id], now=LATER, keep=KEEP, status=other) == [False]
+    assert await store.delete([task_id], now=LATER, retention=KEEP, status=other) == [False]
     assert await fetch(store, task_id) == before
-    assert await store.delete([task_id], now=LATER, keep=KEEP, status=status) == [True]
+    assert await store.delete([task_id], now=LATER, retention=KEEP, status=status) == [True]
 
 
 async def test_a_deleted_id_is_a_conflict_until_it_is_forgotten(store: Store) -> None:
     """A message that is still out must not come back as a new task; later the id is free."""
     task_id = await bring(store, Status.QUEUED)
-    await store.delete([task_id], now=NOW, keep=0.001)
+    await store.delete([task_id], now=NOW, retention=0.001)
     new = entry(make_task(id=task_id))
     async with asyncio.timeout(10):
         while (await store.accept([new]))[0].answer is not AcceptAnswer.CREATED:
             await store.prune(now=NOW + DAY, limit=10)
-    await store.delete([task_id], now=NOW, keep=KEEP)
+    await store.delete([task_id], now=NOW, retention=KEEP)
     assert await store.accept([new]) == [Accepted(id=task_id, answer=AcceptAnswer.CONFLICT)]
     await store.prune(now=NOW, limit=10)
     assert set((await store.counts()).values()) == {0}
@@ -304,7 +306,7 @@ async def test_the_key_of_a_deleted_task_is_free(store: Store) -> None:
     """The same Idempotency-Key makes a new task."""
     first, second = (entry(idempotency_key="key") for _ in range(2))
     await store.accept([first])
-    await store.delete([first.id], now=NOW, keep=KEEP)
+    await store.delete([first.id], now=NOW, retention=KEEP)
     assert await store.accept([second]) == [Accepted(id=second.id, answer=AcceptAnswer.CREATED)]
 
 
