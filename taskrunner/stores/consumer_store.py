@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from taskrunner.domain.settlement import Settlement
+from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.domain.value import Value
 from taskrunner.stores.values import AttemptRef
 
@@ -90,3 +91,15 @@ class ConsumerStore(ABC):
         False for any other; with `past_deadline` also for a task whose deadline has not passed. `reason` is
         the dead letter's. The record is kept for `retention` seconds.
         """
+
+
+def check_settlement(item: Settlement) -> None:
+    """Raises `ValueError` for a status that cannot follow `running`, or that does not fit `due`."""
+    if item.status not in FOLLOWERS[Status.RUNNING]:
+        raise ValueError(f"task {item.id}: {item.status} cannot follow running")
+    if (item.due is None) is not (item.status in TERMINAL):
+        raise ValueError(f"task {item.id}: due is set exactly for a status that is not terminal")
+
+
+def body_bytes(item: Settlement) -> int:
+    return len(item.result.body) if item.result is not None else 0

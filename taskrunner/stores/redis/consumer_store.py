@@ -10,12 +10,18 @@ from taskrunner.domain.record import Attempt
 from taskrunner.domain.settlement import Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
-from taskrunner.stores.consumer_store import ClaimAnswer, Claimed, ConsumerStore, Snooze
+from taskrunner.stores.consumer_store import (
+    ClaimAnswer,
+    Claimed,
+    ConsumerStore,
+    Snooze,
+    body_bytes,
+    check_settlement,
+)
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import SETTLEMENT, Argument, with_follow_ups
 from taskrunner.stores.redis.part import RedisPart
 from taskrunner.stores.redis.relay_store import attempts
-from taskrunner.stores.settlement import body_bytes, check_settlement
 from taskrunner.stores.values import AttemptRef
 
 

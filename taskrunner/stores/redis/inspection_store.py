@@ -32,7 +32,7 @@ class RedisInspectionStore(RedisPart, InspectionStore):
 
     async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:
         """One command over the server's keys, or over one set, and one script for what it found."""
-        place = Place.read(cursor)
+        place = WalkPosition.read(cursor)
         position, found = await self._connection.call(*place.command(self._prefix, limit))
         ids = place.ids(self._prefix, found)
         flawed = await self.run_batch("inspect", ids, lambda part: [place.stage, *part])
@@ -46,14 +46,14 @@ class RedisInspectionStore(RedisPart, InspectionStore):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class WalkPosition:
     """The position of a walk: stage 0 is the records, others are the set of that number."""
 
     stage: int = 0
     position: str = "0"
 
     @classmethod
-    def read(cls, cursor: str | None) -> "Place":
+    def read(cls, cursor: str | None) -> "WalkPosition":
         """The inverse of `following`. Raises `ValueError`."""
         if cursor is None:
             return cls()

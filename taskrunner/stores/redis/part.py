@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
 
+from taskrunner.stores.batches import cut
 from taskrunner.stores.redis.fields import Argument
 from taskrunner.stores.redis.redis_connection import RedisStoreConnection
 from taskrunner.stores.redis.scripts import Scripts
@@ -62,13 +63,6 @@ class RedisPart:
         return f"{self._token_prefix}{next(self._token_numbers):x}"
 
 
-def parts(items: Sequence[Item], size: Callable[[Item], int] = lambda item: 0) -> Iterator[Sequence[Item]]:
+def parts(items: Sequence[Item], size: Callable[[Item], int] = lambda _: 0) -> Iterator[Sequence[Item]]:
     """`items` in parts of at most `BATCH_ITEMS`, and of about `BATCH_BYTES` by `size`."""
-    first, room = 0, BATCH_BYTES
-    for position, item in enumerate(items):
-        room -= size(item)
-        if position > first and (room < 0 or position - first == BATCH_ITEMS):
-            yield items[first:position]
-            first, room = position, BATCH_BYTES - size(item)
-    if first < len(items):
-        yield items[first:]
+    return cut(items, size, item_limit=BATCH_ITEMS, byte_limit=BATCH_BYTES)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, and_, case, insert, null, select, update
+from sqlalchemy import Executable, Select, and_, case, insert, null, select
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.codec import encode
@@ -12,15 +12,21 @@ from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.settlement import Settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
-from taskrunner.stores.consumer_store import ClaimAnswer, Claimed, ConsumerStore, Snooze
+from taskrunner.stores.consumer_store import (
+    ClaimAnswer,
+    Claimed,
+    ConsumerStore,
+    Snooze,
+    body_bytes,
+    check_settlement,
+)
 from taskrunner.stores.fields import retention_ms
-from taskrunner.stores.settlement import body_bytes, check_settlement
 from taskrunner.stores.sql.fields import TableFields, pack, text
 from taskrunner.stores.sql.intake_store import accept
-from taskrunner.stores.sql.locked_task import LockedTask, delete_bodies, lock, move_due
+from taskrunner.stores.sql.locked_task import LockedTask, delete_bodies, lock, move_due, update_tasks
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids
-from taskrunner.stores.sql.statement import INT, TEXT, Rows, packed_bytes, parameter, query, statement
+from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, tasks
 from taskrunner.stores.values import AttemptRef
 
@@ -216,56 +222,50 @@ def end_waiting(
 
 
 @statement
-def start_attempts(rows: Rows) -> Executable:
+def start_attempts(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
     now = parameter("now")
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            status=Status.RUNNING.value,
-            attempt=tasks.c.attempt + 1,
-            due_ms=parameter("due"),
-            updated_ms=now,
-            started_ms=now,
-            consumer=parameter("consumer", TEXT),
-        )
+    return update_tasks(
+        v,
+        status=Status.RUNNING.value,
+        attempt=tasks.c.attempt + 1,
+        due_ms=parameter("due"),
+        updated_ms=now,
+        started_ms=now,
+        consumer=parameter("consumer", TEXT),
     )
 
 
 @query
-def _read_attempts(rows: Rows) -> "Select[Any]":
+def _read_attempts(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     return select(tasks.c.id, tasks.c.status, tasks.c.attempt).join(v, tasks.c.id == v.c.id)
 
 
 @statement
-def settle_attempts(rows: Rows) -> Executable:
+def settle_attempts(rows: IncomingRows) -> Executable:
     v = rows(*_SETTLEMENT.columns, tasks.c.kept_until_ms, tasks.c.attempts, more_attempts=INT)
     written = {name: v.c[name] for name in _SETTLEMENT.names if name != "id"}
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            **written,
-            kept_until_ms=v.c.kept_until_ms,
-            updated_ms=parameter("now"),
-            attempts=tasks.c.attempts + v.c.attempts,
-            attempt_limit=tasks.c.attempt_limit + v.c.more_attempts,
-            started_ms=null(),
-            consumer=null(),
-        )
+    return update_tasks(
+        v,
+        **written,
+        kept_until_ms=v.c.kept_until_ms,
+        updated_ms=parameter("now"),
+        attempts=tasks.c.attempts + v.c.attempts,
+        attempt_limit=tasks.c.attempt_limit + v.c.more_attempts,
+        started_ms=null(),
+        consumer=null(),
     )
 
 
 @statement
-def _insert_bodies(rows: Rows) -> Executable:
+def _insert_bodies(rows: IncomingRows) -> Executable:
     v = rows(bodies.c.id, start=INT, size=INT)
     return insert(bodies).from_select(["id", "body"], select(v.c.id, packed_bytes(v)))
 
 
 @statement
-def _snooze_tasks(rows: Rows) -> Executable:
+def _snooze_tasks(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id, tasks.c.due_ms, tasks.c.waits_for, counted=INT)
     # A row that is already so was written by this very call, sent again since its first answer was lost.
     is_so = and_(
@@ -273,31 +273,25 @@ def _snooze_tasks(rows: Rows) -> Executable:
         tasks.c.due_ms == v.c.due_ms,
         tasks.c.waits_for == v.c.waits_for,
     )
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            status=Status.SCHEDULED.value,
-            due_ms=v.c.due_ms,
-            updated_ms=parameter("now"),
-            waits_for=v.c.waits_for,
-            snoozes=tasks.c.snoozes + case((is_so, 0), else_=v.c.counted),
-        )
+    return update_tasks(
+        v,
+        status=Status.SCHEDULED.value,
+        due_ms=v.c.due_ms,
+        updated_ms=parameter("now"),
+        waits_for=v.c.waits_for,
+        snoozes=tasks.c.snoozes + case((is_so, 0), else_=v.c.counted),
     )
 
 
 @statement
-def _end_tasks(rows: Rows) -> Executable:
+def _end_tasks(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            status=parameter("status", TEXT),
-            due_ms=null(),
-            kept_until_ms=parameter("kept_until"),
-            updated_ms=parameter("now"),
-            error=parameter("error", TEXT),
-            reason=parameter("reason", TEXT),
-        )
+    return update_tasks(
+        v,
+        status=parameter("status", TEXT),
+        due_ms=null(),
+        kept_until_ms=parameter("kept_until"),
+        updated_ms=parameter("now"),
+        error=parameter("error", TEXT),
+        reason=parameter("reason", TEXT),
     )

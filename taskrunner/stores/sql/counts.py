@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Executable, Select, cast, delete, func, inser
 
 from taskrunner.domain.status import Status
 from taskrunner.stores.sql.session import Session
-from taskrunner.stores.sql.statement import Rows, parameter, query, statement
+from taskrunner.stores.sql.statement import IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import counts
 
 # A shorter ledger is summed up fast enough by whoever asks for the counts.
@@ -48,25 +48,25 @@ def fold_counts(session: Session) -> None:
 
 
 @statement
-def _insert_lines(rows: Rows) -> Executable:
+def _insert_lines(rows: IncomingRows) -> Executable:
     v = rows(counts.c.status, counts.c.delta)
     return insert(counts).from_select(["status", "delta"], select(v.c.status, v.c.delta))
 
 
 @query
-def _sums(_: Rows) -> "Select[Any]":
+def _sums(_: IncomingRows) -> "Select[Any]":
     # PostgreSQL sums bigint to numeric, which the driver would give as a Decimal.
     total = cast(func.sum(counts.c.delta), BigInteger).label("total")
     return select(counts.c.status, total).group_by(counts.c.status)
 
 
 @query
-def _lock_lines(_: Rows) -> "Select[Any]":
+def _lock_lines(_: IncomingRows) -> "Select[Any]":
     lines = select(counts.c.seq, counts.c.status, counts.c.delta).order_by(counts.c.seq)
     return lines.limit(parameter("limit")).with_for_update(skip_locked=True)
 
 
 @statement
-def _delete_lines(rows: Rows) -> Executable:
+def _delete_lines(rows: IncomingRows) -> Executable:
     v = rows(counts.c.seq)
     return delete(counts).where(counts.c.seq.in_(select(v.c.seq)))

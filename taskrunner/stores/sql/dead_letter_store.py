@@ -14,7 +14,7 @@ from taskrunner.stores.sql.fields import TableFields, pack, text
 from taskrunner.stores.sql.operator_store import LAST_ID, RECORD_COLUMNS, read_record, record
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids
-from taskrunner.stores.sql.statement import INT, TEXT, Rows, packed_bytes, parameter, query, statement
+from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import dead_messages, encoded_tasks, tasks
 from taskrunner.stores.values import Page
 
@@ -101,13 +101,13 @@ def _place(cursor: str | None) -> _Place:
 
 
 @statement
-def _delete_messages(rows: Rows) -> Executable:
+def _delete_messages(rows: IncomingRows) -> Executable:
     v = rows(dead_messages.c.id)
     return delete(dead_messages).where(dead_messages.c.id.in_(select(v.c.id)))
 
 
 @statement
-def _insert_messages(rows: Rows) -> Executable:
+def _insert_messages(rows: IncomingRows) -> Executable:
     columns = [*_MESSAGE.columns, dead_messages.c.kept_until_ms]
     names = [column.name for column in columns]
     v = rows(*columns, start=INT, size=INT)
@@ -116,7 +116,7 @@ def _insert_messages(rows: Rows) -> Executable:
 
 
 @statement
-def _one_message(_: Rows) -> Executable:
+def _one_message(_: IncomingRows) -> Executable:
     found = select(*_MESSAGE.columns, dead_messages.c.raw)
     return found.where(dead_messages.c.id == parameter("id", TEXT))
 
@@ -126,14 +126,14 @@ def _before() -> Any:
 
 
 @query
-def _dead_messages(_: Rows) -> "Select[Any]":
+def _dead_messages(_: IncomingRows) -> "Select[Any]":
     died, letter_id = dead_messages.c.died_at_ms, dead_messages.c.id
     page = select(*_MESSAGE.columns).where(tuple_(died, letter_id) < _before())
     return page.order_by(died.desc(), letter_id.desc()).limit(parameter("limit"))
 
 
 @query
-def _failed_tasks(_: Rows) -> "Select[Any]":
+def _failed_tasks(_: IncomingRows) -> "Select[Any]":
     return (
         select(*RECORD_COLUMNS)
         .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
@@ -145,7 +145,7 @@ def _failed_tasks(_: Rows) -> "Select[Any]":
 
 
 @query
-def _lock_outlived(_: Rows) -> "Select[Any]":
+def _lock_outlived(_: IncomingRows) -> "Select[Any]":
     return (
         select(dead_messages.c.id)
         .where(dead_messages.c.kept_until_ms <= parameter("now"))

@@ -11,7 +11,7 @@ from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostSt
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session
-from taskrunner.stores.sql.statement import TEXT, Rows, Statement, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import host_limits, hosts
 
 _HOST = TableFields(HostEntry, hosts)
@@ -84,62 +84,62 @@ def _by_name(session: Session, statement: Statement, names: Sequence[str]) -> di
     return {entry.host: entry for entry in found}
 
 
-def _select_named(rows: Rows) -> "Select[Any]":
+def _select_named(rows: IncomingRows) -> "Select[Any]":
     v = rows(hosts.c.host)
     return select(*_HOST.columns).join(v, hosts.c.host == v.c.host)
 
 
 @query
-def _named(rows: Rows) -> "Select[Any]":
+def _named(rows: IncomingRows) -> "Select[Any]":
     return _select_named(rows)
 
 
 @query
-def _lock(rows: Rows) -> "Select[Any]":
+def _lock(rows: IncomingRows) -> "Select[Any]":
     return _select_named(rows).order_by(hosts.c.host).with_for_update(of=hosts)
 
 
 @statement
-def _insert(rows: Rows) -> Executable:
+def _insert(rows: IncomingRows) -> Executable:
     v = rows(*_HOST.columns)
     return insert(hosts).from_select(_HOST.names, select(*v.c))
 
 
 @statement
-def _update(rows: Rows) -> Executable:
+def _update(rows: IncomingRows) -> Executable:
     v = rows(*_HOST.columns)
     written = {name: v.c[name] for name in _HOST.names if name != "host"}
     return update(hosts).where(hosts.c.host == v.c.host).values(written)
 
 
 @query
-def _live(_: Rows) -> "Select[Any]":
+def _live(_: IncomingRows) -> "Select[Any]":
     live = select(*_HOST.columns).where(hosts.c.until_ms > parameter("now"))
     return live.order_by(hosts.c.until_ms.desc()).limit(parameter("limit"))
 
 
 @query
-def _lock_void(_: Rows) -> "Select[Any]":
+def _lock_void(_: IncomingRows) -> "Select[Any]":
     void = select(hosts.c.host).where(hosts.c.until_ms <= parameter("now")).order_by(hosts.c.until_ms)
     return void.limit(parameter("limit")).with_for_update(skip_locked=True)
 
 
 @statement
-def _delete_hosts(rows: Rows) -> Executable:
+def _delete_hosts(rows: IncomingRows) -> Executable:
     v = rows(hosts.c.host)
     return delete(hosts).where(hosts.c.host.in_(select(v.c.host)))
 
 
 @query
-def _limits(_: Rows) -> "Select[Any]":
+def _limits(_: IncomingRows) -> "Select[Any]":
     return select(host_limits.c.pattern, host_limits.c.encoded)
 
 
 @statement
-def _delete_limit(_: Rows) -> Executable:
+def _delete_limit(_: IncomingRows) -> Executable:
     return delete(host_limits).where(host_limits.c.pattern == parameter("chosen", TEXT))
 
 
 @statement
-def _insert_limit(_: Rows) -> Executable:
+def _insert_limit(_: IncomingRows) -> Executable:
     return insert(host_limits).values(pattern=parameter("chosen", TEXT), encoded=parameter("limit", TEXT))

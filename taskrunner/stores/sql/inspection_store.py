@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, Table, delete, or_, select, text, update
+from sqlalchemy import Executable, Select, Table, delete, or_, select, text
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flaw, Flawed, Inspection, InspectionStore, Overdue
 from taskrunner.stores.sql.fields import TableFields
-from taskrunner.stores.sql.locked_task import DELETED, delete_bodies, delete_tasks, read_status
+from taskrunner.stores.sql.locked_task import DELETED, delete_bodies, delete_tasks, read_status, update_tasks
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
-from taskrunner.stores.sql.statement import BIG, TEXT, Rows, Statement, parameter, query, statement
+from taskrunner.stores.sql.statement import BIG, TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks
 
 _CLOCKS = {
@@ -148,27 +148,26 @@ def _select_states() -> "Select[Any]":
 
 
 @query
-def _overdue(_: Rows) -> "Select[Any]":
+def _overdue(_: IncomingRows) -> "Select[Any]":
     due = select(*_OVERDUE.columns, tasks.c.due_ms).where(tasks.c.due_ms <= parameter("before"))
     return due.order_by(tasks.c.due_ms).limit(parameter("limit"))
 
 
 @query
-def _lock_states(rows: Rows) -> "Select[Any]":
+def _lock_states(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     found = _select_states().join(v, v.c.id == tasks.c.id).order_by(tasks.c.id)
     return found.with_for_update(of=tasks)
 
 
 @statement
-def _write_times(rows: Rows) -> Executable:
+def _write_times(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id, due_ms=BIG, kept_until_ms=BIG)
-    times = {"due_ms": v.c.due_ms, "kept_until_ms": v.c.kept_until_ms}
-    return update(tasks).where(tasks.c.id == v.c.id).values(times)
+    return update_tasks(v, due_ms=v.c.due_ms, kept_until_ms=v.c.kept_until_ms)
 
 
 @query
-def _page_of_tasks(_: Rows) -> "Select[Any]":
+def _page_of_tasks(_: IncomingRows) -> "Select[Any]":
     found = _select_states().where(tasks.c.id > parameter("after", TEXT))
     return found.order_by(tasks.c.id).limit(parameter("limit"))
 
@@ -177,7 +176,7 @@ def _page_of(table: Table) -> Statement:
     """Rows, and whether their task is known. A body whose encoded task exists is reported with that."""
 
     @query
-    def page(_: Rows) -> "Select[Any]":
+    def page(_: IncomingRows) -> "Select[Any]":
         joined = table.outerjoin(tasks, tasks.c.id == table.c.id)
         clauses = [tasks.c.id.is_not(None)]
         if table is not encoded_tasks:
@@ -192,7 +191,7 @@ def _page_of(table: Table) -> Statement:
 
 def _present_in(table: Table) -> Statement:
     @query
-    def present(rows: Rows) -> "Select[Any]":
+    def present(rows: IncomingRows) -> "Select[Any]":
         v = rows(tasks.c.id)
         return select(table.c.id).join(v, table.c.id == v.c.id)
 
@@ -201,7 +200,7 @@ def _present_in(table: Table) -> Statement:
 
 def _remove_orphans_of(table: Table) -> Statement:
     @statement
-    def remove(rows: Rows) -> Executable:
+    def remove(rows: IncomingRows) -> Executable:
         v = rows(tasks.c.id)
         # Checked again, since there is no row to lock.
         orphaned = ~select(tasks.c.id).where(tasks.c.id == table.c.id).exists()

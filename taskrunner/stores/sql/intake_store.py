@@ -14,7 +14,7 @@ from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.locked_task import DELETED
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids, parts
-from taskrunner.stores.sql.statement import Rows, query, statement
+from taskrunner.stores.sql.statement import IncomingRows, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 
 _NEW_TASK = TableFields(NewTask, tasks)
@@ -84,20 +84,20 @@ def _count_existing(session: Session, wanted: Sequence[str]) -> int:
 
 
 @query
-def _existing(rows: Rows) -> "Select[Any]":
+def _existing(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     return select(tasks.c.id, tasks.c.status).join(v, tasks.c.id == v.c.id)
 
 
 @query
-def _keyed(rows: Rows) -> "Select[Any]":
+def _keyed(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.idempotency_key)
     found = select(tasks.c.idempotency_key, tasks.c.id, tasks.c.fingerprint)
     return found.join(v, tasks.c.idempotency_key == v.c.idempotency_key)
 
 
 @statement
-def _insert_tasks(rows: Rows) -> Executable:
+def _insert_tasks(rows: IncomingRows) -> Executable:
     v = rows(*_COLUMNS)
     fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal(""), "snoozes": literal(0)}
     names = [column.name for column in _COLUMNS]
@@ -106,6 +106,6 @@ def _insert_tasks(rows: Rows) -> Executable:
 
 
 @statement
-def _insert_encoded(rows: Rows) -> Executable:
+def _insert_encoded(rows: IncomingRows) -> Executable:
     v = rows(*encoded_tasks.c)
     return insert(encoded_tasks).from_select(["id", "encoded"], select(v.c.id, v.c.encoded))

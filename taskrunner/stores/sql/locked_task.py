@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from sqlalchemy import Executable, Select, Table, delete, select, update
+from sqlalchemy import Executable, FromClause, Select, Table, delete, select, update
 
 from taskrunner.domain.status import CLAIMABLE, Status
 from taskrunner.stores.sql.session import Session, ids
-from taskrunner.stores.sql.statement import Rows, Statement, parameter, query, statement
+from taskrunner.stores.sql.statement import IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks
 
 # In place of a status: the row only remembers the id, until its retention ends.
@@ -80,22 +80,27 @@ def move_due(session: Session, found: Sequence[str], due_ms: int) -> None:
 
 
 @query
-def lock_tasks(rows: Rows) -> "Select[Any]":
+def lock_tasks(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     columns = [tasks.c[each.name] for each in fields(LockedTask)]
     locked = select(*columns).join(v, tasks.c.id == v.c.id).order_by(tasks.c.id)
     return locked.with_for_update(of=tasks)
 
 
+def update_tasks(rows: FromClause, **values: Any) -> Executable:
+    """Change the tasks that `rows` name by `id`."""
+    return update(tasks).where(tasks.c.id == rows.c.id).values(**values)
+
+
 @statement
-def set_due(rows: Rows) -> Executable:
+def set_due(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
-    return update(tasks).where(tasks.c.id == v.c.id).values(due_ms=parameter("due"))
+    return update_tasks(v, due_ms=parameter("due"))
 
 
 def _delete_from(table: Table) -> Statement:
     @statement
-    def delete_rows(rows: Rows) -> Executable:
+    def delete_rows(rows: IncomingRows) -> Executable:
         v = rows(table.c.id)
         return delete(table).where(table.c.id.in_(select(v.c.id)))
 
@@ -108,6 +113,6 @@ delete_bodies = _delete_from(bodies)
 
 
 @query
-def read_encoded(rows: Rows) -> "Select[Any]":
+def read_encoded(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     return select(encoded_tasks.c.id, encoded_tasks.c.encoded).join(v, encoded_tasks.c.id == v.c.id)

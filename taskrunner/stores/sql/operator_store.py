@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, delete, insert, literal, null, select, update
+from sqlalchemy import Executable, Select, delete, insert, literal, null, select
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
@@ -24,10 +24,11 @@ from taskrunner.stores.sql.locked_task import (
     delete_encoded,
     lock_by_id,
     read_encoded,
+    update_tasks,
 )
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
-from taskrunner.stores.sql.statement import TEXT, Rows, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
 from taskrunner.stores.values import AttemptRef, Due, Page
 
@@ -170,25 +171,25 @@ def _records() -> "Select[Any]":
 
 
 @query
-def _one_record(_: Rows) -> "Select[Any]":
+def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
 
 
 @query
-def list_all(_: Rows) -> "Select[Any]":
+def list_all(_: IncomingRows) -> "Select[Any]":
     page = _records().where(tasks.c.id < parameter("before", TEXT))
     return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
 
 
 @query
-def list_by_status(_: Rows) -> "Select[Any]":
+def list_by_status(_: IncomingRows) -> "Select[Any]":
     before, status = parameter("before", TEXT), parameter("status", TEXT)
     page = _records().where(tasks.c.status == status, tasks.c.id < before)
     return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
 
 
 @statement
-def _body(_: Rows) -> Executable:
+def _body(_: IncomingRows) -> Executable:
     return (
         select(bodies.c.body, tasks.c.result.is_not(None))
         .select_from(tasks.outerjoin(bodies, bodies.c.id == tasks.c.id))
@@ -197,56 +198,50 @@ def _body(_: Rows) -> Executable:
 
 
 @statement
-def _mark_deleted(rows: Rows) -> Executable:
+def _mark_deleted(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            status=literal(DELETED),
-            updated_ms=parameter("now"),
-            due_ms=null(),
-            kept_until_ms=parameter("kept_until"),
-            attempts=literal(""),
-            result=null(),
-            error=null(),
-            reason=null(),
-            idempotency_key=null(),
-        )
+    return update_tasks(
+        v,
+        status=literal(DELETED),
+        updated_ms=parameter("now"),
+        due_ms=null(),
+        kept_until_ms=parameter("kept_until"),
+        attempts=literal(""),
+        result=null(),
+        error=null(),
+        reason=null(),
+        idempotency_key=null(),
     )
 
 
 @statement
-def _requeue_tasks(rows: Rows) -> Executable:
+def _requeue_tasks(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(
-            status=Status.SCHEDULED.value,
-            attempt_limit=tasks.c.attempt + tasks.c.max_attempts,
-            due_ms=parameter("due"),
-            kept_until_ms=null(),
-            updated_ms=parameter("now"),
-            reason=null(),
-            deadline_ms=null(),
-            waits_for=null(),
-        )
+    return update_tasks(
+        v,
+        status=Status.SCHEDULED.value,
+        attempt_limit=tasks.c.attempt + tasks.c.max_attempts,
+        due_ms=parameter("due"),
+        kept_until_ms=null(),
+        updated_ms=parameter("now"),
+        reason=null(),
+        deadline_ms=null(),
+        waits_for=null(),
     )
 
 
 @statement
-def _pause(_: Rows) -> Executable:
+def _pause(_: IncomingRows) -> Executable:
     scope = parameter("chosen", TEXT)
     known = select(pauses.c.scope).where(pauses.c.scope == scope).exists()
     return insert(pauses).from_select(["scope", "since_ms"], select(scope, parameter("since")).where(~known))
 
 
 @statement
-def _resume(_: Rows) -> Executable:
+def _resume(_: IncomingRows) -> Executable:
     return delete(pauses).where(pauses.c.scope == parameter("chosen", TEXT))
 
 
 @query
-def _pauses(_: Rows) -> "Select[Any]":
+def _pauses(_: IncomingRows) -> "Select[Any]":
     return select(pauses.c.scope, pauses.c.since_ms)

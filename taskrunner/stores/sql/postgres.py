@@ -1,4 +1,4 @@
-"""PostgreSQL: a pool of connections, one transaction per call, tried again when it was surely undone."""
+"""PostgreSQL: a pool of connections, one transaction per call, tried again after a certain rollback."""
 
 import asyncio
 
@@ -20,9 +20,9 @@ MIN_VERSION = 13
 # Of the pool's connections each may turn out dead once after a restart, and races are rare.
 TRIES = 4
 UPGRADE_PATIENCE = 60.0
-# Of a call's timeout, the share spent on a standby: the rest is for telling of it.
+# The share of a call's timeout spent waiting for a standby; the rest is for the answer.
 _WAIT_SHARE = 0.8
-# Any number will do, as long as all of us take the same.
+# Any number serves, if all processes use the same.
 _UPGRADE_LOCK = 7_461_736_021
 
 
@@ -62,7 +62,7 @@ class PostgresConnection(SqlStoreConnection):
         await self._read(self._refuse_without_standby)
 
     async def _replicate(self) -> None:
-        """A commit waits until the standbys have all of the log before it, whoever wrote that.
+        """A commit waits until the standbys have all of the log before it, whoever wrote it.
 
         https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
         """
@@ -111,8 +111,8 @@ class PostgresConnection(SqlStoreConnection):
             await connection.execute(text("SET LOCAL synchronous_commit = 'on'"))
             await connection.run_sync(self._probe)
             await connection.commit()
-            # Nobody was waited for if there was none to wait for at the end, or if the wait was cancelled:
-            # then the commit succeeds with a warning.
+            # The commit succeeds without waiting if there is no standby at the end, and with a warning if the
+            # wait is cancelled.
             await connection.run_sync(lambda sync: self._refuse_without_standby(Session(sync)))
         finally:
             driver.remove_log_listener(note)
@@ -133,7 +133,7 @@ class PostgresConnection(SqlStoreConnection):
     async def _write_once(self, operation: Operation[Answer]) -> Answer:
         async with self._pool.connect() as connection:
             answer = await self._perform(connection, operation)
-            # From here on a failure leaves open whether it was written: no further try.
+            # A failure from here on leaves open whether it was written: no further try.
             await connection.commit()
         return answer
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable, Select, func, literal, select, update
+from sqlalchemy import Executable, Select, func, literal, select
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.record import Attempt
@@ -22,10 +22,11 @@ from taskrunner.stores.sql.locked_task import (
     lock,
     move_due,
     read_encoded,
+    update_tasks,
 )
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
-from taskrunner.stores.sql.statement import Rows, parameter, query, statement
+from taskrunner.stores.sql.statement import IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 from taskrunner.stores.values import AttemptRef, Due
 
@@ -154,7 +155,7 @@ def _prune_tasks(session: Session, now_ms: int, limit: int) -> int:
 
 
 @query
-def lock_due(_: Rows) -> "Select[Any]":
+def lock_due(_: IncomingRows) -> "Select[Any]":
     return (
         select(*_DUE.columns, *_OTHERS, tasks.c.due_ms)
         .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
@@ -166,7 +167,7 @@ def lock_due(_: Rows) -> "Select[Any]":
 
 
 @query
-def _past_deadline(_: Rows) -> "Select[Any]":
+def _past_deadline(_: IncomingRows) -> "Select[Any]":
     return (
         select(*_DUE.columns, *_OTHERS, tasks.c.deadline_ms)
         .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
@@ -179,17 +180,13 @@ def _past_deadline(_: Rows) -> "Select[Any]":
 
 
 @statement
-def set_queued(rows: Rows) -> Executable:
+def set_queued(rows: IncomingRows) -> Executable:
     v = rows(tasks.c.id)
-    return (
-        update(tasks)
-        .where(tasks.c.id == v.c.id)
-        .values(status=Status.QUEUED.value, due_ms=parameter("due"), updated_ms=parameter("now"))
-    )
+    return update_tasks(v, status=Status.QUEUED.value, due_ms=parameter("due"), updated_ms=parameter("now"))
 
 
 @query
-def lock_outlived(_: Rows) -> "Select[Any]":
+def lock_outlived(_: IncomingRows) -> "Select[Any]":
     return (
         select(tasks.c.id, tasks.c.status)
         .where(tasks.c.kept_until_ms <= parameter("now"))

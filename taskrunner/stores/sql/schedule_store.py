@@ -13,7 +13,7 @@ from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.intake_store import accept
 from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session
-from taskrunner.stores.sql.statement import TEXT, Rows, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import schedules
 from taskrunner.stores.values import Page
 
@@ -67,40 +67,40 @@ def _is_chosen() -> Any:
 
 
 @statement
-def _lock_version(_: Rows) -> Executable:
+def _lock_version(_: IncomingRows) -> Executable:
     return select(schedules.c.version).where(_is_chosen()).with_for_update()
 
 
 @statement
-def _insert(rows: Rows) -> Executable:
+def _insert(rows: IncomingRows) -> Executable:
     v = rows(*_SCHEDULE.columns)
     return insert(schedules).from_select(_SCHEDULE.names, select(*v.c))
 
 
 @statement
-def _update(rows: Rows) -> Executable:
+def _update(rows: IncomingRows) -> Executable:
     v = rows(*_SCHEDULE.columns)
     written = {name: v.c[name] for name in _SCHEDULE.names}
     return update(schedules).where(schedules.c.name == v.c.name).values(written)
 
 
 @statement
-def _delete(_: Rows) -> Executable:
+def _delete(_: IncomingRows) -> Executable:
     return delete(schedules).where(_is_chosen())
 
 
 @query
-def _one(_: Rows) -> "Select[Any]":
+def _one(_: IncomingRows) -> "Select[Any]":
     return select(*_SCHEDULE.columns).where(_is_chosen())
 
 
 @query
-def _following(_: Rows) -> "Select[Any]":
+def _following(_: IncomingRows) -> "Select[Any]":
     page = select(*_SCHEDULE.columns).where(schedules.c.name > parameter("after", TEXT))
     return page.order_by(schedules.c.name).limit(parameter("limit"))
 
 
 @query
-def _due(_: Rows) -> "Select[Any]":
+def _due(_: IncomingRows) -> "Select[Any]":
     due = select(*_SCHEDULE.columns).where(schedules.c.next_at_ms <= parameter("now"))
     return due.order_by(schedules.c.next_at_ms).limit(parameter("limit"))

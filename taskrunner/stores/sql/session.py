@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Connection
 
+from taskrunner.stores.batches import cut
 from taskrunner.stores.sql.statement import Statement
 
 Item = TypeVar("Item")
@@ -63,13 +64,6 @@ def ids(found: Iterable[str]) -> list[dict[str, str]]:
     return [{"id": task_id} for task_id in found]
 
 
-def parts(items: Sequence[Item], size: Callable[[Item], int] = lambda item: 0) -> Iterator[Sequence[Item]]:
+def parts(items: Sequence[Item], size: Callable[[Item], int] = lambda _: 0) -> Iterator[Sequence[Item]]:
     """`items` in parts that one statement can carry."""
-    first, room = 0, _PART_BYTES
-    for position, item in enumerate(items):
-        room -= size(item)
-        if position > first and (room < 0 or position - first == _PART_ITEMS):
-            yield items[first:position]
-            first, room = position, _PART_BYTES - size(item)
-    if first < len(items):
-        yield items[first:]
+    return cut(items, size, item_limit=_PART_ITEMS, byte_limit=_PART_BYTES)

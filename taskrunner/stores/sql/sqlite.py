@@ -1,6 +1,6 @@
 """SQLite: one thread writes, one reads, and writes that wait for each other share one commit.
 
-Law: a commit is on the disk before anybody hears of it (synchronous=FULL), whatever its size.
+Law: a commit is on the disk before its callers get their answers (synchronous=FULL).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 # Calls of one commit. Each is a batch, so a few of them are as good as many.
 GROUP = 16
-# Of a call's timeout, the share spent on somebody else's lock: the rest is for telling of it.
+# The share of a call's timeout spent waiting for a lock; the rest is for the answer.
 _LOCK_SHARE = 0.8
 UPGRADE_PATIENCE = 60.0
 # Pages of 4 KiB: fewer, larger checkpoints than the default of 1,000.
@@ -120,7 +120,7 @@ class SqliteConnection(SqlStoreConnection):
     def _commit_alone(self, operation: Operation[Any]) -> Any:
         try:
             return self._commit_together([operation])[0]
-        except Exception as exc:  # noqa: BLE001 - handed on to the one who waits for this operation
+        except Exception as exc:  # noqa: BLE001 - handed to the caller of this operation
             return _Failed(exc)
 
     def _read_in_thread(self, operation: Operation[Answer]) -> Answer:
@@ -140,7 +140,7 @@ class SqliteConnection(SqlStoreConnection):
         return Fitness(version=sqlite3.sqlite_version, warnings=warnings)
 
     def _refuse_another_file(self) -> None:
-        """What is written to a file that was deleted or replaced is lost, and SQLite does not notice."""
+        """Writes to a file that was deleted or replaced are lost, and SQLite does not notice."""
         if self._present_identity() != self._identity:
             raise StoreUnavailable(f"the SQLite file {self._file} was moved, deleted or replaced")
 

@@ -32,7 +32,7 @@ TEXT, INT, BIG = Text(), Integer(), BigInteger()
 Statement = Callable[[str], Executable]
 
 
-class Rows:
+class IncomingRows:
     """Makes a table of the rows that a statement gets as its parameter `rows`."""
 
     def __init__(self, dialect: str) -> None:
@@ -57,12 +57,12 @@ class Rows:
         )
 
 
-def query(build: Callable[[Rows], "Select[Any]"]) -> Statement:
+def query(build: Callable[[IncomingRows], "Select[Any]"]) -> Statement:
     """A query for `Session.fetch`."""
 
     @cache
     def built(dialect: str) -> Executable:
-        found = build(Rows(dialect))
+        found = build(IncomingRows(dialect))
         if dialect != "sqlite":
             return found
         return select(func.json_group_array(func.json_array(*found.subquery("r").c)))
@@ -70,9 +70,9 @@ def query(build: Callable[[Rows], "Select[Any]"]) -> Statement:
     return built
 
 
-def statement(build: Callable[[Rows], Executable]) -> Statement:
+def statement(build: Callable[[IncomingRows], Executable]) -> Statement:
     """A change for `Session.run`, or a query for `Session.first`."""
-    return cache(lambda dialect: build(Rows(dialect)))
+    return cache(lambda dialect: build(IncomingRows(dialect)))
 
 
 def parameter(name: str, kind: TypeEngine[Any] = BIG) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection_store import Flaw, Flawed
-from taskrunner.stores.redis.inspection_store import Place
+from taskrunner.stores.redis.inspection_store import WalkPosition
 from tests.contract.stores.harness import DAY, KEEP, NOW, RedisBackend, bring, entries, fetch
 from tests.contract.stores.redis.server import PrivateRedis
 from tests.contract.stores.redis.test_keys import ttls
@@ -151,4 +151,4 @@ async def test_a_walk_goes_past_other_keys(server: PrivateRedis, store: Store) -
     server.command("HSET", "{other}:task:x", "status", "queued")
     await store.accept(entries(700))
     assert await findings(store) == []
-    assert Place().command("a[b]*:", 5)[3] == "a\\[b\\]\\*:task:*"
+    assert WalkPosition().command("a[b]*:", 5)[3] == "a\\[b\\]\\*:task:*"

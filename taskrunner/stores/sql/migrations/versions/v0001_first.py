@@ -1,5 +1,7 @@
 """The first schema."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,102 +10,59 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# The type of a column, and whether it may be NULL.
+_TEXT, _TEXT_OR_NULL = (sa.Text, False), (sa.Text, True)
+_INT = (sa.Integer, False)
+_BIG, _BIG_OR_NULL = (sa.BigInteger, False), (sa.BigInteger, True)
+_BYTES, _BYTES_OR_NULL = (sa.LargeBinary, False), (sa.LargeBinary, True)
 
 
 def upgrade() -> None:
-    _create_tables_of_tasks()
-    _create_other_tables()
+    _create_tables()
     _create_indices()
     if op.get_bind().dialect.name == "postgresql":
         _vacuum_early()
 
 
-def _create_tables_of_tasks() -> None:
-    op.create_table(
-        "taskrunner_tasks",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("queue", sa.Text, nullable=False),
-        sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("attempt_limit", sa.Integer, nullable=False),
-        sa.Column("max_attempts", sa.Integer, nullable=False),
-        sa.Column("updated_ms", sa.BigInteger, nullable=False),
-        sa.Column("due_ms", sa.BigInteger),
-        sa.Column("kept_until_ms", sa.BigInteger),
-        sa.Column("deadline_ms", sa.BigInteger),
-        sa.Column("started_ms", sa.BigInteger),
-        sa.Column("consumer", sa.Text),
-        sa.Column("error", sa.Text),
-        sa.Column("reason", sa.Text),
-        sa.Column("attempts", sa.Text, nullable=False),
-        sa.Column("result", sa.Text),
-        sa.Column("idempotency_key", sa.Text),
-        sa.Column("fingerprint", sa.Text, nullable=False),
-        sa.Column("snoozes", sa.Integer, nullable=False),
-        sa.Column("waits_for", sa.Text),
+def _create_tables() -> None:
+    _table(
+        "tasks",
+        "id",
+        (_TEXT, "status queue attempts fingerprint"),
+        (_TEXT_OR_NULL, "consumer error reason result waits_for idempotency_key"),
+        (_INT, "attempt attempt_limit max_attempts snoozes"),
+        (_BIG, "updated_ms"),
+        (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
-    op.create_table(
-        "taskrunner_encoded_tasks",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("encoded", sa.Text, nullable=False),
+    _table("encoded_tasks", "id", (_TEXT, "encoded"))
+    _table("bodies", "id", (_BYTES, "body"))
+    _table(
+        "dead_messages",
+        "id",
+        (_BIG, "died_at_ms kept_until_ms"),
+        (_TEXT, "reason"),
+        (_TEXT_OR_NULL, "error queue url x_death"),
+        (_INT, "attempt"),
+        (_BYTES_OR_NULL, "raw"),
     )
-    op.create_table(
-        "taskrunner_bodies",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-    )
+    _table("schedules", "name", (_TEXT, "version encoded"), (_BIG_OR_NULL, "next_at_ms"))
+    _table("pauses", "scope", (_BIG, "since_ms"))
+    _table("hosts", "host", (_TEXT, "version encoded"), (_BIG, "until_ms"))
+    _table("host_limits", "pattern", (_TEXT, "encoded"))
+    sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "taskrunner_counts",
-        sa.Column(
-            "seq",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            primary_key=True,
-            autoincrement=True,
-        ),
+        sa.Column("seq", sequence, primary_key=True, autoincrement=True),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("delta", sa.BigInteger, nullable=False),
     )
 
 
-def _create_other_tables() -> None:
-    op.create_table(
-        "taskrunner_dead_messages",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("died_at_ms", sa.BigInteger, nullable=False),
-        sa.Column("kept_until_ms", sa.BigInteger, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("error", sa.Text),
-        sa.Column("queue", sa.Text),
-        sa.Column("url", sa.Text),
-        sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("x_death", sa.Text),
-        sa.Column("raw", sa.LargeBinary),
-    )
-    op.create_table(
-        "taskrunner_schedules",
-        sa.Column("name", _BYTEWISE, primary_key=True),
-        sa.Column("version", sa.Text, nullable=False),
-        sa.Column("encoded", sa.Text, nullable=False),
-        sa.Column("next_at_ms", sa.BigInteger),
-    )
-    op.create_table(
-        "taskrunner_pauses",
-        sa.Column("scope", _BYTEWISE, primary_key=True),
-        sa.Column("since_ms", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "taskrunner_hosts",
-        sa.Column("host", _BYTEWISE, primary_key=True),
-        sa.Column("version", sa.Text, nullable=False),
-        sa.Column("encoded", sa.Text, nullable=False),
-        sa.Column("until_ms", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "taskrunner_host_limits",
-        sa.Column("pattern", _BYTEWISE, primary_key=True),
-        sa.Column("encoded", sa.Text, nullable=False),
-    )
+def _table(name: str, key: str, *columns: tuple[tuple[Any, bool], str]) -> None:
+    """A table whose key sorts by its bytes."""
+    bytewise = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    others = (sa.Column(each, kind, nullable=null) for (kind, null), names in columns for each in names.split())
+    op.create_table(f"taskrunner_{name}", sa.Column(key, bytewise, primary_key=True), *others)
 
 
 def _create_indices() -> None:
