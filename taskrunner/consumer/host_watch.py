@@ -8,7 +8,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, HostLimitsChanged
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import HostStore
 
 # A change takes effect everywhere after about this many seconds.
 LOOK = 1.0
@@ -23,7 +23,7 @@ class HostWatch(Service):
 
     def __init__(
         self,
-        store: Store,
+        store: HostStore,
         events: Events,
         clock: Clock,
         host_gate: HostGate,

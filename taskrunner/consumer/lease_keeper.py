@@ -13,7 +13,7 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import AttemptRef, ConsumerStore
 
 # A cancel is heard of after at most this many seconds; the handler's own watch adds a quarter of one.
 LOOK = 0.4
@@ -27,7 +27,7 @@ class LeaseKeeper(Service):
 
     def __init__(
         self,
-        store: Store,
+        store: ConsumerStore,
         events: Events,
         clock: Clock,
         held: Mapping[tuple[str, int], ClaimedAttempt],

@@ -19,7 +19,7 @@ from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_policy import HostPolicy
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import HostStore
 from taskrunner.stores.host_store import HostEdit, HostEntry
 
 Answer = TypeVar("Answer")
@@ -47,7 +47,7 @@ class SharedHostStates:
     """`heard` is told each state that is read or written, on the event loop."""
 
     def __init__(
-        self, store: Store, clock: Clock, settings: HostPolicy, heard: Callable[[str, HostState], None]
+        self, store: HostStore, clock: Clock, settings: HostPolicy, heard: Callable[[str, HostState], None]
     ) -> None:
         self._store = store
         self._clock = clock

@@ -6,7 +6,7 @@ from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.bulk_action import BulkActions, BulkResult
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 # Of fewer ended tasks a percentage says nothing.
 _ENDED_LEAST = 10
@@ -49,7 +49,7 @@ class GradualRequeue:
     """`stop_at` is a percentage of those that have ended; no more than `keep` are watched at a time."""
 
     def __init__(
-        self, bulk_actions: BulkActions, store: Store, *, stop_at: float, keep: int = 10_000
+        self, bulk_actions: BulkActions, store: OperatorStore, *, stop_at: float, keep: int = 10_000
     ) -> None:
         self._bulk_action = bulk_actions
         self._store = store

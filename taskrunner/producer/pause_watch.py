@@ -6,7 +6,7 @@ from datetime import datetime
 from taskrunner.domain.events import Events, PausesChanged
 from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 # A pause takes effect everywhere after at most this many seconds.
 LOOK = 1.0
@@ -15,7 +15,7 @@ LOOK = 1.0
 class PauseWatch(Service):
     """`current` is how things stood at the last look; those that `apply` hear of every change."""
 
-    def __init__(self, store: Store, events: Events) -> None:
+    def __init__(self, store: OperatorStore, events: Events) -> None:
         super().__init__("pause watch", events)
         self._store = store
         self._obeying: list[Callable[[Pauses], None]] = []

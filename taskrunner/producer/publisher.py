@@ -15,7 +15,7 @@ from taskrunner.domain.events import Events, PublishFailed, TasksPublished
 from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import AttemptRef, RelayStore
 
 _BATCH = 1000
 _REASONS = {
@@ -46,7 +46,7 @@ class Publisher:
     """
 
     def __init__(
-        self, broker: Broker, store: Store, events: Events, clock: Clock, *, forgotten_after: float
+        self, broker: Broker, store: RelayStore, events: Events, clock: Clock, *, forgotten_after: float
     ) -> None:
         self._broker = broker
         self._store = store

@@ -5,7 +5,7 @@ from itertools import chain
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, StoreUnfit, TaskInvalid, WriteUnconfirmed
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import IntakeStore
 
 # A question for a thousand is much the same as for one.
 _BATCH = 10_000
@@ -15,7 +15,7 @@ _NOT_KEPT = "replicated cannot be kept: the store is set up without replicas for
 class Replication:
     """Asks the store about its replicas, before a task is written and after."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: IntakeStore) -> None:
         self._store = store
         self._checks: Batcher[None, None] = Batcher(self._check, limit=_BATCH)
         self._confirms: Batcher[Sequence[str], None] = Batcher(self._replicate, limit=_BATCH)

@@ -11,7 +11,7 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import Limits
 from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
-from taskrunner.stores.base import Page, Store, StoredSchedule
+from taskrunner.stores.base import Page, ScheduleStore, StoredSchedule
 
 # A change that comes between a read and its write makes us read again; more than this is no accident.
 _TRIES = 10
@@ -20,7 +20,7 @@ _TRIES = 10
 class Schedules:
     """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
 
-    def __init__(self, store: Store, intake: Intake, clock: Clock) -> None:
+    def __init__(self, store: ScheduleStore, intake: Intake, clock: Clock) -> None:
         self._store = store
         self._intake = intake
         self._clock = clock

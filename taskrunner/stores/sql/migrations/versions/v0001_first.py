@@ -61,7 +61,9 @@ def _create_tables() -> None:
 def _table(name: str, key: str, *columns: tuple[tuple[Any, bool], str]) -> None:
     """A table whose key sorts by its bytes."""
     bytewise = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-    others = (sa.Column(each, kind, nullable=null) for (kind, null), names in columns for each in names.split())
+    others = (
+        sa.Column(each, kind, nullable=null) for (kind, null), names in columns for each in names.split()
+    )
     op.create_table(f"taskrunner_{name}", sa.Column(key, bytewise, primary_key=True), *others)
 
 

@@ -27,8 +27,8 @@ END = NOW + timedelta(minutes=1)
 INSTANT = timedelta(milliseconds=1)
 
 
-async def expire(store: Store, now: datetime = END, limit: int = 9) -> int:
-    """Fail what is expired, as the cleaner does; answers how many that were."""
+async def fail_past_deadline(store: Store, now: datetime = END, limit: int = 9) -> int:
+    """Fail the tasks past their deadline, as the cleaner does; answers how many."""
     refs = [ref(due.id, due.attempt + 1) for due in await store.past_deadline(now=now, limit=limit)]
     return sum(
         await store.fail(
@@ -42,8 +42,8 @@ async def test_a_waiting_task_fails_at_its_deadline(store: Store, status: Status
     """Not a millisecond before, with its reason, as a dead letter, without another attempt, and once."""
     task_id = await bring(store, status, deadline=END)
     before = await fetch(store, task_id)
-    assert await expire(store, END - INSTANT) == 0
-    assert await expire(store) == 1
+    assert await fail_past_deadline(store, END - INSTANT) == 0
+    assert await fail_past_deadline(store) == 1
     record = await fetch(store, task_id)
     assert (record.status, record.reason, record.error) == (Status.FAILED, "expired", "too late")
     assert (record.attempt, record.attempts, record.due) == (before.attempt, before.attempts, None)
@@ -54,31 +54,31 @@ async def test_a_waiting_task_fails_at_its_deadline(store: Store, status: Status
     assert not await store.take_due(now=NOW + DAY, limit=9, hold=1.0)
     counts = await store.counts()
     assert {each: count for each, count in counts.items() if count} == {Status.FAILED: 1}
-    assert await expire(store) == 0
+    assert await fail_past_deadline(store) == 0
 
 
 @pytest.mark.parametrize("status", sorted(LIVE))
-async def test_a_task_without_a_deadline_never_expires(store: Store, status: Status) -> None:
+async def test_a_task_without_a_deadline_waits_on(store: Store, status: Status) -> None:
     task_id = await bring(store, status)
-    assert await expire(store, NOW + 9999 * DAY) == 0
+    assert await fail_past_deadline(store, NOW + 9999 * DAY) == 0
     assert await status_of(store, task_id) is status
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
-async def test_a_finished_task_does_not_expire(store: Store, status: Status) -> None:
+async def test_a_finished_task_keeps_its_status(store: Store, status: Status) -> None:
     """A terminal status never changes."""
     task_id = await bring(store, status, deadline=END)
-    assert await expire(store) == 0
+    assert await fail_past_deadline(store) == 0
     assert await status_of(store, task_id) is status
 
 
 async def test_a_running_attempt_goes_on_but_none_follows(store: Store) -> None:
-    """Its success counts; what would be tried again has expired by then."""
+    """Its success counts; a retry would come after the deadline."""
     good, bad = [await bring(store, Status.RUNNING, deadline=END) for _ in range(2)]
-    assert await expire(store) == 0
+    assert await fail_past_deadline(store) == 0
     assert await settle(store, settling(good, 1, Status.SUCCEEDED), now=END)
     assert await settle(store, settling(bad, 1, Status.RETRYING), now=END)
-    assert await expire(store) == 1
+    assert await fail_past_deadline(store) == 1
     assert await status_of(store, good) is Status.SUCCEEDED
     record = await fetch(store, bad)
     assert (record.status, record.reason, len(record.attempts)) == (Status.FAILED, "expired", 1)
@@ -93,7 +93,7 @@ async def test_no_attempt_starts_from_the_deadline_on(store: Store, status: Stat
     (late,) = await claim(store, [ref(ids[1], number)], now=END)
     assert (early.answer, late.answer) == (ClaimAnswer.CLAIMED, ClaimAnswer.PAST_DEADLINE)
     assert await status_of(store, ids[1]) is status
-    await expire(store)
+    await fail_past_deadline(store)
     (gone,) = await claim(store, [ref(ids[1], number)], now=END)
     assert gone.answer is ClaimAnswer.STALE
 
@@ -101,10 +101,10 @@ async def test_no_attempt_starts_from_the_deadline_on(store: Store, status: Stat
 async def test_a_requeued_task_has_no_deadline_any_more(store: Store) -> None:
     """Somebody wants it in spite of that."""
     task_id = await bring(store, Status.SCHEDULED, deadline=END)
-    await expire(store)
+    await fail_past_deadline(store)
     (due,) = await store.requeue([task_id], now=END, due=END)
     assert due is not None
-    assert await expire(store, END + DAY) == 0
+    assert await fail_past_deadline(store, END + DAY) == 0
     (answer,) = await claim(store, [ref(task_id)], now=END + DAY)
     assert answer.answer is ClaimAnswer.CLAIMED
 
@@ -112,9 +112,9 @@ async def test_a_requeued_task_has_no_deadline_any_more(store: Store) -> None:
 async def test_the_first_deadlines_come_first_and_within_the_limit(store: Store) -> None:
     new = [entry(deadline=END - timedelta(seconds=second)) for second in range(5)]
     await store.accept(new)
-    assert await expire(store, limit=3) == 3
+    assert await fail_past_deadline(store, limit=3) == 3
     assert [await status_of(store, each.id) for each in new] == [Status.SCHEDULED] * 2 + [Status.FAILED] * 3
-    assert await expire(store, limit=3) == 2
+    assert await fail_past_deadline(store, limit=3) == 2
 
 
 async def test_running_tasks_do_not_stand_in_the_way(store: Store) -> None:
@@ -123,7 +123,7 @@ async def test_running_tasks_do_not_stand_in_the_way(store: Store) -> None:
         await bring(store, Status.RUNNING, deadline=END - timedelta(seconds=second))
     waiting = await bring(store, Status.QUEUED, deadline=END)
     for _ in range(3):
-        await expire(store, limit=2)
+        await fail_past_deadline(store, limit=2)
     assert await status_of(store, waiting) is Status.FAILED
 
 
@@ -132,20 +132,22 @@ async def test_an_id_that_is_used_again_has_its_own_deadline(store: Store) -> No
     task_id = await bring(store, Status.SUCCEEDED, deadline=END)
     await store.prune(now=NOW + timedelta(seconds=KEEP), limit=9)
     await store.accept([entry(make_task(id=task_id))])
-    assert await expire(store, NOW + DAY) == 0
+    assert await fail_past_deadline(store, NOW + DAY) == 0
     assert await status_of(store, task_id) is Status.SCHEDULED
 
 
-async def test_two_caretakers_expire_each_task_once(backend: Backend) -> None:
+async def test_two_cleaners_fail_each_task_once(backend: Backend) -> None:
     stores = [await backend.open() for _ in range(2)]
     await stores[0].accept([entry(deadline=END) for _ in range(100)])
-    expired = await asyncio.gather(*(expire(store, limit=30) for store in stores for _ in range(4)))
-    left = await expire(stores[0], limit=100)
-    assert sum(expired) + left == 100
+    failed = await asyncio.gather(
+        *(fail_past_deadline(store, limit=30) for store in stores for _ in range(4))
+    )
+    left = await fail_past_deadline(stores[0], limit=100)
+    assert sum(failed) + left == 100
     assert (await stores[0].counts())[Status.FAILED] == 100
 
 
-async def test_a_thousand_expire_at_once(store: Store) -> None:
+async def test_a_thousand_fail_at_once(store: Store) -> None:
     await store.accept([entry(deadline=END) for _ in range(1000)])
-    assert await expire(store, limit=1000) == 1000
+    assert await fail_past_deadline(store, limit=1000) == 1000
     assert await store.prune(now=END + timedelta(seconds=KEEP), limit=1000) == 1000

@@ -27,9 +27,9 @@ from tests.contract.stores.harness import (
 End = Callable[[Store, AttemptRef], Awaitable[bool]]
 
 
-async def fail(store: Store, ending: AttemptRef, *, expired: bool = False) -> bool:
+async def fail(store: Store, ending: AttemptRef, *, past_deadline: bool = False) -> bool:
     (done,) = await store.fail(
-        [ending], now=NOW, reason="r", error="e", retention=KEEP, past_deadline=expired
+        [ending], now=NOW, reason="r", error="e", retention=KEEP, past_deadline=past_deadline
     )
     return done
 
@@ -136,17 +136,19 @@ async def test_of_many_that_end_a_task_one_is_followed(backend: Backend) -> None
     assert await stores[0].get(news[done.index(True)].id) is not None
 
 
-async def test_only_what_is_expired_fails_by_that(store: Store) -> None:
+async def test_only_a_task_past_its_deadline_fails_by_it(store: Store) -> None:
     """Between the look and the write a task may have been requeued, and then has no deadline any more."""
     late = await bring(store, Status.QUEUED, deadline=NOW)
     early = await bring(store, Status.QUEUED, deadline=NOW + timedelta(milliseconds=1))
     never = await bring(store, Status.QUEUED)
-    done = [await fail(store, following(each, 1, entry()), expired=True) for each in (late, early, never)]
+    done = [
+        await fail(store, following(each, 1, entry()), past_deadline=True) for each in (late, early, never)
+    ]
     assert done == [True, False, False]
     assert (await store.counts())[Status.SCHEDULED] == 1
 
 
-async def test_what_is_expired_is_told_with_its_attempts(store: Store) -> None:
+async def test_a_task_past_its_deadline_comes_with_its_attempts(store: Store) -> None:
     """ClaimedAttempt ones are not among them, and nothing is changed by asking."""
     end = NOW + timedelta(seconds=1)
     task_id = await bring(store, Status.RETRYING, deadline=end)
