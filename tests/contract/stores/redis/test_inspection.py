@@ -139,7 +139,7 @@ async def test_lines_without_a_record(
     assert ttls(server, backend) == {}
 
 
-async def test_lines_of_an_expired_record_that_were_left_in_the_due_index(store: Store, raw: Raw) -> None:
+async def test_entries_of_a_pruned_record_that_were_left_in_the_due_index(store: Store, raw: Raw) -> None:
     task_id = await bring(store, Status.FAILED)
     raw("DEL", f"task:{task_id}")
     raw("ZADD", "due", 1, task_id)
