@@ -11,7 +11,7 @@ from taskrunner.api.routes import Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import Record
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 _MANY, _ONE = ("json", "har"), ("json", "har", "curl")
 
@@ -41,7 +41,7 @@ _READ = Operation(
 class AttemptRoutes:
     """`GET /tasks/{id}/attempts` and `/tasks/{id}/attempts/{number}`."""
 
-    def __init__(self, store: Store, options: ApiSettings) -> None:
+    def __init__(self, store: OperatorStore, options: ApiSettings) -> None:
         self._store = store
         self._user_agent = options.user_agent
         self._masking = options.masking

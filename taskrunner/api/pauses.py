@@ -9,7 +9,7 @@ from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Routes
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.task import Priority
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 _SCOPES = (
     Parameter(name="queue", description="This queue.", schema={"enum": [queue.value for queue in Priority]}),
@@ -33,7 +33,7 @@ _RESUME = Operation(
 class PauseRoutes:
     """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused then."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: OperatorStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

@@ -66,7 +66,7 @@ class Collector:
         except Exception as exc:  # noqa: BLE001 - see above
             self._events.emit(LoopFailed(service="collector", error=exc))
             unread = EnvelopeUnreadable(f"reading it failed: {type(exc).__name__}")
-            await self._store.add_dead_messages([self._letter(dead, unread)], keep=self._keep)
+            await self._store.add_dead_messages([self._letter(dead, unread)], retention=self._keep)
 
     async def _store_letter(self, dead: DeadDelivery) -> None:
         """An envelope fails its task, which then is the dead letter; anything else is kept as a message.
@@ -85,11 +85,11 @@ class Collector:
                 record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
             )
             ref = AttemptRef(id=record.task.id, attempt=content.attempt, follow_up=following)
-            await self._store.fail([ref], now=now, reason=dead.reason, error=error, keep=self._keep)
+            await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
             letter_id = content.task.id
         else:
             letter = self._letter(dead, content)
-            await self._store.add_dead_messages([letter], keep=self._keep)
+            await self._store.add_dead_messages([letter], retention=self._keep)
             letter_id = letter.id
         self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
 

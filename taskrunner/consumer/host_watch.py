@@ -26,7 +26,7 @@ from taskrunner.domain.host_limit import HostLimits, read_limits
 from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import HostStore
 
 Change = Callable[[HostState, float], HostState]
 
@@ -43,7 +43,7 @@ class HostWatch(Service):
 
     def __init__(
         self,
-        store: Store,
+        store: HostStore,
         events: Events,
         clock: Clock,
         settings: ConsumerSettings,
