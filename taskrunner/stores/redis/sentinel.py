@@ -11,6 +11,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import RedisError
 
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+
 Address = tuple[str, int]
 
 
