@@ -31,6 +31,7 @@ from taskrunner.producer.schedules import Schedules
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.waiting import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[AttemptContext], Outcome]
@@ -38,7 +39,7 @@ Answer = Callable[[AttemptContext], Outcome]
 HOLD = 10.0
 LEASE = 30.0
 FORGOTTEN = 300.0
-DEADLINE = 10.0
+DEADLINE = PATIENCE
 OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
 
 

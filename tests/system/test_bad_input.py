@@ -12,7 +12,7 @@ from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 VERBS = [["serve"], ["consume"], ["produce", "--url", "http://target.test/"], ["config", "check"]]
 BAD_FILES = {

@@ -8,9 +8,9 @@ from taskrunner.domain.signature import sign
 from taskrunner.domain.trace import read_traceparent
 from tests.system.conftest import Deploy
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile
+from tests.tools.waiting import wait_for
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 

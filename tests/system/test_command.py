@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.tools.waiting import PATIENCE
+
 
 def test_help_imports_no_subcommand() -> None:
     """Nor pydantic or a driver: that is what keeps it quick."""
@@ -12,5 +14,5 @@ def test_help_imports_no_subcommand() -> None:
         "heavy = {'pydantic', 'aiohttp', 'pika', 'redis', 'taskrunner.config', 'taskrunner.cli.config'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

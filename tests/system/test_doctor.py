@@ -8,7 +8,7 @@ from redis import Redis
 from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 # The relays of these processes look seldom, so that what is broken stays so.
 QUIET = {"RELAY__POLL_INTERVAL": 60}

@@ -7,11 +7,11 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt, run
+from tests.system.harness.process import TaskrunnerProcess, run
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
-Start = Callable[[], ClaimedAttempt]
+Start = Callable[[], TaskrunnerProcess]
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def start(tmp_path: Path, settings: dict[str, object]) -> Iterator[Start]:
     """Starts `dev` in the test's folder, always on the same port."""
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
-    started: list[ClaimedAttempt] = []
+    started: list[TaskrunnerProcess] = []
     own = {name: value for name, value in settings.items() if not name.startswith("FETCH")}
 
-    def start() -> ClaimedAttempt:
+    def start() -> TaskrunnerProcess:
         words = ("--data", str(tmp_path), "--port", str(port))
-        started.append(ClaimedAttempt("dev", port=port, log=log, settings=own, words=words))
+        started.append(TaskrunnerProcess("dev", port=port, log=log, settings=own, words=words))
         return started[-1].wait_ready()
 
     yield start

@@ -4,18 +4,13 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.ledger import SubmitLedger
 from tests.system.harness.load import Load
-from tests.system.harness.process import ClaimedAttempt
-from tests.system.harness.waiting import wait_for
-
-# Each kill is a start more, which is slow on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import wait_for
 
 TASKS = 2_500
 KILLS = 3
@@ -48,7 +43,7 @@ def test_rabbitmq_and_postgres(schema_url: str, deploy: Deploy, tmp_path: Path) 
     kill_in_turn(deployment, [deployment.consume(), deployment.serve()], tmp_path)
 
 
-def kill_in_turn(deployment: Deployment, processes: Sequence[ClaimedAttempt], folder: Path) -> None:
+def kill_in_turn(deployment: Deployment, processes: Sequence[TaskrunnerProcess], folder: Path) -> None:
     """Kill and start again, each time when so many requests have come, while tasks are handed in and run."""
     target, victims = deployment.target, list(processes)
     moments = sorted(random.Random(SEED).sample(range(TASKS // 20, TASKS * 9 // 10), KILLS))

@@ -7,7 +7,7 @@ from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
 from tests.system.harness.target import Hit
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 
 def hit(deployment: Deployment, task_id: str) -> Hit | None:
@@ -15,8 +15,8 @@ def hit(deployment: Deployment, task_id: str) -> Hit | None:
 
 
 def running(deployment: Deployment) -> str:
-    """A task whose fetch is under way and would take a minute."""
-    task_id = deployment.submit(deployment.target.url("/slow", delay=60), timeout=90)
+    """A task whose fetch is under way and would take longer than any wait of ours."""
+    task_id = deployment.submit(deployment.target.url("/slow", hold="for-ever"), timeout=5 * PATIENCE)
     wait_for(lambda: hit(deployment, task_id), "the fetch begins")
     return task_id
 
@@ -101,7 +101,10 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
         deployment.submit(deployment.target.url("/l"), delay=3600, labels={"many": "1"}) for _ in range(3)
     ]
     slow = deployment.submit(
-        deployment.target.url("/slow", delay=60), timeout=90, labels={"many": "1"}, priority="high"
+        deployment.target.url("/slow", hold="for-ever"),
+        timeout=5 * PATIENCE,
+        labels={"many": "1"},
+        priority="high",
     )
     wait_for(lambda: hit(deployment, slow), "the fetch begins")
     counted = deployment.run("tasks", "cancel", "--label", "many=1", "--dry-run")

@@ -9,7 +9,7 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 NOWHERE: dict[str, Any] = {"RABBIT__ADDR": "amqp://127.0.0.1:1/", "REDIS__ADDR": "127.0.0.1:1"}
 

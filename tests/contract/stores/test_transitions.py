@@ -1,6 +1,5 @@
 """The status table: each change happens from every status that allows it, and from no other."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -23,6 +22,7 @@ from tests.contract.stores.harness import (
     settle,
     settling,
 )
+from tests.tools.waiting import in_time
 
 LATER = NOW + timedelta(seconds=7)
 every_status = pytest.mark.parametrize("status", list(Status))
@@ -291,7 +291,7 @@ async def test_a_deleted_id_is_a_conflict_until_it_is_forgotten(store: Store) ->
     task_id = await bring(store, Status.QUEUED)
     await store.delete([task_id], now=NOW, keep=0.001)
     new = entry(make_task(id=task_id))
-    async with asyncio.timeout(10):
+    async with in_time("the id is free again"):
         while (await store.accept([new]))[0].answer is not AcceptAnswer.CREATED:
             await store.prune(now=NOW + DAY, limit=10)
     await store.delete([task_id], now=NOW, keep=KEEP)

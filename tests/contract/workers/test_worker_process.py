@@ -15,7 +15,7 @@ from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from tests.contract.workers.bench import Bench
+from tests.contract.workers.bench import DEADLINE, Bench
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_starting(crewed: Benc
     (pid,) = crewed.pids
     os.kill(pid, signal.SIGSTOP)
     assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await crewed.pool.close()
     assert not psutil.pid_exists(pid)
 
@@ -149,7 +149,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(c
     await crewed.until(lambda: bool(losses(crewed)))
     crewed.submit("a")
     assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await crewed.pool.close()
     assert crewed.pids == []
 
@@ -162,7 +162,7 @@ async def test_the_end_does_not_wait_for_a_process_that_hangs(crewed: Bench) -> 
     os.kill(pid, signal.SIGSTOP)
     assert await crewed.pool.withdraw() == []
     assert [item.key[0] for item in crewed.pool.interrupt()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await crewed.pool.close()
     assert not psutil.pid_exists(pid)
     assert losses(crewed) == []

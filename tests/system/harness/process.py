@@ -11,10 +11,9 @@ from typing import Any
 from servers.process import end_with_parent
 
 from tests.system.harness.http import Answer, Client
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 _ROOT = Path(__file__).parents[3]
-_READY_WITHIN = 60.0
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
@@ -45,14 +44,14 @@ def run(
         input=given,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         env=environment(settings),
         cwd=folder,
         preexec_fn=before,
     )
 
 
-class ClaimedAttempt:
+class TaskrunnerProcess:
     """A `serve` or `consume` that was started; its output is in `log`."""
 
     def __init__(
@@ -97,7 +96,7 @@ class ClaimedAttempt:
         except OSError:
             return None
 
-    def wait_ready(self, *, within: float = _READY_WITHIN) -> "ClaimedAttempt":
+    def wait_ready(self, *, within: float = PATIENCE) -> "TaskrunnerProcess":
         """Return once `/readyz` answers 200; fails when the process ends instead."""
         wait_for(self._is_ready, f"{self.name} is ready", within=within)
         return self
@@ -110,7 +109,7 @@ class ClaimedAttempt:
         self.process.kill()
         self.process.wait()
 
-    def wait(self, within: float = 60.0) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         """The exit code of a process that is to end."""
         try:
             return self.process.wait(within)
@@ -123,7 +122,7 @@ class ClaimedAttempt:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            return self.process.wait(45.0)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not end by SIGTERM") from None
