@@ -72,7 +72,7 @@ class Server(ABC):
     def remove(self) -> None:
         """End the server and every helper of it, as fast as may be: its data goes next."""
         for process in self.processes.values():
-            process.end(self.kill_signal, within=10.0)
+            process.end(self.kill_signal, within=60.0)
 
     def control(self) -> dict[str, str]:
         """The environment that the server's own command line tools need; empty if they need none."""
