@@ -1,4 +1,4 @@
-"""`taskrunner all`, one process, on each pair of services: it runs tasks, ends in good order, and goes on."""
+"""`taskrunner all`, one process, on each pair of services: it runs tasks, ends cleanly, and goes on."""
 
 import signal
 
@@ -14,7 +14,7 @@ WORKERS = 5
 
 @pytest.mark.parametrize("pair", ["rabbitmq+redis", "rabbitmq+postgres", "memory+postgres"])
 def test_what_waits_at_the_end_goes_on_at_the_next_start(pair: str, schema_url: str, deploy: Deploy) -> None:
-    """SIGTERM in the middle: exit code 0; no task is lost, runs twice, or pays with its only attempt."""
+    """SIGTERM while tasks run: exit code 0; no task is lost, runs twice, or loses its only attempt."""
     broker, store = pair.split("+")
     deployment = deploy(
         **({"RABBIT__ADDR": "memory://"} if broker == "memory" else {}),

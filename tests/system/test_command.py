@@ -1,4 +1,4 @@
-"""The command, as a process of its own."""
+"""The command as a separate process."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from tests.tools.waiting import PATIENCE
 
 
 def test_help_imports_no_subcommand() -> None:
-    """Nor pydantic or a driver: that is what keeps it quick."""
+    """Nor pydantic or a driver, so that it starts fast."""
     code = (
         "import sys\nfrom taskrunner.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"

@@ -23,7 +23,7 @@ def proxy() -> Iterator[Hostile]:
 
 @pytest.fixture
 def everything(tmp_path: Path, proxy: Hostile) -> Iterator[TaskrunnerProcess]:
-    """`taskrunner all` behind a proxy that leads to a target, whatever it is asked for."""
+    """`taskrunner all` behind a proxy that sends every request to one target."""
     with Hostile() as target:
         target_port = int(target.url(behaviours.answer).rpartition(":")[2].strip("/"))
         place = proxy.url(behaviours.leads_to(target_port)).removeprefix("http://")
@@ -45,7 +45,7 @@ def everything(tmp_path: Path, proxy: Hostile) -> Iterator[TaskrunnerProcess]:
 
 
 def test_tasks_go_through_the_proxy_that_is_configured(everything: TaskrunnerProcess, proxy: Hostile) -> None:
-    """A literal private address is refused as ever, and nothing that is shown or logged has the password."""
+    """A literal private address is still refused, and no output or log contains the password."""
     with Client(everything.port) as client:
         refused = client.post("/tasks", {"url": "http://10.1.2.3/"})
         task_id = client.post("/tasks", {"url": "http://93.184.216.34/"}).json["id"]

@@ -1,4 +1,4 @@
-"""Crashes and restarts under load: every accepted task ends succeeded, whatever ends meanwhile."""
+"""Crashes and restarts under load: every accepted task succeeds."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ def whole(deploy: Deploy, fleet: Fleet) -> Deployment:
 
 @contextlib.contextmanager
 def under_load(deployment: Deployment, folder: Path) -> Iterator[SubmitLedger]:
-    """A steady load by both APIs, from `TASKS` tasks before the body until `TASKS` after it."""
+    """A steady load on both APIs: `TASKS` tasks before the body, and `TASKS` after it."""
     ports = [running.port for running in deployment.processes if running.name.startswith("serve")]
     ledger = SubmitLedger(folder / "submits.jsonl")
 
@@ -65,7 +65,7 @@ def under_load(deployment: Deployment, folder: Path) -> Iterator[SubmitLedger]:
 
 
 def all_succeed(deployment: Deployment, ledger: SubmitLedger) -> Audit:
-    """Wait for the end of everything, and hold the ledgers against the store."""
+    """Wait until every task has ended, and compare the ledgers with the store."""
     deployment.wait_drained(len(ledger.accepted))
     report = audit_deployment(deployment, ledger.accepted, ledger.unsure)
     print(f"{report.accepted} accepted, {report.attempts} more attempts, {report.duplicates} duplicates")
@@ -101,7 +101,7 @@ def test_a_consumer_is_killed_with_fifty_running_tasks(deploy: Deploy) -> None:
 def test_a_server_goes_and_comes_back_under_load(
     whole: Deployment, fleet: Fleet, tmp_path: Path, server: str, kill: bool
 ) -> None:
-    """Submits go on or are told to wait, and what was accepted succeeds."""
+    """Submits go on or get 503, and every accepted task succeeds."""
     with under_load(whole, tmp_path) as ledger:
         fleet.down(server, kill=kill)
         fleet.up(server)
@@ -109,7 +109,7 @@ def test_a_server_goes_and_comes_back_under_load(
 
 
 def test_our_processes_are_killed_under_load(whole: Deployment, tmp_path: Path) -> None:
-    """One API and one consumer die; the other two, and those in their place, carry on."""
+    """One API and one consumer die; the other two and the replacements go on."""
     serve, consume = whole.processes[:2]
     with under_load(whole, tmp_path) as ledger:
         for running in (serve, consume):
@@ -120,7 +120,7 @@ def test_our_processes_are_killed_under_load(whole: Deployment, tmp_path: Path) 
 
 
 def test_a_consumer_that_froze_does_no_harm_when_it_thaws(deploy: Deploy) -> None:
-    """Stopped for longer than its lease it loses its tasks; its late answers are refused."""
+    """Stopped for longer than its lease, it loses its tasks; its late results are refused."""
     # RabbitMQ hands a frozen peer its share of deliveries until it misses the heartbeats.
     deployment = deploy(**PATIENT, RABBIT__HEARTBEAT=2)
     deployment.serve()
@@ -168,7 +168,7 @@ def test_an_operators_hand_under_load(whole: Deployment, fleet: Fleet, tmp_path:
 
 @pytest.mark.parametrize("server", ["rabbitmq", "redis"])
 def test_a_server_freezes_under_load(whole: Deployment, fleet: Fleet, tmp_path: Path, server: str) -> None:
-    """A server that is there and says nothing for longer than our timeouts is as one that is away."""
+    """A server that hangs for longer than our timeouts counts as down."""
     pid = fleet.server(server).pid
     assert pid is not None
     with under_load(whole, tmp_path) as ledger:

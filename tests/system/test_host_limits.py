@@ -1,4 +1,4 @@
-"""HostPolicy between real processes: what a host gets, counted at the host."""
+"""Host limits across real processes: what a host gets, counted at the host."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.tools.waiting import PATIENCE, wait_for
 
 @pytest.fixture
 def slow() -> Iterator[Target]:
-    """Another host than `target`, by its port."""
+    """A second host: `target` on another port."""
     with Target() as target:
         yield target
 
@@ -31,7 +31,7 @@ def most_at_a_time(hits: list[Hit]) -> int:
 
 
 def test_a_limit_holds_across_two_consumers(deploy: Deploy, target: Target, slow: Target) -> None:
-    """The host never has more at a time than it may, and another host's tasks do not wait for it."""
+    """The host never exceeds its limit of requests at a time, and another host's tasks do not wait for it."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         HOSTS__LIMITS=f"127.0.0.1:{slow.port} concurrency=3",
@@ -56,7 +56,7 @@ def test_a_limit_holds_across_two_consumers(deploy: Deploy, target: Target, slow
 
 
 def test_a_rate_holds_across_two_consumers(deploy: Deploy, target: Target) -> None:
-    """Over any stretch of time no more start than the rate and the burst allow."""
+    """No more attempts start in any period than rate and burst allow."""
     deployment = deploy(HOSTS__LIMITS="* rate=5/s burst=2")
     deployment.serve()
     for _ in range(2):
@@ -74,7 +74,7 @@ def test_a_rate_holds_across_two_consumers(deploy: Deploy, target: Target) -> No
 
 
 def test_a_slow_host_blocks_nobody(deploy: Deploy, target: Target, slow: Target) -> None:
-    """Without any limit: a fast host's tasks get through, though hundreds for a slow one are before them."""
+    """Without any limit, a fast host's tasks run although hundreds for a slow host are queued before them."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         WORKERS__MIN_WORKERS=10,
@@ -95,7 +95,7 @@ def test_a_slow_host_blocks_nobody(deploy: Deploy, target: Target, slow: Target)
 
 
 def test_a_dead_host_is_not_hammered(deploy: Deploy, target: Target, slow: Target) -> None:
-    """After a few failures it is left alone; the tasks wait, and succeed when it is back."""
+    """After a few failures only probes are sent, and the other tasks wait."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         HOSTS__BREAKER_FAILURES=5,

@@ -25,7 +25,7 @@ SETTINGS = {
 
 
 def test_embedded(deploy: Deploy, tmp_path: Path) -> None:
-    """Alone on its file, the next process does not wait for the leases of the dead, which are long here."""
+    """The only process on a file does not wait for the leases of its predecessor, which are long here."""
     deployment = deploy(
         RABBIT__ADDR="memory://",
         STORE__URL=f"sqlite:///{tmp_path}/taskrunner.db",
@@ -44,7 +44,7 @@ def test_rabbitmq_and_postgres(schema_url: str, deploy: Deploy, tmp_path: Path) 
 
 
 def kill_in_turn(deployment: Deployment, processes: Sequence[TaskrunnerProcess], folder: Path) -> None:
-    """Kill and start again, each time when so many requests have come, while tasks are handed in and run."""
+    """Kill and restart processes at chosen request counts, while tasks are submitted and run."""
     target, victims = deployment.target, list(processes)
     moments = sorted(random.Random(SEED).sample(range(TASKS // 20, TASKS * 9 // 10), KILLS))
     mark = target.count()

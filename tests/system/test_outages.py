@@ -1,4 +1,4 @@
-"""RabbitMQ or Redis away, at start or later: nothing is lost, and all goes on by itself when they return."""
+"""RabbitMQ or Redis away, at start or later: nothing is lost, and everything goes on when they return."""
 
 import pytest
 from servers.fleet import Fleet
@@ -13,13 +13,13 @@ SETTINGS = {"RELAY__HOLD": 6}
 
 
 def lost_and_restored(running: TaskrunnerProcess, service: str) -> tuple[int, int]:
-    """How often the log tells of the beginning and of the end of an outage."""
+    """How often the log reports the beginning and the end of an outage."""
     lines = [line for line in running.logged().splitlines() if f'"service":"{service}"' in line]
     return sum("service_lost" in line for line in lines), sum("service_restored" in line for line in lines)
 
 
 def in_trouble(running: TaskrunnerProcess, service: str) -> bool:
-    """Whether `/health` names the service as what is wrong."""
+    """Whether `/health` names this service and no other."""
     answer = running.get("/health")
     checks = answer.json["checks"]
     return answer.status == 503 and [n for n, check in checks.items() if not check["ok"]] == [service]
@@ -38,7 +38,7 @@ def deployment(deploy: Deploy, fleet: Fleet) -> Deployment:
 
 
 def test_without_rabbitmq_tasks_are_accepted_and_run_later(deployment: Deployment, fleet: Fleet) -> None:
-    """202 all the time; the API stays ready, the consumer does not; the outage is told once."""
+    """202 all the time; the API stays ready, the consumer does not; the outage is reported once."""
     fleet.down("rabbitmq", kill=True)
     ids = [deployment.submit(deployment.target.url(f"/{number}")) for number in range(20)]
     printed = deployment.run("produce", "--url", deployment.target.url("/cli"))

@@ -1,4 +1,4 @@
-"""`produce --api`: the same words and exit codes as with the store at hand, and no configuration."""
+"""`produce --api`: the same output and exit codes as with the store, without configuration."""
 
 import json
 import secrets

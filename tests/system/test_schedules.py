@@ -1,4 +1,4 @@
-"""Schedules by command and by a real process: slots missed while nothing ran, each made up for once."""
+"""Schedules by command and by a real process: each slot missed during downtime runs once."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ from tests.tools.waiting import PATIENCE, wait_for
 
 @pytest.fixture
 def settings(tmp_path: Path, target: Target) -> dict[str, object]:
-    """Those of `dev`, for the commands that share its file."""
+    """The settings of `dev`, for commands on the same file."""
     return {
         "RABBIT__ADDR": "memory://",
         "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",

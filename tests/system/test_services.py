@@ -1,4 +1,4 @@
-"""The scripts that start servers: what every other system test stands on."""
+"""The scripts that start the servers of the other system tests."""
 
 import json
 import os
@@ -24,7 +24,7 @@ SCRIPT = Path(services.__file__)
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A Redis of the test's own, for the run's other servers must not suffer."""
+    """A Redis for one test, so that the shared servers stay up."""
     install(["redis"])
     fleet = Fleet.create(tmp_path / "fleet")
     try:
@@ -70,7 +70,7 @@ def test_a_server_that_is_not_there_is_named(fleet: Fleet) -> None:
 
 
 def test_a_server_that_cannot_start_shows_its_log(fleet: Fleet) -> None:
-    """The reason is on the screen, not in a folder that is gone by then."""
+    """The error holds the end of the log, since the folder is removed."""
     services.down("redis", fleet=fleet)
     for manifest in fleet.server("redis").folder.glob("appendonlydir/*.manifest"):
         manifest.write_text("not a manifest\n")
@@ -102,7 +102,7 @@ def test_nothing_is_left_when_a_signal_ends_the_run(tmp_path: Path, number: sign
 
 
 def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:
-    """kill -9, which nobody can answer: the command and the server end all the same, and the data goes."""
+    """After a kill -9 of the run, the command and the server end and the data is removed."""
     told = tmp_path / "told"
     note = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && echo $$ >{told}.pid && mv {told}.new {told}'
     running = run_services(["sh", "-c", f"{note} && exec sleep 600"])

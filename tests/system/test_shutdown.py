@@ -1,4 +1,4 @@
-"""Orderly and hurried ends: what runs is let finish or given back, and nothing is lost or counted."""
+"""Graceful and forced stops: running tasks finish or are given back, and no attempt is lost or counted."""
 
 import itertools
 import signal
@@ -79,7 +79,7 @@ def test_a_second_signal_ends_at_once_and_costs_no_attempt(deploy: Deploy) -> No
 
 
 def test_the_grace_time_has_an_end(deploy: Deploy) -> None:
-    """What still runs then is given up, does not count, and runs again elsewhere."""
+    """A task that still runs then is interrupted, does not count, and runs again elsewhere."""
     deployment = deploy(WORKERS__SHUTDOWN_GRACE=0.5)
     deployment.serve()
     consumer = deployment.consume()
@@ -123,7 +123,7 @@ def test_a_second_signal_ends_the_api_at_once(deploy: Deploy) -> None:
 
 
 def test_busy_clients_of_an_api_that_ends_are_told_to_close(deploy: Deploy) -> None:
-    """On kept connections no request is left without an answer, and the last answer says that it is."""
+    """Every request on a kept connection is answered, and the last answer says `Connection: close`."""
     deployment = deploy()
     api = deployment.serve()
     with ThreadPoolExecutor(BUSY) as pool:
@@ -136,7 +136,7 @@ def test_busy_clients_of_an_api_that_ends_are_told_to_close(deploy: Deploy) -> N
 
 
 def ask_until_told_to_close(port: int, answered: threading.Event) -> int:
-    """The number of answers on one connection; raises when one does not come."""
+    """The number of answers on one connection; raises when an answer is missing."""
     with Client(port) as client:
         for number in itertools.count(1):
             answer = client.get("/livez")

@@ -1,4 +1,4 @@
-"""The promises I1 to I11, each as a function from the evidence to what breaks it, in a line each."""
+"""The promises I1 to I11: one function each, from the evidence to a line for each violation."""
 
 from collections import Counter
 from collections.abc import Callable

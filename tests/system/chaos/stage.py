@@ -1,4 +1,4 @@
-"""The stage: a deployment, the servers under it, and the hands that faults are done by."""
+"""The stage: a deployment, its servers, and the operations of which faults are made."""
 
 import contextlib
 import os
@@ -55,7 +55,7 @@ PROFILES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that a fault may lay hands on. `heal` undoes whatever one did."""
+    """Everything that a fault may break. `heal` undoes every fault."""
 
     deployment: Deployment
     fleet: Fleet
@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def queue(self) -> str:
-        """The queue of the queue that traffic takes."""
+        """The RabbitMQ queue of the traffic."""
         return f"{self.deployment.name}.medium"
 
     @property
@@ -222,7 +222,7 @@ def _start_aged(fleet: Fleet) -> str:
 
 
 def pause(seconds: float) -> None:
-    """How long a fault lasts; nothing waits for its end."""
+    """Let a fault last for this long."""
     time.sleep(seconds)
 
 

@@ -85,7 +85,7 @@ def scene(
 
 @pytest.fixture
 def queue(scene: Scene) -> str:
-    """The queue that traffic takes."""
+    """The RabbitMQ queue of the traffic."""
     return f"{scene.deployment.name}.medium"
 
 

@@ -1,4 +1,4 @@
-"""Redis that Sentinels watch: the primary dies under load, a replica takes over, and we go along."""
+"""Redis that Sentinels watch: the primary dies under load, a replica takes over, and taskrunner follows."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -111,7 +111,7 @@ def replication(fleet: Fleet) -> Replication:
 
 @pytest.fixture(scope="module")
 def rabbitmq_url(fleet: Fleet) -> str:
-    """Of a broker that nothing happens to."""
+    """The URL of a broker that stays up."""
     fleet.start(["rabbitmq"])
     return fleet.server("rabbitmq").url
 

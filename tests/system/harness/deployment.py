@@ -1,4 +1,4 @@
-"""A deployment: processes of ours on one broker and one store, with names there that nobody else has."""
+"""A deployment: taskrunner processes on one broker and one store, with unique names there."""
 
 import secrets
 import subprocess
@@ -78,9 +78,7 @@ class Deployment:
         return running.wait_ready()
 
     def again(self, running: TaskrunnerProcess, launcher: Sequence[str] | None = None) -> TaskrunnerProcess:
-        """Another process in the place of one that ended: the same words, settings and port. Not ready
-        yet.
-        """
+        """Start a process like the one that ended (words, settings, port), without waiting for it."""
         verb, settings = self._made[running.name]
         fresh = TaskrunnerProcess(
             verb, port=running.port, log=running.log, settings=settings, launcher=launcher or self.launcher
@@ -108,14 +106,14 @@ class Deployment:
         )
 
     def submit(self, url: str, **fields: object) -> str:
-        """Hand in one task by the API; answers its id."""
+        """Hand in one task by the API; returns its id."""
         with Client(self.api.port) as client:
             answer = client.post("/tasks", {"url": url, **fields})
         assert answer.status == 202, answer
         return str(answer.json["id"])
 
     def submit_many(self, urls: list[str], **options: str) -> list[str]:
-        """Hand in tasks by `produce --file -`; answers their ids."""
+        """Hand in tasks by `produce --file -`; returns their ids."""
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
         done = self.run("produce", "--file", "-", *words, given="\n".join(urls).encode())
         assert done.returncode == 0, done.stderr
@@ -158,7 +156,7 @@ class Deployment:
             wait_for(moves, f"{finished} tasks are terminal; stuck at {counts}", interval=0.2)
 
     def close(self) -> None:
-        """End every process; fails when one does not end in good order."""
+        """Stop every process; fails when one does not end by SIGTERM."""
         failures = []
         for running in self.processes:
             if running.is_running:

@@ -23,7 +23,7 @@ class Answer:
 
 
 class Client:
-    """Not for several threads. Raises `OSError` or `http.client.HTTPException` when there is no answer."""
+    """Not thread-safe. Raises `OSError` or `http.client.HTTPException` when there is no answer."""
 
     def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = PATIENCE) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)

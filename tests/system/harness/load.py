@@ -86,7 +86,7 @@ class Load:
         return Client(port, host=self._host, timeout=self._timeout)
 
     def _submit(self, client: Client, number: int) -> bool:
-        """Whether there was an answer for good."""
+        """Whether there was a final answer."""
         task_id = f"{self._prefix}-{number:06d}"
         self._ledger.before(task_id)
         try:

@@ -17,9 +17,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """This process's environment with `settings` such as {"WORKERS__LEASE": 5}, and nothing of an
-    operator's.
-    """
+    """The environment with `settings` such as {"WORKERS__LEASE": 5}, without an operator's variables."""
     foreign = ("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "RETRY_", "MAX_RETRIES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     told = {f"TASKRUNNER_{name}": str(value) for name, value in settings.items()}
@@ -117,7 +115,7 @@ class TaskrunnerProcess:
             raise AssertionError(f"{self.name} still runs after {within:g} s") from None
 
     def stop(self) -> int:
-        """End it in good order, by force when that takes too long; answers the exit code."""
+        """Stop the process by SIGTERM, by SIGKILL when that takes too long; returns the exit code."""
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
