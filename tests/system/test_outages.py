@@ -1,6 +1,7 @@
 """RabbitMQ or Redis away, at start or later: nothing is lost, and everything goes on when they return."""
 
 import pytest
+import services
 from servers.fleet import Fleet
 
 from tests.system.conftest import Deploy
@@ -39,7 +40,7 @@ def deployment(deploy: Deploy, fleet: Fleet) -> Deployment:
 
 def test_without_rabbitmq_tasks_are_accepted_and_run_later(deployment: Deployment, fleet: Fleet) -> None:
     """202 all the time; the API stays ready, the consumer does not; the outage is reported once."""
-    fleet.down("rabbitmq", kill=True)
+    services.down("rabbitmq", kill=True, fleet=fleet)
     ids = [deployment.submit(deployment.target.url(f"/{number}")) for number in range(20)]
     printed = deployment.run("produce", "--url", deployment.target.url("/cli"))
     assert printed.returncode == 0
