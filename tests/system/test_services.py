@@ -14,6 +14,7 @@ import psutil
 import pytest
 import services
 from servers.fleet import Fleet
+from servers.ports import free_ports
 from servers.process import Process, ServerFailed
 from servers.programs import install
 
@@ -113,6 +114,19 @@ def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:
     server = Process(**state["services"]["redis"]["processes"]["main"])
     wait_for(lambda: not (server.is_running or psutil.pid_exists(command)), "both have ended")
     wait_for(lambda: not Path(state["directory"]).exists(), "the data is gone")
+
+
+def test_a_port_is_given_to_one_process_alone() -> None:
+    """Also while nobody listens on it, which is when the server of another test has died."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from servers.ports import free_ports; "
+    code += "print(*free_ports(600)); sys.stdout.flush(); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(SCRIPT.parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        taken = {int(port) for port in other.stdout.readline().split()}
+        assert taken.isdisjoint(free_ports(200))
+        other.communicate()
+    assert len(taken) == 600
 
 
 def run_services(command: list[str]) -> subprocess.Popen[bytes]:
