@@ -28,20 +28,13 @@ class Collector:
     """Consumes the dead letter queue. The store keeps a message for `keep` seconds."""
 
     def __init__(
-        self,
-        store: Store,
-        broker: Broker,
-        events: Events,
-        clock: Clock,
-        task_settings: TaskSettings,
-        *,
-        keep: float,
+        self, store: Store, broker: Broker, events: Events, clock: Clock, tasks: TaskSettings, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._task_settings = task_settings
+        self._task_settings = tasks
         self._keep = keep
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._store_group, limit=_BATCH)
 
