@@ -1,4 +1,4 @@
-"""The routes that do one thing to many tasks: `POST /tasks/cancel`, `/tasks/retry`, `/tasks/delete`."""
+"""The routes that do one thing to many tasks: `POST /tasks/cancel`, `/tasks/requeue`, `/tasks/delete`."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from taskrunner.producer.bulk_actions import BulkAction, BulkActions
 
 _SUMMARIES = {
     BulkAction.CANCEL: "Cancel all live tasks that meet the conditions.",
-    BulkAction.RETRY: "Let all failed tasks go on that meet the conditions.",
+    BulkAction.REQUEUE: "Let all failed tasks go on that meet the conditions.",
     BulkAction.DELETE: "Remove all tasks that meet the conditions.",
 }
 

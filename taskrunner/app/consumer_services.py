@@ -18,10 +18,9 @@ from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
-from taskrunner.handlers.http.authorities import find_authorities
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.proxy import Proxy
-from taskrunner.handlers.http.settings import FetchSettings
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
+from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
 
@@ -116,9 +115,9 @@ def _fetch_settings(config: Config) -> FetchSettings:
     section = config.fetch
     return section.settings(
         FetchSettings,
-        trust=find_authorities(),
+        trust=find_system_trust(),
         limits=config.task_limits(),
-        proxy=Proxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None,
+        proxy=EgressProxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None,
         key_passwords=read_key_passwords(section.tls),
         secrets=config.callbacks.secrets,
     )

@@ -45,9 +45,9 @@ class Backlog:
     """
 
     def __init__(self, weights: Mapping[Priority, int]) -> None:
-        self._weights = dict(weights)
-        self._queues: dict[Priority, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
-        self._credit: dict[Priority, int] = dict.fromkeys(Priority, 0)
+        self._weights: Mapping[str, int] = dict[str, int](weights.items())
+        self._queues: dict[str, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
+        self._credit: dict[str, int] = dict.fromkeys(Priority, 0)
         self._size = 0
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Backlog:
             self._queues[waiting.delivery.queue].appendleft(waiting)
             self._size += 1
 
-    def discard_older(self, queue: Priority, epoch: int) -> None:
+    def discard_older(self, queue: str, epoch: int) -> None:
         """Discard a queue's deliveries of earlier epochs: the broker has requeued them and sends them again.
 
         Each queue counts its own epochs.
@@ -72,7 +72,7 @@ class Backlog:
         self._queues[queue] = deque(item for item in entries if item.delivery.epoch >= epoch)
         self._size = sum(map(len, self._queues.values()))
 
-    def take_queue(self, queue: Priority) -> list[WaitingDelivery]:
+    def take_queue(self, queue: str) -> list[WaitingDelivery]:
         """Everything that waits in one queue."""
         taken = list(self._queues[queue])
         self._queues[queue].clear()
@@ -91,7 +91,7 @@ class Backlog:
             self._size -= turns
         return taken
 
-    def _next_queue(self, filled: list[Priority]) -> Priority:
+    def _next_queue(self, filled: list[str]) -> str:
         if len(filled) == 1:
             return filled[0]
         for queue in filled:

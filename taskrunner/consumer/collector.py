@@ -12,6 +12,7 @@ from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, 
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
+from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.backoff import Backoff
@@ -39,7 +40,7 @@ class Collector:
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._store_group, limit=_BATCH)
 
     def start(self) -> None:
-        self._broker.collect(_PREFETCH, self._on_dead)
+        self._broker.consume_dead_letters(_PREFETCH, self._on_dead)
 
     def _on_dead(self, dead: DeadDelivery) -> None:
         self._batcher.submit(dead)
@@ -124,7 +125,7 @@ class Collector:
             reason=dead.reason,
             error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
-            queue=dead.queue,
+            queue=None if dead.queue is None else Priority(dead.queue),
             url=_url(content),
             raw=dead.body,
             x_death=dead.x_death,

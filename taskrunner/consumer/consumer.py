@@ -64,7 +64,7 @@ class Consumer:
         self._task_settings = task_settings
         self._settings = settings
         self.is_consuming = False
-        self._epochs: dict[Priority, int] = {}
+        self._epochs: dict[str, int] = {}
         self.backlog = Backlog(settings.weights)
         self.pool = pool
         self._in_flight = InFlight()
@@ -107,7 +107,7 @@ class Consumer:
         return len(self._in_flight)
 
     @property
-    def open_queues(self) -> tuple[Priority, ...]:
+    def open_queues(self) -> tuple[str, ...]:
         """The queues that are served and not paused."""
         return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
 
@@ -191,12 +191,12 @@ class Consumer:
         # a crash is another task.
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
-        task = content.model_copy(update={"priority": content.priority or delivery.queue}).to_task(
+        task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
             self._task_settings, task_id=task_id, now=self._clock.now()
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
 
-    def _release_queue(self, queue: Priority) -> None:
+    def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:

@@ -12,7 +12,7 @@ MakeSchema = Callable[[Any], Schema]
 
 
 class Constraint:
-    """Bounds, named as in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
+    """ScalingSettings, named as in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
 
     def __init__(self, **bounds: Any) -> None:
         self._bounds = bounds

@@ -110,7 +110,7 @@ def read_limit(given: Any) -> HostLimit:
 
 
 def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
-    """The limits of a store, by pattern. Limits of other versions are ignored."""
+    """The limits of a store, by pattern. TaskLimits of other versions are ignored."""
     limits: dict[str, HostLimit] = {}
     for pattern, encoded in given.items():
         with suppress(HostLimitInvalid):

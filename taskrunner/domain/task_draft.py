@@ -27,7 +27,7 @@ from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
@@ -39,12 +39,17 @@ from taskrunner.domain.write_concern import WriteConcern
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
 
 
+# The fields of a draft that its task does not have. All others must also be fields of `Task`.
+_DRAFT_ONLY = ("delay", "write_concern")
+# The fields whose default is copied from `TaskDefaults` as it is.
+_DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
+
+
 class TaskDraft(BaseModel):
     """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
     Unknown fields are refused, except in messages (`from_message`). The validation context is a `TaskLimits`.
-    A field that is also a field of `Task` needs no other line than its declaration: `to_task` copies it, and
-    takes the default from `TaskDefaults` where the draft has None.
+    `to_task` copies each field to the field of `Task` with the same name.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -279,14 +284,6 @@ class TaskDraft(BaseModel):
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
         return headers, _as_json(self.body)
-
-
-# The fields of a draft that its task does not have, and the plain fields that have a default.
-_DRAFT_ONLY = tuple(TaskDraft.model_fields.keys() - set(Task.__struct_fields__))
-_RESOLVED = {"retry", "callback"}
-_DEFAULTED = tuple(
-    (TaskDraft.model_fields.keys() & set(TaskDefaults.__struct_fields__)) - {*_DRAFT_ONLY, *_RESOLVED}
-)
 
 
 def _as_json(value: dict[str, Any] | list[Any]) -> str:

@@ -30,7 +30,7 @@ _FIRST_PERIOD = timedelta(hours=2)
 
 
 class Timetable:
-    """Slots in UTC. The arguments have passed `check_cron` and `check_time_zone`.
+    """HeldSlots in UTC. The arguments have passed `check_cron` and `check_time_zone`.
 
     Raises `ValueError` if this machine does not know the time zone.
     """

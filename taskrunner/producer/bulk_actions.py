@@ -31,14 +31,14 @@ class BulkAction(StrEnum):
     """What can be done to many tasks."""
 
     CANCEL = "cancel"
-    RETRY = "retry"
+    REQUEUE = "requeue"
     DELETE = "delete"
 
 
 # The statuses that each action applies to, in `_ORDER`.
 STATUSES: Mapping[BulkAction, tuple[Status, ...]] = {
     BulkAction.CANCEL: tuple(status for status in _ORDER if status in LIVE),
-    BulkAction.RETRY: (Status.FAILED,),
+    BulkAction.REQUEUE: (Status.FAILED,),
     BulkAction.DELETE: _ORDER,
 }
 
@@ -145,7 +145,7 @@ class BulkActions:
         ids = [record.task.id for record in records]
         if action is BulkAction.CANCEL:
             return await self._cancellation.cancel_all(records)
-        if action is BulkAction.RETRY:
+        if action is BulkAction.REQUEUE:
             return await self._requeuer.requeue_tasks(ids)
         return await self._cancellation.delete_all(ids, status=status)
 

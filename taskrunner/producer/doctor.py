@@ -12,7 +12,6 @@ from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
 from taskrunner.stores.base import Store
@@ -188,7 +187,7 @@ class Doctor:
             await self._store.repair(ids, now=now, lease_until=lease_until, keep=self._settings.keep)
         return Counter(each.flaw for each in flawed)
 
-    async def _depths(self) -> Mapping[Priority, int] | None:
+    async def _depths(self) -> Mapping[str, int] | None:
         if self._broker is None:
             return None
         try:
@@ -196,7 +195,7 @@ class Doctor:
         except BrokerUnavailable:
             return None
 
-    async def _overdue(self, before: datetime, depths: Mapping[Priority, int] | None) -> list[Finding]:
+    async def _overdue(self, before: datetime, depths: Mapping[str, int] | None) -> list[Finding]:
         """Tasks that a relay should have handled by `before`."""
         groups: dict[str, list[str]] = defaultdict(list)
         overdue = await self._store.overdue(before=before, limit=_MAX_OVERDUE)
@@ -227,7 +226,7 @@ class Doctor:
             if await self._relay.turn() > 0.0:
                 return
 
-    async def _surplus(self, before: Mapping[Priority, int]) -> list[Finding]:
+    async def _surplus(self, before: Mapping[str, int]) -> list[Finding]:
         """Depths are read twice, since tasks come and go between the broker's answer and the store's."""
         counts = await self._store.counts()
         waiting = sum(counts[status] for status in (Status.SCHEDULED, Status.QUEUED, Status.RETRYING))
@@ -242,7 +241,7 @@ class Doctor:
         return [Finding(kind="surplus_messages", message=message, remedy=remedy, count=surplus)]
 
 
-def _overdue_kind(overdue: Overdue, depths: Mapping[Priority, int] | None) -> str:
+def _overdue_kind(overdue: Overdue, depths: Mapping[str, int] | None) -> str:
     if overdue.status is Status.RUNNING:
         return "dead_lease"
     if overdue.status is not Status.QUEUED:

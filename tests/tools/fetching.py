@@ -37,15 +37,15 @@ def make_task(url: str, **fields: Any) -> Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crowd:
-    """What came of many fetches at once: how many of each kind, the slowest's seconds, the memory it took."""
+class ConcurrentFetches:
+    """The result of many concurrent fetches: counts by kind, seconds of the slowest, memory."""
 
     kinds: Counter[OutcomeKind]
     slowest: float
     growth_bytes: int
 
 
-def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Crowd:
+def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -> ConcurrentFetches:
     """Fetch `task` in `count` threads at once, in a process that does nothing else.
 
     `warm_url` is fetched first, so that what every handler costs is not counted. `settings` are the policy's.
@@ -78,7 +78,7 @@ def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Cr
     for thread in threads:
         thread.join()
     watch.stop()
-    return Crowd(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
+    return ConcurrentFetches(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
 
 
 def _forget_peak() -> None:

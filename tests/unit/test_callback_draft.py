@@ -11,7 +11,7 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
-from tests.unit.test_draft import NOW
+from tests.unit.test_task_draft import NOW
 
 LIMITS = TaskLimits(callback_secrets=frozenset({"billing"}))
 DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)

@@ -1,4 +1,4 @@
-"""What the RabbitMQ adapter needs to know."""
+"""The settings of the RabbitMQ adapter, apart from pika, so that the configuration loads without it."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ _TOPOLOGY = Topology()
 class RabbitSettings:
     """Durations are seconds.
 
-    `addresses` are AMQP URLs of one cluster's nodes, tried in turn. `publish_timeout` bounds a call of
-    `publish`, and is how long a connection may leave a publish unanswered before it is made anew.
-    `stall_after` is how long a queue may have ready messages that do not come before the watchdog acts.
+    `addresses` are AMQP URLs of one cluster's nodes, dialled in turn. `publish_timeout` bounds a call of
+    `publish`; a connection that confirms nothing for as long is made again. `stall_after` is how long a
+    queue may have ready messages and deliver none before the watchdog acts.
     """
 
     addresses: tuple[str, ...] = ("amqp://guest:guest@rabbitmq:5672/",)

@@ -60,7 +60,8 @@ class FetchSection(Section):
     user_agent: UserAgent = Field(_FETCH.user_agent, description="unless the task has its own")
     http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
     tls: TlsProfiles = Field(
-        {}, description="by name: ca_file, cert_file, key_file, key_password_file, hosts; see the README"
+        {},
+        description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",
     )
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,

@@ -1,4 +1,4 @@
-"""The built-in handler in a process of its own."""
+"""The HTTP handler in a worker process."""
 
 import asyncio
 from functools import partial
@@ -15,7 +15,7 @@ from tests.tools.hostile import Hostile, Peer, wait_until
 
 
 async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Hostile) -> None:
-    """The target sees the end of it long before the attempt would have timed out."""
+    """The target sees the connection end long before the attempt would time out."""
     ended: list[bytes] = []
 
     def wait_for_the_end(peer: Peer) -> None:
