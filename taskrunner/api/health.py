@@ -78,7 +78,7 @@ class HealthRoutes:
     async def metrics(self, _: web.Request) -> web.Response:
         text = exposition.render(self._metrics, await self._stats.collect())
         return web.Response(
-            body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE, "Server": "taskrunner"}
+            body=text, headers={"Content-Type": exposition.CONTENT_TYPE, "Server": "taskrunner"}
         )
 
 
