@@ -1,4 +1,4 @@
-"""The applications: the API of `serve`, and the operators' routes alone for `consume`.
+"""The applications: the whole API for `serve`, and only the operators' routes for `consume`.
 
 Errors leave an application as exceptions; `WebServer` turns them into problems.
 """
@@ -11,7 +11,6 @@ from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
-from taskrunner.api.index import IndexRoutes
 from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.pauses import PauseRoutes
@@ -31,7 +30,7 @@ from taskrunner.producer.requeue import Requeue
 from taskrunner.producer.schedules import Schedules
 from taskrunner.stores.base import Store
 
-# The operators' routes take no bodies; this much is read to get to the next request.
+# The operators' routes take no bodies; this much is read to reach the next request.
 _MONITOR_REQUEST_BYTES = 4096
 
 
@@ -55,7 +54,7 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
-    BulkActionRoutes(bulk_actions, options).add_to(routes)
+    BulkActionRoutes(bulk_actions).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
@@ -63,8 +62,7 @@ def build_api(
     )
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    IndexRoutes(routes, Page()).add_to(routes)
-    DocsRoutes(routes).add_to(routes)
+    DocsRoutes(routes, Page("index.html")).add_to(routes)
     return app
 
 
@@ -73,7 +71,6 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     app = web.Application(client_max_size=_MONITOR_REQUEST_BYTES)
     routes = Routes(app, max_request_bytes=_MONITOR_REQUEST_BYTES)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    IndexRoutes(routes).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app
 

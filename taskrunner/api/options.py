@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from taskrunner.api.masking import Masking
+from taskrunner.domain.masking import Masking
 from taskrunner.version import __version__
 
 
@@ -33,8 +33,7 @@ class ApiOptions:
 
     `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that
     are each as large as they may be. `inline_body_bytes`: a fetched text up to this size stands in the
-    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default;
-    `masking` is what is never shown.
+    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default.
     """
 
     request_timeout: float = 10.0
@@ -42,7 +41,3 @@ class ApiOptions:
     inline_body_bytes: int = 64 * 1024
     user_agent: str = f"taskrunner/{__version__}"
     masking: Masking = Masking()
-    default_page: int = 50
-    max_page: int = 200
-    default_bulk_action: int = 1000
-    max_bulk_action: int = 1000

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
-from taskrunner.api.masking import Masking
 from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
 from taskrunner.app.adapters import refuse_memory_broker
@@ -12,6 +11,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_scheduler, pauses_watched, relaying, serving, started, until_signal
 from taskrunner.config import Config
+from taskrunner.domain.masking import Masking
 from taskrunner.producer.schedules import Schedules
 from taskrunner.runtime.signals import Signals
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from taskrunner.api.resources import encode
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
 from taskrunner.producer.doctor import Finding
 
 

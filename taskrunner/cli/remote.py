@@ -18,7 +18,7 @@ from taskrunner.cli.printing import (
     progress,
 )
 from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
-from taskrunner.domain.messages import mask_user_info
+from taskrunner.domain.masking import mask_user_info
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_id import new_task_id
 from taskrunner.producer.bulk_submit import RIVALS, Refused, check_length, meaningful

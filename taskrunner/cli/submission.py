@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import click
+from msgspec import to_builtins
 
-from taskrunner.api.masking import Masking
-from taskrunner.api.resources import task_resource
+from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
 from taskrunner.cli.printing import (
     EXIT_REFUSED,
@@ -19,6 +19,7 @@ from taskrunner.cli.printing import (
     progress,
 )
 from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_draft import TaskDraft
@@ -96,7 +97,9 @@ async def _print_results(platform: Platform, ids: Iterable[str], job: Job) -> in
         body = await platform.store.body(task_id) if job.as_json else None
         code = max(
             code,
-            print_result(task_resource(record, Masking(platform.config.fetch.mask_headers), body=body), job),
+            print_result(
+                to_builtins(TaskView.of(record, Masking(platform.config.fetch.mask_headers), body=body)), job
+            ),
         )
     return code
 

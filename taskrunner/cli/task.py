@@ -5,15 +5,16 @@ from pathlib import Path
 import click
 
 from taskrunner.api import curl, har
-from taskrunner.api.exchange import attempt_detail
-from taskrunner.api.masking import Masking
-from taskrunner.api.resources import Resource, pretty, task_resource
+from taskrunner.api.views.attempt import AttemptDetail
+from taskrunner.api.views.task import TaskView
+from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.group import Group
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.masking import Masking
 
 _ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -45,14 +46,14 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, form: str 
         fetch = platform.config.fetch
         masking = Masking(fetch.mask_headers)
         if attempt is not None:
-            detail = attempt_detail(record, attempt, masking, user_agent=fetch.user_agent)
+            detail = AttemptDetail.of_record(record, attempt, masking, user_agent=fetch.user_agent)
             if form == "curl":
                 click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
             else:
-                _print(har.archive([detail]) if form == "har" else detail)
+                click.echo(pretty(har.archive([detail]) if form == "har" else detail))
             return 0
         body = await platform.store.body(task_id)
-        _print(task_resource(record, masking, body=body))
+        click.echo(pretty(TaskView.of(record, masking, body=body)))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -86,7 +87,3 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
-
-
-def _print(resource: Resource) -> None:
-    click.echo(pretty(resource))

@@ -7,14 +7,15 @@ from typing import NoReturn
 
 import click
 
-from taskrunner.api.masking import Masking, masked_url
-from taskrunner.api.resources import encode, task_resource
+from taskrunner.api.views.task import TaskView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_action_options import bulk_action_options, bulk_actions, chosen, listed, print_result
 from taskrunner.cli.group import Group
 from taskrunner.cli.options import conditions, config_option, selection
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
+from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
 from taskrunner.producer.bulk_action import Action
 
@@ -91,7 +92,7 @@ def _bulk_action(
 def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
     """A task in a list; of one that waits for its host, why."""
     if as_json:
-        return encode(task_resource(record, masking)).decode()
+        return encode(TaskView.of(record, masking)).decode()
     task = record.task
     words = [
         task.id,

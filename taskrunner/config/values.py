@@ -16,7 +16,7 @@ from taskrunner.domain import task_fields
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
-from taskrunner.domain.messages import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
@@ -27,8 +27,6 @@ SENTINEL_PORT = 26379
 
 # The broker inside of `taskrunner all`.
 MEMORY = "memory://"
-# libpq takes a password as a parameter, too.
-_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
@@ -43,17 +41,6 @@ _ACTIVE_SECRETS = 2
 
 class Secret:
     """Marks a setting whose value is never shown, and which can be read from a file (`key_file`)."""
-
-
-def masked(value: Any) -> Any:
-    """A secret as it may be shown: nothing of it, or a URL without its user information."""
-    if isinstance(value, dict):
-        return {name: masked(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [masked(item) for item in value]
-    if not value:
-        return value
-    return _PASSWORD_PARAMETER.sub(MASK, mask_user_info(value)) if "://" in value else MASK
 
 
 def split_commas(value: Any) -> Any:

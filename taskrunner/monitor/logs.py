@@ -48,6 +48,7 @@ from taskrunner.domain.events import (
     WorkersScaled,
     WorkerWrittenOff,
 )
+from taskrunner.domain.masking import logged_path, logged_url, strip_urls
 from taskrunner.domain.status import Status
 
 LEVELS: Mapping[str, int] = {
@@ -56,9 +57,6 @@ LEVELS: Mapping[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-# A URL can be 8 KiB long; its beginning is enough to know a target by.
-_MAX_URL_CHARS = 512
-_URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
 
 
 def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = None) -> None:  # noqa: A002 - the setting's name
@@ -137,7 +135,7 @@ def _format_exception(logger: WrappedLogger, method: str, event: EventDict) -> E
         return event
     formatted = structlog.processors.format_exc_info(logger, method, event)
     if "exception" in formatted:
-        formatted["exception"] = cut_urls(formatted["exception"])
+        formatted["exception"] = strip_urls(formatted["exception"])
     return formatted
 
 
@@ -149,7 +147,7 @@ class _Redirect(logging.Handler):
         at = "error" if record.levelno >= logging.ERROR else "warning"
         try:
             write = getattr(structlog.get_logger(), at)
-            write(cut_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
+            write(strip_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 - a bad log call must not fail whoever made it
             self.handleError(record)
 
@@ -195,7 +193,7 @@ class EventLog:
         """The first of a row is a warning: during an outage every task that is handed in has one."""
         write = self._log.debug if self._publishing_fails else self._log.warning
         self._publishing_fails = True
-        write(_event_name(PublishFailed), count=event.count, error=cut_urls(event.error))
+        write(_event_name(PublishFailed), count=event.count, error=strip_urls(event.error))
 
 
 Fields = Callable[[Any], dict[str, Any]]
@@ -210,18 +208,6 @@ def _event_name(kind: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def place(url: str) -> str:
-    """Host and path of a URL, without the parts that may be secret."""
-    location = url[:_MAX_URL_CHARS].partition("?")[0].partition("#")[0].partition("://")[2]
-    host, slash, path = location.partition("/")
-    return f"{host.rpartition('@')[2]}{slash}{path}"
-
-
-def cut_urls(text: str) -> str:
-    """`text`, with every URL in it without user information, query and fragment."""
-    return _URL_IN_TEXT.sub(r"\1\2", text) if "://" in text else text
-
-
 def _settled(event: TaskSettled) -> dict[str, Any]:
     """The canonical line: all that one wants to know of an attempt, in one place."""
     task, outcome, verdict = event.task, event.outcome, event.verdict
@@ -229,7 +215,7 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "task": task.id,
         "attempt": event.attempt,
         "method": task.method,
-        "url": place(task.url),
+        "url": logged_url(task.url),
         "queue": task.priority.value,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
@@ -240,7 +226,7 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         fields["due"] = verdict.due
     if outcome.error is not None:
         fields["reason"] = verdict.reason
-        fields["error"] = cut_urls(outcome.error)
+        fields["error"] = strip_urls(outcome.error)
     return fields
 
 
@@ -248,7 +234,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     """As of an attempt that failed, with the deadline in the place of what there was no attempt to tell."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": place(task.url), "queue": task.priority.value}
+        fields |= {"method": task.method, "url": logged_url(task.url), "queue": task.priority.value}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
 
@@ -262,11 +248,11 @@ def _readable(value: Any) -> Any:
     """Seconds to the millisecond, texts without what may be secret in their URLs."""
     if isinstance(value, float):
         return round(value, 3)
-    return cut_urls(value) if isinstance(value, str) else value
+    return strip_urls(value) if isinstance(value, str) else value
 
 
 def _started(event: TaskStarted) -> dict[str, Any]:
-    return {"task": event.task.id, "attempt": event.attempt, "url": place(event.task.url)}
+    return {"task": event.task.id, "attempt": event.attempt, "url": logged_url(event.task.url)}
 
 
 def _failed(event: LoopFailed) -> dict[str, Any]:
@@ -274,8 +260,7 @@ def _failed(event: LoopFailed) -> dict[str, Any]:
 
 
 def _request_failed(event: RequestFailed) -> dict[str, Any]:
-    path = event.path[:_MAX_URL_CHARS].partition("?")[0]
-    shown = {"id": event.id, "method": event.method, "path": path}
+    shown = {"id": event.id, "method": event.method, "path": logged_path(event.path)}
     return {**shown, "error": type(event.error).__name__, "exc_info": event.error}
 
 

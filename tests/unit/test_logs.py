@@ -26,13 +26,14 @@ from taskrunner.domain.events import (
     TaskStarted,
     WorkersScaled,
 )
+from taskrunner.domain.masking import logged_url, strip_urls
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
-from taskrunner.monitor.logs import LINES, EventLog, configure, cut_urls, place
+from taskrunner.monitor.logs import LINES, EventLog, configure
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "hunter2"
@@ -304,10 +305,10 @@ def test_a_bad_call_of_a_library_fails_nobody(capsys: pytest.CaptureFixture[str]
 )
 def test_a_url_is_shown_by_host_and_path(url: str, shown: str) -> None:
     """Its query may hold a token, and its length has a bound."""
-    assert place(url) == shown
+    assert logged_url(url) == shown
 
 
 def test_urls_in_a_text_are_cut() -> None:
     """Each of them, and the rest of the text stays."""
-    assert cut_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
-    assert cut_urls("no url: a@b?c") == "no url: a@b?c"
+    assert strip_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
+    assert strip_urls("no url: a@b?c") == "no url: a@b?c"

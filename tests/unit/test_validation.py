@@ -2,7 +2,8 @@
 
 import pytest
 
-from taskrunner.domain.messages import did_you_mean, mask_user_info, shown
+from taskrunner.domain.masking import mask_user_info
+from taskrunner.domain.messages import did_you_mean, shown
 
 
 @pytest.mark.parametrize(

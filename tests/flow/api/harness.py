@@ -9,11 +9,11 @@ import aiohttp
 import fakeredis
 from aiohttp import web
 
-from taskrunner.api.masking import Masking
 from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Event
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import EndedAttempt, Retention, settlement

@@ -1,17 +1,13 @@
-"""Resources: the JSON form of what we show."""
+"""The view of a task: its JSON, its secrets, its text."""
 
 import json
 from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.api.masking import MASK, Masking, masked_url
-from taskrunner.api.resources import (
-    accepted_resource,
-    as_text,
-    encode,
-    task_resource,
-)
+from taskrunner.api.views.task import TaskView, as_text
+from taskrunner.domain.codec import encode
+from taskrunner.domain.masking import MASK, Masking, masked_url
 from taskrunner.domain.outcome import OutcomeKind, Response
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -51,20 +47,23 @@ RECORD = Record(
 
 
 def test_times_are_rfc_3339_in_utc() -> None:
-    assert json.loads(encode(task_resource(RECORD, MASKING)))["created_at"] == "2030-01-01T12:00:00.005000Z"
+    assert json.loads(encode(TaskView.of(RECORD, MASKING)))["created_at"] == "2030-01-01T12:00:00.005000Z"
 
 
 def test_an_accepted_task_has_the_fields_of_any_other() -> None:
-    accepted = accepted_resource(TASK, MASKING, published=False)
-    assert accepted.keys() == task_resource(RECORD, MASKING).keys()
+    accepted = json.loads(encode(TaskView.of_accepted(TASK, MASKING, published=False)))
+    assert accepted.keys() == json.loads(encode(TaskView.of(RECORD, MASKING))).keys()
     assert (accepted["status"], accepted["body_size"], accepted["attempts"]) == ("scheduled", 3, [])
 
 
 def test_a_result_has_its_body_as_text_only() -> None:
-    result = task_resource(RECORD, MASKING, prefix="/api/v1", body=b"ok")["result"]
-    assert (result["body"], result["body_url"]) == ("ok", "/api/v1/tasks/t/body")
-    assert task_resource(RECORD, MASKING, body=b"\xff")["result"]["body"] is None
-    assert task_resource(replace(RECORD, result=None), MASKING)["result"] is None
+    result = TaskView.of(RECORD, MASKING, prefix="/api/v1", body=b"ok").result
+    assert result is not None
+    assert (result.body, result.body_url) == ("ok", "/api/v1/tasks/t/body")
+    binary = TaskView.of(RECORD, MASKING, body=b"\xff").result
+    assert binary is not None
+    assert binary.body is None
+    assert TaskView.of(replace(RECORD, result=None), MASKING).result is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_result_has_its_body_as_text_only() -> None:
 )
 def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
     assert MASKING.headers({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
-    assert b"s3cret" not in encode(task_resource(RECORD, MASKING))
+    assert b"s3cret" not in encode(TaskView.of(RECORD, MASKING))
 
 
 def test_further_headers_are_masked_by_their_names() -> None:
@@ -100,9 +99,7 @@ def test_further_headers_are_masked_by_their_names() -> None:
 def test_a_parameter_that_may_be_a_secret_is_masked(url: str, shown: str) -> None:
     """All else stays as it was spelt."""
     assert masked_url(url) == shown
-    assert (
-        "s3cret" not in encode(task_resource(replace(RECORD, task=replace(TASK, url=url)), MASKING)).decode()
-    )
+    assert "s3cret" not in encode(TaskView.of(replace(RECORD, task=replace(TASK, url=url)), MASKING)).decode()
 
 
 @pytest.mark.parametrize(
