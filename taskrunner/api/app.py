@@ -12,7 +12,7 @@ from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.options import ApiOptions
-from taskrunner.api.page import Page
+from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
@@ -62,7 +62,7 @@ def build_api(
     )
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    DocsRoutes(routes, Page("index.html")).add_to(routes)
+    DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app
 
 
@@ -76,6 +76,6 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
 
 
 def request_bound(limits: Limits) -> int:
-    """Bytes of a task's JSON with its body, URL, headers and labels each as large as they may be."""
+    """The size of a task's JSON whose body, URL, headers and labels are each as large as allowed."""
     labels = limits.max_labels * limits.max_label_bytes
     return limits.max_body_bytes + limits.max_url_bytes + limits.max_headers_bytes + labels

@@ -26,7 +26,7 @@ _LINGER = 1.0
 _CLOSING = frozenset({408, 413})
 
 
-class Connection(web.RequestHandler):
+class ClientConnection(web.RequestHandler):
     """aiohttp's protocol with two clocks, which `end_if_slow` reads.
 
     `receiving_since`: the first byte of a request arrived, its head is not complete. `unread_since`: the
@@ -108,7 +108,7 @@ class Connection(web.RequestHandler):
 
 
 class ConnectionServer(web.Server):
-    """Makes a `Connection` per client, bounds their number, and answers errors with problems.
+    """Makes a `ClientConnection` per client, bounds their number, and answers errors with problems.
 
     It wraps the application's handler outside of the router, so that an unknown path or method gets a problem
     too, at the cost of one more call per request.
@@ -124,9 +124,9 @@ class ConnectionServer(web.Server):
         self._draining = False
         self._all_closed = asyncio.Event()
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> ClientConnection:
         options = self._options
-        return Connection(
+        return ClientConnection(
             self,
             asyncio.get_running_loop(),
             access_log=None,
@@ -140,7 +140,7 @@ class ConnectionServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._open += 1
-        if self._open > self._options.max_connections and isinstance(handler, Connection):
+        if self._open > self._options.max_connections and isinstance(handler, ClientConnection):
             handler.end_with(http_problem(503, "too many connections", {"Retry-After": "1"}))
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -162,7 +162,7 @@ class ConnectionServer(web.Server):
     def end_slow(self) -> None:
         """Close every connection that exceeds the request timeout."""
         for connection in self.connections:
-            if isinstance(connection, Connection):
+            if isinstance(connection, ClientConnection):
                 connection.end_if_slow(self._options.request_timeout)
 
     def _begin(
@@ -174,7 +174,7 @@ class ConnectionServer(web.Server):
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
         """Called by aiohttp when the head of a request is complete."""
-        if isinstance(protocol, Connection):
+        if isinstance(protocol, ClientConnection):
             protocol.handling = True
             protocol.receiving_since = None
         return self._make(message, payload, protocol, writer, task)
@@ -187,7 +187,7 @@ class ConnectionServer(web.Server):
             return response
         finally:
             protocol = request.protocol
-            if isinstance(protocol, Connection):
+            if isinstance(protocol, ClientConnection):
                 protocol.handling = False
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.openapi import document
-from taskrunner.api.page import WEB, Page, policy, wants_page
+from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.parameters import FILE
 from taskrunner.api.problems import refuse
 from taskrunner.api.requests import path_value
@@ -42,7 +42,7 @@ class DocsRoutes:
     `console` is the page that a browser gets at `/`, for applications that have all the routes it asks.
     """
 
-    def __init__(self, routes: Routes, console: Page | None = None) -> None:
+    def __init__(self, routes: Routes, console: HtmlPage | None = None) -> None:
         self._routes = routes
         self._console = console
 
@@ -98,5 +98,5 @@ class DocsRoutes:
         return encode(document(self._routes.operations, PREFIXES))
 
     @cached_property
-    def _page(self) -> Page:
-        return Page("docs.html", _VIEWER)
+    def _page(self) -> HtmlPage:
+        return HtmlPage("docs.html", _VIEWER)

@@ -1,4 +1,4 @@
-"""The settings of an HTTP server of ours, with the reason for each default."""
+"""The limits of an HTTP server and of the API's routes."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from taskrunner.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """The bounds of a server; durations are seconds.
+    """The limits of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
-    first byte; it is also for how long a client may read nothing of our answer. `keepalive_timeout` is longer
-    than the 60 s for which common proxies keep an idle connection, so that they are the ones to close it.
-    `shutdown_grace`: how long requests in flight may go on after `stop`.
+    first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
+    the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
+    in flight may continue after `stop`.
     """
 
     request_timeout: float = 10.0
@@ -29,11 +29,11 @@ class ServerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiOptions:
-    """The bounds of the routes; durations are seconds.
+    """The limits of the routes; durations are seconds.
 
-    `max_request_bytes` of None follows from the limits on a task: a body, URL, headers and labels that
-    are each as large as they may be. `inline_body_bytes`: a fetched text up to this size stands in the
-    task's own JSON, a larger one is behind `body_url`. `user_agent` is what consumers send by default.
+    `max_request_bytes` of None is the size of a task whose body, URL, headers and labels are each as large as
+    allowed. `inline_body_bytes`: a fetched text up to this size is part of the task's JSON, a larger one is
+    only at `body_url`. `user_agent` is what consumers send by default.
     """
 
     request_timeout: float = 10.0

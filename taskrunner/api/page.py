@@ -15,7 +15,7 @@ from taskrunner.api.responses import raw_response
 WEB = Path(__file__).parent / "web"
 
 
-class Page:
+class HtmlPage:
     """A file of `web/` as a response; read once, when it is made.
 
     Without a `policy` the one script and the one style that stand in the file are allowed.

@@ -40,7 +40,7 @@ class Masking:
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """`headers` with `MASK` for every value that may be secret."""
-        return {name: self.value(name, value) for name, value in headers.items()}
+        return {name: self.value(name, value) for name, value in headers.items()} if headers else {}
 
     def value(self, name: str, value: str) -> str:
         """The value of one header, or `MASK`."""
@@ -55,7 +55,7 @@ def masked_url(url: str) -> str:
     place, mark, query = url.partition("?")
     if not mark:
         return url
-    return place + mark + "&".join(map(_masked_parameter, query.split("&")))
+    return f"{place}?{'&'.join([_masked_parameter(each) for each in query.split('&')])}"
 
 
 def mask_user_info(text: str) -> str:

@@ -26,7 +26,6 @@ from taskrunner.domain.events import (
     TaskStarted,
     WorkersScaled,
 )
-from taskrunner.domain.masking import logged_url, strip_urls
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -291,24 +290,3 @@ def test_a_bad_call_of_a_library_fails_nobody(capsys: pytest.CaptureFixture[str]
     logging.getLogger("odd").warning("%d", "one")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["between"]
     assert "Logging error" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("http://h", "h"),
-        ("http://h?x=1", "h"),
-        ("https://me:pw@h:1/a@b#c", "h:1/a@b"),
-        ("http://h/" + "a" * 9000, "h/" + "a" * (512 - len("http://h/"))),
-        ("nonsense", ""),
-    ],
-)
-def test_a_url_is_shown_by_host_and_path(url: str, shown: str) -> None:
-    """Its query may hold a token, and its length has a bound."""
-    assert logged_url(url) == shown
-
-
-def test_urls_in_a_text_are_cut() -> None:
-    """Each of them, and the rest of the text stays."""
-    assert strip_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
-    assert strip_urls("no url: a@b?c") == "no url: a@b?c"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.api.page import Page, inline_policy, wants_page
+from taskrunner.api.page import HtmlPage, inline_policy, wants_page
 
 HTML = (Path(__file__).parents[2] / "taskrunner" / "api" / "web" / "index.html").read_text()
 
@@ -37,4 +37,4 @@ def test_the_policy_lets_nothing_run_but_what_the_page_has() -> None:
     assert policed.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policed
     assert inline_policy(HTML.replace("const EVERY = 2000", "const EVERY = 2001")) != policed
-    assert Page("index.html").response().headers["Content-Security-Policy"] == policed
+    assert HtmlPage("index.html").response().headers["Content-Security-Policy"] == policed

@@ -27,16 +27,15 @@ class RequestView(View):
     def of(cls, record: Record, attempt: int, masking: Masking, *, user_agent: str) -> Self:
         task = record.task
         headers = masking.headers(request_headers(task, attempt, user_agent))
-        return cls(
-            method=task.method,
+        return cls.copy(
+            task,
             url=masked_url(task.url),
             headers=[HeaderView(name=name, value=value) for name, value in headers.items()],
             body_size=0 if task.content is None else len(task.content),
-            signed_by=task.signed_by,
         )
 
 
-class Phase(View):
+class AttemptPhase(View):
     """A part of an attempt, in seconds since its start."""
 
     phase: PhaseName
@@ -55,7 +54,7 @@ class AttemptDetail(AttemptView):
     request: RequestView
     response: ResponseView | None
     timings: TimingsView | None
-    waterfall: Sequence[Phase]
+    waterfall: Sequence[AttemptPhase]
 
     @classmethod
     def of_record(cls, record: Record, number: int, masking: Masking, *, user_agent: str) -> Self:
@@ -95,7 +94,7 @@ class AttemptList(View):
         return cls(attempts=details)
 
 
-def waterfall(timings: Timings, redirects: int) -> Iterator[Phase]:
+def waterfall(timings: Timings, redirects: int) -> Iterator[AttemptPhase]:
     """The phases in order, in seconds since the start of the attempt.
 
     After redirects only the last request was timed: everything before it, and its body, is the phase
@@ -103,7 +102,7 @@ def waterfall(timings: Timings, redirects: int) -> Iterator[Phase]:
     """
     before = max(0.0, timings.total - timings.first_byte) if redirects else 0.0
     if before:
-        yield Phase.of("redirects", 0.0, before)
+        yield AttemptPhase.of("redirects", 0.0, before)
     marks: list[tuple[PhaseName, float]] = [
         ("dns", timings.dns),
         ("connect", timings.connect),
@@ -115,7 +114,7 @@ def waterfall(timings: Timings, redirects: int) -> Iterator[Phase]:
     for name, end in marks:
         # A phase that was not needed, such as the dial of a reused connection, has no end.
         if end > start:
-            yield Phase.of(name, before + start, before + end)
+            yield AttemptPhase.of(name, before + start, before + end)
             start = end
 
 

@@ -34,18 +34,10 @@ class DeadLetterView(View):
     @classmethod
     def of(cls, letter: DeadLetter, *, prefix: str = "", **more: Any) -> Self:
         """`prefix` goes before the paths of links."""
-        return cls(
-            id=letter.id,
-            kind=letter.kind,
-            reason=letter.reason,
-            error=letter.error,
-            died_at=letter.died_at,
+        return cls.copy(
+            letter,
             priority=letter.queue,
             url=None if letter.url is None else masked_url(letter.url),
-            attempt=letter.attempt,
-            outcome=letter.outcome,
-            labels=letter.labels,
-            created_at=letter.created_at,
             task_url=f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
             **more,
         )

@@ -19,7 +19,7 @@ class LimitView(View):
 
     @classmethod
     def of(cls, limit: HostLimit) -> Self:
-        return cls(concurrency=limit.concurrency, rate=limit.rate, burst=limit.burst)
+        return cls.copy(limit)
 
 
 class HostDetail(View):
@@ -42,14 +42,9 @@ class HostDetail(View):
     @classmethod
     def of(cls, host: HostView) -> Self:
         applied = host.applied
-        return cls(
-            host=host.host,
+        return cls.copy(
+            host,
             state=host.condition,
-            until=host.until,
-            pace=host.pace,
-            in_flight=host.in_flight,
-            waiting_until=host.waiting_until,
-            attempt_time=host.attempt_time,
             pattern=None if applied is None else applied.pattern,
             limit=None if applied is None else LimitView.of(applied.limit),
         )
@@ -66,14 +61,8 @@ class HostLimitView(View):
 
     @classmethod
     def of(cls, shown: ShownLimit) -> Self:
-        limit = shown.limit
-        return cls(
-            pattern=shown.pattern,
-            concurrency=limit.concurrency,
-            rate=limit.rate,
-            burst=limit.burst,
-            source="api" if shown.given else "config",
-        )
+        source = "api" if shown.given else "config"
+        return cls.copy(shown.limit, pattern=shown.pattern, source=source)
 
 
 class HostList(View):

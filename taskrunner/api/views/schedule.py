@@ -33,24 +33,8 @@ class ScheduleView(View):
     def of(cls, schedule: Schedule, masking: Masking, *, prefix: str = "") -> Self:
         """`prefix` goes before the paths of links."""
         last = schedule.last_task_id
-        return cls(
-            name=schedule.name,
-            cron=schedule.cron,
-            time_zone=schedule.time_zone,
-            missed=schedule.missed,
-            overlap=schedule.overlap,
-            jitter=schedule.jitter,
-            conditional=schedule.conditional,
-            paused=schedule.paused,
-            next_at=schedule.next_at,
-            last_at=schedule.last_at,
-            last_task_id=last,
-            last_task_url=None if last is None else f"{prefix}/tasks/{last}",
-            error=schedule.error,
-            task=_template(schedule.task, masking),
-            created_at=schedule.created_at,
-            updated_at=schedule.updated_at,
-        )
+        last_url = None if last is None else f"{prefix}/tasks/{last}"
+        return cls.copy(schedule, last_task_url=last_url, task=_template(schedule.task, masking))
 
 
 class SchedulePage(View):

@@ -28,13 +28,7 @@ class TimingsView(View):
 
     @classmethod
     def of(cls, timings: Timings) -> Self:
-        return cls(
-            dns=timings.dns,
-            connect=timings.connect,
-            tls=timings.tls,
-            first_byte=timings.first_byte,
-            total=timings.total,
-        )
+        return cls.copy(timings)
 
 
 class HeaderView(View):
@@ -60,21 +54,16 @@ class ResponseView(View):
 
     @classmethod
     def of(cls, response: Response, masking: Masking, **more: Any) -> Self:
-        return cls(
+        # A cookie that an answer sets is as good as a password.
+        headers = [
+            HeaderView(name=name, value=masking.value(name, value)) for name, value in response.headers
+        ]
+        return cls.copy(
+            response,
             status_code=response.status,
-            unchanged=response.unchanged,
-            headers=[
-                # A cookie that an answer sets is as good as a password.
-                HeaderView(name=name, value=masking.value(name, value))
-                for name, value in response.headers
-            ],
-            content_type=response.content_type,
+            headers=headers,
             size=response.size_bytes,
-            sha256=response.sha256,
-            truncated=response.truncated,
             url=masked_url(response.url),
-            redirects=response.redirects,
-            http_version=response.http_version,
             **more,
         )
 
@@ -108,18 +97,7 @@ class AttemptView(View):
 
     @classmethod
     def of(cls, attempt: Attempt, **more: Any) -> Self:
-        return cls(
-            number=attempt.number,
-            started_at=attempt.started_at,
-            finished_at=attempt.finished_at,
-            outcome=attempt.outcome,
-            status_code=attempt.status_code,
-            error=attempt.error,
-            counted=attempt.counted,
-            consumer=attempt.consumer,
-            address=attempt.address,
-            **more,
-        )
+        return cls.copy(attempt, **more)
 
 
 class CallbackView(View):
@@ -132,12 +110,7 @@ class CallbackView(View):
 
     @classmethod
     def of(cls, callback: Callback) -> Self:
-        return cls(
-            url=masked_url(callback.url),
-            secret=callback.secret,
-            events=callback.events,
-            tls=callback.tls,
-        )
+        return cls.copy(callback, url=masked_url(callback.url))
 
 
 class ValidatorsView(View):
@@ -150,12 +123,7 @@ class ValidatorsView(View):
 
     @classmethod
     def of(cls, validators: Validators) -> Self:
-        return cls(
-            url=masked_url(validators.url),
-            etag=validators.etag,
-            last_modified=validators.last_modified,
-            task_id=validators.task_id,
-        )
+        return cls.copy(validators, url=masked_url(validators.url))
 
 
 class TaskView(View):

@@ -1,5 +1,7 @@
 """The base of all views, and their encoding for people."""
 
+from typing import Any, Self
+
 import msgspec
 
 from taskrunner.domain.codec import encode
@@ -11,6 +13,12 @@ class View(Value, omit_defaults=False, forbid_unknown_fields=True):
 
     Secrets in headers and URLs are masked when a view is made, so that no user of a view has to.
     """
+
+    @classmethod
+    def copy(cls, source: object, /, **made: Any) -> Self:
+        """The fields that are not in `made` are the attributes of `source` with the same names."""
+        copied = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in made}
+        return cls(**copied, **made)
 
 
 def pretty(view: object) -> bytes:
