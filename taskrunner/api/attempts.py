@@ -3,12 +3,12 @@
 from aiohttp import web
 
 from taskrunner.api import curl, har
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.parameters import ATTEMPT_NUMBER, TASK_ID, Parameter, choice
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value
 from taskrunner.api.responses import json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.attempt import AttemptDetail, AttemptList
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import Record
@@ -34,7 +34,7 @@ _READ = Operation(
 class AttemptRoutes:
     """`GET /tasks/{id}/attempts` and `/tasks/{id}/attempts/{number}`."""
 
-    def __init__(self, store: Store, options: ApiOptions) -> None:
+    def __init__(self, store: Store, options: ApiSettings) -> None:
         self._store = store
         self._user_agent = options.user_agent
         self._masking = options.masking

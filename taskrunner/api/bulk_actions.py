@@ -1,4 +1,4 @@
-"""The routes that change many tasks: `POST /tasks/cancel`, `/tasks/retry`, `/tasks/delete`."""
+"""The routes that change many tasks: `POST /tasks/cancel`, `/tasks/requeue`, `/tasks/delete`."""
 
 from functools import partial
 from typing import Any
@@ -10,12 +10,12 @@ from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.views.dead_letter import BulkResultView
-from taskrunner.producer.bulk_action import Action, BulkActions
+from taskrunner.producer.bulk_actions import BulkAction, BulkActions
 
 _SUMMARIES = {
-    Action.CANCEL: "Cancel all live tasks that meet the conditions.",
-    Action.RETRY: "Requeue all failed tasks that meet the conditions.",
-    Action.DELETE: "Delete all tasks that meet the conditions.",
+    BulkAction.CANCEL: "Cancel all live tasks that meet the conditions.",
+    BulkAction.REQUEUE: "Requeuer all failed tasks that meet the conditions.",
+    BulkAction.DELETE: "Delete all tasks that meet the conditions.",
 }
 _PARAMETERS: tuple[Parameter[Any], ...] = (*TASK_CONDITIONS, *BULK)
 
@@ -36,7 +36,7 @@ class BulkActionRoutes:
             )
             routes.post(f"/tasks/{action}", partial(self.change, action), operation)
 
-    async def change(self, action: Action, request: web.Request) -> web.Response:
+    async def change(self, action: BulkAction, request: web.Request) -> web.Response:
         query = Query(request, _PARAMETERS)
         asked = query.bulk()
         query.refuse_if_wrong()

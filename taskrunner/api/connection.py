@@ -15,9 +15,9 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from taskrunner.api.options import ServerOptions
 from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem, internal_error, problem_of
 from taskrunner.api.responses import problem_response
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestFailed
 
 # How long the rest of a refused body is read and thrown away, so that the client gets to see the refusal.
@@ -114,7 +114,7 @@ class ConnectionServer(web.Server):
     too, at the cost of one more call per request.
     """
 
-    def __init__(self, app_server: web.Server, events: Events, options: ServerOptions) -> None:
+    def __init__(self, app_server: web.Server, events: Events, options: ServerSettings) -> None:
         super().__init__(self._handle, request_factory=self._begin)
         self._make = app_server.request_factory
         self._handle_in_app = app_server.request_handler

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.parameters import BULK, CURSOR, DEAD_LETTER_CONDITIONS, LIMIT, RATE, STOP_AT, TASK_ID
 from taskrunner.api.query import BulkQuery, Query
 from taskrunner.api.requests import path_value, prefix_of
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dead_letter import (
     BulkResultView,
     DeadLetterDetail,
@@ -17,9 +17,9 @@ from taskrunner.api.views.dead_letter import (
 )
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import TaskUnknown
-from taskrunner.producer.bulk_action import BulkActions, BulkResult
-from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueWave, Sample
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.bulk_actions import BulkActions, BulkResult
+from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueSample, RequeueWave
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
@@ -43,10 +43,10 @@ _DELETE = Operation(
     problems=(404,),
 )
 _REQUEUE = Operation(
-    summary="Requeue a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
+    summary="Requeuer a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
 )
 _REQUEUE_ALL = Operation(
-    summary="Requeue all that meet the conditions.",
+    summary="Requeuer all that meet the conditions.",
     answers={200: RequeueView},
     parameters=(*DEAD_LETTER_CONDITIONS, *BULK, RATE, STOP_AT),
     problems=(400, 503),
@@ -63,7 +63,7 @@ class DeadLetterRoutes:
     """`GET /dead-letters`, `/dead-letters/{id}`, `POST /dead-letters/requeue`, `POST /dead-letters/purge`."""
 
     def __init__(
-        self, requeue: Requeue, bulk_actions: BulkActions, store: Store, options: ApiOptions
+        self, requeue: Requeuer, bulk_actions: BulkActions, store: Store, options: ApiSettings
     ) -> None:
         self._requeue = requeue
         self._bulk_actions = bulk_actions
@@ -130,7 +130,7 @@ class DeadLetterRoutes:
             result = await self._bulk_actions.requeue(
                 asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
             )
-            return RequeueWave(result=result, sample=Sample())
+            return RequeueWave(result=result, sample=RequeueSample())
         gradual_requeue = GradualRequeue(self._bulk_actions, self._store, stop_at=stop_at, keep=_WATCHED)
         return await gradual_requeue.wave(
             asked.selection, limit=asked.limit, cursor=cursor, sample=sample, rate=rate
@@ -154,7 +154,7 @@ def _requeue_view(wave: RequeueWave, asked: BulkQuery) -> RequeueView:
     sample = wave.sample
     result = wave.result or BulkResult(matched=0, ids=(), cursor=_read_cursor(asked.cursor)[0])
     following = result.cursor
-    if following is not None and wave.result is not None and sample != Sample():
+    if following is not None and wave.result is not None and sample != RequeueSample():
         following = _PARTS.join((following, str(sample.ended), str(sample.failed), _IDS.join(sample.watched)))
     return RequeueView(
         action="requeue",
@@ -168,10 +168,10 @@ def _requeue_view(wave: RequeueWave, asked: BulkQuery) -> RequeueView:
     )
 
 
-def _read_cursor(cursor: str | None) -> tuple[str | None, Sample]:
+def _read_cursor(cursor: str | None) -> tuple[str | None, RequeueSample]:
     """Where in the list to continue, and the sample. Raises `ValueError`."""
     if cursor is None or _PARTS not in cursor:
-        return cursor, Sample()
+        return cursor, RequeueSample()
     place, ended, failed, watched = cursor.split(_PARTS)
     ids = tuple(watched.split(_IDS)) if watched else ()
-    return place, Sample(watched=ids, ended=int(ended), failed=int(failed))
+    return place, RequeueSample(watched=ids, ended=int(ended), failed=int(failed))

@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.parameters import HOST, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 
 _LIST = Operation(
     summary="Hosts with tasks that are limited or in trouble, and all limits.",
@@ -38,7 +38,7 @@ _REMOVE = Operation(
 class HostRoutes:
     """`GET /hosts`, `GET /hosts/{host}`, its `limit` and its `reset`."""
 
-    def __init__(self, hosts: Hosts, options: ApiOptions, *, max_request_bytes: int) -> None:
+    def __init__(self, hosts: HostAdmin, options: ApiSettings, *, max_request_bytes: int) -> None:
         self._hosts = hosts
         self._options = options
         self._max_request_bytes = max_request_bytes

@@ -55,7 +55,7 @@ def queue_depths(broker: Broker) -> Callable[[], Awaitable[dict[str, Any]]]:
 
     async def provide() -> dict[str, Any]:
         depths = await broker.depths()
-        queues: dict[str, Any] = {queue.value: {"ready": ready} for queue, ready in depths.items()}
+        queues: dict[str, Any] = {queue: {"ready": ready} for queue, ready in depths.items()}
         return {**queues, "total": sum(depths.values())}
 
     return provide

@@ -2,20 +2,20 @@
 
 from aiohttp import web
 
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import FieldError, ScheduleInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.task_limits import Limits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
 _CREATE = Operation(
@@ -57,7 +57,7 @@ class ScheduleRoutes:
     """`POST /schedules`, `GET /schedules`, `GET`, `PUT`, `DELETE /schedules/{name}`, and its verbs."""
 
     def __init__(
-        self, schedules: Schedules, limits: Limits, options: ApiOptions, *, max_request_bytes: int
+        self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
     ) -> None:
         self._schedules = schedules
         self._limits = limits

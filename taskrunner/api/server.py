@@ -8,10 +8,10 @@ import socket
 from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
-from taskrunner.api.options import ServerOptions
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, PortOpened
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # How often per request timeout to look for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
@@ -33,7 +33,7 @@ class WebServer:
         port: int,
         *,
         events: Events,
-        options: ServerOptions = ServerOptions(),  # noqa: B008 - frozen, so a default may be shared
+        options: ServerSettings = ServerSettings(),  # noqa: B008 - frozen, so a default may be shared
         setting: str = "Api.port",
     ) -> None:
         self.host = host
@@ -74,7 +74,7 @@ class WebServer:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
             await runner.cleanup()
         if self._sweeper is not None:
-            await end(self._sweeper)
+            await cancel_and_wait(self._sweeper)
             self._sweeper = None
         await self._app_runner.cleanup()
 

@@ -4,13 +4,13 @@ import json
 
 from aiohttp import web
 
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
 from taskrunner.api.problems import refuse
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.task import BulkAnswer, TaskPage, TaskView, as_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
@@ -83,7 +83,7 @@ class TaskRoutes:
         intake: Intake,
         cancellation: Cancellation,
         store: Store,
-        options: ApiOptions,
+        options: ApiSettings,
         *,
         max_request_bytes: int,
     ) -> None:
@@ -114,7 +114,7 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = header_value(request, IDEMPOTENCY_KEY)
-        draft = _traced(TaskDraft.from_json(raw, self._intake.rules.limits), request)
+        draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:

@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from taskrunner.domain.new_task import NewTask as NewTask
+from taskrunner.domain.new_task import StoredTask
 from taskrunner.domain.record import Attempt, DeadLetter, Record
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value, field
 from taskrunner.stores.host_store import HostStore
 from taskrunner.stores.inspection import Inspection, Overdue
@@ -76,25 +76,19 @@ class Claimed(Value):
     attempt_limit: int = 0
 
 
-class Due(Value):
+class Due(StoredTask):
     """A task whose due time has come. Its due time was moved on, so that no other relay gets it now.
 
-    `attempt` is the last that started; for `running` that is the one whose lease ran out, and `running` is
-    its line in the record.
+    `running` is the attempt whose lease ran out, if there is one.
     """
 
-    id: str
     status: Status
-    attempt: int
     attempt_limit: int
-    queue: Priority
-    encoded: bytes
     running: Attempt | None = None
-    snoozes: int = 0
 
 
 class StoredSchedule(Value):
-    """A schedule by `encode_schedule`. `version` is another one after each change."""
+    """A schedule by `codec.encode`. `version` is another one after each change."""
 
     name: str
     version: str

@@ -29,7 +29,7 @@ def decode_response(encoded: bytes) -> Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
-    """A record as stores keep it. `encoded` is the task by `encode_task`; times are ms since 1970.
+    """A record as stores keep it. `encoded` is the task by `codec.encode`; times are ms since 1970.
 
     `attempts` are by `codec.encode`, in order, and `result` is by `codec.encode`.
     """

@@ -18,13 +18,13 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.poisoned import poisoned
 from tests.tools.severed import Cut, severable
 
 CUTS = list(Cut)
-DRAFT = TaskDraft.from_fields({"id": "task", "url": "http://target.test/"}, Limits())
+DRAFT = TaskDraft.from_fields({"id": "task", "url": "http://target.test/"}, TaskLimits())
 
 
 async def succeeds(runner: LocalRunner, task_id: str, runs: int) -> None:

@@ -179,10 +179,10 @@ def test_a_queue_with_other_arguments_is_one_clear_error(deploy: Deploy, verb: s
     assert amqp.depth(deployment.rabbitmq_url, queue) == 1
 
 
-@pytest.mark.parametrize(("verb", "dial"), [("serve", "API__PORT"), ("consume", "SERVER__PORT")])
-def test_a_taken_port_is_one_clear_error(deployment: Deployment, verb: str, dial: str) -> None:
+@pytest.mark.parametrize(("verb", "key"), [("serve", "API__PORT"), ("consume", "SERVER__PORT")])
+def test_a_taken_port_is_one_clear_error(deployment: Deployment, verb: str, key: str) -> None:
     """The address is named, the exit code is 3."""
-    taken: dict[str, Any] = {dial: deployment.api.port}
+    taken: dict[str, Any] = {key: deployment.api.port}
     done = deployment.run(verb, **taken)
     (line,) = told(done)
     assert done.returncode == 3

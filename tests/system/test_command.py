@@ -1,11 +1,11 @@
-"""The command, as a process of its own."""
+"""The command as a separate process."""
 
 import subprocess
 import sys
 
 
 def test_help_imports_no_subcommand() -> None:
-    """Nor pydantic or a driver: that is what keeps it quick."""
+    """`--help` imports neither pydantic nor a driver, which keeps it fast."""
     code = (
         "import sys\nfrom taskrunner.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"

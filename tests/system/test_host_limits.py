@@ -1,4 +1,4 @@
-"""HostPolicy between real processes: what a host gets, counted at the host."""
+"""HostSettings between real processes: what a host gets, counted at the host."""
 
 from collections.abc import Iterator
 

@@ -114,7 +114,7 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
     assert len(listed.stdout.splitlines()) == 4
     assert deployment.run("tasks", "delete", "--label", "many").stdout == "4 of 4 deleted\n"
     assert deployment.run("tasks", "delete").returncode == 2
-    assert deployment.run("tasks", "retry", "--status", "queued").returncode == 2
+    assert deployment.run("tasks", "requeue", "--status", "queued").returncode == 2
 
 
 def test_what_is_paused_does_not_start(deployment: Deployment) -> None:

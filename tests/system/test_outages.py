@@ -43,11 +43,11 @@ def test_without_rabbitmq_tasks_are_accepted_and_run_later(deployment: Deploymen
     ids = [deployment.submit(deployment.target.url(f"/{number}")) for number in range(20)]
     printed = deployment.run("produce", "--url", deployment.target.url("/cli"))
     assert printed.returncode == 0
-    assert "a relay will publish it (RabbitMQ at " in printed.stderr
+    assert "the relay will publish it (RabbitMQ at " in printed.stderr
     ids += printed.stdout.split()
     lines = f"{deployment.target.url('/file')}\n" * 3
     printed = deployment.run("produce", "--file", "-", given=lines.encode())
-    assert "3 stored; RabbitMQ did not confirm 3 of them yet" in printed.stderr
+    assert "3 stored; RabbitMQ has not confirmed 3 of them yet" in printed.stderr
     ids += printed.stdout.split()
     for running in deployment.processes:
         wait_for(lambda running=running: in_trouble(running, "rabbitmq"), "it is told")  # type: ignore[misc]

@@ -12,7 +12,7 @@ from taskrunner.domain.masking import masked_url
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import AwareDatetime, Priority
-from taskrunner.producer.bulk_action import BulkResult
+from taskrunner.producer.bulk_actions import BulkResult
 
 
 class DeadLetterView(View):

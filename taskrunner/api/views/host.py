@@ -7,7 +7,7 @@ from taskrunner.api.views.view import View
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.task import AwareDatetime
-from taskrunner.producer.hosts import ShownLimit
+from taskrunner.producer.host_admin import HostLimitEntry
 
 
 class LimitView(View):
@@ -60,7 +60,7 @@ class HostLimitView(View):
     source: Literal["api", "config"]
 
     @classmethod
-    def of(cls, shown: ShownLimit) -> Self:
+    def of(cls, shown: HostLimitEntry) -> Self:
         source = "api" if shown.given else "config"
         return cls.copy(shown.limit, pattern=shown.pattern, source=source)
 

@@ -14,7 +14,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import AwareDatetime, Priority, Task, Validators
-from taskrunner.producer.bulk_submit import BatchDone
+from taskrunner.producer.bulk_submit import SubmittedBatch
 
 
 class TimingsView(View):
@@ -259,7 +259,7 @@ class BulkAnswer(View):
     items: Sequence[BulkItem]
 
     @classmethod
-    def of(cls, done: BatchDone) -> Self:
+    def of(cls, done: SubmittedBatch) -> Self:
         """In the order of the lines."""
         items = [
             BulkItem(

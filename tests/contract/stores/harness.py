@@ -12,12 +12,12 @@ from typing import Any
 from fakeredis import FakeAsyncRedisConnection, FakeServer
 
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_id import new_task_id
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings

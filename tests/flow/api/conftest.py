@@ -21,19 +21,19 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.settlement import Retention
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -58,7 +58,7 @@ async def api() -> AsyncIterator[Api]:
     await broker.start()
     await store.wait_ready(5)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskPolicy(), hold=10)
+    intake = Intake(store, publisher, events, clock, TaskSettings(), hold=10)
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -69,15 +69,15 @@ async def api() -> AsyncIterator[Api]:
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }
-    requeue = Requeue(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, Retention())
+    requeue = Requeuer(store, intake, publisher, clock, hold=10)
+    cancellation = Cancellation(store, events, clock, RetentionSettings())
     app = build_api(
         intake=intake,
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
-        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostPolicy()),
-        schedules=Schedules(store, intake, clock),
+        hosts=HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings()),
+        schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
         stats=Stats(parts, clock),

@@ -9,14 +9,14 @@ import aiohttp
 import fakeredis
 from aiohttp import web
 
-from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Event
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.intake import Intake
@@ -24,8 +24,8 @@ from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.store import RedisStore
 
 # Small bounds, so that a test of one ends soon.
-SERVER_OPTIONS = ServerOptions(request_timeout=0.3, keepalive_timeout=2.0, shutdown_grace=5.0)
-API_OPTIONS = ApiOptions(request_timeout=0.3, masking=Masking(["X-Tenant"]))
+SERVER_OPTIONS = ServerSettings(request_timeout=0.3, keepalive_timeout=2.0, shutdown_grace=5.0)
+API_OPTIONS = ApiSettings(request_timeout=0.3, masking=Masking(["X-Tenant"]))
 
 
 @dataclass
@@ -89,7 +89,9 @@ class Api:
             task=record.task, number=ref.attempt, consumer="c1", started_at=now, finished_at=now
         )
         verdict = Verdict(status=status, reason="in a test")
-        assert await self.store.settle([settlement(ended, outcome, verdict, Retention())], now=now) == [True]
+        assert await self.store.settle(
+            [settlement(ended, outcome, verdict, RetentionSettings())], now=now
+        ) == [True]
 
     async def talk(self, sent: bytes, *, within: float = 3.0) -> bytes:
         """Send bytes as they are, and everything that comes back until the server closes."""

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from taskrunner.api.options import ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, RequestFailed
 from tests.flow.api.harness import SERVER_OPTIONS, Api
@@ -99,7 +99,7 @@ async def large() -> AsyncIterator[WebServer]:
 
     app = web.Application()
     app.router.add_get("/", answer)
-    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerOptions(request_timeout=0.3))
+    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(request_timeout=0.3))
     await server.start()
     yield server
     await server.stop()
@@ -222,7 +222,7 @@ async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
 
 
 async def test_more_clients_than_allowed_are_told_so() -> None:
-    options = ServerOptions(max_connections=1)
+    options = ServerSettings(max_connections=1)
     server = WebServer(web.Application(), "127.0.0.1", 0, events=Events(), options=options)
     await server.start()
     first = await asyncio.open_connection("127.0.0.1", server.port)
