@@ -10,7 +10,7 @@ from sqlalchemy import Column, Table
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import Decoder, encode, storable
 from taskrunner.domain.value import Value
-from taskrunner.stores.fields import Convert, StoredFields, unchanged
+from taskrunner.stores.fields import Convert, StoredFields
 from taskrunner.stores.sql.session import Row, Rows
 
 V = TypeVar("V", bound=Value)
@@ -18,6 +18,8 @@ V = TypeVar("V", bound=Value)
 
 def text(value: str) -> str:
     """`value` without what no database holds: halves of surrogate pairs and, on PostgreSQL, NUL."""
+    if value.isascii() and "\0" not in value:
+        return value
     return storable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -47,7 +49,7 @@ class TableFields(StoredFields[V], Generic[V]):
             return lambda value: encode(value).decode()
         if issubclass(kind, Enum):
             return lambda value: value.value
-        return text if kind is str else unchanged
+        return text if kind is str else None
 
     def _reader(self, kind: type) -> Convert:
         if kind is bytes:
@@ -57,7 +59,7 @@ class TableFields(StoredFields[V], Generic[V]):
         if issubclass(kind, Value):
             decode = Decoder(kind).decode
             return lambda stored: decode(stored.encode())
-        return kind if issubclass(kind, Enum) else unchanged
+        return kind if issubclass(kind, Enum) else None
 
 
 def pack(rows: Rows, contents: Sequence[bytes | None]) -> dict[str, Any]:
