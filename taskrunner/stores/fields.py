@@ -16,7 +16,7 @@ V = TypeVar("V", bound=Value)
 # None for a field that is stored as it is.
 Convert = Callable[[Any], Any] | None
 
-# A hundred years are "for ever" to anybody, and stay within the 63 bits that databases count milliseconds in.
+# A hundred years count as "for ever", and stay within the 63 bits in which databases count milliseconds.
 _LONGEST_RETENTION = 100 * 366 * 86_400.0
 
 

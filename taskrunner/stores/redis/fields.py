@@ -68,7 +68,7 @@ RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
 DEAD_MESSAGE = HashFields(DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "raw"})
 
-# The names that Lua is told: where an argument stands after the first of its item, and fields to read.
+# The names that are written out for Lua: the place of each argument of an item, and the fields to read.
 POSITIONS = {
     "RECORD": RECORD.names,
     "DUE": DUE.names,

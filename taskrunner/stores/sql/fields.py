@@ -1,4 +1,4 @@
-"""How columns keep the fields of values, and what else is written or read beside them."""
+"""How columns keep the fields of values."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

@@ -30,11 +30,11 @@ class SqlIntakeStore(SqlPart, IntakeStore):
 
     async def replicate(self, ids: Sequence[str]) -> None:
         await self._connection.replicate()
-        wanted = list(dict.fromkeys(ids))
-        found = await self._connection.read(lambda session: _count_existing(session, wanted))
-        if found < len(wanted):
+        written = list(dict.fromkeys(ids))
+        found = await self._connection.read(lambda session: _count_existing(session, written))
+        if found < len(written):
             raise WriteUnconfirmed(
-                f"{len(wanted) - found} of {len(wanted)} records that were written "
+                f"{len(written) - found} of {len(written)} records that were written "
                 f"are not in {self.name}: another server took its place"
             )
 
@@ -79,8 +79,8 @@ def _row(task: NewTask) -> dict[str, Any]:
     return _NEW_TASK.row(task, attempt_limit=limit, updated_ms=to_ms(task.created_at))
 
 
-def _count_existing(session: Session, wanted: Sequence[str]) -> int:
-    return sum(len(session.fetch(_existing, ids(part))) for part in parts(wanted))
+def _count_existing(session: Session, written: Sequence[str]) -> int:
+    return sum(len(session.fetch(_existing, ids(part))) for part in parts(written))
 
 
 @query

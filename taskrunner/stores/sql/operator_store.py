@@ -172,17 +172,13 @@ def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
 
 
-@query
-def list_all(_: IncomingRows) -> "Select[Any]":
+def _records_page() -> "Select[Any]":
     page = _records().where(tasks.c.id < parameter("before", TEXT))
     return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
 
 
-@query
-def list_by_status(_: IncomingRows) -> "Select[Any]":
-    before, status = parameter("before", TEXT), parameter("status", TEXT)
-    page = _records().where(tasks.c.status == status, tasks.c.id < before)
-    return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
+list_all = query(lambda _: _records_page())
+list_by_status = query(lambda _: _records_page().where(tasks.c.status == parameter("status", TEXT)))
 
 
 @statement
