@@ -3,9 +3,9 @@
     python scripts/services.py run --with rabbitmq -- python bench/broker.py [--count 30000] [--rounds 3]
 
 Both sides run in turn in one process against the same node, on a quorum queue with the same arguments, with
-bodies of 400 bytes. The bare loop is the fastest that pika's asyncio adapter allows by its public methods:
-everything is written at once, confirms and deliveries are only counted. `cpu` is the client's own time per
-message, which the event loop has no longer for anything else.
+bodies of 400 bytes. The bare loop is the fastest that the public methods of pika's asyncio adapter allow:
+everything is written at once, and confirms and deliveries are only counted. `cpu` is the client's processor
+time per message, during which the event loop does nothing else.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Events
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_id import new_task_id
 
 BODY = b"b" * 400
 PREFETCH = 500
 BATCH = 500
-CALLS = 4  # publishes under way at once, as intake and relay have them
+CALLS = 4  # concurrent publishes, as of intake and relay
 Figures = dict[str, list[tuple[float, float]]]
 
 

@@ -1,18 +1,18 @@
 """Compares the fetch with a bare libcurl loop: 50 threads, one local target, all in one run.
 
-Run as `python bench/fetch.py`. Rounds of all contenders alternate and the median of each counts, so that a
-machine that slows down does so for all of them. The contenders:
+Run as `python bench/fetch.py`. Rounds of all contenders alternate and the median of each counts, so a machine
+that slows down affects all of them. The contenders:
 
 - `bare`: perform, status, body; no headers, no hash, no bounds.
-- `bare+headers`: the same with each header line collected, as every fetch that shows headers has to.
-- `unguarded`: `HttpHandler.run`, from a task to an outcome, with the address guard taken out.
-- `engine`: the same as it is, with every guard on; at most 10 % more is wanted.
+- `bare+headers`: the same with each header line collected, as our fetch has to.
+- `unguarded`: `HttpHandler.run`, from a task to an outcome, without the SSRF guard.
+- `engine`: the same with the guard, which should cost at most 10 % more.
 
-`--host localhost` gives the target a name that is looked up, as nearly all targets have, and not an address.
+`--host localhost` gives the target a name, which has to be looked up, instead of an address.
 
-`--cpus 1` keeps this process on one processor. Where every thread waits for the interpreter lock anyway,
-handing it over to another processor is what costs most: on a virtual machine with four of them, one alone
-made `engine` 1.7 times and `bare+headers` 2.2 times as fast.
+`--cpus 1` keeps this process on one processor. Every thread waits for the interpreter lock anyway, and
+handing it to another processor costs most: on a virtual machine with four processors, one alone made `engine`
+1.7 times and `bare+headers` 2.2 times as fast.
 """
 
 import argparse
@@ -32,26 +32,26 @@ from unittest.mock import patch
 import pycurl
 
 from taskrunner.domain import task_fields
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.profile_engines import ProfileEngines
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
-# Of the processor time without it.
+# The processor time with the guard, as a multiple of that without.
 _WANTED_GUARD = 1.10
 
 Fetch = Callable[[str], None]
-POLICY = FetchPolicy(limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
+POLICY = FetchSettings(limits=TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True)))
 
 
 def bare(collect_headers: bool) -> Fetch:
@@ -76,21 +76,21 @@ def bare(collect_headers: bool) -> Fetch:
 
 
 class Unguarded(SsrfGuard):
-    """Lets everything pass; what is left of it is that libcurl is told where to dial."""
+    """Allows everything, and only tells libcurl where to dial."""
 
-    def plan_dial(self, url: Url, patience: float) -> DialPlan:
-        return self._routes.get((url.host, url.port)) or super().plan_dial(url, patience)
+    def plan_dial(self, url: Url, timeout: float) -> DialPlan:
+        return self._plans.get((url.host, url.port)) or super().plan_dial(url, timeout)
 
-    def lets_dial(self, route: DialPlan, place: object, patience: float) -> bool:
+    def allows_dial(self, plan: DialPlan, socket_address: object, timeout: float) -> bool:
         return True
 
 
 @contextmanager
 def no_grammar() -> Iterator[None]:
-    """URLs are taken as they are inside: nobody reads them but for the host and port that they begin with."""
+    """Take URLs as they are: only the host and port at their start are parsed."""
     known: dict[str, Url] = {}
 
-    def unchecked(text: str, limits: Limits) -> Url:
+    def unchecked(text: str, limits: TaskLimits) -> Url:
         start = text[: text.index("?")]
         like = known.get(start) or known.setdefault(start, parse_url(start))
         return Url(text=text, scheme=like.scheme, host=like.host, address=like.address, port=like.port)
@@ -118,7 +118,7 @@ def engine(watch: SocketWatch, network: Network, *, guarded: bool) -> Fetch:
 
 @contextmanager
 def target(processes: int, host: str) -> Iterator[str]:
-    """A target of its own; answers its URL by `host`, which ends where the query goes on."""
+    """Start a target and yield its URL with `host`, up to the question mark of the query."""
     script = Path(__file__).with_name("target.py")
     command = [sys.executable, str(script), "--port", "0", "--processes", str(processes)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -159,7 +159,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=50)
     parser.add_argument("--total", type=int, default=20_000, help="fetches per round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--host", default="127.0.0.1", help="of the target: this machine by some name")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="of the target: any name or address of this machine"
+    )
     parser.add_argument("--query", default="", help="for the target, such as delay=0.05 or size=10000")
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--cpus", type=int, default=0, help="processors for this process; 0 for all")
@@ -178,7 +180,7 @@ def main() -> None:
         if args.cpus:
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-args.cpus :])
         for turn in range(args.rounds):
-            # Back and forth, so that nobody always comes after the same one.
+            # Back and forth, so that no contender always follows the same one.
             for name, make in list(contenders.items())[:: 1 if turn % 2 else -1]:
                 with no_grammar() if name == "unguarded" else nullcontext():
                     rate, busy = measure(make, url + args.query, threads=args.threads, total=args.total)
@@ -189,7 +191,7 @@ def main() -> None:
     cost = {name: statistics.median(values) for name, values in costs.items()}
     for name, rate in median.items():
         print(f"{name:14} {rate:9,.0f} fetches/s  {cost[name]:6.0f} µs CPU each")
-    # Of each round by itself: what else the machine does changes from one to the next.
+    # Compared within each round: what else the machine does changes from one to the next.
     guard = statistics.median(map(truediv, costs["engine"], costs["unguarded"]))
     print(f"guard {guard - 1:+.1%} CPU, wanted <= +10%: {'PASS' if guard <= _WANTED_GUARD else 'MISS'}")
     print(f"engine/bare {median['engine'] / median['bare']:.2f}")

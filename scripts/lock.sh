@@ -13,5 +13,5 @@ for tools in build uv; do
     compile requirements/$tools.in --output-file requirements/$tools.txt
 done
 compile setup.cfg --extra dev --output-file requirements/dev.txt
-# What is shipped is what was tested.
+# Ship what was tested.
 compile setup.cfg --constraints requirements/dev.txt --output-file requirements/runtime.txt

@@ -1,6 +1,6 @@
-"""Run the API and one consumer in the foreground, on the servers that `scripts/services.py run` started.
+"""Run the API and a consumer in the foreground, on the servers of `scripts/services.py run`.
 
-Ends when either ends, or on a signal; the other is then asked to end too.
+When one of them ends, or a signal arrives, both are stopped.
 """
 
 import os
@@ -25,10 +25,10 @@ def main() -> int:
     health = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_SERVER__PORT', '8080')}"
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    print(f"API {api}   consumer {health}/health   end both with Ctrl-C", flush=True)
+    print(f"API {api}   consumer {health}/health   stop both with Ctrl-C", flush=True)
     body = '{"url": "https://example.com/"}'
     print(f"  curl -X POST {api}/tasks -H 'Content-Type: application/json' -d '{body}'", flush=True)
-    print("  the same servers for commands of your own, in another shell:", flush=True)
+    print("  to run commands on the same servers, in another shell:", flush=True)
     exports = " ".join(f"{name}={shlex.quote(url)}" for name, url in servers.items())
     taskrunner = Path(sys.executable).with_name("taskrunner")
     print(f"  export {exports}", flush=True)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _end(children: list[subprocess.Popen[bytes]]) -> int:
-    """Ask all to end, kill what does not; the first exit code that is not 0 is ours."""
+    """Stop all, killing those that do not end in time; returns the first exit code that is not 0."""
     for child in children:
         if child.poll() is None:
             child.terminate()

@@ -1,7 +1,7 @@
-"""Private RabbitMQ, Redis and PostgreSQL for tests, benches and demos, on free ports with throw-away data.
+"""Private RabbitMQ, Redis and PostgreSQL for tests, benchmarks and demos, on free ports with temporary data.
 
     python scripts/services.py run -- pytest tests/system          start, run a command, stop
-    python scripts/services.py run --version latest -- COMMAND     the same on newer servers than these
+    python scripts/services.py run --version latest -- COMMAND     the same on newer servers
     python scripts/services.py start                               start and leave running; prints the folder
     python scripts/services.py restart rabbitmq --dir DIR --kill   kill -9, start on the same port and data
     python scripts/services.py stop --dir DIR                      stop, remove all data
@@ -10,7 +10,7 @@ From a test that runs under `run` (with `scripts` on the import path):
 
     import services
     services.restart("redis", kill=True)        # or down(...), then up(...) for an outage in between
-    services.save_queue_names()                 # before a kill -9 of RabbitMQ: see there
+    services.save_queue_names()                 # before a kill -9 of RabbitMQ: see its docstring
 """
 
 import argparse
@@ -35,7 +35,7 @@ _COMMAND_ENDS_WITHIN = 60.0
 
 
 class Interrupted(Exception):
-    """A signal asked this command to end."""
+    """A signal asked this command to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -43,7 +43,7 @@ class Interrupted(Exception):
 
 
 def current() -> Fleet:
-    """The servers of the `run` that this process is under, found by $TASKRUNNER_TEST_SERVICES."""
+    """The servers of the `run` that started this process, found by $TASKRUNNER_TEST_SERVICES."""
     if state_file := os.environ.get("TASKRUNNER_TEST_SERVICES"):
         return Fleet(Path(state_file).parent)
     raise ServerFailed(
@@ -52,15 +52,15 @@ def current() -> Fleet:
 
 
 def restart(name: str, *, kill: bool = False, fleet: Fleet | None = None) -> None:
-    """End a server, by kill -9 if asked, and start it on the same port and data; return when it is ready."""
+    """Stop a server, gracefully or with kill -9, and start it on the same port and data; wait until ready."""
     down(name, kill=kill, fleet=fleet)
     up(name, fleet=fleet)
 
 
 def down(name: str, *, kill: bool = False, fleet: Fleet | None = None) -> None:
-    """End a server and leave it down.
+    """Stop a server and leave it down.
 
-    RabbitMQ's queue names are saved before a kill -9: what it may lose there is its own fault, not ours.
+    RabbitMQ's queue names are saved before a kill -9: losing them is a bug of RabbitMQ, not of ours.
     """
     if kill and name == "rabbitmq":
         save_queue_names(fleet)
@@ -75,25 +75,25 @@ def up(name: str, *, fleet: Fleet | None = None) -> None:
 def save_queue_names(fleet: Fleet | None = None) -> None:
     """Let newly declared queues survive a kill -9 of RabbitMQ; see `RabbitMQ.save_queue_names`."""
     server = (fleet or current()).server("rabbitmq")
-    if isinstance(server, RabbitMQ):  # the image that Docker would run has the correction
+    if isinstance(server, RabbitMQ):  # the Docker image has the fix
         server.save_queue_names()
 
 
 def run(names: Sequence[str], command: Sequence[str]) -> int:
-    """Run `command` with servers of its own; answer its exit code, 128 + N after a signal N."""
+    """Run `command` with private servers; return its exit code, 128 + N after signal N."""
     for number in ENDING_SIGNALS:
         signal.signal(number, _raise_interrupted)
     fleet: Fleet | None = None
     try:
         install(names)
         fleet = Fleet.create()
-        _start_and_tell(fleet, names)
+        _start_servers(fleet, names)
         return _run_command(command, os.environ | fleet.environment())
     except Interrupted as interruption:
         return 128 + interruption.number
     finally:
         for number in ENDING_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # from here on the data goes, whatever the user types
+            signal.signal(number, signal.SIG_IGN)  # from here on the data is removed, whatever the user types
         if fleet:
             fleet.stop()
 
@@ -106,13 +106,13 @@ def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
     try:
         child = subprocess.Popen(command, env=environment, preexec_fn=lambda: end_with_parent(signal.SIGTERM))
     except OSError as error:
-        _tell(f"cannot run {command[0]}: {error.strerror}")
+        _print(f"cannot run {command[0]}: {error.strerror}")
         return 127
     try:
         code = child.wait()
     except Interrupted as interruption:
-        # A terminal sends Ctrl-C to the whole foreground group: the command has it already, and a second one
-        # would cut its clean-up short.
+        # A terminal sends Ctrl-C to the whole foreground group: the command already has it, and a second one
+        # would interrupt its clean-up.
         if interruption.number != signal.SIGINT or not sys.stdin.isatty():
             child.send_signal(interruption.number)
         try:
@@ -124,15 +124,15 @@ def _run_command(command: Sequence[str], environment: dict[str, str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _start_and_tell(fleet: Fleet, names: Sequence[str]) -> None:
+def _start_servers(fleet: Fleet, names: Sequence[str]) -> None:
     began = time.monotonic()
     fleet.start(names)
     facts = fleet.read()["services"]
     addresses = ", ".join(f"{name} on {facts[name]['port']}" for name in names)
-    _tell(f"{addresses}; ready in {time.monotonic() - began:.1f} s")
+    _print(f"{addresses}; ready in {time.monotonic() - began:.1f} s")
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     print(f"services: {text}", file=sys.stderr, flush=True)
 
 
@@ -140,7 +140,7 @@ def _start(directory: Path | None, names: Sequence[str]) -> int:
     install(names)
     fleet = Fleet.create(directory, outlives_us=True)
     try:
-        _start_and_tell(fleet, names)
+        _start_servers(fleet, names)
     except BaseException:
         fleet.stop()
         raise
@@ -184,11 +184,11 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     choice = argparse.ArgumentParser(add_help=False)
-    what = f"comma-separated, of {', '.join(SERVICES)}; default {DEFAULT_SERVICES}"
+    what = f"comma-separated list of {', '.join(SERVICES)}; default {DEFAULT_SERVICES}"
     choice.add_argument(
         "--with", dest="names", type=_names, default=_names(DEFAULT_SERVICES), metavar="NAMES", help=what
     )
-    which = "those of this machine, or the latest ones; with valkey, Valkey in the place of Redis"
+    which = "installed on this machine, or the latest; valkey replaces Redis with Valkey"
     choice.add_argument("--version", choices=VERSIONS, default=VERSIONS[0], help=which)
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--dir", dest="directory", type=Path, required=True)
@@ -201,22 +201,22 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", parents=[choice], help="start servers, run a command, stop them")
     verb.add_argument("command", nargs="+", metavar="COMMAND")
-    verbs.add_parser("install", parents=[choice], help="make sure that the programs are there")
+    verbs.add_parser("install", parents=[choice], help="install missing programs")
     verbs.add_parser("start", parents=[choice, place_or_any], help="start servers and leave them running")
     verbs.add_parser("stop", parents=[place], help="stop the servers of a folder and remove their data")
-    verbs.add_parser("down", parents=[one, place, force], help="end one server, keep its data")
-    verbs.add_parser("up", parents=[one, place], help="start one that is down")
+    verbs.add_parser("down", parents=[one, place, force], help="stop one server, keep its data")
+    verbs.add_parser("up", parents=[one, place], help="start a stopped server")
     verbs.add_parser("restart", parents=[one, place, force], help="down, then up")
-    verbs.add_parser("status", parents=[place_or_any], help="what runs, of one folder or of all")
-    verb = verbs.add_parser("watch", parents=[place], help="stop the servers when another process has ended")
+    verbs.add_parser("status", parents=[place_or_any], help="show the servers of one folder or of all")
+    verb = verbs.add_parser("watch", parents=[place], help="stop the servers when another process ends")
     verb.add_argument("--owner", type=int, required=True, metavar="PID")
-    verb = verbs.add_parser("ctl", parents=[place], help="rabbitmqctl against a folder's RabbitMQ")
+    verb = verbs.add_parser("ctl", parents=[place], help="run rabbitmqctl on a folder's RabbitMQ")
     verb.add_argument("arguments", nargs="+", metavar="ARGUMENT")
     return parser
 
 
 def choose(version: str) -> None:
-    """Have this process, and those that it starts, take servers of another version."""
+    """Make this process, and its children, use servers of another version."""
     if version != VERSIONS[0]:
         os.environ[OVERRIDE] = str(latest_programs(valkey=version == "valkey"))
 
@@ -252,7 +252,7 @@ def main() -> int:
     try:
         return _dispatch(_parser().parse_args())
     except (ServerFailed, ProgramsMissing) as error:
-        _tell(str(error))
+        _print(str(error))
         return 1
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make the virtual environment $1 with the locked, hash-checked packages and this project in editable form.
-# Python >= 3.11 is taken from $PYTHON or found; the venv module is installed by apt where Debian left it out.
+# Create the virtual environment $1 with the locked, hash-checked packages and this project in editable form.
+# Python >= 3.11 is taken from $PYTHON or found; apt installs the venv module if Debian left it out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
@@ -40,18 +40,18 @@ python=$(find_python)
 say "$("$python" --version) in $venv"
 "$python" -m venv --clear "$venv"
 locks=(-r requirements/build.txt -r requirements/dev.txt)
-# The build tools are there by hash already, so neither must fetch others for the build.
+# The build tools are already installed by hash, so the build must not fetch others.
 editable=(--no-deps --no-build-isolation --editable .)
 
 pip_install() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet --no-input install "$@"; }
 
-# A twentieth of pip's time; but where only pip knows the way to a mirror, or the certificates, it is pip's task.
-# As pip does, it compiles what it installs: else the first start of a command takes eight seconds.
+# Takes a twentieth of pip's time. Where only pip knows a mirror or its certificates, pip installs instead.
+# Compiles like pip: otherwise the first start of a command takes eight seconds.
 uv_install() { "$venv/bin/uv" --quiet pip install --compile-bytecode --python "$venv/bin/python" "$@"; }
 
 pip_install --require-hashes -r requirements/uv.txt
 if ! uv_install --require-hashes "${locks[@]}" || ! uv_install "${editable[@]}"; then
-    say "uv could not install the packages, pip will"
+    say "uv could not install the packages, using pip"
     pip_install --require-hashes "${locks[@]}"
     pip_install "${editable[@]}"
 fi

@@ -1,4 +1,4 @@
-"""HostPolicy: what a slow host's backlog costs the tasks for a fast one, with and without a limit."""
+"""HostSettings: what a slow host's backlog costs the tasks for a fast one, with and without a limit."""
 
 import time
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Private RabbitMQ, Redis and PostgreSQL servers for tests, benches and demos. Standard library only."""
+"""Private RabbitMQ, Redis and PostgreSQL servers for tests, benchmarks and demos. Standard library only."""

@@ -1,4 +1,4 @@
-"""What every private server has in common, whatever runs it."""
+"""The base of every private server, native or in a container."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ _FOREIGN_SETTINGS = ("RABBITMQ_", "ERL_", "PG", "NOTIFY_SOCKET", "RUNNING_UNDER_
 
 
 class Server(ABC):
-    """One server with its folder and its ports; it can go down and come up again with the same data.
+    """One server with its folder and ports; it can be stopped and started again with the same data.
 
     `processes` is keyed by role; `main` is the server itself.
     """
@@ -32,7 +32,7 @@ class Server(ABC):
 
     @property
     def kind(self) -> str:
-        """What it is called where kinds are told apart; its folder may have another name."""
+        """The kind of server; its folder may have another name."""
         return self.name
 
     @property
@@ -59,27 +59,27 @@ class Server(ABC):
 
     @abstractmethod
     def up(self) -> None:
-        """Start the server on the data that is there; return before it is ready."""
+        """Start the server on its existing data; return before it is ready."""
 
     @abstractmethod
     def is_ready(self) -> bool: ...
 
     def down(self, *, kill: bool = False) -> None:
-        """End the server and keep its data: gracefully, or at once as a crash would."""
+        """Stop the server and keep its data: gracefully, or at once like a crash."""
         if main := self.processes.get("main"):
             main.end(self.kill_signal if kill else self.stop_signal, within=self.stop_within)
 
     def remove(self) -> None:
-        """End the server and every helper of it, as fast as may be: its data goes next."""
+        """Kill the server and its helper processes; its data is removed next."""
         for process in self.processes.values():
-            process.end(self.kill_signal, within=10.0)
+            process.end(self.kill_signal, within=60.0)
 
     def control(self) -> dict[str, str]:
-        """The environment that the server's own command line tools need; empty if they need none."""
+        """The environment that the server's own command line tools need."""
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the state file beyond what `Server` needs to be built again."""
+        """Facts for the state file beyond those that rebuild the `Server`."""
         return {}
 
     def _start(self, role: str, command: list[str], *, env: dict[str, str], user: str | None = None) -> None:
@@ -88,5 +88,5 @@ class Server(ABC):
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would lead a server away from its private folder."""
+    """This process's environment, without variables that would point a server outside its folder."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN_SETTINGS)}

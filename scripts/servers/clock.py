@@ -1,4 +1,4 @@
-"""A clock of a server's own that a test can set: libfaketime under it.
+"""A separate clock for a server, which a test can set, with libfaketime.
 
 Law: nothing is installed. Debian's package is unpacked into the user's cache, once.
 """
@@ -14,30 +14,30 @@ _LIBRARY = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
 def give(folder: Path) -> None:
-    """Let the server in this folder start with a clock of its own from now on, which is right as yet."""
+    """Make the server in this folder start with a separate clock, which is right at first."""
     _library()
     move(folder, 0)
 
 
 def move(folder: Path, seconds: int) -> None:
-    """Have the clock go wrong by that many seconds; within one, the server sees it."""
+    """Set the clock off by that many seconds; the server sees it within a second."""
     _file(folder).write_text(f"{seconds:+d}\n")
 
 
 def take(folder: Path) -> None:
-    """Let the server start with the machine's clock again."""
+    """Make the server start with the machine's clock again."""
     _file(folder).unlink(missing_ok=True)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a server of this folder needs to be started with; nothing where it has no clock of its own."""
+    """The environment to start a server of this folder with; empty if it has no separate clock."""
     if not _file(folder).exists():
         return {}
     return {
         "LD_PRELOAD": str(_library()),
         "FAKETIME_TIMESTAMP_FILE": str(_file(folder)),
         "FAKETIME_CACHE_DURATION": "1",
-        # As on a machine whose clock somebody sets: timers do not notice.
+        # As on a machine whose clock is set by hand: timers are not affected.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
 

@@ -1,6 +1,6 @@
-"""Servers that stand together: a RabbitMQ cluster, and a Redis that Sentinels watch.
+"""Groups of servers: a RabbitMQ cluster, and a Redis under Sentinels.
 
-Each server is one of a fleet, to be ended and started by its name as any other: `rabbitmq-2`, `redis-1`.
+Each server belongs to a fleet and is stopped and started by name: `rabbitmq-2`, `redis-1`.
 """
 
 import secrets
@@ -15,7 +15,7 @@ SENTINEL_SERVICE = "taskrunner"
 
 
 def start_rabbitmq_cluster(fleet: Fleet, size: int = 3) -> list[str]:
-    """Start a cluster; answers the names of its nodes. They share an epmd, which is the first node's."""
+    """Start a cluster; returns the names of its nodes. They share the epmd of the first node."""
     epmd, *ports = free_ports(1 + 2 * size)
     nodes = [
         RabbitMQ(fleet.directory / f"rabbitmq-{number}", {"main": main, "dist": dist, "epmd": epmd})
@@ -31,7 +31,7 @@ def start_rabbitmq_cluster(fleet: Fleet, size: int = 3) -> list[str]:
 
 
 def start_redis_replication(fleet: Fleet, replicas: int = 2) -> list[str]:
-    """Start a primary and its replicas; answers their names, the primary's first."""
+    """Start a primary and its replicas; returns their names, the primary's first."""
     ports = free_ports(1 + replicas)
     servers = [
         Redis(fleet.directory / f"redis-{number}", {"main": port}) for number, port in enumerate(ports, 1)
@@ -43,7 +43,7 @@ def start_redis_replication(fleet: Fleet, replicas: int = 2) -> list[str]:
 
 
 def start_sentinels(fleet: Fleet, primary: str, count: int = 3) -> list[str]:
-    """Start Sentinels that watch the Redis of that name; answers their names."""
+    """Start Sentinels that watch the Redis of that name; returns their names."""
     watched = fleet.server(primary)
     sentinels = [
         Sentinel(fleet.directory / f"sentinel-{number}", {"main": port})

@@ -1,4 +1,4 @@
-"""The same servers as Docker containers, for machines without the programs but with a Docker daemon."""
+"""The same servers as Docker containers, for machines with a Docker daemon but without the programs."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from servers.redis import Redis
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image, the port inside it, and what follows the image's name and `docker run`."""
+    """An image, the port inside it, and the arguments of the image and of `docker run`."""
 
     tag: str
     inner_port: int
@@ -21,7 +21,7 @@ class Image:
 
 
 IMAGES = {
-    # RabbitMQ keeps its data under the node's name, and that holds the host name.
+    # RabbitMQ keeps its data under the node's name, which contains the host name.
     "rabbitmq": Image("rabbitmq:4.1", 5672, options=("--hostname", "taskrunner")),
     "redis": Image("redis:8.2", 6379, command=("redis-server", *Redis.arguments())),
     "postgres": Image("postgres:17", 5432, options=("--env", "POSTGRES_HOST_AUTH_METHOD=trust")),
@@ -29,7 +29,7 @@ IMAGES = {
 
 
 class Container(Server):
-    """A server in a container. It borrows URL and readiness from the native server of the same name."""
+    """A server in a container. URL and readiness are those of the native server of the same name."""
 
     def __init__(self, native: Server) -> None:
         super().__init__(native.folder, native.ports)

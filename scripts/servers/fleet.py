@@ -1,7 +1,7 @@
-"""The servers of one folder, and the state file through which commands, tests and benches find them.
+"""The servers of one folder, and the state file through which commands, tests and benchmarks find them.
 
-Law: every change of the state file is a read, a change and an atomic replacement under the folder's lock, so
-a test may restart one server while another command restarts the next.
+Law: every change reads, changes and atomically replaces the state file under the folder's lock, so a test may
+restart one server while a command restarts another.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ from servers.sentinel import Sentinel
 
 KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Sentinel, Postgres)}
 FOLDER_PREFIX = "taskrunner-services-"
-READY_WITHIN = 120.0
+READY_WITHIN = 240.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STATE_FILE = "services.json"
 _PROBE_INTERVAL = 0.05
@@ -39,7 +39,7 @@ _SCRIPT = Path(__file__).parent.parent / "services.py"
 
 
 class Fleet:
-    """The servers under one folder. It holds no state of its own: each call reads the file."""
+    """The servers under one folder. Keeps no state: each call reads the file."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
@@ -49,13 +49,13 @@ class Fleet:
     def create(cls, directory: Path | None = None, *, outlives_us: bool = False) -> "Fleet":
         """A new folder, or a given one that holds no servers yet.
 
-        Another process watches over it, and stops what was left when this one is gone; see `watch`.
+        Another process stops the servers if this process ends without doing so; see `watch`.
         """
         fleet = cls(directory or Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)))
         fleet.directory.mkdir(parents=True, exist_ok=True)
         if fleet.state_file.exists():
             raise ServerFailed(f"{fleet.state_file} exists: stop those servers first, or take another --dir")
-        # PostgreSQL runs as another user when we are root, and has to reach its own folder below this one.
+        # If we are root, PostgreSQL runs as another user, who must reach the folder below this one.
         fleet.directory.chmod(0o711)
         if not outlives_us:
             command = [sys.executable, str(_SCRIPT), "watch", "--dir", str(fleet.directory)]
@@ -64,11 +64,11 @@ class Fleet:
         return fleet
 
     def start(self, names: Iterable[str]) -> None:
-        """Start the named servers side by side and return when every one is ready."""
+        """Start the named servers in parallel and return when all are ready."""
         self.launch([self._build(name) for name in names])
 
     def launch(self, servers: Sequence[Server]) -> None:
-        """The same for servers that somebody else has built, each under the name of its folder."""
+        """Start the given servers, each under the name of its folder."""
         with _signals_deferred():  # a process that was launched but not recorded would never be stopped
             for server in servers:
                 server.folder.mkdir(exist_ok=True)
@@ -80,7 +80,7 @@ class Fleet:
         wait_until_ready(servers)
 
     def server(self, name: str) -> Server:
-        """A server as the state file knows it."""
+        """The server of this name, from the state file."""
         services = self.read()["services"]
         if name not in services:
             raise ServerFailed(
@@ -92,13 +92,13 @@ class Fleet:
         return Container(server) if "container" in known else server
 
     def down(self, name: str, *, kill: bool = False) -> None:
-        """End a server, gracefully or by kill -9, and keep its data and its port."""
+        """Stop a server, gracefully or with kill -9, and keep its data and port."""
         server = self.server(name)
         server.down(kill=kill)
         self._record(server)
 
     def up(self, name: str) -> None:
-        """Start a server that is down, on its old data and port; return when it is ready."""
+        """Start a stopped server on its old data and port; return when it is ready."""
         server = self.server(name)
         if not server.is_running:
             server.up()
@@ -106,18 +106,18 @@ class Fleet:
         wait_until_ready([server])
 
     def stop(self) -> None:
-        """End every server and remove all data; a second call does nothing."""
+        """Stop every server and remove all data; a second call does nothing."""
         for name in self.read()["services"]:
             server = self.server(name)
             server.remove()
             shutil.rmtree(server.folder, ignore_errors=True)
         for name in (_STATE_FILE, "lock"):
             (self.directory / name).unlink(missing_ok=True)
-        with suppress(OSError):  # a folder of the caller's that holds more than servers stays
+        with suppress(OSError):  # a folder of the caller that holds other files stays
             self.directory.rmdir()
 
     def watch(self, owner: Process) -> None:
-        """Wait until the servers were stopped, or stop them once `owner` has ended without having done so."""
+        """Wait until the servers are stopped; stop them if `owner` ends first."""
         while not self.state_file.exists() and owner.is_running:
             time.sleep(_WATCH_INTERVAL)
         while self.state_file.exists() and owner.is_running:
@@ -125,7 +125,7 @@ class Fleet:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """What a test run finds the servers by."""
+        """The variables by which a test run finds the servers."""
         urls = {
             f"TASKRUNNER_TEST_{name.upper().replace('-', '_')}_URL": facts["url"]
             for name, facts in self.read()["services"].items()
@@ -133,7 +133,7 @@ class Fleet:
         return urls | {"TASKRUNNER_TEST_SERVICES": str(self.state_file)}
 
     def read(self) -> dict[str, Any]:
-        """The state file's content, or that of a folder without servers."""
+        """The content of the state file, or an empty one."""
         try:
             content: dict[str, Any] = json.loads(self.state_file.read_text())
         except FileNotFoundError:
@@ -176,7 +176,7 @@ class Fleet:
 
 
 def wait_until_ready(servers: Iterable[Server], *, within: float = READY_WITHIN) -> None:
-    """Return when every server answers; raise `ServerFailed` with the end of its log for one that cannot."""
+    """Return when every server answers; raise `ServerFailed` with the end of the log of one that does not."""
     deadline = time.monotonic() + within
     waiting = list(servers)
     while waiting:
@@ -193,9 +193,9 @@ def wait_until_ready(servers: Iterable[Server], *, within: float = READY_WITHIN)
 
 @contextmanager
 def _signals_deferred() -> Iterator[None]:
-    """Hold Python's handlers of the ending signals back; a signal that came meanwhile is raised afterwards.
+    """Defer SIGINT, SIGTERM and SIGHUP; a signal that arrives meanwhile is raised afterwards.
 
-    Not by a signal mask: the servers would inherit it, and never hear a SIGTERM.
+    Not with a signal mask: the servers would inherit it and never receive a SIGTERM.
     """
     came: list[int] = []
     old = {number: signal.signal(number, lambda sent, _: came.append(sent)) for number in ENDING_SIGNALS}
@@ -209,6 +209,6 @@ def _signals_deferred() -> Iterator[None]:
 
 
 def known_folders() -> list[Path]:
-    """The folders under the temporary folder that hold servers of this user."""
+    """The folders in the temporary folder that hold servers of this user."""
     found = Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{_STATE_FILE}")
     return [path.parent for path in sorted(found) if path.stat().st_uid == os.getuid()]

@@ -1,8 +1,8 @@
-"""Newer RabbitMQ and Redis than the system's: another Debian release's packages, unpacked into a folder.
+"""RabbitMQ and Redis newer than the system's: packages of another Debian release, unpacked into a folder.
 
-Law: nothing is installed, no package's script runs, and the system's own apt stays as it is. The packages
-come from where the system's apt gets its own, and are checked by apt against Debian's keys. What is unpacked
-lives in the user's cache and is made once; delete it there to have newer ones.
+Law: nothing is installed, no package script runs, and the system's apt is not changed. The packages come from
+the system's Debian archive, and apt checks them against Debian's keys. They are unpacked once, into the
+user's cache; delete that folder to get newer ones.
 """
 
 import os
@@ -26,7 +26,7 @@ _READY = ".ready"
 
 
 def programs(*, valkey: bool = False) -> Path:
-    """The folder with the programs; with `valkey`, Valkey stands where Redis would."""
+    """The folder with the programs; with `valkey`, Valkey replaces Redis."""
     place = cache() / f"debian-{RELEASE}"
     with one_at_a_time():
         if not (place / _READY).exists():
@@ -46,7 +46,7 @@ def _make(place: Path) -> None:
 
 
 def _download(folder: Path) -> list[Path]:
-    """The packages with all that they depend on, by an apt of its own that believes nothing is installed."""
+    """The packages with all their dependencies, from a separate apt that believes nothing is installed."""
     for name in ("lists/partial", "archives/partial", "state"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()
@@ -68,24 +68,22 @@ def _download(folder: Path) -> list[Path]:
 
 
 def _sources() -> list[str]:
-    """Debian's archive as the system's apt has it, with the other release's name."""
+    """The system's Debian archive, with the name of the other release."""
     if not shutil.which("apt-get"):
-        raise ProgramsMissing("the latest servers come as Debian's packages, and there is no apt-get")
-    told = run(
+        raise ProgramsMissing("the latest servers are Debian packages, but this machine has no apt-get")
+    output = run(
         *("apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL) $(COMPONENT)", "Created-By: Packages")
     )
-    places = {tuple(line.split()) for line in told.splitlines()}
+    places = {tuple(line.split()) for line in output.splitlines()}
     found = sorted(place[0] for place in places if place[1:] == ("Debian", "main"))
     if not found:
-        raise ProgramsMissing(
-            "apt knows no archive of Debian itself: run `apt-get update`, or see its sources"
-        )
+        raise ProgramsMissing("apt has no Debian archive: run `apt-get update`, or check its sources")
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
     return [f"deb [signed-by={keys}] {uri} {RELEASE} main" for uri in found[:1]]
 
 
 def _adopt(place: Path) -> None:
-    """Make the programs run where they are, on the libraries that came with them."""
+    """Make the programs run from this folder, with the libraries that came with them."""
     root = place / "root"
     (loader,) = root.glob("usr/lib/*/ld-linux*.so.*")
     start = f"exec {loader} --library-path {loader.parent}"
@@ -123,13 +121,13 @@ def _script(path: Path, line: str) -> None:
 
 
 def cache() -> Path:
-    """The user's folder for what is fetched once."""
+    """The user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "taskrunner" / "servers"
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
-    """What a command prints; raises `ProgramsMissing` where it fails."""
+    """The output of a command; raises `ProgramsMissing` if it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd)
     if done.returncode:
         raise ProgramsMissing(f"{' '.join(command[:1])} failed: {done.stderr.strip()[-2000:]}")

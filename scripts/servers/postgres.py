@@ -13,12 +13,12 @@ from servers.programs import program
 
 
 class Postgres(Server):
-    """PostgreSQL refuses root, so as root it runs as `postgres` or, without such a user, as `nobody`."""
+    """PostgreSQL refuses root, so root runs it as `postgres`, or as `nobody` without such a user."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # "fast": a plain SIGTERM waits for every client to leave
-    # "immediate": no checkpoint, so the next start recovers as after a crash. A SIGKILL of the first process
-    # alone leaves its children on the shared memory for a while, and a start in that moment fails.
+    # "immediate": no checkpoint, so the next start recovers as after a crash. After a SIGKILL of the first
+    # process alone, its children hold the shared memory for a while, and a start at that moment fails.
     kill_signal = signal.SIGQUIT
 
     @property
@@ -46,7 +46,7 @@ class Postgres(Server):
                 "-D",
             ]
             run_quietly([*command, str(data)], log=self.log, env=env, user=user)
-        # No Unix socket: its path has a limit of about 100 bytes, and the folder may be deep.
+        # No Unix socket: its path is limited to about 100 bytes, and the folder may be deep.
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
         options = [word for setting in settings for word in ("-c", setting)]
         self._start("main", [program("postgres", "postgres"), "-D", str(data), *options], env=env, user=user)
@@ -54,7 +54,7 @@ class Postgres(Server):
 
 @cache
 def unprivileged_user() -> str | None:
-    """Who is to run PostgreSQL's programs; None for whoever we are."""
+    """The user who runs PostgreSQL's programs; None for the current user."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,6 +1,6 @@
-"""Is a server ready? Each probe speaks the real protocol up to a login, for an open port is no promise.
+"""Is a server ready? Each probe speaks the real protocol up to a login, since an open port proves nothing.
 
-A probe answers False for anything but success; it is asked again until a deadline.
+A probe returns False for anything but success, and is repeated until a deadline.
 """
 
 import socket

@@ -1,6 +1,6 @@
-"""Detached processes that outlive the command which started them, and are never mistaken for another one.
+"""Detached processes that outlive the command that started them and are never mistaken for others.
 
-Law: no signal goes to a pid before its start time was compared, because pids are used again.
+Law: no signal is sent to a pid before its start time is compared, because pids are reused.
 """
 
 import ctypes
@@ -19,25 +19,25 @@ _GONE = -1
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
-# The shell forks the program and leaves. So it is nobody's child here: no zombie stays with a test that
-# restarts a server, and a test that counts its children sees its own only.
+# The shell forks the program and exits, so the program is not our child: a test that restarts a server keeps
+# no zombie, and a test that counts its children sees only its own.
 _DETACH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
 
 
 class ServerFailed(Exception):
-    """A server did not start, did not stop, or is unknown; the message holds the end of its log."""
+    """A server did not start, did not stop, or is unknown; the message contains the end of its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process by pid and start, in clock ticks since boot (None where there is no /proc)."""
+    """A process by pid and start time, in clock ticks since boot (None without /proc)."""
 
     pid: int
     started: int | None
 
     @classmethod
     def known_by(cls, pid: int) -> "Process":
-        """The process that has this pid now."""
+        """The process that now has this pid."""
         return cls(pid=pid, started=_start_time(pid))
 
     @property
@@ -51,7 +51,7 @@ class Process:
         return self.started is None or self.started == _start_time(self.pid) != _GONE
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process; one that has ended already is fine."""
+        """Send the process a signal; nothing happens if it has ended."""
         if self.is_running:
             os.kill(self.pid, number)
 
@@ -60,7 +60,7 @@ class Process:
         self.send(number)
         if not self._wait(within):
             self.send(signal.SIGKILL)
-            if not self._wait(10.0):
+            if not self._wait(60.0):
                 raise ServerFailed(f"process {self.pid} does not end, not even by SIGKILL")
 
     def _wait(self, timeout: float) -> bool:
@@ -75,7 +75,7 @@ class Process:
 def launch(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, user: str | None = None
 ) -> Process:
-    """Start `command` in a session of its own, as `user` if one is named, with its output added to `log`."""
+    """Start `command` in a new session, as `user` if given, and append its output to `log`."""
     done = subprocess.run(
         ["/bin/sh", "-c", _DETACH, "sh", str(log), *command],
         env=env,
@@ -91,9 +91,9 @@ def launch(
 
 
 def end_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
-    """For `preexec_fn`: the child gets this signal when the thread that started it ends, however that ends.
+    """For `preexec_fn`: the child gets this signal when the thread that started it ends, for whatever reason.
 
-    Where there is no Linux, nothing happens.
+    Does nothing except on Linux.
     """
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, number)
@@ -102,7 +102,7 @@ def end_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
 def run_quietly(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], user: str | None = None
 ) -> None:
-    """Run `command` to its end with its output in `log`; a failure raises `ServerFailed` with that output."""
+    """Run `command` with its output in `log`; raises `ServerFailed` with that output if it fails."""
     with log.open("ab") as output:
         done = subprocess.run(
             command,
@@ -120,7 +120,7 @@ def run_quietly(
 
 
 def tail(log: Path, lines: int = 30) -> str:
-    """The end of a log, indented, or a word that there is none."""
+    """The end of a log, indented, or a note that there is none."""
     try:
         text = log.read_text(errors="replace")
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _group(user: str | None) -> int | None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; `_GONE` for an ended process, zombies too; None without /proc."""
+    """Field 22 of /proc/PID/stat; `_GONE` for an ended process or a zombie; None without /proc."""
     if not Path("/proc/self/stat").exists():
         return None
     try:

@@ -1,6 +1,6 @@
-"""The servers' programs: where they are, and how they get onto a machine that has none.
+"""The servers' programs: finding them, and installing missing ones.
 
-Law: what is there already is not touched, and nothing that is installed gets started by the system.
+Law: existing programs are not touched, and the system does not start what is installed.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ _PROGRAMS = {
     "postgres": ("initdb", "postgres"),
 }
 _PACKAGES = {"rabbitmq": "rabbitmq-server", "redis": "redis-server", "postgres": "postgresql"}
-# Before PATH: for RabbitMQ these are the scripts behind Debian's wrapper; PostgreSQL's are on no PATH at all.
+# Before PATH: for RabbitMQ, the scripts behind Debian's wrapper; PostgreSQL's programs are not on PATH.
 _PLACES = (
     "/usr/lib/rabbitmq/bin",
     "/usr/lib/postgresql/*/bin",
@@ -34,11 +34,11 @@ _POLICY = "/usr/sbin/policy-rc.d"
 
 
 class ProgramsMissing(Exception):
-    """A server's programs are not there and could not be installed; the message says what to do."""
+    """Programs of a server are missing and could not be installed; the message says what to do."""
 
 
 def find_program(name: str) -> str | None:
-    """Where a program is. Folders in $TASKRUNNER_TEST_PROGRAMS go first: another version to test with."""
+    """The path of a program. Folders in $TASKRUNNER_TEST_PROGRAMS come first, to test other versions."""
     places = [path for pattern in _PLACES for path in sorted(glob.glob(pattern), key=_version, reverse=True)]
     return shutil.which(
         name, path=os.pathsep.join([os.environ.get(OVERRIDE, ""), *places, os.environ["PATH"]])
@@ -46,7 +46,7 @@ def find_program(name: str) -> str | None:
 
 
 def program(service: str, name: str) -> str:
-    """The same for a program that must be there."""
+    """The path of a program; raises `ProgramsMissing` without it."""
     if path := find_program(name):
         return path
     raise ProgramsMissing(f"{name} is missing: run `python scripts/services.py install --with {service}`")
@@ -57,7 +57,7 @@ def has_programs(service: str) -> bool:
 
 
 def docker_answers() -> bool:
-    """Whether there is a Docker client and a daemon behind it."""
+    """Whether a Docker client and its daemon are available."""
     if not shutil.which("docker"):
         return False
     asked = ["docker", "version", "--format", "{{.Server.Version}}"]
@@ -68,7 +68,7 @@ def docker_answers() -> bool:
 
 
 def install(services: Iterable[str]) -> None:
-    """Make each service startable: by what is there, by apt, by Docker, or raise `ProgramsMissing`.
+    """Make each service startable, with installed programs, apt or Docker; otherwise raise `ProgramsMissing`.
 
     One install at a time on a machine: apt's own lock does not cover `apt-get update`.
     """
@@ -78,7 +78,7 @@ def install(services: Iterable[str]) -> None:
             return
         packages = [_PACKAGES[service] for service in missing]
         prefix = _root_prefix()
-        reason = "apt-get is not there, or neither root nor sudo is to be had"
+        reason = "there is no apt-get, or neither root nor sudo"
         if prefix is not None:
             reason = _apt_install(packages, prefix)
             missing = [service for service in missing if not has_programs(service)]
@@ -91,7 +91,7 @@ def install(services: Iterable[str]) -> None:
 
 
 def _root_prefix() -> list[str] | None:
-    """What to put before a command that needs root; None where apt or root is not to be had."""
+    """The prefix of a command that needs root; None without apt, or without root and sudo."""
     if not shutil.which("apt-get"):
         return None
     if os.geteuid() == 0:
@@ -103,7 +103,7 @@ def _root_prefix() -> list[str] | None:
 
 
 def _apt_install(packages: list[str], prefix: list[str]) -> str:
-    """Install packages with their services held back; answer why it failed, or the empty string."""
+    """Install packages without starting their services; returns why it failed, or an empty string."""
     print(f"services: installing {' '.join(packages)} by apt", file=sys.stderr, flush=True)
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
     quiet = ["-o", "Dpkg::Use-Pty=0"]
@@ -112,19 +112,19 @@ def _apt_install(packages: list[str], prefix: list[str]) -> str:
             done = subprocess.run(
                 [*apt, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
-            # A broken third-party source fails `update` while Debian's own lists are fine: install decides.
+            # A broken third-party source fails `update` although Debian's own lists are fine.
             if done.returncode and command[0] == "install":
                 print(done.stdout.decode(errors="replace"), file=sys.stderr)
                 return f"apt-get install failed with exit code {done.returncode}, see above"
     if Path("/run/systemd/system").is_dir():
-        # Held back now, they would still start with the machine's next boot.
+        # They would still start at the machine's next boot.
         subprocess.run([*prefix, "systemctl", "disable", "--quiet", *(_unit(name) for name in packages)])
     return ""
 
 
 @contextmanager
 def _no_autostart(prefix: list[str]) -> Iterator[None]:
-    """Debian asks policy-rc.d whether a new service may start; say no, unless the machine answers itself."""
+    """Debian asks policy-rc.d whether a new service may start: answer no, unless there is such a file."""
     if Path(_POLICY).exists():
         yield
         return
@@ -138,7 +138,7 @@ def _no_autostart(prefix: list[str]) -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Hold back other installs of this user on this machine."""
+    """Block other installs by this user on this machine."""
     path = Path(tempfile.gettempdir()) / f"taskrunner-install-{os.getuid()}.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

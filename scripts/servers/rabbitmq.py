@@ -9,14 +9,14 @@ from servers.probes import amqp_is_ready
 from servers.process import ServerFailed
 from servers.programs import program
 
-_CTL_WITHIN = 60.0
+_CTL_WITHIN = 240.0  # an Erlang VM starts for each command
 
 
 class RabbitMQ(Server):
-    """`main` is the Erlang VM itself, so a signal to its pid reaches the node and not a wrapper script.
+    """`main` is the Erlang VM, so a signal to its pid reaches the node and not a wrapper script.
 
-    Law: the wrapper in /usr/sbin is never called. As root it becomes the user `rabbitmq`, who may not enter
-    the folder.
+    Law: the wrapper in /usr/sbin is never called. As root it switches to the user `rabbitmq`, who cannot
+    enter the folder.
     """
 
     name = "rabbitmq"
@@ -28,7 +28,7 @@ class RabbitMQ(Server):
 
     @property
     def node(self) -> str:
-        """The node's name, by which other nodes know it."""
+        """The name by which other nodes know this node."""
         return f"taskrunner-{self.port}@localhost"
 
     def is_ready(self) -> bool:
@@ -44,7 +44,7 @@ class RabbitMQ(Server):
             self._start(
                 "epmd", [program("rabbitmq", "epmd"), "-port", port, "-address", "127.0.0.1"], env=env
             )
-        # With ALLOW_INPUT the script becomes the Erlang VM instead of waiting for it; -noinput is then ours.
+        # With ALLOW_INPUT the script becomes the Erlang VM instead of waiting for it; we add -noinput.
         self._start(
             "main",
             [program("rabbitmq", "rabbitmq-server"), "-noinput"],
@@ -52,16 +52,16 @@ class RabbitMQ(Server):
         )
 
     def save_queue_names(self) -> None:
-        """Write down which quorum queues there are, as the node itself does every three minutes.
+        """Save the list of quorum queues, as the node itself does every three minutes.
 
-        Before rabbitmq/ra#443 (2024) a kill -9 within three minutes of a queue's declaration leaves the queue
-        dead for good: its messages are out of reach and publishes to it are refused. A test of anything else
-        calls this between declaring its queues and killing the node.
+        Before rabbitmq/ra#443 (2024), a kill -9 within three minutes of a queue's declaration leaves the
+        queue dead for good: its messages are unreachable and publishes to it are refused. Tests of anything
+        else call this between declaring their queues and killing the node.
         """
         self.ctl("eval", "[dets:sync(Table) || Table <- dets:all()].")
 
     def ctl(self, *words: str) -> str:
-        """What `rabbitmqctl` prints, asked of this node."""
+        """The output of `rabbitmqctl` for this node."""
         done = subprocess.run(
             [program("rabbitmq", "rabbitmqctl"), *words],
             env=clean_environment() | self.control(),
@@ -88,7 +88,7 @@ class RabbitMQ(Server):
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_DIST_PORT": str(self.ports["dist"]),
-            # The tools listen too; ten ports for all are few when several test runs share a machine.
+            # The tools listen as well; ten ports are too few when several test runs share a machine.
             "RABBITMQ_CTL_DIST_PORT_MIN": "14000",
             "RABBITMQ_CTL_DIST_PORT_MAX": "14999",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
@@ -97,15 +97,15 @@ class RabbitMQ(Server):
         }
 
     def join(self, other: "RabbitMQ") -> None:
-        """Become one cluster with a node of the same cookie and epmd; both run, and this one is empty.
+        """Join the cluster of a running node with the same cookie and epmd. This node must run and be empty.
 
-        Not by peer discovery: nodes of 3.10 must start in turn for it, and nodes of 4.x all at once.
+        Not by peer discovery: for it, nodes of 3.10 must start in turn, and nodes of 4.x all at once.
         """
         for words in (["stop_app"], ["join_cluster", other.node], ["start_app"]):
             self.ctl(*words)
 
     def lay_out(self, *, cookie: str) -> None:
-        """Write what the node starts from."""
+        """Write the files that the node starts from."""
         self.folder.mkdir(exist_ok=True)
         file = self.folder / ".erlang.cookie"
         file.write_text(cookie)
@@ -113,7 +113,7 @@ class RabbitMQ(Server):
         (self.folder / "enabled_plugins").write_text("[].\n")
         lines = [
             f"listeners.tcp.local = 127.0.0.1:{self.port}",
-            # Said aloud: an image that scales it to memory would block all publishers on a small disk.
+            # Explicit: an image that derives it from memory would block all publishers on a small disk.
             "disk_free_limit.absolute = 50MB",
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")

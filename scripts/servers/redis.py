@@ -1,4 +1,4 @@
-"""A private Redis as taskrunner asks for it: append-only file, fsync every second, no eviction."""
+"""A private Redis with the settings that taskrunner needs: append-only file, no eviction."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from servers.programs import program
 
 
 class Redis(Server):
-    """Redis on loopback; its data is the append-only file alone."""
+    """Redis on loopback; its only data is the append-only file."""
 
     name = "redis"
 
@@ -28,15 +28,15 @@ class Redis(Server):
         )
 
     def lay_out(self, *, primary: "Redis | None") -> None:
-        """Make it one of several that copy `primary`: by a file, in which a Sentinel can change that."""
+        """Make it a replica of `primary`, in a file that a Sentinel can change."""
         self.folder.mkdir()
         follow = [f"replicaof 127.0.0.1 {primary.port}"] if primary else []
-        # By itself a primary waits 5 s for more replicas before it sends its data.
+        # By default, a primary waits 5 s for more replicas before it sends its data.
         self._file.write_text("\n".join([*follow, "repl-diskless-sync-delay 0"]) + "\n")
 
     @staticmethod
     def arguments() -> list[str]:
-        """What makes Redis a store instead of a cache."""
+        """The settings that make Redis a store instead of a cache."""
         return [
             *("--appendonly", "yes", "--appendfsync", "everysec"),
             *("--maxmemory-policy", "noeviction", "--save", ""),

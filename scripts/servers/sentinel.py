@@ -1,4 +1,4 @@
-"""A private Redis Sentinel: it finds out that a primary is down within a second, and promotes a replica."""
+"""A private Redis Sentinel: notices within a second that a primary is down, and promotes a replica."""
 
 from servers.base import Server, clean_environment
 from servers.probes import redis_is_ready
@@ -6,7 +6,7 @@ from servers.programs import program
 
 
 class Sentinel(Server):
-    """Its folder holds the configuration, which it writes anew with what it has learnt."""
+    """Its folder holds the configuration, which it rewrites with what it learns."""
 
     name = "sentinel"
 
@@ -29,7 +29,7 @@ class Sentinel(Server):
             f"dir {self.folder}",
             f"sentinel monitor {service} 127.0.0.1 {primary.port} {quorum}",
             f"sentinel down-after-milliseconds {service} 1000",
-            # How long to wait before another try, or before a former primary that is back is turned round.
+            # How long to wait before another failover, or before a returning primary becomes a replica.
             f"sentinel failover-timeout {service} 5000",
         ]
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")

@@ -12,23 +12,22 @@ from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.index import IndexRoutes
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.page import Page
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.task_limits import Limits
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to get to the next request.
@@ -38,19 +37,19 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
-    requeue: Requeue,
-    schedules: Schedules,
+    requeue: Requeuer,
+    schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
-    hosts: Hosts,
+    hosts: HostAdmin,
     store: Store,
     health: Health,
     stats: Stats,
     metrics: Metrics,
-    options: ApiOptions = ApiOptions(),  # noqa: B008 - frozen, so a default may be shared
+    options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
-    max_request_bytes = options.max_request_bytes or request_bound(intake.rules.limits)
+    max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
@@ -58,9 +57,9 @@ def build_api(
     BulkActionRoutes(bulk_actions, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
-    ScheduleRoutes(schedules, intake.rules.limits, options, max_request_bytes=max_request_bytes).add_to(
-        routes
-    )
+    ScheduleRoutes(
+        schedules, intake.task_settings.limits, options, max_request_bytes=max_request_bytes
+    ).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
     IndexRoutes(routes, Page()).add_to(routes)
@@ -76,9 +75,3 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     IndexRoutes(routes).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app
-
-
-def request_bound(limits: Limits) -> int:
-    """Bytes of a task's JSON with its body, URL, headers and labels each as large as they may be."""
-    labels = limits.max_labels * limits.max_label_bytes
-    return limits.max_body_bytes + limits.max_url_bytes + limits.max_headers_bytes + labels

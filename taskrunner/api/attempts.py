@@ -5,10 +5,10 @@ from aiohttp import web
 from taskrunner.api import curl, har, schemas
 from taskrunner.api.exchange import attempt_detail, attempts_resource
 from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import Query, task_id_of
 from taskrunner.api.responses import json_response, raw_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import Record
 from taskrunner.stores.base import OperatorStore
@@ -41,7 +41,7 @@ _READ = Operation(
 class AttemptRoutes:
     """`GET /tasks/{id}/attempts` and `/tasks/{id}/attempts/{number}`."""
 
-    def __init__(self, store: OperatorStore, options: ApiOptions) -> None:
+    def __init__(self, store: OperatorStore, options: ApiSettings) -> None:
         self._store = store
         self._user_agent = options.user_agent
         self._masking = options.masking

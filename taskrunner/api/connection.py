@@ -15,9 +15,9 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from taskrunner.api.boundary import Boundary
-from taskrunner.api.options import ServerOptions
 from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem
 from taskrunner.api.responses import problem_response
+from taskrunner.api.settings import ServerSettings
 
 # How long the rest of a refused body is read and thrown away, so that the client gets to see the refusal.
 _LINGER = 1.0
@@ -110,7 +110,7 @@ class Connection(web.RequestHandler):
 class ConnectionServer(web.Server):
     """Makes a `Connection` per client, and keeps their number within bounds."""
 
-    def __init__(self, app_server: web.Server, boundary: Boundary, options: ServerOptions) -> None:
+    def __init__(self, app_server: web.Server, boundary: Boundary, options: ServerSettings) -> None:
         super().__init__(self._handle, request_factory=self._begin)
         self._make = app_server.request_factory
         self._boundary = boundary

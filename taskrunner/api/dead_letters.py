@@ -5,7 +5,6 @@ from aiohttp import web
 from taskrunner.api import schemas
 from taskrunner.api.gradual_requeues import read_place, requeued_resource
 from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import (
     CONDITION_PARAMETERS,
     CURSOR,
@@ -20,11 +19,12 @@ from taskrunner.api.requests import (
 from taskrunner.api.resources import bulk_result_resource, dead_letter_resource, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
-from taskrunner.producer.bulk_action import BulkActions
-from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueWave, Sample
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.bulk_actions import BulkActions
+from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueSample, RequeueWave
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
@@ -73,9 +73,9 @@ class DeadLetterRoutes:
     """`GET /dead-letters`, `/dead-letters/{id}`, `POST /dead-letters/requeue`, `POST /dead-letters/purge`."""
 
     def __init__(
-        self, requeue: Requeue, bulk_actions: BulkActions, store: Store, options: ApiOptions
+        self, requeue: Requeuer, bulk_actions: BulkActions, store: Store, options: ApiSettings
     ) -> None:
-        self._revival = requeue
+        self._requeuer = requeue
         self._bulk_action = bulk_actions
         self._store = store
         self._search = Search(store)
@@ -110,7 +110,7 @@ class DeadLetterRoutes:
 
     async def requeue(self, request: web.Request) -> web.Response:
         """202 with the task that goes on; a body, if there is one, is not looked at."""
-        task_id = await self._revival.requeue(task_id_of(request))
+        task_id = await self._requeuer.requeue(task_id_of(request))
         prefix = prefix_of(request)
         record = await self._store.get(task_id)
         resource = (
@@ -141,7 +141,7 @@ class DeadLetterRoutes:
             result = await self._bulk_action.requeue(
                 asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
             )
-            return RequeueWave(result=result, sample=Sample())
+            return RequeueWave(result=result, sample=RequeueSample())
         gradual_requeue = GradualRequeue(self._bulk_action, self._store, stop_at=stop_at, keep=_WATCHED)
         return await gradual_requeue.wave(
             asked.selection, limit=asked.limit, cursor=cursor, sample=sample, rate=rate

@@ -4,13 +4,13 @@ from aiohttp import web
 
 from taskrunner.api import schemas
 from taskrunner.api.operations import Operation
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import LIMIT, Query, read_json_body
 from taskrunner.api.resources import host_limit_resource, host_resource
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 
 _LIST = Operation(
     summary="Hosts that are limited or in trouble and have tasks, and all limits.",
@@ -38,7 +38,7 @@ _REMOVE = Operation(
 class HostRoutes:
     """`GET /hosts`, `GET /hosts/{host}`, its `limit` and its `reset`."""
 
-    def __init__(self, hosts: Hosts, options: ApiOptions, *, max_request_bytes: int) -> None:
+    def __init__(self, hosts: HostAdmin, options: ApiSettings, *, max_request_bytes: int) -> None:
         self._hosts = hosts
         self._options = options
         self._max_request_bytes = max_request_bytes

@@ -55,7 +55,7 @@ def queue_depths(broker: Broker) -> Callable[[], Awaitable[Resource]]:
 
     async def provide() -> Resource:
         depths = await broker.depths()
-        queues: Resource = {queue.value: {"ready": ready} for queue, ready in depths.items()}
+        queues: Resource = {queue: {"ready": ready} for queue, ready in depths.items()}
         return {**queues, "total": sum(depths.values())}
 
     return provide

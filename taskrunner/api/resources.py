@@ -22,9 +22,9 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
-from taskrunner.producer.bulk_action import BulkResult
-from taskrunner.producer.bulk_submit import BatchDone
-from taskrunner.producer.hosts import ShownLimit
+from taskrunner.producer.bulk_actions import BulkResult
+from taskrunner.producer.bulk_submit import SubmittedBatch
+from taskrunner.producer.host_admin import HostLimitEntry
 
 Resource = dict[str, Any]
 
@@ -88,7 +88,7 @@ def accepted_resource(task: Task, masking: Masking, *, published: bool) -> Resou
     )
 
 
-def bulk_items(done: BatchDone) -> list[Resource]:
+def bulk_items(done: SubmittedBatch) -> list[Resource]:
     """What became of each line of a bulk, in order."""
     items: list[Resource] = [
         {
@@ -179,7 +179,7 @@ def host_resource(host: HostView) -> Resource:
     }
 
 
-def host_limit_resource(shown: ShownLimit) -> Resource:
+def host_limit_resource(shown: HostLimitEntry) -> Resource:
     """A limit, and where it is from."""
     return {
         "pattern": shown.pattern,

@@ -4,17 +4,17 @@ from aiohttp import web
 
 from taskrunner.api import schemas
 from taskrunner.api.operations import Operation
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.requests import CURSOR, LIMIT, Query, prefix_of, read_json_body
 from taskrunner.api.resources import accepted_resource, page_resource, schedule_resource
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.task_limits import Limits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
 _CREATE = Operation(
@@ -56,7 +56,7 @@ class ScheduleRoutes:
     """`POST /schedules`, `GET /schedules`, `GET`, `PUT`, `DELETE /schedules/{name}`, and its verbs."""
 
     def __init__(
-        self, schedules: Schedules, limits: Limits, options: ApiOptions, *, max_request_bytes: int
+        self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
     ) -> None:
         self._schedules = schedules
         self._limits = limits

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from taskrunner.api.boundary import Boundary
 from taskrunner.api.connection import ConnectionServer
-from taskrunner.api.options import ServerOptions
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, PortOpened
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # The share of the request timeout between two looks for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
@@ -34,7 +34,7 @@ class WebServer:
         port: int,
         *,
         events: Events,
-        options: ServerOptions = ServerOptions(),  # noqa: B008 - frozen, so a default may be shared
+        options: ServerSettings = ServerSettings(),  # noqa: B008 - frozen, so a default may be shared
         setting: str = "Api.port",
     ) -> None:
         self.host = host
@@ -76,7 +76,7 @@ class WebServer:
                 await self._server.part(min(_PARTING, self._options.shutdown_grace))
             await runner.cleanup()
         if self._sweeper is not None:
-            await end(self._sweeper)
+            await cancel_and_wait(self._sweeper)
             self._sweeper = None
         await self._app_runner.cleanup()
 

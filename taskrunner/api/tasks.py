@@ -6,7 +6,6 @@ from aiohttp import web
 
 from taskrunner.api import schemas
 from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.options import ApiOptions
 from taskrunner.api.problems import refuse
 from taskrunner.api.requests import (
     CONDITION_PARAMETERS,
@@ -21,6 +20,7 @@ from taskrunner.api.requests import (
 from taskrunner.api.resources import accepted_resource, as_text, bulk_items, page_resource, task_resource
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Routes
+from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
@@ -108,7 +108,7 @@ class TaskRoutes:
         intake: Intake,
         cancellation: Cancellation,
         store: Store,
-        options: ApiOptions,
+        options: ApiSettings,
         *,
         max_request_bytes: int,
     ) -> None:
@@ -139,7 +139,7 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = idempotency_key_of(request)
-        draft = _traced(TaskDraft.from_json(raw, self._intake.rules.limits), request)
+        draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:

@@ -1,29 +1,35 @@
-"""`taskrunner consume`: the supervisor, its workers, the collector of dead letters, and the relay."""
+"""`taskrunner consume`: a consumer with its workers and autoscaler, the collector, and the relay."""
 
 from contextlib import AsyncExitStack
 
 from taskrunner.app.adapters import refuse_memory_broker
+from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import ABORT_WITHIN, monitor_served, pauses_watched, relaying, until_signal
-from taskrunner.app.workforce import Workforce
+from taskrunner.app.services import (
+    ABORT_WITHIN,
+    monitor_page_running,
+    pause_watch_running,
+    relay_running,
+    until_signal,
+)
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
 
 
 async def consume(config: Config) -> int:
-    """The supervisor, its workers and the relay, until a signal. Raises `ConfigInvalid`."""
+    """Consume until a signal; returns the exit code. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "consume")
     signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
-    workforce = Workforce(platform, apart=True)
-    monitor = Monitor(platform, consuming=True, providers=workforce.providers())
-    monitor.health.add("workers", workforce.check, needed=True)
+    consumer = ConsumerServices(platform, in_processes=True)
+    monitor = Monitor(platform, consuming=True, providers=consumer.providers())
+    monitor.health.add("workers", consumer.check, needed=True)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(monitor_served(platform, monitor))
+        await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(platform.running())
-        await stack.enter_async_context(pauses_watched(platform))
-        await stack.enter_async_context(relaying(platform))
-        await stack.enter_async_context(workforce.working(signals.second))
+        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(relay_running(platform))
+        await stack.enter_async_context(consumer.running(signals.second))
         await until_signal(signals, monitor, platform.events)
     return signals.exit_code

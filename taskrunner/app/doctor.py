@@ -1,4 +1,4 @@
-"""`taskrunner doctor`: connects to what there is, examines it, and says what could not be reached."""
+"""`taskrunner doctor`: examines the store and the broker, and says which of them cannot be reached."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from taskrunner.config import Config
 from taskrunner.domain.errors import BrokerUnavailable, SetupError
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 
-# A service that is away is waited for this long; what is there answers within a second.
+# How long to wait for a service that does not answer; one that is up answers within a second.
 _PATIENCE = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What was found among `looked` entries. `unreachable` says why the broker could not be asked."""
+    """The findings among `looked` entries. `unreachable` says why the broker could not be asked."""
 
     findings: Sequence[Finding]
     looked: int = 0
@@ -24,9 +24,9 @@ class Diagnosis:
 
 
 async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
-    """Examine store and broker, and repair them with `fix`. Raises `StoreUnavailable`.
+    """Examine the store and the broker, and with `fix` repair them. Raises `StoreUnavailable`.
 
-    A broker in another process's memory is not asked: that process knows it alone.
+    A memory broker is not asked: it exists in another process only.
     """
     platform = Platform(config, publishes=not config.rabbit.in_memory)
     store, broker = platform.store, platform.broker
@@ -58,13 +58,13 @@ async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
 
 
 def _unfit(kind: str, error: SetupError) -> Finding:
-    return Finding(kind=kind, says=str(error), remedy="set right by the operator")
+    return Finding(kind=kind, message=str(error), remedy="needs the operator")
 
 
 def _settings(config: Config, *, fix: bool) -> DoctorSettings:
     return DoctorSettings(
         hold=config.relay.hold,
         lease=config.workers.lease,
-        keep=config.retention().failed,
+        keep=config.retention.failed,
         fix=fix,
     )

@@ -11,21 +11,23 @@ FILE_NAME = "taskrunner.db"
 ADDRESS = "127.0.0.1"
 
 
-def embedded(
+def embedded_config(
     data: Path,
     *,
     settings: Mapping[str, object],
     config_path: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """The configuration for the folder `data`, which is made. Raises `ConfigInvalid`, `StoreUnfit`.
+    """The configuration for the folder `data`, which is created. Raises `ConfigInvalid`, `StoreUnfit`.
 
-    `settings` go by name (`Api.port`). No file is read but `config_path`.
+    `settings` are given by name (`Api.port`). Only the file `config_path` is read, if there is one.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise StoreUnfit(f"cannot make the folder {data}: {exc.strerror}; name another by --data") from exc
+        raise StoreUnfit(
+            f"cannot create the folder {data}: {exc.strerror}; name another with --data"
+        ) from exc
     flags = {
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
@@ -36,5 +38,5 @@ def embedded(
 
 
 def store_url(file: Path) -> str:
-    """What `Store.url` says for a SQLite file, given by its absolute path."""
+    """The `Store.url` of a SQLite file, which is given by its absolute path."""
     return f"sqlite:///{quote(str(file))}"

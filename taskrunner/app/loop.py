@@ -1,4 +1,4 @@
-"""Runs a command's coroutine on the event loop that all commands share."""
+"""How every command runs its coroutine."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,11 +6,11 @@ from typing import Any
 
 import uvloop
 
-from taskrunner.runtime.garbage import collect_seldom
+from taskrunner.runtime.garbage_collection import collect_less_often
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine to its end; answers its exit code."""
-    collect_seldom()
+    """Run a coroutine to its end; returns its exit code."""
+    collect_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)

@@ -1,4 +1,4 @@
-"""What operators see of a running platform: its log, metrics, health and statistics."""
+"""What operators see of a running process: log, metrics, health and statistics."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,12 @@ from taskrunner.monitor.logs import EventLog, configure
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Cached, Provider, Stats
 
-# However often `/stats` is asked for, the store and the broker hear of it this seldom.
+# However often `/stats` is requested, the store and the broker are asked at most once in this time.
 _STATS_AGE = 0.5
 
 
 class Monitor:
-    """Listens to the platform's events from its making on; `providers` are the command's own statistics."""
+    """Subscribes to the platform's events at once; `providers` are the statistics of the command itself."""
 
     def __init__(self, platform: Platform, *, consuming: bool, providers: Mapping[str, Provider]) -> None:
         logger, clock = platform.config.logger, platform.clock
@@ -30,7 +30,7 @@ class Monitor:
         configure(logger.level, logger.format)
         self.metrics = Metrics(clock)
         self.health = Health(clock)
-        # The API accepts without the broker, so only a consumer is not ready without it.
+        # The API accepts tasks without the broker, so only a consumer is not ready without it.
         self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)
         self.health.add(store.name, store_check(store), needed=True)
         common: dict[str, Provider] = {

@@ -1,4 +1,4 @@
-"""The platform: what every command stands on."""
+"""The platform: the store, the broker, and the services that every command uses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -9,27 +9,27 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.requeue import Requeue
+from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 
-# At start a service that is away is waited for this long before we go on without it. It is long enough to
-# find out that a queue has other arguments, and short enough for an orchestrator's first probe.
+# How long a start waits for a service that is away before it continues without that service. Long enough to
+# find a queue with other arguments, and short enough for an orchestrator's first probe.
 _START_PATIENCE = 3.0
-# One that is needed gets longer: a SQLite file is found to be locked only after the wait for the lock.
+# A store that is needed gets longer: SQLite reports a locked file only after its own wait for the lock.
 _NEEDED_PATIENCE = 6.0
 
 
 class Platform:
-    """What every command stands on: clock, events, store, broker, and the way into them.
+    """Clock, events, store and broker of a process, and what submits, finds and changes tasks.
 
     `publishes` is False for a process that only writes to the store: its tasks are due at once, and the
-    relay of another process publishes them. Its broker is never connected.
+    relay of another process publishes them. Such a process never connects to the broker.
     """
 
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
@@ -48,21 +48,23 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, config.task_policy(), hold=hold
+            self.store, self.publisher, self.events, self.clock, config.task_settings(), hold=hold
         )
-        self.requeue = Requeue(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
-        self.hosts = Hosts(self.store, self.events, self.clock, config.hosts.limits, config.host_policy())
+        self.hosts = HostAdmin(
+            self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
+        )
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention())
+        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:
-        """Store and broker are connecting inside; at the end everything under way is let finish.
+        """Connect to the store and the broker; at the end, finish everything under way.
 
-        Raises `SetupError` when one of them answers but cannot be used as it is. One that is away is gone on
-        without, but for the store where it is needed: that raises `StoreUnavailable`.
+        Raises `SetupError` when one of them answers but cannot be used. The process starts without a service
+        that is away, except for a needed store, for which it raises `StoreUnavailable`.
         """
         try:
             await self.store.start()
@@ -81,9 +83,9 @@ class Platform:
             await self.store.stop()
 
     async def refuse_unkept_concern(self) -> None:
-        """Raises `StoreUnfit` when the default write concern asks for replicas that do not confirm a write.
+        """Raises `StoreUnfit` when the default write concern needs replicas that do not confirm a write.
 
-        A store that is away says nothing about its replicas: each submit asks again.
+        A store that is away cannot be asked about its replicas, so each submit asks again.
         """
         if self.config.store.write_concern is not WriteConcern.REPLICATED:
             return
@@ -96,25 +98,18 @@ class Platform:
             return
 
 
-async def operate(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
-    """Run `use`, which needs the store alone; answers its exit code. Raises `StoreUnavailable`."""
-    platform = Platform(config, publishes=False)
+async def operate(
+    config: Config, use: Callable[[Platform], Awaitable[int]], *, publishes: bool = False
+) -> int:
+    """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
+    platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
         return await use(platform)
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
-    """Run `use`, which submits tasks or goes on with them; answers its exit code. Raises `StoreUnavailable`.
+    """As `operate`, for a `use` that submits tasks or requeues them.
 
-    With `memory://` a broker of this process would be a black hole: what it took would end with us.
+    It does not publish to `memory://`: a memory broker of this process, and its messages, would end with us.
     """
-    platform = Platform(config, publishes=not config.rabbit.in_memory)
-    async with platform.running(need_store=True):
-        return await use(platform)
-
-
-async def manage(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
-    """Work on the store alone by `use`, which answers the exit code. Raises `StoreUnavailable`."""
-    platform = Platform(config, publishes=False)
-    async with platform.running(need_store=True):
-        return await use(platform)
+    return await operate(config, use, publishes=not config.rabbit.in_memory)

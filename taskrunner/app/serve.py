@@ -5,40 +5,47 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
 from taskrunner.api.masking import Masking
-from taskrunner.api.options import ApiOptions, ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_scheduler, pauses_watched, relaying, serving, started, until_signal
+from taskrunner.app.services import (
+    make_scheduler,
+    pause_watch_running,
+    relay_running,
+    running,
+    server_running,
+    until_signal,
+)
 from taskrunner.config import Config
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
 
 async def serve(config: Config) -> int:
-    """The API, the relay and the scheduler, until a signal. Raises `ConfigInvalid`."""
+    """Serve the API until a signal; returns the exit code. Raises `ConfigInvalid`."""
     refuse_memory_broker(config, "serve")
-    # Nothing here runs that could be given back: what was accepted is in the store.
+    # Nothing has to be given back: every accepted task is in the store.
     signals = Signals(abort_within=0.0)
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(api_served(platform, monitor))
+        server = await stack.enter_async_context(api_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()
-        await stack.enter_async_context(pauses_watched(platform))
-        await stack.enter_async_context(relaying(platform))
-        await stack.enter_async_context(started(make_scheduler(platform)))
+        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(relay_running(platform))
+        await stack.enter_async_context(running(make_scheduler(platform)))
         await until_signal(signals, monitor, platform.events)
-        # First of all: what is still accepted needs the store, the broker and the relay.
+        # The API stops first: what it still accepts needs the store, the broker and the relay.
         await server.stop()
     return signals.exit_code
 
 
 @asynccontextmanager
-async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
-    """The API listens inside; it answers 503 to tasks while the store is not there."""
+async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
+    """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
     api = build_api(
         intake=platform.intake,
@@ -46,28 +53,15 @@ async def api_served(platform: Platform, monitor: Monitor) -> AsyncIterator[WebS
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
-        schedules=Schedules(platform.store, platform.intake, platform.clock),
+        schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        options=ApiOptions(
-            request_timeout=config.api.request_timeout,
-            max_request_bytes=config.api.max_body_bytes,
-            inline_body_bytes=config.api.inline_body_bytes,
-            user_agent=config.fetch.user_agent,
-            masking=Masking(config.fetch.mask_headers),
+        options=config.api.settings(
+            ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),
     )
-    async with serving(api, platform, config.api, _api_options(config), "Api") as server:
+    settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)
+    async with server_running(api, platform, config.api, settings, "Api") as server:
         yield server
-
-
-def _api_options(config: Config) -> ServerOptions:
-    return ServerOptions(
-        request_timeout=config.api.request_timeout,
-        keepalive_timeout=config.api.keepalive_timeout,
-        shutdown_grace=config.api.shutdown_grace,
-        max_url_bytes=config.limits.max_url_bytes,
-        max_connections=config.api.max_connections,
-    )

@@ -1,4 +1,4 @@
-"""The services that both `serve` and `consume` run, each for as long as its context lasts."""
+"""The services that several commands run, each for as long as its context lasts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -8,79 +8,27 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.app import build_monitor_app
-from taskrunner.api.options import ServerOptions
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.config.sections.faces import Api, Server
+from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, StopRequested
 from taskrunner.producer.cleaner import Cleaner
-from taskrunner.producer.relay import Relay, RelaySettings
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.producer.relay import Relay
+from taskrunner.producer.scheduler import Scheduler
+from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
 
-# After a second signal: the consumer's own bound for settling what it interrupts is 3 s.
+# Seconds after a second signal. The consumer gives itself 3 s to settle the attempts that it interrupts.
 ABORT_WITHIN = 5.0
 
 
 @asynccontextmanager
-async def relaying(platform: Platform) -> AsyncIterator[None]:
-    """Whatever is due in the store is done inside; every process that lives for long has a part in it."""
-    async with started(make_relay(platform)), started(_cleaner(platform)):
-        yield
-
-
-def make_relay(platform: Platform) -> Relay:
-    section = platform.config.relay
-    settings = RelaySettings(
-        poll_interval=section.poll_interval,
-        batch_size=section.batch_size,
-        attempts=section.max_attempts,
-        hold=section.hold,
-        forgotten_after=section.forgotten_after,
-        lease=platform.config.workers.lease,
-    )
-    return Relay(
-        platform.store,
-        platform.broker,
-        platform.publisher,
-        platform.events,
-        platform.clock,
-        settings,
-        platform.config.retention(),
-        lambda: platform.pauses.current,
-    )
-
-
-def _cleaner(platform: Platform) -> Cleaner:
-    config = platform.config
-    interval = config.relay.poll_interval
-    return Cleaner(platform.store, platform.events, platform.clock, config.retention(), interval=interval)
-
-
-def make_scheduler(platform: Platform) -> Scheduler:
-    config = platform.config
-    settings = SchedulerSettings(
-        poll_interval=config.relay.poll_interval,
-        grace=config.schedules.grace,
-        catch_up=config.schedules.catch_up,
-    )
-    return Scheduler(platform.store, platform.events, platform.clock, config.task_policy(), settings)
-
-
-@asynccontextmanager
-async def pauses_watched(platform: Platform) -> AsyncIterator[None]:
-    """What is paused is known inside, from the beginning where the store can be reached."""
-    with suppress(OutsideError):
-        await platform.pauses.turn()
-    async with started(platform.pauses):
-        yield
-
-
-@asynccontextmanager
-async def started(service: Service) -> AsyncIterator[None]:
+async def running(service: Service) -> AsyncIterator[None]:
+    """Run a service inside."""
     await service.start()
     try:
         yield
@@ -89,11 +37,63 @@ async def started(service: Service) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving(
-    app: web.Application, platform: Platform, settings: Api | Server, options: ServerOptions, section: str
+async def relay_running(platform: Platform) -> AsyncIterator[None]:
+    """Run the relay and the cleaner inside. Every long-lived process runs them, as any number may run."""
+    async with running(make_relay(platform)), running(_make_cleaner(platform)):
+        yield
+
+
+def make_relay(platform: Platform) -> Relay:
+    config = platform.config
+    return Relay(
+        platform.store,
+        platform.broker,
+        platform.publisher,
+        platform.events,
+        platform.clock,
+        config.relay.settings(RelaySettings, lease=config.workers.lease),
+        config.retention_settings(),
+        lambda: platform.pauses.current,
+    )
+
+
+def _make_cleaner(platform: Platform) -> Cleaner:
+    config = platform.config
+    retention, interval = config.retention_settings(), config.relay.poll_interval
+    return Cleaner(platform.store, platform.events, platform.clock, retention, interval=interval)
+
+
+def make_scheduler(platform: Platform) -> Scheduler:
+    config = platform.config
+    settings = config.schedules.settings(SchedulerSettings, poll_interval=config.relay.poll_interval)
+    return Scheduler(platform.store, platform.events, platform.clock, config.task_settings(), settings)
+
+
+@asynccontextmanager
+async def pause_watch_running(platform: Platform) -> AsyncIterator[None]:
+    """Watch the pauses inside; they are known from the start if the store answers."""
+    with suppress(OutsideError):
+        await platform.pauses.turn()
+    async with running(platform.pauses):
+        yield
+
+
+@asynccontextmanager
+async def server_running(
+    app: web.Application,
+    platform: Platform,
+    section: ApiSection | ServerSection,
+    settings: ServerSettings,
+    section_name: str,
 ) -> AsyncIterator[WebServer]:
+    """Serve `app` inside, at the address of its section."""
     server = WebServer(
-        app, settings.addr, settings.port, events=platform.events, options=options, setting=f"{section}.port"
+        app,
+        section.addr,
+        section.port,
+        events=platform.events,
+        options=settings,
+        setting=f"{section_name}.port",
     )
     await server.start()
     try:
@@ -103,22 +103,23 @@ async def serving(
 
 
 @asynccontextmanager
-async def monitor_served(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
-    """The page of health and statistics listens inside."""
+async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
+    """Serve the page of health and statistics inside."""
     page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
-    async with serving(page, platform, platform.config.server, ServerOptions(), "Server"):
+    async with server_running(page, platform, platform.config.server, ServerSettings(), "Server"):
         yield
 
 
 async def until_signal(signals: Signals, monitor: Monitor, events: Events) -> None:
+    """Be ready until the first signal."""
     monitor.health.open()
     await signals.first.wait()
     monitor.health.close("shutting down")
     events.emit(StopRequested(signal=signals.name))
 
 
-async def unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do `work`, or give it up as soon as `abort` is set."""
+async def finish_unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, or cancel it as soon as `abort` is set."""
     working, aborted = asyncio.ensure_future(work), asyncio.ensure_future(abort.wait())
     try:
         await asyncio.wait((working, aborted), return_when=asyncio.FIRST_COMPLETED)

@@ -1,1 +1,1 @@
-"""Brokers carry envelopes from whoever accepts tasks to whoever runs them; one adapter per module."""
+"""Brokers carry envelopes from the processes that accept tasks to those that run them."""

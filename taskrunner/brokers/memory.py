@@ -1,7 +1,7 @@
-"""A broker in this process: the embedded mode's, and the one that tests break on purpose.
+"""A broker inside this process: for the embedded mode, and for tests that need faults on request.
 
-It keeps the seam's promises but for durability: what it holds ends with the process, and the relay publishes
-it again from the store.
+It keeps every promise of the seam except durability: its messages end with the process, and the relay
+publishes them again from the store.
 """
 
 import asyncio
@@ -22,63 +22,67 @@ from taskrunner.brokers.base import (
     Publication,
     PublishAnswer,
 )
+from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.domain.task import Priority
 
 SERVICE = "memory broker"
-DEAD = "dead"
+_DELIVERY_LIMIT = Topology().delivery_limit
 
 
 @dataclass(slots=True, eq=False)
-class _Message:
+class _QueuedMessage:
     body: bytes
-    queue: Priority
+    queue: str
     message_id: str
     deliveries: int = 0
-    death: str = ""
+    death_reason: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """`deliver` is None while nobody subscribes. `held` is what is out and not settled.
+    """`deliver` is None while nobody subscribes. `unacked` counts deliveries.
 
-    As with real brokers each queue has epochs of its own: a new one with each subscription and connection.
+    `epoch` rises with each subscription and connection, as the seam demands.
     """
 
     epoch: int
-    ready: deque[_Message] = field(default_factory=deque)
-    held: int = 0
+    ready: deque[_QueuedMessage] = field(default_factory=deque)
+    unacked: int = 0
     prefetch: int = 0
-    deliver: Callable[[_Message, int], None] | None = None
+    deliver: Callable[[_QueuedMessage, int], None] | None = None
 
 
 class MemoryBroker(Broker):
     """Holds at most `limit` messages in all; publishes beyond are refused.
 
     Faults for tests: `disconnect`, `reconnect`, `block`, `unblock`, `lose`, `delete`, and three attributes
-    that stay in force until they are set back.
+    that stay in force until they are reset.
     """
 
     name = SERVICE
     durable = False
 
-    def __init__(self, events: Events, *, limit: int = 1_000_000, delivery_limit: int = 20) -> None:
+    def __init__(
+        self, events: Events, *, limit: int = 1_000_000, delivery_limit: int = _DELIVERY_LIMIT
+    ) -> None:
         self._events = events
         self._limit = limit
         self._delivery_limit = delivery_limit
         self._epochs = itertools.count(1)
-        self._queues: dict[str, _Queue] = {name: _Queue(next(self._epochs)) for name in (*Priority, DEAD)}
-        self._out: dict[int, tuple[_Queue, _Message]] = {}
+        self._queues = {queue.value: _Queue(next(self._epochs)) for queue in Priority}
+        self._dead_letters = _Queue(next(self._epochs))
+        self._unacked: dict[int, tuple[_Queue, _QueuedMessage]] = {}
         self._tags = itertools.count(1)
         self._size = 0
-        self._linked = asyncio.Event()
+        self._connected = asyncio.Event()
         self._connects = 0
         self._reachable = True
         self._lost_at: float | None = None
         self._blocked: str | None = None
-        self._deleted: set[Priority] = set()
-        self._pump_due = False
+        self._deleted: set[str] = set()
+        self._delivery_scheduled = False
         self.refuse_publishes = False
         self.answer_unknown_but_deliver = False
         self.answer_unknown_and_drop = False
@@ -92,22 +96,22 @@ class MemoryBroker(Broker):
     async def wait_ready(self, timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
-                await self._linked.wait()
+                await self._connected.wait()
         except TimeoutError as exc:
             raise BrokerUnavailable("the memory broker is disconnected") from exc
 
     async def stop(self) -> None:
         self._drop_connection()
-        for queue in self._queues.values():
+        for queue in self._all_queues:
             queue.deliver = None
 
     @property
     def connected(self) -> bool:
-        return self._linked.is_set()
+        return self._connected.is_set()
 
     def status(self) -> BrokerStatus:
         connected = self.connected
-        subscribed = any(queue.deliver for queue in self._queues.values())
+        subscribed = any(queue.deliver for queue in self._all_queues)
         return BrokerStatus(
             connected=connected,
             consuming=connected or not subscribed,
@@ -118,18 +122,18 @@ class MemoryBroker(Broker):
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         await self.try_publishing()
-        answers = [self._take(publication) for publication in publications]
+        answers = [self._enqueue(publication) for publication in publications]
         self._deleted.difference_update({publication.queue for publication in publications})
-        self._pump_soon()
+        self._schedule_delivery()
         return answers
 
     async def try_publishing(self) -> None:
-        self._demand_connection()
+        self._raise_if_disconnected()
         if self._blocked is not None:
             raise BrokerUnavailable(f"the memory broker refuses publishes: {self._blocked}")
 
-    def consume(self, queues: Sequence[Priority], prefetch: int, on_delivery: OnDelivery) -> None:
-        def deliver(message: _Message, tag: int) -> None:
+    def consume(self, queues: Sequence[str], prefetch: int, on_delivery: OnDelivery) -> None:
+        def deliver(message: _QueuedMessage, tag: int) -> None:
             redelivered = message.deliveries > 1
             epoch = self._queues[message.queue].epoch
             on_delivery(Delivery(message.body, message.queue, redelivered, message.message_id, tag, epoch))
@@ -137,46 +141,50 @@ class MemoryBroker(Broker):
         for queue in queues:
             self._subscribe(self._queues[queue], prefetch, deliver)
 
-    def cancel_consume(self, queues: Sequence[Priority] = tuple(Priority)) -> None:
-        for queue in queues:
+    def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
+        for queue in self._queues if queues is None else queues:
             self._queues[queue].deliver = None
 
-    def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
-        def deliver(message: _Message, tag: int) -> None:
-            account = [{"queue": message.queue, "reason": message.death, "count": 1}]
-            x_death = orjson.dumps(account).decode()
-            epoch = self._queues[DEAD].epoch
+    def consume_dead_letters(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
+        def deliver(message: _QueuedMessage, tag: int) -> None:
+            x_death = [{"queue": message.queue, "reason": message.death_reason, "count": 1}]
             on_dead(
                 DeadDelivery(
-                    message.body, message.queue, message.death, message.message_id, x_death, tag, epoch
+                    body=message.body,
+                    queue=message.queue,
+                    reason=message.death_reason,
+                    message_id=message.message_id,
+                    x_death=orjson.dumps(x_death).decode(),
+                    tag=tag,
+                    epoch=self._dead_letters.epoch,
                 )
             )
 
-        self._subscribe(self._queues[DEAD], prefetch, deliver)
+        self._subscribe(self._dead_letters, prefetch, deliver)
 
     def ack(self, deliveries: Sequence[Delivery | DeadDelivery]) -> None:
-        self._size -= len(self._settle(deliveries))
-        self._pump_soon()
+        self._size -= len(self._take_unacked(deliveries))
+        self._schedule_delivery()
 
     def release(self, deliveries: Sequence[Delivery | DeadDelivery]) -> None:
-        self._give_back(self._settle(deliveries))
-        self._pump_soon()
+        self._return_to_queue(self._take_unacked(deliveries))
+        self._schedule_delivery()
 
     def reject(self, deliveries: Sequence[Delivery]) -> None:
-        for _, message in self._settle(deliveries):
-            self._bury(message, "rejected")
-        self._pump_soon()
+        for _, message in self._take_unacked(deliveries):
+            self._dead_letter(message, "rejected")
+        self._schedule_delivery()
 
-    async def depths(self) -> Mapping[Priority, int]:
-        self._demand_connection()
-        return {queue: len(self._queues[queue].ready) for queue in Priority}
+    async def depths(self) -> Mapping[str, int]:
+        self._raise_if_disconnected()
+        return {name: len(queue.ready) for name, queue in self._queues.items()}
 
     # Faults
 
     def disconnect(self, error: str = "disconnected by a test") -> None:
-        """Lose the connection: what is out goes back to its queue, until `reconnect`."""
+        """Lose the connection until `reconnect`; unacknowledged deliveries go back to their queue."""
         self._reachable = False
-        if self._linked.is_set():
+        if self._connected.is_set():
             self._lost_at = asyncio.get_running_loop().time()
             self._events.emit(ServiceLost(service=SERVICE, error=error))
         self._drop_connection()
@@ -189,48 +197,52 @@ class MemoryBroker(Broker):
             self._events.emit(ServiceRestored(service=SERVICE, outage=outage))
 
     def block(self, reason: str = "blocked by a test") -> None:
-        """As an alarm of the broker: publishes fail, deliveries and acks go on."""
+        """Act as during an alarm of RabbitMQ: publishes fail, deliveries and acks go on."""
         self._blocked = reason
 
     def unblock(self) -> None:
         self._blocked = None
 
-    def lose(self, queue: Priority) -> int:
-        """Forget the ready messages of a queue, as a purge does; answers how many."""
+    def lose(self, queue: str) -> int:
+        """Drop the ready messages of a queue, as a purge does, and return their number."""
         ready = self._queues[queue].ready
         lost = len(ready)
         ready.clear()
         self._size -= lost
         return lost
 
-    def delete(self, queue: Priority) -> int:
-        """As `lose`, and the next call of `publish` with the queue gets RETURNED for it."""
+    def delete(self, queue: str) -> int:
+        """As `lose`; the next call of `publish` with the queue also gets RETURNED for it."""
         self._deleted.add(queue)
         return self.lose(queue)
 
     # Inside
 
+    @property
+    def _all_queues(self) -> Iterable[_Queue]:
+        return (*self._queues.values(), self._dead_letters)
+
     def _connect(self) -> None:
-        if not self._linked.is_set():
+        if not self._connected.is_set():
             self._connects += 1
-            self._linked.set()
-        self._pump_soon()
+            self._connected.set()
+        self._schedule_delivery()
 
     def _drop_connection(self) -> None:
-        self._linked.clear()
+        self._connected.clear()
         self._blocked = None
-        out, self._out = list(self._out.values()), {}
-        for queue, _ in out:
-            queue.held -= 1
-        self._give_back(out)
-        for queue in self._queues.values():
+        unacked, self._unacked = list(self._unacked.values()), {}
+        for queue, _ in unacked:
+            queue.unacked -= 1
+        self._return_to_queue(unacked)
+        for queue in self._all_queues:
             queue.epoch = next(self._epochs)
 
-    def _demand_connection(self) -> None:
-        if not self._linked.is_set():
+    def _raise_if_disconnected(self) -> None:
+        if not self._connected.is_set():
             raise BrokerUnavailable("the memory broker is disconnected")
 
-    def _take(self, publication: Publication) -> PublishAnswer:
+    def _enqueue(self, publication: Publication) -> PublishAnswer:
         if self.answer_unknown_and_drop:
             return PublishAnswer.UNKNOWN
         if publication.queue in self._deleted:
@@ -238,59 +250,63 @@ class MemoryBroker(Broker):
         if self.refuse_publishes or self._size >= self._limit:
             return PublishAnswer.REFUSED
         self._size += 1
-        message = _Message(publication.body, publication.queue, publication.task_id)
+        message = _QueuedMessage(publication.body, publication.queue, publication.task_id)
         self._queues[publication.queue].ready.append(message)
         return PublishAnswer.UNKNOWN if self.answer_unknown_but_deliver else PublishAnswer.CONFIRMED
 
-    def _settle(self, deliveries: Iterable[Delivery | DeadDelivery]) -> list[tuple[_Queue, _Message]]:
-        """Take them from what is out; those of an earlier connection, or settled before, are passed over."""
-        settled = []
+    def _take_unacked(
+        self, deliveries: Iterable[Delivery | DeadDelivery]
+    ) -> list[tuple[_Queue, _QueuedMessage]]:
+        """Remove the deliveries from the unacknowledged ones; those no longer among them are ignored."""
+        taken = []
         for delivery in deliveries:
-            entry = self._out.pop(delivery.tag, None)
+            entry = self._unacked.pop(delivery.tag, None)
             if entry is not None:
-                entry[0].held -= 1
-                settled.append(entry)
-        return settled
+                entry[0].unacked -= 1
+                taken.append(entry)
+        return taken
 
-    def _give_back(self, entries: Sequence[tuple[_Queue, _Message]]) -> None:
-        """To the front, oldest first, unless a message was delivered too often."""
+    def _return_to_queue(self, entries: Sequence[tuple[_Queue, _QueuedMessage]]) -> None:
+        """Put messages at the front, oldest first; those delivered too often become dead letters."""
         for queue, message in reversed(entries):
-            if message.deliveries > self._delivery_limit and queue is not self._queues[DEAD]:
-                self._bury(message, "delivery_limit")
+            if message.deliveries > self._delivery_limit and queue is not self._dead_letters:
+                self._dead_letter(message, "delivery_limit")
             else:
                 queue.ready.appendleft(message)
 
-    def _bury(self, message: _Message, reason: str) -> None:
-        message.death, message.deliveries = reason, 0
-        self._queues[DEAD].ready.append(message)
+    def _dead_letter(self, message: _QueuedMessage, reason: str) -> None:
+        message.death_reason, message.deliveries = reason, 0
+        self._dead_letters.ready.append(message)
 
-    def _subscribe(self, queue: _Queue, prefetch: int, deliver: Callable[[_Message, int], None]) -> None:
+    def _subscribe(
+        self, queue: _Queue, prefetch: int, deliver: Callable[[_QueuedMessage, int], None]
+    ) -> None:
         queue.prefetch, queue.deliver, queue.epoch = prefetch, deliver, next(self._epochs)
-        self._pump_soon()
+        self._schedule_delivery()
 
-    def _pump_soon(self) -> None:
-        """Deliveries come from the loop, never from within a call of ours."""
-        if not self._pump_due and self._linked.is_set():
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump)
+    def _schedule_delivery(self) -> None:
+        """Deliver from the event loop, never from inside a call of the user's."""
+        if not self._delivery_scheduled and self._connected.is_set():
+            self._delivery_scheduled = True
+            asyncio.get_running_loop().call_soon(self._deliver_ready)
 
-    def _pump(self) -> None:
-        self._pump_due = False
-        for queue in self._queues.values():
-            while queue.ready and queue.held < queue.prefetch and self._can_deliver(queue):
-                self._deliver(queue)
+    def _deliver_ready(self) -> None:
+        self._delivery_scheduled = False
+        for queue in self._all_queues:
+            while queue.ready and queue.unacked < queue.prefetch and self._can_deliver(queue):
+                self._deliver_next(queue)
 
     def _can_deliver(self, queue: _Queue) -> bool:
-        return queue.deliver is not None and self._linked.is_set()
+        return queue.deliver is not None and self._connected.is_set()
 
-    def _deliver(self, queue: _Queue) -> None:
+    def _deliver_next(self, queue: _Queue) -> None:
         message = queue.ready.popleft()
         message.deliveries += 1
         tag = next(self._tags)
-        self._out[tag] = (queue, message)
-        queue.held += 1
+        self._unacked[tag] = (queue, message)
+        queue.unacked += 1
         if queue.deliver is not None:
             try:
                 queue.deliver(message, tag)
-            except Exception as exc:  # noqa: BLE001 - the boundary to our callees
+            except Exception as exc:  # noqa: BLE001 - the boundary to the subscriber's callback
                 self._events.emit(LoopFailed(service=SERVICE, error=exc))

@@ -1,17 +1,17 @@
-"""The one declaration of exchanges and queues, for every subcommand and every adapter that has queues.
+"""The one declaration of exchanges and queues, for every subcommand.
 
     publisher ─> taskrunner (direct) ─ high|medium|low ─> taskrunner.high, taskrunner.medium, taskrunner.low
                                                                   │ rejected, delivered too often
                                                                   v
                                               taskrunner.dlx (direct) ─ dead ─> taskrunner.dead
 
-Pure data: adapters carry it out. A change of a queue's arguments needs a new queue name or a migration,
-since RabbitMQ refuses to declare an existing queue with other arguments.
+A queue `high` of ours is the RabbitMQ queue `taskrunner.high`: its AMQP name. Changing the arguments of a
+queue needs a new AMQP name or a migration, since RabbitMQ refuses to declare an existing queue with others.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from taskrunner.domain.errors import TopologyConflict
 from taskrunner.domain.task import Priority
@@ -21,7 +21,7 @@ DEAD_KEY = "dead"
 
 @dataclass(frozen=True, slots=True)
 class QueueDeclaration:
-    """A durable queue, bound to one exchange with one key."""
+    """A durable RabbitMQ queue, bound to one exchange with one key."""
 
     name: str
     exchange: str
@@ -31,16 +31,16 @@ class QueueDeclaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """Names and arguments; `exchange` is the prefix of every name.
+    """Names and arguments; `exchange` is the prefix of every AMQP name.
 
-    `delivery_limit` is how often the broker hands out a message before it takes it for dead. A restart of
-    a consumer costs each message it held one delivery, so this is generous. In a cluster RabbitMQ puts a
-    quorum queue on three nodes by itself; to ask for it would change the arguments of queues that exist.
+    RabbitMQ moves a message to the dead letters after `delivery_limit` deliveries. A restart of a consumer
+    costs each message that it held one delivery, so the limit is generous. In a cluster RabbitMQ puts a
+    quorum queue on three nodes by default; asking for that would change the arguments of existing queues.
     """
 
     exchange: str = "taskrunner"
-    delivery_limit: int = 20
-    queues: Sequence[Priority] = field(default=tuple(Priority))
+    delivery_limit: int = 50
+    queues: Sequence[str] = tuple(queue.value for queue in Priority)
 
     @property
     def dead_exchange(self) -> str:
@@ -50,12 +50,12 @@ class Topology:
     def dead_queue(self) -> str:
         return f"{self.exchange}.dead"
 
-    def amqp_name(self, queue: Priority) -> str:
-        return f"{self.exchange}.{queue.value}"
+    def amqp_name(self, queue: str) -> str:
+        return f"{self.exchange}.{queue}"
 
-    def queue_of(self, amqp_name: object) -> Priority | None:
-        """The queue that a queue's name stands for; None for any other value."""
-        return next((queue for queue in Priority if self.amqp_name(queue) == amqp_name), None)
+    def queue_of(self, amqp_name: object) -> str | None:
+        """The inverse of `amqp_name`; None for any other value."""
+        return next((queue for queue in self.queues if self.amqp_name(queue) == amqp_name), None)
 
     @property
     def exchanges(self) -> Sequence[str]:
@@ -64,9 +64,9 @@ class Topology:
 
     @property
     def declarations(self) -> Sequence[QueueDeclaration]:
-        """The dead letter queue first: a queue must never run without it."""
+        """The dead letter queue comes first: no other queue may exist without it."""
         dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, {"x-queue-type": "quorum"})
-        # At-least-once dead lettering demands reject-publish:
+        # At-least-once dead lettering requires reject-publish:
         # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
         arguments: dict[str, str | int] = {
             "x-queue-type": "quorum",
@@ -79,7 +79,7 @@ class Topology:
         return (
             dead,
             *(
-                QueueDeclaration(self.amqp_name(queue), self.exchange, queue.value, arguments)
+                QueueDeclaration(self.amqp_name(queue), self.exchange, queue, arguments)
                 for queue in self.queues
             ),
         )
@@ -96,13 +96,13 @@ _VALUE = re.compile(
 )
 
 
-def conflict(reply_text: str) -> TopologyConflict | None:
-    """What a 406 PRECONDITION_FAILED says about a declaration, for people; None when it is about another."""
+def parse_conflict(reply_text: str) -> TopologyConflict | None:
+    """The error for a 406 PRECONDITION_FAILED that refuses a declaration; None for any other 406."""
     match = _INEQUIVALENT.search(reply_text)
     if match is None:
         return None
     kind, name = match["kind"], match["name"]
-    way_out = (
+    remedy = (
         f"drain it, then delete it (rabbitmqctl delete_queue {name} --vhost {match['vhost']}), "
         "or set Rabbit.exchange to another name"
         if kind == "queue"
@@ -110,7 +110,7 @@ def conflict(reply_text: str) -> TopologyConflict | None:
     )
     return TopologyConflict(
         f"{kind} {name!r} in vhost {match['vhost']!r} exists with {match['argument']} = "
-        f"{_value(match['theirs'])}, but taskrunner needs {_value(match['ours'])}; {way_out}"
+        f"{_value(match['theirs'])}, but taskrunner needs {_value(match['ours'])}; {remedy}"
     )
 
 

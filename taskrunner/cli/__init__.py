@@ -1,1 +1,1 @@
-"""The `taskrunner` command: one module per group of subcommands; they parse, call and print."""
+"""The `taskrunner` command: modules parse options, call the application and print."""

@@ -1,39 +1,39 @@
-"""`taskrunner config`: check the configuration, or show what it comes to."""
+"""`taskrunner config`: check the configuration, or show the settings in force."""
 
 import json
 from pathlib import Path
 
 import click
 
-from taskrunner.cli.group import Group
+from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option
 from taskrunner.config import Reading, read
 from taskrunner.config.keys import Key
 from taskrunner.config.tls_profiles import read_key_passwords
 
 
-@click.group(cls=Group, name="config")
-def command() -> None:
+@click.group(cls=CommandGroup, name="config")
+def config_command() -> None:
     """Check or show the configuration.
 
-    Flags go over the environment, that over the file, and that over the defaults.
+    Flags override environment variables, which override the file, which overrides the defaults.
     """
 
 
-@command.command()
+@config_command.command()
 @config_option
 def check(config_path: Path | None) -> None:
-    """Tell everything that is wrong in the configuration; exit 2 if anything is."""
+    """Print everything that is wrong with the configuration. Exits with 2 if anything is."""
     reading = read(config_path)
     read_key_passwords(reading.config.fetch.tls)
     click.echo(f"{reading.path or 'no file'}: the configuration is valid")
 
 
-@command.command()
+@config_command.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, without the sources.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, without the sources.")
 def show(config_path: Path | None, as_json: bool) -> None:
-    """Print every setting, its value and where that is from; secrets are masked."""
+    """Print every setting with its value and source. Secrets are masked."""
     reading = read(config_path)
     if as_json:
         click.echo(json.dumps(reading.config.redacted(), indent=2))
@@ -48,6 +48,6 @@ def _as_yaml(reading: Reading) -> list[str]:
         lines.append(f"{section}:")
         for name, value in settings.items():
             source = reading.sources.get(Key(section=section, name=name), "default")
-            # JSON is YAML, and has no surprises in quoting.
+            # JSON is valid YAML and needs no quoting rules.
             lines.append(f"  {name}: {json.dumps(value)}  # {source}")
     return lines

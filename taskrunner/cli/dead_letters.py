@@ -1,4 +1,4 @@
-"""`taskrunner dead-letters`: what failed for good, and what nobody could read."""
+"""`taskrunner dead-letters`: failed tasks and unreadable messages."""
 
 import sys
 from pathlib import Path
@@ -8,43 +8,43 @@ import click
 from taskrunner.api.resources import dead_letter_resource, encode, pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
-from taskrunner.cli.bulk_action_options import (
-    Choice,
+from taskrunner.cli.bulk_actions import (
+    BulkSelection,
     bulk_action_options,
-    bulk_actions,
-    chosen,
-    listed,
-    print_result,
+    iterate_pages,
+    print_counts,
+    read_bulk_selection,
+    run_bulk_action,
 )
-from taskrunner.cli.group import Group
-from taskrunner.cli.options import conditions, config_option, selection
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import DeadLetter
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
 from taskrunner.producer.gradual_requeue import GradualRequeue
 
-_conditions = conditions(LETTER_CONDITIONS)
+_letter_filter_options = filter_options(LETTER_CONDITIONS)
 
 
-@click.group(cls=Group, name="dead-letters")
-def command() -> None:
-    """Look after failed tasks, and messages that were no task."""
+@click.group(cls=CommandGroup, name="dead-letters")
+def dead_letters_command() -> None:
+    """Manage dead letters: failed tasks, and messages that are not tasks."""
 
 
-@command.command(name="list")
+@dead_letters_command.command(name="list")
 @config_option
-@_conditions
-@click.option("--limit", type=click.IntRange(min=1), help="Print no more than this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@_letter_filter_options
+@limit_option
+@json_option
 def list_letters(
     config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]
 ) -> None:
     """Print dead letters, the latest first."""
-    wanted = selection(given)
+    wanted = task_filter(given)
 
     async def use(platform: Platform) -> int:
-        async for letter in listed(
+        async for letter in iterate_pages(
             lambda size, cursor: platform.search.dead_letters(wanted, limit=size, cursor=cursor), limit
         ):
             sys.stdout.write(_line(letter, as_json=as_json) + "\n")
@@ -53,12 +53,12 @@ def list_letters(
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@dead_letters_command.command()
 @config_option
 @click.argument("letter_id", metavar="ID")
-@click.option("--raw", is_flag=True, help="Write the message's bytes as they came, and nothing else.")
+@click.option("--raw", is_flag=True, help="Write only the bytes of the message, unchanged.")
 def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
-    """Print all that is known of a dead letter, as JSON."""
+    """Print a dead letter in full, as JSON."""
 
     async def use(platform: Platform) -> int:
         letter = await platform.store.dead_letter(letter_id)
@@ -67,23 +67,28 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
         if raw:
             sys.stdout.buffer.write(letter.raw or b"")
             return 0
-        resource = dead_letter_resource(letter, full=True)
-        click.echo(pretty(resource))
+        click.echo(pretty(dead_letter_resource(letter, full=True)))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@dead_letters_command.command()
 @config_option
 @click.argument("ids", metavar="[ID...]", nargs=-1)
-@_conditions
+@_letter_filter_options
 @bulk_action_options
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Let so many a second become due.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Spread the tasks: N become due per second.",
+)
 @click.option(
     "--stop-at",
     type=click.FloatRange(0, 100),
-    help="Stop when more than this percentage fails again; needs --rate, and takes its time.",
+    metavar="PERCENT",
+    help="Requeue in waves and stop when more than this percentage fails again. Needs --rate.",
 )
 def requeue(
     config_path: Path | None,
@@ -92,35 +97,35 @@ def requeue(
     stop_at: float | None,
     **given: tuple[str, ...],
 ) -> None:
-    """Let dead letters go on, by id or all that meet conditions. Their history is kept."""
+    """Requeue dead letters, by id or by conditions. Tasks keep their history."""
     if stop_at is not None and rate is None:
-        raise click.UsageError("--stop-at needs --rate: how fast to go until then")
-    choice = chosen(given, ids=ids)
+        raise click.UsageError("--stop-at needs --rate, which sets the size of a wave")
+    selection = read_bulk_selection(given, ids=ids)
 
     async def use(platform: Platform) -> int:
         for letter_id in ids:
             click.echo(f"{letter_id} requeued as {await platform.requeue.requeue(letter_id)}")
         if ids:
             return 0
-        if rate is not None and stop_at is not None and not choice.dry_run:
-            return await _roll_out(platform, choice, rate, stop_at)
-        counts = await bulk_actions(
+        if rate is not None and stop_at is not None and not selection.dry_run:
+            return await _requeue_in_waves(platform, selection, rate, stop_at)
+        counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.requeue(
-                choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run, rate=rate
+                selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run, rate=rate
             ),
-            choice,
+            selection,
             rate=rate,
         )
-        return print_result("requeued", counts, choice)
+        return print_counts("requeued", counts, selection)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@dead_letters_command.command()
 @config_option
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
-    """Delete dead letters by id; a failed task with all that is known of it."""
+    """Delete dead letters by id. A failed task is deleted with its result and history."""
 
     async def use(platform: Platform) -> int:
         for letter_id in ids:
@@ -131,34 +136,34 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@dead_letters_command.command()
 @config_option
-@_conditions
+@_letter_filter_options
 @bulk_action_options
 def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
-    """Delete all dead letters that meet conditions."""
-    choice = chosen(given)
+    """Delete all dead letters that match conditions."""
+    selection = read_bulk_selection(given)
 
     async def use(platform: Platform) -> int:
-        counts = await bulk_actions(
+        counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.purge(
-                choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
+                selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
             ),
-            choice,
+            selection,
         )
-        return print_result("deleted", counts, choice)
+        return print_counts("deleted", counts, selection)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-async def _roll_out(platform: Platform, choice: Choice, rate: float, stop_at: float) -> int:
+async def _requeue_in_waves(platform: Platform, selection: BulkSelection, rate: float, stop_at: float) -> int:
     gradual_requeue = GradualRequeue(platform.bulk_actions, platform.store, stop_at=stop_at)
-    rolled = await gradual_requeue.run(choice.selection, rate=rate, limit=choice.limit)
-    click.echo(f"{rolled.requeued} of {rolled.matched} requeued")
-    click.echo(f"{rolled.ended} of them have ended, {rolled.failed} failed again", err=True)
-    if rolled.stopped:
-        click.echo(f"taskrunner: stopped, more than {stop_at:g} % fail again", err=True)
-    return int(rolled.stopped)
+    result = await gradual_requeue.run(selection.filter, rate=rate, limit=selection.limit)
+    click.echo(f"{result.requeued} of {result.matched} requeued")
+    click.echo(f"{result.ended} of them have ended, {result.failed} failed again", err=True)
+    if result.stopped:
+        click.echo(f"taskrunner: stopped, more than {stop_at:g} % failed again", err=True)
+    return int(result.stopped)
 
 
 def _line(letter: DeadLetter, *, as_json: bool) -> str:

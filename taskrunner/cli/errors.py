@@ -1,7 +1,7 @@
-"""The one place that turns errors into exit codes and one line each on stderr.
+"""Turns errors into exit codes and lines on stderr; no other module does.
 
-0 is success, 1 a failure, 2 a wrong use or configuration, 3 a service that is away or unfit, 130 an
-interrupt from the keyboard. See the tree in `taskrunner.domain.errors`.
+0 success, 1 failure, 2 wrong usage or configuration, 3 a service is unreachable or unusable, 130 Ctrl-C.
+The tree of errors is in `taskrunner.domain.errors`.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,10 @@ INTERRUPTED = 130
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Run a command; what it raises ends the process with the code for it. Click's own errors pass, and a
-    reader that has gone away, for which click has an answer."""
+    """End the process with the exit code of the error that a command raises.
+
+    Click handles its own errors, and a closed pipe.
+    """
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
@@ -41,14 +43,14 @@ def exit_codes() -> Iterator[None]:
 
 
 def exit_code(exc: Exception) -> int:
-    """The code that the process ends with."""
+    """The exit code for an error."""
     if isinstance(exc, CallerError):
         return USAGE
     return OUTSIDE if isinstance(exc, OutsideError | SetupError) else FAILURE
 
 
 def describe(exc: Exception) -> list[str]:
-    """What to tell: a line for each finding, or the error's own; for a fault of ours, its place too."""
+    """The lines to print: one per finding, or the error's own; a bug of ours with its file and line."""
     if isinstance(exc, FieldsInvalid):
         return [_one_line(str(error)) for error in exc.errors]
     if isinstance(exc, TaskrunnerError):

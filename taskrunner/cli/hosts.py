@@ -1,4 +1,4 @@
-"""`taskrunner hosts`: how things are with hosts, and their limits."""
+"""`taskrunner hosts`: show the state of target hosts, reset and limit them."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,31 +8,29 @@ import click
 from taskrunner.api.resources import encode, host_limit_resource, host_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
-from taskrunner.cli.group import Group
-from taskrunner.cli.options import config_option
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import config_option, json_option
 from taskrunner.config import load
 from taskrunner.domain.host_view import HostView
-from taskrunner.producer.hosts import Hosts, ShownLimit
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 
-@click.group(cls=Group, name="hosts")
-def command() -> None:
-    """See and limit what hosts get.
+@click.group(cls=CommandGroup, name="hosts")
+def hosts_command() -> None:
+    """Show the state of target hosts, reset and limit them.
 
-    A host is named as in its URLs: example.com, example.com:8443. Limits may be for *.example.com or *, too.
+    Write a host as in its URLs: example.com, example.com:8443. Limits also take *.example.com and *.
     """
 
 
-@command.command(name="list")
+@hosts_command.command(name="list")
 @config_option
-@click.option("--limit", type=click.IntRange(min=1, max=2000), default=200, help="Print no more than this.")
-@_json_option
+@click.option("--limit", type=click.IntRange(min=1, max=2000), default=200, help="Print at most this many.")
+@json_option
 def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
-    """Print the hosts that are limited or in trouble and have tasks, then all limits."""
+    """Print hosts that are limited, slowed or stopped, then all limits."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         for host in await hosts.list(limit=limit):
             _print_host(host, as_json=as_json)
         for shown in await hosts.limits():
@@ -41,49 +39,52 @@ def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
     _use(config_path, use)
 
 
-@command.command()
+@hosts_command.command()
 @config_option
 @click.argument("host")
-@_json_option
+@json_option
 def show(config_path: Path | None, host: str, as_json: bool) -> None:
-    """Print how things are with a host."""
+    """Print the state of a host."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.show(host), as_json=as_json)
 
     _use(config_path, use)
 
 
-@command.command()
+@hosts_command.command()
 @config_option
 @click.argument("host")
-@_json_option
+@json_option
 def reset(config_path: Path | None, host: str, as_json: bool) -> None:
-    """Close the circuit of a host and take back a slowdown.
+    """Close the circuit breaker of a host and end its slowdown.
 
-    Tasks that wait for it come back at the time that they were given.
+    Waiting tasks ask again within seconds; beyond the newest 10,000, at their due times.
     """
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_host(await hosts.reset(host), as_json=as_json)
 
     _use(config_path, use)
 
 
-@command.group(cls=Group)
+@hosts_command.group(cls=CommandGroup)
 def limit() -> None:
-    """Set or remove limits; those of the configuration are changed there."""
+    """Set or remove limits. Limits from the configuration can only be changed there."""
 
 
 @limit.command(name="set")
 @config_option
 @click.argument("pattern")
-@click.option("--concurrency", type=int, metavar="N", help="So many attempts at a time.")
-@click.option("--rate", metavar="RATE", help="So many starts: 10/s, 90/m or 5/h.")
+@click.option("--concurrency", type=int, metavar="N", help="Attempts at a time.")
+@click.option("--rate", metavar="RATE", help="Starts per second, minute or hour: 10/s, 90/m, 5/h.")
 @click.option(
-    "--burst", type=int, metavar="N", help="So many at once after a rest [default: a second's worth]."
+    "--burst",
+    type=int,
+    metavar="N",
+    help="Starts at once after a rest [default: one second's worth, at least 1].",
 )
-@_json_option
+@json_option
 def set_limit(
     config_path: Path | None,
     pattern: str,
@@ -92,10 +93,10 @@ def set_limit(
     burst: int | None,
     as_json: bool,
 ) -> None:
-    """Limit a host, or each one that a pattern holds for; the most specific pattern counts."""
+    """Limit each host that matches a pattern. Only the most specific pattern applies."""
     fields = {"concurrency": concurrency, "rate": rate, "burst": burst}
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         _print_limit(await hosts.set_limit(pattern, fields), as_json=as_json)
 
     _use(config_path, use)
@@ -105,15 +106,15 @@ def set_limit(
 @config_option
 @click.argument("pattern")
 def remove(config_path: Path | None, pattern: str) -> None:
-    """Take back a limit that was set here or by the API."""
+    """Remove a limit that was set with this command or the API."""
 
-    async def use(hosts: Hosts) -> None:
+    async def use(hosts: HostAdmin) -> None:
         await hosts.remove_limit(pattern)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Hosts], Awaitable[None]]) -> None:
+def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) -> None:
     async def on_platform(platform: Platform) -> int:
         await use(platform.hosts)
         return 0
@@ -139,7 +140,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
     click.echo("  ".join(words))
 
 
-def _print_limit(shown: ShownLimit, *, as_json: bool) -> None:
+def _print_limit(shown: HostLimitEntry, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(host_limit_resource(shown)).decode())
         return

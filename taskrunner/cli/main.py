@@ -4,32 +4,32 @@ from importlib import import_module
 
 import click
 
+from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.errors import exit_codes
-from taskrunner.cli.group import Group
 from taskrunner.version import __version__
 
-# A subcommand's module is `taskrunner.cli.<name>`, with _ for -; its click object there is `command`.
+# By name: the module in `taskrunner.cli` that defines `<name>_command`, and the line in `--help`.
 COMMANDS = {
-    "dev": "Run everything here and now, without services.",
-    "demo": "See tasks succeed, retry and fail, in a quarter of a minute.",
-    "serve": "Run the HTTP API, the relay and the scheduler.",
-    "consume": "Run the workers that fetch what is queued.",
-    "all": "Run API, relay and workers in one process.",
-    "produce": "Submit one URL, or many from a file.",
-    "schedule": "Create, list, change, pause cron schedules.",
-    "task": "Show, cancel or delete tasks by id.",
-    "tasks": "List, cancel, retry or delete tasks by conditions.",
-    "dead-letters": "List, show, requeue, delete what failed for good.",
-    "hosts": "See and limit what hosts get.",
-    "pause": "Start nothing new of a queue, a label or at all.",
-    "resume": "Start again what was paused.",
-    "doctor": "Look for what is wrong in store and broker, and repair it.",
-    "config": "Check or show the configuration.",
-    "db": "Bring the tables of a SQL store up to date.",
+    "dev": ("embedded", "Run everything in one process, without servers or setup."),
+    "demo": ("embedded", "Watch tasks succeed, retry and fail (15 seconds)."),
+    "serve": ("services", "Run the HTTP API, the relay and the scheduler."),
+    "consume": ("services", "Run the workers that execute queued tasks."),
+    "all": ("services", "Run the API, the relay and the workers in one process."),
+    "produce": ("produce", "Submit one task, or many from a file."),
+    "schedule": ("schedule", "Manage cron schedules."),
+    "task": ("task", "Show, cancel or delete tasks by id."),
+    "tasks": ("tasks", "List, cancel, requeue or delete tasks that match conditions."),
+    "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
+    "hosts": ("hosts", "Show the state of target hosts and limit them."),
+    "pause": ("pauses", "Pause a queue, a label or everything."),
+    "resume": ("pauses", "Resume what was paused."),
+    "doctor": ("maintenance", "Find and repair inconsistencies in the store and the broker."),
+    "config": ("config", "Check or show the configuration."),
+    "db": ("maintenance", "Create or upgrade the tables of a SQL store."),
 }
 
 
-class Root(Group):
+class RootGroup(CommandGroup):
     """Lists subcommands from the table, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -38,12 +38,13 @@ class Root(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"taskrunner.cli.{cmd_name.replace('-', '_')}").command
+        module = import_module(f"taskrunner.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         with exit_codes():
@@ -51,10 +52,12 @@ class Root(Group):
 
 
 @click.group(
-    cls=Root,
+    cls=RootGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unfit.",
+    epilog=(
+        "Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unusable."
+    ),
 )
 @click.version_option(__version__, prog_name="taskrunner")
 def main() -> None:
-    """A durable queue for outbound HTTP, on RabbitMQ and Redis, or with neither."""
+    """A durable task queue for outbound HTTP, on RabbitMQ and Redis, or embedded in one process."""

@@ -15,12 +15,14 @@ config_option = click.option(
     "config_path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    help="The configuration file [default: $TASKRUNNER_CONFIG, else config.yaml here if there is one].",
+    help="Configuration file [default: $TASKRUNNER_CONFIG, else ./config.yaml if it exists].",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
+limit_option = click.option("--limit", type=click.IntRange(min=1), help="Print at most this many.")
 
 
-def conditions(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]:
-    """The options of a selection, by the names that the API's queries have; see `selection`."""
+def filter_options(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]:
+    """The conditions of a task filter, named as in the API's queries; `task_filter` reads them."""
 
     def decorate(function: Any) -> Any:
         options = [
@@ -32,13 +34,6 @@ def conditions(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]
     return decorate
 
 
-def selection(given: Mapping[str, Sequence[str]]) -> TaskFilter:
-    """What the options of `conditions` select. Raises `FilterInvalid`."""
+def task_filter(given: Mapping[str, Sequence[str]]) -> TaskFilter:
+    """The filter that the options of `filter_options` describe. Raises `FilterInvalid`."""
     return read_filter({name: values for name, values in given.items() if values}, now=datetime.now(UTC))
-
-
-def scope_options(function: Any) -> Any:
-    """`--queue`, `--label` and `--all`: what `pause` and `resume` are about."""
-    queue = click.option("--queue", "queues", multiple=True, help="high, medium or low; repeatable.")
-    label = click.option("--label", "labels", multiple=True, help="NAME=VALUE, or NAME; repeatable.")
-    return queue(label(click.option("--all", "everything", is_flag=True, help="Everything.")(function)))

@@ -7,9 +7,9 @@ import click
 
 from taskrunner.app.loop import run
 from taskrunner.app.platform import produce
-from taskrunner.cli.options import config_option
-from taskrunner.cli.printing import Job
-from taskrunner.cli.submission import submit_file, submit_one
+from taskrunner.cli import submit_to_store
+from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
 from taskrunner.domain.task_draft import TaskDraft
@@ -22,11 +22,11 @@ from taskrunner.domain.task_draft import TaskDraft
     "--file",
     "source",
     type=click.File("rb"),
-    help="Many tasks: one URL or one JSON object a line; - is standard input.",
+    help="Many tasks: one URL or JSON object per line; - is standard input.",
 )
-@click.option("--delay", type=float, metavar="SECONDS", help="Run no earlier than this.")
-@click.option("--run-at", metavar="TIME", help="Run no earlier than this time (RFC 3339).")
-@click.option("--expires-at", metavar="TIME", help="Fail if no attempt has started by then (RFC 3339).")
+@click.option("--delay", type=float, metavar="SECONDS", help="Start no attempt before this delay is over.")
+@click.option("--run-at", metavar="TIME", help="Start no attempt before this time (RFC 3339).")
+@click.option("--expires-at", metavar="TIME", help="Start no attempt from this time on (RFC 3339).")
 @task_options
 @click.option(
     "--write-concern", help="What to wait for: store, broker or replicated [default: Store.write_concern]."
@@ -35,11 +35,13 @@ from taskrunner.domain.task_draft import TaskDraft
     "--api",
     metavar="URL",
     envvar="TASKRUNNER_API_URL",
-    help="Submit to the API of a `serve` elsewhere [default: $TASKRUNNER_API_URL, else store and broker].",
+    help="Submit through this API, without store and broker [default: $TASKRUNNER_API_URL].",
 )
-@click.option("--wait", is_flag=True, help="Wait for the results, print them, exit 1 if a task failed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-def command(
+@click.option(
+    "--wait", is_flag=True, help="Wait for the results, print them, and exit with 1 if a task failed."
+)
+@json_option
+def produce_command(
     config_path: Path | None,
     source: BinaryIO | None,
     api: str | None,
@@ -47,29 +49,34 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Submit tasks; prints their ids, one a line."""
+    """Submit tasks and print their ids, one per line."""
     if (given["url"] is None) == (source is None):
         raise click.UsageError("give either --url or --file")
     fields = task_fields(given)
-    job = Job(as_json=as_json, wait=wait)
+    output = OutputOptions(as_json=as_json, wait=wait)
     if api:
-        raise SystemExit(_produce_remotely(api, source, fields, job))
+        raise SystemExit(_submit_to_api(api, source, fields, output))
     config = load(config_path)
     if source is None:
         draft = TaskDraft.from_fields(fields, config.task_limits())
-        raise SystemExit(run(produce(config, lambda platform: submit_one(platform, draft, job))))
-    # Checked once here, so that a wrong option is told once and not for every line.
+        raise SystemExit(
+            run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
+        )
+    # Checked here, so that a wrong option is reported once and not for every line.
     base = TaskDraft.base(fields, config.task_limits())
-    raise SystemExit(run(produce(config, lambda platform: submit_file(platform, source, base, job))))
+    raise SystemExit(
+        run(produce(config, lambda platform: submit_to_store.submit_file(platform, source, base, output)))
+    )
 
 
-def _produce_remotely(api: str, source: BinaryIO | None, fields: dict[str, Any], job: Job) -> int:
-    """Needs no configuration: the API has its own."""
-    # 0.1 s of a start, and of no use to the others.
-    from taskrunner.cli import remote
+def _submit_to_api(api: str, source: BinaryIO | None, fields: dict[str, Any], output: OutputOptions) -> int:
+    """Submit through an API, which has its own configuration."""
+    # Importing requests takes 0.1 s, which a submit to the store can do without.
+    from taskrunner.cli import submit_to_api
+    from taskrunner.cli.api_client import ApiClient
 
     if not api.startswith(("http://", "https://")):
         raise click.UsageError(f"--api: must start with http:// or https://, got {api[:40]!r}")
     if source is None:
-        return remote.submit_one(remote.Remote(api), fields, job)
-    return remote.submit_file(remote.Remote(api), source, fields, job)
+        return submit_to_api.submit_one(ApiClient(api), fields, output)
+    return submit_to_api.submit_file(ApiClient(api), source, fields, output)

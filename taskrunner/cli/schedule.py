@@ -1,4 +1,4 @@
-"""`taskrunner schedule`: cron schedules, straight in the store."""
+"""`taskrunner schedule`: manage cron schedules, directly in the store."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,86 +9,91 @@ import click
 from taskrunner.api.masking import Masking
 from taskrunner.api.resources import encode, schedule_resource
 from taskrunner.app.loop import run as run_loop
-from taskrunner.app.platform import Platform, manage
-from taskrunner.cli.options import config_option
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import Limits
-from taskrunner.producer.schedules import Schedules
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _PAGE = 200
-_TIMES = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+_SCHEDULE_FIELDS = ("cron", "time_zone", "missed", "overlap", "jitter", "conditional")
 
 
-@click.group(name="schedule")
-def command() -> None:
-    """Run tasks by the clock.
+@click.group(cls=CommandGroup, name="schedule")
+def schedule_command() -> None:
+    """Manage cron schedules.
 
-    `serve` and `all` make the tasks; of any number of them only one does so for each slot.
+    `serve` and `all` create the tasks. However many of them run, each slot of a schedule runs once.
     """
 
 
 def schedule_options(function: Any) -> Any:
-    """What a schedule has beside its task."""
+    """The options of a schedule, besides those of its task."""
     for option in (
         click.option(
-            "--jitter", type=float, metavar="SECONDS", help="Start up to this much later, by chance."
+            "--jitter", type=float, metavar="SECONDS", help="Start a random time later, up to this."
         ),
         click.option(
             "--conditional/--unconditional",
             default=None,
-            help="Ask only for what is newer than what the run before got (If-None-Match).",
+            help="Fetch only what changed since the last success (If-None-Match).",
         ),
-        click.option("--overlap", help="allow (default), or skip a slot while the run before has not ended."),
-        click.option("--missed", help="Slots missed by an outage: once (default, the last), skip or all."),
         click.option(
-            "--time-zone", metavar="NAME", help="An IANA name such as Europe/Berlin [default: UTC]."
+            "--overlap", help="allow (default), or skip a slot while the previous run has not finished."
+        ),
+        click.option(
+            "--missed",
+            help="What to run of slots missed in an outage: once (default, the last), skip or all.",
+        ),
+        click.option(
+            "--time-zone", metavar="NAME", help="IANA time zone, such as Europe/Berlin [default: UTC]."
         ),
     ):
         function = option(function)
     return function
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
-@click.option(
-    "--cron", required=True, metavar="EXPRESSION", help="Five fields, or @hourly, @daily and so on."
-)
+@click.option("--cron", required=True, metavar="EXPRESSION", help="Five cron fields, or @hourly, @daily, ...")
 @click.option("--url", required=True, help="The URL to fetch.")
 @schedule_options
 @task_options
 @json_option
 def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> None:
-    """Make a schedule, for example: create report --cron "30 6 * * MON-FRI" --url https://…"""
+    """Create a schedule.
+
+    Example: create report --cron "30 6 * * MON-FRI" --url https://example.com/report
+    """
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         draft = ScheduleDraft.from_fields({"name": name, **fields}, limits)
         _print(await schedules.create(name, draft), masking, as_json=as_json)
 
     _use(config_path, use)
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
-@click.option("--cron", metavar="EXPRESSION", help="Five fields, or @hourly, @daily and so on.")
+@click.option("--cron", metavar="EXPRESSION", help="Five cron fields, or @hourly, @daily, ...")
 @click.option("--url", help="The URL to fetch.")
 @schedule_options
 @task_options
 @json_option
 def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> None:
-    """Change what is given, and nothing else."""
+    """Change the given settings and keep the others."""
     fields = _fields(given)
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         known = await schedules.get(name)
-        merged = {each: getattr(known, each) for each in _TIMES}
+        merged = {each: getattr(known, each) for each in _SCHEDULE_FIELDS}
         merged |= {**fields, "task": {**known.task, **fields["task"]}}
         if "body" in fields["task"]:
             merged["task"].pop("body_base64", None)
@@ -98,13 +103,13 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
     _use(config_path, use)
 
 
-@command.command("list")
+@schedule_command.command("list")
 @config_option
 @json_option
 def list_all(config_path: Path | None, as_json: bool) -> None:
-    """Print every schedule, one a line."""
+    """Print every schedule, one per line."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         cursor: str | None = None
         while True:
             page = await schedules.list(limit=_PAGE, cursor=cursor)
@@ -117,14 +122,14 @@ def list_all(config_path: Path | None, as_json: bool) -> None:
     _use(config_path, use)
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
 @json_option
 def show(config_path: Path | None, name: str, as_json: bool) -> None:
-    """Print a schedule with all that is known of it."""
+    """Print a schedule in full."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         schedule = await schedules.get(name)
         if as_json:
             _print(schedule, masking, as_json=True)
@@ -136,70 +141,72 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
     _use(config_path, use)
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
 def delete(config_path: Path | None, name: str) -> None:
-    """Remove a schedule; the tasks that it made go on."""
+    """Delete a schedule. Tasks that it created continue."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         await schedules.delete(name)
 
     _use(config_path, use)
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
 @json_option
 def pause(config_path: Path | None, name: str, as_json: bool) -> None:
-    """Let no slot run until it is resumed."""
+    """Pause a schedule: no slot runs until it is resumed."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.pause(name), masking, as_json=as_json)
 
     _use(config_path, use)
 
 
-@command.command()
+@schedule_command.command()
 @config_option
 @click.argument("name")
 @json_option
 def resume(config_path: Path | None, name: str, as_json: bool) -> None:
-    """Go on with the next slot; those that passed meanwhile are not made up for."""
+    """Resume a schedule with its next slot. Slots that passed in the pause do not run."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.resume(name), masking, as_json=as_json)
 
     _use(config_path, use)
 
 
-@command.command("run")
+@schedule_command.command("run")
 @config_option
 @click.argument("name")
 def run_now(config_path: Path | None, name: str) -> None:
-    """Submit its task now, beside its slots; prints the task's id."""
+    """Run the task of a schedule now. Prints the id of the task; the slots do not change."""
 
-    async def use(schedules: Schedules, limits: Limits, masking: Masking) -> None:
+    async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         click.echo((await schedules.run(name)).id)
 
     _use(config_path, use)
 
 
-def _use(config_path: Path | None, use: Callable[[Schedules, Limits, Masking], Awaitable[None]]) -> None:
+def _use(
+    config_path: Path | None, use: Callable[[ScheduleAdmin, TaskLimits, Masking], Awaitable[None]]
+) -> None:
     async def on_platform(platform: Platform) -> int:
-        schedules = Schedules(platform.store, platform.intake, platform.clock)
+        schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
         masking = Masking(platform.config.fetch.mask_headers)
-        await use(schedules, platform.intake.rules.limits, masking)
+        await use(schedules, platform.intake.task_settings.limits, masking)
         return 0
 
-    raise SystemExit(run_loop(manage(load(config_path), on_platform)))
+    raise SystemExit(run_loop(operate(load(config_path), on_platform)))
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
-    own = {name: given[name] for name in _TIMES if given[name] is not None}
-    task = {name: value for name, value in given.items() if name not in _TIMES}
-    return {**own, "task": task_fields(task)}
+    fields = {name: given[name] for name in _SCHEDULE_FIELDS if given[name] is not None}
+    task = {name: value for name, value in given.items() if name not in _SCHEDULE_FIELDS}
+    return {**fields, "task": task_fields(task)}
 
 
 def _print(schedule: Schedule, masking: Masking, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`taskrunner task`: look at single tasks, and end them."""
+"""`taskrunner task`: show, cancel and delete single tasks."""
 
 from pathlib import Path
 
@@ -7,62 +7,65 @@ import click
 from taskrunner.api import curl, har
 from taskrunner.api.exchange import attempt_detail
 from taskrunner.api.masking import Masking
-from taskrunner.api.resources import Resource, pretty, task_resource
+from taskrunner.api.resources import pretty, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
-from taskrunner.cli.group import Group
+from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
 
-_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+_ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 
-@click.group(cls=Group, name="task")
-def command() -> None:
-    """Look at tasks by their ids, cancel or delete them."""
+@click.group(cls=CommandGroup, name="task")
+def task_command() -> None:
+    """Show, cancel or delete tasks by id."""
 
 
-@command.command()
+@task_command.command()
 @config_option
 @click.argument("task_id", metavar="ID")
-@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Only this attempt, in full.")
+@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Print only this attempt, in full.")
 @click.option(
     "--format",
-    "form",
+    "attempt_format",
     type=click.Choice(["json", "har", "curl"]),
-    help="How to print an attempt: JSON (default), an HTTP Archive 1.2, or a curl command.",
+    help="How to print the attempt: JSON (default), HTTP Archive 1.2, or a curl command.",
 )
-def show(config_path: Path | None, task_id: str, attempt: int | None, form: str | None) -> None:
-    """Print all that is known of a task, as JSON; secrets in headers and query strings are masked."""
-    if form is not None and attempt is None:
-        raise click.UsageError("--format belongs to an --attempt")
+def show(config_path: Path | None, task_id: str, attempt: int | None, attempt_format: str | None) -> None:
+    """Print a task with its attempts and result, as JSON.
+
+    Secrets in headers and query strings are masked.
+    """
+    if attempt_format is not None and attempt is None:
+        raise click.UsageError("--format needs --attempt")
 
     async def use(platform: Platform) -> int:
         record = await platform.store.get(task_id)
         if record is None:
-            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            raise TaskUnknown(f"no task has the id {task_id!r}: wrong id, or its retention is over")
         fetch = platform.config.fetch
         masking = Masking(fetch.mask_headers)
-        if attempt is not None:
-            detail = attempt_detail(record, attempt, masking, user_agent=fetch.user_agent)
-            if form == "curl":
-                click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
-            else:
-                _print(har.archive([detail]) if form == "har" else detail)
+        if attempt is None:
+            body = await platform.store.body(task_id)
+            click.echo(pretty(task_resource(record, masking, body=body)))
             return 0
-        body = await platform.store.body(task_id)
-        _print(task_resource(record, masking, body=body))
+        detail = attempt_detail(record, attempt, masking, user_agent=fetch.user_agent)
+        if attempt_format == "curl":
+            click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
+        else:
+            click.echo(pretty(har.archive([detail]) if attempt_format == "har" else detail))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@task_command.command()
 @config_option
-@_ids
+@_ids_argument
 def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
-    """Cancel tasks that have not ended. A fetch that runs is cut within a second."""
+    """Cancel tasks that have not finished. A running fetch is aborted within a second."""
 
     async def use(platform: Platform) -> int:
         for task_id in ids:
@@ -73,11 +76,11 @@ def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@task_command.command()
 @config_option
-@_ids
+@_ids_argument
 def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
-    """Delete tasks, whatever their status, with results and history. A fetch that runs is cut."""
+    """Delete tasks in any status, with results and history. A running fetch is aborted."""
 
     async def use(platform: Platform) -> int:
         for task_id in ids:
@@ -86,7 +89,3 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
-
-
-def _print(resource: Resource) -> None:
-    click.echo(pretty(resource))

@@ -1,4 +1,4 @@
-"""The options that say what a task is, for `produce` and `schedule`."""
+"""The options that describe a task, for `produce` and `schedule`."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ import click
 
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
-_CALLBACK = {
+_CALLBACK_FIELDS = {
     "callback_url": "url",
     "callback_secret": "secret",
     "callback_events": "events",
@@ -26,51 +26,61 @@ _OPTIONS = (
     ),
     click.option("--data", help="The request body; @FILE reads it from a file."),
     click.option("--priority", help="high, medium (default) or low."),
-    click.option("--max-attempts", type=int, help="Attempts in all."),
+    click.option("--max-attempts", type=int, help="Attempts in total."),
     click.option(
-        "--retry-on", multiple=True, type=int, metavar="STATUS", help="Try again on this status; repeatable."
+        "--retry-on", multiple=True, type=int, metavar="STATUS", help="Retry on this status; repeatable."
     ),
-    click.option("--fail-on", multiple=True, type=int, metavar="STATUS", help="Do not; repeatable."),
+    click.option(
+        "--fail-on", multiple=True, type=int, metavar="STATUS", help="Fail on this status; repeatable."
+    ),
     click.option(
         "--retry-unsafe",
         is_flag=True,
         default=None,
-        help="Try a POST or PATCH again although the target may have acted on it.",
+        help="Retry a POST or PATCH although the target may have acted on it.",
     ),
-    click.option("--rules", metavar="JSON", help="What answers mean, a list of rules; @FILE reads it."),
-    click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt."),
     click.option(
-        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="For finding it again; repeatable."
+        "--rules", metavar="JSON", help="Rules that decide by the response; @FILE reads them from a file."
     ),
-    click.option("--tls", metavar="NAME", help="The configured TLS profile to fetch with."),
-    click.option("--callback", "callback_url", metavar="URL", help="POST the task's end to this URL."),
-    click.option("--callback-secret", metavar="NAME", help="The configured secret to sign that with."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="The limit for one attempt."),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A label to find the task by; repeatable.",
+    ),
+    click.option("--tls", metavar="NAME", help="The TLS profile to use (Fetch.tls)."),
+    click.option("--callback", "callback_url", metavar="URL", help="POST to this URL when the task ends."),
+    click.option(
+        "--callback-secret", metavar="NAME", help="The secret that signs the callback (Callbacks.secrets)."
+    ),
     click.option(
         "--callback-event",
         "callback_events",
         multiple=True,
         metavar="STATUS",
-        help="Only for succeeded, failed or cancelled; repeatable.",
+        help="Only on succeeded, failed or cancelled; repeatable.",
     ),
-    click.option("--callback-tls", metavar="NAME", help="The configured TLS profile for that."),
+    click.option("--callback-tls", metavar="NAME", help="The TLS profile of the callback (Fetch.tls)."),
 )
 
 
 def task_options(command: Command) -> Command:
-    """Add the options to a command; `task_fields` reads what was given."""
+    """Add the options to a command; `task_fields` reads them."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def task_fields(given: dict[str, Any]) -> dict[str, Any]:
-    """The draft's fields that were given as options."""
+    """The fields of `POST /tasks` that the options give."""
     fields = {
         name: value
         for name, value in given.items()
         if value not in (None, ())
         and name not in ("headers", "labels", "data", "rules")
-        and name not in _CALLBACK
+        and name not in _CALLBACK_FIELDS
     }
     if callback := _callback(given):
         fields["callback"] = callback
@@ -87,19 +97,17 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _callback(given: dict[str, Any]) -> dict[str, Any]:
-    said = {field: given[name] for name, field in _CALLBACK.items() if given[name]}
-    if said and "url" not in said:
-        raise click.UsageError(
-            "--callback-secret, --callback-event and --callback-tls belong to a --callback"
-        )
-    return said
+    callback = {field: given[name] for name, field in _CALLBACK_FIELDS.items() if given[name]}
+    if callback and "url" not in callback:
+        raise click.UsageError("--callback-secret, --callback-event and --callback-tls need --callback")
+    return callback
 
 
 def _pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:
     pairs = [_pair(text, separator, option) for text in texts]
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise click.UsageError(f"{option}: {name!r} is given more than once; give it one value")
+            raise click.UsageError(f"{option}: {name!r} is given more than once")
     return dict(pairs)
 
 
@@ -118,7 +126,7 @@ def _json(text: str, option: str) -> Any:
 
 
 def _content(text: str, option: str) -> str:
-    """What was given, or what the file holds that was given as `@FILE`."""
+    """The text itself, or for `@FILE` the content of the file."""
     if not text.startswith("@"):
         return text
     try:

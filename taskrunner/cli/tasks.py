@@ -1,4 +1,4 @@
-"""`taskrunner tasks`: the tasks that a selection chooses."""
+"""`taskrunner tasks`: list, cancel, requeue or delete all tasks that match conditions."""
 
 import sys
 from collections.abc import Mapping
@@ -11,31 +11,37 @@ from taskrunner.api.masking import Masking, masked_url
 from taskrunner.api.resources import encode, task_resource
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
-from taskrunner.cli.bulk_action_options import bulk_action_options, bulk_actions, chosen, listed, print_result
-from taskrunner.cli.group import Group
-from taskrunner.cli.options import conditions, config_option, selection
+from taskrunner.cli.bulk_actions import (
+    bulk_action_options,
+    iterate_pages,
+    print_counts,
+    read_bulk_selection,
+    run_bulk_action,
+)
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.config import load
 from taskrunner.domain.record import Record
-from taskrunner.producer.bulk_action import Action
+from taskrunner.producer.bulk_actions import BulkAction
 
 
-@click.group(cls=Group, name="tasks")
-def command() -> None:
-    """Work on all tasks that meet the given conditions."""
+@click.group(cls=CommandGroup, name="tasks")
+def tasks_command() -> None:
+    """List, cancel, requeue or delete all tasks that match conditions."""
 
 
-@command.command(name="list")
+@tasks_command.command(name="list")
 @config_option
-@conditions()
-@click.option("--limit", type=click.IntRange(min=1), help="Print no more than this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@filter_options()
+@limit_option
+@json_option
 def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]) -> None:
     """Print tasks, the newest ids first."""
-    wanted = selection(given)
+    wanted = task_filter(given)
 
     async def use(platform: Platform) -> int:
         masking = Masking(platform.config.fetch.mask_headers)
-        async for record in listed(
+        async for record in iterate_pages(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
         ):
             sys.stdout.write(task_line(record, masking, as_json=as_json) + "\n")
@@ -44,52 +50,52 @@ def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **giv
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@command.command()
+@tasks_command.command()
 @config_option
-@conditions()
+@filter_options()
 @bulk_action_options
 def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
-    """Cancel live tasks; fetches that run are cut within a second."""
-    _bulk_action(config_path, Action.CANCEL, "cancelled", given)
+    """Cancel live tasks. Running fetches are aborted within a second."""
+    _run_action(config_path, BulkAction.CANCEL, "cancelled", given)
 
 
-@command.command()
+@tasks_command.command()
 @config_option
-@conditions()
+@filter_options()
 @bulk_action_options
-def retry(config_path: Path | None, **given: tuple[str, ...]) -> None:
-    """Let failed tasks go on, with their history and as many attempts as a new one has."""
-    _bulk_action(config_path, Action.RETRY, "retried", given)
+def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
+    """Requeue failed tasks. They keep their history and get as many attempts as a new task."""
+    _run_action(config_path, BulkAction.REQUEUE, "requeued", given)
 
 
-@command.command()
+@tasks_command.command()
 @config_option
-@conditions()
+@filter_options()
 @bulk_action_options
 def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
-    """Delete tasks, whatever their status, with results and history."""
-    _bulk_action(config_path, Action.DELETE, "deleted", given)
+    """Delete tasks in any status, with results and history."""
+    _run_action(config_path, BulkAction.DELETE, "deleted", given)
 
 
-def _bulk_action(
-    config_path: Path | None, action: Action, verb: str, given: Mapping[str, tuple[str, ...]]
+def _run_action(
+    config_path: Path | None, action: BulkAction, verb: str, given: Mapping[str, tuple[str, ...]]
 ) -> NoReturn:
-    choice = chosen(given)
+    selection = read_bulk_selection(given)
 
     async def use(platform: Platform) -> int:
-        counts = await bulk_actions(
+        counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.tasks(
-                action, choice.selection, limit=size, cursor=cursor, dry_run=choice.dry_run
+                action, selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
             ),
-            choice,
+            selection,
         )
-        return print_result(verb, counts, choice)
+        return print_counts(verb, counts, selection)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
 
 def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
-    """A task in a list; of one that waits for its host, why."""
+    """A task as one line of the list, with the reason why it waits or failed."""
     if as_json:
         return encode(task_resource(record, masking)).decode()
     task = record.task
@@ -101,5 +107,5 @@ def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
         task.method,
         masked_url(task.url),
     ]
-    told = f"waits for {record.waits_for}" if record.waits_for else record.error
-    return " ".join([*words, *([f"({told})"] if told else [])])
+    reason = f"waits for {record.waits_for}" if record.waits_for else record.error
+    return " ".join([*words, *([f"({reason})"] if reason else [])])

@@ -1,4 +1,4 @@
-"""The limits that cross: settings whose values only make sense together."""
+"""Checks of settings whose values only make sense together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """`low` must not be above `high`; with `below`, not equal to it either."""
+    """`low` must be at most `high`; with `below`, less than `high`."""
 
     low: str
     high: str
@@ -27,8 +27,8 @@ class _Rule:
     floor: Callable[[Config], float] | None = None
 
 
-def smallest_request_bound(config: Config) -> int:
-    """The size of the largest task's request: its body grows by a third in base64."""
+def largest_task_request(config: Config) -> int:
+    """Bytes of a request with the largest task, whose body grows by a third in base64."""
     limits = config.limits
     return -(-limits.max_body_bytes * 4 // 3) + limits.max_url_bytes + limits.max_headers_bytes
 
@@ -44,35 +44,40 @@ _RULES = (
     _Rule(
         "Redis.timeout", "Workers.lease", "a lease would end while its renewal waits for Redis", below=True
     ),
-    _Rule("Fetch.timeout", "Limits.max_timeout", "the default must be one that a task may ask for"),
-    _Rule("Fetch.connect_timeout", "Fetch.timeout", "connecting is a part of the attempt"),
-    _Rule("Fetch.store_body_bytes", "Fetch.max_body_bytes", "no more can be stored than was read"),
+    _Rule("Fetch.timeout", "Limits.max_timeout", "a task must be allowed to ask for the default"),
+    _Rule("Fetch.connect_timeout", "Fetch.timeout", "connecting is part of the attempt"),
+    _Rule("Fetch.store_body_bytes", "Fetch.max_body_bytes", "a body cannot be stored beyond what was read"),
     _Rule("Retry.base", "Retry.cap", "the first delay would be longer than the longest"),
-    _Rule("Retry.max_attempts", "Limits.max_attempts", "the default must be one that a task may ask for"),
+    _Rule("Retry.max_attempts", "Limits.max_attempts", "a task must be allowed to ask for the default"),
     _Rule("Limits.max_header_bytes", "Limits.max_headers_bytes", "one header must fit into all headers"),
     _Rule(
         "Limits.max_body_bytes",
-        "Api.max_body_bytes",
+        "Api.max_request_bytes",
         "a request must have room for the largest task",
-        floor=smallest_request_bound,
+        floor=largest_task_request,
     ),
     _Rule(
         "Rabbit.publish_timeout",
         "Relay.hold",
-        "another relay would publish the task while this one still waits for the confirm",
+        "another relay would publish the task again while the first still waits for the confirm",
         below=True,
     ),
     _Rule(
-        "Hosts.breaker_cooldown", "Hosts.breaker_longest", "the first rest would be longer than the longest"
+        "Hosts.breaker_cooldown",
+        "Hosts.breaker_longest",
+        "the first cooldown would be the longest",
     ),
     _Rule(
-        "Relay.hold", "Relay.forgotten_after", "a task would be suspected lost while it is taken", below=True
+        "Relay.hold",
+        "Relay.forgotten_after",
+        "a task would count as lost while it is held",
+        below=True,
     ),
 )
 
 
 def find_contradictions(config: Config) -> list[Contradiction]:
-    """Every pair of settings in contradiction."""
+    """All pairs of settings that contradict each other."""
     return [
         *_unkept_concern(config),
         *_many_addresses(config),
@@ -92,7 +97,7 @@ def _unkept_concern(config: Config) -> list[Contradiction]:
 def _many_addresses(config: Config) -> list[Contradiction]:
     if len(config.redis.addr) == 1 or config.redis.sentinel:
         return []
-    message = "several addresses are those of Sentinels: Redis.sentinel must name the primary that they watch"
+    message = "several addresses are taken for Sentinels: set Redis.sentinel to the name of the primary"
     return [Contradiction(keys=(_key("Redis.addr"), _key("Redis.sentinel")), message=message)]
 
 
@@ -123,5 +128,5 @@ def _key(path: str) -> Key:
 def _number(config: Config, key: Key) -> float:
     value = value_of(config, key)
     if not isinstance(value, int | float):
-        raise TypeError(f"{key} is no number")
+        raise TypeError(f"{key} is not a number")
     return value

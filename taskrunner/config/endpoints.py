@@ -1,4 +1,4 @@
-"""The endpoints: hosts and ports that a configuration itself uses, which are no targets for tasks."""
+"""The hosts and ports that taskrunner itself uses, which no task may target."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -21,9 +21,9 @@ _DEFAULT_PORTS = {
 
 
 def service_endpoints(url: str) -> Iterator[Endpoint]:
-    """Where the servers of a broker, a store or a proxy listen; none for one in this process or in a file.
+    """Where the servers of a broker, a store or a proxy listen; nothing for one in this process or in a file.
 
-    PostgreSQL can have several, and can name them as parameters:
+    A URL of PostgreSQL can name several servers, also in its parameters:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
     """
     parts = urlsplit(url)
@@ -40,7 +40,7 @@ def service_endpoints(url: str) -> Iterator[Endpoint]:
 
 
 def listener_endpoints(addr: str, port: int) -> Iterator[Endpoint]:
-    """Where one of our own pages listens, if that is one place that others can reach."""
+    """Where one of our servers listens, if that is a single address that other machines can reach."""
     address = parse_address(addr)
     if addr != "localhost" and not (address and (address.is_unspecified or is_loopback(address))):
         yield addr, port
@@ -49,6 +49,6 @@ def listener_endpoints(addr: str, port: int) -> Iterator[Endpoint]:
 def _endpoint(place: str, default: int) -> Iterator[Endpoint]:
     host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
     host = host.strip("[]")
-    # A path is a socket of this machine.
+    # A path is a Unix socket.
     if host and not host.startswith(("/", "%2F", "%2f")):
         yield str(parse_address(host) or host), int(port) if port.isdecimal() else default

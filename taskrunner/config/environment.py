@@ -1,4 +1,4 @@
-"""The environment: `TASKRUNNER_<SECTION>__<KEY>`, and the names that operators already use."""
+"""Environment variables: `TASKRUNNER_<SECTION>__<KEY>`, and names that operators already use."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,19 +6,24 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
-from taskrunner.config.store_url import SENTINEL_SCHEMES, SentinelUrl, read_sentinel_url
-from taskrunner.config.values import REDIS_PORT, split_url
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.service_url import (
+    REDIS_PORT,
+    SENTINEL_SCHEMES,
+    SentinelUrl,
+    read_sentinel_url,
+    split_url,
+)
 
 PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
-    """What the variables with our prefix set.
+    """The settings of the variables with our prefix.
 
-    Names without `__`, such as `TASKRUNNER_CONFIG`, are no settings. An empty variable is as good as none:
-    that is what container tools make of one that was not given.
+    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting. An empty variable counts as unset:
+    container tools pass on an unset variable as an empty one.
     """
     layer = Layer()
     for variable, value in sorted(environ.items()):
@@ -45,7 +50,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def read_operator_names(environ: Mapping[str, str]) -> Layer:
-    """What the variables set that are in use without our prefix; a URL also by a file, `REDIS_URL_FILE`."""
+    """The settings of the variables without our prefix; a URL can be in a file, as by `REDIS_URL_FILE`."""
     layer = Layer()
     for variable, translate in _OPERATOR_NAMES.items():
         source = f"environment {variable}"
@@ -75,7 +80,7 @@ def _as(section: str, name: str) -> Callable[[str], dict[Key, object]]:
 
 
 def _from_redis_url(url: str) -> dict[Key, object]:
-    """All that a URL says, and that it says nothing: no password of another source goes to its server.
+    """Every setting of the connection, also where the URL says nothing: its server gets no other password.
 
     https://www.iana.org/assignments/uri-schemes/prov/redis
     """

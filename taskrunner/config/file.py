@@ -1,7 +1,7 @@
-"""The YAML file: which one is read, and what it sets.
+"""The YAML file: which file is read, and what it sets.
 
-Values stay the text that was written, so that the file and the environment understand a value alike
-and a password of digits is no number. An empty value means the default.
+A value stays the text that was written, so that it means the same in the file and in the environment, and a
+password of digits does not become a number. An empty value means the default.
 """
 
 import re
@@ -16,17 +16,17 @@ from taskrunner.domain.errors import ConfigInvalid, FieldError
 
 DEFAULT_NAME = "config.yaml"
 PATH_VARIABLE = "TASKRUNNER_CONFIG"
-# A documented file is some 10 KiB; the bound keeps a wrong path from being read into memory.
+# A documented file has about 10 KiB; the limit keeps a file given by mistake out of memory.
 _MAX_BYTES = 1024 * 1024
 _NULL = "tag:yaml.org,2002:null"
-# What YAML finds by itself in a plain value. https://yaml.org/type/
+# The tags that YAML gives to plain values. https://yaml.org/type/
 _KINDS = frozenset({"null", "str", "int", "float", "bool", "timestamp", "merge", "value", "seq", "map"})
-# PyYAML quotes what it stumbled on: a character, a <token>, or a name that may be part of a password.
+# PyYAML quotes the place of an error: a character, a <token>, or a name that may be part of a password.
 _QUOTED = re.compile(r"'([^']*)'")
 
 
 def find_file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
-    """The file given, else that of `TASKRUNNER_CONFIG`, else `config.yaml` if the folder has one."""
+    """The given file, or that of `TASKRUNNER_CONFIG`, or `config.yaml` if the folder has one."""
     if path is not None:
         return path
     if environ.get(PATH_VARIABLE):
@@ -36,7 +36,7 @@ def find_file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Pa
 
 
 def read_file(path: Path) -> Layer:
-    """What the file sets. Raises `ConfigInvalid` when it cannot be read as YAML at all."""
+    """The settings of the file. Raises `ConfigInvalid` if it is not readable YAML."""
     layer = Layer()
     root = _compose(path)
     if root is None or _is_empty(root):
@@ -79,14 +79,14 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
             continue
         value = _value(layer, value_node, label)
         if value is not None and from_file:
-            # Relative to the file that names it, which has no say in where taskrunner is started.
+            # Relative to the configuration file, which does not know where taskrunner is started.
             layer.put_file(key, path.parent / str(value), source=str(path), label=label)
         else:
             layer.put(Setting(key=key, value=value, source=str(path), label=label))
 
 
 def _keys(layer: Layer, folder: Path, node: yaml.MappingNode, label: str) -> dict[str, object]:
-    """Keys within a value; what one that ends in `file` names is relative to the file that we read."""
+    """The keys within a value; paths (in keys that end in `file`) are relative to this file."""
     keys: dict[str, object] = {}
     for name_node, value_node in node.value:
         name, value = _name(name_node), _value(layer, value_node, label)

@@ -1,7 +1,7 @@
-"""The names of the settings: how they may be spelt, and which of them are secret.
+"""The names of the settings: how they can be spelt, and which of them are secret.
 
-A section's and a key's case and underscores do not matter: `max_workers`, `maxWorkers` and `MAX_WORKERS` are
-one key. A secret key with `_file` behind it names a file that holds the value.
+Case and underscores do not matter: `max_workers`, `maxWorkers` and `MAX_WORKERS` are one key. A secret key
+followed by `_file` names a file that holds the value.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import get_args, get_origin
 
 from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
+from taskrunner.config.sections.workers import QueueSection
 from taskrunner.config.values import Secret
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.value import Value
@@ -22,7 +23,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One setting, by the names that the file uses: `Workers`, `max_workers`."""
+    """The name of a setting, as in the file: `Workers`, `max_workers`."""
 
     section: str
     name: str
@@ -32,14 +33,15 @@ class Key:
 
     @property
     def mapping(self) -> bool:
-        """Whether the value has names of its own in it."""
-        return get_origin(section_models()[self.section].model_fields[self.name].annotation) is dict
+        """Whether the value is a mapping."""
+        kind = section_models()[self.section].model_fields[self.name].annotation
+        return get_origin(kind) is dict or kind is QueueSection
 
     @property
     def nested(self) -> bool:
-        """Whether what those names stand for has keys of its own."""
+        """Whether the values of that mapping are mappings, too."""
         kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
-        return self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
+        return bool(kinds) and self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
 
     @property
     def secret(self) -> bool:
@@ -52,7 +54,7 @@ class Key:
 
 @cache
 def section_models() -> Mapping[str, type[Section]]:
-    """The sections by the name that the file gives them, in the file's order."""
+    """The sections by their names in the file, in its order."""
     models: dict[str, type[Section]] = {}
     for attribute, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -61,7 +63,7 @@ def section_models() -> Mapping[str, type[Section]]:
 
 
 def every_key() -> list[Key]:
-    """All settings, in the file's order."""
+    """All settings, in the order of the file."""
     return [
         Key(section=section, name=name)
         for section, model in section_models().items()
@@ -70,12 +72,12 @@ def every_key() -> list[Key]:
 
 
 def find_section(name: str) -> str | None:
-    """The section that is spelt like this, or None."""
+    """The section of this name, in any spelling, or None."""
     return {_folded(section): section for section in section_models()}.get(_folded(name))
 
 
 def find_key(section: str, name: str) -> tuple[Key, bool] | None:
-    """The key of `section` that is spelt like this, and whether it asks for the content of a file."""
+    """The key of this name, in any spelling, and whether the name asks for the content of a file."""
     by_folded = {_folded(known): known for known in section_models()[section].model_fields}
     folded = _folded(name)
     if folded in by_folded:
@@ -87,18 +89,18 @@ def find_key(section: str, name: str) -> tuple[Key, bool] | None:
 
 
 def section_names() -> list[str]:
-    """What a section can be called, for proposals."""
+    """The names of all sections, for proposals."""
     return list(section_models())
 
 
 def key_names(section: str) -> list[str]:
-    """What a key of this section can be called, for proposals."""
+    """The names of all keys of a section, for proposals."""
     keys = [key for key in every_key() if key.section == section]
     return [key.name for key in keys] + [f"{key.name}_file" for key in keys if key.secret]
 
 
 def plain(name: str) -> str:
-    """A name as a message may show it: a missing space after a colon makes a value part of the name."""
+    """A name without what may be a value: YAML adds it to the name when the colon has no space behind it."""
     match = _PLAIN_NAME.match(name)
     start = match.group() if match else ""
     return name if start == name else f"{start}…"

@@ -1,4 +1,4 @@
-"""A layer: what one source of configuration sets, and what is wrong with it."""
+"""The settings of one source of configuration, and what is wrong with them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,13 +7,13 @@ from taskrunner.config.keys import Key, find_key, find_section, key_names, plain
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.messages import did_you_mean
 
-# A secret is a line; whoever names a larger file has named the wrong one.
+# A secret is a line; a larger file is the wrong one.
 _MAX_SECRET_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A value for one setting. `source` says where it is from, `label` where in it a finding belongs."""
+    """A value for a setting. `source` is where it comes from, `label` how a finding names the place."""
 
     key: Key
     value: object
@@ -23,13 +23,13 @@ class Setting:
 
 @dataclass(slots=True)
 class Layer:
-    """Gathers settings and findings; a setting that is set twice is a finding."""
+    """Collects settings and findings. A setting that is set twice is a finding."""
 
     settings: dict[Key, Setting] = field(default_factory=dict)
     findings: list[FieldError] = field(default_factory=list)
 
     def put(self, setting: Setting) -> None:
-        """Add a setting, unless this layer has one for the same setting."""
+        """Add a setting, unless this layer has it."""
         earlier = self.settings.get(setting.key)
         if earlier is None:
             self.settings[setting.key] = setting
@@ -45,13 +45,13 @@ class Layer:
         self.findings.append(FieldError(field=label, message=message))
 
     def put_file(self, key: Key, path: Path, *, source: str, label: str) -> None:
-        """Add a setting with the content of a file, without the line break at its end."""
+        """Add a setting whose value is the content of a file, without the final line break."""
         content = self.read_secret(path, label)
         if content is not None:
             self.put(Setting(key=key, value=content, source=source, label=label))
 
     def read_secret(self, path: Path, label: str) -> str | None:
-        """The content of a file that holds a secret; None, and a finding, when there is none."""
+        """The content of a file that holds a secret; None, and a finding, if there is none."""
         try:
             with path.open("rb") as stream:
                 content = stream.read(_MAX_SECRET_BYTES + 1)
@@ -75,7 +75,7 @@ class Layer:
         return section
 
     def look_up(self, section: str, name: str, label: str) -> tuple[Key, bool] | None:
-        """The setting of this name, and whether its value is in a file; None, and a finding, if unknown."""
+        """The key of this name, and whether its value is in a file; None, and a finding, if unknown."""
         found = find_key(section, name)
         if found is None:
             missing_space = "; a space belongs after a colon" if ":" in name else ""

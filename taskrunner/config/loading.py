@@ -1,4 +1,4 @@
-"""Loading: flags over environment over file over defaults, and every finding with its source."""
+"""Loading: flags before environment before file before defaults, and every finding with its source."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ from taskrunner.domain.validation import finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A configuration, the file it came from, and the source of each setting that is not at its default."""
+    """A configuration, its file, and the source of each setting that does not have its default."""
 
     config: Config
     path: Path | None
@@ -36,9 +36,9 @@ def load(
 ) -> Config:
     """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
 
-    `path` is the file that must be read; without it `TASKRUNNER_CONFIG`, then `config.yaml` in `folder` (the
-    current one) are tried. `flags` go by the name of the setting (`Workers.queues`), None for one not given.
-    `environ` is the process's own by default. Without `search` no file is read but one that is given.
+    `path` is the file to read; without a path, the file is that of `TASKRUNNER_CONFIG`, or else `config.yaml`
+    in `folder` (the current one). `flags` are given by the name of the setting (`Workers.queues`); None means
+    not given. `environ` is that of the process by default. Without `search` only `path` is read.
     """
     return read(path, flags=flags, environ=environ, folder=folder, search=search).config
 
@@ -51,7 +51,7 @@ def read(
     folder: Path | None = None,
     search: bool = True,
 ) -> Reading:
-    """As `load`, with an account of where the values come from."""
+    """As `load`, with the source of each value."""
     variables = os.environ if environ is None else environ
     given = Path(path) if path is not None else None
     found = find_file(given, variables, folder or Path()) if search else given
@@ -85,7 +85,7 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
 
 
 def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
-    """The setting that counts for each setting, those of the strongest source last."""
+    """The value that counts for each setting; those of the strongest source come last."""
     settings: dict[Key, Setting] = {}
     for layer in layers:
         for key, setting in layer.settings.items():
@@ -96,7 +96,7 @@ def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
 
 
 def _build(settings: dict[Key, Setting]) -> tuple[Config, list[FieldError]]:
-    """The configuration, with defaults in place of what cannot be used, and the findings."""
+    """The configuration, with defaults in place of unusable values, and the findings."""
     findings: dict[Key, FieldError] = {}
     usable = dict(settings)
     while True:
@@ -105,7 +105,8 @@ def _build(settings: dict[Key, Setting]) -> tuple[Config, list[FieldError]]:
         except ValidationError as exc:
             for detail in exc.errors(include_url=False):
                 key = Key(section=str(detail["loc"][0]).capitalize(), name=str(detail["loc"][1]))
-                label = settings[key].label
+                inner = [str(part) for part in detail["loc"][2:]] if key.mapping and not key.secret else []
+                label = ".".join([settings[key].label, *inner])
                 findings.setdefault(key, FieldError(field=label, message=finding(detail, hidden=key.secret)))
                 usable.pop(key, None)
         else:

@@ -1,4 +1,4 @@
-"""`Fetch.tls`: profiles as they are written, and whether their files can be used."""
+"""`Fetch.tls`: reads the profiles, and checks that their files can be used."""
 
 import re
 import ssl
@@ -23,7 +23,7 @@ _KEYS = tuple(each.name for each in msgspec.structs.fields(TlsProfile))
 
 
 def read_profiles(value: Any) -> Any:
-    """Profiles from a mapping of mappings, or from the text `NAME.KEY=VALUE, …`. Raises `ValueError`."""
+    """The profiles of a mapping of mappings, or of the text `NAME.KEY=VALUE, …`. Raises `ValueError`."""
     if isinstance(value, str):
         value = _from_text(value)
     if not isinstance(value, Mapping):
@@ -181,12 +181,12 @@ def _refuse_no_certificate(label: str, path: str) -> None:
 
 
 def _refuse_no_key(name: str, profile: TlsProfile, cert: str, known: str | None) -> None:
-    """OpenSSL is to take certificate and key as it will for each handshake."""
+    """Have OpenSSL load the certificate and the key, as it does for each handshake."""
     key = profile.key_file or cert
     asked = False
 
     def password() -> str:
-        # Without one OpenSSL would ask on the terminal.
+        # Without this function OpenSSL asks on the terminal.
         nonlocal asked
         asked = True
         return known or ""

@@ -1,14 +1,13 @@
-"""The kinds of values a setting can have, and what makes each one usable.
+"""The types of the settings, and the checks of their values.
 
-The file and the environment hand in text; a list may be one text with commas. Each check raises
-`ValueError` with the reason and never shows user information of a URL.
+The file and the environment give text; a list can be one text with commas. Each check raises `ValueError`
+with the reason, and never shows the user and password of a URL.
 """
 
 import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -17,21 +16,18 @@ from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.service_url import check_host, check_redis_addr, check_store_url, split_url
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
-REDIS_PORT = 6379
-SENTINEL_PORT = 26379
 
-# The broker inside of `taskrunner all`.
+# The broker within `taskrunner all`.
 MEMORY = "memory://"
-# libpq takes a password as a parameter, too.
+# libpq also takes the password as a parameter.
 _PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Redis Cluster hashes what stands between the first { and the next }, if it is not empty.
 # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
 _TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
@@ -42,11 +38,11 @@ _ACTIVE_SECRETS = 2
 
 
 class Secret:
-    """Marks a setting whose value is never shown, and which can be read from a file (`key_file`)."""
+    """Marks a setting that is never shown, and that can be read from a file (`<key>_file`)."""
 
 
 def masked(value: Any) -> Any:
-    """A secret as it may be shown: nothing of it, or a URL without its user information."""
+    """A secret as it may be shown: masked, or a URL without its user and password."""
     if isinstance(value, dict):
         return {name: masked(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -57,35 +53,8 @@ def masked(value: Any) -> Any:
 
 
 def split_commas(value: Any) -> Any:
-    """A text with commas as the list of its parts; anything else as it is."""
+    """The parts of a text with commas; any other value unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def split_url(url: str) -> SplitResult:
-    """The parts of a URL that has a host. Raises `ValueError` without naming the URL."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("has no usable host or port; percent-encode special characters of a password")
-    return parts
-
-
-def check_host(host: str) -> str:
-    """A host name or an IP address, without a port."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        if not is_host_name(host):
-            raise ValueError(f"must be a host name or an IP address, got {shown(host)}") from None
-    return host
-
-
-def is_host_name(name: str) -> bool:
-    """Whether `name` is one; a last part of digits would make it a (broken) IPv4 address."""
-    return _HOST.fullmatch(name) is not None and not name.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _check_amqp_url(url: str) -> str:
@@ -99,7 +68,7 @@ def _check_amqp_url(url: str) -> str:
 
 def _check_brokers(urls: tuple[str, ...]) -> tuple[str, ...]:
     if MEMORY in urls and len(urls) > 1:
-        raise ValueError("memory:// is a broker of its own and stands alone")
+        raise ValueError("memory:// must be the only broker")
     return urls
 
 
@@ -110,28 +79,16 @@ def _check_header_name(name: str) -> str:
 
 def _check_proxy_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
-        raise ValueError("must be http(s)://[user:password@]host[:port], of a proxy that lets CONNECT")
+        raise ValueError("must be http(s)://[user:password@]host[:port], of a proxy that allows CONNECT")
     parts = split_url(url)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must end with the port; percent-encode special characters of a password")
     try:
         check_host(parts.hostname or "")
     except ValueError:
-        # What stands there may be a password.
+        # The host may be part of a password.
         raise ValueError("has no usable host; percent-encode special characters of a password") from None
     return url
-
-
-def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
-    """`host`, `host:port` or `[IPv6]:port`; answered with its port."""
-    if "://" in addr or "@" in addr:
-        raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
-    parts = split_url(f"//{addr}")
-    if parts.path or parts.query or parts.fragment or parts.hostname is None:
-        raise ValueError(f"must be host:port, got {shown(addr)}")
-    host = check_host(parts.hostname)
-    port = parts.port or default_port
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_queue(value: Any) -> Any:
@@ -140,7 +97,7 @@ def _check_queue(value: Any) -> Any:
     known = [queue.value for queue in Priority]
     if value.lower() not in known:
         hint = did_you_mean(value, known)
-        raise ValueError(f"must be some of {', '.join(known)}, got {shown(value)}{hint}")
+        raise ValueError(f"must be one or more of {', '.join(known)}, got {shown(value)}{hint}")
     return Priority(value.lower())
 
 
@@ -157,7 +114,7 @@ def _check_prefix(value: str) -> str:
     if not _TAGGED.fullmatch(value):
         raise ValueError(
             f"must hold one hash tag such as {{taskrunner}} and no spaces, got {shown(value)}: "
-            "all keys have to be in one slot"
+            "all keys must be in one slot"
         )
     return value
 
@@ -165,7 +122,7 @@ def _check_prefix(value: str) -> str:
 def _check_exchange(value: str) -> str:
     # RabbitMQ refuses to declare names that begin with "amq.": https://www.rabbitmq.com/docs/exchanges
     if value.startswith("amq."):
-        raise ValueError(f"must not begin with amq., which RabbitMQ keeps for itself, got {shown(value)}")
+        raise ValueError(f"must not begin with amq., which RabbitMQ reserves, got {shown(value)}")
     return value
 
 
@@ -175,7 +132,7 @@ def _check_agent(value: str) -> str:
 
 
 def _split_secrets(value: Any) -> Any:
-    """`NAME=whsec_…`, several with commas or in lines of their own, as a mapping; each name with a list."""
+    """Secrets by name, from `NAME=whsec_…`, several with commas or on separate lines."""
     if isinstance(value, str):
         named: dict[str, list[str]] = {}
         for part in re.split(r"[\s,]+", value.strip()):
@@ -254,8 +211,9 @@ RedisAddrs = Annotated[
     _Commas,
     Field(min_length=1, max_length=100),
 ]
+StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
 Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
-# 127 and not the 255 of AMQP, since the names of queues are made from it.
+# AMQP allows 255, but the names of queues begin with it.
 Exchange = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=127), AfterValidator(_check_exchange)
 ]
@@ -265,11 +223,6 @@ Queues = Annotated[
     _Commas,
     Field(min_length=1, max_length=30),
     AfterValidator(_unique),
-]
-Weights = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=1000)], ...],
-    _Commas,
-    Field(min_length=len(Priority), max_length=len(Priority)),
 ]
 Delays = Annotated[
     tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
@@ -294,6 +247,6 @@ UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
 ]
-HostLimits = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
+LimitsByPattern = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]

@@ -1,9 +1,9 @@
-"""Affinity keeps a process of workers on one processor while tasks are short: its threads then do not fight.
+"""Affinity keeps a process of workers on one processor while tasks are short.
 
 Only one thread at a time can run Python. On several processors each handover of the interpreter lock wakes
-another one, and short tasks hand it over some ten times each: measured, a task costs 0.34 ms of processor
-time on one processor and 0.58 ms on four (see `docs/decisions/one-processor.md`). Tasks that compute outside
-the lock, as TLS handshakes do, cost more than that each, and get all processors.
+another processor, and a short task hands the lock over some ten times: measured, a task costs 0.34 ms of
+processor time on one processor and 0.58 ms on four (see `docs/decisions/one-processor.md`). Tasks that
+compute outside the lock, as TLS handshakes do, cost more than that and get all processors.
 """
 
 import os
@@ -17,18 +17,18 @@ from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 
 INTERVAL = 0.5
-# A task above this much processor time is not held up by the lock alone.
+# Processor seconds; a task that takes more is not held up by the lock alone.
 _SHORT_TASK = 0.001
 # Below this share of a processor there is nothing to gain.
 _IDLE_SHARE = 0.3
-# What others may use of our processor before we look for another one, and how much better that must be.
+# How much of our processor others may use before we move, and how much idler the new one must be.
 _CROWDED_SHARE = 0.25
 _BETTER_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was used up to `moment`: our processor seconds, our tasks, and each processor's idle seconds."""
+    """Totals up to `moment`: our processor seconds, our finished tasks, each processor's idle seconds."""
 
     moment: float
     used: float
@@ -43,12 +43,12 @@ def choose(
     elapsed = after.moment - before.moment
     finished = after.finished - before.finished
     share = (after.used - before.used) / elapsed
-    # Ours need not be among those that we may move to: another process may have been bound to it, too.
+    # The current ones need not be allowed: another process may have been bound to ours, too.
     known = allowed | (current or allowed)
     idle = {cpu: (after.idle.get(cpu, 0.0) - before.idle.get(cpu, 0.0)) / elapsed for cpu in known}
     best = max(allowed, key=idle.__getitem__)
     if current is None:
-        return frozenset({best})  # tasks pass for short until we have seen some
+        return frozenset({best})  # tasks count as short until some were seen
     if not finished or share < _IDLE_SHARE:
         return current
     if share * elapsed / finished > _SHORT_TASK:
@@ -62,7 +62,7 @@ def choose(
 
 
 class Affinity(Service):
-    """Looks twice a second at the processes that the pool's workers are in. Linux only."""
+    """Measures the processes of a pool twice a second. Linux only."""
 
     def __init__(self, events: Events, pool: WorkerPool) -> None:
         super().__init__("affinity", events)
@@ -71,13 +71,13 @@ class Affinity(Service):
 
     async def turn(self) -> float:
         for binding in self._bindings:
-            taken = frozenset().union(*(each.own for each in self._bindings if each is not binding))
-            binding.look(self._allowed - taken or self._allowed)
+            taken = frozenset().union(*(each.own_processor for each in self._bindings if each is not binding))
+            binding.update(self._allowed - taken or self._allowed)
         return INTERVAL
 
 
 class _Binding:
-    """Where one process is to run."""
+    """The processors that one process is bound to."""
 
     def __init__(self, process: ProcessInfo) -> None:
         self._process = process
@@ -86,11 +86,11 @@ class _Binding:
         self._before: Sample | None = None
 
     @property
-    def own(self) -> frozenset[int]:
-        """The processor that is this process's alone; none while it may use all."""
+    def own_processor(self) -> frozenset[int]:
+        """The one processor it is bound to; none while it may use several."""
         return self._current if self._current is not None and len(self._current) == 1 else frozenset()
 
-    def look(self, allowed: frozenset[int]) -> None:
+    def update(self, allowed: frozenset[int]) -> None:
         pid = self._process.pid
         if pid is None:
             return
@@ -99,10 +99,16 @@ class _Binding:
         try:
             self._choose(pid, allowed)
         except (FileNotFoundError, ProcessLookupError):
-            self._before = None  # it died just now
+            self._before = None  # the process has just ended
 
     def _choose(self, pid: int, allowed: frozenset[int]) -> None:
-        before, after = self._before, self._sample(pid)
+        before = self._before
+        after = Sample(
+            moment=time.monotonic(),
+            used=_used_seconds(pid),
+            finished=self._process.finished,
+            idle=_idle_seconds(),
+        )
         if before is not None and after.moment - before.moment < INTERVAL / 2:
             return
         self._before = after
@@ -113,17 +119,9 @@ class _Binding:
             _move(pid, chosen)
             self._current = chosen
 
-    def _sample(self, pid: int) -> Sample:
-        return Sample(
-            moment=time.monotonic(),
-            used=_used_seconds(pid),
-            finished=self._process.finished,
-            idle=_idle_seconds(),
-        )
-
 
 def _used_seconds(pid: int) -> float:
-    """Processor seconds of a process since its start (proc_pid_stat(5)); its name may hold blanks."""
+    """Processor seconds of a process since its start (proc_pid_stat(5)); its name may contain spaces."""
     values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -140,9 +138,9 @@ def _idle_seconds() -> dict[int, float]:
 
 
 def _move(pid: int, cpus: frozenset[int]) -> None:
-    """Bind every thread of a process; those that start later inherit it."""
+    """Bind every thread of a process; threads that start later inherit the binding."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             os.sched_setaffinity(int(thread), cpus)
         except ProcessLookupError:
-            continue  # it ended in the meantime
+            continue  # it has ended meanwhile

@@ -1,4 +1,4 @@
-"""A assigned: an attempt in the hands of the workers, in whatever process these are."""
+"""AssignedAttempt: an attempt that was handed to the workers of a process."""
 
 import math
 from dataclasses import dataclass
@@ -7,16 +7,14 @@ from taskrunner.handlers.base import AttemptContext
 
 
 @dataclass(slots=True, eq=False)
-class AssignedAttempt:
-    """What a worker needs of an attempt, and what it notes on it.
+class AssignedAttempt(AttemptContext):
+    """What a worker needs to know about an attempt and what it records.
 
-    `started` is the worker's monotonic time, 0 while no worker has taken it up. `lease_ends` is on the same
-    clock: from then on the task may be another consumer's, so a worker must not begin it. `ended` is set by
-    the workers' owner with the first outcome that counts; a later one is dropped. `ticket` is the owner's
-    name for it.
+    `started` is the worker's monotonic time, 0 before a worker began. `lease_ends` is on the same clock: no
+    worker begins after it, since another consumer may have claimed the task. The owner of the workers sets
+    `ended` with the first outcome and drops later ones. `ticket` is the owner's number for the attempt.
     """
 
-    context: AttemptContext
     lease_ends: float = math.inf
     started: float = 0.0
     elapsed: float = 0.0

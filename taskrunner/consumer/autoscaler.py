@@ -1,4 +1,4 @@
-"""The supervisor keeps as many workers as the load needs, and replaces those that hang."""
+"""Autoscaler keeps as many workers as the load needs, and has those replaced that hang."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Bounds, Decision, Load, Memory
+from taskrunner.domain.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 
@@ -16,32 +16,25 @@ class Autoscaler(Service):
     """One turn: measure, plan, resize. `interval` is seconds."""
 
     def __init__(
-        self,
-        consumer: Consumer,
-        broker: Broker,
-        events: Events,
-        bounds: Bounds,
-        *,
-        interval: float,
+        self, consumer: Consumer, broker: Broker, events: Events, bounds: ScalingSettings, *, interval: float
     ) -> None:
-        super().__init__("supervisor", events)
+        super().__init__("autoscaler", events)
         self._consumer = consumer
         self._broker = broker
         self._bounds = bounds
         self._interval = interval
-        self._memory = Memory(target=bounds.min_workers)
-        self.last_decision: Decision | None = None
+        self._history = ScalingHistory(target=bounds.min_workers)
+        self._last_decision: ScalingDecision | None = None
 
     def describe(self) -> dict[str, Any]:
         """The workers as `/stats` shows them."""
-        pool = self._consumer.pool
-        decision = self.last_decision
+        decision = self._last_decision
         return {
-            **pool.describe(),
+            **self._consumer.pool.describe(),
             "min": self._bounds.min_workers,
             "max": self._bounds.max_workers,
-            "target": self._memory.target,
-            "wanted": None if decision is None else decision.wanted,
+            "target": self._history.target,
+            "wanted": None if decision is None else decision.needed,
             "last_decision": None if decision is None else decision.reason,
             "backlog": len(self._consumer.backlog),
         }
@@ -54,22 +47,21 @@ class Autoscaler(Service):
         pool = self._consumer.pool
         pool.check()
         if not self._consumer.is_consuming:
-            # Before the start and during the shutdown there is nothing to have more or fewer workers for.
-            return self._interval
+            return self._interval  # before the start and during the shutdown the size stays
         load = Load(
             depth=await self._depth(),
             backlog=len(self._consumer.backlog),
             busy=pool.busy,
             task_time=pool.task_time,
         )
-        decision = scaling.plan(self._bounds, load, self._memory, time.monotonic())
-        self._memory = decision.memory
-        self.last_decision = decision
+        decision = scaling.decide(self._bounds, load, self._history, time.monotonic())
+        self._history = decision.history
+        self._last_decision = decision
         if decision.target != pool.total:
             self._scale(decision)
         return self._interval
 
-    def _scale(self, decision: Decision) -> None:
+    def _scale(self, decision: ScalingDecision) -> None:
         pool = self._consumer.pool
         before = pool.total
         pool.resize(decision.target)
@@ -80,6 +72,5 @@ class Autoscaler(Service):
         try:
             depths = await self._broker.depths()
         except BrokerUnavailable:
-            # Without the broker nothing new comes; what is here is in the backlog.
-            return 0
+            return 0  # nothing new comes, and what was delivered is in the backlog
         return sum(depths.get(queue, 0) for queue in self._consumer.open_queues)

@@ -1,6 +1,6 @@
-"""An attempt between its claim and its ack."""
+"""ClaimedAttempt: an attempt between its claim and its ack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from taskrunner.brokers.base import Delivery
@@ -11,21 +11,15 @@ from taskrunner.domain.outcome import Outcome
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ClaimedAttempt(AssignedAttempt):
-    """A claimed attempt: what the worker gets, and what settling it will need."""
+    """What the workers get, and what settling the attempt needs. `outcome` is set when the attempt ends."""
 
     delivery: Delivery
     attempt_limit: int
     claimed_at: datetime
     host_stats: HostStats | None = None
+    outcome: Outcome = field(init=False)
 
     @property
     def key(self) -> tuple[str, int]:
-        return self.context.task.id, self.context.number
-
-
-@dataclass(slots=True, eq=False)
-class FinishedAttempt:
-    """A running attempt with its outcome, ready to be judged and settled."""
-
-    running: ClaimedAttempt
-    outcome: Outcome
+        """What the fences tell apart: the task and the attempt."""
+        return self.task.id, self.number

@@ -1,61 +1,51 @@
-"""The consumer: from a delivery to its ack, and an orderly end."""
+"""Consumer wires delivery -> backlog -> claim -> run -> settle -> ack, and ends it in order.
+
+A delivery arrives here and waits in `Backlog`. `Claimer` asks `HostGate`, claims the attempt, adds it to
+`InFlight` and hands it to `WorkerPool`, which hands the outcome to `Settler`.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
-from taskrunner.consumer.claimer import Claimer, ClaimSettings
-from taskrunner.consumer.host_gate import HostGate, HostGateSettings
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.claimer import Claimer
+from taskrunner.consumer.host_gate import HostGate
+from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
+from taskrunner.consumer.in_flight import InFlight
 from taskrunner.consumer.lease_keeper import LeaseKeeper
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
-from taskrunner.consumer.snoozer import PAUSED, PendingSnooze, Snoozer
-from taskrunner.consumer.worker_pool import OnFinished, WorkerPool
+from taskrunner.consumer.shared_host_states import SharedHostStates
+from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
-from taskrunner.domain.events import Events, LoopFailed, MessageRejected, TaskStarted
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.events import Events, LoopFailed, MessageRejected
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskPolicy
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.runtime.ending import end
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
-MakePool = Callable[[Events, OnFinished], WorkerPool]
-
-# Unsettled attempts beyond this stop new claims: the store is behind, and results are held in memory.
-_UNSETTLED_LIMIT = 1000
 # After an abort the store gets this long to take the interrupted attempts.
 _ABORT_SETTLE = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerSettings:
-    """The settings of a consumer; durations are seconds. `name` must be unique among running processes."""
-
-    name: str
-    queues: tuple[Priority, ...] = tuple(Priority)
-    weights: Mapping[Priority, int]
-    prefetch: int = 250
-    lease: float = 30.0
-    hold: float = 10.0
-    workers: int = 50
-    host_policy: HostPolicy = HostPolicy()
-    host_limits: Mapping[str, HostLimit] = field(default_factory=dict)
+_STOPPED = Outcome(
+    kind=OutcomeKind.INTERRUPTED, error="the consumer was stopped; this attempt does not count", counted=False
+)
 
 
 class Consumer:
-    """Owns the backlog, the pool and everything that is claimed; `pool` is for the supervisor to size."""
+    """The autoscaler resizes `pool` and measures `backlog`; `is_consuming` between `start` and `stop`."""
 
     def __init__(
         self,
@@ -63,138 +53,112 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskPolicy,
-        retention: Retention,
-        make_pool: MakePool,
+        task_settings: TaskSettings,
+        retention: RetentionSettings,
+        pool: WorkerPool,
         settings: ConsumerSettings,
     ) -> None:
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._rules = rules
+        self._task_settings = task_settings
         self._settings = settings
-        self._held: dict[tuple[str, int], ClaimedAttempt] = {}
-        self._consuming = False
-        self._epochs: dict[Priority, int] = {}
+        self.is_consuming = False
+        self._epochs: dict[str, int] = {}
         self.backlog = Backlog(settings.weights)
-        self.pool = make_pool(events, self._on_finished)
-        self._settler = Settler(
-            store, broker, events, clock, retention, consumer=settings.name, on_settled=self._on_settled
-        )
-        self._leases = LeaseKeeper(store, events, clock, self._held, self.pool, lease=settings.lease)
-        self._pauses = Pauses()
+        self.pool = pool
+        self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
-        self._host_gate = HostGate(
-            store,
-            events,
-            clock,
-            HostGateSettings(
-                consumer=settings.name,
-                lease=settings.lease,
-                workers=settings.workers,
-                host_policy=settings.host_policy,
-            ),
-            snooze=self._snoozer.submit,
-        )
-        self._hosts = HostWatch(
-            store,
-            events,
-            clock,
-            self._host_gate,
-            settings.host_limits,
-            self._held.values,
-            lease=settings.lease,
+        hosts = HostStatsTable()
+        self._host_states = SharedHostStates(store, clock, settings, hosts)
+        self._host_watch = HostWatch(
+            store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
         )
         self._claimer = Claimer(
             store,
             broker,
             events,
             clock,
-            self.backlog,
-            self._held,
-            ClaimSettings(consumer=settings.name, lease=settings.lease, hold=settings.hold),
-            room=self._room,
-            start=self._start,
-            snooze=self._snooze_if_paused,
-            host_gate=self._host_gate,
+            settings,
+            backlog=self.backlog,
+            snoozer=self._snoozer,
+            host_gate=HostGate(
+                clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch
+            ),
+            in_flight=self._in_flight,
+            pool=pool,
         )
+        self._settler = Settler(
+            store,
+            broker,
+            events,
+            clock,
+            retention,
+            consumer=settings.name,
+            in_flight=self._in_flight,
+            host_watch=self._host_watch,
+            claimer=self._claimer,
+        )
+        self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
 
     @property
     def in_flight(self) -> int:
-        """Attempts that are claimed and not yet settled."""
-        return len(self._held)
+        """How many attempts are claimed and not yet settled."""
+        return len(self._in_flight)
 
     @property
-    def is_consuming(self) -> bool:
-        """Between `start` and `stop`."""
-        return self._consuming
+    def open_queues(self) -> tuple[str, ...]:
+        """The queues that are served and not paused."""
+        return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
 
     async def start(self) -> None:
-        await self.pool.start()
+        await self.pool.start(self._settler.submit)
         await self._leases.start()
         await self._claimer.start()
         await self._snoozer.start()
         with suppress(OutsideError):
-            await self._hosts.turn()  # so that from the first task on limits hold
-        await self._hosts.start()
+            await self._host_watch.turn()  # so that limits hold from the first task on
+        await self._host_watch.start()
         self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
-        self._consuming = True
+        self.is_consuming = True
 
-    @property
-    def open_queues(self) -> tuple[Priority, ...]:
-        """The queues that are served at present."""
-        return tuple(queue for queue in self._settings.queues if queue not in self._pauses.queues)
-
-    def apply(self, pauses: Pauses) -> None:
-        """Stop and take up again what is paused and no more; what runs, or is about to, ends as it would."""
+    def apply_pauses(self, pauses: Pauses) -> None:
+        """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
         before = self.open_queues
-        self._pauses = pauses
-        if not self._consuming:
+        self._snoozer.pauses = pauses
+        if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]
         self._broker.cancel_consume(closed)
         for queue in closed:
-            self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
+            self._release_queue(queue)
         opened = [queue for queue in self.open_queues if queue not in before]
         self._broker.consume(opened, self._settings.prefetch, self._on_delivery)
 
     async def stop(self, grace: float, abort: asyncio.Event) -> None:
         """Take nothing new, give back what has not begun, and let the rest run for `grace` seconds.
 
-        What still runs then, or when `abort` is set, is given up as an attempt that does not count.
+        Attempts that still run then, or when `abort` is set, are interrupted and do not count.
         """
-        self._consuming = False
+        self.is_consuming = False
         self._broker.cancel_consume()
         await self._claimer.stop()
         await self._snoozer.stop()
-        self._give_back()
+        self._release_all()
         self._interrupt(await self.pool.withdraw())
-        await self._wait_idle(grace, abort)
+        await _wait_unless_aborted(self.pool.wait_idle(), grace, abort)
         self._interrupt(self.pool.interrupt())
-        await self._settle_rest(_ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE), abort)
+        # Bounded: a store that stays away must not keep us. The leases end without us.
+        patience = _ABORT_SETTLE if abort.is_set() else max(grace, _ABORT_SETTLE)
+        await _wait_unless_aborted(self._settler.drain(), patience, abort, extra=_ABORT_SETTLE)
         await self._leases.stop()
-        await self._hosts.stop()
-        await self._host_gate.close(_ABORT_SETTLE)
+        await self._host_watch.stop()
+        await self._host_states.close(_ABORT_SETTLE)
         await self.pool.close()
 
     def wake(self) -> None:
-        """There may be room now: look at the backlog."""
+        """Look at the backlog: the number of workers has changed."""
         self._claimer.wake()
-
-    def _snooze_if_paused(self, waiting: WaitingDelivery) -> bool:
-        pauses = self._pauses
-        # Of a queue: what was being looked at when the queue was closed, and had no room.
-        paused = waiting.delivery.queue in pauses.queues or (
-            pauses.any_label and pauses.hold(waiting.envelope.task.labels)
-        )
-        if paused:
-            self._snoozer.submit(PendingSnooze(waiting, PAUSED))
-        return paused
-
-    def _room(self) -> int:
-        if len(self._held) - self.pool.in_flight >= _UNSETTLED_LIMIT:
-            return 0
-        return self.pool.room()
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if delivery.epoch != self._epochs.get(delivery.queue):
@@ -211,69 +175,46 @@ class Consumer:
             self._events.emit(LoopFailed(service="consumer", error=exc))
             return
         self.backlog.append(waiting)
-        if not self._consuming:
-            self._give_back()
-        elif delivery.queue in self._pauses.queues:
-            # It was on its way when its queue was paused.
-            self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(delivery.queue)])
-        elif not self._claimer.awake and self._room() > 0:
-            self._claimer.wake()
+        if not self.is_consuming:
+            self._release_all()
+        elif delivery.queue in self._snoozer.pauses.queues:
+            # On its way when its queue was paused.
+            self._release_queue(delivery.queue)
+        else:
+            self._claimer.wake_for_delivery()
 
     def _read(self, delivery: Delivery) -> WaitingDelivery:
-        content = decode_envelope(delivery.body, self._rules.limits)
+        content = decode_envelope(delivery.body, self._task_settings.limits)
         if isinstance(content, Envelope):
             return WaitingDelivery(content, delivery)
-        # A foreign client names its task in the body or as AMQP message id; else a redelivery after a
-        # crash would be another task.
+        # A foreign client names its task in the body or by the AMQP message id. Otherwise a redelivery after
+        # a crash is another task.
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
-        now = self._clock.now()
-        task = content.model_copy(update={"priority": content.priority or delivery.queue}).to_task(
-            self._rules, task_id=task_id, now=now
+        task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
+            self._task_settings, task_id=task_id, now=self._clock.now()
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
 
-    def _start(self, running: ClaimedAttempt) -> None:
-        self._events.emit(TaskStarted(task=running.context.task, attempt=running.context.number))
-        self._host_gate.started(running)
-        self.pool.submit(running)
+    def _release_queue(self, queue: str) -> None:
+        self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
-    def _on_finished(self, finished: FinishedAttempt) -> None:
-        self._host_gate.ended(finished)
-        self._settler.submit(finished)
-        if len(self.backlog):
-            self._claimer.wake()
+    def _release_all(self) -> None:
+        unclaimed = [*self._snoozer.withdraw(), *self.backlog.take(len(self.backlog))]
+        self._broker.release([waiting.delivery for waiting in unclaimed])
 
-    def _on_settled(self, running: ClaimedAttempt) -> None:
-        if self._held.pop(running.key, None) is not None and self._host_gate.settled(running):
-            self._claimer.wake()
+    def _interrupt(self, attempts: list[ClaimedAttempt]) -> None:
+        for attempt in attempts:
+            attempt.outcome = _STOPPED
+            self._settler.submit(attempt)
 
-    def _give_back(self) -> None:
-        waiting = [*self._snoozer.give_back(), *self.backlog.take(len(self.backlog))]
-        self._broker.release([item.delivery for item in waiting])
 
-    def _interrupt(self, given_up: list[ClaimedAttempt]) -> None:
-        outcome = Outcome(
-            kind=OutcomeKind.INTERRUPTED,
-            error="the consumer was stopped; this attempt does not count",
-            counted=False,
-        )
-        for running in given_up:
-            self._settler.submit(FinishedAttempt(running, outcome))
-
-    async def _wait_idle(self, grace: float, abort: asyncio.Event) -> None:
-        idle = asyncio.create_task(self.pool.wait_idle())
-        aborted = asyncio.create_task(abort.wait())
-        await asyncio.wait({idle, aborted}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        await end(idle, aborted)
-
-    async def _settle_rest(self, patience: float, abort: asyncio.Event) -> None:
-        """Bounded: a store that stays away must not keep us. Leases then end by themselves."""
-        settled = asyncio.create_task(self._settler.drain())
-        aborted = asyncio.create_task(abort.wait())
-        done, _ = await asyncio.wait(
-            {settled, aborted}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-        )
-        if settled not in done:
-            await asyncio.wait({settled}, timeout=_ABORT_SETTLE)
-        await end(settled, aborted)
+async def _wait_unless_aborted(
+    work: Coroutine[Any, Any, None], seconds: float, abort: asyncio.Event, *, extra: float = 0.0
+) -> None:
+    """Wait for `work` until `seconds` are over or `abort` is set, and for `extra` seconds more."""
+    working, aborted = asyncio.create_task(work), asyncio.create_task(abort.wait())
+    await asyncio.wait({working, aborted}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    if extra:
+        await asyncio.wait({working}, timeout=extra)
+    await cancel_and_wait(working, aborted)

@@ -1,404 +1,218 @@
-"""The host_gate: which of the delivered tasks may start now, by their hosts; the others are snoozed.
+"""HostGate decides which of the delivered tasks may start now at their hosts; the others wait or are snoozed.
 
-A host that is fast, without limits and without trouble passes by one look into a dictionary. For the others
-the store is asked, since limits and trouble are shared by all consumers, and slow hosts are kept from taking
-all of this consumer's workers.
+An unrestricted host costs one look into a dictionary. For the others the gate asks the shared host states,
+where all consumers share limits, circuit breakers and back-pressure, and keeps slow hosts from taking all of
+this consumer's workers.
 """
 
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from taskrunner.consumer.backlog import WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
-from taskrunner.consumer.shared_host_states import Edit, SharedHostStates
+from taskrunner.consumer.host_watch import HostWatch
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.shared_host_states import SharedHostStates
+from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
-from taskrunner.domain.circuit_breaker import Phase
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
-from taskrunner.domain.host_limit import HostLimits
+from taskrunner.domain.host_admission import Admission, wait_reason
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_policy import HostPolicy, Signal, signal
-from taskrunner.domain.host_state import NEAR, Admission, Asking, HostState, admit, queue_up, wait_reason
-from taskrunner.runtime.ending import end
-from taskrunner.stores.base import Store
 
-Change = Callable[[HostState, float], HostState]
-
-# For this long after a refusal or a full runner the host_gate looks further into the backlog than there is
-# room.
-_ALERT = 0.5
-# So many tasks at most wait at hand for their hosts; the rest of what is delivered is for others.
-_AT_HAND = 100
-# A host that is alone may have all workers; for this long after another one was seen it is not.
-_COMPANY = 60.0
+# For this long after a task had to wait, the claimer looks further into the backlog than it has room.
+_LOOK_FURTHER = 0.5
+# At most this many tasks wait in the backlog for their hosts, so that it has room for other tasks.
+_MAX_QUEUED_HERE = 100
+# For this long after a second host was seen, the first one does not count as alone.
+_NOT_ALONE = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostGateSettings:
-    """`consumer` is the name in the leases of places, `lease` their seconds, `workers` the most of them."""
-
-    consumer: str
-    lease: float
-    workers: int
-    host_policy: HostPolicy
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admitted:
-    """`starting` may be claimed, `left` had no room, and the rest of the batch is snoozed.
+    """What becomes of a batch: `starting` may be claimed, `left` goes back to the backlog.
 
-    Of what is left so many are `blocked`: they wait for their hosts, not for a worker.
+    `blocked` of those left wait for their hosts and not for a worker. While the gate decides, it counts the
+    `room` for attempts and the `keep` places in the backlog that it has still to give away.
     """
 
-    starting: list[WaitingDelivery]
-    left: list[WaitingDelivery]
+    room: int
+    keep: int = _MAX_QUEUED_HERE
+    starting: list[WaitingDelivery] = field(default_factory=list)
+    left: list[WaitingDelivery] = field(default_factory=list)
+    snoozes: list[PendingSnooze] = field(default_factory=list)
     blocked: int = 0
+
+    def snooze(self, waiting: Iterable[WaitingDelivery], dues: Iterable[float], why: str) -> None:
+        self.snoozes += [
+            PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
+            for each, due in zip(waiting, dues, strict=True)
+        ]
 
 
 class HostGate:
-    """Owns what this consumer knows of hosts. `snooze` puts a task off."""
+    """Asked before every claim."""
 
     def __init__(
         self,
-        store: Store,
-        events: Events,
         clock: Clock,
-        settings: HostGateSettings,
+        settings: ConsumerSettings,
         *,
-        snooze: Callable[[PendingSnooze], None],
+        hosts: HostStatsTable,
+        states: SharedHostStates,
+        watch: HostWatch,
     ) -> None:
-        self._events = events
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_policy
-        self._snooze = snooze
-        self._book = HostLimits()
-        self._tallies = HostStatsTable()
-        self._pending: list[HostStats] = []
-        self._alert_until = self._crowded_until = self._company_until = 0.0
-        self._again = math.inf
-        self._last: HostStats | None = None
-        self.ledger = SharedHostStates(store, clock, self._policy, self._hear)
+        self._hosts = hosts
+        self._states = states
+        self._watch = watch
+        self._host_settings = settings.host_settings
+        self._reserved: list[HostStats] = []
+        self._look_further_until = self._crowded_until = self._alone_from = 0.0
+        self._ask_again_at = math.inf
+        self._last_host: HostStats | None = None
 
     @property
-    def alert(self) -> bool:
-        """Whether more of the backlog should be looked at than there is room for."""
-        return self._clock.monotonic() < self._alert_until
+    def looks_further(self) -> bool:
+        """Whether the claimer should look at more of the backlog than it has room for."""
+        return self._clock.monotonic() < self._look_further_until
 
     @property
     def pause(self) -> float:
-        """Seconds until a task that waits at hand may start; infinite where none does."""
-        return max(0.0, self._again - self._now())
+        """Seconds until a task that waits in the backlog for its host may start; infinite if none does."""
+        return max(0.0, self._ask_again_at - self._now())
 
     @property
-    def clogged(self) -> bool:
-        """Whether slow hosts have workers: then others may wait behind their tasks, where nobody sees it."""
-        return any(host_stats.held for host_stats in self._tallies.slow)
-
-    def apply(self, book: HostLimits) -> None:
-        """These limits are in force from now on."""
-        if book.limits == self._book.limits:
-            return
-        self._book = book
-        for host_stats in self._tallies:
-            host_stats.know(applied=book.find(host_stats.host), state=host_stats.state)
+    def has_slow_attempts(self) -> bool:
+        """Whether slow hosts occupy workers: tasks of other hosts may then wait unseen behind theirs."""
+        return any(stats.occupied for stats in self._hosts.slow)
 
     async def admit(self, batch: Sequence[WaitingDelivery], room: int) -> Admitted:
-        """Decide for a batch; `room` is for how many there are workers. Raises `StoreUnavailable`."""
-        # Not while a batch is looked at: whoever starts is counted by the host_stats that it was given.
-        self._tallies.forget_idle()
-        plain: list[WaitingDelivery] = []
+        """Decide for a batch; `room` is the number of free workers. Raises `StoreUnavailable`."""
+        # Only between batches: attempts are counted on the stats that their deliveries refer to.
+        self._hosts.drop_idle()
+        free: list[WaitingDelivery] = []
         asking: dict[HostStats, list[WaitingDelivery]] = {}
         for waiting in batch:
-            host_stats = waiting.host_stats = self._tally(host_of(waiting.envelope.task.url))
-            if host_stats is not self._last:
-                self._meet(host_stats)
-            if host_stats.free:
-                plain.append(waiting)
+            stats = waiting.host_stats = self._hosts.get(host_of(waiting.envelope.task.url))
+            if stats is not self._last_host:
+                self._note_host(stats)
+            if stats.unrestricted:
+                free.append(waiting)
             else:
-                asking.setdefault(host_stats, []).append(waiting)
+                asking.setdefault(stats, []).append(waiting)
         if not asking:
-            return Admitted(plain[:room], plain[room:])
-        special_room = room
-        if len(batch) > room and plain:
-            special_room = min(room, max(1, round(room * (len(batch) - len(plain)) / len(batch))))
-        starting, pending, waiting_here = await self._ask(asking, max(special_room, room - len(plain)))
-        starting += plain[: max(0, room - len(starting))]
-        if pending or waiting_here or len(batch) > room:
-            self._alert_until = self._clock.monotonic() + _ALERT
-        for each in pending:
-            self._snooze(each)
-        gone = {*starting, *(each.waiting for each in pending)}
-        left = [waiting for waiting in batch if waiting not in gone]
-        blocked = sum(waiting.host_stats is None or not waiting.host_stats.free for waiting in left)
-        if blocked < len(left):
-            self._crowded_until = self._clock.monotonic() + _ALERT
-        return Admitted(starting, left, blocked)
+            return Admitted(room=0, starting=free[:room], left=free[room:])
+        asking_room = room
+        if len(batch) > room and free:
+            asking_room = min(room, max(1, round(room * (len(batch) - len(free)) / len(batch))))
+        admitted = Admitted(room=max(asking_room, room - len(free)))
+        await self._ask(asking, admitted)
+        admitted.starting += free[: max(0, room - len(admitted.starting))]
+        self._note_rest(admitted, batch, room)
+        return admitted
 
-    def claimed(self) -> None:
-        """What was admitted last has been claimed, or will not be."""
-        for host_stats in self._pending:
-            if host_stats.pending:
-                host_stats.pending = 0
-                self._write_places(host_stats)
-        self._pending.clear()
+    def end_batch(self) -> None:
+        """Release what was reserved for admitted deliveries that were not claimed."""
+        for stats in self._reserved:
+            if stats.reserved:
+                stats.reserved = 0
+                self._watch.write_places(stats)
+        self._reserved.clear()
 
-    def started(self, running: ClaimedAttempt) -> None:
-        host_stats = running.host_stats
-        if host_stats is not None:
-            host_stats.in_flight += 1
-            if host_stats.pending:
-                host_stats.pending -= 1
+    def _note_rest(self, admitted: Admitted, batch: Sequence[WaitingDelivery], room: int) -> None:
+        now = self._clock.monotonic()
+        if admitted.snoozes or admitted.keep < _MAX_QUEUED_HERE or len(batch) > room:
+            self._look_further_until = now + _LOOK_FURTHER
+        gone = {*admitted.starting, *(snooze.waiting for snooze in admitted.snoozes)}
+        admitted.left = left = [waiting for waiting in batch if waiting not in gone]
+        admitted.blocked = sum(each.host_stats is None or not each.host_stats.unrestricted for each in left)
+        if admitted.blocked < len(left):
+            self._crowded_until = now + _LOOK_FURTHER
 
-    def ended(self, finished: FinishedAttempt) -> None:
-        """An attempt has come to an outcome: what does that say of its host?"""
-        running, outcome = finished.running, finished.outcome
-        host_stats = running.host_stats
-        if host_stats is None:
-            return
-        if running.elapsed and host_stats.measure(running.elapsed, self._policy.slow):
-            self._tallies.sort(host_stats)
-        told = signal(running.context.task, outcome)
-        if told is Signal.THROTTLED and not self._policy.back_pressure:
-            told = Signal.ANSWERED
-        if told is Signal.ANSWERED:
-            host_stats.failures = 0
-            if host_stats.state is None or self._phase(host_stats) is Phase.CLOSED:
-                return
-        started, policy = running.claimed_at.timestamp(), self._policy
-        if told is Signal.ANSWERED:
-            self._report(host_stats, lambda state, now: state.answered(started=started, now=now))
-        elif told is Signal.FAILED:
-            host_stats.failures += 1
-            if (
-                self._phase(host_stats) is not Phase.CLOSED
-                or 0 < policy.breaker.failures <= host_stats.failures
-            ):
-                self._report(host_stats, lambda state, now: state.failed(policy, started=started, now=now))
-        elif told is Signal.THROTTLED:
-            host_stats.failures = 0
-            wish = outcome.retry_after
-            self._report(
-                host_stats, lambda state, now: state.throttled(policy, wish, started=started, now=now)
-            )
+    def _note_host(self, stats: HostStats) -> None:
+        if self._last_host is not None:
+            self._alone_from = self._clock.monotonic() + _NOT_ALONE
+        self._last_host = stats
 
-    def settled(self, running: ClaimedAttempt) -> bool:
-        """An attempt is off our hands: its place is free. Whether tasks wait at hand for that."""
-        host_stats = running.host_stats
-        if host_stats is None:
-            return False
-        host_stats.in_flight -= 1
-        self._write_places(host_stats)
-        host_stats.ask_from = 0.0
-        return host_stats.kept > 0
-
-    def renew(self) -> None:
-        """Keep the places of what is under way."""
-        for host_stats in self._tallies:
-            if host_stats.held:
-                self._write_places(host_stats)
-
-    def age(self, held: Iterable[ClaimedAttempt]) -> None:
-        """A host that nothing has ended at yet is measured by what is still under way there."""
-        now = self._clock.now()
-        for running in held:
-            host_stats = running.host_stats
-            if host_stats is not None and host_stats.unmeasured:
-                seconds = (now - running.claimed_at).total_seconds()
-                if seconds >= self._policy.slow and host_stats.measure(seconds, self._policy.slow):
-                    self._tallies.sort(host_stats)
-
-    async def close(self, patience: float) -> None:
-        """Let the last changes be written, if that goes within `patience` seconds."""
-        writing = asyncio.create_task(self.ledger.drain())
-        await asyncio.wait({writing}, timeout=patience)
-        await end(writing)
-
-    def _tally(self, host: str) -> HostStats:
-        host_stats = self._tallies.find(host)
-        if host_stats is None:
-            host_stats = HostStats(host, self._book.find(host))
-            self._tallies.add(host_stats)
-        return host_stats
-
-    def _meet(self, host_stats: HostStats) -> None:
-        if self._last is not None:
-            self._company_until = self._clock.monotonic() + _COMPANY
-        self._last = host_stats
-
-    def _hear(self, host: str, state: HostState) -> None:
-        troubled = state.is_troubled(self._now())
-        host_stats = self._tally(host) if troubled else self._tallies.find(host)
-        if host_stats is not None:
-            if (
-                self._phase(host_stats) is not Phase.CLOSED
-                and state.breaker.phase(self._now()) is Phase.CLOSED
-            ):
-                host_stats.failures = 0
-            host_stats.know(applied=host_stats.applied, state=state if troubled else None)
-
-    def _phase(self, host_stats: HostStats) -> Phase:
-        return Phase.CLOSED if host_stats.state is None else host_stats.state.breaker.phase(self._now())
-
-    async def _ask(
-        self, asking: dict[HostStats, list[WaitingDelivery]], room: int
-    ) -> tuple[list[WaitingDelivery], list[PendingSnooze], bool]:
-        """Those that start, those that are snoozed, and whether others wait at hand."""
-        starting: list[WaitingDelivery] = []
-        pending: list[PendingSnooze] = []
+    async def _ask(self, asking: dict[HostStats, list[WaitingDelivery]], admitted: Admitted) -> None:
         shared: list[tuple[HostStats, list[WaitingDelivery], asyncio.Future[Admission]]] = []
-        keep, self._again = _AT_HAND, math.inf
-        for host_stats, waiting in asking.items():
-            if host_stats.shared and self._knows(host_stats, len(waiting)):
-                keep -= len(waiting)
-                self._again = min(self._again, host_stats.ask_from)
+        self._ask_again_at = math.inf
+        for stats, waiting in asking.items():
+            if stats.is_shared and len(waiting) <= stats.queued_here and self._now() < stats.ask_again_at:
+                # The same tasks as last time, and their time has not come.
+                admitted.keep -= len(waiting)
+                self._ask_again_at = min(self._ask_again_at, stats.ask_again_at)
                 continue
-            here = self._here(host_stats)
-            # The next host gets no more than what is left, whatever the answer will be.
-            most = min(len(waiting), here, room)
-            room -= most
-            self._pending.append(host_stats)
-            if host_stats.shared:
-                edit = self._admitting(host_stats, len(waiting), most, max(0, keep))
-                shared.append((host_stats, waiting, self.ledger.change(host_stats.host, edit)))
-                keep -= min(host_stats.kept, len(waiting))
+            workers = self._free_workers(stats)
+            # The next host gets what this one leaves, whatever the answer will be.
+            most = min(len(waiting), workers, admitted.room)
+            admitted.room -= most
+            self._reserved.append(stats)
+            if stats.is_shared:
+                admission = self._states.admit(stats, len(waiting), room=most, keep=max(0, admitted.keep))
+                shared.append((stats, waiting, admission))
+                admitted.keep -= min(stats.queued_here, len(waiting))
             else:
-                host_stats.pending = most
-                starting += waiting[:most]
-                crowded_out, near = self._crowd_out(host_stats, waiting[here:], keep)
-                pending += crowded_out
-                keep -= near
-        # All of them, also when one has failed: a place that is taken later would be given back by nobody.
-        await asyncio.gather(*(change for _, _, change in shared), return_exceptions=True)
-        for host_stats, waiting, change in shared:
-            admission = change.result()
-            host_stats.kept, host_stats.ask_from = admission.kept, admission.again
-            keep -= admission.kept
-            if admission.kept:
-                self._again = min(self._again, admission.again)
-            starting += waiting[: admission.admitted]
-            first = len(waiting) - len(admission.waits)
-            crowded_out, near = self._crowd_out(
-                host_stats, waiting[admission.admitted : first - admission.kept], keep
-            )
-            pending += crowded_out
-            keep -= near
-            why = wait_reason(host_stats.host, admission.why)
-            pending += [
-                PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
-                for each, due in zip(waiting[first:], admission.waits, strict=True)
-            ]
-        return starting, pending, keep < _AT_HAND
+                stats.reserved = most
+                admitted.starting += waiting[:most]
+                self._overflow(stats, waiting[workers:], admitted)
+        # Wait for all, even when one has failed: nobody would release a place that is taken later.
+        await asyncio.gather(*(admission for _, _, admission in shared), return_exceptions=True)
+        for stats, waiting, admission in shared:
+            self._apply_admission(stats, waiting, admission.result(), admitted)
 
-    def _knows(self, host_stats: HostStats, waiting: int) -> bool:
-        """Whether these are the tasks that wait at hand, and their time has not come."""
-        return waiting <= host_stats.kept and self._now() < host_stats.ask_from
+    def _apply_admission(
+        self, stats: HostStats, waiting: list[WaitingDelivery], admission: Admission, admitted: Admitted
+    ) -> None:
+        stats.queued_here, stats.ask_again_at = admission.kept, admission.ask_again_at
+        admitted.keep -= admission.kept
+        if admission.kept:
+            self._ask_again_at = min(self._ask_again_at, admission.ask_again_at)
+        admitted.starting += waiting[: admission.admitted]
+        first = len(waiting) - len(admission.wait_until)
+        self._overflow(stats, waiting[admission.admitted : first - admission.kept], admitted)
+        admitted.snooze(waiting[first:], admission.wait_until, wait_reason(stats.host, admission.reason))
 
-    def _here(self, host_stats: HostStats) -> int:
-        """How many more a slow host, or one that nothing is known of, may have of this consumer's workers."""
-        if host_stats.slow:
-            return max(0, self._slow_places() - sum(each.held for each in self._tallies.slow))
-        if host_stats.unmeasured:
-            return max(0, self._slow_places() - host_stats.held)
+    def _free_workers(self, stats: HostStats) -> int:
+        """How many more workers a host may have here, apart from its shared limits."""
+        if stats.slow:
+            return max(0, self._slow_workers() - sum(each.occupied for each in self._hosts.slow))
+        if stats.unmeasured:
+            return max(0, self._slow_workers() - stats.occupied)
         return self._settings.workers
 
-    def _slow_places(self) -> int:
-        """The workers that slow hosts may have together: all while they are alone, few while others wait."""
-        workers, now = self._settings.workers, self._clock.monotonic()
-        if self._policy.share >= 1 or now >= self._company_until:
-            return workers
-        shared = max(1, math.floor(self._policy.share * workers))
-        return max(1, workers - shared) if now < self._crowded_until else shared
+    def _slow_workers(self) -> int:
+        now = self._clock.monotonic()
+        return slow_host_workers(
+            self._settings.workers,
+            self._host_settings.share,
+            alone=now >= self._alone_from,
+            crowded=now < self._crowded_until,
+        )
 
-    def _crowd_out(
-        self, host_stats: HostStats, waiting: Sequence[WaitingDelivery], keep: int
-    ) -> tuple[list[PendingSnooze], int]:
-        """Of a slow host's tasks that no worker here is for: who is snoozed, and how many wait at hand."""
-        if not host_stats.slow or not waiting:
-            return [], 0
-        step = host_stats.mean / self._slow_places()
-        near = min(len(waiting), max(0, keep), math.ceil(NEAR / step))
-        moments, host_stats.tail = queue_up(
-            host_stats.tail,
-            step,
-            len(waiting) - near,
-            self._policy,
+    def _overflow(self, stats: HostStats, waiting: Sequence[WaitingDelivery], admitted: Admitted) -> None:
+        """Queue up a slow host's tasks that get no worker here."""
+        if not stats.slow or not waiting:
+            return
+        queued = overflow(
+            len(waiting),
+            stats.mean_time,
+            self._slow_workers(),
+            stats.last_due,
+            self._host_settings,
+            keep=admitted.keep,
             now=self._now(),
             random=random.random(),
         )
-        why = wait_reason(host_stats.host, "slow, and its share of the workers is busy")
-        pending = [
-            PendingSnooze(each, why, datetime.fromtimestamp(due, UTC))
-            for each, due in zip(waiting[near:], moments, strict=True)
-        ]
-        return pending, near
-
-    def _admitting(self, host_stats: HostStats, wanted: int, room: int, keep: int) -> Edit[Admission]:
-        dice = random.random()
-        limit = None if host_stats.applied is None else host_stats.applied.limit
-
-        def edit(state: HostState) -> tuple[HostState, Admission]:
-            now = self._now()
-            ask = Asking(
-                consumer=self._settings.consumer,
-                wanted=wanted,
-                room=room,
-                held=host_stats.in_flight,
-                lease_until=now + self._settings.lease,
-                keep=keep,
-            )
-            state, admission = admit(state, limit, self._policy, ask, now=now, random=dice)
-            # Here, since the next change of this host may be carried out before anybody hears the answer.
-            host_stats.pending = admission.admitted
-            return state, admission
-
-        return edit
-
-    def _write_places(self, host_stats: HostStats) -> None:
-        """Let all know how many attempts we have under way, where that is limited."""
-        if host_stats.applied is None or host_stats.applied.limit.concurrency is None:
-            return
-
-        def change(state: HostState, now: float) -> HostState:
-            state = state.measured(None if host_stats.unmeasured else host_stats.mean)
-            until = now + self._settings.lease
-            return state.holding(self._settings.consumer, host_stats.held, now=now, until=until)
-
-        self._report(host_stats, change)
-
-    def _report(self, host_stats: HostStats, change: Change) -> None:
-        """Change a state without waiting for it, and tell if a circuit or a slowdown changed by it.
-
-        A store that is away is not told: what the host does next will be.
-        """
-
-        def edit(state: HostState) -> tuple[HostState, list[Event]]:
-            after = change(state, self._now())
-            return after, _told(host_stats.host, state, after)
-
-        def done(changed: "asyncio.Future[list[Event]]") -> None:
-            if changed.cancelled() or isinstance(changed.exception(), OutsideError):
-                return
-            for event in changed.result():
-                self._events.emit(event)
-
-        self.ledger.change(host_stats.host, edit).add_done_callback(done)
+        stats.last_due = queued.last_due
+        admitted.keep -= queued.queued_here
+        why = wait_reason(stats.host, "slow, and its share of the workers is busy")
+        admitted.snooze(waiting[queued.queued_here :], queued.dues, why)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _told(host: str, before: HostState, after: HostState) -> list[Event]:
-    """A probe that is throttled closes the circuit and slows the host down."""
-    told: list[Event] = []
-    if after.breaker != before.breaker:
-        told.append(CircuitOpened(host=host) if after.breaker.until else CircuitClosed(host=host))
-    if after.slowdown.since != before.slowdown.since:
-        told.append(HostSlowedDown(host=host))
-    return told

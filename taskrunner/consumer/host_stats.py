@@ -1,112 +1,119 @@
-"""HostStatsTable: what one consumer knows of each host by itself, from its own attempts."""
+"""HostStatsTable owns what one consumer knows about each host: its limit, its trouble and its attempts."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from taskrunner.domain.host_limit import AppliedLimit
+from taskrunner.domain.circuit_breaker import CircuitPhase
+from taskrunner.domain.host_limit import AppliedLimit, HostLimits
 from taskrunner.domain.host_state import HostState
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2
-# When there are more hosts, those that nothing is under way at are forgotten.
-_MANY = 20_000
+# With more hosts than this, those without attempts and without trouble are dropped.
+_MAX_HOSTS = 20_000
 
 
+@dataclass(slots=True, eq=False)
 class HostStats:
-    """One host. `in_flight` are attempts from claim to settling, `pending` those about to be claimed.
+    """One host.
 
-    `failures` in a row have ended; `tail` is the last moment promised to a task that waits only here.
-    `applied` is the limit in force, `state` what the store has of it while there is trouble; `kept` tasks
-    wait
-    at hand for it, and it is worth asking again from `ask_from` on. A host that is `free` is known to be fast
-    and unlimited: nobody has to be asked.
+    `in_flight` counts attempts from claim to settling, `reserved` those admitted and about to be claimed.
+    `failures` counts failures in a row. `mean_time` is the mean seconds of an attempt, valid once the host
+    is no longer `unmeasured`; `slow` hosts share a part of the workers. `applied_limit` is the limit in
+    force, `state` the shared state while there is trouble. `queued_here` tasks wait in the backlog for the
+    host, and asking for them again makes sense from `ask_again_at` on; `last_due` is the latest due time
+    given to a task that was snoozed because of this consumer's own workers. An `unrestricted` host is known
+    to be fast and without limits or trouble: its tasks start without asking anybody.
     """
 
-    __slots__ = (
-        "applied",
-        "ask_from",
-        "failures",
-        "free",
-        "host",
-        "in_flight",
-        "kept",
-        "mean",
-        "pending",
-        "slow",
-        "state",
-        "tail",
-        "unmeasured",
-    )
-
-    def __init__(self, host: str, applied: AppliedLimit | None) -> None:
-        self.host = host
-        self.applied = applied
-        self.state: HostState | None = None
-        self.in_flight = 0
-        self.pending = 0
-        self.failures = 0
-        self.tail = 0.0
-        self.ask_from = 0.0
-        self.kept = 0
-        self.mean = 0.0
-        self.unmeasured = True
-        self.slow = False
-        self.free = False
+    host: str
+    applied_limit: AppliedLimit | None
+    state: HostState | None = None
+    in_flight: int = 0
+    reserved: int = 0
+    failures: int = 0
+    mean_time: float = 0.0
+    unmeasured: bool = True
+    slow: bool = False
+    unrestricted: bool = False
+    queued_here: int = 0
+    ask_again_at: float = 0.0
+    last_due: float = 0.0
 
     @property
-    def held(self) -> int:
-        """What counts against a limit."""
-        return self.in_flight + self.pending
+    def occupied(self) -> int:
+        """Attempts that count against a limit."""
+        return self.in_flight + self.reserved
 
-    def know(self, *, applied: AppliedLimit | None, state: HostState | None) -> None:
-        """What is in force, and the trouble that there is."""
-        self.applied = applied
+    @property
+    def is_shared(self) -> bool:
+        """Whether the shared state decides what may start."""
+        return self.applied_limit is not None or self.state is not None
+
+    @property
+    def concurrency_limited(self) -> bool:
+        return self.applied_limit is not None and self.applied_limit.limit.concurrency is not None
+
+    def phase(self, now: float) -> CircuitPhase:
+        """The phase of the host's circuit breaker."""
+        return CircuitPhase.CLOSED if self.state is None else self.state.breaker.phase(now)
+
+    def update(self, applied_limit: AppliedLimit | None, state: HostState | None) -> None:
+        self.applied_limit = applied_limit
         self.state = state
-        self._judge()
+        self.update_unrestricted()
 
-    def _judge(self) -> None:
-        self.free = not (self.slow or self.unmeasured or self.shared)
-
-    @property
-    def shared(self) -> bool:
-        """Whether the store has a say in what may start."""
-        return self.applied is not None or self.state is not None
-
-    def measure(self, seconds: float, slow: float) -> bool:
-        """An attempt has taken, or has been taking, this long. Whether that changed what the host is."""
-        self.mean = mean = seconds if self.unmeasured else self.mean + _SMOOTHING * (seconds - self.mean)
-        if (mean >= slow) is self.slow and not self.unmeasured:
-            return False
-        self.unmeasured = False
-        self.slow = mean >= slow
-        self._judge()
-        return True
+    def update_unrestricted(self) -> None:
+        self.unrestricted = not (self.slow or self.unmeasured or self.is_shared)
 
 
 class HostStatsTable:
-    """All hosts of late; `slow` are those among them that are slow."""
+    """All hosts seen lately; `slow` holds the slow ones."""
 
     def __init__(self) -> None:
         self._by_host: dict[str, HostStats] = {}
+        self._limits = HostLimits()
         self.slow: set[HostStats] = set()
 
     def __iter__(self) -> Iterator[HostStats]:
         return iter(self._by_host.values())
 
-    def find(self, host: str) -> HostStats | None:
-        return self._by_host.get(host)
+    def get(self, host: str) -> HostStats:
+        """The stats of a host, made if there are none."""
+        stats = self._by_host.get(host)
+        if stats is None:
+            stats = self._by_host[host] = HostStats(host, self._limits.find(host))
+        return stats
 
-    def add(self, host_stats: HostStats) -> None:
-        self._by_host[host_stats.host] = host_stats
+    def apply_limits(self, limits: HostLimits) -> None:
+        """Put these limits in force."""
+        if limits.limits == self._limits.limits:
+            return
+        self._limits = limits
+        for stats in self:
+            stats.update(limits.find(stats.host), stats.state)
 
-    def forget_idle(self) -> None:
-        """Make room, if there are many, for those that come."""
-        if len(self._by_host) >= _MANY:
-            self._by_host = {known.host: known for known in self if known.held or known.state is not None}
+    def set_state(self, host: str, state: HostState, now: float) -> None:
+        """Take over a shared state. Only a host in trouble gets an entry by it."""
+        troubled = state.is_troubled(now)
+        stats = self.get(host) if troubled else self._by_host.get(host)
+        if stats is None:
+            return
+        if stats.phase(now) is not CircuitPhase.CLOSED and state.breaker.phase(now) is CircuitPhase.CLOSED:
+            stats.failures = 0
+        stats.update(stats.applied_limit, state if troubled else None)
+
+    def measure(self, stats: HostStats, seconds: float, slow_from: float) -> None:
+        """Count the time of an attempt; a mean of `slow_from` seconds makes a host slow."""
+        mean = seconds if stats.unmeasured else stats.mean_time + _SMOOTHING * (seconds - stats.mean_time)
+        stats.mean_time, slow = mean, mean >= slow_from
+        if slow is not stats.slow or stats.unmeasured:
+            stats.unmeasured, stats.slow = False, slow
+            stats.update_unrestricted()
+            (self.slow.add if slow else self.slow.discard)(stats)
+
+    def drop_idle(self) -> None:
+        """Make room, if there are many hosts, for those that come."""
+        if len(self._by_host) >= _MAX_HOSTS:
+            self._by_host = {each.host: each for each in self if each.occupied or each.state is not None}
             self.slow &= set(self)
-
-    def sort(self, host_stats: HostStats) -> None:
-        """Note what a host was measured to be."""
-        if host_stats.slow:
-            self.slow.add(host_stats)
-        else:
-            self.slow.discard(host_stats)

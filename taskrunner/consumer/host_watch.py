@@ -1,61 +1,178 @@
-"""The host watch keeps fresh what the host_gate knows of limits and troubles, which all consumers share."""
+"""HostWatch learns about hosts from this consumer's attempts and from all other consumers.
 
-from collections.abc import Callable, Iterable, Mapping
+It feeds circuit breakers, back-pressure and concurrency limits, which all consumers share in the store.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
 
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.host_gate import HostGate
+from taskrunner.consumer.host_stats import HostStats, HostStatsTable
+from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.shared_host_states import SharedHostStates
+from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import Events, HostLimitsChanged
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
+    Event,
+    Events,
+    HostLimitsChanged,
+    HostSlowedDown,
+)
+from taskrunner.domain.host_limit import HostLimits, read_limits
+from taskrunner.domain.host_settings import HostSignal, host_signal
+from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import HostStore
 
-# A change takes effect everywhere after about this many seconds.
+Change = Callable[[HostState, float], HostState]
+
+# A changed limit takes effect everywhere after about this many seconds.
 LOOK = 1.0
-# Of more hosts those that matter for the longest are known; the others are asked for when it comes to it.
-_MOST = 2000
-# Where there is more to see, it is seen less often.
-_MANY = 500
+# Only the states that matter longest are read in advance; the others are read when a task needs them.
+_MAX_STATES = 2000
+# With more states than this the interval grows in proportion.
+_MANY_STATES = 500
 
 
 class HostWatch(Service):
-    """One turn: read limits and states, renew the leases of what is under way, look at what takes long."""
+    """One turn reads limits and states, measures attempts that take long, and renews the places of all."""
 
     def __init__(
         self,
         store: HostStore,
         events: Events,
         clock: Clock,
-        host_gate: HostGate,
-        configured: Mapping[str, HostLimit],
-        held: Callable[[], Iterable[ClaimedAttempt]],
+        settings: ConsumerSettings,
         *,
-        lease: float,
+        hosts: HostStatsTable,
+        states: SharedHostStates,
+        in_flight: InFlight,
     ) -> None:
         super().__init__("host watch", events)
         self._store = store
         self._clock = clock
-        self._host_gate = host_gate
-        self._configured = configured
-        self._held = held
-        self._interval = lease / 3
+        self._settings = settings
+        self._host_settings = settings.host_settings
+        self._hosts = hosts
+        self._states = states
+        self._in_flight = in_flight
         self._renew_from = 0.0
-        self._given: Mapping[str, bytes] = {}
-        host_gate.apply(HostLimits(configured))
+        self._stored_limits: Mapping[str, bytes] = {}
+        hosts.apply_limits(HostLimits(settings.host_limits))
 
     async def turn(self) -> float:
-        self._host_gate.age(self._held())
+        self.measure_running()
         now = self._clock.monotonic()
         if now >= self._renew_from:
-            self._host_gate.renew()
-            self._renew_from = now + self._interval
-        await self._look_up_limits()
-        seen = await self._host_gate.ledger.refresh(_MOST)
-        return LOOK * max(1.0, seen / _MANY)
+            self.renew_places()
+            self._renew_from = now + self._settings.lease / 3
+        await self._read_limits()
+        seen = await self._states.refresh(_MAX_STATES)
+        return LOOK * max(1.0, seen / _MANY_STATES)
 
-    async def _look_up_limits(self) -> None:
-        given = await self._store.host_limits()
-        if given != self._given:
-            self._given = given
-            self._host_gate.apply(HostLimits(self._configured, read_limits(given)))
-            self._events.emit(HostLimitsChanged(patterns=tuple(sorted(given))))
+    def learn_from(self, attempt: ClaimedAttempt) -> None:
+        """Count the time of an ended attempt, and feed circuit breaker and back-pressure by its outcome."""
+        stats, outcome = attempt.host_stats, attempt.outcome
+        if stats is None:
+            return
+        settings = self._host_settings
+        if attempt.elapsed:
+            self._hosts.measure(stats, attempt.elapsed, settings.slow)
+        said = host_signal(attempt.task, outcome)
+        if said is HostSignal.THROTTLED and not settings.back_pressure:
+            said = HostSignal.ANSWERED
+        if said is HostSignal.ANSWERED:
+            stats.failures = 0
+            if stats.state is None or stats.phase(self._now()) is CircuitPhase.CLOSED:
+                return
+        started = attempt.claimed_at.timestamp()
+        if said is HostSignal.ANSWERED:
+            self._change(stats, lambda state, now: state.answered(started=started, now=now))
+        elif said is HostSignal.FAILED:
+            stats.failures += 1
+            too_many = 0 < settings.breaker.failures <= stats.failures
+            if too_many or stats.phase(self._now()) is not CircuitPhase.CLOSED:
+                self._change(stats, lambda state, now: state.failed(settings, started=started, now=now))
+        elif said is HostSignal.THROTTLED:
+            stats.failures = 0
+            pause = outcome.retry_after
+            self._change(stats, lambda state, now: state.throttled(settings, pause, started=started, now=now))
+
+    def release_place(self, attempt: ClaimedAttempt) -> bool:
+        """Release an attempt's place. Returns whether tasks in the backlog wait for a place at this host."""
+        stats = attempt.host_stats
+        if stats is None:
+            return False
+        self.write_places(stats)
+        stats.ask_again_at = 0.0
+        return stats.queued_here > 0
+
+    def renew_places(self) -> None:
+        """Renew the leases of all places."""
+        for stats in self._hosts:
+            if stats.occupied:
+                self.write_places(stats)
+
+    def measure_running(self) -> None:
+        """Measure hosts where nothing has ended yet by the attempts that still run there."""
+        now, slow = self._clock.now(), self._host_settings.slow
+        for attempt in self._in_flight:
+            stats = attempt.host_stats
+            if stats is not None and stats.unmeasured:
+                seconds = (now - attempt.claimed_at).total_seconds()
+                if seconds >= slow:
+                    self._hosts.measure(stats, seconds, slow)
+
+    def write_places(self, stats: HostStats) -> None:
+        """Write how many attempts this consumer has at a host, if the host's concurrency is limited."""
+        if not stats.concurrency_limited:
+            return
+
+        def change(state: HostState, now: float) -> HostState:
+            state = state.with_mean(None if stats.unmeasured else stats.mean_time)
+            until = now + self._settings.lease
+            return state.with_slots(self._settings.name, stats.occupied, now=now, until=until)
+
+        self._change(stats, change)
+
+    async def _read_limits(self) -> None:
+        stored = await self._store.host_limits()
+        if stored != self._stored_limits:
+            self._stored_limits = stored
+            self._hosts.apply_limits(HostLimits(self._settings.host_limits, read_limits(stored)))
+            self._events.emit(HostLimitsChanged(patterns=tuple(sorted(stored))))
+
+    def _change(self, stats: HostStats, change: Change) -> None:
+        """Change the shared state of a host and emit an event for each circuit or slowdown that changes.
+
+        A change that the store cannot take is dropped: later attempts show again how the host fares.
+        """
+
+        def edit(state: HostState) -> tuple[HostState, list[Event]]:
+            after = change(state, self._now())
+            return after, _events(stats.host, state, after)
+
+        def done(changed: "asyncio.Future[list[Event]]") -> None:
+            if changed.cancelled() or isinstance(changed.exception(), OutsideError):
+                return
+            for event in changed.result():
+                self._events.emit(event)
+
+        self._states.change(stats.host, edit).add_done_callback(done)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _events(host: str, before: HostState, after: HostState) -> list[Event]:
+    """A throttled probe causes two: the circuit closes and the host slows down."""
+    events: list[Event] = []
+    if after.breaker != before.breaker:
+        events.append(CircuitOpened(host=host) if after.breaker.until else CircuitClosed(host=host))
+    if after.back_pressure.since != before.back_pressure.since:
+        events.append(HostSlowedDown(host=host))
+    return events

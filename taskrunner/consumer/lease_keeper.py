@@ -1,28 +1,29 @@
-"""The lease keeper renews the leases of everything that runs here, and hears of what is no longer to run.
+"""LeaseKeeper renews the leases of all attempts in flight and notices which of them must stop.
 
-A consumer asks, rather than being told: it works alike on every store, nothing can be missed, and attempts
-shorter than `LOOK` are never asked for, so that a stream of short tasks pays nothing.
+A consumer asks the store instead of being told: asking works alike on every store, nothing can be missed, and
+attempts shorter than `LOOK` are never asked about, so a stream of short tasks pays nothing.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import InFlight
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, ConsumerStore
 
-# A cancel is heard of after at most this many seconds; the handler's own watch adds a quarter of one.
+# A cancel is noticed after at most this many seconds; the handler's own check adds a quarter of a second.
 LOOK = 0.4
 
 
 class LeaseKeeper(Service):
-    """One turn is one call: three times per lease it renews all, else it looks at what has run for a while.
+    """One turn is one call: three times per lease it renews all, else it checks what has run for a while.
 
-    An attempt whose lease is lost, whose task was cancelled or deleted, is stopped.
+    An attempt is cancelled when its lease is lost or its task was cancelled or deleted.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class LeaseKeeper(Service):
         store: ConsumerStore,
         events: Events,
         clock: Clock,
-        held: Mapping[tuple[str, int], ClaimedAttempt],
+        in_flight: InFlight,
         pool: WorkerPool,
         *,
         lease: float,
@@ -38,7 +39,7 @@ class LeaseKeeper(Service):
         super().__init__("lease keeper", events)
         self._store = store
         self._clock = clock
-        self._held = held
+        self._in_flight = in_flight
         self._pool = pool
         self._lease = timedelta(seconds=lease)
         self._interval = lease / 3
@@ -47,35 +48,30 @@ class LeaseKeeper(Service):
     async def turn(self) -> float:
         now = time.monotonic()
         if now < self._renew_from:
-            await self._look(now)
+            await self._check(now)
         else:
             await self._renew(now)
             self._renew_from = now + self._interval
         return min(LOOK, self._interval)
 
     async def _renew(self, now: float) -> None:
-        held = list(self._held.values())
-        if not held:
+        attempts = list(self._in_flight)
+        if not attempts:
             return
-        ends = now + self._lease.total_seconds()
-        kept = await self._store.renew(_refs(held), lease_until=self._clock.now() + self._lease)
-        answers = list(zip(held, kept, strict=True))
-        self._pool.renew([running for running, ours in answers if ours], ends)
-        self._pool.cancel([running for running, ours in answers if not ours])
+        lease_ends = now + self._lease.total_seconds()
+        answers = await self._store.renew(_refs(attempts), lease_until=self._clock.now() + self._lease)
+        renewed = list(zip(attempts, answers, strict=True))
+        self._pool.renew([attempt for attempt, ours in renewed if ours], lease_ends)
+        self._pool.cancel([attempt for attempt, ours in renewed if not ours])
 
-    async def _look(self, now: float) -> None:
-        """Those not heard of for a while, by a claim, a renewal or a look."""
-        since = now + self._lease.total_seconds() - LOOK
-        held = [
-            running
-            for running in self._held.values()
-            if running.lease_ends < since and not running.context.cancelled
-        ]
-        if not held:
+    async def _check(self, now: float) -> None:
+        """Only attempts that were claimed or renewed more than `LOOK` seconds ago."""
+        attempts = self._in_flight.leases_ending_before(now + self._lease.total_seconds() - LOOK)
+        if not attempts:
             return
-        answers = zip(held, await self._store.still_running(_refs(held)), strict=True)
-        self._pool.cancel([running for running, wanted in answers if not wanted])
+        answers = await self._store.still_running(_refs(attempts))
+        self._pool.cancel([each for each, runs in zip(attempts, answers, strict=True) if not runs])
 
 
-def _refs(held: Sequence[ClaimedAttempt]) -> list[AttemptRef]:
-    return [AttemptRef(id=task_id, attempt=number) for task_id, number in (each.key for each in held)]
+def _refs(attempts: Sequence[ClaimedAttempt]) -> list[AttemptRef]:
+    return [AttemptRef(id=each.task.id, attempt=each.number) for each in attempts]

@@ -1,33 +1,37 @@
-"""The settler judges outcomes, writes the verdicts to the store, and then acks.
+"""Settler judges outcomes, writes the verdicts to the store, and then acks.
 
-Only this module acks what has run: write first, ack last. A store that is away is waited for. What it
-rejects for a reason nobody expected is let go, so that its lease ends and the relay looks after the task.
+Only this module acks deliveries whose attempt has run: write first, ack last. While the store is away the
+settler waits. An attempt that the store rejects for an unexpected reason is let go: its lease ends, and the
+relay publishes the task again.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.claimer import Claimer
+from taskrunner.consumer.host_watch import HostWatch
+from taskrunner.consumer.in_flight import InFlight
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import ConsumerStore
 
 _BATCH = 500
-# Short tasks end by the thousand per second: in this many seconds they make a group worth a call.
+# Short tasks end by the thousand per second: this many seconds make a group worth a call.
 _SPACING = 0.008
 
 
 class Settler:
-    """Settles in groups. `on_settled` hears of every attempt that is off our hands."""
+    """Settles in groups. Wakes the claimer when a worker or a place at a host becomes free."""
 
     def __init__(
         self,
@@ -35,10 +39,12 @@ class Settler:
         broker: Broker,
         events: Events,
         clock: Clock,
-        retention: Retention,
+        retention: RetentionSettings,
         *,
         consumer: str,
-        on_settled: Callable[[ClaimedAttempt], None],
+        in_flight: InFlight,
+        host_watch: HostWatch,
+        claimer: Claimer,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -46,51 +52,56 @@ class Settler:
         self._clock = clock
         self._retention = retention
         self._consumer = consumer
-        self._on_settled = on_settled
-        self._batcher: Batcher[FinishedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
+        self._in_flight = in_flight
+        self._host_watch = host_watch
+        self._claimer = claimer
+        self._batcher: Batcher[ClaimedAttempt, None] = Batcher(self._settle, limit=_BATCH, spacing=_SPACING)
 
-    def submit(self, finished: FinishedAttempt) -> None:
-        """Settle an attempt soon; returns at once."""
-        self._batcher.submit(finished)
+    def submit(self, attempt: ClaimedAttempt) -> None:
+        """Settle an attempt soon; returns at once. The worker pool calls this for each that has ended."""
+        self._host_watch.learn_from(attempt)
+        self._batcher.submit(attempt)
+        self._claimer.wake_for_room()
 
     async def drain(self) -> None:
         """Wait until everything submitted is settled and acked."""
         await self._batcher.drain()
 
-    async def _settle(self, group: Sequence[FinishedAttempt]) -> Sequence[None]:
+    async def _settle(self, group: Sequence[ClaimedAttempt]) -> Sequence[None]:
         try:
             now = self._clock.now()
-            verdicts = [self._judge(finished, now) for finished in group]
+            verdicts = [_judge(attempt, now) for attempt in group]
             answers = await self._write(group, verdicts, now)
         except Exception as exc:  # noqa: BLE001 - one attempt must not hold up its group, whatever is in it
-            await self._settle_apart(group, exc)
+            await self._settle_one_by_one(group, exc)
             return [None] * len(group)
-        self._broker.ack([finished.running.delivery for finished in group])
-        for finished, verdict, settled in zip(group, verdicts, answers, strict=True):
-            self._tell(finished, verdict, settled=settled)
+        self._broker.ack([attempt.delivery for attempt in group])
+        for attempt, verdict, settled in zip(group, verdicts, answers, strict=True):
+            self._remove(attempt)
+            self._emit(attempt, verdict, settled=settled)
         return [None] * len(group)
 
-    async def _settle_apart(self, group: Sequence[FinishedAttempt], exc: Exception) -> None:
-        """Settle each by itself; the one that cannot be settled is let go.
+    async def _settle_one_by_one(self, group: Sequence[ClaimedAttempt], exc: Exception) -> None:
+        """Let the attempt go that cannot be settled.
 
-        Its record is due when its lease ends, which nobody renews any more. So its delivery is not needed;
-        and given back it would come again at once, to be claimed and run by us once more.
+        The record is due when the lease ends, which nobody renews any more, so the delivery is not needed.
+        Given back, it would come again at once, and we would claim and run the attempt once more.
         """
         if len(group) > 1:
-            for finished in group:
-                await self._settle([finished])
+            for attempt in group:
+                await self._settle([attempt])
             return
-        (finished,) = group
+        (attempt,) = group
         self._events.emit(LoopFailed(service="settler", error=exc))
-        self._broker.ack([finished.running.delivery])
-        self._on_settled(finished.running)
+        self._broker.ack([attempt.delivery])
+        self._remove(attempt)
 
     async def _write(
-        self, group: Sequence[FinishedAttempt], verdicts: Sequence[Verdict], now: datetime
+        self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> Sequence[bool]:
         settlements = [
-            settlement(self._ended(finished.running, now), finished.outcome, verdict, self._retention)
-            for finished, verdict in zip(group, verdicts, strict=True)
+            settlement(self._ended(attempt, now), attempt.outcome, verdict, self._retention)
+            for attempt, verdict in zip(group, verdicts, strict=True)
         ]
         backoff = Backoff()
         while True:
@@ -99,41 +110,40 @@ class Settler:
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
 
-    def _judge(self, finished: FinishedAttempt, now: datetime) -> Verdict:
-        running = finished.running
-        return retry.decide(
-            running.context.task,
-            finished.outcome,
-            attempt=running.context.number,
-            attempt_limit=running.attempt_limit,
-            now=now,
-            random=random.random(),
-        )
-
-    def _ended(self, running: ClaimedAttempt, finished_at: datetime) -> EndedAttempt:
+    def _ended(self, attempt: ClaimedAttempt, now: datetime) -> EndedAttempt:
         return EndedAttempt(
-            task=running.context.task,
-            number=running.context.number,
+            task=attempt.task,
+            number=attempt.number,
             consumer=self._consumer,
-            started_at=finished_at - timedelta(seconds=running.elapsed)
-            if running.started
-            else running.claimed_at,
-            finished_at=finished_at,
+            started_at=now - timedelta(seconds=attempt.elapsed) if attempt.started else attempt.claimed_at,
+            finished_at=now,
         )
 
-    def _tell(self, finished: FinishedAttempt, verdict: Verdict, *, settled: bool) -> None:
-        running = finished.running
-        self._on_settled(running)
-        context = running.context
+    def _remove(self, attempt: ClaimedAttempt) -> None:
+        if self._in_flight.remove(attempt) and self._host_watch.release_place(attempt):
+            self._claimer.wake()
+
+    def _emit(self, attempt: ClaimedAttempt, verdict: Verdict, *, settled: bool) -> None:
         if not settled:
-            self._events.emit(SettleRefused(task_id=context.task.id, attempt=context.number))
+            self._events.emit(SettleRefused(task_id=attempt.task.id, attempt=attempt.number))
             return
         self._events.emit(
             TaskSettled(
-                task=context.task,
-                attempt=context.number,
-                outcome=finished.outcome,
+                task=attempt.task,
+                attempt=attempt.number,
+                outcome=attempt.outcome,
                 verdict=verdict,
-                elapsed=running.elapsed,
+                elapsed=attempt.elapsed,
             )
         )
+
+
+def _judge(attempt: ClaimedAttempt, now: datetime) -> Verdict:
+    return retry.decide(
+        attempt.task,
+        attempt.outcome,
+        attempt=attempt.number,
+        attempt_limit=attempt.attempt_limit,
+        now=now,
+        random=random.random(),
+    )

@@ -1,25 +1,29 @@
-"""The host ledger changes states of hosts in the store, each from the newest state, whoever else changes it.
+"""SharedHostStates changes host states in the store while other consumers change them, too.
 
-It goes by what it knows and writes only over that; where somebody was faster it gets the newer state and
-tries again. Changes that come together are one write, so a state that nobody else changes costs one call.
-That nothing starts at a host is no reason to write; so such a host is read before, since it may have been
-reset.
+A write names the version that it replaces. If another consumer was faster, the store answers with its state
+and the change is applied to that one. Changes that come together are one write, so a state that nobody else
+changes costs one call. A host where nothing may start is read first: nobody writes its state, and an operator
+may have reset it.
 """
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from taskrunner.consumer.host_stats import HostStats, HostStatsTable
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_policy import HostPolicy
+from taskrunner.domain.host_admission import Admission, AdmissionRequest, admit
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import HostStore
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.stores.base import Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 
 Answer = TypeVar("Answer")
@@ -27,14 +31,8 @@ Edit = Callable[[HostState], tuple[HostState, Answer]]
 
 _BATCH = 500
 _SPACING = 0.002
-# Each time somebody else's write has gone through; so many in a row are not by chance.
-_TRIES = 100
-
-
-@dataclass(slots=True, eq=False)
-class _Change(Generic[Answer]):
-    host: str
-    edit: Edit[Answer]
+# In each round another consumer was faster; this many in a row are not by chance.
+_MAX_ROUNDS = 100
 
 
 @dataclass(slots=True)
@@ -44,57 +42,86 @@ class _Known:
 
 
 class SharedHostStates:
-    """`heard` is told each state that is read or written, on the event loop."""
+    """Passes each state that is read or written on to `hosts`."""
 
-    def __init__(
-        self, store: HostStore, clock: Clock, settings: HostPolicy, heard: Callable[[str, HostState], None]
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: ConsumerSettings, hosts: HostStatsTable) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._heard = heard
+        self._host_settings = settings.host_settings
+        self._hosts = hosts
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
         self._token_prefix = secrets.token_hex(4)
         self._token_numbers = count()
-        self._batcher: Batcher[_Change[Any], Any] = Batcher(self._commit, limit=_BATCH, spacing=_SPACING)
+        self._batcher: Batcher[tuple[str, Edit[Any]], Any] = Batcher(
+            self._commit, limit=_BATCH, spacing=_SPACING
+        )
 
     def change(self, host: str, edit: Edit[Answer]) -> "asyncio.Future[Answer]":
-        """Carry out `edit`, once or more; the answer is that of the time that counted.
+        """Apply `edit`, once or more often; the answer is that of the edit that was written.
 
-        One that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
+        An edit that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
         """
-        return self._batcher.submit(_Change(host, edit))
+        return self._batcher.submit((host, edit))
+
+    def admit(self, stats: HostStats, wanted: int, *, room: int, keep: int) -> "asyncio.Future[Admission]":
+        """Ask for `wanted` attempts at a host and reserve those that are admitted.
+
+        There are workers for `room` of them, and `keep` may wait in the backlog.
+        """
+        dice = random.random()
+        limit = None if stats.applied_limit is None else stats.applied_limit.limit
+
+        def edit(state: HostState) -> tuple[HostState, Admission]:
+            now = self._clock.now().timestamp()
+            ask = AdmissionRequest(
+                consumer=self._settings.name,
+                wanted=wanted,
+                room=room,
+                held=stats.in_flight,
+                lease_until=now + self._settings.lease,
+                keep=keep,
+            )
+            state, admission = admit(state, limit, self._host_settings, ask, now=now, random=dice)
+            # Here, since the next change of this host may be made before anybody reads the answer.
+            stats.reserved = admission.admitted
+            return state, admission
+
+        return self.change(stats.host, edit)
 
     async def drain(self) -> None:
         """Wait until all changes are written or have failed."""
         await self._batcher.drain()
 
-    async def refresh(self, limit: int) -> int:
-        """Read what all have written; of hosts that are not there, nothing is known any more.
+    async def close(self, patience: float) -> None:
+        """Wait up to `patience` seconds for the last changes."""
+        writing = asyncio.create_task(self.drain())
+        await asyncio.wait({writing}, timeout=patience)
+        await cancel_and_wait(writing)
 
-        Answers how many there are.
-        """
+    async def refresh(self, limit: int) -> int:
+        """Read up to `limit` states and forget hosts that have none any more. Returns the number read."""
         self._written.clear()
         entries = await self._store.live_hosts(now=self._clock.now(), limit=limit)
         found = {entry.host: self._read(entry) for entry in entries if entry.host not in self._written}
         for host in [*self._known]:
             # What we wrote meanwhile may be newer than what was read.
             if host not in found and host not in self._written:
+                self._learn(host, self._read(None))
                 del self._known[host]
-                self._heard(host, HostState())
         for host, known in found.items():
             self._learn(host, known)
         return len(entries)
 
-    async def _commit(self, group: Sequence[_Change[Any]]) -> Sequence[Any]:
+    async def _commit(self, group: Sequence[tuple[str, Edit[Any]]]) -> Sequence[Any]:
         answers: dict[int, Any] = {}
-        by_host: dict[str, list[tuple[int, _Change[Any]]]] = {}
-        for place, change in enumerate(group):
-            by_host.setdefault(change.host, []).append((place, change))
+        by_host: dict[str, list[tuple[int, Edit[Any]]]] = {}
+        for place, (host, edit) in enumerate(group):
+            by_host.setdefault(host, []).append((place, edit))
         await self._read_closed(by_host)
         left = set(by_host)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ROUNDS):
             left = await self._write({host: by_host[host] for host in left}, answers)
             if not left:
                 return [answers[place] for place in range(len(group))]
@@ -106,47 +133,47 @@ class SharedHostStates:
         closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
         entries = await self._store.hosts(closed) if closed else ()
         for host, entry in zip(closed, entries, strict=True):
-            self._learn(host, _Known(None, HostState()) if entry is None else self._read(entry))
+            self._learn(host, self._read(entry))
 
     async def _write(
-        self, changes: dict[str, list[tuple[int, _Change[Any]]]], answers: dict[int, Any]
+        self, changes: dict[str, list[tuple[int, Edit[Any]]]], answers: dict[int, Any]
     ) -> set[str]:
-        """One try; answers the hosts whose state was another one than we knew."""
+        """One round; returns the hosts where another consumer was faster."""
         edits: list[HostEdit] = []
         changed: list[HostState] = []
         for host, ordered in changes.items():
             known = self._known.get(host)
             before = HostState() if known is None else known.state
             state = before
-            for place, change in ordered:
-                state, answers[place] = change.edit(state)
+            for place, edit in ordered:
+                state, answers[place] = edit(state)
             if state != before:
                 changed.append(state)
                 edits.append(self._edit(host, known, state))
         if not edits:
             return set()
-        outpaced: set[str] = set()
+        changed_by_others: set[str] = set()
         written = await self._store.write_hosts(edits, now=self._clock.now())
-        for edit, state, answer in zip(edits, changed, written, strict=True):
-            host = edit.entry.host
+        for entry, state, answer in zip((each.entry for each in edits), changed, written, strict=True):
             if answer.written:
-                self._learn(host, _Known(edit.entry.version, state))
-                self._written.add(host)
-                continue
-            outpaced.add(host)
-            current = answer.current
-            self._learn(host, _Known(None, HostState()) if current is None else self._read(current))
-        return outpaced
+                self._learn(entry.host, _Known(entry.version, state))
+                self._written.add(entry.host)
+            else:
+                changed_by_others.add(entry.host)
+                self._learn(entry.host, self._read(answer.current))
+        return changed_by_others
 
-    def _read(self, entry: HostEntry) -> _Known:
+    def _read(self, entry: HostEntry | None) -> _Known:
+        if entry is None:
+            return _Known(None, HostState())
         known = self._known.get(entry.host)
         if known is not None and known.version == entry.version:
             return known
         state = decode_state(entry.encoded)
-        return _Known(entry.version, state.believed(self._settings, self._clock.now().timestamp()))
+        return _Known(entry.version, state.sanitized(self._host_settings, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
-        until = datetime.fromtimestamp(state.lives_until, UTC)
+        until = datetime.fromtimestamp(state.relevant_until, UTC)
         entry = HostEntry(
             host=host,
             version=f"{self._token_prefix}{next(self._token_numbers):x}",
@@ -157,4 +184,4 @@ class SharedHostStates:
 
     def _learn(self, host: str, known: _Known) -> None:
         self._known[host] = known
-        self._heard(host, known.state)
+        self._hosts.set_state(host, known.state, self._clock.now().timestamp())

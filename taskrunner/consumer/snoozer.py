@@ -1,19 +1,20 @@
-"""The snoozer puts delivered tasks that must not start yet back into the due index, and then acks them.
+"""Snoozer puts delivered tasks that must not start yet back into the due index, then acks their deliveries.
 
-So a paused label or a slow host holds no delivery back and takes no other task's place; the attempt was not
-begun and is not counted. One that the store has no record of is adopted first, as by a claim.
+So a paused label or a slow host holds no delivery back and takes no other task's place. The attempt has not
+begun and is not counted.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.adoption import record_of
 from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
+from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
 
@@ -24,7 +25,7 @@ _IDLE = 60.0
 
 @dataclass(slots=True, eq=False)
 class PendingSnooze:
-    """A delivery to be snoozed until `due` (None: for the usual time), and why."""
+    """A delivery to be snoozed until `due` (None: for `hold` seconds), and why."""
 
     waiting: WaitingDelivery
     why: str
@@ -32,9 +33,9 @@ class PendingSnooze:
 
 
 class Snoozer(Service):
-    """`hold` is the seconds until a snoozed task is looked at again that has no time of its own.
+    """Owns the `pauses` in force. `hold` is the seconds for which a paused task is snoozed.
 
-    A delivery may overtake the mark that it was published; that one finds the task snoozed, and does nothing.
+    A delivery may overtake the mark that its task was published; that mark then changes nothing.
     """
 
     def __init__(self, store: Store, broker: Broker, events: Events, clock: Clock, *, hold: float) -> None:
@@ -43,80 +44,95 @@ class Snoozer(Service):
         self._broker = broker
         self._clock = clock
         self._hold = hold
-        self._waiting: list[PendingSnooze] = []
+        self._pending: list[PendingSnooze] = []
+        self.pauses = Pauses()
 
-    def submit(self, pending: PendingSnooze) -> None:
-        """Snooze a task soon; returns at once."""
-        if not self._waiting:
+    def submit(self, snoozes: Iterable[PendingSnooze]) -> None:
+        """Snooze tasks soon; returns at once."""
+        before = len(self._pending)
+        self._pending += snoozes
+        if not before and self._pending:
             self.wake()
-        self._waiting.append(pending)
 
-    def give_back(self) -> list[WaitingDelivery]:
-        """What is not snoozed yet, for its deliveries to be released."""
-        left, self._waiting = self._waiting, []
-        return [pending.waiting for pending in left]
+    def without_paused(self, batch: list[WaitingDelivery]) -> list[WaitingDelivery]:
+        """Snooze the paused tasks of a batch; returns the others."""
+        pauses, others = self.pauses, []
+        if not pauses.scopes:
+            return batch
+        for waiting in batch:
+            # A paused queue has no new deliveries; some were taken from the backlog before the pause.
+            if waiting.delivery.queue in pauses.queues or pauses.cover_labels(waiting.envelope.task.labels):
+                self.submit([PendingSnooze(waiting, PAUSED)])
+            else:
+                others.append(waiting)
+        return others
+
+    def withdraw(self) -> list[WaitingDelivery]:
+        """Take back what is not snoozed yet, so that its deliveries can be released."""
+        left, self._pending = self._pending, []
+        return [snooze.waiting for snooze in left]
 
     async def turn(self) -> float:
-        batch = self._waiting[:_BATCH]
+        batch = self._pending[:_BATCH]
         if not batch:
             return _IDLE
         try:
-            await self._put_off(batch)
+            await self._snooze(batch)
         except OutsideError:
             raise
         except Exception:
-            await self._put_off_apart(batch)
+            await self._snooze_one_by_one(batch)
             raise
-        return 0.0 if self._waiting else _IDLE
+        return 0.0 if self._pending else _IDLE
 
-    async def _put_off(self, batch: list[PendingSnooze]) -> None:
+    async def _snooze(self, batch: list[PendingSnooze]) -> None:
         now = self._clock.now()
-        answers = await self._store.snooze([self._snooze(pending, now) for pending in batch], now=now)
-        strays = [pending for pending, waits in zip(batch, answers, strict=True) if not waits]
-        if strays:
-            await self._adopt(strays, now)
+        answers = await self._store.snooze([self._request(each, now) for each in batch], now=now)
+        unknown = [each for each, snoozed in zip(batch, answers, strict=True) if not snoozed]
+        if unknown:
+            await self._adopt(unknown, now)
         done = set(batch)
-        self._waiting = [pending for pending in self._waiting if pending not in done]
-        self._broker.ack([pending.waiting.delivery for pending in batch])
-        self._tell(batch)
+        self._pending = [each for each in self._pending if each not in done]
+        self._broker.ack([each.waiting.delivery for each in batch])
+        self._emit(batch)
 
-    async def _put_off_apart(self, batch: list[PendingSnooze]) -> None:
-        """Snooze each by itself after a fault that nobody expected, which may be about one of them only.
+    async def _snooze_one_by_one(self, batch: list[PendingSnooze]) -> None:
+        """After an unexpected fault, which may be about a single task.
 
-        That one is tried again after the pause that follows a fault, and holds up nobody until then.
+        That task goes to the end, is tried again after the pause that follows a fault, and holds up no other.
         """
-        for pending in batch:
+        for each in batch:
             try:
-                await self._put_off([pending])
-            except Exception:  # noqa: BLE001 - told by whoever called us, since the first was the same
-                self._waiting.sort(key=lambda each: each is pending)
+                await self._snooze([each])
+            except Exception:  # noqa: BLE001 - `turn` reports the first fault
+                self._pending.sort(key=lambda other: other is each)
 
-    async def _adopt(self, strays: list[PendingSnooze], now: datetime) -> None:
-        """Make the records that the store has lost; a task that it knows waits for no such attempt, and is
-        left alone.
+    async def _adopt(self, unknown: list[PendingSnooze], now: datetime) -> None:
+        """Make the records that the store has lost, and snooze them. Tasks with a record do not wait for
+        this attempt and are left alone.
         """
-        records = [record_of(pending.waiting, now=now, hold=self._hold) for pending in strays]
+        records = [each.waiting.new_task(now=now, hold=self._hold) for each in unknown]
         accepted = await self._store.accept(records)
         adopted = [
-            pending
-            for pending, answer in zip(strays, accepted, strict=True)
+            each
+            for each, answer in zip(unknown, accepted, strict=True)
             if answer.answer is AcceptAnswer.CREATED
         ]
         if adopted:
-            await self._store.snooze([self._snooze(pending, now) for pending in adopted], now=now)
-        for pending in adopted:
-            task = pending.waiting.envelope.task
+            await self._store.snooze([self._request(each, now) for each in adopted], now=now)
+        for each in adopted:
+            task = each.waiting.envelope.task
             self._events.emit(TaskAdopted(task_id=task.id, queue=task.priority))
 
-    def _snooze(self, pending: PendingSnooze, now: datetime) -> Snooze:
-        task_id, number = pending.waiting.key
-        due = now + timedelta(seconds=self._hold) if pending.due is None else pending.due
-        return Snooze(id=task_id, attempt=number, due=due, waits_for=pending.why)
+    def _request(self, snooze: PendingSnooze, now: datetime) -> Snooze:
+        task_id, number = snooze.waiting.key
+        due = now + timedelta(seconds=self._hold) if snooze.due is None else snooze.due
+        return Snooze(id=task_id, attempt=number, due=due, waits_for=snooze.why)
 
-    def _tell(self, batch: list[PendingSnooze]) -> None:
-        for reason, count in Counter(pending.why for pending in batch if pending.why != PAUSED).items():
-            self._events.emit(TasksSnoozed(count=count, reason=reason))
-        for pending in batch:
-            if pending.why == PAUSED:
-                task_id, number = pending.waiting.key
+    def _emit(self, batch: list[PendingSnooze]) -> None:
+        for why, count in Counter(each.why for each in batch if each.why != PAUSED).items():
+            self._events.emit(TasksSnoozed(count=count, reason=why))
+        for each in batch:
+            if each.why == PAUSED:
+                task_id, number = each.waiting.key
                 self._events.emit(DeliveryDropped(task_id=task_id, attempt=number, reason=PAUSED))

@@ -1,4 +1,4 @@
-"""The pool: workers that are threads of this process, beside the event loop."""
+"""ThreadPool: workers that are threads of this process, beside the event loop."""
 
 import asyncio
 import os
@@ -14,12 +14,12 @@ from taskrunner.handlers.base import HandlerFactory
 
 
 class ThreadPool(WorkerGroup):
-    """WorkerThreads that leave their outcomes in an outbox, which the event loop empties."""
+    """The threads put their outcomes into an outbox, which the event loop empties."""
 
-    def __init__(self, factory: HandlerFactory, events: Events, on_finished: OnFinished) -> None:
-        super().__init__(events, on_finished)
+    def __init__(self, factory: HandlerFactory, events: Events) -> None:
+        super().__init__(events)
         self._factory = factory
-        self._threads: WorkerThreads[ClaimedAttempt] = WorkerThreads(factory.make_handler, self._answer)
+        self._threads: WorkerThreads[ClaimedAttempt] = WorkerThreads(factory.make_handler, self._on_outcome)
         self._outbox: deque[tuple[ClaimedAttempt, Outcome]] = deque()
         self._woken = False
         self._target = 0
@@ -38,7 +38,8 @@ class ThreadPool(WorkerGroup):
     def pid(self) -> int:
         return os.getpid()
 
-    async def start(self) -> None:
+    async def start(self, on_finished: OnFinished) -> None:
+        await super().start(on_finished)
         self._factory.start()
         self._started = True
         self._threads.resize(self._target)
@@ -50,40 +51,40 @@ class ThreadPool(WorkerGroup):
 
     async def withdraw(self) -> list[ClaimedAttempt]:
         taken = self._threads.withdraw()
-        for running in taken:
-            self._conclude(running)
+        for attempt in taken:
+            self._remove(attempt)
         return taken
 
     def check(self) -> None:
-        for worker, running in self._threads.write_off_overdue():
-            self._write_off(worker, running)
+        for worker, attempt in self._threads.write_off_overdue():
+            self._write_off(worker, attempt)
 
     def interrupt(self) -> list[ClaimedAttempt]:
-        self._collect()
+        self._empty_outbox()
         return super().interrupt()
 
     async def close(self) -> None:
         self.resize(0)
         self._factory.stop()
 
-    def _hand_over(self, running: ClaimedAttempt) -> None:
-        self._threads.put(running)
+    def _hand_over(self, attempt: ClaimedAttempt) -> None:
+        self._threads.put(attempt)
 
-    def _answer(self, running: ClaimedAttempt, outcome: Outcome) -> None:
+    def _on_outcome(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
         """Called in a worker's thread."""
-        self._outbox.append((running, outcome))
+        self._outbox.append((attempt, outcome))
         if not self._woken:
-            # Reset before the outbox is read: a wake too many is cheap, one too few would hang an attempt.
+            # Reset before the outbox is read: a wake too many is cheap, a missing one would hang an attempt.
             self._woken = True
             try:
-                self._loop.call_soon_threadsafe(self._collect)
+                self._loop.call_soon_threadsafe(self._empty_outbox)
             except RuntimeError:
-                # The loop is closed: the process is ending and nobody is left to hear the answer.
+                # The loop is closed: the process is ending and nobody is left to take the outcome.
                 return
 
-    def _collect(self) -> None:
+    def _empty_outbox(self) -> None:
         self._woken = False
         while self._outbox:
-            running, outcome = self._outbox.popleft()
-            if not running.ended:
-                self._finish(running, outcome)
+            attempt, outcome = self._outbox.popleft()
+            if not attempt.ended:
+                self._finish(attempt, outcome)

@@ -1,34 +1,35 @@
-"""A workshop: the workers of one process, by what they have in hand."""
+"""WorkerGroup: what thread pools and worker processes have in common."""
 
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
 from taskrunner.domain.events import Events, WorkerWrittenOff
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 
-# The weight of the newest task in the running mean of task times.
+# The weight of the newest attempt in the running mean of attempt times.
 _SMOOTHING = 0.05
-# Tasks are claimed ahead of free workers for about this long: workers that began together also end together,
-# and none of them should have to wait for a claim then.
+# Tasks are claimed ahead of free workers for about this many seconds: workers that began together also end
+# together, and none should wait for a claim then.
 _AHEAD = 0.05
-# Where tasks take less than half of that, so many for each worker at the most.
+# The most that are claimed ahead for each worker, where tasks take less than half of that.
 _MOST_AHEAD = 2
 
 
 class WorkerGroup(WorkerPool):
-    """Knows each attempt that is in flight by its ticket; `on_finished` gets its outcome, once."""
+    """The workers of one process. Numbers its attempts by tickets and ends each of them once."""
 
-    def __init__(self, events: Events, on_finished: OnFinished) -> None:
+    _on_finished: OnFinished
+
+    def __init__(self, events: Events) -> None:
         self._events = events
-        self._on_finished = on_finished
         self._task_time: float | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._flying: dict[int, ClaimedAttempt] = {}
-        self._tickets = 0
+        self._by_ticket: dict[int, ClaimedAttempt] = {}
+        self._last_ticket = 0
         self.finished = 0
 
     @property
@@ -54,7 +55,7 @@ class WorkerGroup(WorkerPool):
 
     @property
     def in_flight(self) -> int:
-        return len(self._flying)
+        return len(self._by_ticket)
 
     @property
     def busy(self) -> int:
@@ -70,45 +71,49 @@ class WorkerGroup(WorkerPool):
             ahead = min(_MOST_AHEAD * self.total, int(self.total * _AHEAD / max(self._task_time, 1e-4)))
         return self.total + ahead - self.in_flight
 
+    async def start(self, on_finished: OnFinished) -> None:
+        self._on_finished = on_finished
+
     async def wait_idle(self) -> None:
         await self._idle.wait()
 
-    def submit(self, running: ClaimedAttempt) -> None:
-        self._tickets += 1
-        running.ticket = self._tickets
-        self._flying[running.ticket] = running
+    def submit(self, attempt: ClaimedAttempt) -> None:
+        self._last_ticket += 1
+        attempt.ticket = self._last_ticket
+        self._by_ticket[attempt.ticket] = attempt
         self._idle.clear()
-        self._hand_over(running)
+        self._hand_over(attempt)
 
     def interrupt(self) -> list[ClaimedAttempt]:
-        given_up = list(self._flying.values())
-        self.cancel(given_up)
-        for running in given_up:
-            self._conclude(running)
-        return given_up
+        attempts = list(self._by_ticket.values())
+        self.cancel(attempts)
+        for attempt in attempts:
+            self._remove(attempt)
+        return attempts
 
     @abstractmethod
-    def _hand_over(self, running: ClaimedAttempt) -> None: ...
+    def _hand_over(self, attempt: ClaimedAttempt) -> None: ...
 
-    def _conclude(self, running: ClaimedAttempt) -> None:
-        running.ended = True
+    def _remove(self, attempt: ClaimedAttempt) -> None:
+        attempt.ended = True
         self.finished += 1
-        del self._flying[running.ticket]
-        if not self._flying:
+        del self._by_ticket[attempt.ticket]
+        if not self._by_ticket:
             self._idle.set()
 
-    def _end(self, running: ClaimedAttempt, outcome: Outcome) -> None:
-        self._conclude(running)
-        self._on_finished(FinishedAttempt(running, outcome))
+    def _end(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
+        self._remove(attempt)
+        attempt.outcome = outcome
+        self._on_finished(attempt)
 
-    def _finish(self, running: ClaimedAttempt, outcome: Outcome) -> None:
-        """End an attempt by its own outcome; its time tells how long tasks take."""
-        mean, elapsed = self._task_time, running.elapsed
+    def _finish(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
+        """End an attempt by the outcome that its handler returned."""
+        mean, elapsed = self._task_time, attempt.elapsed
         self._task_time = elapsed if mean is None else mean + _SMOOTHING * (elapsed - mean)
-        self._end(running, outcome)
+        self._end(attempt, outcome)
 
-    def _write_off(self, worker: str, running: ClaimedAttempt) -> None:
-        task = running.context.task
-        self._events.emit(WorkerWrittenOff(worker=worker, task_id=task.id, attempt=running.context.number))
+    def _write_off(self, worker: str, attempt: ClaimedAttempt) -> None:
+        task = attempt.task
+        self._events.emit(WorkerWrittenOff(worker=worker, task_id=task.id, attempt=attempt.number))
         error = f"the worker did not end by its deadline of {task.timeout:g} s"
-        self._end(running, Outcome(kind=OutcomeKind.TIMEOUT, error=error))
+        self._end(attempt, Outcome(kind=OutcomeKind.TIMEOUT, error=error))

@@ -1,12 +1,12 @@
-"""The seam to the workers: what the consumer and the supervisor ask of them, wherever they run."""
+"""WorkerPool: the seam to the workers, wherever they run."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt, FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 
-OnFinished = Callable[[FinishedAttempt], None]
+OnFinished = Callable[[ClaimedAttempt], None]
 
 
 class ProcessInfo(Protocol):
@@ -16,32 +16,32 @@ class ProcessInfo(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """None while there is none."""
+        """None while there is no process."""
 
     @property
     def losses(self) -> int:
-        """How often it died when it was not to, and was replaced."""
+        """How often it died unexpectedly and was replaced."""
 
     @property
     def last_loss(self) -> str | None:
-        """What the last of these deaths was by."""
+        """The cause of the last such death."""
 
 
 class WorkerPool(ABC):
-    """Between 0 and any number of workers, which tell each attempt's outcome on the event loop.
+    """Any number of workers. Call everything on the event loop.
 
-    Everything here is called on the event loop. An attempt ends once: by its outcome, or by being given up.
+    Each attempt ends once: `on_finished` gets it with its outcome, or `withdraw` or `interrupt` returns it.
     """
 
     @property
     @abstractmethod
     def processes(self) -> Sequence[ProcessInfo]:
-        """Where the workers are; always as many, also while one is dead."""
+        """The processes of the workers; their number is constant, also while one is dead."""
 
     @property
     @abstractmethod
     def total(self) -> int:
-        """Workers that are there to stay."""
+        """Workers, without those that will leave once they are idle."""
 
     @property
     @abstractmethod
@@ -56,24 +56,19 @@ class WorkerPool(ABC):
     @property
     @abstractmethod
     def task_time(self) -> float | None:
-        """Mean seconds of an attempt of late; None before the first has ended."""
+        """Mean seconds of recent attempts; None before the first has ended."""
 
     @property
     @abstractmethod
     def trouble(self) -> str | None:
-        """Why these workers cannot be relied on just now."""
+        """Why the workers cannot run tasks now, or None."""
 
     def describe(self) -> dict[str, Any]:
         """The workers as `/stats` shows them."""
         processes = [
             {"pid": each.pid, "losses": each.losses, "last_loss": each.last_loss} for each in self.processes
         ]
-        return {
-            "total": self.total,
-            "busy": self.busy,
-            "task_time": self.task_time,
-            "processes": processes,
-        }
+        return {"total": self.total, "busy": self.busy, "task_time": self.task_time, "processes": processes}
 
     @abstractmethod
     def room(self) -> int:
@@ -81,44 +76,44 @@ class WorkerPool(ABC):
 
     @abstractmethod
     async def wait_idle(self) -> None:
-        """Return once nothing is in flight."""
+        """Return once no attempt is in flight."""
 
     @abstractmethod
-    async def start(self) -> None:
-        """Called once, before the first attempt is submitted; `resize` may come earlier."""
+    async def start(self, on_finished: OnFinished) -> None:
+        """Called once, before the first `submit`; `resize` may come earlier."""
 
     @abstractmethod
-    def submit(self, running: ClaimedAttempt) -> None:
+    def submit(self, attempt: ClaimedAttempt) -> None:
         """Hand an attempt to the next free worker."""
 
     @abstractmethod
     def resize(self, target: int) -> None:
-        """Start workers at once, or let as many leave as are too many, each when it is idle."""
+        """Start missing workers at once; let surplus ones leave, each when it is idle."""
 
     @abstractmethod
     async def withdraw(self) -> list[ClaimedAttempt]:
-        """Take back what no worker has begun."""
+        """Take back the attempts that no worker has begun."""
 
     @abstractmethod
     def check(self) -> None:
-        """Replace what hangs; the supervisor calls it in each of its turns.
+        """Replace workers that hang; the autoscaler calls this in each turn.
 
         The attempt of a worker that did not end by its deadline ends as a timeout.
         """
 
-    def cancel(self, lost: Sequence[ClaimedAttempt]) -> None:
-        """Have attempts end as soon as they can."""
-        for running in lost:
-            running.context.cancelled = True
+    def cancel(self, attempts: Sequence[ClaimedAttempt]) -> None:
+        """Ask handlers to end these attempts as soon as they can."""
+        for attempt in attempts:
+            attempt.cancelled = True
 
-    def renew(self, kept: Sequence[ClaimedAttempt], lease_ends: float) -> None:
-        """The leases of these attempts end later now, by the monotonic clock."""
-        for running in kept:
-            running.lease_ends = lease_ends
+    def renew(self, attempts: Sequence[ClaimedAttempt], lease_ends: float) -> None:
+        """Set the monotonic time at which the leases of these attempts end."""
+        for attempt in attempts:
+            attempt.lease_ends = lease_ends
 
     @abstractmethod
     def interrupt(self) -> list[ClaimedAttempt]:
-        """Give up what is in flight, without waiting for the workers; their answers will be dropped."""
+        """Give up all attempts without waiting for the workers, and drop their late answers."""
 
     @abstractmethod
     async def close(self) -> None:

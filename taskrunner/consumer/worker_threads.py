@@ -1,142 +1,202 @@
-"""Worker threads: they run handlers and do nothing else.
+"""WorkerThreads run handlers and do nothing else.
 
-A thread takes an attempt from the inbox and hands its outcome to `answer`, which is called in that thread.
-Everything else here is for one thread that owns the workers: the event loop's, or a child process's reader.
+A thread takes an attempt from the inbox and passes its outcome to `on_outcome`, which is called in that
+thread. All other methods are for the one thread that owns the workers: the event loop's, or the main thread
+of a child process.
 """
 
 import threading
 import time
+from _thread import LockType
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from taskrunner.consumer.assigned_attempt import AssignedAttempt
-from taskrunner.consumer.inbox import Inbox
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import Handler
 
-# A handler ends by its task's timeout by itself; one that is this much later is not coming back soon.
+# A handler ends within its task's timeout; one that is this many seconds late is not coming back soon.
 OVERDUE_GRACE = 2.0
-_OVERSLEPT = Outcome(
+_LEASE_OVER = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="the lease was over before a worker began; this attempt does not count",
     counted=False,
 )
 
-Work = TypeVar("Work", bound=AssignedAttempt)
+Item = TypeVar("Item")
+Assigned = TypeVar("Assigned", bound=AssignedAttempt)
 
 
-class Worker(Generic[Work]):
-    """One thread and what it is doing now."""
+class Inbox(Generic[Item]):
+    """A queue with one putting thread and many taking ones: the last to fall idle gets the next item.
 
-    def __init__(self, name: str, threads: "WorkerThreads[Work]") -> None:
+    Where tasks are short a few threads do all the work, with warm caches and connections, and the others
+    sleep. To wake all fifty for a burst would cost more in handovers of the interpreter lock than the fetches
+    do. So `put` wakes at most one thread, and a thread that takes one of several items wakes the next before
+    it begins.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._items: deque[Item] = deque()
+        self._idle: list[LockType] = []
+        self._waking = False
+
+    def put(self, item: Item) -> None:
+        with self._lock:
+            self._items.append(item)
+            sleeper = self._next_sleeper()
+        if sleeper is not None:
+            sleeper.release()
+
+    def get(self) -> Item:
+        """The next item; sleeps until there is one."""
+        own = threading.Lock()
+        own.acquire()
+        while True:
+            with self._lock:
+                if self._items:
+                    item = self._items.popleft()
+                    sleeper = self._next_sleeper() if self._items else None
+                    break
+                self._idle.append(own)
+            own.acquire()
+            # We were the thread being woken; the next one may be woken now.
+            self._waking = False
+        if sleeper is not None:
+            sleeper.release()
+        return item
+
+    def withdraw(self) -> list[Item]:
+        """Everything that nobody has taken."""
+        with self._lock:
+            items = list(self._items)
+            self._items.clear()
+        return items
+
+    def _next_sleeper(self) -> LockType | None:
+        """The thread to wake, unless one is being woken already. Call under the lock."""
+        if self._waking or not self._idle:
+            return None
+        self._waking = True
+        return self._idle.pop()
+
+
+class Worker(Generic[Assigned]):
+    """One thread and its current attempt."""
+
+    def __init__(self, name: str, threads: "WorkerThreads[Assigned]") -> None:
         self.name = name
-        self.current: Work | None = None
+        self.current: Assigned | None = None
         self.written_off = False
         # Daemon: a thread cannot be killed, and one that hangs must not keep the process from ending.
-        self.thread = threading.Thread(target=threads.work, args=(self,), name=name, daemon=True)
+        self.thread = threading.Thread(target=threads.run_worker, args=(self,), name=name, daemon=True)
 
 
-class WorkerThreads(Generic[Work]):
-    """Between 0 and any number of worker threads."""
+class WorkerThreads(Generic[Assigned]):
+    """Any number of worker threads."""
 
-    def __init__(self, make_handler: Callable[[], Handler], answer: Callable[[Work, Outcome], None]) -> None:
+    def __init__(
+        self, make_handler: Callable[[], Handler], on_outcome: Callable[[Assigned, Outcome], None]
+    ) -> None:
         self._make_handler = make_handler
-        self._answer = answer
-        self._inbox: Inbox[Work | None] = Inbox()
-        self._workers: dict[str, Worker[Work]] = {}
+        self._on_outcome = on_outcome
+        self._inbox: Inbox[Assigned | None] = Inbox()
+        self._workers: dict[str, Worker[Assigned]] = {}
         self._leaving = 0
-        self._numbered = 0
-        # A worker that leaves strikes itself off, and one that ends late races with being written off.
-        self._roll = threading.Lock()
+        self._last_number = 0
+        # A leaving worker removes itself, and one that ends late races with being written off.
+        self._lock = threading.Lock()
 
     @property
     def total(self) -> int:
-        """Workers that are there to stay."""
-        with self._roll:
+        """Workers, without those that will leave once they are idle."""
+        with self._lock:
             return len(self._workers) - self._leaving
 
     @property
     def present(self) -> int:
-        """Workers that are there, those included that will leave once they are idle."""
+        """Workers, with those that will leave once they are idle."""
         return len(self._workers)
 
-    def put(self, work: Work) -> None:
+    def put(self, attempt: Assigned) -> None:
         """Hand an attempt to the next free worker."""
-        self._inbox.put(work)
+        self._inbox.put(attempt)
 
     def resize(self, target: int) -> None:
-        """Start workers at once, or let as many leave as are too many, each when it is idle."""
+        """Start missing workers at once; let surplus ones leave, each when it is idle."""
         surplus = self.total - target
         for _ in range(-surplus):
-            self._hire()
+            self._start_worker()
         for _ in range(surplus):
-            with self._roll:
+            with self._lock:
                 self._leaving += 1
             self._inbox.put(None)
 
-    def withdraw(self) -> list[Work]:
-        """Take back what no worker has begun."""
+    def withdraw(self) -> list[Assigned]:
+        """Take back the attempts that no worker has begun."""
         items = self._inbox.withdraw()
-        taken = [work for work in items if work is not None]
+        taken = [attempt for attempt in items if attempt is not None]
         for _ in range(len(items) - len(taken)):
             self._inbox.put(None)
         return taken
 
-    def write_off_overdue(self) -> list[tuple[str, Work]]:
-        """Replace workers that did not end by their deadline; answers their names and attempts."""
+    def write_off_overdue(self) -> list[tuple[str, Assigned]]:
+        """Replace workers that did not end by their deadline; returns their names and attempts."""
         now = time.monotonic()
-        written_off: list[tuple[str, Work]] = []
+        written_off: list[tuple[str, Assigned]] = []
         for worker in list(self._workers.values()):
-            work = worker.current
-            if work is None or work.ended:
+            attempt = worker.current
+            if attempt is None or attempt.ended:
                 continue
-            overdue = now > work.started + work.context.task.timeout + OVERDUE_GRACE
-            if overdue and self._strike_off(worker, work):
-                work.context.cancelled = True
-                work.elapsed = now - work.started
-                self._hire()
-                written_off.append((worker.name, work))
+            overdue = now > attempt.started + attempt.task.timeout + OVERDUE_GRACE
+            if overdue and self._write_off(worker, attempt):
+                attempt.cancelled = True
+                attempt.elapsed = now - attempt.started
+                self._start_worker()
+                written_off.append((worker.name, attempt))
         return written_off
 
-    def work(self, worker: Worker[Work]) -> None:
-        """The life of a thread; called in it."""
+    def run_worker(self, worker: Worker[Assigned]) -> None:
+        """The body of a worker's thread."""
         handler = self._make_handler()
         try:
-            while (work := self._inbox.get()) is not None:
-                work.started = time.monotonic()
-                worker.current = work
+            while (attempt := self._inbox.get()) is not None:
+                attempt.started = time.monotonic()
+                worker.current = attempt
                 # A process that was stopped between claim and run wakes up with tasks that others have run.
-                overslept = work.started >= work.lease_ends
-                outcome = _OVERSLEPT if overslept else handler.run(work.context)
-                work.elapsed = time.monotonic() - work.started
+                lease_over = attempt.started >= attempt.lease_ends
+                outcome = _LEASE_OVER if lease_over else handler.run(attempt)
+                attempt.elapsed = time.monotonic() - attempt.started
                 # In this order: an attempt must be seen in one place or the other at every moment.
-                self._answer(work, outcome)
-                with self._roll:
+                self._on_outcome(attempt, outcome)
+                with self._lock:
                     worker.current = None
                 if worker.written_off:
                     break
         finally:
             handler.close()
-            self._forget(worker)
+            self._remove(worker)
 
-    def _hire(self) -> None:
-        self._numbered += 1
-        worker = Worker(f"worker-{self._numbered}", self)
-        with self._roll:
+    def _start_worker(self) -> None:
+        self._last_number += 1
+        worker = Worker(f"worker-{self._last_number}", self)
+        with self._lock:
             self._workers[worker.name] = worker
         worker.thread.start()
 
-    def _strike_off(self, worker: Worker[Work], work: Work) -> bool:
-        """Take a worker off the roll, unless it has ended its attempt at the last moment."""
-        with self._roll:
-            if worker.current is not work:
+    def _write_off(self, worker: Worker[Assigned], attempt: Assigned) -> bool:
+        """Returns False for a worker that has ended the attempt at the last moment."""
+        with self._lock:
+            if worker.current is not attempt:
                 return False
             worker.written_off = True
             self._workers.pop(worker.name, None)
             return True
 
-    def _forget(self, worker: Worker[Work]) -> None:
-        with self._roll:
-            # One that was written off is off the roll already, and took nobody's leave.
+    def _remove(self, worker: Worker[Assigned]) -> None:
+        with self._lock:
+            # A worker that was written off is removed already and is not one of those asked to leave.
             if self._workers.pop(worker.name, None) is not None:
                 self._leaving -= 1

@@ -1,1 +1,1 @@
-"""The demo: a flaky target, and a handful of tasks against it."""
+"""The demo: an unreliable target, and a few tasks for it."""

@@ -1,4 +1,4 @@
-"""The show: the embedded mode in a folder of its own, some tasks, and a line on each as it ends."""
+"""Runs the demo: the embedded mode in a temporary folder, a few tasks, and a printed line as each ends."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -9,20 +9,20 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from taskrunner.app.embedded import ADDRESS, embedded
-from taskrunner.app.everything import Extras, run_everything
+from taskrunner.app.all import run_all
+from taskrunner.app.embedded import ADDRESS, embedded_config
 from taskrunner.demo.target import build_target
 from taskrunner.domain.status import Status
 
-Tell = Callable[[str], None]
-# The slowest of the tasks takes about 3 s.
+Print = Callable[[str], None]
+# The slowest task takes about 3 s.
 _PATIENCE = 14.0
 _POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A task of the demo: what it shows, the target's path and query, and how it must end."""
+    """A task of the demo: its title, the target's path and query, and the status it must end in."""
 
     title: str
     path: str
@@ -43,7 +43,7 @@ _STATUS_WIDTH = max(len(status) for status in Status)
 _TASK_WIDTH = max(len(f"a target that {scene.title}") for scene in SCENES)
 SETTINGS: Mapping[str, object] = {
     "Api.port": "0",
-    # The target is on this machine, where tasks may not go by default.
+    # The target is on this machine, which tasks may not reach by default.
     "Fetch.allow_loopback": True,
     "Logger.level": "error",
     "Retry.max_attempts": "3",
@@ -53,58 +53,58 @@ SETTINGS: Mapping[str, object] = {
 }
 
 
-async def demo(folder: Path, tell: Tell) -> int:
-    """Run the scenes; 0 when each ended as it must."""
+async def demo(folder: Path, print_line: Print) -> int:
+    """Run the scenes; returns the exit code: 0 if each ends as expected."""
     runner = web.AppRunner(build_target(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, ADDRESS, 0).start()
-        config = embedded(folder, settings=SETTINGS, environ={})
-        show = _Show(f"http://{ADDRESS}:{runner.addresses[0][1]}", tell)
-        return await run_everything(config, Extras(upgrade=True, monitor_page=False, ready=show.run))
+        config = embedded_config(folder, settings=SETTINGS, environ={})
+        show = _Show(f"http://{ADDRESS}:{runner.addresses[0][1]}", print_line)
+        return await run_all(config, upgrade=True, monitor_page=False, when_ready=show.run)
     finally:
         await runner.cleanup()
 
 
 class _Show:
-    def __init__(self, target: str, tell: Tell) -> None:
+    def __init__(self, target: str, print_line: Print) -> None:
         self._target = target
-        self._tell = tell
+        self._print = print_line
 
     async def run(self, port: int) -> int:
-        self._tell(f"{len(SCENES)} tasks for a target that misbehaves, up to 3 attempts each.")
-        self._tell("What became of them, as they end:\n")
-        self._tell(_line("status", "task", "attempts"))
+        self._print(f"{len(SCENES)} tasks for an unreliable target, up to 3 attempts each.")
+        self._print("Each line is a task that has ended:\n")
+        self._print(_line("status", "task", "attempts"))
         async with aiohttp.ClientSession(f"http://{ADDRESS}:{port}") as session:
             waiting = {await self._submit(session, scene): scene for scene in SCENES}
-            wrong = await self._watch(session, waiting)
-        if wrong:
-            self._tell(f"\nNot as expected: {', '.join(wrong)}.")
+            unexpected = await self._watch(session, waiting)
+        if unexpected:
+            self._print(f"\nNot as expected: {', '.join(unexpected)}.")
             return 1
-        self._tell(
-            "\nAll as expected. Now with tasks of your own: `taskrunner dev`, or `make run` in a checkout"
+        self._print(
+            "\nAll as expected. Next, run your own tasks: `taskrunner dev`, or `make run` in a checkout"
         )
         return 0
 
     async def _watch(self, session: aiohttp.ClientSession, waiting: dict[str, Scene]) -> list[str]:
-        """Tell of each task as it ends, or as it stands when patience is over; answers who ended wrong."""
+        """Print each task as it ends, or as it is at the time limit; returns unexpected titles."""
         deadline = asyncio.get_running_loop().time() + _PATIENCE
-        wrong = []
+        unexpected = []
         while waiting:
-            patient = asyncio.get_running_loop().time() < deadline
+            in_time = asyncio.get_running_loop().time() < deadline
             for task_id, scene in list(waiting.items()):
                 record = await _record(session, task_id)
-                if patient and not record["finished_at"]:
+                if in_time and not record["finished_at"]:
                     continue
                 del waiting[task_id]
                 attempts = " → ".join(
                     str(each["status_code"] or each["outcome"]) for each in record["attempts"]
                 )
-                self._tell(_line(record["status"], f"a target that {scene.title}", attempts))
+                self._print(_line(record["status"], f"a target that {scene.title}", attempts))
                 if record["status"] != scene.ends:
-                    wrong.append(scene.title)
+                    unexpected.append(scene.title)
             await asyncio.sleep(_POLL)
-        return wrong
+        return unexpected
 
     async def _submit(self, session: aiohttp.ClientSession, scene: Scene) -> str:
         body = {"url": f"{self._target}/{scene.path}", "timeout": scene.timeout}

@@ -1,4 +1,4 @@
-"""A flaky target: each request says by its query how it wants to be treated."""
+"""An unreliable target: the query of each request says how it misbehaves."""
 
 import asyncio
 import random
@@ -11,11 +11,11 @@ _DRIP_PAUSE = 0.1
 
 
 def build_target() -> web.Application:
-    """Answers `GET /{anything}` by these parameters, all of them optional.
+    """Answers `GET /{anything}` according to these optional parameters.
 
-    `status`: the answer of a failure, 503 by default. `probability`: how often a request fails, 0 to 1.
-    `times`: so many first requests for a path fail. `delay`: seconds before the answer. `drip`: seconds over
-    which the body comes.
+    `status`: the status of a failure, 503 by default. `probability`: how often a request fails, 0 to 1.
+    `times`: how many first requests for a path fail. `delay`: seconds before the response. `drip`: seconds
+    over which the body is sent.
     """
     app = web.Application()
     app[_SEEN] = Counter()
@@ -54,7 +54,7 @@ async def _drip(request: web.Request, status: int, body: bytes, seconds: float) 
 
 
 def _number(text: str | None, limit: float) -> float:
-    """A parameter as a number from 0 to `limit`; 0 for none, and for what is no number."""
+    """A parameter as a number from 0 to `limit`; 0 if missing or not a number."""
     try:
         return min(max(float(text or 0), 0.0), limit)
     except ValueError:

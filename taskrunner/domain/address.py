@@ -1,8 +1,7 @@
-"""The table of special addresses: what is not a public host, and what is refused whatever is configured.
+"""The table of special addresses: those that are not public hosts, and those that are always refused.
 
-Python's `is_global` is no judge of this: it lets NAT64, 6to4, multicast and addresses of metadata services
-through. The table fails closed: of IPv6 only 2000::/3, the part that is given out as global unicast, can
-be public at all. Sources:
+Python's `is_global` does not do: it accepts NAT64, 6to4, multicast and metadata services. The table fails
+closed: of IPv6 only 2000::/3, the range of global unicast addresses, can be public. Sources:
 
 - IANA IPv4 and IPv6 Special-Purpose Address Registries
   (https://www.iana.org/assignments/iana-ipv4-special-registry, …/iana-ipv6-special-registry)
@@ -36,7 +35,7 @@ _SPECIAL = (
     "203.0.113.0/24",  # documentation, RFC 5737
     "224.0.0.0/4",  # multicast, RFC 5771
     "240.0.0.0/4",  # reserved, RFC 1112; broadcast, RFC 919
-    # Outside of 2000::/3 nothing is global unicast: there are ::, ::1, IPv4-compatible (::/96) and -mapped
+    # Nothing outside 2000::/3 is global unicast: ::, ::1, IPv4-compatible (::/96) and -mapped
     # (::ffff:0:0/96) addresses, NAT64 (64:ff9b::/96, 64:ff9b:1::/48, RFC 6052 and 8215), discard (100::/64),
     # SRv6 (5f00::/16), unique local (fc00::/7), link-local (fe80::/10), site-local and multicast ones.
     "::/3",
@@ -50,9 +49,9 @@ _SPECIAL = (
     "8000::/1",
 )
 
-# Never reached, whatever is configured: who can read a metadata service has the machine's credentials.
+# Refused in any configuration: whoever can read a metadata service has the credentials of the machine.
 _NEVER = (
-    "0.0.0.0/32",  # "this machine" by another name; RFC 1122 3.2.1.3: no destination
+    "0.0.0.0/32",  # reaches this machine; RFC 1122 3.2.1.3: not a destination
     "::/128",  # the same, RFC 4291 2.5.2
     "100.96.0.96/32",  # Volcengine
     "100.100.100.200/32",  # Alibaba Cloud
@@ -71,7 +70,7 @@ _NEVER = (
     "fe80::a9fe:a9fe/128",  # OpenStack
 )
 
-# What a metadata service is called, where it has a name.
+# The host names of metadata services.
 METADATA_NAMES = frozenset(
     {
         "metadata.google.internal",
@@ -94,7 +93,7 @@ _BITS_32 = 0xFFFF_FFFF
 
 
 class Ranges:
-    """A set of networks that is asked by bisection, whatever their number."""
+    """A set of networks; membership is found by bisection."""
 
     __slots__ = ("_ends", "_starts")
 
@@ -123,24 +122,24 @@ _NEVER_RANGES = Ranges(ip_network(each) for each in _NEVER)
 
 
 def is_special(address: Address) -> bool:
-    """Whether it is anything but the address of a public host."""
+    """Whether the address is not that of a public host."""
     return address in _SPECIAL_RANGES or is_never_reached(address)
 
 
 def is_never_reached(address: Address) -> bool:
-    """Whether no configuration makes it a target, also where an IPv6 address only carries such a one."""
+    """Whether no configuration allows the address, or one that is embedded in it."""
     if address in _NEVER_RANGES:
         return True
     return address.version == 6 and any(each in _NEVER_RANGES for each in embedded(address))
 
 
 def is_loopback(address: Address) -> bool:
-    """127.0.0.0/8 and ::1; an address that only carries one of them is none."""
+    """127.0.0.0/8 and ::1, but not addresses that embed one of them."""
     return int(address) >> 24 == 127 if address.version == 4 else int(address) == 1
 
 
 def embedded(address: Address) -> Sequence[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address may stand for, itself included where it stands for itself."""
+    """The IPv4 addresses that an IPv6 address may stand for; an IPv4 address itself."""
     if isinstance(address, IPv4Address):
         return (address,)
     number = int(address)
@@ -149,7 +148,7 @@ def embedded(address: Address) -> Sequence[IPv4Address]:
     if address in _SIX_TO_FOUR:
         found.append(number >> 80 & _BITS_32)
     elif address in _TEREDO:
-        # The server as it is, the client with its bits flipped, RFC 4380 section 4.
+        # The server, and the client with its bits flipped, RFC 4380 section 4.
         found += [number >> 64 & _BITS_32, ~number & _BITS_32]
     elif address in _LOCAL_NAT64:
         # RFC 6052 2.2, a prefix of 48 bits: 16 bits, the octet "u", 16 bits. Or one of 96 bits within it.
@@ -162,7 +161,7 @@ def embedded(address: Address) -> Sequence[IPv4Address]:
 
 
 def parse_address(text: str) -> Address | None:
-    """An address in its plain form, without a zone; None for anything else, be it a name or a trick.
+    """An address in its plain form, without a zone; None for anything else.
 
     Four decimal numbers without leading zeros, or IPv6 without brackets (RFC 4291 2.2).
     """

@@ -1,15 +1,15 @@
-"""What every attempt says of itself to its target, beside what the task says."""
+"""The request headers of an attempt: the task's own, and those that every attempt sends."""
 
 from taskrunner.domain.task import Task
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.validators import condition
 
-# Names that only we may set: a receiver must be able to trust them.
+# Only taskrunner sets these: a receiver must be able to trust them.
 RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})
 
 
 def identity(task: Task, attempt: int) -> dict[str, str]:
-    """The headers that name the task and the attempt; the id is the same at each of them."""
+    """The headers that identify the task and the attempt."""
     return {
         "Idempotency-Key": task.id,
         "Taskrunner-Task-Id": task.id,
@@ -19,7 +19,7 @@ def identity(task: Task, attempt: int) -> dict[str, str]:
 
 
 def request_headers(task: Task, attempt: int, user_agent: str) -> dict[str, str]:
-    """All headers that are decided on by us or the task; the task's own win where they may."""
+    """All headers; those of the task overrule ours, except the reserved ones."""
     given = {name.lower() for name in task.headers} - RESERVED
     ours = {"User-Agent": user_agent, **identity(task, attempt)}
     asked = task.validators is not None and task.validators.url == task.url

@@ -1,4 +1,4 @@
-"""A callback: whom to tell of a task's end, and how hard to try."""
+"""A callback: the URL that is told of a task's end, and how hard to try."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_limits import COUNT_LIMIT
 from taskrunner.domain.value import Value
 
-# In the order in which people name them.
+# In the order of the status table.
 EVENTS = tuple(status for status in Status if status in TERMINAL)
 
 
 class CallbackDefaults(Value):
-    """What every callback gets; `timeout` is seconds for one attempt.
+    """Settings of every callback; `timeout` is seconds for one attempt.
 
-    The delays are those that Standard Webhooks 1.0 gives as an example: 28 hours in all.
+    The delays are the example of Standard Webhooks 1.0: 28 hours in all.
     """
 
     timeout: float = 20.0
@@ -27,7 +27,7 @@ class CallbackDefaults(Value):
 class Callback(Value):
     """`url` gets a POST when the task ends in one of `events`, signed with the secret named `secret`, if any.
 
-    It is sent by a task of its own, whose `timeout`, `max_attempts`, `retry` and `tls` these are.
+    A task of its own sends the POST; `timeout`, `max_attempts`, `retry` and `tls` are for that task.
     """
 
     url: str

@@ -1,7 +1,8 @@
-"""A callback as somebody asks for it, checked."""
+"""A callback draft: the callback that a task asks for, checked."""
 
 from typing import Annotated, Any, Literal
 
+from msgspec.structs import asdict
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from taskrunner.domain import task_fields
@@ -12,14 +13,14 @@ from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.url import parse_url
 from taskrunner.domain.validation import limits_of
 
-# For the API's description alone; a type cannot be made from `EVENTS`.
+# For the OpenAPI document only; a `Literal` cannot be built from `EVENTS`.
 _Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min_length=1)]
 
 
 class CallbackDraft(BaseModel):
-    """Whom to tell of the task's end. `secret` names one that is configured; without, nothing is signed.
+    """The field `callback` of a task. `secret` and `tls` name a configured secret and TLS profile.
 
-    `tls` names a configured TLS profile to tell it with.
+    Without a `secret` the callback is not signed.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -48,31 +49,23 @@ class CallbackDraft(BaseModel):
     def _events(cls, value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        wished = [each.lower() if isinstance(each, str) else each for each in value]
-        for each in wished:
+        given = [each.lower() if isinstance(each, str) else each for each in value]
+        for each in given:
             if each not in EVENTS:
                 hint = did_you_mean(str(each), EVENTS)
                 raise ValueError(f"must be some of {', '.join(EVENTS)}, got {shown(each)}{hint}")
-        if not wished:
+        if not given:
             raise ValueError(f"must be some of {', '.join(EVENTS)}; left out, it is all of them")
-        return tuple(event for event in EVENTS if event in wished)
+        return tuple(event for event in EVENTS if event in given)
 
     @field_validator("tls")
     @classmethod
     def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        # Without a usable URL that is what is told.
+        # An unusable URL has its own finding.
         if value is not None and (url := info.data.get("url")) is not None:
             check_profile(value, parse_url(url), limits_of(info).tls_profiles)
         return value
 
-    def over(self, defaults: CallbackDefaults) -> Callback:
+    def resolve(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""
-        return Callback(
-            url=self.url,
-            secret=self.secret,
-            events=self.events,
-            timeout=defaults.timeout,
-            max_attempts=defaults.max_attempts,
-            retry=defaults.retry,
-            tls=self.tls,
-        )
+        return Callback(**self.__dict__, **asdict(defaults))

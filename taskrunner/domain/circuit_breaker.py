@@ -1,12 +1,12 @@
-"""The circuit breaker of a host: closed, open for a time, then half-open until a probe tells how things are.
+"""The circuit breaker of a host.
 
 | phase | attempts | becomes |
 |---|---|---|
 | closed | all | open, when too many failed in a row |
-| open | none | half-open, when its time is over |
+| open | none | half-open, when its cooldown is over |
 | half-open | a few probes | closed, when one succeeds; open for twice as long, when one fails |
 
-Late news harm nothing: only attempts that started in the phase that they tell of count.
+Late outcomes do no harm: only attempts that started in the current phase count.
 """
 
 from enum import StrEnum
@@ -14,16 +14,16 @@ from enum import StrEnum
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.value import Value, replace
 
-# Probes that nobody hears of again (their consumer died) are given up after this long.
-PROBE_PATIENCE = 30.0
-# An open breaker that nobody asks any more is forgotten after this long.
-_MEMORY = 3600.0
-# How long it is remembered when a breaker was closed: the failures of before are to be over by then.
-_AFTER = 60.0
+# Seconds after which probes without an outcome (their consumer died) are given up.
+PROBE_TIMEOUT = 30.0
+# Seconds after which an open breaker that no task asks for is forgotten.
+_FORGET_OPEN = 3600.0
+# Seconds for which a closed breaker remembers when it closed: attempts from before have ended by then.
+_FORGET_CLOSED = 60.0
 
 
-class Phase(StrEnum):
-    """Where a breaker stands."""
+class CircuitPhase(StrEnum):
+    """The phases of the table above."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 class BreakerSettings(Value):
-    """`failures` in a row open it, 0 for never; it stays so for `cooldown` at first, `longest` at most."""
+    """`failures` in a row open the circuit (0: never), for `cooldown` seconds at first, `longest` at most."""
 
     failures: int = 100
     cooldown: float = 5.0
@@ -40,9 +40,10 @@ class BreakerSettings(Value):
 
 
 class CircuitBreaker(Value):
-    """`since` is when the phase was entered; while not closed, nothing starts before `until`.
+    """`since` is when the phase began; while not closed, nothing starts before `until`.
 
-    Half-open is not written: it is what an open one is from `until` on. The next probes go at `next_probe`.
+    Half-open is not stored: an open breaker is half-open from `until` on. The next probes start at
+    `next_probe`.
     """
 
     since: float = 0.0
@@ -50,32 +51,32 @@ class CircuitBreaker(Value):
     cooldown: float = 0.0
     next_probe: float = 0.0
 
-    def phase(self, now: float) -> Phase:
+    def phase(self, now: float) -> CircuitPhase:
         if not self.until:
-            return Phase.CLOSED
-        return Phase.OPEN if now < self.until else Phase.HALF_OPEN
+            return CircuitPhase.CLOSED
+        return CircuitPhase.OPEN if now < self.until else CircuitPhase.HALF_OPEN
 
     @property
-    def lives_until(self) -> float:
-        """From then on it is as good as a new one."""
+    def relevant_until(self) -> float:
+        """From then on the breaker is equivalent to a new one."""
         if self.until:
-            return self.until + _MEMORY
-        return self.since + _AFTER if self.since else 0.0
+            return self.until + _FORGET_OPEN
+        return self.since + _FORGET_CLOSED if self.since else 0.0
 
     def trip(self, settings: BreakerSettings, *, started: float, now: float) -> "CircuitBreaker":
-        """Too many attempts failed in a row, the last of them begun at `started`."""
-        if self.phase(now) is not Phase.CLOSED or started < self.since:
+        """After too many failures in a row; the last of these attempts began at `started`."""
+        if self.phase(now) is not CircuitPhase.CLOSED or started < self.since:
             return self
         return self._opened(min(settings.cooldown, settings.longest), now)
 
     def failed(self, settings: BreakerSettings, *, started: float, now: float) -> "CircuitBreaker":
-        """An attempt failed; it counts if it was a probe."""
+        """After a failed attempt, which counts if it was a probe."""
         if not self.until or started < self.until:
             return self
         return self._opened(min(2 * self.cooldown, settings.longest), now)
 
     def succeeded(self, *, started: float, now: float) -> "CircuitBreaker":
-        """An attempt succeeded; it counts if it was a probe."""
+        """After an attempt that succeeded, which counts if it was a probe."""
         if not self.until or started < self.until:
             return self
         return CircuitBreaker(since=now)
@@ -85,18 +86,18 @@ class CircuitBreaker(Value):
         return settings.probes if now >= self.next_probe else 0
 
     def probing(self, now: float) -> "CircuitBreaker":
-        """Probes have started."""
-        return replace(self, next_probe=now + PROBE_PATIENCE)
+        """After probes have started."""
+        return replace(self, next_probe=now + PROBE_TIMEOUT)
 
-    def believed(self, settings: BreakerSettings, now: float) -> "CircuitBreaker":
-        """Without what no clock that is right can have written: then probes tell how things are."""
-        is_over = self.until > now + min(self.cooldown, settings.longest) + SKEW
-        is_probed = self.next_probe <= now + PROBE_PATIENCE + SKEW
+    def sanitized(self, settings: BreakerSettings, now: float) -> "CircuitBreaker":
+        """Without times that no correct clock can have written; a probe then finds out."""
+        is_impossible = self.until > now + min(self.cooldown, settings.longest) + SKEW
+        is_probing = self.next_probe <= now + PROBE_TIMEOUT + SKEW
         return replace(
             self,
             since=self.since if self.since <= now + SKEW else 0.0,
-            until=now if is_over else self.until,
-            next_probe=self.next_probe if is_probed else 0.0,
+            until=now if is_impossible else self.until,
+            next_probe=self.next_probe if is_probing else 0.0,
         )
 
     @staticmethod

@@ -1,27 +1,27 @@
-"""The source of time. Everything else is handed one, so that tests can move it."""
+"""The clock: the only source of time. It is passed as an argument, so that tests can move it."""
 
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-# Seconds by which the clocks of one fleet may differ. What is further ahead is from a clock that is wrong.
+# Seconds by which the clocks of one fleet may differ. A time further ahead is from a wrong clock.
 SKEW = 10.0
 
 
 class Clock(Protocol):
-    """Two readings of time: one to tell people and stores, one to measure durations with."""
+    """Wall clock time for users and stores, monotonic time for durations."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Aware UTC time."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary moment; never goes back."""
+        """Seconds since an arbitrary moment; it never goes back."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""How values are written and read: as JSON for stores, brokers and clients, packed between our own processes.
+"""The codec writes and reads values: JSON for stores, brokers and clients, MessagePack between our processes.
 
-Both forms come from the fields of the value (see `value`); no other module lists them.
+Both forms are derived from the fields of the value; no other module lists them.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ _PACKED = msgspec.msgpack.Encoder()
 
 
 def encode(value: object) -> bytes:
-    """`value` as JSON. Half of a surrogate pair, which UTF-8 cannot hold, is written as a question mark."""
+    """`value` as JSON. A lone surrogate, which UTF-8 cannot hold, becomes a question mark."""
     try:
         return _JSON.encode(value)
     except UnicodeEncodeError:
@@ -23,7 +23,7 @@ def encode(value: object) -> bytes:
 
 
 def pack(value: object) -> bytes:
-    """`value` as MessagePack, for another process of this version of the program; as `encode` otherwise."""
+    """`value` as MessagePack, for another process of the same program version; otherwise like `encode`."""
     try:
         return _PACKED.encode(value)
     except UnicodeEncodeError:
@@ -31,14 +31,14 @@ def pack(value: object) -> bytes:
 
 
 class Decoder(Generic[Type]):
-    """Reads values of one type. Unknown fields are passed over: a newer version may have written them."""
+    """Reads values of one type. Unknown fields are ignored: a newer version may have written them."""
 
     def __init__(self, kind: type[Type]) -> None:
         self._json = msgspec.json.Decoder(kind)
         self._packed = msgspec.msgpack.Decoder(kind)
 
     def decode(self, encoded: bytes) -> Type:
-        """The inverse of `encode`. Raises `ValueError`, which names the field."""
+        """The inverse of `encode`. Raises `ValueError` that names the field."""
         return self._json.decode(encoded)
 
     def unpack(self, packed: bytes) -> Type:
@@ -47,7 +47,7 @@ class Decoder(Generic[Type]):
 
 
 def storable(text: str) -> str:
-    """`text` with each half of a surrogate pair, which UTF-8 cannot hold, replaced by a question mark."""
+    """`text` with each lone surrogate, which UTF-8 cannot hold, replaced by a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

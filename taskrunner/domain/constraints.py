@@ -1,7 +1,6 @@
-"""Constraints: what a field may hold, said without pydantic, which the process of the workers does not load.
+"""Constraints on a field, for pydantic but without importing it: worker processes do not load pydantic.
 
-Where JSON is read, pydantic asks the annotations of a field for their part of its schema, and its schemas are
-plain dictionaries:
+pydantic asks the annotations of a field for their part of its schema, which is a plain dictionary:
 https://docs.pydantic.dev/latest/concepts/types/#customizing-validation-with-__get_pydantic_core_schema__
 """
 
@@ -13,7 +12,7 @@ MakeSchema = Callable[[Any], Schema]
 
 
 class Constraint:
-    """Bounds by their names in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
+    """ScalingSettings, named as in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
 
     def __init__(self, **bounds: Any) -> None:
         self._bounds = bounds
@@ -23,7 +22,7 @@ class Constraint:
 
 
 class Before:
-    """`change` makes of what was given what is then checked."""
+    """`change` converts the given value before it is checked."""
 
     _kind = "function-before"
 
@@ -36,6 +35,6 @@ class Before:
 
 
 class After(Before):
-    """`change` makes of what was checked what is kept, or raises `ValueError`."""
+    """`change` converts the checked value, or raises `ValueError`."""
 
     _kind = "function-after"

@@ -1,7 +1,7 @@
 """An envelope: a task on the wire, with the number of the attempt that it starts.
 
-Ours is `{"v":1,"attempt":N,"task":{…}}`, where the inner object is the task exactly as the store keeps it,
-so that it is encoded once in its life. A foreign client's message is a draft: `{"url":"…"}`.
+Our envelope is `{"v":1,"attempt":N,"task":{…}}`; the inner object is the task exactly as the store keeps it,
+so that a task is encoded once. A message from a foreign client is a draft: `{"url":"…"}`.
 """
 
 from base64 import b64decode
@@ -10,19 +10,19 @@ from typing import Annotated
 
 import msgspec
 
-from taskrunner.domain.codec import Decoder, encode
+from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import check_id
-from taskrunner.domain.task_limits import COUNT_LIMIT, Limits
+from taskrunner.domain.task_limits import COUNT_LIMIT, TaskLimits
 from taskrunner.domain.value import Value
 
-_OURS = b'{"v":'
+_OUR_PREFIX = b'{"v":'
 
 
 class Envelope(Value):
-    """A task, and the attempt that a delivery of this envelope may start."""
+    """A task, and the number of the attempt that its delivery may start."""
 
     attempt: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     task: Task
@@ -32,13 +32,8 @@ _TASK: Decoder[Task] = Decoder(Task)
 _ENVELOPE: Decoder[Envelope] = Decoder(Envelope)
 
 
-def encode_task(task: Task) -> bytes:
-    """The task as JSON, as the store keeps it and every envelope carries it."""
-    return encode(task)
-
-
 def decode_task(encoded: bytes) -> Task:
-    """The inverse of `encode_task`; raises `EnvelopeUnreadable`."""
+    """The inverse of `codec.encode`. Raises `EnvelopeUnreadable`."""
     try:
         return _TASK.decode(encoded)
     except ValueError as exc:
@@ -46,25 +41,22 @@ def decode_task(encoded: bytes) -> Task:
 
 
 def encode_envelope(encoded_task: bytes, attempt: int) -> bytes:
-    """The envelope that starts attempt number `attempt` of a task encoded by `encode_task`."""
+    """The envelope that starts attempt number `attempt` of a task encoded by `codec.encode`."""
     return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
 
 
-def decode_envelope(raw: bytes, limits: Limits) -> Envelope | TaskDraft:
-    """An `Envelope` that we sealed, or the `TaskDraft` of a foreign client.
-
-    Raises `EnvelopeUnreadable` when it is neither.
-    """
-    if raw.startswith(_OURS):
-        return _open_ours(raw)
+def decode_envelope(raw: bytes, limits: TaskLimits) -> Envelope | TaskDraft:
+    """Our `Envelope`, or the `TaskDraft` of a foreign client. Raises `EnvelopeUnreadable` otherwise."""
+    if raw.startswith(_OUR_PREFIX):
+        return _decode_ours(raw)
     try:
         return TaskDraft.from_message(raw, limits)
     except TaskInvalid as exc:
         raise EnvelopeUnreadable(str(exc)) from exc
 
 
-def _open_ours(raw: bytes) -> Envelope:
-    """Anybody may write what looks like ours, and what is read here becomes a record if there is none."""
+def _decode_ours(raw: bytes) -> Envelope:
+    """Anybody can forge an envelope, and its task becomes a record if there is none: check it strictly."""
     try:
         envelope = _ENVELOPE.decode(raw)
     except ValueError as exc:
@@ -74,13 +66,13 @@ def _open_ours(raw: bytes) -> Envelope:
 
 
 def _check_storable(task: Task) -> None:
-    """What the types do not say: an id that is no key or path, a body or a date that cannot be read again."""
+    """Check what the types do not: the id is safe as a key and path, dates and body can be read again."""
     try:
         check_id(task.id)
     except ValueError as exc:
         raise EnvelopeUnreadable(f"task.id: {exc}") from exc
     for name, moment in (("created_at", task.created_at), ("run_at", task.run_at)):
-        # Within a day of the first and last year a zone's offset would lead out of the calendar.
+        # A zone's offset would leave the calendar within a day of its first and last year.
         if moment is not None and not 1 < moment.year < MAXYEAR:
             raise EnvelopeUnreadable(f"task.{name}: must lie between the years 2 and {MAXYEAR - 1}")
     if task.body_base64 is not None:
@@ -91,7 +83,7 @@ def _check_storable(task: Task) -> None:
 
 
 def _reason(exc: ValueError) -> str:
-    """msgspec's sentence, with the field as a path in front."""
+    """msgspec's message, with the path of the field in front."""
     message, _, place = str(exc).partition(" - at `$")
     where = place.rstrip("`").lstrip(".")
     return f"{where}: {message}" if where else message

@@ -1,24 +1,24 @@
-"""Every error that taskrunner raises on purpose, in one tree.
+"""All errors that taskrunner raises, in one tree.
 
     TaskrunnerError
-    ├── CallerError                 whoever called us must change something: HTTP 4xx, exit 2
-    │   ├── FieldsInvalid           at least one field is wrong; all of them are told
-    │   │   ├── ConfigInvalid       the configuration cannot be used
+    ├── CallerError                 the caller must change something: HTTP 4xx, exit 2
+    │   ├── FieldsInvalid           at least one field is invalid; all findings are listed
+    │   │   ├── ConfigInvalid       the configuration is invalid
     │   │   ├── TaskInvalid         a submitted task breaks a rule
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
-    │   │   ├── FilterInvalid    a condition for choosing tasks cannot be read
-    │   │   └── HostLimitInvalid    a limit for hosts breaks a rule
-    │   ├── EnvelopeUnreadable      a message is no task
+    │   │   ├── FilterInvalid       a condition of a filter cannot be read
+    │   │   └── HostLimitInvalid    a host limit breaks a rule
+    │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
-    │   ├── HostLimitUnknown        no limit was given for this pattern
+    │   ├── HostLimitUnknown        no limit was set for this pattern
     │   └── StateConflict           the task's status does not allow this
-    ├── OutsideError                the world around us failed: retry, HTTP 503, exit 3
+    ├── OutsideError                a service failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
-    │   │   └── WriteUnconfirmed    it took the write, but no replica confirmed that in time
-    │   └── ApiUnavailable          the API that a command was sent to cannot be reached
-    └── SetupError                  a service is there, but not as we need it: exit 3
+    │   │   └── WriteUnconfirmed    it took the write, but too few replicas confirmed it in time
+    │   └── ApiUnavailable          the API that a command uses cannot be reached
+    └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
         └── StoreUnfit              the store's version, schema or settings cannot keep our promises
 
@@ -31,15 +31,15 @@ from taskrunner.domain.value import Value
 
 
 class TaskrunnerError(Exception):
-    """The root: whoever catches it catches all of ours and nothing else."""
+    """The root of all our errors."""
 
 
 class CallerError(TaskrunnerError):
-    """Whoever called us must change something."""
+    """The caller must change something."""
 
 
 class FieldError(Value):
-    """One thing that is wrong in one field; `field` is a dotted path such as `retry.base`."""
+    """One finding; `field` is a dotted path such as `retry.base`."""
 
     field: str
     message: str
@@ -49,7 +49,7 @@ class FieldError(Value):
 
 
 class FieldsInvalid(CallerError):
-    """Several fields can be wrong at once; all of them are told."""
+    """One or more fields are invalid; `errors` has all findings."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
@@ -57,7 +57,7 @@ class FieldsInvalid(CallerError):
 
 
 class ConfigInvalid(FieldsInvalid):
-    """The configuration cannot be used."""
+    """The configuration is invalid."""
 
 
 class TaskInvalid(FieldsInvalid):
@@ -69,11 +69,11 @@ class ScheduleInvalid(FieldsInvalid):
 
 
 class FilterInvalid(FieldsInvalid):
-    """At least one condition of a selection cannot be read."""
+    """At least one condition of a filter cannot be read."""
 
 
 class HostLimitInvalid(FieldsInvalid):
-    """A limit for hosts, or its pattern, breaks at least one rule."""
+    """A host limit, or its pattern, breaks at least one rule."""
 
 
 class EnvelopeUnreadable(CallerError):
@@ -81,7 +81,7 @@ class EnvelopeUnreadable(CallerError):
 
 
 class TaskUnknown(CallerError):
-    """Nothing is stored under this id: it never was, or its retention is over."""
+    """No task or dead letter has this id: it never existed, or its retention is over."""
 
 
 class ScheduleUnknown(CallerError):
@@ -89,15 +89,15 @@ class ScheduleUnknown(CallerError):
 
 
 class HostLimitUnknown(CallerError):
-    """No limit was given for this pattern by the API; what the configuration says is changed there."""
+    """The API has set no limit for this pattern; configured limits are changed in the configuration."""
 
 
 class StateConflict(CallerError):
-    """What was asked does not fit the status that the task has now."""
+    """The current status of the task does not allow the request."""
 
 
 class OutsideError(TaskrunnerError):
-    """The world around us failed; the same call may work later."""
+    """A service failed; the same call may work later."""
 
 
 class BrokerUnavailable(OutsideError):
@@ -109,15 +109,15 @@ class StoreUnavailable(OutsideError):
 
 
 class ApiUnavailable(OutsideError):
-    """The API of another process cannot be reached, or cannot do its work now."""
+    """The API of another process cannot be reached, or cannot serve the request now."""
 
 
 class WriteUnconfirmed(StoreUnavailable):
-    """The store has the write and may act on it, but too few of its replicas confirmed it in time."""
+    """The store has the write, but too few replicas confirmed it in time; it may be lost in a failover."""
 
 
 class SetupError(TaskrunnerError):
-    """A service answers, but is not set up as we need it; an operator must act."""
+    """A service answers, but its setup is not usable; an operator must act."""
 
 
 class TopologyConflict(SetupError):
@@ -125,4 +125,4 @@ class TopologyConflict(SetupError):
 
 
 class StoreUnfit(SetupError):
-    """The store's version, schema or settings cannot keep what we promise."""
+    """The store's version, schema or settings cannot keep our promises."""

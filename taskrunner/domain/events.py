@@ -1,10 +1,10 @@
-"""What happens, in the past tense. The flow emits these; logs and metrics listen."""
+"""Events: what has happened. Services emit them; logs, metrics and traces listen."""
 
 from collections.abc import Callable
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value
 
 
@@ -19,14 +19,14 @@ class TasksAccepted(Event):
 
 
 class TasksPublished(Event):
-    """The broker confirmed envelopes. `by_relay`: they were due in the index, not just accepted."""
+    """The broker confirmed envelopes. `by_relay`: by the relay, not by the fast path of the intake."""
 
     count: int
     by_relay: bool
 
 
 class PublishFailed(Event):
-    """The broker did not take envelopes; the relay will publish them again."""
+    """The broker did not confirm envelopes; the relay will publish them again."""
 
     count: int
     error: str
@@ -40,7 +40,7 @@ class TaskStarted(Event):
 
 
 class TaskSettled(Event):
-    """An attempt ended and the store has its verdict; `elapsed` is seconds."""
+    """An attempt ended and the store has the verdict. `elapsed` is in seconds."""
 
     task: Task
     attempt: int
@@ -50,14 +50,14 @@ class TaskSettled(Event):
 
 
 class SettleRefused(Event):
-    """The store no longer had this attempt as running: it was cancelled or taken over."""
+    """The store refused an outcome: the attempt was cancelled, or its lease had ended."""
 
     task_id: str
     attempt: int
 
 
 class DeliveryDropped(Event):
-    """A delivery was acked without a run: it was stale, doubled, held by another, or cancelled."""
+    """A delivery was acknowledged without an attempt: it was stale, a duplicate, or cancelled."""
 
     task_id: str
     attempt: int
@@ -65,16 +65,16 @@ class DeliveryDropped(Event):
 
 
 class TaskAdopted(Event):
-    """A delivery had no record; one was made from its envelope."""
+    """A delivered task had no record; one was made from its envelope."""
 
     task_id: str
-    queue: Priority
+    queue: str
 
 
 class MessageRejected(Event):
-    """A message was no task and went to the dead letters."""
+    """A message was not a task and went to the dead letter queue."""
 
-    queue: Priority
+    queue: str
     error: str
 
 
@@ -85,18 +85,15 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-class DeliveriesUsedUp(Event):
-    """The broker had handed out a task's message too often and took it for dead; the task goes on."""
+class DeliveryLimitReached(Event):
+    """The broker dead-lettered a task's message at its delivery limit; the task goes on."""
 
     task_id: str
     attempt: int
 
 
 class TaskExpired(Event):
-    """A task failed because its next attempt had not started by its `expires_at`.
-
-    `attempts` had been made. `task` is None where nobody can read it any more.
-    """
+    """A task failed at its deadline, after `attempts` attempts. `task` is None if it is unreadable."""
 
     id: str
     attempts: int
@@ -105,38 +102,38 @@ class TaskExpired(Event):
 
 
 class PausesChanged(Event):
-    """Other scopes are paused now than before, as this process has heard."""
+    """This process has read that other scopes are paused than before."""
 
     scopes: tuple[str, ...]
 
 
 class HostLimitsChanged(Event):
-    """Other limits of hosts were given by the API than before, as this process has heard."""
+    """This process has read that the API set other host limits than before."""
 
     patterns: tuple[str, ...]
 
 
 class TasksSnoozed(Event):
-    """Delivered tasks were put off, without an attempt, because of their host; `reason` names it."""
+    """Delivered tasks were put off without an attempt; `reason` names the host and its limit."""
 
     count: int
     reason: str
 
 
 class CircuitOpened(Event):
-    """Too many attempts of this process at a host failed in a row: nothing starts there for a while."""
+    """Too many attempts of this process at a host failed in a row: no attempt starts there for a while."""
 
     host: str
 
 
 class CircuitClosed(Event):
-    """A host whose circuit was open answered again, or somebody has reset it: all may start there."""
+    """A host whose circuit was open answered again, or an operator reset it."""
 
     host: str
 
 
 class HostSlowedDown(Event):
-    """A host told this process to slow down, and all consumers do."""
+    """A host told this process to slow down; all consumers do so."""
 
     host: str
 
@@ -148,27 +145,27 @@ class TasksCancelled(Event):
 
 
 class ScheduleFailed(Event):
-    """A slot of a schedule could not run; the schedule says so until one does."""
+    """A slot of a schedule could not run; the schedule shows the error until one does."""
 
     name: str
     error: str
 
 
 class TasksDeleted(Event):
-    """Tasks were removed by request, with all that was known of them."""
+    """Tasks were deleted by request, with their records."""
 
     count: int
 
 
 class LeaseExpired(Event):
-    """A running task's lease ran out: its worker is gone."""
+    """The lease of a running task ran out: its worker is gone."""
 
     task_id: str
     attempt: int
 
 
 class WorkersScaled(Event):
-    """The supervisor changed the number of workers."""
+    """The autoscaler changed the number of workers."""
 
     before: int
     after: int
@@ -176,7 +173,7 @@ class WorkersScaled(Event):
 
 
 class WorkerWrittenOff(Event):
-    """A worker outlived its task's deadline and was replaced; its late answer will be dropped."""
+    """A worker did not end its attempt in time and was replaced; its late outcome will be dropped."""
 
     worker: str
     task_id: str
@@ -184,9 +181,9 @@ class WorkerWrittenOff(Event):
 
 
 class WorkerProcessLost(Event):
-    """The process of the workers died, or was killed because it hung; another one is started.
+    """A worker process died, or was killed because it hung; another one is started.
 
-    `in_flight` attempts were in its hands. `pid` is None for one that could not even be started.
+    It had `in_flight` attempts. `pid` is None if it could not be started.
     """
 
     pid: int | None
@@ -195,28 +192,28 @@ class WorkerProcessLost(Event):
 
 
 class ServiceLost(Event):
-    """A service that we need (`rabbitmq`, `redis`) cannot be reached. Told once per outage."""
+    """A server that we need (`rabbitmq`, `redis`) cannot be reached. Emitted once per outage."""
 
     service: str
     error: str
 
 
 class ServiceRestored(Event):
-    """A lost service is back; `outage` is seconds."""
+    """A lost server is back; `outage` is in seconds."""
 
     service: str
     outage: float
 
 
 class LoopFailed(Event):
-    """A service's loop met an error that nobody expected; it goes on after a pause."""
+    """The loop of a service had an unexpected error; it goes on after a pause."""
 
     service: str
     error: BaseException
 
 
 class RequestFailed(Event):
-    """A request to our API met an error that nobody expected; its answer names `id` and nothing else."""
+    """An API request had an unexpected error; the answer only contains `id`."""
 
     id: str
     method: str
@@ -225,14 +222,14 @@ class RequestFailed(Event):
 
 
 class PortOpened(Event):
-    """Requests are taken at `address` from now on; `setting` names the one for its port."""
+    """The server listens at `address`; `setting` is the name of the port's setting."""
 
     address: str
     setting: str
 
 
 class StopRequested(Event):
-    """A signal asked this process to end in good order; a second one ends it at once."""
+    """A signal asked this process to stop gracefully; a second one ends it at once."""
 
     signal: str
 
@@ -241,7 +238,7 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Hands each event to every listener, at once and in order. Listeners must not block."""
+    """Passes each event to every listener, at once and in order. Listeners must not block."""
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []

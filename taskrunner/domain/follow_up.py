@@ -1,6 +1,6 @@
-"""The follow-up of a task's end: the task that calls back, to be written in the same step as the end.
+"""The follow-up of a finished task: the task that sends its callback, stored in the same step as the end.
 
-Law: a follow-up has no callback of its own.
+A follow-up never has a callback of its own.
 """
 
 from datetime import datetime
@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_id import new_task_id
 
 # The label by which the callbacks of a task are found.
 LABEL = "callback"
@@ -27,27 +26,27 @@ def follow_up(
     outcome: Outcome | None,
     now: datetime,
 ) -> NewTask | None:
-    """The callback of `task`, which became `status`; None where nobody wants to be told of that.
+    """The task that reports that `task` became `status`; None if no callback asks for this status.
 
-    `outcome` is what attempt number `attempt` came to, None for an end without a run.
+    `outcome` is that of attempt number `attempt`, None for an end without an attempt.
     """
     callback = task.callback
     if callback is None or status not in callback.events:
         return None
     task_id = new_task_id()
-    told = _told(task, status, attempt=attempt, error=error, outcome=outcome, now=now)
+    payload = _payload(task, status, attempt=attempt, error=error, outcome=outcome, now=now)
     caller = Task(
         id=task_id,
         url=callback.url,
         method="POST",
-        # Standard Webhooks: it is the same at every attempt. Time and signature are made when it is sent.
+        # Standard Webhooks: the id is the same at every attempt. Time and signature are added on sending.
         headers={"Content-Type": "application/json", "webhook-id": task_id},
-        body=orjson.dumps(told, option=orjson.OPT_UTC_Z).decode(),
+        body=orjson.dumps(payload, option=orjson.OPT_UTC_Z).decode(),
         priority=task.priority,
         timeout=callback.timeout,
         max_attempts=callback.max_attempts,
         retry=callback.retry,
-        # Its id tells a receiver that has it already.
+        # Receivers recognise a repeated callback by its id.
         retry_unsafe=True,
         labels={LABEL: task.id},
         created_at=now,
@@ -55,16 +54,13 @@ def follow_up(
         tls=callback.tls,
         traceparent=task.traceparent,
     )
-    return NewTask.of(
-        caller,
-        due=now,
-    )
+    return NewTask.of(caller, due=now)
 
 
-def _told(
+def _payload(
     task: Task, status: Status, *, attempt: int, error: str | None, outcome: Outcome | None, now: datetime
 ) -> dict[str, Any]:
-    """`data` has names as the task's own JSON has them, and no header, which may be secret, nor a body."""
+    """The field names are those of the task. Headers and body are left out: they may be secret."""
     response = None if outcome is None else outcome.response
     return {
         "type": f"task.{status}",

@@ -1,4 +1,4 @@
-"""Limits of hosts: how much at a time and how often, by pattern; the most specific pattern counts."""
+"""Host limits: concurrency and rate by host pattern; the most specific pattern applies."""
 
 import math
 import re
@@ -33,7 +33,7 @@ def _read_rate(given: Any) -> Any:
 
 
 def _read_count(given: Any) -> Any:
-    """A whole number, which `true` is not, although Python says so."""
+    """Refuses `true`, which Python takes for a whole number."""
     if isinstance(given, bool):
         raise ValueError(f"must be a whole number, got {given}")
     return given
@@ -43,11 +43,10 @@ _Count = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
 
 
 class HostLimit(BaseModel):
-    """What one host may get. At least one of `concurrency` and `rate` is given.
+    """The limit of one host. At least one of `concurrency` and `rate` is given.
 
-    `concurrency` attempts at a time, `rate` starts per second over any length of time, `burst` of them at
-    once after a rest (by default as many as a second's worth, at least 1). Each host that a pattern holds
-    for has this for itself.
+    `concurrency` is in attempts at a time, `rate` in starts per second, `burst` in starts at once after a
+    rest (by default a second's worth, at least 1). Each host that matches a pattern has the limit for itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,12 +67,12 @@ class HostLimit(BaseModel):
         if self.concurrency is None and self.rate is None:
             raise ValueError("needs concurrency or rate")
         if self.burst is not None and self.rate is None:
-            raise ValueError("burst goes with a rate")
+            raise ValueError("burst needs a rate")
         return self
 
     @property
     def interval(self) -> float:
-        """Seconds between two starts, 0 for no such limit."""
+        """Seconds between two starts, 0 without a rate."""
         return 0.0 if self.rate is None else 1.0 / self.rate
 
     @property
@@ -83,12 +82,12 @@ class HostLimit(BaseModel):
 
     @property
     def text(self) -> str:
-        """As people write it, such as `concurrency=4 rate=90/m`; `read_limit` reads it."""
+        """The limit as users write it, such as `concurrency=4 rate=90/m`; `read_limit` parses it."""
         parts = {"concurrency": self.concurrency, "rate": _rate_text(self.rate), "burst": self.burst}
         return " ".join(f"{name}={part}" for name, part in parts.items() if part is not None)
 
     def fields(self) -> dict[str, Any]:
-        """Its JSON form."""
+        """The fields as JSON values."""
         return self.model_dump()
 
     def encode(self) -> bytes:
@@ -111,7 +110,7 @@ def read_limit(given: Any) -> HostLimit:
 
 
 def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
-    """Limits by pattern as a store has them. One of another version is passed over."""
+    """The limits of a store, by pattern. TaskLimits of other versions are ignored."""
     limits: dict[str, HostLimit] = {}
     for pattern, encoded in given.items():
         with suppress(HostLimitInvalid):
@@ -120,7 +119,7 @@ def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
 
 
 def _rate_text(rate: float | None) -> str | None:
-    """In the unit in which it is 1 or more, if there is one."""
+    """In the smallest unit in which the number is at least 1."""
     if rate is None:
         return None
     unit = next((unit for unit in ("s", "m") if rate * _UNITS[unit] >= 1), "h")
@@ -139,16 +138,16 @@ def _named(text: Any) -> dict[str, str]:
 
 
 class AppliedLimit(Value):
-    """The limit that counts for a host, and the pattern that says so."""
+    """The limit that applies to a host, and its pattern."""
 
     pattern: str
     limit: HostLimit
 
 
 class HostLimits:
-    """All limits in force, by patterns as `check_pattern` spells them; their number costs nothing.
+    """All limits in force, by pattern as `check_pattern` spells it. A lookup does not depend on their number.
 
-    Of the same pattern, one given by the API goes over one of the configuration.
+    A limit `given` by the API overrules a `configured` one with the same pattern.
     """
 
     def __init__(
@@ -157,7 +156,7 @@ class HostLimits:
         self.limits: Mapping[str, HostLimit] = {**(configured or {}), **(given or {})}
 
     def find(self, host: str) -> AppliedLimit | None:
-        """What counts for a host, as `host_of` names it."""
+        """The limit of a host, as `host_of` names it."""
         for pattern in patterns_for(host) if self.limits else ():
             limit = self.limits.get(pattern)
             if limit is not None:

@@ -1,31 +1,48 @@
-"""A new task: what a store is to write when it accepts one."""
+"""A new task: what a store writes when it accepts a task, and what the publisher then publishes."""
 
 from datetime import datetime
 from typing import Self
 
+import uuid_utils
+
 from taskrunner.domain.codec import encode
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import Value
+from taskrunner.domain.write_concern import WriteConcern
 
 
-class NewTask(Value):
-    """A task to accept. `encoded` is the task by `codec.encode`; `due` is when the relay is to publish it.
+def new_task_id() -> str:
+    """A UUIDv7 (RFC 9562): ids sort by creation time."""
+    return str(uuid_utils.uuid7())
 
-    `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
-    fingerprint is a conflict. `attempt` is the number of attempts made before, above 0 only for a task
-    whose record was lost; the attempt limit is then at least one more. From `deadline` on no attempt starts.
+
+class StoredTask(Value):
+    """A task in its stored form, ready to be published: `encoded` is the task by `codec.encode`.
+
+    `attempt` is the number of the last attempt that started, 0 before the first. `snoozes` is how often an
+    attempt was put off before it began.
     """
 
     id: str
-    encoded: bytes
     queue: Priority
-    max_attempts: int
-    created_at: datetime
+    encoded: bytes
+    attempt: int = 0
+    snoozes: int = 0
+
+
+class NewTask(StoredTask):
+    """A task to accept; `due` is when the relay publishes it.
+
+    `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
+    fingerprint is a conflict. `attempt` is above 0 only for a task whose record was lost; the attempt limit
+    is then at least one more. `write_concern` is what the acceptance waits for.
+    """
+
+    task: Task
     due: datetime
     idempotency_key: str | None = None
     fingerprint: str = ""
-    attempt: int = 0
-    deadline: datetime | None = None
+    write_concern: WriteConcern = WriteConcern.BROKER
 
     @classmethod
     def of(
@@ -36,17 +53,29 @@ class NewTask(Value):
         attempt: int = 0,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        write_concern: WriteConcern = WriteConcern.BROKER,
     ) -> Self:
-        """What is to be written for `task`."""
         return cls(
             id=task.id,
-            encoded=encode(task),
             queue=task.priority,
-            max_attempts=task.max_attempts,
-            created_at=task.created_at,
+            encoded=encode(task),
+            attempt=attempt,
+            task=task,
             due=due,
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
-            attempt=attempt,
-            deadline=task.expires_at,
+            write_concern=write_concern,
         )
+
+    @property
+    def max_attempts(self) -> int:
+        return self.task.max_attempts
+
+    @property
+    def created_at(self) -> datetime:
+        return self.task.created_at
+
+    @property
+    def deadline(self) -> datetime | None:
+        """No attempt starts after this time."""
+        return self.task.expires_at

@@ -1,4 +1,4 @@
-"""What one attempt came to: the handler's answer, before anybody has judged it."""
+"""An outcome: how one attempt ended, as the handler reports it."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from taskrunner.domain.value import Value
 
 
 class OutcomeKind(StrEnum):
-    """The closed taxonomy: every attempt ends in exactly one of these."""
+    """Every attempt ends in exactly one of these."""
 
     OK = "ok"
     HTTP_ERROR = "http_error"
@@ -23,8 +23,8 @@ class OutcomeKind(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class Timings(Value):
-    """Seconds from the start of the attempt's last exchange; `total` covers all hops."""
+class Timings(Value, omit_defaults=False):
+    """Seconds from the start of the attempt's last request; `total` covers all redirects."""
 
     dns: float = 0.0
     connect: float = 0.0
@@ -36,9 +36,9 @@ class Timings(Value):
 class Response(Value):
     """The final answer of the target.
 
-    `size_bytes` and `sha256` (hex) are of the whole decoded body; `body` is its beginning, up to the
-    configured cap, and `truncated` says that there was more. `url` is where the last redirect led.
-    `unchanged`: we had asked for what is newer, and there is nothing (RFC 9110 15.4.5).
+    `size_bytes` and `sha256` (hex) are those of the whole decoded body; `body` is its beginning, up to the
+    configured size, and `truncated` says whether there was more. `url` is the last URL after redirects.
+    `unchanged`: the request asked for a newer version and there is none (RFC 9110 15.4.5).
     """
 
     status: int
@@ -56,15 +56,16 @@ class Response(Value):
 
 
 class Outcome(Value):
-    """One attempt's end. `error` is a sentence for people, None when all went well.
+    """The end of one attempt. `error` is a sentence for users, None for a success.
 
-    `retry_after` is the target's own wish in seconds. `retryable` overrules what the kind would say (None:
-    the kind decides). `counted` is False when the attempt ended through a fault of ours, which must not use
-    up the task's attempts. `sent` is False when surely no target has looked at a request; it says nothing of
-    requests that may be sent twice without harm. `rule` is the place of the task's rule that holds for the
-    answer. `address` is where it was dialled, `host:port`, and never that of a refused target. `timings` are
-    there when there is no response to have them. `of_host` is False when the fault was found at the egress
-    proxy, and so tells nothing of the host.
+    - `retry_after`: the Retry-After of the target, in seconds.
+    - `retryable`: overrules the kind; None leaves the decision to the kind.
+    - `counted`: False if the attempt ended through a fault of ours, which must not use up an attempt.
+    - `sent`: False if the target certainly has not processed the request.
+    - `rule`: the index of the task's rule that holds for the answer.
+    - `address`: the `host:port` that was dialled; never that of a refused target.
+    - `timings`: set if there is no response, which has its own.
+    - `of_host`: False if the egress proxy failed, which says nothing about the host.
     """
 
     kind: OutcomeKind

@@ -1,4 +1,4 @@
-"""Pauses: what is not to start now. A scope is `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`."""
+"""Pauses: which tasks may not start. A scope is `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +11,7 @@ _QUEUE, _LABEL = "queue:", "label:"
 
 
 def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: bool) -> list[str]:
-    """The scopes that somebody means. Raises `FilterInvalid`, for none too."""
+    """The scopes of a request. Raises `FilterInvalid`, also if there are none."""
     errors: list[FieldError] = []
     scopes = [ALL] if everything else []
     for queue in queues:
@@ -34,7 +34,7 @@ def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: boo
 
 
 class Pauses:
-    """The scopes in force, ready to be asked. A scope of another version is passed over."""
+    """The scopes in force. Scopes of other versions are ignored."""
 
     def __init__(self, scopes: Iterable[str] = ()) -> None:
         self.scopes = frozenset(scopes)
@@ -46,11 +46,11 @@ class Pauses:
 
     @property
     def any_label(self) -> bool:
-        """Whether labels have to be looked at."""
+        """Whether any label is paused."""
         return bool(self._labels)
 
-    def hold(self, labels: Mapping[str, str]) -> bool:
-        """Whether a task with these labels is paused for one of them."""
+    def cover_labels(self, labels: Mapping[str, str]) -> bool:
+        """Whether a task with these labels is paused by one of them."""
         return any(
             name in self._labels or f"{name}={value}" in self._labels for name, value in labels.items()
         )

@@ -1,4 +1,4 @@
-"""What is known of a task: the task itself, where it stands, and every attempt so far."""
+"""A record: a task, its status, and all its attempts. Also dead letters."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,10 +11,10 @@ from taskrunner.domain.value import Value, field
 
 
 class Attempt(Value):
-    """One run of a task. `finished_at` and `outcome` are None while it runs.
+    """One attempt. `finished_at` and `outcome` are None while it runs.
 
-    `response` is the head of the answer of one that did not succeed, since the record's result is only that
-    of the last that ended; `timings` are there when no answer was.
+    `response` is the head of the answer to an attempt that did not succeed: the record's `result` is only
+    that of the last ended attempt. `timings` are set if there was no answer.
     """
 
     number: int
@@ -34,9 +34,9 @@ class Record(Value):
     """A task's record. `attempt` is the number of the last attempt that started, 0 before the first.
 
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
-    did not count and by revivals. `due` is None for a terminal status. `result` has no body; the
-    store's `body` reads that. `reason` is set for a task that ended by more than its last attempt's outcome.
-    `snoozes` is how often an attempt was put off before it began; while that is so, `waits_for` says why.
+    did not count and by requeues. `due` is None for a terminal status. `result` has no body; the
+    store's `body` reads that. `reason` is set if the last attempt's outcome does not explain the end of the
+    task. `snoozes` is how often an attempt was put off before it began; `waits_for` says why it waits now.
     """
 
     task: Task
@@ -56,18 +56,17 @@ class Record(Value):
 
 
 class DeadLetterKind(StrEnum):
-    """A dead letter is a task that failed, or a message that nobody could read."""
+    """A dead letter is a failed task, or an unreadable message."""
 
     TASK = "task"
     MESSAGE = "message"
 
 
 class DeadLetter(Value):
-    """Something that ended badly and waits for an operator.
+    """A failed task or an unreadable message, which an operator may requeue or delete.
 
-    For a task, `id` is the task's id, and `outcome` what its last attempt came to. For a message, `raw` holds
-    its bytes as they came and `x_death` RabbitMQ's account of its way
-    (https://www.rabbitmq.com/docs/dlx#effects).
+    For a task, `id` is the task's id and `outcome` that of its last attempt. For a message, `raw` holds its
+    bytes and `x_death` RabbitMQ's history of it (https://www.rabbitmq.com/docs/dlx#effects).
     """
 
     id: str
@@ -86,7 +85,7 @@ class DeadLetter(Value):
 
 
 def dead_task(failed: Record) -> DeadLetter:
-    """A failed task as a dead letter; where no reason was given, it is what the last attempt came to."""
+    """A failed task as a dead letter; the default reason is the last attempt's outcome."""
     last = failed.attempts[-1].outcome if failed.attempts else None
     return DeadLetter(
         id=failed.task.id,

@@ -1,8 +1,8 @@
-"""The verdict on an outcome: succeeded, failed, or when to try again.
+"""Retry decisions: the verdict on an outcome is succeeded, failed, or when to start the next attempt.
 
 A complete answer is judged by the task's rules, then by its `fail_on` and `retry_on`, then by the status, for
-whatever method: the target has spoken. Where there is none, a POST or PATCH that may have been sent is not
-repeated, since the target may have acted on it, unless the task says `retry_unsafe`.
+any method. Without an answer, a POST or PATCH that may have been sent is not repeated, since the target may
+have acted on it, unless the task sets `retry_unsafe`.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_fields import IDEMPOTENT_METHODS
 from taskrunner.domain.value import Value
 
-# RFC 9110 section 15 and RFC 6585: the statuses that say "not now" rather than "no".
+# RFC 9110 section 15 and RFC 6585: the statuses that mean "not now".
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRYABLE_KINDS = frozenset(
     {
@@ -27,24 +27,24 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.INTERRUPTED,
     }
 )
-# A fault of ours (`interrupted`) is none of the target's, and what was accepted is run at least once.
+# Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
 _WITHOUT_ANSWER = RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED}
 _ANSWERED = frozenset({OutcomeKind.OK, OutcomeKind.HTTP_ERROR})
-# A rule may throttle for ever; from so many attempts on that did not count, they do.
+# A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
 MAX_UNCOUNTED = 1000
-# Reasons of verdicts. The first two are all there is to say beside the outcome.
+# The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
 EXHAUSTED = "attempts exhausted"
 UNKNOWN = "unknown"
 RULE, FAIL_ON, RETRY_ON = "rule", "fail_on", "retry_on"
-# A Retry-After may be any number; we do not let a target park a task for longer than this.
+# The longest Retry-After that a target can ask for, in seconds.
 RETRY_AFTER_CAP = 86_400.0
 
 
 class Verdict(Value):
-    """What the task becomes; `due` is set exactly for the statuses that have a due time.
+    """The task's next status; `due` is set exactly if that status has a due time.
 
-    `error` is a sentence for people where there is more to say than the outcome does.
+    `error` is a sentence for users, if it says more than the outcome's.
     """
 
     status: Status
@@ -57,7 +57,7 @@ class Verdict(Value):
 def decide(
     task: Task, outcome: Outcome, *, attempt: int, attempt_limit: int, now: datetime, random: float
 ) -> Verdict:
-    """Judge the end of attempt number `attempt` of at most `attempt_limit`; `random` is in [0, 1)."""
+    """The verdict on attempt number `attempt` of at most `attempt_limit`; `random` is in [0, 1)."""
     action, reason = judge(task, outcome)
     if action is RuleAction.SUCCESS:
         return Verdict(status=Status.SUCCEEDED, reason=reason)
@@ -76,7 +76,7 @@ def decide(
 
 
 def judge(task: Task, outcome: Outcome) -> tuple[RuleAction, str]:
-    """What an outcome means for its task, and why."""
+    """What an outcome means for its task, and the reason."""
     if outcome.rule is not None and outcome.rule < len(task.rules):
         return task.rules[outcome.rule].then, RULE
     status = _answered_status(outcome)
@@ -92,7 +92,7 @@ def judge(task: Task, outcome: Outcome) -> tuple[RuleAction, str]:
 
 
 def may_repeat(task: Task) -> bool:
-    """Whether it does no harm, or is accepted, that the target gets the task's request twice."""
+    """Whether sending the request twice is harmless, or allowed by the task."""
     return task.retry_unsafe or task.method in IDEMPOTENT_METHODS
 
 
@@ -102,7 +102,7 @@ def is_unknown(task: Task, outcome: Outcome) -> bool:
 
 
 def is_retryable(outcome: Outcome) -> bool:
-    """Whether trying the same request again may end otherwise."""
+    """Whether another attempt may have another outcome."""
     if outcome.retryable is not None:
         return outcome.retryable
     if outcome.kind is OutcomeKind.HTTP_ERROR:
@@ -118,11 +118,11 @@ def _answered_status(outcome: Outcome) -> int | None:
 
 
 def _error(outcome: Outcome, action: RuleAction, reason: str) -> str | None:
-    told = outcome.error or f"The target answered {_answered_status(outcome)}."
+    error = outcome.error or f"The target answered {_answered_status(outcome)}."
     if reason == UNKNOWN:
-        return f"{told} The request was sent, and whether the target acted on it is not known."
+        return f"{error} The request was sent, and whether the target acted on it is not known."
     if reason == RULE:
-        return f"{told} Rule {(outcome.rule or 0) + 1} of the task says: {action}."
+        return f"{error} Rule {(outcome.rule or 0) + 1} of the task says: {action}."
     if reason in {FAIL_ON, RETRY_ON}:
-        return f"{told} The task lists this status in {reason}."
+        return f"{error} The task lists this status in {reason}."
     return None

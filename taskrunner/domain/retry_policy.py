@@ -1,4 +1,4 @@
-"""How long to wait between two attempts, as data."""
+"""A retry policy: how long to wait between two attempts."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -20,10 +20,11 @@ class Strategy(StrEnum):
 
 
 class RetryPolicy(Value, omit_defaults=False):
-    """`base` and `cap` are seconds; `jitter` is the share of the delay that is random, 0 to 1.
+    """`base` and `cap` are seconds; `jitter` is the random share of the delay, 0 to 1.
 
-    `delays`, when not empty, is the list of delays to use in order (the last one repeats) in place of
-    the strategy; `cap` does not cut them, since somebody chose each.
+    `delays`, if not empty, replaces the strategy: the delays in order, the last one repeated. `cap` does not
+    apply to them. A policy is written with all its fields: a stored task must not change its delays when a
+    default changes.
     """
 
     strategy: Strategy = Strategy.EXPONENTIAL

@@ -1,10 +1,10 @@
-"""Outcome rules: what an answer means to a task, said by the task itself.
+"""Outcome rules: a task says itself what an answer means.
 
 `{"when": {"status": 200, "json": {"path": "$.state", "equals": "pending"}}, "then": "retry"}`: the first rule
-of which every condition holds decides; where none does, the status decides as ever.
+whose conditions all hold decides; if there is none, the status decides as usual.
 
-A path is a singular query of RFC 9535 (section 2.3.5.1), which names one place at most. The rest of JSONPath,
-filters and searches, would let a target's answer decide how long we look at it.
+A path is a singular query of RFC 9535 (section 2.3.5.1): it selects at most one value. Filters and searches
+are left out, since the answer of a target would decide how long they take.
 """
 
 import re
@@ -23,13 +23,13 @@ from taskrunner.domain.value import Value
 MAX_RULES = 20
 # They travel in every envelope of the task.
 MAX_RULES_BYTES = 8 * 1024
-# Parsed, JSON takes up to thirty times its size, and many answers are looked at side by side.
+# Parsed JSON takes up to thirty times its size, and many answers are parsed at the same time.
 MAX_JSON_BYTES = 256 * 1024
 _MAX_VALUES = 50
 _MAX_STEPS = 16
 _MISSING = object()
 
-# RFC 9535 2.5.1.1 and 2.3.3.1; in quotes, every character but quotes and backslashes.
+# RFC 9535 2.5.1.1 and 2.3.3.1; quoted names have no quotes or backslashes in them.
 _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_\u0080-\U0010FFFF][A-Za-z0-9_\u0080-\U0010FFFF]*)"""
     r"""|\[(?P<index>0|-?[1-9][0-9]{0,8})\]"""
@@ -39,14 +39,14 @@ _STEP = re.compile(
 Status = Annotated[int, Constraint(ge=200, le=999)]
 Statuses = Annotated[tuple[Status, ...], Constraint(max_length=_MAX_VALUES)]
 Text = Annotated[str, Constraint(max_length=1024)]
-# What JSON's writers and readers hold for whole numbers everywhere: 64 bits.
+# 64 bits: whole numbers that every JSON library can hold.
 Whole = Annotated[int, Constraint(ge=-(2**63), lt=2**63)]
 Scalar = Text | bool | Whole | Annotated[float, Constraint(allow_inf_nan=False)] | None
 _Bounded = Constraint(max_length=_MAX_VALUES)
 
 
 def _listed(value: Any) -> Any:
-    """One value is a list of one."""
+    """A single value means a list of one."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -56,15 +56,15 @@ def parse_path(text: str) -> tuple[str | int, ...]:
     if not text.startswith("$"):
         raise ValueError(f"must start with $, such as $.items[0].state, got {shown(text)}")
     steps: list[str | int] = []
-    place = 1
-    while place < len(text):
-        match = _STEP.match(text, place)
+    position = 1
+    while position < len(text):
+        match = _STEP.match(text, position)
         if match is None:
             raise ValueError(
-                f"must have only .name, ['name'] and [number] after the $, got {shown(text[place:])}"
+                f"must have only .name, ['name'] and [number] after the $, got {shown(text[position:])}"
             )
         steps.append(int(match["index"]) if match["index"] else match[match.lastgroup or 0])
-        place = match.end()
+        position = match.end()
     if len(steps) > _MAX_STEPS:
         raise ValueError(f"has {len(steps)} steps, at most {_MAX_STEPS} are allowed")
     return tuple(steps)
@@ -82,7 +82,7 @@ def _checked_name(name: str) -> str:
 
 def _checked_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if not values:
-        raise ValueError("must have at least 1 value; left out, any will do")
+        raise ValueError("must have at least 1 value; leave it out to accept any value")
     return values
 
 
@@ -91,7 +91,7 @@ _Some = After(_checked_values)
 
 
 class RuleAction(StrEnum):
-    """What an attempt is taken for. `throttle` is a retry that counts no attempt: the target is only busy."""
+    """The result of a rule. `throttle` is a retry that does not count as an attempt: the target is busy."""
 
     SUCCESS = "success"
     RETRY = "retry"
@@ -100,7 +100,7 @@ class RuleAction(StrEnum):
 
 
 class HeaderCondition(Value):
-    """A header of that name is there; with `equals`, with one of these values."""
+    """The header is present; with `equals`, it has one of these values."""
 
     name: Annotated[str, Constraint(max_length=256), After(_checked_name)]
     equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some] | None, _Listed] = None
@@ -112,7 +112,7 @@ class HeaderCondition(Value):
 
 
 class JsonCondition(Value):
-    """The body is JSON and has a value at that place; with `equals`, one of these."""
+    """The body is JSON and has a value at `path`; with `equals`, one of these."""
 
     path: Annotated[Text, After(_checked_path)]
     equals: Annotated[Annotated[tuple[Scalar, ...], _Bounded, _Some] | None, _Listed] = None
@@ -128,7 +128,7 @@ class JsonCondition(Value):
 
 
 class When(Value):
-    """Conditions that must all hold."""
+    """All given conditions must hold."""
 
     status: Annotated[Statuses | None, _Listed] = None
     header: HeaderCondition | None = None
@@ -140,13 +140,13 @@ class When(Value):
 
 
 class Rule(Value):
-    """What an answer that meets `when` is taken for."""
+    """`then` is the result for an answer that meets `when`."""
 
     when: When
     then: RuleAction
 
     def holds(self, response: Response, body: "JsonBody") -> bool:
-        """`body` is that of `response`."""
+        """Whether the rule holds for `response`, whose body is `body`."""
         when = self.when
         if when.status is not None and response.status not in when.status:
             return False
@@ -159,7 +159,7 @@ Rules = tuple[Rule, ...]
 
 
 class JsonBody:
-    """A body, parsed when somebody asks."""
+    """A response body, parsed when a rule needs it."""
 
     def __init__(self, response: Response) -> None:
         self._response = response
@@ -168,7 +168,7 @@ class JsonBody:
 
     @property
     def document(self) -> Any:
-        """`_MISSING` for a body that is no JSON, that was not kept to its end, or that is too large."""
+        """`_MISSING` for a body that is not JSON, truncated, or too large."""
         if not self._parsed:
             self._parsed = True
             self._document = _parse(self._response)
@@ -176,9 +176,9 @@ class JsonBody:
 
 
 def first_match(rules: Rules, response: Response) -> int | None:
-    """The place of the first rule that holds for a complete answer."""
+    """The index of the first rule that holds for a complete answer."""
     body = JsonBody(response)
-    return next((place for place, rule in enumerate(rules) if rule.holds(response, body)), None)
+    return next((index for index, rule in enumerate(rules) if rule.holds(response, body)), None)
 
 
 def _parse(response: Response) -> Any:
@@ -202,5 +202,5 @@ def _find(document: Any, steps: tuple[str | int, ...]) -> Any:
 
 
 def _is_same(found: Any, value: Scalar) -> bool:
-    """As JSON has it: true is not 1, although Python says so."""
+    """As in JSON: `true` is not 1, although Python says so."""
     return isinstance(found, bool) is isinstance(value, bool) and bool(found == value)

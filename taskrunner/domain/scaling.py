@@ -1,14 +1,14 @@
-"""How many workers there should be: a pure decision over what was measured."""
+"""Scaling: how many workers there should be, decided from what was measured."""
 
 import math
 
 from taskrunner.domain.value import Value
 
 
-class Bounds(Value):
-    """The settings. `cooldown` and `drain_within` are seconds.
+class ScalingSettings(Value):
+    """The settings. Durations are seconds.
 
-    `drain_within`: as many workers are wanted as could empty what waits within this time.
+    There are enough workers to empty the queues within `drain_within`.
     """
 
     min_workers: int = 5
@@ -18,9 +18,9 @@ class Bounds(Value):
 
 
 class Load(Value):
-    """What was measured. `depth`: ready in the broker, all queues; `backlog`: delivered here, not started.
+    """The measurements. `depth`: ready in the broker, all queues; `backlog`: delivered here, not started.
 
-    `task_time` is the mean seconds a task has taken of late, None as long as none has finished.
+    `task_time` is the recent mean duration of a task in seconds, None before the first has finished.
     """
 
     depth: int
@@ -29,10 +29,10 @@ class Load(Value):
     task_time: float | None
 
 
-class Memory(Value):
-    """What one decision hands to the next; times are on the monotonic clock.
+class ScalingHistory(Value):
+    """What one decision passes to the next; times are on the monotonic clock.
 
-    While fewer workers would do, `low_since` is when that began and `peak` the most that were wanted since.
+    `low_since` is when fewer workers began to be enough, `peak` the most that were needed since.
     """
 
     target: int
@@ -40,45 +40,44 @@ class Memory(Value):
     peak: int = 0
 
 
-class Decision(Value):
-    """The number of workers to have now, and why; `memory` goes into the next call."""
+class ScalingDecision(Value):
+    """The number of workers to have now (`target`) and why; `history` goes into the next call."""
 
     target: int
-    wanted: int
+    needed: int
     reason: str
-    memory: Memory
+    history: ScalingHistory
 
 
-# Before anything was measured a task counts as slow, so that a first burst gets its workers at once.
+# The assumed duration before a task has finished: slow, so that a first burst gets its workers at once.
 _UNMEASURED_TASK_TIME = 1.0
 
 
-def plan(bounds: Bounds, load: Load, memory: Memory, now: float) -> Decision:
-    """Up at once; down only when fewer would have done for a whole cooldown, and then to the peak of it.
+def decide(bounds: ScalingSettings, load: Load, history: ScalingHistory, now: float) -> ScalingDecision:
+    """Scale up at once; scale down, to the peak of the cooldown, if fewer were enough for all of it.
 
-    The target stays within the bounds, and for the same memory and moment it never falls as depth grows.
+    The target stays within the bounds. For the same history and time it never falls as depth grows.
     """
-    wanted = _wanted(bounds, load)
+    needed = _needed(bounds, load)
     why = _describe(load)
-    if wanted > memory.target:
-        return _decision(wanted, wanted, f"up to {wanted}: {why}", Memory(target=wanted))
-    if wanted == memory.target:
-        return _decision(wanted, wanted, f"stay at {wanted}: {why}", Memory(target=wanted))
-    low_since = now if memory.low_since is None else memory.low_since
-    peak = max(wanted, memory.peak)
+    if needed > history.target:
+        return _decision(needed, needed, f"up to {needed}: {why}", ScalingHistory(target=needed))
+    if needed == history.target:
+        return _decision(needed, needed, f"stay at {needed}: {why}", ScalingHistory(target=needed))
+    low_since = now if history.low_since is None else history.low_since
+    peak = max(needed, history.peak)
     if now - low_since < bounds.cooldown:
-        reason = f"stay at {memory.target} until the cooldown is over, {wanted} would do: {why}"
-        return _decision(
-            memory.target, wanted, reason, Memory(target=memory.target, low_since=low_since, peak=peak)
-        )
-    reason = f"down to {peak}, the most wanted for {bounds.cooldown:g} s: {why}"
-    return _decision(peak, wanted, reason, Memory(target=peak))
+        reason = f"stay at {history.target} until the cooldown is over, {needed} would do: {why}"
+        kept = ScalingHistory(target=history.target, low_since=low_since, peak=peak)
+        return _decision(history.target, needed, reason, kept)
+    reason = f"down to {peak}, the most needed for {bounds.cooldown:g} s: {why}"
+    return _decision(peak, needed, reason, ScalingHistory(target=peak))
 
 
-def _wanted(bounds: Bounds, load: Load) -> int:
+def _needed(bounds: ScalingSettings, load: Load) -> int:
     waiting = load.depth + load.backlog
     task_time = _UNMEASURED_TASK_TIME if load.task_time is None else load.task_time
-    # One more worker than tasks waiting is never of use, however slow they are.
+    # More workers than waiting tasks are of no use, however slow the tasks are.
     to_drain = min(waiting, math.ceil(waiting * task_time / bounds.drain_within))
     return max(bounds.min_workers, min(bounds.max_workers, load.busy + to_drain))
 
@@ -88,5 +87,5 @@ def _describe(load: Load) -> str:
     return f"depth {load.depth}, backlog {load.backlog}, busy {load.busy}, task time {task_time}"
 
 
-def _decision(target: int, wanted: int, reason: str, memory: Memory) -> Decision:
-    return Decision(target=target, wanted=wanted, reason=reason, memory=memory)
+def _decision(target: int, needed: int, reason: str, history: ScalingHistory) -> ScalingDecision:
+    return ScalingDecision(target=target, needed=needed, reason=reason, history=history)

@@ -1,4 +1,4 @@
-"""A schedule: a task that runs at the slots of a timetable, and what becomes of slots that were missed."""
+"""A schedule: a task that runs at the slots of a timetable, and what happens to missed slots."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from taskrunner.domain.codec import Decoder, encode
+from taskrunner.domain.codec import Decoder
 from taskrunner.domain.timetable import Timetable
 from taskrunner.domain.value import Value, replace
 
@@ -15,26 +15,26 @@ LABEL = "schedule"
 
 
 class MissedPolicy(StrEnum):
-    """What becomes of slots that passed while nobody could look: no scheduler ran, or no store."""
+    """What happens to slots that passed while no scheduler ran or the store was away."""
 
-    SKIP = "skip"  # they are passed over
-    ONCE = "once"  # the last of them runs, unless a slot runs in time anyway
-    ALL = "all"  # each runs, the latest `catch_up` of them
+    SKIP = "skip"  # they never run
+    ONCE = "once"  # the last one runs, unless another slot is in time
+    ALL = "all"  # all run, up to the latest `catch_up`
 
 
 class Overlap(StrEnum):
-    """Whether a slot runs while the task of the slot before has not ended."""
+    """Whether a slot runs while the task of the previous slot has not ended."""
 
     ALLOW = "allow"
     SKIP = "skip"
 
 
 class Schedule(Value):
-    """`task` has the fields of `POST /tasks`; `jitter` is the most seconds by which a run is late, by chance.
-    `conditional`: its runs ask only for what is newer than what the run before got.
+    """`task` has the fields of `POST /tasks`. A run is late by a random time of up to `jitter` seconds.
 
-    `next_at` is the slot that comes next, None while paused. `last_at` and `last_task_id` tell of the last
-    slot that ran, `error` why the slot after it could not.
+    `conditional`: each run fetches only a version newer than that of the previous run. `next_at` is the next
+    slot, None while paused. `last_at` and `last_task_id` are those of the last slot that ran; `error` is why
+    the slot after it did not.
     """
 
     name: str
@@ -59,19 +59,19 @@ class Schedule(Value):
         return Timetable(self.cron, self.time_zone)
 
     def resumed(self, now: datetime) -> "Schedule":
-        """Going on with the next slot; those that passed while it was paused are no missed ones."""
+        """Continues with the next slot; slots that passed during the pause do not count as missed."""
         return replace(self, paused=False, error=None, next_at=self.timetable.after(now))
 
 
-class Plan(Value):
-    """The slots that are to run now, in order, and the one that comes next."""
+class SlotPlan(Value):
+    """The slots that run now, in order, and the next slot."""
 
     slots: tuple[datetime, ...]
     next_at: datetime | None
 
 
-def plan(schedule: Schedule, *, now: datetime, grace: float, catch_up: int) -> Plan:
-    """What a schedule whose `next_at` has come is to do. A slot up to `grace` seconds ago is in time.
+def plan(schedule: Schedule, *, now: datetime, grace: float, catch_up: int) -> SlotPlan:
+    """The plan of a schedule whose `next_at` has come. A slot up to `grace` seconds ago is in time.
 
     Raises `ValueError` when this machine does not know the time zone.
     """
@@ -85,16 +85,16 @@ def plan(schedule: Schedule, *, now: datetime, grace: float, catch_up: int) -> P
     }[schedule.missed]
     if schedule.overlap is Overlap.SKIP:
         slots = slots[-1:]
-    return Plan(slots=tuple(slots), next_at=timetable.after(now))
+    return SlotPlan(slots=tuple(slots), next_at=timetable.after(now))
 
 
 def slot_task_id(name: str, slot: datetime) -> str:
-    """The id of the task of a slot: one and the same, whoever makes it."""
+    """The id of a slot's task, the same in every scheduler."""
     return f"{name}-{slot:%Y%m%dT%H%M%SZ}"
 
 
 def slot_delay(task_id: str, jitter: float) -> timedelta:
-    """How late a slot's task runs: by chance, but the same by whoever asks."""
+    """The random delay of a slot's task, the same in every scheduler."""
     share = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:4]) / 2**32
     return timedelta(seconds=round(jitter * share, 3))
 
@@ -102,11 +102,6 @@ def slot_delay(task_id: str, jitter: float) -> timedelta:
 _SCHEDULE: Decoder[Schedule] = Decoder(Schedule)
 
 
-def encode_schedule(schedule: Schedule) -> bytes:
-    """The schedule as JSON, as stores keep it."""
-    return encode(schedule)
-
-
 def decode_schedule(encoded: bytes) -> Schedule:
-    """The inverse of `encode_schedule`. Raises `ValueError`."""
+    """The inverse of `codec.encode`. Raises `ValueError`."""
     return _SCHEDULE.decode(encoded)

@@ -1,4 +1,4 @@
-"""A schedule as somebody hands it in, checked."""
+"""A schedule draft: a schedule as a client submits it, checked."""
 
 import json
 import re
@@ -12,20 +12,20 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, check_time_zone
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
 
-# Short of an id, since the ids of its tasks begin with it.
+# Shorter than a task id: the ids of a schedule's tasks begin with its name.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# What the schedule decides by itself; an answer that could wait for something there is none.
-_NOT_OF_A_TEMPLATE = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
+# Fields that the schedule sets for each run. Nobody waits for an answer, so no write concern either.
+_PER_RUN_FIELDS = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
 _DAY = 86_400.0
 
 
 class ScheduleDraft(BaseModel):
-    """The fields of `POST /schedules`; by `PUT` the name stands in the path."""
+    """The fields of `POST /schedules`; for `PUT` the name is in the path."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -39,8 +39,8 @@ class ScheduleDraft(BaseModel):
     task: dict[str, Any]
 
     @classmethod
-    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
-        """Parse one JSON object; raises `ScheduleInvalid` with everything that is wrong in it."""
+    def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
+        """Parse one JSON object. Raises `ScheduleInvalid` with all findings."""
         try:
             draft = cls.model_validate_json(raw)
         except ValidationError as exc:
@@ -49,15 +49,15 @@ class ScheduleDraft(BaseModel):
         return draft
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         return cls.from_json(json.dumps(fields), limits)
 
-    def check_task(self, limits: Limits) -> None:
-        """Raises `ScheduleInvalid` when `task` is no template of a task."""
+    def check_task(self, limits: TaskLimits) -> None:
+        """Raises `ScheduleInvalid` unless `task` is a valid template."""
         errors = [
-            FieldError(field=f"task.{name}", message="is for each run by itself, and not for a schedule")
-            for name in _NOT_OF_A_TEMPLATE
+            FieldError(field=f"task.{name}", message="is set for each run and cannot be given in a schedule")
+            for name in _PER_RUN_FIELDS
             if name in self.task
         ]
         if not errors:
@@ -76,12 +76,12 @@ class ScheduleDraft(BaseModel):
             return []
         if draft.method not in METHODS:
             return [
-                FieldError(field="conditional", message=f"is for GET and HEAD, the task is a {draft.method}")
+                FieldError(
+                    field="conditional", message=f"is for GET and HEAD; the task's method is {draft.method}"
+                )
             ]
         return [
-            FieldError(
-                field=f"task.headers.{name}", message="is decided by the schedule, which is conditional"
-            )
+            FieldError(field=f"task.headers.{name}", message="is set by the schedule, which is conditional")
             for name in draft.headers
             if name.lower() in CONDITIONS
         ]
@@ -104,17 +104,6 @@ class ScheduleDraft(BaseModel):
         return check_time_zone(value)
 
     def to_schedule(self, name: str, *, now: datetime) -> Schedule:
-        """A new schedule, not yet paused, whose first slot is the next one."""
-        schedule = Schedule(
-            name=name,
-            cron=self.cron,
-            time_zone=self.time_zone,
-            missed=self.missed,
-            overlap=self.overlap,
-            jitter=self.jitter,
-            conditional=self.conditional,
-            task=self.task,
-            created_at=now,
-            updated_at=now,
-        )
+        """A new schedule, not paused, that starts with the next slot."""
+        schedule = Schedule(**self.__dict__ | {"name": name}, created_at=now, updated_at=now)
         return schedule.resumed(now)

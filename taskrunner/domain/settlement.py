@@ -1,4 +1,4 @@
-"""A settlement: what the store is to write when an attempt has ended."""
+"""A settlement: what the store writes when an attempt has ended."""
 
 from datetime import datetime
 
@@ -11,18 +11,17 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value, replace
 
-# Of the headers of an answer that another one followed: a task may have a hundred attempts.
-_LINE_HEADERS_BYTES = 2048
+# The most header bytes that are kept with each attempt: a task may have a hundred attempts.
+_MAX_HEADERS_BYTES = 2048
 
 
 class Settlement(Value):
-    """The end of an attempt. Written only while exactly this attempt runs.
+    """The end of an attempt. It is written only while exactly this attempt runs.
 
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
-    `counted` moves the task's attempt limit up by one. `keep` is how many seconds the record outlives a
-    terminal status. `result` carries the body to store, already cut to its cap. `reason` is for a task that
-    failed by more than what its last attempt came to. `follow_up` is accepted in the same step, if this
-    is written.
+    `counted` raises the task's attempt limit by one. `keep` is the retention of a terminal status in
+    seconds. `result` has the body to store, already cut to its limit. `reason` is set if the outcome does
+    not explain why the task failed. `follow_up` is accepted in the same step.
     """
 
     id: str
@@ -36,15 +35,15 @@ class Settlement(Value):
     follow_up: NewTask | None = None
 
 
-class Retention(Value):
-    """How many seconds a finished task is kept, per terminal status."""
+class RetentionSettings(Value):
+    """How many seconds a finished task is kept, by status."""
 
     succeeded: float = 7 * 86_400.0
     failed: float = 30 * 86_400.0
     cancelled: float = 7 * 86_400.0
 
     def keep(self, status: Status) -> float:
-        """Seconds for a terminal status, 0 for a live one."""
+        """The retention of a terminal status in seconds, 0 for a live status."""
         return {
             Status.SUCCEEDED: self.succeeded,
             Status.FAILED: self.failed,
@@ -53,7 +52,7 @@ class Retention(Value):
 
 
 class EndedAttempt(Value):
-    """An attempt that ended: which one, where it ran and when."""
+    """An attempt that has ended: its number, where it ran, and when."""
 
     task: Task
     number: int
@@ -62,10 +61,12 @@ class EndedAttempt(Value):
     finished_at: datetime
 
 
-def settlement(ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: Retention) -> Settlement:
-    """What to write for `ended`, which came to `outcome` and was judged by `verdict`."""
+def settlement(
+    ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: RetentionSettings
+) -> Settlement:
+    """What to write for an ended attempt, its outcome and the verdict on that."""
     response = outcome.response
-    line = Attempt(
+    attempt = Attempt(
         number=ended.number,
         started_at=ended.started_at,
         finished_at=ended.finished_at,
@@ -81,7 +82,7 @@ def settlement(ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retentio
     error = None if verdict.status is Status.SUCCEEDED else verdict.error or outcome.error
     return Settlement(
         id=ended.task.id,
-        attempt=line,
+        attempt=attempt,
         status=verdict.status,
         due=verdict.due,
         error=error,
@@ -105,8 +106,8 @@ def _keep(ended: EndedAttempt, seconds: float) -> float:
 
 
 def _head(response: Response) -> Response:
-    """Without the body, and with as many headers as the line of an attempt has room for."""
-    kept, room = [], _LINE_HEADERS_BYTES
+    """The response without its body, and with as many headers as an attempt may keep."""
+    kept, room = [], _MAX_HEADERS_BYTES
     for name, content in response.headers:
         room -= len(name) + len(content)
         if room < 0:
@@ -116,7 +117,7 @@ def _head(response: Response) -> Response:
 
 
 def _reason(outcome: Outcome, verdict: Verdict) -> str | None:
-    """What the kind of the last outcome does not tell by itself."""
+    """The reason of a failure, unless the kind of the outcome says it all."""
     if verdict.status is not Status.FAILED:
         return None
     if verdict.reason in {NOT_RETRYABLE, EXHAUSTED} and outcome.kind is not OutcomeKind.OK:

@@ -1,4 +1,4 @@
-"""Signatures by Standard Webhooks 1.0, by which the receiver of a callback knows that it is ours and of now.
+"""Callback signatures by Standard Webhooks 1.0: the receiver can check the origin and the time.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -12,7 +12,7 @@ _MIN_BYTES, _MAX_BYTES = 24, 64
 
 
 def read_secret(text: str) -> bytes:
-    """The key in a secret such as `whsec_MfKQ…`. Raises `ValueError`, which tells nothing of it."""
+    """The key of a secret such as `whsec_MfKQ…`. Raises `ValueError` that does not contain the secret."""
     if not text.startswith(_PREFIX):
         raise ValueError(f"a secret must begin with {_PREFIX}")
     try:
@@ -25,7 +25,7 @@ def read_secret(text: str) -> bytes:
 
 
 def sign(secrets: Iterable[str], message_id: str, timestamp: int, content: bytes) -> str:
-    """The value of `webhook-signature`: one signature per secret, any of which will do."""
+    """The value of `webhook-signature`: one signature per secret; the receiver accepts any of them."""
     signed = b"%b.%d.%b" % (message_id.encode(), timestamp, content)
     return " ".join(_signature(read_secret(secret), signed) for secret in secrets)
 

@@ -1,4 +1,4 @@
-"""The ssrf_policy: which hosts, addresses and ports a task may name, and which a fetch may dial."""
+"""The SSRF policy: which hosts, addresses and ports a task may name, and which a fetch may dial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SsrfPolicy:
-    """The public internet on some ports, and what an operator added to it.
+    """The public internet on some ports, and the exceptions of an operator.
 
-    `allow_private` are networks (`10.0.0.0/8`), addresses, and host names, whose addresses are then taken as
-    they are. `allow_loopback` opens this machine's loopback on every port. `endpoints` are hosts and ports
-    that no task reaches in any case: our own broker and store.
+    `allow_private` are networks (`10.0.0.0/8`), addresses, and host names, whose addresses are not checked.
+    `allow_loopback` allows this machine's loopback on every port. `endpoints` are hosts and ports that no
+    task may reach: our own broker and store.
 
-    A plain value: it can be pickled, and what is computed from it stays out of comparisons.
+    A dataclass rather than a `Value`, for the fields that are computed once and not compared.
     """
 
     allow_private: tuple[str, ...] = ()
@@ -51,9 +51,7 @@ class SsrfPolicy:
         object.__setattr__(self, "_loopback", loopback)
 
     def refusal(self, url: Url) -> str | None:
-        """Why the string alone shows that `url` is out of reach; None when only its address can
-        tell.
-        """
+        """Why `url` is refused by its text alone; None if that depends on its address."""
         address, port, name = url.address, url.port, _folded(url.host)
         if address is not None:
             if self.allow_loopback and is_loopback(address):
@@ -69,9 +67,9 @@ class SsrfPolicy:
         return None
 
     def allows(self, host: str, address: Address, port: int, is_own: Callable[[Address], bool]) -> bool:
-        """Whether `address`, which `host` stands for, may be dialled; `is_own` tells this machine's own.
+        """Whether `address`, to which `host` resolves, may be dialled; `is_own` knows our own addresses.
 
-        The endpoints are not looked at, since they may be names themselves.
+        The endpoints are not checked here, since they may be host names.
         """
         if is_never_reached(address):
             return False
@@ -84,7 +82,7 @@ class SsrfPolicy:
         return not is_special(address) and not is_own(address)
 
     def _covers(self, address: Address) -> bool:
-        """Whether an operator opened it, and with it every IPv4 address that it carries."""
+        """Whether an operator allows the address and every IPv4 address embedded in it."""
         if address not in self._networks or is_never_reached(address):
             return False
         return all(each in self._networks or not is_special(each) for each in embedded(address))
@@ -92,7 +90,7 @@ class SsrfPolicy:
     def _name_refusal(self, name: str) -> str | None:
         if name in METADATA_NAMES:
             return "names a metadata service"
-        # RFC 6761 6.3: these are this machine, whatever a resolver may say.
+        # RFC 6761 6.3: these names mean this machine, whatever a resolver says.
         is_local = name == "localhost" or name.endswith(".localhost")
         if is_local and not self._loopback and name not in self._names:
             return "names this machine, which Fetch.allow_private does not list"

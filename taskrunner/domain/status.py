@@ -1,10 +1,10 @@
-"""The status table: which status a task may have, and what may follow which."""
+"""The status table: the statuses of a task, and which may follow which."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a task stands. Every status but the last three has a due time in the store."""
+    """The status of a task. All but the last three have a due time in the store."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -18,9 +18,9 @@ class Status(StrEnum):
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 LIVE = frozenset(Status) - TERMINAL
 
-# `running` may follow `scheduled` and `retrying` directly: a delivery can overtake the mark that it
-# was published. A waiting task fails without a run when the broker dead-letters it. `failed -> scheduled`
-# is a requeued dead letter. A waiting task of a paused label is snoozed: `scheduled`, again or once more.
+# `running` may follow `scheduled` and `retrying` directly: a delivery can overtake the mark that it was
+# published. A waiting task fails without an attempt at its deadline, or when the broker dead-letters it.
+# `failed -> scheduled` is a requeue. A snoozed task becomes `scheduled`, also if it is already.
 FOLLOWERS: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset(
         {Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.FAILED, Status.CANCELLED}

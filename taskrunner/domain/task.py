@@ -1,4 +1,4 @@
-"""A task: the request that somebody handed in, complete with every default filled in."""
+"""A task: an accepted request, with every default filled in."""
 
 import base64
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from taskrunner.domain.rules import Rules
 from taskrunner.domain.task_limits import COUNT_LIMIT
 from taskrunner.domain.value import Value, field
 
-# A time without a zone is refused where it is read.
+# Decoding refuses a time without a zone.
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Priority(StrEnum):
-    """A priority, and the queue that carries it."""
+    """Picks one of the three default queues, which have the same names."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -27,7 +27,7 @@ class Priority(StrEnum):
 
 
 class Validators(Value):
-    """By which versions of `url` are told apart; `task_id` is whose answer said so. See `validators`."""
+    """The version of `url` that the answer to task `task_id` had; see `validators`."""
 
     url: str
     etag: str | None = None
@@ -36,17 +36,22 @@ class Validators(Value):
 
 
 class Task(Value):
-    """What to fetch and how hard to try. It never changes after it was accepted.
+    """What to fetch and how hard to try. A task never changes once it is accepted.
 
-    `timeout` is seconds for one attempt, redirects included. `run_at` is None for "as soon as possible". From
-    `expires_at` on no attempt starts any more: a task that waits then has failed.
-    The field names (`priority` for `queue`) are those of the JSON form, see `envelope`. A body that is no
-    text stands in `body_base64`; at most one of the two is set. `traceparent` is that of the submit.
-    `signed_by` names the secret that signs what is sent; only callbacks of ours have it. `tls` names the TLS
-    profile to fetch with. With `validators` only what is newer is asked for. Its record is kept beyond
-    `keep_until`, whenever it was to be removed.
-    What an answer means, `rules` say first, then the statuses in `fail_on` and `retry_on`, see `retry`.
-    `retry_unsafe`: a request that the target may have acted on is sent again, whatever its method.
+    This is the only list of a task's fields: `codec` derives the JSON of stores and envelopes from it, and
+    `TaskDraft.to_task` copies the fields of the same name.
+
+    - `timeout`: seconds for one attempt, redirects included.
+    - `run_at`: None for as soon as possible.
+    - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
+    - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text.
+    - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
+    - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
+    - `tls`: the name of the TLS profile to fetch with.
+    - `validators`: fetch only if the target has a newer version.
+    - `keep_until`: the record is kept at least until then.
+    - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
+    - `traceparent`: the trace context of the request that submitted the task.
     """
 
     id: str
@@ -76,7 +81,7 @@ class Task(Value):
 
     @property
     def content(self) -> bytes | None:
-        """The bytes to send as the request's body; None for no body at all."""
+        """The bytes of the request body; None for no body."""
         if self.body_base64 is not None:
             return base64.b64decode(self.body_base64)
         return None if self.body is None else self.body.encode()

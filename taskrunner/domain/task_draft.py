@@ -1,4 +1,4 @@
-"""A draft: a task as somebody hands it in, checked; with defaults it becomes a `Task`."""
+"""A task draft: a task as a client submits it, checked. With the task settings it becomes a `Task`."""
 
 import base64
 import binascii
@@ -19,90 +19,37 @@ from pydantic import (
 )
 
 from taskrunner.domain import task_fields
-from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retry_draft import RetryDraft, Seconds
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Task
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.validation import field_errors, limits_of
-from taskrunner.domain.value import Value, replace
+from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
-# Their values may be secret, so no finding shows them.
+# Error messages do not show the values of these fields: they may be secret.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
 
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
-
-class TaskDefaults(Value):
-    """What a draft gets where it says nothing; `timeout` is seconds."""
-
-    timeout: float = 30.0
-    max_attempts: int = 5
-    retry: RetryPolicy = RetryPolicy()
-    retry_unsafe: bool = False
-    priority: Priority = Priority.MEDIUM
-    write_concern: WriteConcern = WriteConcern.BROKER
-    callback: CallbackDefaults = CallbackDefaults()
-
-
-class TaskPolicy(Value):
-    """The limits and defaults that turn a draft into a task; `write_concerns` can be kept here."""
-
-    limits: Limits = Limits()
-    defaults: TaskDefaults = TaskDefaults()
-    write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
-
-
-class RetryDraft(BaseModel):
-    """The parts of a retry policy that the task sets itself; durations are seconds."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    strategy: Strategy | None = None
-    base: Seconds | None = Field(default=None, ge=0, le=86_400)
-    cap: Seconds | None = Field(default=None, ge=0, le=30 * 86_400)
-    jitter: Seconds | None = Field(default=None, ge=0, le=1)
-    delays: tuple[Annotated[Seconds, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
-        default=None, max_length=100
-    )
-
-    @model_validator(mode="after")
-    def _base_below_cap(self) -> Self:
-        if self.base is not None and self.cap is not None and self.base > self.cap:
-            raise ValueError(f"base ({self.base:g}) must be at most cap ({self.cap:g})")
-        return self
-
-    @field_validator("strategy", mode="before")
-    @classmethod
-    def _lower(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
-
-    def over(self, default: RetryPolicy) -> RetryPolicy:
-        """`default` with the fields that this draft sets; its own strategy ends a default's delays.
-
-        Raises `TaskInvalid` when the first delay would then be longer than the longest.
-        """
-        given = self.model_dump(exclude_none=True)
-        if given.keys() & {"strategy", "base"}:
-            given.setdefault("delays", ())
-        policy = replace(default, **given)
-        if policy.base > policy.cap and not policy.delays:
-            raise TaskInvalid([_base_above_cap(policy, given)])
-        return policy
+# The fields of a draft that its task does not have. All others must also be fields of `Task`.
+_DRAFT_ONLY = ("delay", "write_concern")
+# The fields whose default is copied from `TaskDefaults` as it is.
+_DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
 
 
 class TaskDraft(BaseModel):
-    """The fields of `POST /tasks`, of a JSONL line, and of a message by a foreign AMQP client.
+    """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
-    Unknown fields are refused, except in messages (`from_message`). Validated with a `Limits` as context.
+    Unknown fields are refused, except in messages (`from_message`). The validation context is a `TaskLimits`.
+    `to_task` copies each field to the field of `Task` with the same name.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -131,37 +78,37 @@ class TaskDraft(BaseModel):
     traceparent: str | None = None
 
     @classmethod
-    def from_json(cls, raw: bytes | str, limits: Limits) -> Self:
-        """Parse one JSON object; raises `TaskInvalid` with everything that is wrong in it."""
+    def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
+        """Parse one JSON object. Raises `TaskInvalid` with all findings."""
         try:
             return cls.model_validate_json(raw, context=limits)
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
+    def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
-        # TypeError for the bytes of an argument that are no UTF-8.
+        # TypeError for command-line arguments that are not UTF-8.
         return cls.from_json(json.dumps(fields), limits)
 
     @classmethod
-    def base(cls, fields: Mapping[str, Any], limits: Limits) -> Self:
-        """What many tasks share, checked but for their URLs: each brings its own, see `with_url`."""
+    def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
+        """The fields that many tasks share, checked without a URL; `with_url` adds one."""
         anywhere = dict.fromkeys(limits.tls_profiles, ())
         lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere)
         return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
 
     @classmethod
-    def from_message(cls, raw: bytes, limits: Limits) -> Self:
-        """As `from_json`, but fields that we do not know are passed over: publishers add their own."""
+    def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
+        """As `from_json`, but unknown fields are ignored: foreign clients add their own."""
         try:
             return cls.model_validate_json(raw, context=limits, extra="ignore")
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
 
-    def with_url(self, url: str, limits: Limits) -> Self:
-        """This draft for another URL. Raises `TaskInvalid`."""
+    def with_url(self, url: str, limits: TaskLimits) -> Self:
+        """This draft with another URL. Raises `TaskInvalid`."""
         try:
             checked = task_fields.check_url(url, limits)
         except ValueError as exc:
@@ -172,7 +119,7 @@ class TaskDraft(BaseModel):
         return self.model_copy(update={"url": checked.text})
 
     @staticmethod
-    def _check_profile(field: str, name: str | None, url: Url, limits: Limits) -> None:
+    def _check_profile(field: str, name: str | None, url: Url, limits: TaskLimits) -> None:
         try:
             if name is not None:
                 check_profile(name, url, limits.tls_profiles)
@@ -266,7 +213,7 @@ class TaskDraft(BaseModel):
     @field_validator("tls")
     @classmethod
     def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        # Without a usable URL that is what is told.
+        # An unusable URL has its own finding.
         if value is not None and (url := info.data.get("url")) is not None:
             check_profile(value, parse_url(url), limits_of(info).tls_profiles)
         return value
@@ -294,50 +241,41 @@ class TaskDraft(BaseModel):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
-    def concern(self, rules: TaskPolicy) -> WriteConcern:
-        """The write concern to accept it by. Raises `TaskInvalid` for one that cannot be kept."""
-        concern = self.write_concern or rules.defaults.write_concern
-        if concern not in rules.write_concerns:
-            kept = ", ".join(each.value for each in WriteConcern if each in rules.write_concerns)
+    def effective_write_concern(self, settings: TaskSettings) -> WriteConcern:
+        """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
+        concern = self.write_concern or settings.defaults.write_concern
+        if concern not in settings.write_concerns:
+            kept = ", ".join(each.value for each in WriteConcern if each in settings.write_concerns)
             message = f"{concern.value} cannot be kept by this store, which can: {kept}"
             raise TaskInvalid([FieldError(field="write_concern", message=message)])
         return concern
 
-    def to_task(self, rules: TaskPolicy, *, task_id: str, now: datetime) -> Task:
-        """The complete task. Raises `TaskInvalid` for what only the defaults and the time make wrong."""
+    def to_task(self, settings: TaskSettings, *, task_id: str, now: datetime) -> Task:
+        """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
+        run_at = self._run_at(settings.limits, now)
+        defaults, fields = settings.defaults, self.__dict__.copy()
+        for name in _DRAFT_ONLY:
+            del fields[name]
+        for name in _DEFAULTED:
+            if fields[name] is None:
+                fields[name] = getattr(defaults, name)
+        fields["headers"], fields["body"] = self._content()
+        fields["id"] = self.id or task_id
+        fields["created_at"] = now
+        fields["run_at"] = run_at
+        fields["retry"] = self.retry.resolve(defaults.retry) if self.retry else defaults.retry
+        fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
+        return Task(**fields)
+
+    def _run_at(self, limits: TaskLimits, now: datetime) -> datetime | None:
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
-        if run_at is not None and (run_at - now).total_seconds() > rules.limits.max_delay:
-            limit = rules.limits.max_delay
-            message = f"must be at most {limit:.0f} seconds away"
+        if run_at is not None and (run_at - now).total_seconds() > limits.max_delay:
+            message = f"must be at most {limits.max_delay:.0f} seconds away"
             raise TaskInvalid([FieldError(field="run_at", message=message)])
         if run_at is not None and self.expires_at is not None and self.expires_at <= run_at:
             message = f"must be later than the task's run_at, {run_at:%Y-%m-%dT%H:%M:%SZ}"
             raise TaskInvalid([FieldError(field="expires_at", message=message)])
-        defaults = rules.defaults
-        headers, body = self._content()
-        return Task(
-            id=self.id or task_id,
-            url=self.url,
-            method=self.method,
-            headers=headers,
-            body=body,
-            body_base64=self.body_base64,
-            priority=self.priority or defaults.priority,
-            timeout=self.timeout or defaults.timeout,
-            max_attempts=self.max_attempts or defaults.max_attempts,
-            retry=self.retry.over(defaults.retry) if self.retry else defaults.retry,
-            retry_on=self.retry_on,
-            fail_on=self.fail_on,
-            retry_unsafe=defaults.retry_unsafe if self.retry_unsafe is None else self.retry_unsafe,
-            rules=self.rules,
-            labels=self.labels,
-            created_at=now,
-            run_at=run_at,
-            expires_at=self.expires_at,
-            tls=self.tls,
-            callback=self.callback.over(defaults.callback) if self.callback else None,
-            traceparent=self.traceparent,
-        )
+        return run_at
 
     def _content(self) -> tuple[dict[str, str], str | None]:
         if self.body is None or isinstance(self.body, str):
@@ -348,20 +286,11 @@ class TaskDraft(BaseModel):
         return headers, _as_json(self.body)
 
 
-def _base_above_cap(policy: RetryPolicy, given: Mapping[str, Any]) -> FieldError:
-    """Told of the one that the task says; the other is then the default's."""
-    if "base" in given:
-        message = f"must be at most retry.cap, which is {policy.cap:g} by default, got {policy.base:g}"
-        return FieldError(field="retry.base", message=f"{message}; give a cap too")
-    message = f"must be at least retry.base, which is {policy.base:g} by default, got {policy.cap:g}"
-    return FieldError(field="retry.cap", message=f"{message}; give a base too")
-
-
 def _as_json(value: dict[str, Any] | list[Any]) -> str:
-    """JSON as it came, whole numbers of any size included. Raises ValueError for NaN, which JSON has not."""
+    """Compact JSON, with whole numbers of any size. Raises `ValueError` for NaN, which JSON cannot hold."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _check_size(content: bytes, limits: Limits) -> None:
+def _check_size(content: bytes, limits: TaskLimits) -> None:
     if len(content) > limits.max_body_bytes:
         raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

@@ -1,4 +1,4 @@
-"""The rules for what a task may say, one function per field. Each raises `ValueError` with the reason.
+"""The rules for the fields of a task, one function per field. Each raises `ValueError` with the reason.
 
 Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 3986 section 3 (URLs).
 """
@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.messages import shown
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# RFC 9110 9.2.2: sent twice, these mean the same as sent once.
+# RFC 9110 9.2.2: sending these twice has the same effect as once.
 IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# RFC 9110 5.5 allows obs-text; we do not, since no two servers agree on its meaning.
+# RFC 9110 5.5 allows obs-text; we do not, since servers disagree on its meaning.
 _FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
-# What the HTTP client itself decides for a connection; a task that sets it could split requests.
+# The HTTP client sets these; a task that could set them could split requests.
 _OWN_HEADERS = frozenset(
     {
         "host",
@@ -35,7 +35,7 @@ _OWN_HEADERS = frozenset(
         "proxy-authorization",
     }
 )
-# What metadata services of clouds ask for, to be sure that it is no redirected or misled client that calls.
+# Cloud metadata services require these, so that no redirected or misled client can call them.
 _METADATA_HEADERS = frozenset(
     {
         "metadata",  # Azure
@@ -53,9 +53,10 @@ _METADATA_HEADERS = frozenset(
 )
 
 
-def check_url(text: str, limits: Limits) -> Url:
-    """An absolute http or https URL by the grammar of `url`, which the string alone does not show to be
-    out of reach. Its `text` is what is kept: the same URL in its one spelling, without a fragment.
+def check_url(text: str, limits: TaskLimits) -> Url:
+    """An absolute http or https URL by the grammar of `url`, unless the SSRF policy refuses the text alone.
+
+    The task keeps its `text`: the canonical spelling, without a fragment.
     """
     if len(text) > limits.max_url_bytes or (not text.isascii() and len(text.encode()) > limits.max_url_bytes):
         raise ValueError(f"is {len(text.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
@@ -66,15 +67,15 @@ def check_url(text: str, limits: Limits) -> Url:
 
 
 def check_method(method: str) -> str:
-    """One of `METHODS`, in any case; answered in upper case."""
+    """One of `METHODS`, in any case; returned in upper case."""
     upper = method.upper()
     if upper not in METHODS:
         raise ValueError(f"must be one of {', '.join(sorted(METHODS))}, got {shown(method)}")
     return upper
 
 
-def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
-    """Names are tokens, values are visible ASCII, all within the limits, none that the client owns."""
+def check_headers(headers: Mapping[str, str], limits: TaskLimits) -> None:
+    """Names are tokens, values are visible ASCII, all within the limits, and the client sets none of them."""
     if len(headers) > limits.max_headers:
         raise ValueError(f"{len(headers)} headers, at most {limits.max_headers} are allowed")
     check_sound_headers(headers)
@@ -89,7 +90,7 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
 
 
 def check_sound_headers(headers: Mapping[str, str]) -> None:
-    """As `check_headers`, but of any number and size: we add headers to tasks that were handed in."""
+    """As `check_headers`, without limits: we add headers to submitted tasks."""
     if twice := _repeated(headers):
         # RFC 9110 5.3 lets a list be sent in several lines, and says that one line with commas is the same.
         raise ValueError(f"{shown(twice)} is given more than once; give all its values in one, with commas")
@@ -98,7 +99,7 @@ def check_sound_headers(headers: Mapping[str, str]) -> None:
 
 
 def _repeated(names: Iterable[str]) -> str | None:
-    """The first header name that stands there twice, in whatever case; None when there is none."""
+    """The first header name that is given twice, in any case; None if there is none."""
     seen: set[str] = set()
     for name in names:
         folded = name.lower()
@@ -109,7 +110,7 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 
 def check_header(name: str, value: str) -> None:
-    """A single header, without regard to its size. The value is never shown: it may be a secret."""
+    """A single header, of any size. Messages never show the value: it may be a secret."""
     check_header_name(name)
     if name.lower() in _OWN_HEADERS:
         raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
@@ -120,12 +121,14 @@ def check_header(name: str, value: str) -> None:
 
 
 def check_header_name(name: str) -> None:
-    """A token, whatever header it names."""
+    """A token (RFC 9110 5.6.2)."""
     if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{shown(name)} is no header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+        raise ValueError(
+            f"{shown(name)} is not a header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)"
+        )
 
 
-def check_labels(labels: Mapping[str, str], limits: Limits) -> None:
+def check_labels(labels: Mapping[str, str], limits: TaskLimits) -> None:
     """Few and short: labels are for finding tasks, not for carrying data."""
     if len(labels) > limits.max_labels:
         raise ValueError(f"{len(labels)} labels, at most {limits.max_labels} are allowed")
@@ -135,7 +138,7 @@ def check_labels(labels: Mapping[str, str], limits: Limits) -> None:
 
 
 def check_id(task_id: str) -> str:
-    """Letters, digits and `._:-`, at most 128: an id stands in URLs, keys and log lines."""
+    """Letters, digits and `._:-`, at most 128: ids are used in URLs, keys and log lines."""
     if not ID_PATTERN.fullmatch(task_id):
         raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
     return task_id

@@ -1,7 +1,7 @@
-"""A selection: which tasks, or dead letters, somebody means. One grammar for the API's queries and the CLI.
+"""The task filter: which tasks or dead letters a request is about. One grammar for API queries and the CLI.
 
-Every condition that is given must hold. Times are RFC 3339, or an age such as `90s`, `15m`, `12h`, `7d`:
-`created_before=7d` is what is older than seven days.
+All given conditions must hold. Times are RFC 3339, or an age such as `90s`, `15m`, `12h`, `7d`:
+`created_before=7d` means older than seven days.
 """
 
 import re
@@ -23,21 +23,21 @@ from taskrunner.domain.value import Value, field
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
-# Each condition by its name, and what it says, for the help of the command line.
+# Each condition with its help text for the command line.
 CONDITIONS: Mapping[str, str] = {
-    "status": f"where they stand: {', '.join(Status)}",
+    "status": f"the status: {', '.join(Status)}",
     "queue": "high, medium or low",
-    "label": "NAME=VALUE, or NAME for any value; repeatable, all must be there",
+    "label": "NAME=VALUE, or NAME for any value; repeatable, all must match",
     "host": "the URL's host, on any port, or HOST:PORT",
-    "handler": "what runs them: http",
-    "outcome": f"what the last attempt came to: {', '.join(OutcomeKind)}",
-    "reason": "why they ended, as dead letters show it",
+    "handler": "the handler: http",
+    "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
+    "reason": "why the task ended, as dead letters show it",
     "created_after": "a time (RFC 3339), or an age: 90s, 15m, 12h, 7d",
     "created_before": "the same",
-    "finished_after": "the same, for when they ended",
+    "finished_after": "the same, for the end of the task",
     "finished_before": "the same",
 }
-# A dead letter has no status: it is one because it failed, or was no task.
+# A dead letter has no status: it is a failed task, or a message that was not a task.
 LETTER_CONDITIONS = tuple(name for name in CONDITIONS if name != "status")
 # The built-in handler, which runs every task.
 _HANDLER = "http"
@@ -46,10 +46,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class TaskFacts(Value):
-    """What a selection looks at, of a task or of a dead letter."""
+    """What the conditions look at, of a task or of a dead letter."""
 
     status: Status | None
-    queue: Priority | None
+    queue: str | None
     labels: Mapping[str, str]
     hosts: Sequence[str | None]
     outcome: OutcomeKind | None
@@ -59,10 +59,10 @@ class TaskFacts(Value):
 
 
 class TaskFilter(Value):
-    """The conditions; None, or nothing, is met by all. A label's None is met by any value."""
+    """The conditions; None matches everything. A label whose value is None matches any value."""
 
     status: Status | None = None
-    queue: Priority | None = None
+    queue: str | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
     host: str | None = None
     handler: str | None = None
@@ -75,29 +75,29 @@ class TaskFilter(Value):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is met by everything."""
+        """Whether it matches everything."""
         return self == TaskFilter()
 
-    def meets(self, facets: TaskFacts) -> bool:
+    def matches(self, facts: TaskFacts) -> bool:
         """Whether all conditions hold."""
         return (
-            self.status in {None, facets.status}
-            and self.queue in {None, facets.queue}
-            and self.host in {None, *facets.hosts}
+            self.status in {None, facts.status}
+            and self.queue in {None, facts.queue}
+            and self.host in {None, *facts.hosts}
             and self.handler in {None, _HANDLER}
-            and self.outcome in {None, facets.outcome}
-            and self.reason in {None, facets.reason}
+            and self.outcome in {None, facts.outcome}
+            and self.reason in {None, facts.reason}
             and all(
-                name in facets.labels and wanted in {None, facets.labels[name]}
+                name in facts.labels and wanted in {None, facts.labels[name]}
                 for name, wanted in self.labels.items()
             )
-            and _within(facets.created_at, self.created_after, self.created_before)
-            and _within(facets.finished_at, self.finished_after, self.finished_before)
+            and _within(facts.created_at, self.created_after, self.created_before)
+            and _within(facts.finished_at, self.finished_after, self.finished_before)
         )
 
 
-def facts_of(record: Record) -> TaskFacts:
-    """Of a task."""
+def task_facts(record: Record) -> TaskFacts:
+    """The facts of a task."""
     last = record.attempts[-1].outcome if record.attempts else None
     return TaskFacts(
         status=record.status,
@@ -111,8 +111,8 @@ def facts_of(record: Record) -> TaskFacts:
     )
 
 
-def facts_of_dead_letter(letter: DeadLetter) -> TaskFacts:
-    """Of a dead letter; a message has neither labels nor an outcome nor a time at which it was created."""
+def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
+    """The facts of a dead letter. A message has no labels, outcome or creation time."""
     return TaskFacts(
         status=None,
         queue=letter.queue,
@@ -126,10 +126,7 @@ def facts_of_dead_letter(letter: DeadLetter) -> TaskFacts:
 
 
 def read_filter(given: Mapping[str, Sequence[str]], *, now: datetime) -> TaskFilter:
-    """The selection of conditions by name, each with its values.
-
-    Raises `FilterInvalid` with all findings.
-    """
+    """The filter of conditions by name, each with its values. Raises `FilterInvalid` with all findings."""
     errors: list[FieldError] = []
     fields: dict[str, Any] = {}
     for name, values in given.items():
@@ -182,7 +179,7 @@ def _moment(text: str, now: datetime) -> datetime:
             return now - timedelta(seconds=int(age[1]) * _UNITS[age[2]])
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
-            raise ValueError("without an offset it may be any of a day's hours")
+            raise ValueError("has no offset")
         return moment
     except (ValueError, OverflowError):
         message = "must be a time with an offset such as 2030-01-31T12:00:00Z, or an age such as 7d"
@@ -198,11 +195,11 @@ def _within(moment: datetime | None, after: datetime | None, before: datetime | 
 
 
 def _hosts(url: str) -> tuple[str | None, ...]:
-    """Its names: without a port, as limits have it, and with whatever port it is."""
+    """The names of a URL's host: without a port, as in limits, and with its port."""
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)
         host = host_of(url).lower()
         return parts.hostname, host, f"{host.removesuffix(f':{port}')}:{port}"
     except ValueError:
-        return ()  # a message may hold anything in place of a URL
+        return ()  # a message may hold anything as its URL

@@ -1,20 +1,19 @@
-"""The bounds on what a task may ask for. Configuration can move them; nothing is without one."""
+"""The limits on what a task may ask for. Everything has one; configuration can change it."""
 
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
 from taskrunner.domain.value import Value, field
 
 FIVE_YEARS = 5 * 366 * 86_400.0
-# What the stores' integers can hold.
+# The largest integer that every store can hold.
 COUNT_LIMIT = 2**31 - 1
 
 
-class Limits(Value):
-    """Upper bounds, checked when a task is handed in. Durations are seconds. `ssrf_policy`: where it may
-    lead.
+class TaskLimits(Value):
+    """Upper bounds, checked when a task is submitted. Durations are seconds.
 
-    `callback_secrets` are the names of the secrets that a callback can be signed with, `tls_profiles` those
-    of the TLS profiles, each with the hosts that it is for.
+    `ssrf_policy` says which targets are allowed. `callback_secrets` are the names of the configured secrets,
+    `tls_profiles` those of the TLS profiles, each with its hosts.
     """
 
     max_url_bytes: int = 8 * 1024

@@ -1,8 +1,8 @@
-"""A timetable: the moments that a cron expression means in a time zone.
+"""A timetable: the slots of a cron expression in a time zone.
 
-The library follows Debian's cron where clocks change: a fixed time that the spring's gap leaves out comes
-right after the gap, one that autumn brings twice comes once, at its first. An expression whose minute or hour
-begins with `*` goes by real time.
+The library follows Debian's cron where clocks change: a fixed time that falls into the gap of spring runs
+right after the gap, one that autumn repeats runs once, the first time. An expression whose minute or hour
+begins with `*` follows elapsed time.
 """
 
 from collections.abc import Iterator
@@ -24,34 +24,37 @@ _NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_ANY = datetime(2000, 1, 1, tzinfo=UTC)
-# The first stretch that `between` looks at; each further one is twice as long.
-_STRETCH = timedelta(hours=2)
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+# The first period that `between` searches; each further one is twice as long.
+_FIRST_PERIOD = timedelta(hours=2)
 
 
 class Timetable:
-    """Slots in UTC. For texts that `check_cron` and `check_time_zone` let pass; else raises `ValueError`."""
+    """HeldSlots in UTC. The arguments have passed `check_cron` and `check_time_zone`.
+
+    Raises `ValueError` if this machine does not know the time zone.
+    """
 
     def __init__(self, cron: str, time_zone: str) -> None:
         self._cron = _NAMED.get(cron.lower(), cron)
         self._zone = _zone(time_zone)
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first slot behind `moment`; None when there is none within 50 years."""
+        """The first slot after `moment`; None if there is none within 50 years."""
         return next(self._from(moment), None)
 
-    def between(self, start: datetime, end: datetime, most: int) -> list[datetime]:
-        """The last `most` slots from `start` to `end`, both included, in order.
+    def between(self, start: datetime, end: datetime, limit: int) -> list[datetime]:
+        """The last `limit` slots from `start` to `end`, both included, in order.
 
-        However long that is, about twice as many slots are looked at, or those of one day.
+        It computes about twice as many slots, or those of one day, however long the period is.
         """
-        stretch = _STRETCH
+        period = _FIRST_PERIOD
         while True:
-            first = max(start, end - stretch)
+            first = max(start, end - period)
             slots = self._until(first, end)
-            if len(slots) >= most or first == start:
-                return slots[-most:]
-            stretch *= 2
+            if len(slots) >= limit or first == start:
+                return slots[-limit:]
+            period *= 2
 
     def _until(self, first: datetime, end: datetime) -> list[datetime]:
         slots: list[datetime] = []
@@ -62,9 +65,9 @@ class Timetable:
         return slots
 
     def _from(self, moment: datetime) -> Iterator[datetime]:
-        """Ever later ones: where clocks change the library can name a moment twice, or an earlier one."""
+        """Strictly increasing slots: where clocks change, the library can repeat a slot or go back."""
         last = moment
-        # It cuts microseconds off, and begins behind what it is given.
+        # The library truncates microseconds, and begins after the given time.
         begin = (moment - timedelta(seconds=1)).astimezone(self._zone)
         for found in CronSim(self._cron, begin):
             slot = found.astimezone(UTC)
@@ -74,7 +77,7 @@ class Timetable:
 
 
 def check_cron(cron: str) -> str:
-    """Five fields, or a name such as @hourly; answered with single spaces."""
+    """Five fields, or a name such as @hourly; returned with single spaces."""
     text = " ".join(cron.split())
     if len(text) > _MAX_CHARS:
         raise ValueError(f"is {len(text)} characters long, at most {_MAX_CHARS} are allowed")
@@ -88,11 +91,11 @@ def check_cron(cron: str) -> str:
             f"got {shown(text)}"
         )
     try:
-        possible = next(CronSim(text, _ANY), None)
+        possible = next(CronSim(text, _ANY_TIME), None)
     except (CronSimError, AssertionError, ValueError) as exc:
-        raise ValueError(f"is no cron expression ({exc}): {shown(text)}") from exc
+        raise ValueError(f"is not a cron expression ({exc}): {shown(text)}") from exc
     if possible is None:
-        raise ValueError(f"never comes: {shown(text)}")
+        raise ValueError(f"never matches: {shown(text)}")
     return text
 
 

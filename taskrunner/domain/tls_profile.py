@@ -1,7 +1,7 @@
-"""TLS profiles: client certificates and trusted authorities by name, and which of them a URL gets.
+"""TLS profiles: named client certificates and trusted authorities, and which profile a URL gets.
 
-A profile with `hosts` is for these, without being named, and for no others: an operator can so say where a
-certificate may be shown. One without is for the tasks that name it, wherever they lead.
+A profile with `hosts` applies to these hosts, even if a task does not name it, and to no others: an operator
+decides where a certificate may be shown. A profile without `hosts` applies to the tasks that name it.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.url import Url
 from taskrunner.domain.value import Value
 
-# By the name of each profile its hosts: what whoever checks a task needs to know.
+# The hosts of each profile, by its name: what the check of a task needs.
 ProfileHosts = Mapping[str, tuple[str, ...]]
 
 
 class TlsProfile(Value):
-    """Paths of PEM files. Without `ca_file` the system's authorities count; without `cert_file` there is no
-    client certificate; its key is in `key_file`, or else in `cert_file` too.
+    """Paths of PEM files. Without `ca_file` the system's authorities are trusted; without `cert_file` there
+    is no client certificate; without `key_file` its key is in `cert_file`.
 
-    `hosts` are names, addresses, and `*.example.com` for every name below that; each on every port, or with
-    a `:port` (an IPv6 address then in brackets) on that alone.
+    `hosts` are names, addresses, and `*.example.com` for all subdomains; on every port, or with `:port` only
+    on that one (an IPv6 address is then in brackets).
     """
 
     ca_file: str | None = None
@@ -30,7 +30,7 @@ class TlsProfile(Value):
 
 
 def check_profile(name: str, url: Url, known: ProfileHosts) -> None:
-    """Whether a task for `url` may name a profile. Raises `ValueError` with the reason."""
+    """Raises `ValueError` with the reason if a task for `url` may not name this profile."""
     if name not in known:
         raise ValueError(f"no TLS profile is configured by the name {shown(name)}{did_you_mean(name, known)}")
     if url.scheme != "https":
@@ -40,11 +40,11 @@ def check_profile(name: str, url: Url, known: ProfileHosts) -> None:
 
 
 def profile_for(url: Url, known: ProfileHosts) -> str | None:
-    """The profile that `url` gets without being asked; of several the one that says its host most closely."""
+    """The profile that `url` gets if its task names none: the one with the most specific pattern."""
     if not known or url.scheme != "https":
         return None
     fitting = [
-        (_closeness(pattern), name)
+        (_specificity(pattern), name)
         for name, hosts in known.items()
         for pattern in hosts
         if _covers(pattern, url)
@@ -68,7 +68,7 @@ def _covers(pattern: str, url: Url) -> bool:
     return name.endswith(host[1:]) if host.startswith("*.") else name == host
 
 
-def _closeness(pattern: str) -> tuple[bool, int, bool]:
-    """A host before a suffix, a longer suffix before a shorter, one with a port before one without."""
+def _specificity(pattern: str) -> tuple[bool, int, bool]:
+    """Sorts a host above a suffix, a longer suffix above a shorter, with a port above without."""
     host, port = split_port(pattern)
     return not host.startswith("*."), len(host), port != ""

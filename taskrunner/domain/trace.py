@@ -1,4 +1,4 @@
-"""Trace context by W3C: how a target's spans find the trace that a task belongs to.
+"""W3C Trace Context: the header by which a target's spans join the trace of a task.
 
 https://www.w3.org/TR/trace-context-1/#traceparent-header
 """
@@ -7,14 +7,14 @@ import hashlib
 import re
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-# All zeros would mean none; the version keeps a trace from that, and the number of the attempt a span.
+# All zeros are invalid; the version digit prevents that in a trace id, the attempt number in a span id.
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-# Sampled: a target that follows its caller would otherwise record nothing of what we send.
+# "Sampled": otherwise a target that follows our flag would record nothing.
 _FLAGS = "01"
 
 
 def read_traceparent(text: str) -> str | None:
-    """The parent in a `traceparent`, in version 00; None for one that the standard says to pass over."""
+    """A `traceparent` in version 00; None for one that the standard says to ignore."""
     match = _TRACEPARENT.fullmatch(text.strip())
     if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
         return None
@@ -24,10 +24,10 @@ def read_traceparent(text: str) -> str | None:
 
 
 def traceparent(task_id: str, attempt: int, parent: str | None) -> str:
-    """What attempt number `attempt` sends: in the trace of `parent`, or in one of the task's own.
+    """The `traceparent` of attempt number `attempt`: in the trace of `parent`, or in a trace of the task.
 
-    Each attempt is a span of its own. Both are made from the id, so that whoever asks gets the same. An id of
-    ours is the trace itself, without its dashes, and its random end with the number is the span.
+    Each attempt is one span. Trace and span ids derive from the task id, so that every caller gets the same:
+    the digits of a UUID are the trace id, and its random end with the attempt number is the span id.
     """
     if _UUID7.fullmatch(task_id):
         digits = task_id.replace("-", "")

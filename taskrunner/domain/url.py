@@ -1,8 +1,8 @@
-"""The grammar of a URL: what two parsers could read in two ways is none, the rest has one spelling.
+"""The grammar of a URL: ambiguous URLs are refused, and all others have one canonical spelling.
 
-Narrower than RFC 3986 wherever readers of URLs are known to differ: no user information, no backslash, no
+It is narrower than RFC 3986 wherever URL parsers are known to differ: no user information, no backslash, no
 percent-encoding and no zone in a host, a numeric host only as four plain decimals, a port only in digits.
-The URL that is kept and fetched is rebuilt from the parts that were judged.
+The URL that is stored and fetched is rebuilt from the checked parts.
 """
 
 import re
@@ -14,25 +14,25 @@ from taskrunner.domain.value import Value
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LAST_PORT = 65_535
-# A URL in its one spelling, which nearly all are: one match in place of a parser on the bulk path.
+# A canonical URL, as nearly all are: one match instead of a parser on the bulk path.
 _PLAIN = re.compile(
     r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?)(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
 )
 _AUTHORITY = re.compile(r"[^/?#]*")
-_PLACE = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
+_HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL})*\.?")
-# Of ASCII alone: str.lower would make a k of the Kelvin sign.
+# Only ASCII: str.lower would turn the Kelvin sign into a k.
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-# What a parser may take for a number: it then reads the whole host as an IPv4 address (WHATWG URL 3.5).
+# A parser may take this for a number, and the whole host for an IPv4 address (WHATWG URL 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class Url(Value):
-    """An http or https URL in its one spelling, `text`, and the parts that say where it leads.
+    """An http or https URL: `text` is its canonical spelling.
 
-    `host` is a name in ASCII, or an address without brackets, which then is in `address` too.
+    `host` is a name in ASCII, or an address without brackets, which is then also in `address`.
     """
 
     text: str
@@ -48,16 +48,16 @@ class Url(Value):
 
 
 def parse_url(text: str) -> Url:
-    """The URL, without its fragment, which is for whoever asked and never sent (RFC 9110 section 7.1).
+    """The URL, without its fragment, which is never sent (RFC 9110 section 7.1).
 
     Raises `ValueError` with the reason.
     """
     match = _PLAIN.fullmatch(text)
     if match is None:
         return _parse(text)
-    place, path = match.groups()
-    start, scheme, host, address, port = _judged_place(place)
-    if start is not place and start != place:
+    origin, path = match.groups()
+    start, scheme, host, address, port = _checked_origin(origin)
+    if start is not origin and start != origin:
         text = start + path
     return Url(text=text, scheme=scheme, host=host, address=address, port=port)
 
@@ -69,47 +69,47 @@ def _parse(text: str) -> Url:
         raise ValueError(f"must start with http:// or https://, got {_shown(text)}")
     if "\\" in text:
         raise ValueError("must not hold a backslash; percent-encode it as %5C")
-    authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]  # it matches the empty text, too
+    authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]  # it also matches the empty text
     tail = rest[len(authority) :]
     if "@" in authority:
         raise ValueError("must not hold a user name or password; send an Authorization header")
     if not _PRINTABLE.fullmatch(tail):
-        raise ValueError("must be printable ASCII without spaces behind the host; percent-encode the rest")
+        raise ValueError("must be printable ASCII without spaces after the host; percent-encode the rest")
     if tail.startswith("??"):
         raise ValueError(f"has no usable path or query: {_shown(text)}")
     path = tail.partition("#")[0]
-    start, scheme, host, address, port = _judged_place(f"{scheme}://{authority.translate(_LOWER)}")
+    start, scheme, host, address, port = _checked_origin(f"{scheme}://{authority.translate(_LOWER)}")
     text = f"{start}{path}" if path.startswith("/") else f"{start}/{path}"
     return Url(text=text, scheme=scheme, host=host, address=address, port=port)
 
 
 def spell_host(host: str) -> str:
-    """A host as URLs in their one spelling have it; an IPv6 address in brackets. Raises `ValueError`."""
-    return _judged(host.translate(_LOWER))[0]
+    """The canonical spelling of a host; an IPv6 address is in brackets. Raises `ValueError`."""
+    return _checked_host(host.translate(_LOWER))[0]
 
 
 @lru_cache(maxsize=4096)
-def _judged_place(text: str) -> tuple[str, str, str, Address | None, int]:
-    """The beginning of a URL up to its path: as it is to be spelt, then the parts. Raises `ValueError`."""
+def _checked_origin(text: str) -> tuple[str, str, str, Address | None, int]:
+    """The canonical spelling of a URL up to its path, and its parts. Raises `ValueError`."""
     scheme, _, authority = text.partition("://")
-    place = _PLACE.fullmatch(authority)
-    if place is None or not place[1]:
+    host_port = _HOST_PORT.fullmatch(authority)
+    if host_port is None or not host_port[1]:
         raise ValueError(f"has no usable host or port: {shown(text)}")
-    host, address = _judged(place[1])
+    host, address = _checked_host(host_port[1])
     default = DEFAULT_PORTS[scheme]
-    port = int(place[2] or default)
+    port = int(host_port[2] or default)
     if port > LAST_PORT:
         raise ValueError(f"has no usable host or port: {shown(text)}")
     start = f"{scheme}://{host}" if port == default else f"{scheme}://{host}:{port}"
     return start, scheme, host if address is None else str(address), address, port
 
 
-def _judged(host: str) -> tuple[str, Address | None]:
-    """A host as it is to be spelt, and its address if it is one. Raises `ValueError`."""
+def _checked_host(host: str) -> tuple[str, Address | None]:
+    """The canonical spelling of a host, and its address if it is one. Raises `ValueError`."""
     if host.startswith("["):
         address = parse_address(host[1:-1])
         if address is None or address.version == 4:
-            raise ValueError(f"has a host that is no IPv6 address: {shown(host)}")
+            raise ValueError(f"has a host that is not an IPv6 address: {shown(host)}")
         return f"[{address}]", address
     if not host.isascii():
         host = _in_ascii(host)
@@ -117,27 +117,27 @@ def _judged(host: str) -> tuple[str, Address | None]:
     if _NUMBER.fullmatch(last):
         address = parse_address(host)
         if address is None:
-            raise ValueError(f"has a numeric host that is no plain IPv4 address: {shown(host)}")
+            raise ValueError(f"has a numeric host that is not a plain IPv4 address: {shown(host)}")
         return host, address
     if not _NAME.fullmatch(host):
-        raise ValueError(f"has a host that is no name: {shown(host)}")
+        raise ValueError(f"has a host that is not a name: {shown(host)}")
     return host, None
 
 
 def _in_ascii(name: str) -> str:
-    """By IDNA 2008 and without any mapping: what only looks like other letters is refused."""
-    # Its tables are half a MiB, and nearly all names are ASCII.
+    """By IDNA 2008 without mapping: look-alike characters are refused."""
+    # Imported here: its tables take half a MiB, and nearly all names are ASCII.
     import idna
 
     try:
         return idna.encode(name, strict=True, uts46=False).decode("ascii")
     except UnicodeError as exc:
-        raise ValueError(f"has a host that is no name by IDNA 2008: {shown(name)}") from exc
+        raise ValueError(f"has a host that is not a name by IDNA 2008: {shown(name)}") from exc
 
 
 def _shown(url: str) -> str:
-    """A URL, broken or not, without the parts that may be secret: user information and query."""
+    """A URL, valid or not, without the parts that may be secret: user information and query."""
     start, separator, _ = url.partition("?")
     scheme, slashes, rest = start.rpartition("//")
-    place = rest.rpartition("@")[2]
-    return shown(f"{scheme}{slashes}{place}{separator and '?…'}")
+    host_port = rest.rpartition("@")[2]
+    return shown(f"{scheme}{slashes}{host_port}{separator and '?…'}")

@@ -1,4 +1,4 @@
-"""Turns pydantic's findings into our field errors, with a proposal for names that were misspelt."""
+"""Validation: turns pydantic's findings into field errors, with suggestions for misspelt names."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -8,12 +8,12 @@ from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
-# Of a model and of a dataclass.
+# pydantic's error types for an unknown field of a model and of a dataclass.
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _QUOTED = re.compile(r"'([^']+)'")
-# For where pydantic tells of its parsing, and of Python's types.
+# Where pydantic's message speaks of parsing or of Python types.
 _PLAIN = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
@@ -21,9 +21,9 @@ _PLAIN = {
 }
 
 
-def limits_of(info: ValidationInfo) -> Limits:
-    """The limits that a validation goes by: its context, else the defaults."""
-    return info.context if isinstance(info.context, Limits) else Limits()
+def limits_of(info: ValidationInfo) -> TaskLimits:
+    """The limits of a validation: its context, else the defaults."""
+    return info.context if isinstance(info.context, TaskLimits) else TaskLimits()
 
 
 def field_errors(
@@ -31,14 +31,14 @@ def field_errors(
 ) -> list[FieldError]:
     """One `FieldError` per finding, in the order of the fields.
 
-    `known` are the names of top-level fields to propose from, `hidden` those whose values are never shown.
+    `known` are the top-level names to suggest, `hidden` the fields whose values are never shown.
     """
     names = list(known)
     return [_field_error(detail, names, hidden) for detail in exc.errors(include_url=False)]
 
 
 def finding(detail: ErrorDetails, *, hidden: bool) -> str:
-    """What is wrong with a value, in a sentence; `hidden`: without the value."""
+    """The finding as a sentence; `hidden`: without the value."""
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] in {"value_error", "json_invalid"}:
         return message
@@ -55,7 +55,7 @@ def finding(detail: ErrorDetails, *, hidden: bool) -> str:
 def _field_error(detail: ErrorDetails, known: list[str], hidden: Collection[str]) -> FieldError:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] in UNKNOWN:
-        # Those of the whole are no names for what is in one of its parts.
+        # Top-level names are no suggestions for a nested field.
         names = known if len(detail["loc"]) == 1 else []
         return FieldError(field=path, message="unknown field" + did_you_mean(str(detail["loc"][-1]), names))
     if detail["type"] == "missing":

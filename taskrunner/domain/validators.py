@@ -1,8 +1,8 @@
-"""Validators: what an answer said of its version, so that a later run asks only for a newer one.
+"""Validators: the version of an answer, so that a later run fetches only a newer one (RFC 9110 section 13).
 
-RFC 9110 section 13. A run of a conditional schedule takes what the run before it leaves: the validators of
-that one's answer, or those that it came with if it got none. So they move from slot to slot with the tasks,
-and a run that ends late, after the next was made, changes nothing for those behind it.
+A run of a conditional schedule gets the validators of the previous run's answer, or the previous run's own if
+that had none. They move from slot to slot with the tasks, so a run that ends after the next one was created
+has no effect on later runs.
 """
 
 import re
@@ -13,20 +13,20 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
 
-# RFC 9110 8.8.3, in ASCII and of a length that can travel in every envelope.
+# RFC 9110 8.8.3, in ASCII, and short enough for every envelope.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')
-# RFC 9110 5.6.7; whatever is spelt otherwise is not worth to be sent back.
+# RFC 9110 5.6.7; other spellings are not sent back.
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
-# What these methods get can be unchanged; for others a condition means something else (RFC 9110 13.1.2).
+# For other methods a condition means something else (RFC 9110 13.1.2).
 METHODS = frozenset({"GET", "HEAD"})
-# The headers of a condition; a task that has one asks by itself.
+# The headers of a condition; a task that has one makes its own condition.
 CONDITIONS = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
 
 
 def validators_after(record: Record, task: Task) -> Validators | None:
-    """Those by which `task` may ask, which comes after `record`; None to ask for whatever there is."""
+    """The validators for `task`, the run after `record`; None for an unconditional request."""
     before = record.task
-    # Another request may have another answer under the same name.
+    # Another request may have another answer with the same validators.
     if (before.url, before.method, before.headers) != (task.url, task.method, task.headers):
         return None
     response = record.result
@@ -36,7 +36,7 @@ def validators_after(record: Record, task: Task) -> Validators | None:
 
 
 def condition(validators: Validators) -> dict[str, str]:
-    """The headers that ask for what is newer."""
+    """The headers that ask for a newer version."""
     headers = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
     return {name: value for name, value in headers.items() if value is not None}
 

@@ -9,10 +9,10 @@ from taskrunner.domain.task import Task
 
 @dataclass(slots=True, eq=False)
 class AttemptContext:
-    """One attempt in the hands of a worker.
+    """What a handler gets: attempt `number` of a task.
 
-    `cancelled` may turn True at any time, set by the event loop: the handler is then to end as soon as it
-    can, with an outcome of kind `cancelled` or `interrupted`.
+    The event loop may set `cancelled` at any time: the handler then ends as soon as possible, with an
+    outcome of kind `cancelled` or `interrupted`.
     """
 
     task: Task
@@ -23,21 +23,21 @@ class AttemptContext:
 class Handler(ABC):
     """Runs attempts one after the other, always in the same thread.
 
-    Each worker has a handler of its own, so a handler may keep what is costly to make (a connection, a
-    curl handle) between attempts.
+    Each worker has its own handler, so a handler may keep what is costly to make (a connection, a curl
+    handle) between attempts.
     """
 
     @abstractmethod
     def run(self, context: AttemptContext) -> Outcome:
-        """Make the attempt. Ends by the task's timeout by itself, and raises nothing."""
+        """Run the attempt. Ends within the task's timeout and raises nothing."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what was kept. Called in the same thread, once, after the last attempt."""
+        """Release what was kept. Called once, in the same thread, after the last attempt."""
 
 
 class HandlerFactory(ABC):
-    """Makes handlers, one per worker, in whatever process the workers are; it travels there pickled."""
+    """Makes one handler per worker. Pickled and sent to the process that holds the workers."""
 
     @abstractmethod
     def start(self) -> None:

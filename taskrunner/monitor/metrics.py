@@ -35,7 +35,7 @@ COUNTERS = {
     "rejected": "Messages that were no task",
     "dead_letters": "Messages moved from the dead letter queue to the store",
     "expired": "Tasks that failed because no attempt had started by their expires_at",
-    "schedules_failed": "Slots of schedules that could not run",
+    "schedules_failed": "HeldSlots of schedules that could not run",
     "cancelled": "Tasks cancelled by request",
     "deleted": "Tasks removed by request",
     "leases_expired": "Attempts whose worker was found to be gone",

@@ -1,36 +1,36 @@
-"""The refill: a broker that is not durable gets back, at start, what an earlier process had queued.
+"""The broker refill publishes again, at start, what an earlier process had queued in a broker in memory.
 
-It publishes itself. Made due at once, those tasks would go through the relay, which takes a task that is
-queued while its queue is not empty for one that waits its turn.
+It does not leave this to the relay, which takes a queued task for a waiting one while its queue is not empty.
 """
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_task
+from taskrunner.domain.codec import encode
 from taskrunner.domain.events import Events
+from taskrunner.domain.new_task import StoredTask
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Store
 
 _PAGE = 500
-# No more than the memory broker takes; what lies beyond is published by the relay, once its queue is empty.
+# The memory broker takes no more; the relay publishes the rest once the queue is empty.
 _LIMIT = 1_000_000
-# When all is done there is no further turn.
+# Seconds until the next turn once everything is published: there is nothing left to do.
 _DONE = 86_400.0
 
 
 class BrokerRefill(Service):
-    """Reads the queued tasks, newest first as the store lists them, then publishes them, oldest first.
+    """Reads the queued tasks, newest first as the store lists them, and publishes them oldest first.
 
-    One that was queued by this process meanwhile is published twice, and the fences drop the double.
+    A task that this process queues meanwhile is published twice, and the fences drop the duplicate.
     """
 
     def __init__(self, store: Store, publisher: Publisher, events: Events) -> None:
-        super().__init__("refill", events)
+        super().__init__("broker refill", events)
         self._store = store
         self._publisher = publisher
-        self._found: list[Outgoing] = []
+        self._found: list[StoredTask] = []
         self._cursor: str | None = None
         self._reading = True
 
@@ -41,14 +41,14 @@ class BrokerRefill(Service):
         batch = self._found[-_PAGE:][::-1]
         if not batch:
             return _DONE
-        # What the broker refuses stays queued in the store, where the relay looks after it.
+        # A task that the broker refuses stays queued in the store, where the relay finds it.
         await self._publisher.publish(batch, by_relay=True)
         del self._found[-_PAGE:]
         return 0.0
 
     async def _read_page(self) -> None:
         page = await self._store.list_tasks(Status.QUEUED, limit=_PAGE, cursor=self._cursor)
-        self._found += [_outgoing(record) for record in page.items]
+        self._found += [_stored(record) for record in page.items]
         self._cursor = page.cursor
         self._reading = page.cursor is not None and len(self._found) < _LIMIT
 
@@ -56,8 +56,7 @@ class BrokerRefill(Service):
 async def end_leases(store: Store, clock: Clock) -> None:
     """End the leases of all running tasks, so that the relay rescues them now; their attempts count.
 
-    Only for who knows that no consumer lives, and before a consumer of its own starts. Raises
-    `StoreUnavailable`.
+    Call it only while no consumer runs. Raises `StoreUnavailable`.
     """
     cursor: str | None = None
     while True:
@@ -69,12 +68,11 @@ async def end_leases(store: Store, clock: Clock) -> None:
             return
 
 
-def _outgoing(record: Record) -> Outgoing:
-    task = record.task
-    return Outgoing(
-        id=task.id,
-        queue=task.priority,
-        encoded=encode_task(task),
-        attempt=record.attempt + 1,
+def _stored(record: Record) -> StoredTask:
+    return StoredTask(
+        id=record.task.id,
+        queue=record.task.priority,
+        encoded=encode(record.task),
+        attempt=record.attempt,
         snoozes=record.snoozes,
     )

@@ -1,6 +1,4 @@
-"""BulkSubmit submit: many drafts from a stream, in batches that overlap, with answers in the stream's
-order.
-"""
+"""Bulk submit: many drafts from a stream, in overlapping batches, with results in the stream's order."""
 
 import asyncio
 from collections import deque
@@ -8,46 +6,47 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import BinaryIO
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import Intake, Prepared, Submitted
+from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
-from taskrunner.runtime.reader import Reader
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.thread_reader import ThreadReader
 
 _BATCH = 500
-# While one batch is written and another confirmed, the next is being read.
+# One batch is being read while others are written and confirmed.
 _OVERLAP = 4
-# Of these a task has one at most, so the line's own puts the other of the command line out of force.
-RIVALS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}
-# A line longer than this is no task: the largest body in base64, with its headers and URL, is below it.
+# A task has at most one field of each pair: the field of a line overrules the other one of the command line.
+EXCLUSIVE_FIELDS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}
+# The largest body in base64, with its headers and URL, is below this.
 LINE_LIMIT_BYTES = 1024 * 1024
 
 
-class Refused(Value):
-    """A line that is no task; `number` counts from 1."""
+class RefusedLine(Value):
+    """A line that is not a valid task; `number` counts from 1."""
 
     number: int
     error: TaskInvalid
 
 
-class BatchDone(Value):
-    """A batch that is accepted. `lines` is how many lines were read up to its end.
+class SubmittedBatch(Value):
+    """An accepted batch. `lines` is the number of lines read up to its end.
 
-    `numbers` are the lines of what was submitted.
+    `numbers` are the line numbers of `submitted`.
     """
 
     submitted: list[Submitted]
     numbers: list[int]
-    refused: list[Refused]
+    refused: list[RefusedLine]
     lines: int
 
 
 class BulkSubmit:
     """Submits lines, each a URL or a JSON object with the fields of `POST /tasks`.
 
-    `base` has the fields for every line but its URL; a JSON line's own fields win. `patience` is the seconds
-    for which a store that is away is waited for. Repeating a batch is safe: its ids are made before.
+    `base` has the fields of every line except the URL; the fields of a JSON line overrule it. `patience` is
+    how many seconds to wait for an unavailable store. Repeating a batch is safe: its ids are made before.
     """
 
     def __init__(self, intake: Intake, base: TaskDraft, *, patience: float) -> None:
@@ -57,48 +56,52 @@ class BulkSubmit:
         self._defaults = {name: getattr(base, name) for name in given}
         self._patience = patience
 
-    async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[BatchDone]:
-        """Yield each batch once it is accepted. Raises `StoreUnavailable` when patience has run out."""
-        reader = Reader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
-        under_way: deque[asyncio.Task[BatchDone]] = deque()
+    async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[SubmittedBatch]:
+        """Yield each batch once it is accepted. Raises `StoreUnavailable` after `patience` seconds."""
+        reader = ThreadReader(meaningful(lines), batch=_BATCH, ahead=_BATCH * _OVERLAP)
+        under_way: deque[asyncio.Task[SubmittedBatch]] = deque()
         try:
             async for batch in reader.batches():
                 under_way.append(asyncio.create_task(self.submit_batch(batch)))
-                # Checking the next lines must not keep the batches from going out.
+                # Lets the batches go out before the next lines are checked.
                 await asyncio.sleep(0)
                 while under_way and (not reader.ready or len(under_way) >= _OVERLAP):
                     yield await under_way.popleft()
             while under_way:
                 yield await under_way.popleft()
         finally:
-            await end(*under_way)
+            await cancel_and_wait(*under_way)
 
-    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> BatchDone:
-        """Submit numbered lines. Raises `StoreUnavailable` when patience has run out."""
-        prepared: list[Prepared] = []
+    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> SubmittedBatch:
+        """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds."""
+        prepared: list[NewTask] = []
         numbers: list[int] = []
-        refused: list[Refused] = []
+        refused: list[RefusedLine] = []
         for number, line in batch:
             try:
                 prepared.append(self._intake.prepare(self._draft(line)))
                 numbers.append(number)
             except TaskInvalid as exc:
-                refused.append(Refused(number=number, error=exc))
+                refused.append(RefusedLine(number=number, error=exc))
         submitted = await self._persist(prepared) if prepared else []
-        return BatchDone(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
+        return SubmittedBatch(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
 
     def _draft(self, line: bytes) -> TaskDraft:
         check_length(line)
         if not line.startswith(b"{"):
-            # The rest was checked with `base`, so a plain line costs the check of its URL only.
-            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.rules.limits)
-        draft = TaskDraft.from_json(line, self._intake.rules.limits)
-        said = draft.model_fields_set
+            # The other fields were checked with `base`.
+            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.task_settings.limits)
+        draft = TaskDraft.from_json(line, self._intake.task_settings.limits)
+        given_fields = draft.model_fields_set
         return draft.model_copy(
-            update={n: v for n, v in self._defaults.items() if n not in said and RIVALS.get(n) not in said}
+            update={
+                n: v
+                for n, v in self._defaults.items()
+                if n not in given_fields and EXCLUSIVE_FIELDS.get(n) not in given_fields
+            }
         )
 
-    async def _persist(self, prepared: list[Prepared]) -> list[Submitted]:
+    async def _persist(self, prepared: list[NewTask]) -> list[Submitted]:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._patience
         backoff = Backoff()
@@ -112,23 +115,23 @@ class BulkSubmit:
 
 
 def bounded_lines(source: BinaryIO) -> Iterator[bytes]:
-    """The lines of `source`; of one that is too long only as much as it takes to know that."""
-    most = LINE_LIMIT_BYTES + 2  # one too many, and the line's end
-    while line := source.readline(most):
+    """The lines of `source`; a line that is too long is cut right after the limit."""
+    size = LINE_LIMIT_BYTES + 2  # one byte too many, and the line's end
+    while line := source.readline(size):
         yield line
-        while len(line) == most and not line.endswith(b"\n"):
-            line = source.readline(most)
+        while len(line) == size and not line.endswith(b"\n"):
+            line = source.readline(size)
 
 
 def check_length(line: bytes) -> None:
-    """Raises `TaskInvalid` for a line that is too long to be a task."""
+    """Raises `TaskInvalid` for a line that is too long."""
     if len(line) > LINE_LIMIT_BYTES:
         message = f"the line is longer than {LINE_LIMIT_BYTES} bytes"
         raise TaskInvalid([FieldError(field="", message=message)])
 
 
 def meaningful(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines without blanks and `#` comments."""
+    """Numbered lines, without blank lines and `#` comments."""
     for number, line in enumerate(lines, start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith(b"#"):

@@ -1,7 +1,7 @@
-"""The cancellation ends tasks by request: a live one is cancelled, any can be deleted.
+"""Cancellation ends tasks by request: live tasks can be cancelled, any task can be deleted.
 
-A waiting task is cancelled by one conditional write, a running one by settling its attempt: then the
-worker's own answer comes too late and is refused, and its consumer, which looks for that, cuts the fetch.
+A waiting task is cancelled by one conditional write. A running task is cancelled by settling its attempt: the
+store then refuses the worker's outcome, and the consumer, which checks for this, aborts the fetch.
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, Store
 
-# A task that changes status between our look and our write is looked at again; each time it got further.
+# A task that changes status between our read and our write is read again; each time it has moved on.
 _TRIES = 10
 _ERROR = "cancelled by request"
-_CUT = Outcome(kind=OutcomeKind.CANCELLED, error="cancelled by request while it ran")
+_OUTCOME = Outcome(kind=OutcomeKind.CANCELLED, error="cancelled by request while it ran")
 _VERDICT = Verdict(status=Status.CANCELLED, reason="cancelled")
 
 
 class Cancellation:
-    """Cancels and deletes; for a cancelled task's retention the id of a deleted one is remembered."""
+    """Cancels and deletes. The id of a deleted task is remembered for the retention of a cancelled task."""
 
-    def __init__(self, store: Store, events: Events, clock: Clock, retention: Retention) -> None:
+    def __init__(self, store: Store, events: Events, clock: Clock, retention: RetentionSettings) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._retention = retention
 
     async def cancel(self, task_id: str) -> Record:
-        """Cancel a task; answers its record. One that is cancelled already is left as it is.
+        """Cancel a task; returns its record. A cancelled task is left as it is.
 
         Raises `TaskUnknown`, `StateConflict` (it has succeeded or failed), `StoreUnavailable`.
         """
@@ -51,13 +51,13 @@ class Cancellation:
         raise StateConflict(f"task {task_id} changed its status {_TRIES} times meanwhile; try again")
 
     async def cancel_all(self, records: Sequence[Record]) -> list[str]:
-        """Cancel those that still are as these records have them; answers their ids.
+        """Cancel the tasks that are still in the state of these records; returns their ids.
 
         Raises `StoreUnavailable`.
         """
         now = self._clock.now()
         waiting = [_waiting(record, now) for record in records if record.status in CLAIMABLE]
-        running = [self._cut(record) for record in records if record.status is Status.RUNNING]
+        running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
             *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep)),
@@ -74,7 +74,7 @@ class Cancellation:
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
 
     async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> list[str]:
-        """Delete tasks, with `status` only those that have it; answers which.
+        """Delete tasks, with `status` only those that have it; returns their ids.
 
         Raises `StoreUnavailable`.
         """
@@ -84,7 +84,7 @@ class Cancellation:
             self._events.emit(TasksDeleted(count=sum(answers)))
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
-    def _cut(self, record: Record) -> Settlement:
+    def _cancelled_attempt(self, record: Record) -> Settlement:
         now = self._clock.now()
         last = record.attempts[-1]
         ended = EndedAttempt(
@@ -94,10 +94,10 @@ class Cancellation:
             started_at=last.started_at,
             finished_at=now,
         )
-        return settlement(ended, _CUT, _VERDICT, self._retention)
+        return settlement(ended, _OUTCOME, _VERDICT, self._retention)
 
 
 def _waiting(record: Record, now: datetime) -> AttemptRef:
     task, made = record.task, record.attempt
-    following = follow_up(task, Status.CANCELLED, attempt=made, error=_ERROR, outcome=None, now=now)
-    return AttemptRef(id=task.id, attempt=made + 1, follow_up=following)
+    callback = follow_up(task, Status.CANCELLED, attempt=made, error=_ERROR, outcome=None, now=now)
+    return AttemptRef(id=task.id, attempt=made + 1, follow_up=callback)

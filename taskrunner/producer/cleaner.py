@@ -1,7 +1,7 @@
-"""The cleaner ends tasks that have expired, and removes what has outlived its retention.
+"""The cleaner fails tasks whose deadline has passed, and removes records whose retention is over.
 
-It needs the store alone: an expired task ends on time while the broker is away, its queue is jammed or no
-consumer runs. Any number of caretakers may run.
+It needs only the store: a task ends at its deadline even if the broker is away, the queue is long or no
+consumer runs. Any number of cleaners may run.
 """
 
 from datetime import datetime
@@ -12,24 +12,24 @@ from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 
-# One call takes this many at most: Redis and SQLite do nothing else meanwhile.
+# Redis and SQLite do nothing else during a call.
 _BATCH = 1000
-# The reason of a task that failed by its `expires_at`.
+# The reason of a task that failed at its deadline.
 EXPIRED = "expired"
 _ERROR = "no attempt had started by its expires_at"
 
 
 class Cleaner(Service):
-    """One turn: a batch of each, and the next one at once while there is more."""
+    """One turn expires and prunes a batch each; the next turn follows at once while there is more."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, retention: Retention, *, interval: float
+        self, store: Store, events: Events, clock: Clock, retention: RetentionSettings, *, interval: float
     ) -> None:
         super().__init__("cleaner", events)
         self._store = store
@@ -44,7 +44,7 @@ class Cleaner(Service):
         return 0.0 if max(expired, pruned) >= _BATCH else self._interval
 
     async def _expire(self, now: datetime) -> int:
-        """Fail a batch of what is expired; answers how many that was to be."""
+        """Fail a batch of expired tasks; returns its size."""
         expired = [(due, _task(due)) for due in await self._store.past_deadline(now=now, limit=_BATCH)]
         refs = [
             AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, task, now))
@@ -64,10 +64,10 @@ def _task(due: Due) -> Task | None:
     try:
         return decode_task(due.encoded)
     except EnvelopeUnreadable:
-        return None  # it must end all the same
+        return None  # the task must end all the same
 
 
 def _follow_up(due: Due, task: Task | None, now: datetime) -> NewTask | None:
     if task is None:
-        return None  # nobody can tell whom it wanted to be told
+        return None  # its callback cannot be read
     return follow_up(task, Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)

@@ -1,4 +1,4 @@
-"""The pause watch knows which pauses are in force: it reads them from the store, in every process alike."""
+"""The pause watch reads from the store, in every process, which pauses are in force."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,27 +8,27 @@ from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
 
-# A pause takes effect everywhere after at most this many seconds.
-LOOK = 1.0
+# Seconds between two reads: a pause takes effect everywhere within this time.
+INTERVAL = 1.0
 
 
 class PauseWatch(Service):
-    """`current` is how things stood at the last look; those that `apply` hear of every change."""
+    """`current` is what the last read found; subscribers hear of every change."""
 
     def __init__(self, store: OperatorStore, events: Events) -> None:
         super().__init__("pause watch", events)
         self._store = store
-        self._obeying: list[Callable[[Pauses], None]] = []
+        self._listeners: list[Callable[[Pauses], None]] = []
         self.since: Mapping[str, datetime] = {}
         self.current = Pauses()
 
-    def apply(self, listener: Callable[[Pauses], None]) -> None:
+    def subscribe(self, listener: Callable[[Pauses], None]) -> None:
         """Call `listener` with what is in force, now and after each change."""
-        self._obeying.append(listener)
+        self._listeners.append(listener)
         listener(self.current)
 
     def describe(self) -> dict[str, datetime]:
-        """The scopes that are paused, and since when, as `/stats` shows them."""
+        """The paused scopes and since when, as `/stats` shows them."""
         return dict(sorted(self.since.items()))
 
     async def turn(self) -> float:
@@ -37,6 +37,6 @@ class PauseWatch(Service):
         if pauses.scopes != self.current.scopes:
             self.current = pauses
             self._events.emit(PausesChanged(scopes=tuple(sorted(pauses.scopes))))
-            for listener in self._obeying:
+            for listener in self._listeners:
                 listener(pauses)
-        return LOOK
+        return INTERVAL

@@ -1,48 +1,37 @@
-"""The publisher hands envelopes to the broker and notes in the store which of them arrived.
+"""The publisher hands envelopes to the broker and marks in the store which of them arrived.
 
-Only this module publishes. The order is the broker's confirm first, the store's mark second: a crash
-between them leaves the task due, so that the relay publishes it once more and the fences drop the double.
+Only this module publishes. The broker's confirm comes first and the store's mark second: after a crash
+between them the task is still due, the relay publishes it once more, and the fences drop the duplicate.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 from taskrunner.brokers.base import Broker, Publication, PublishAnswer
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
-from taskrunner.domain.task import Priority
-from taskrunner.domain.value import Value
+from taskrunner.domain.new_task import StoredTask
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, RelayStore
 
+Stored = TypeVar("Stored", bound=StoredTask)
+
 _BATCH = 1000
 _REASONS = {
-    PublishAnswer.RETURNED: "the queue's queue is gone",
+    PublishAnswer.RETURNED: "the queue does not exist",
     PublishAnswer.REFUSED: "the broker refused it",
     PublishAnswer.UNKNOWN: "the connection broke, or the time ran out, before the broker's confirm",
 }
 
 
-class Outgoing(Value):
-    """A task ready to be published: its stored form, the attempt that comes next, its snoozes so far."""
-
-    id: str
-    queue: Priority
-    encoded: bytes
-    attempt: int
-    snoozes: int = 0
-
-    @property
-    def ref(self) -> AttemptRef:
-        return AttemptRef(id=self.id, attempt=self.attempt, snoozes=self.snoozes)
-
-
 class Publisher:
-    """Publishes in groups; `forgotten_after` is the seconds until a queued task is looked at again.
+    """Publishes the next attempt of stored tasks, in batches.
 
-    `answers` is False while the broker is away, by its own word or as the last try to publish showed.
+    `forgotten_after` is the seconds until a queued task is looked at again.
     """
 
     def __init__(
@@ -53,70 +42,76 @@ class Publisher:
         self._events = events
         self._clock = clock
         self._forgotten_after = timedelta(seconds=forgotten_after)
-        self._accepted: Batcher[Outgoing, bool] = Batcher(self._publish_accepted, limit=_BATCH)
-        self._failed = False
+        self._accepted: Batcher[StoredTask, bool] = Batcher(self._publish_accepted, limit=_BATCH)
+        self._last_publish_failed = False
         self._marks: Batcher[AttemptRef, None] = Batcher(self._mark, limit=_BATCH)
 
     @property
-    def answers(self) -> bool:
-        return not self._failed and self._broker.connected
+    def is_available(self) -> bool:
+        """False while the broker is disconnected, and after a publish that it did not take."""
+        return not self._last_publish_failed and self._broker.connected
 
-    async def publish_accepted(self, outgoing: Outgoing) -> bool:
-        """The fast path: publish a task that was just written, together with its neighbours.
+    async def publish_accepted(self, task: StoredTask) -> bool:
+        """The fast path: publish a task that was just written, in a batch with others.
 
-        True once the broker has confirmed it. False leaves it to the relay, which loses nothing.
+        True once the broker has confirmed it. False leaves it to the relay; nothing is lost.
         """
-        return await self._accepted.submit(outgoing)
+        return await self._accepted.submit(task)
 
-    def publish_later(self, outgoing: Outgoing) -> None:
-        """As `publish_accepted`, but nobody waits for it, other than `drain`."""
-        self._accepted.submit(outgoing)
+    def publish_later(self, task: StoredTask) -> None:
+        """As `publish_accepted`, but only `drain` waits for it."""
+        self._accepted.submit(task)
 
-    async def publish(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
-        """Publish a batch and mark what was confirmed; answers the rest. Never raises for the broker."""
+    async def publish(self, batch: Sequence[Stored], *, by_relay: bool) -> list[Stored]:
+        """Publish a batch and mark the confirmed tasks; returns the others. Broker errors are not raised."""
         confirmed = await self._send(batch, by_relay=by_relay)
-        await self._mark([item.ref for item in confirmed])
-        ids = {item.id for item in confirmed}
-        return [item for item in batch if item.id not in ids]
+        await self._mark([_next_attempt(task) for task in confirmed])
+        ids = {task.id for task in confirmed}
+        return [task for task in batch if task.id not in ids]
 
     async def drain(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the publishes and marks under way."""
         await self._accepted.drain()
         await self._marks.drain()
 
-    async def _publish_accepted(self, batch: Sequence[Outgoing]) -> Sequence[bool]:
+    async def _publish_accepted(self, batch: Sequence[StoredTask]) -> Sequence[bool]:
         confirmed = await self._send(batch, by_relay=False)
-        for item in confirmed:
+        for task in confirmed:
             # Nobody waits for the mark: without it the relay publishes once more.
-            self._marks.submit(item.ref)
-        ids = {item.id for item in confirmed}
-        return [item.id in ids for item in batch]
+            self._marks.submit(_next_attempt(task))
+        ids = {task.id for task in confirmed}
+        return [task.id in ids for task in batch]
 
-    async def _send(self, batch: Sequence[Outgoing], *, by_relay: bool) -> list[Outgoing]:
+    async def _send(self, batch: Sequence[StoredTask], *, by_relay: bool) -> list[StoredTask]:
         publications = [
-            Publication(queue=item.queue, body=encode_envelope(item.encoded, item.attempt), task_id=item.id)
-            for item in batch
+            Publication(
+                queue=task.queue, body=encode_envelope(task.encoded, task.attempt + 1), task_id=task.id
+            )
+            for task in batch
         ]
         try:
             answers = await self._broker.publish(publications)
         except BrokerUnavailable as exc:
-            self._failed = True
+            self._last_publish_failed = True
             self._events.emit(PublishFailed(count=len(batch), error=str(exc)))
             return []
-        self._failed = False
+        self._last_publish_failed = False
         pairs = zip(batch, answers, strict=True)
-        confirmed = [item for item, answer in pairs if answer is PublishAnswer.CONFIRMED]
+        confirmed = [task for task, answer in pairs if answer is PublishAnswer.CONFIRMED]
         self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay))
         if len(confirmed) < len(batch):
-            worst = next(answer for answer in answers if answer is not PublishAnswer.CONFIRMED)
-            self._events.emit(PublishFailed(count=len(batch) - len(confirmed), error=_REASONS[worst]))
+            first_failure = next(answer for answer in answers if answer is not PublishAnswer.CONFIRMED)
+            error = _REASONS[first_failure]
+            self._events.emit(PublishFailed(count=len(batch) - len(confirmed), error=error))
         return confirmed
 
     async def _mark(self, refs: Sequence[AttemptRef]) -> Sequence[None]:
         now = self._clock.now()
-        try:
+        # Without the mark the tasks are still due and are published again; the adapter reports the outage.
+        with suppress(StoreUnavailable):
             await self._store.mark_queued(refs, now=now, due=now + self._forgotten_after)
-        except StoreUnavailable:
-            # The adapter has told of the outage; the tasks are still due and will be published again.
-            return [None] * len(refs)
         return [None] * len(refs)
+
+
+def _next_attempt(task: StoredTask) -> AttemptRef:
+    return AttemptRef(id=task.id, attempt=task.attempt + 1, snoozes=task.snoozes)

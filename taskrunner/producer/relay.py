@@ -1,6 +1,6 @@
-"""The relay takes what is due and does the next thing: publish, look again, or rescue from a dead worker.
+"""The relay takes due tasks and does the next thing: publish, look again later, rescue from a dead worker.
 
-Any number of relays may run: `take_due` hides what one has taken from the others.
+Any number of relays may run: `take_due` hides the tasks that one relay takes from the others.
 """
 
 import random
@@ -16,33 +16,18 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import EndedAttempt, Retention, Settlement, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.value import Value
 from taskrunner.producer.outage_recovery import OutageRecovery
-from taskrunner.producer.publisher import Outgoing, Publisher
+from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.settings import RelaySettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 
 
-class RelaySettings(Value):
-    """The settings of the relay; durations are seconds.
-
-    `attempts`: how often one turn tries to publish what it took before it leaves that in the index.
-    `lease` is the consumers' lease: after an outage of the store nobody is declared dead for that long.
-    """
-
-    poll_interval: float = 0.5
-    batch_size: int = 500
-    attempts: int = 3
-    hold: float = 10.0
-    forgotten_after: float = 300.0
-    lease: float = 30.0
-
-
 class Relay(Service):
-    """One turn: take a batch from the due index and act on it by status."""
+    """One turn takes a batch from the due index and acts on each task by its status."""
 
     def __init__(
         self,
@@ -52,7 +37,7 @@ class Relay(Service):
         events: Events,
         clock: Clock,
         settings: RelaySettings,
-        retention: Retention,
+        retention: RetentionSettings,
         pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)
@@ -66,16 +51,16 @@ class Relay(Service):
         self._store_was_away = False
         self._reconnects = store.status().reconnects
         self._rescue_from = clock.monotonic()
-        self._recall = OutageRecovery(store, broker, settings.batch_size, settings.forgotten_after)
-        # A power cut takes us and the store's last writes together, and there may have been one.
-        self._recall.begin(clock.now())
-        self._recall_from = clock.monotonic() + settings.hold
+        self._recovery = OutageRecovery(store, broker, settings.batch_size, settings.forgotten_after)
+        # A power cut may have taken this process and the store's last writes together.
+        self._recovery.begin(clock.now())
+        self._recover_from = clock.monotonic() + settings.hold
 
     async def turn(self) -> float:
         try:
             if not self._broker.connected:
-                # What is due needs the broker: to take it now would only hide it when the broker is back.
-                # An outage of the store is to be noticed all the same, for the sake of the leases.
+                # Due tasks need the broker: taking them now would hide them when it is back. The ping
+                # notices an outage of the store, which delays the rescue of running tasks.
                 await self._store.ping()
                 return self._settings.poll_interval
             taken = await self._take()
@@ -83,9 +68,9 @@ class Relay(Service):
             self._store_was_away = True
             raise
         await self._act(taken)
-        if self._clock.monotonic() >= self._recall_from:
-            with suppress(BrokerUnavailable):  # it goes on when the broker is back
-                await self._recall.turn(self._clock.now())
+        if self._clock.monotonic() >= self._recover_from:
+            with suppress(BrokerUnavailable):  # the recovery goes on when the broker is back
+                await self._recovery.turn(self._clock.now())
         return 0.0 if len(taken) >= self._settings.batch_size else self._settings.poll_interval
 
     async def _take(self) -> Sequence[Due]:
@@ -95,11 +80,11 @@ class Relay(Service):
         reconnects = self._store.status().reconnects
         if self._store_was_away or reconnects != self._reconnects:
             self._store_was_away, self._reconnects = False, reconnects
-            # Leases ran out because nobody could renew them; their owners get the time to do so now, and what
-            # was delivered that to be claimed.
+            # Leases ran out because nobody could renew them. Their owners get the time to do so now, and
+            # consumers the time to claim what was delivered.
             self._rescue_from = self._clock.monotonic() + self._settings.lease
-            self._recall_from = self._clock.monotonic() + self._settings.hold
-            self._recall.begin(self._clock.now())
+            self._recover_from = self._clock.monotonic() + self._settings.hold
+            self._recovery.begin(self._clock.now())
         return taken
 
     async def _act(self, taken: Sequence[Due]) -> None:
@@ -108,50 +93,50 @@ class Relay(Service):
             for due in taken
             if due.status in (Status.SCHEDULED, Status.RETRYING) and not self._is_paused(due)
         ]
-        suspects = [due for due in taken if due.status is Status.QUEUED]
+        queued = [due for due in taken if due.status is Status.QUEUED]
         running = [due for due in taken if due.status is Status.RUNNING]
         if running and self._clock.monotonic() >= self._rescue_from:
             await self._rescue(running)
         if to_publish:
             await self._publish(to_publish)
-        if suspects:
-            await self._look_after(suspects)
+        if queued:
+            await self._check_queued(queued)
 
     def _is_paused(self, due: Due) -> bool:
-        """For one of its labels; it then comes up again, as all that was taken, after `hold` seconds.
+        """Whether one of its labels is paused; the task is then due again after `hold` seconds.
 
-        What is in a paused queue is published all the same, and waits there.
+        Tasks of a paused queue are published and wait there.
         """
         pauses = self._pauses()
-        return pauses.any_label and pauses.hold(decode_task(due.encoded).labels)
+        return pauses.any_label and pauses.cover_labels(decode_task(due.encoded).labels)
 
     async def _publish(self, batch: Sequence[Due]) -> None:
-        """Try a few times; what is left stays hidden for `hold` seconds and comes up again by itself."""
+        """Try a few times; tasks that stay unpublished are due again after `hold` seconds."""
         backoff = Backoff(first=0.05, cap=1.0)
-        left = [_outgoing(due) for due in batch]
-        for _ in range(self._settings.attempts):
+        left = list(batch)
+        for _ in range(self._settings.max_attempts):
             left = await self._publisher.publish(left, by_relay=True)
             if not left or self.stopping or not self._broker.connected:
                 return
             await self._pause(backoff.next())
 
-    async def _look_after(self, suspects: Sequence[Due]) -> None:
-        """A task queued for long: if its queue is empty the broker forgot it, else it waits its turn."""
+    async def _check_queued(self, queued: Sequence[Due]) -> None:
+        """Publish again where the queue is empty, since the broker lost the message; else wait."""
         try:
             depths = await self._broker.depths()
         except BrokerUnavailable:
             return
-        forgotten = [due for due in suspects if depths.get(due.queue, 0) == 0]
-        waiting = [due for due in suspects if depths.get(due.queue, 0) > 0]
-        if forgotten:
-            await self._publish(forgotten)
+        lost = [due for due in queued if depths.get(due.queue, 0) == 0]
+        waiting = [due for due in queued if depths.get(due.queue, 0) > 0]
+        if lost:
+            await self._publish(lost)
         later = self._clock.now() + timedelta(seconds=self._settings.forgotten_after)
         await self._store.postpone(
             [AttemptRef(id=due.id, attempt=due.attempt + 1) for due in waiting], due=later
         )
 
     async def _rescue(self, running: Sequence[Due]) -> None:
-        """Their leases ran out: the attempt counts, since it may be the task that kills its workers."""
+        """End attempts whose lease ran out. They count, since the task itself may kill its workers."""
         for due in running:
             self._events.emit(LeaseExpired(task_id=due.id, attempt=due.attempt))
         await self._store.settle([self._lost(due) for due in running], now=self._clock.now())
@@ -170,18 +155,12 @@ class Relay(Service):
             now=now,
             random=random.random(),
         )
-        line = due.running
+        attempt = due.running
         ended = EndedAttempt(
             task=task,
             number=due.attempt,
-            consumer=None if line is None else line.consumer,
-            started_at=now if line is None else line.started_at,
+            consumer=None if attempt is None else attempt.consumer,
+            started_at=now if attempt is None else attempt.started_at,
             finished_at=now,
         )
         return settlement(ended, outcome, verdict, self._retention)
-
-
-def _outgoing(due: Due) -> Outgoing:
-    return Outgoing(
-        id=due.id, queue=due.queue, encoded=due.encoded, attempt=due.attempt + 1, snoozes=due.snoozes
-    )

@@ -1,4 +1,4 @@
-"""Replication: accepted tasks get a copy, and whoever submits together asks together."""
+"""Replication: waits until replicas of the store have accepted tasks, in batches."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -7,13 +7,13 @@ from taskrunner.domain.errors import FieldError, StoreUnavailable, StoreUnfit, T
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import IntakeStore
 
-# A question for a thousand is much the same as for one.
+# A check for a thousand tasks costs about as much as for one.
 _BATCH = 10_000
 _NOT_KEPT = "replicated cannot be kept: the store is set up without replicas for it; use broker or store"
 
 
 class Replication:
-    """Asks the store about its replicas, before a task is written and after."""
+    """Asks the store about its replicas, before and after a task is written."""
 
     def __init__(self, store: IntakeStore) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class Replication:
         try:
             await self._checks.submit(None)
         except StoreUnfit as exc:
-            # Its own text names hosts, which are not for every client.
+            # The text of `StoreUnfit` names hosts, which clients must not see.
             raise TaskInvalid([FieldError(field="write_concern", message=_NOT_KEPT)]) from exc
 
     async def confirm(self, ids: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ class Replication:
             raise WriteUnconfirmed(str(exc)) from exc
 
     async def drain(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the checks and confirms under way."""
         await self._checks.drain()
         await self._confirms.drain()
 

@@ -1,7 +1,7 @@
-"""The scheduler makes the tasks of schedules whose slot has come, and moves each on to its next slot.
+"""The scheduler creates the tasks of schedules that are due, and moves each schedule to its next slot.
 
-Both are one atomic step of the store, taken only if nobody else has moved the schedule meanwhile: any number
-of schedulers may run, and one may die at any point. The tasks are due in the store: the relay publishes them.
+Both happen in one atomic step of the store, conditional on the schedule's version: any number of schedulers
+may run, and one may die at any point. The relay publishes the tasks.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
 from taskrunner.domain.record import Record
 from taskrunner.domain.schedule import (
     Overlap,
-    Plan,
     Schedule,
+    SlotPlan,
     decode_schedule,
     plan,
     slot_delay,
@@ -22,38 +22,36 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.validators import validators_after
-from taskrunner.domain.value import Value, replace
-from taskrunner.producer.schedules import stored, task_draft
+from taskrunner.domain.value import replace
+from taskrunner.producer.schedule_admin import draft_of, stored_form
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 
 _BATCH = 100
-# A run of a conditional schedule made by so much too late still knows the one before it.
+# How long the record of a run outlives the next slot, so that a late run still finds its validators.
 _KEPT_BEYOND = timedelta(days=1)
-# A schedule that this version cannot read is looked at again after this time.
+# A schedule that this version cannot read is tried again after this time.
 _UNREADABLE_AGAIN = timedelta(hours=1)
 
 
-class SchedulerSettings(Value):
-    """Durations are seconds. A slot up to `grace` ago is in time; `catch_up`: the most slots of a turn."""
-
-    poll_interval: float = 0.5
-    grace: float = 60.0
-    catch_up: int = 100
-
-
 class Scheduler(Service):
-    """One turn: a batch of the schedules that are due."""
+    """One turn advances a batch of due schedules."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, rules: TaskPolicy, settings: SchedulerSettings
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        task_settings: TaskSettings,
+        settings: SchedulerSettings,
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store
         self._clock = clock
-        self._rules = rules
+        self._task_settings = task_settings
         self._settings = settings
 
     async def turn(self) -> float:
@@ -73,16 +71,19 @@ class Scheduler(Service):
         try:
             planned = await self._plan(schedule, now)
             tasks = await self._tasks(schedule, planned, now)
-            schedule = _moved(schedule, planned, tasks)
+            schedule = _advanced(schedule, planned, tasks)
         except TaskInvalid as exc:
             schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
         except ValueError as exc:
-            # This machine does not know the time zone (any more): a human has to look, and to resume it.
+            # This machine does not know the time zone: an operator must fix that and resume the schedule.
             schedule = replace(self._failed(schedule, str(exc), next_at=None), paused=True)
-        if await self._store.save_schedule(stored(schedule), expected=found.version, tasks=tasks) and tasks:
+        if (
+            await self._store.save_schedule(stored_form(schedule), expected=found.version, tasks=tasks)
+            and tasks
+        ):
             self._events.emit(TasksAccepted(count=len(tasks)))
 
-    async def _plan(self, schedule: Schedule, now: datetime) -> Plan:
+    async def _plan(self, schedule: Schedule, now: datetime) -> SlotPlan:
         planned = plan(schedule, now=now, grace=self._settings.grace, catch_up=self._settings.catch_up)
         if schedule.overlap is Overlap.SKIP and schedule.last_task_id is not None:
             last = await self._store.get(schedule.last_task_id)
@@ -90,27 +91,22 @@ class Scheduler(Service):
                 return replace(planned, slots=())
         return planned
 
-    async def _tasks(self, schedule: Schedule, planned: Plan, now: datetime) -> list[NewTask]:
+    async def _tasks(self, schedule: Schedule, planned: SlotPlan, now: datetime) -> list[NewTask]:
         if not planned.slots:
             return []
-        draft = task_draft(schedule, self._rules.limits)
-        before = await self._run_before(schedule)
+        draft = draft_of(schedule, self._task_settings.limits)
+        previous = await self._previous_run(schedule)
         tasks: list[NewTask] = []
         for slot in planned.slots:
             task_id = slot_task_id(schedule.name, slot)
             run_at = slot + slot_delay(task_id, schedule.jitter)
-            task = replace(draft.to_task(self._rules, task_id=task_id, now=now), run_at=run_at)
+            task = replace(draft.to_task(self._task_settings, task_id=task_id, now=now), run_at=run_at)
             if schedule.conditional:
-                task = _conditional(task, before, planned.next_at)
-            tasks.append(
-                NewTask.of(
-                    task,
-                    due=run_at,
-                )
-            )
+                task = _conditional(task, previous, planned.next_at)
+            tasks.append(NewTask.of(task, due=run_at))
         return tasks
 
-    async def _run_before(self, schedule: Schedule) -> Record | None:
+    async def _previous_run(self, schedule: Schedule) -> Record | None:
         if not schedule.conditional or schedule.last_task_id is None:
             return None
         return await self._store.get(schedule.last_task_id)
@@ -120,23 +116,23 @@ class Scheduler(Service):
         return replace(schedule, error=error, next_at=next_at)
 
     async def _put_off(self, found: StoredSchedule, exc: ValueError, now: datetime) -> None:
-        """What a newer version wrote is left as it is, and must not hold up the others."""
+        """A schedule that a newer version wrote is left as it is, and must not block the others."""
         self._events.emit(ScheduleFailed(name=found.name, error=f"cannot be read: {exc}"))
         later = replace(found, version=f"{found.version}+", next_at=now + _UNREADABLE_AGAIN)
         await self._store.save_schedule(later, expected=found.version)
 
 
-def _conditional(task: Task, before: Record | None, next_at: datetime | None) -> Task:
-    """`task`, which asks by what the run `before` it left, and stays until the next has looked at it."""
+def _conditional(task: Task, previous: Record | None, next_at: datetime | None) -> Task:
+    """`task` with the validators of the previous run, kept until the next run has read it."""
     return replace(
         task,
-        validators=None if before is None else validators_after(before, task),
+        validators=None if previous is None else validators_after(previous, task),
         keep_until=None if next_at is None else next_at + _KEPT_BEYOND,
     )
 
 
-def _moved(schedule: Schedule, planned: Plan, tasks: Sequence[NewTask]) -> Schedule:
-    moved = replace(schedule, next_at=planned.next_at)
+def _advanced(schedule: Schedule, planned: SlotPlan, tasks: Sequence[NewTask]) -> Schedule:
+    advanced = replace(schedule, next_at=planned.next_at)
     if not tasks:
-        return moved
-    return replace(moved, error=None, last_at=planned.slots[-1], last_task_id=tasks[-1].id)
+        return advanced
+    return replace(advanced, error=None, last_at=planned.slots[-1], last_task_id=tasks[-1].id)

@@ -1,49 +1,48 @@
-"""The search finds tasks and dead letters by a selection, with bounded work per call.
+"""The search finds the tasks and dead letters that a filter matches, with bounded work per call.
 
-The store's indices know the status; the other conditions are judged here, on the records themselves, since
-an index for each of them would have to be paid for by every task. So a page may have fewer items than its
-limit, or none, and still have a cursor.
+The store has an index by status. The other conditions are checked here, on the records, since every task
+would pay for an index per condition. So a page may have fewer items than its limit, or none, and a cursor.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.task_filter import TaskFilter, facts_of, facts_of_dead_letter
+from taskrunner.domain.task_filter import TaskFilter, dead_letter_facts, task_facts
 from taskrunner.stores.base import Page, Store
 
 Item = TypeVar("Item")
 
-# How often one call asks the store at most; each time for as many as are still wanted.
-_READS_MOST = 40
+# The most reads of the store by one call.
+_MAX_READS = 40
 
 
 class Search:
-    """Pages by descending id for tasks, the latest first for dead letters.
+    """Tasks by descending id, dead letters the latest first.
 
-    One call looks at `looked_most` or a page more: some 50 ms of decoding.
+    One call checks `max_checked` items, or a page more: some 50 ms of decoding.
     """
 
-    def __init__(self, store: Store, *, looked_most: int = 2000) -> None:
+    def __init__(self, store: Store, *, max_checked: int = 2000) -> None:
         self._store = store
-        self._looked_most = looked_most
+        self._max_checked = max_checked
 
-    async def tasks(self, selection: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
+    async def tasks(self, task_filter: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
         """Raises `StoreUnavailable`."""
         return await self._scan(
-            lambda limit, cursor: self._store.list_tasks(selection.status, limit=limit, cursor=cursor),
-            lambda record: selection.meets(facts_of(record)),
+            lambda limit, cursor: self._store.list_tasks(task_filter.status, limit=limit, cursor=cursor),
+            lambda record: task_filter.matches(task_facts(record)),
             limit=limit,
             cursor=cursor,
         )
 
     async def dead_letters(
-        self, selection: TaskFilter, *, limit: int, cursor: str | None
+        self, task_filter: TaskFilter, *, limit: int, cursor: str | None
     ) -> Page[DeadLetter]:
-        """Raises `StoreUnavailable`, and `ValueError` for a cursor that is none."""
+        """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
         return await self._scan(
             lambda limit, cursor: self._store.list_dead_letters(limit=limit, cursor=cursor),
-            lambda letter: selection.meets(facts_of_dead_letter(letter)),
+            lambda letter: task_filter.matches(dead_letter_facts(letter)),
             limit=limit,
             cursor=cursor,
         )
@@ -51,18 +50,18 @@ class Search:
     async def _scan(
         self,
         read: Callable[[int, str | None], Awaitable[Page[Item]]],
-        meets: Callable[[Item], bool],
+        matches: Callable[[Item], bool],
         *,
         limit: int,
         cursor: str | None,
     ) -> Page[Item]:
         found: list[Item] = []
-        looked = 0
-        for _ in range(_READS_MOST):
+        checked = 0
+        for _ in range(_MAX_READS):
             page = await read(limit - len(found), cursor)
-            found += filter(meets, page.items)
-            looked += len(page.items)
+            found += filter(matches, page.items)
+            checked += len(page.items)
             cursor = page.cursor
-            if cursor is None or len(found) >= limit or looked >= self._looked_most:
+            if cursor is None or len(found) >= limit or checked >= self._max_checked:
                 break
         return Page(items=found, cursor=cursor)

@@ -1,1 +1,1 @@
-"""The building blocks of everything that runs on the event loop: batches, services, waits."""
+"""Building blocks of everything that runs on the event loop: services, batches, waits, signals."""

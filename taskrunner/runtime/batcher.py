@@ -1,4 +1,4 @@
-"""A batcher gathers what arrives while the last commit is under way and commits it as one group."""
+"""Gathers the items that arrive during a commit, and commits them as the next group."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,13 +9,13 @@ Answer = TypeVar("Answer")
 
 
 class Batcher(Generic[Item, Answer]):
-    """Group commit: one commit at a time, each of everything that waited, up to `limit` items.
+    """Group commit: one commit at a time, of all items that wait, up to `limit`.
 
-    `commit` gets the items in order and answers one value per item; when it raises, every item of that
-    group raises the same. Only for one event loop; `limit` bounds a single commit, not what may wait.
+    `commit` gets the items in order and returns one answer per item. When it raises, every item of the group
+    raises the same error. `limit` bounds a commit, not the items that wait. For one event loop only.
 
-    Between the starts of two commits there are at least `spacing` seconds: a lone item goes at once, a
-    stream makes larger groups, since a commit of ten costs little more than a commit of one.
+    Two commits start at least `spacing` seconds apart. A lone item goes at once, a stream in larger
+    groups, since a commit of ten items costs little more than a commit of one.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Batcher(Generic[Item, Answer]):
         self._runner: asyncio.Task[None] | None = None
 
     def submit(self, item: Item) -> "asyncio.Future[Answer]":
-        """A future with the answer for `item`. Giving the future up does not take the item back."""
+        """A future of the answer for `item`. Cancelling the future does not withdraw the item."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future))
@@ -69,7 +69,7 @@ class Batcher(Generic[Item, Answer]):
         try:
             answers = await self._commit([item for item, _ in group])
             answered = list(zip(group, answers, strict=True))
-        except Exception as exc:  # noqa: BLE001 - handed on to whoever waits for the items
+        except Exception as exc:  # noqa: BLE001 - raised by the futures of the group
             for _, future in group:
                 if not future.done():
                     future.set_exception(exc)

@@ -1,4 +1,4 @@
-"""A lock on a file: held by one process at a time, and gone with it however it ends."""
+"""A lock on a file: one process holds it, and it ends with the process, however that ends."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class LockTaken(Exception):
-    """Another process holds it; `owner` is that one's id as ` (process 123)`, where it is known."""
+    """Another process holds the lock. `owner` is ` (process 123)`, or empty if its id is unknown."""
 
     def __init__(self, path: Path, owner: str) -> None:
         super().__init__(f"{path} is locked{owner}")
@@ -16,10 +16,10 @@ class LockTaken(Exception):
 
 
 class FileLock(AbstractContextManager["FileLock"]):
-    """Taken when made, by flock(2): the kernel ends it with the process, kill -9 included.
+    """Locks the file with flock(2) when created; the kernel releases the lock even after kill -9.
 
-    The file stays: removing it would let two processes lock two files of one name. Raises `LockTaken` and
-    OSError.
+    The file is never removed: otherwise two processes could lock two files of the same name. Raises
+    `LockTaken`, `OSError`.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A service: a loop with start and stop, an owner for its task, and a pause after a fault."""
+"""A service: a loop that can be started and stopped, and that survives faults."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, LoopFailed
 
-# After a fault a loop waits this long, so that a permanent one does not burn a core.
+# The pause after a fault, so that a permanent fault does not keep a core busy.
 FAULT_PAUSE = 1.0
 
 
 class Service(ABC):
-    """Runs `turn` until `stop`. A turn that raises is told once as an event and tried again after a pause.
+    """Runs `turn` until `stop`. A turn that raises emits an event, and the next turn follows after a pause.
 
-    An `OutsideError` is not told here: the adapter that raised it has told of the outage.
+    An `OutsideError` emits no event: the adapter that raised it has reported the outage.
     """
 
     def __init__(self, name: str, events: Events) -> None:
@@ -28,7 +28,7 @@ class Service(ABC):
         self._loop_task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
-        """Let the turn under way end, then return. Safe to call twice."""
+        """Wait for the current turn, then end the loop. Safe to call twice."""
         self._stopping.set()
         self._wake.set()
         if self._loop_task is not None:
@@ -41,16 +41,16 @@ class Service(ABC):
 
     @property
     def awake(self) -> bool:
-        """Whether the next pause will end at once."""
+        """Whether the next pause ends at once."""
         return self._wake.is_set()
 
     def wake(self) -> None:
-        """End the present pause early."""
+        """End the current pause early."""
         self._wake.set()
 
     @abstractmethod
     async def turn(self) -> float:
-        """Do what there is to do; answers the seconds to wait before the next turn."""
+        """Do the work that is there; returns the seconds to wait before the next turn."""
 
     async def _run(self) -> None:
         while not self.stopping:
@@ -58,7 +58,7 @@ class Service(ABC):
                 pause = await self.turn()
             except OutsideError:
                 pause = FAULT_PAUSE
-            except Exception as exc:  # noqa: BLE001 - the boundary of a service: tell, pause, go on
+            except Exception as exc:  # noqa: BLE001 - the boundary of a service: report, pause, continue
                 self._events.emit(LoopFailed(service=self.name, error=exc))
                 pause = FAULT_PAUSE
             await self._pause(pause)

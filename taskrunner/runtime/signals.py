@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as events: the first asks for an orderly end, the second for an end at once."""
+"""SIGTERM and SIGINT as events: the first asks for an orderly shutdown, the second for an immediate one."""
 
 import asyncio
 import os
@@ -6,10 +6,10 @@ import signal
 
 
 class Signals:
-    """Listens from its making on; must be made on the event loop's thread.
+    """Handles the signals from its creation on. Create it on the thread of the event loop.
 
-    After the second signal the process has `abort_within` seconds to put down what it holds. Then it is ended
-    wherever it stands, as by a crash, which every command survives without loss.
+    After the second signal the process has `abort_within` seconds to give back what it holds. Then it exits
+    wherever it is, as in a crash, which every command survives without loss.
     """
 
     def __init__(self, *, abort_within: float) -> None:
@@ -19,25 +19,25 @@ class Signals:
         self._last = 0
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._heard, number)
+            self._loop.add_signal_handler(number, self._on_signal, number)
 
     @property
     def exit_code(self) -> int:
-        """0 after an orderly end, 128 plus the signal's number after an abort, as shells have it."""
+        """0 after an orderly shutdown; 128 plus the signal's number after an abort, as in shells."""
         return 128 + self._last if self.second.is_set() else 0
 
     @property
     def name(self) -> str:
-        """Of the last signal."""
+        """The name of the last signal."""
         return signal.Signals(self._last).name
 
-    def _heard(self, number: int) -> None:
+    def _on_signal(self, number: int) -> None:
         self._last = number
         if self.first.is_set() and not self.second.is_set():
             self.second.set()
-            self._loop.call_later(self._abort_within, self._end)
+            self._loop.call_later(self._abort_within, self._exit)
         self.first.set()
 
-    def _end(self) -> None:
-        # Not SystemExit: that would wait for what the loop and its threads still do.
+    def _exit(self) -> None:
+        # Not SystemExit, which would wait for the loop and its threads.
         os._exit(self.exit_code)

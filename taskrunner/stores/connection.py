@@ -14,7 +14,7 @@ from typing import TypeVar
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.lifecycle import StoreLifecycle, StoreStatus
 
 Answer = TypeVar("Answer")
@@ -99,7 +99,7 @@ class StoreConnection(ABC):
     async def stop(self) -> None:
         """End the watch and close all connections. Safe to call twice."""
         if self._watcher is not None:
-            await end(self._watcher)
+            await cancel_and_wait(self._watcher)
             self._watcher = None
         self._state, self._error = ConnectionState.DOWN, f"the store on {self._shown} was stopped"
         await self._close()

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.new_task import NewTask, StoredTask
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
@@ -25,19 +24,14 @@ class AttemptRef(Value):
     snoozes: int = 0
 
 
-class Due(Value):
+class Due(StoredTask):
     """A task to act on. `attempt` is the last attempt that started.
 
     For a `running` task, `attempt` is the attempt whose lease ended and `running` is its entry in the record.
     """
 
-    id: str
     status: Status
-    attempt: int
     attempt_limit: int
-    queue: Priority
-    encoded: bytes
-    snoozes: int = 0
     running: Attempt | None = None
 
 

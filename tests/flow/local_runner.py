@@ -3,42 +3,47 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.collector import Collector
-from taskrunner.consumer.consumer import Consumer, ConsumerSettings, MakePool
+from taskrunner.consumer.consumer import Consumer
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
-from taskrunner.domain.settlement import Retention
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.relay import Relay, RelaySettings
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.relay import Relay
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.search import Search
+from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.waiting import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[AttemptContext], Outcome]
 
-HOLD = 10.0
-LEASE = 30.0
-FORGOTTEN = 300.0
-DEADLINE = 10.0
+RELAY, RETENTION = RelaySettings(), RetentionSettings()
+HOLD, LEASE, FORGOTTEN = RELAY.hold, RELAY.lease, RELAY.forgotten_after
+# Few enough for a test to count the slots that are made up for.
+CATCH_UP = 5
+DEADLINE = PATIENCE
 OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
 
 
@@ -114,8 +119,8 @@ class LocalRunner:
         self.target = Target()
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
-        self.requeue = Requeue(store, self.intake, self.publisher, self.clock, hold=HOLD)
-        self.schedules = Schedules(store, self.intake, self.clock)
+        self.requeue = Requeuer(store, self.intake, self.publisher, self.clock, hold=HOLD)
+        self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
         self.pauses = PauseWatch(store, self.events)
@@ -127,68 +132,62 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskPolicy(), hold=HOLD)
+        return Intake(store, publisher, self.events, self.clock, TaskSettings(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, Retention())
+        return Cancellation(store, self.events, self.clock, RETENTION)
 
     def make_bulk_action(self, store: Store) -> BulkActions:
-        requeue = Requeue(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+        requeue = Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
         return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
 
     def make_relay(self, store: Store) -> Relay:
-        settings = RelaySettings(hold=HOLD, forgotten_after=FORGOTTEN, lease=LEASE)
         return Relay(
             store,
             self.broker,
             self.make_publisher(store),
             self.events,
             self.clock,
-            settings,
-            Retention(),
+            RELAY,
+            RETENTION,
             lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
-        settings = SchedulerSettings(grace=60.0, catch_up=5)
-        return Scheduler(store or self.store, self.events, clock or self.clock, TaskPolicy(), settings)
+        settings = SchedulerSettings(catch_up=CATCH_UP)
+        return Scheduler(store or self.store, self.events, clock or self.clock, TaskSettings(), settings)
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, Retention(), interval=0.5)
+        return Cleaner(store or self.store, self.events, self.clock, RETENTION, interval=RELAY.poll_interval)
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
-        Collector(self.store, self.broker, self.events, self.clock, TaskPolicy(), keep=1000).start()
+        Collector(
+            self.store, self.broker, self.events, self.clock, TaskSettings(), keep=RETENTION.failed
+        ).start()
 
     async def consumer(
         self,
         store: Store | None = None,
         workers: int = 2,
-        make_pool: MakePool | None = None,
+        make_pool: Callable[[Events], WorkerPool] | None = None,
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
-        settings = ConsumerSettings(
-            name=f"consumer-{len(self.consumers) + 1}",
-            weights={},
-            prefetch=100,
-            lease=LEASE,
-            hold=HOLD,
-            **given,
-        )
+        settings = ConsumerSettings(name=f"consumer-{len(self.consumers) + 1}", **given)
         consumer = Consumer(
             store or self.store,
             self.broker,
             self.events,
             self.clock,
-            TaskPolicy(),
-            Retention(),
-            make_pool or partial(ThreadPool, TargetKit(self.target)),
+            TaskSettings(),
+            RETENTION,
+            make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
-        self.pauses.apply(consumer.apply)
+        self.pauses.subscribe(consumer.apply_pauses)
         await consumer.start()
         return consumer
 
@@ -201,7 +200,7 @@ class LocalRunner:
         await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
-        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, Limits()))
+        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, TaskLimits()))
         await self.publisher.drain()
         return submitted
 

@@ -1,4 +1,4 @@
-"""Tasks that are cancelled or deleted: in every status, while they run, and whoever dies on the way."""
+"""Tasks that are cancelled or deleted: in every status, while they run, and with a crash at each write."""
 
 import time
 
@@ -18,7 +18,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.handlers.base import AttemptContext
-from taskrunner.producer.bulk_action import Action
+from taskrunner.producer.bulk_actions import BulkAction
 from tests.flow.local_runner import DEADLINE, FORGOTTEN, LEASE, OK, LocalRunner, http_error
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
@@ -26,18 +26,18 @@ from tests.tools.severed import Cut, severable
 CUTS = list(Cut)
 
 
-def until_cut(context: AttemptContext) -> Outcome:
-    """A fetch that takes for ever, unless it is cut."""
+def until_cancelled(context: AttemptContext) -> Outcome:
+    """A fetch that runs until it is cancelled."""
     give_up = time.monotonic() + DEADLINE
     while not context.cancelled and time.monotonic() < give_up:
         time.sleep(0.005)
     if not context.cancelled:
-        return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody cut it")
-    return Outcome(kind=OutcomeKind.CANCELLED, error="cut")
+        return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody cancelled it")
+    return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
 
 
 async def nothing_follows(runner: LocalRunner, runs: int) -> None:
-    """The target hears of the task no more, whatever the relay does later."""
+    """The task reaches the target no more, whatever the relay does later."""
     for _ in range(3):
         await runner.later(FORGOTTEN + LEASE)
     assert runner.target.runs("task") == runs
@@ -73,9 +73,9 @@ async def test_a_retrying_task_is_cancelled_with_its_history(runner: LocalRunner
     await nothing_follows(runner, runs=1)
 
 
-async def test_a_running_fetch_is_cut(runner: LocalRunner) -> None:
-    """Its consumer looks, stops it, and its answer is refused; the record tells of the attempt."""
-    runner.target.answer = until_cut
+async def test_a_running_fetch_is_cancelled(runner: LocalRunner) -> None:
+    """Its consumer notices and stops it, and its outcome is refused; the record shows the attempt."""
+    runner.target.answer = until_cancelled
     await runner.consumer()
     await runner.submit(id="task")
     await runner.until_runs(1)
@@ -102,7 +102,9 @@ async def test_a_late_success_does_not_overwrite_a_cancel(runner: LocalRunner) -
 
 
 @pytest.mark.parametrize("outcome", [OK, http_error(404)])
-async def test_a_late_cancel_does_not_overwrite_an_end(runner: LocalRunner, outcome: Outcome) -> None:
+async def test_a_late_cancel_does_not_overwrite_a_terminal_status(
+    runner: LocalRunner, outcome: Outcome
+) -> None:
     runner.target.script(outcome)
     await runner.consumer()
     await runner.submit(id="task")
@@ -114,9 +116,9 @@ async def test_a_late_cancel_does_not_overwrite_an_end(runner: LocalRunner, outc
     assert await runner.record("task") == before
 
 
-async def test_a_task_that_starts_under_our_hands_is_cancelled_all_the_same(runner: LocalRunner) -> None:
-    """Between the look and the write the status changed: the write is refused, and we look again."""
-    runner.target.answer = until_cut
+async def test_a_task_that_starts_during_the_cancel_is_cancelled(runner: LocalRunner) -> None:
+    """The status changed between read and write: the write is refused, and the record is read again."""
+    runner.target.answer = until_cancelled
     await runner.submit(id="task")
 
     async def start(_record: object) -> None:
@@ -140,9 +142,9 @@ async def test_a_cancel_may_be_repeated(runner: LocalRunner) -> None:
 
 @pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize("cut", CUTS)
-async def test_who_cancels_dies_at_the_write(runner: LocalRunner, cut: Cut, running: bool) -> None:
-    """Nobody heard an answer; the task is as it was or cancelled, and asking again settles it."""
-    runner.target.answer = until_cut
+async def test_a_crash_at_the_write_of_a_cancel(runner: LocalRunner, cut: Cut, running: bool) -> None:
+    """Without an answer the task is as before or cancelled, and a second cancel settles it."""
+    runner.target.answer = until_cancelled
     await runner.submit(id="task")
     if running:
         await runner.consumer()
@@ -156,8 +158,8 @@ async def test_who_cancels_dies_at_the_write(runner: LocalRunner, cut: Cut, runn
     await nothing_follows(runner, runs=int(running))
 
 
-async def test_the_consumer_dies_with_a_cancelled_task(runner: LocalRunner) -> None:
-    """The delivery comes again, to another consumer, which drops it."""
+async def test_a_consumer_crashes_with_a_cancelled_task(runner: LocalRunner) -> None:
+    """The delivery goes to another consumer, which drops it."""
     runner.target.gate.clear()
     store, line = severable(runner.store)
     await runner.consumer(store)
@@ -173,7 +175,7 @@ async def test_the_consumer_dies_with_a_cancelled_task(runner: LocalRunner) -> N
 
 
 async def test_a_deleted_task_does_not_come_back(runner: LocalRunner) -> None:
-    """Its delivery is still in the broker: it is dropped, and no record is made from it."""
+    """Its delivery, still in the broker, is dropped, and no record is made from it."""
     await runner.submit(id="task")
     await runner.cancellation.delete("task")
     assert runner.told(TasksDeleted) == [TasksDeleted(count=1)]
@@ -188,8 +190,8 @@ async def test_a_deleted_task_does_not_come_back(runner: LocalRunner) -> None:
         await runner.submit(id="task")
 
 
-async def test_a_running_task_that_is_deleted_is_cut(runner: LocalRunner) -> None:
-    runner.target.answer = until_cut
+async def test_a_running_task_that_is_deleted_is_stopped(runner: LocalRunner) -> None:
+    runner.target.answer = until_cancelled
     await runner.consumer()
     await runner.submit(id="task")
     await runner.until_runs(1)
@@ -201,8 +203,8 @@ async def test_a_running_task_that_is_deleted_is_cut(runner: LocalRunner) -> Non
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_who_deletes_dies_at_the_write(runner: LocalRunner, cut: Cut) -> None:
-    """All of it is there or nothing is."""
+async def test_a_crash_at_the_write_of_a_delete(runner: LocalRunner, cut: Cut) -> None:
+    """The whole delete is written, or nothing."""
     await runner.submit(id="task")
     store, _ = severable(runner.store, "delete", cut)
     with pytest.raises(StoreUnavailable):
@@ -216,8 +218,8 @@ async def test_who_deletes_dies_at_the_write(runner: LocalRunner, cut: Cut) -> N
         assert await runner.status("task") is Status.SUCCEEDED
 
 
-async def test_a_lost_store_does_not_cut_what_runs(runner: LocalRunner) -> None:
-    """A record that is gone without a delete says nothing: the fetch goes on."""
+async def test_a_lost_store_does_not_stop_running_attempts(runner: LocalRunner) -> None:
+    """A record that is missing without a delete means nothing: the fetch goes on."""
     runner.target.gate.clear()
     cut: list[bool] = []
 
@@ -244,9 +246,9 @@ async def test_a_lost_store_does_not_cut_what_runs(runner: LocalRunner) -> None:
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_who_cancels_many_dies_between_the_writes(runner: LocalRunner, cut: Cut) -> None:
-    """Those that wait are cancelled, those that run perhaps; the same again does the rest."""
-    runner.target.answer = until_cut
+async def test_a_crash_between_the_writes_of_a_bulk_cancel(runner: LocalRunner, cut: Cut) -> None:
+    """Waiting tasks are cancelled, running ones perhaps; repeating the call does the rest."""
+    runner.target.answer = until_cancelled
     await runner.submit(id="task")
     await runner.consumer()
     await runner.until_runs(1)
@@ -257,6 +259,6 @@ async def test_who_cancels_many_dies_between_the_writes(runner: LocalRunner, cut
         await runner.make_cancellation(store).cancel_all(records)
     assert await runner.status("later") is Status.CANCELLED
     assert (await runner.status("task") is Status.CANCELLED) is (cut is Cut.AFTER)
-    result = await runner.bulk_actions.tasks(Action.CANCEL, TaskFilter(), limit=10, cursor=None)
+    result = await runner.bulk_actions.tasks(BulkAction.CANCEL, TaskFilter(), limit=10, cursor=None)
     assert (result.matched, result.cursor) == (int(cut is Cut.BEFORE), None)
     assert await runner.status("task") is Status.CANCELLED

@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
-from taskrunner.domain.events import DeadLetterCollected, DeliveriesUsedUp, TaskSettled
+from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, TaskSettled
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.status import Status
@@ -158,7 +158,7 @@ async def test_a_rollout_that_goes_well_goes_on_to_its_limit(runner: LocalRunner
 async def give_back_until_dead(runner: LocalRunner) -> None:
     """As consumers do that are paused, or end, before they get to it."""
     runner.broker.consume([Priority.MEDIUM], 10, lambda delivery: runner.broker.release([delivery]))
-    await runner.heard(DeliveriesUsedUp)
+    await runner.heard(DeliveryLimitReached)
     runner.broker.cancel_consume()
 
 

@@ -119,7 +119,7 @@ async def test_an_alarm_of_the_broker_is_told(runner: LocalRunner) -> None:
     runner.broker.block("low on memory")
     (finding,) = await examine(runner)
     assert finding.kind == "broker_alarm"
-    assert "low on memory" in finding.says
+    assert "low on memory" in finding.message
 
 
 async def test_clocks_that_differ_are_told(runner: LocalRunner) -> None:
@@ -128,7 +128,7 @@ async def test_clocks_that_differ_are_told(runner: LocalRunner) -> None:
     settings = DoctorSettings(hold=HOLD, lease=LEASE, keep=1000, fix=False)
     findings = await Doctor(runner.store, runner.broker, relay, runner.clock, settings).examine()
     (skew,) = [finding for finding in findings if finding.kind == "clock_skew"]
-    assert "ahead of ours" in skew.says
+    assert "ahead of ours" in skew.message
 
 
 async def test_what_becomes_due_during_a_long_walk_is_not_overdue(

@@ -20,7 +20,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.bulk_submit import BulkSubmit
@@ -353,11 +353,11 @@ async def test_a_task_that_waits_its_turn_is_not_published_again(runner: LocalRu
 async def test_an_idempotency_key_counts_once(runner: LocalRunner) -> None:
     """A hundred submits under one key are one task; another request under it is refused."""
     await runner.consumer()
-    draft = TaskDraft.from_fields({"url": "http://target.test/"}, Limits())
+    draft = TaskDraft.from_fields({"url": "http://target.test/"}, TaskLimits())
     answers = await asyncio.gather(*(runner.intake.submit(draft, idempotency_key="k") for _ in range(100)))
     assert len({answer.id for answer in answers}) == 1
     assert sum(answer.created for answer in answers) == 1
-    other = TaskDraft.from_fields({"url": "http://target.test/other"}, Limits())
+    other = TaskDraft.from_fields({"url": "http://target.test/other"}, TaskLimits())
     with pytest.raises(StateConflict, match="Idempotency-Key"):
         await runner.intake.submit(other, idempotency_key="k")
     await runner.heard(TaskSettled)
@@ -367,7 +367,8 @@ async def test_an_idempotency_key_counts_once(runner: LocalRunner) -> None:
 async def test_of_two_tasks_with_one_id_in_a_batch_the_first_counts(runner: LocalRunner) -> None:
     """The second is not published either: its envelope could win the race for the first one's claim."""
     drafts = [
-        TaskDraft.from_fields({"id": "twin", "url": f"http://target.test/{name}"}, Limits()) for name in "ab"
+        TaskDraft.from_fields({"id": "twin", "url": f"http://target.test/{name}"}, TaskLimits())
+        for name in "ab"
     ]
     submitted = await runner.intake.submit_many([runner.intake.prepare(draft) for draft in drafts])
     assert [(each.created, each.published) for each in submitted] == [(True, True), (False, False)]
@@ -388,7 +389,7 @@ async def test_what_a_line_says_itself_wins(
     runner: LocalRunner, given: dict[str, object], line: dict[str, object], expected: tuple[str, bytes | None]
 ) -> None:
     """Also where it says the same thing in another field than the command line did."""
-    base = TaskDraft.from_fields({"url": "http://target.test/", **given}, Limits())
+    base = TaskDraft.from_fields({"url": "http://target.test/", **given}, TaskLimits())
     raw = json.dumps({"url": "http://target.test/line", **line}).encode()
     batches = [done async for done in BulkSubmit(runner.intake, base, patience=1).submit([raw])]
     (submitted,) = batches[0].submitted

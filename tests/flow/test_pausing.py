@@ -1,11 +1,12 @@
-"""Pauses: nothing new starts of what is paused, the rest goes on, and nothing is lost or counted by it."""
+"""Pauses: paused tasks do not start, others go on, and no task is lost or loses an attempt."""
 
 import asyncio
 
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.envelope import encode_envelope, encode_task
+from taskrunner.domain.codec import encode
+from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
@@ -19,7 +20,7 @@ RED = {"team": "red"}
 
 
 async def test_a_paused_queue_is_not_served(runner: LocalRunner) -> None:
-    """Other queues are; what waits in the broker is taken up when it is resumed."""
+    """Other queues are served; its tasks wait in the broker until it is resumed."""
     await runner.consumer()
     await runner.pause("queue:low")
     await runner.submit(id="low", priority="low")
@@ -33,8 +34,8 @@ async def test_a_paused_queue_is_not_served(runner: LocalRunner) -> None:
     assert await runner.status("low") is Status.SUCCEEDED
 
 
-async def test_what_was_delivered_and_waits_goes_back(runner: LocalRunner) -> None:
-    """What runs ends; nothing that nobody has claimed stays in the process."""
+async def test_deliveries_that_wait_go_back_to_the_broker(runner: LocalRunner) -> None:
+    """Running attempts end; no unclaimed delivery stays in the process."""
     runner.target.gate.clear()
     consumer = await runner.consumer(workers=1)
     for number in range(5):
@@ -54,8 +55,8 @@ async def test_what_was_delivered_and_waits_goes_back(runner: LocalRunner) -> No
     assert (await runner.store.counts())[Status.SUCCEEDED] == 6
 
 
-async def test_what_is_looked_at_as_its_queue_is_paused_does_not_start(runner: LocalRunner) -> None:
-    """A batch that waits for an answer on its hosts is in no backlog; what is left of it goes back."""
+async def test_a_batch_at_the_host_gate_does_not_start_when_its_queue_is_paused(runner: LocalRunner) -> None:
+    """While the gate waits for the host states the batch is not in the backlog; later it is snoozed."""
     looks, passes, opened = [0], asyncio.Semaphore(1), asyncio.Event()
 
     async def hold(_: object) -> None:
@@ -85,8 +86,8 @@ async def test_what_is_looked_at_as_its_queue_is_paused_does_not_start(runner: L
     assert runner.target.ledger == [("a-0", 1)]
 
 
-async def test_a_pause_is_there_for_who_starts_later(runner: LocalRunner) -> None:
-    """It is kept in the store."""
+async def test_a_pause_holds_for_consumers_that_start_later(runner: LocalRunner) -> None:
+    """The store keeps it."""
     await runner.pause("all")
     await runner.submit(id="task")
     consumer = await runner.consumer()
@@ -146,12 +147,12 @@ async def test_a_foreign_message_of_a_paused_label_waits(runner: LocalRunner) ->
     await runner.heard(TaskSettled)
 
 
-async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(runner: LocalRunner) -> None:
-    """Its message is the last that there is of it, and is acked."""
+async def test_a_lost_task_is_adopted_when_it_is_snoozed(runner: LocalRunner) -> None:
+    """The acked message was the last copy of the task."""
     await runner.pause("label:team")
     await runner.consumer()
     task = make_task("http://target.test/", id="lost", labels=RED)
-    body = encode_envelope(encode_task(task), attempt=2)
+    body = encode_envelope(encode(task), attempt=2)
     await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id=task.id)])
     await runner.heard(DeliveryDropped)
     record = await runner.store.get("lost")
@@ -163,7 +164,7 @@ async def test_a_task_that_the_store_has_lost_is_adopted_as_it_is_snoozed(runner
     assert runner.target.runs("lost") == 1
 
 
-async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(runner: LocalRunner) -> None:
+async def test_a_snooze_does_not_bring_a_deleted_task_back(runner: LocalRunner) -> None:
     await runner.pause("label:team")
     await runner.submit(id="deleted", labels=RED)
     await runner.store.delete(["deleted"], now=runner.clock.now(), retention=60.0)
@@ -173,7 +174,7 @@ async def test_a_snooze_of_a_task_that_was_deleted_does_not_bring_it_back(runner
 
 
 @pytest.mark.parametrize("cut", list(Cut))
-async def test_the_consumer_dies_at_the_snooze(runner: LocalRunner, cut: Cut) -> None:
+async def test_a_consumer_crashes_at_the_snooze(runner: LocalRunner, cut: Cut) -> None:
     """The delivery comes again and is snoozed again."""
     await runner.pause("label:team")
     store, line = severable(runner.store, "snooze", cut)

@@ -6,14 +6,17 @@ from typing import Any, cast
 
 import pytest
 
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict, StoreUnavailable
 from taskrunner.domain.events import ScheduleFailed, TasksAccepted, TaskSettled
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskPolicy
-from taskrunner.domain.task_limits import Limits
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.value import replace
+from taskrunner.producer.scheduler import Scheduler
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule
 from tests.flow.local_runner import LocalRunner
 from tests.tools.clock import ManualClock
@@ -24,7 +27,7 @@ TASK = {"url": "http://target.test/report"}
 
 
 def draft(**fields: Any) -> ScheduleDraft:
-    return ScheduleDraft.from_fields({"cron": "@hourly", "task": TASK, **fields}, Limits())
+    return ScheduleDraft.from_fields({"cron": "@hourly", "task": TASK, **fields}, TaskLimits())
 
 
 async def create(runner: LocalRunner, name: str = "report", **fields: Any) -> Schedule:
@@ -270,7 +273,7 @@ async def test_a_deleted_schedule_is_unknown(runner: LocalRunner) -> None:
 async def test_a_template_that_is_no_longer_allowed(runner: LocalRunner) -> None:
     """The slot passes, the schedule and the log say why, and the next slot is tried."""
     await create(runner, task={**TASK, "timeout": 600})
-    narrow = TaskPolicy(limits=Limits(max_timeout=60))
+    narrow = TaskSettings(limits=TaskLimits(max_timeout=60))
     scheduler = Scheduler(runner.store, runner.events, runner.clock, narrow, SchedulerSettings())
     runner.clock.advance(HOUR)
     await scheduler.turn()
@@ -302,7 +305,7 @@ async def test_a_time_zone_that_is_gone_pauses_the_schedule(runner: LocalRunner)
     schedule = await create(runner)
     found = await runner.store.schedule("report")
     assert found is not None
-    encoded = found.encoded.replace(b'"UTC"', b'"Mars/Base"')
+    encoded = encode(replace(schedule, time_zone="Mars/Base"))
     lost = StoredSchedule(name="report", version="v", encoded=encoded, next_at=schedule.next_at)
     await runner.store.save_schedule(lost, expected=found.version)
     runner.clock.advance(HOUR)

@@ -1,4 +1,4 @@
-"""Workers in a process of their own, beside the flow: what its deaths make of tasks."""
+"""Tasks whose worker process dies."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import TaskSettled, WorkerProcessLost
 from taskrunner.domain.status import Status
 from tests.flow.local_runner import LocalRunner
-from tests.tools.gate import GateKit
+from tests.tools.gate import GateHandlerFactory
 
 
 async def test_a_task_that_kills_the_process_each_time_fails(runner: LocalRunner, tmp_path: Path) -> None:
-    """The third death counts as its only attempt, and those before are on record without counting."""
+    """The third death counts as its only attempt; the record shows the earlier ones as not counted."""
     (folder := tmp_path / "gate").mkdir()
-    await runner.consumer(make_pool=partial(WorkerProcess, GateKit(folder)))
+    await runner.consumer(make_pool=partial(WorkerProcess, GateHandlerFactory(folder)))
     task_id = (await runner.submit("http://target.test/kill", max_attempts=1)).id
     for deaths in (1, 2, 3):
         await runner.heard(TaskSettled, deaths)
@@ -27,12 +27,10 @@ async def test_a_task_that_kills_the_process_each_time_fails(runner: LocalRunner
     assert len(runner.told(WorkerProcessLost)) == 3
 
 
-async def test_what_a_process_had_when_it_died_runs_again_at_once(
-    runner: LocalRunner, tmp_path: Path
-) -> None:
-    """Without waiting for a lease, and without costing the task its only attempt."""
+async def test_tasks_of_a_dead_process_run_again_at_once(runner: LocalRunner, tmp_path: Path) -> None:
+    """They wait for no lease and keep their only attempt."""
     (folder := tmp_path / "gate").mkdir()
-    factory = GateKit(folder)
+    factory = GateHandlerFactory(folder)
     consumer = await runner.consumer(make_pool=partial(WorkerProcess, factory))
     ids = {(await runner.submit(max_attempts=1)).id for _ in range(2)}
     await runner.poll(lambda: factory.begun == ids)

@@ -10,12 +10,12 @@ from taskrunner.domain.errors import StoreUnavailable, TaskInvalid, WriteUnconfi
 from taskrunner.domain.events import TasksPublished
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from tests.flow.local_runner import HOLD, LocalRunner
 
 
 def draft(**fields: object) -> TaskDraft:
-    return TaskDraft.from_fields({"url": "http://target.test/", **fields}, Limits())
+    return TaskDraft.from_fields({"url": "http://target.test/", **fields}, TaskLimits())
 
 
 class Replicas:

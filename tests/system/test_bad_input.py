@@ -1,4 +1,4 @@
-"""Bad input by every way in: a clear error, and nothing lost for it."""
+"""Bad input through every entry: a clear error, and no task is lost."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 VERBS = [["serve"], ["consume"], ["produce", "--url", "http://target.test/"], ["config", "check"]]
 BAD_FILES = {
@@ -110,7 +110,7 @@ def test_bad_tasks_are_refused_field_by_field(deployment: Deployment) -> None:
     ids=["cut", "empty", "no text", "deep", "array", "large body", "long URL", "large request"],
 )
 def test_bad_requests_are_problems(deployment: Deployment, content: bytes, status: int) -> None:
-    """Whatever is sent, the answer is a problem that tells what is wrong."""
+    """The answer is a problem document that names the mistake."""
     with Client(deployment.api.port) as client:
         answer = client.post("/tasks", content)
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), answer
@@ -179,10 +179,10 @@ def test_a_queue_with_other_arguments_is_one_clear_error(deploy: Deploy, verb: s
     assert amqp.depth(deployment.rabbitmq_url, queue) == 1
 
 
-@pytest.mark.parametrize(("verb", "dial"), [("serve", "API__PORT"), ("consume", "SERVER__PORT")])
-def test_a_taken_port_is_one_clear_error(deployment: Deployment, verb: str, dial: str) -> None:
+@pytest.mark.parametrize(("verb", "key"), [("serve", "API__PORT"), ("consume", "SERVER__PORT")])
+def test_a_taken_port_is_one_clear_error(deployment: Deployment, verb: str, key: str) -> None:
     """The address is named, the exit code is 3."""
-    taken: dict[str, Any] = {dial: deployment.api.port}
+    taken: dict[str, Any] = {key: deployment.api.port}
     done = deployment.run(verb, **taken)
     (line,) = told(done)
     assert done.returncode == 3

@@ -1,4 +1,4 @@
-"""What hostile servers do, one function per behaviour. The names are those of the table in the tests."""
+"""Behaviours of hostile servers, one function each. `cases` lists them by name."""
 
 import gzip
 import select
@@ -16,7 +16,7 @@ MANY = 10_000_000
 
 
 def answer(peer: Peer) -> None:
-    """A decent server with keep-alive: the yardstick."""
+    """A well-behaved server with keep-alive, for comparison."""
     while True:
         peer.read()
         peer.send(_GREETING)
@@ -35,7 +35,7 @@ def sends(data: bytes, *, keep: bool = False) -> Behaviour:
 
 
 def leads_to(port: int) -> Behaviour:
-    """A proxy that takes whatever is asked for to a server of the test."""
+    """A proxy that leads every target to a server of the test."""
 
     def behaviour(peer: Peer) -> None:
         assert peer.read().method == "CONNECT"
@@ -45,7 +45,7 @@ def leads_to(port: int) -> Behaviour:
             while True:
                 for end in select.select(list(ends), [], [])[0]:
                     data = end.recv(65_536)
-                    # What TLS has decrypted already makes no socket readable.
+                    # Data that TLS has already decrypted does not make the socket readable.
                     while isinstance(end, ssl.SSLSocket) and end.pending():
                         data += end.recv(65_536)
                     if not data:
@@ -125,7 +125,7 @@ def t14_stands_still(peer: Peer) -> None:
     peer.hold()
 
 
-# BulkSubmit
+# Size
 
 
 def b01_announced_too_large(peer: Peer) -> None:
@@ -144,7 +144,7 @@ def b02_endless(peer: Peer) -> None:
 
 @cache
 def bomb(coding: str) -> bytes:
-    """Much in little."""
+    """Many bytes in a few."""
     return ENCODERS[coding](b"\0" * 30_000_000)
 
 
@@ -167,7 +167,7 @@ b03_zstd_bomb = explodes("zstd")
 
 
 def b04_endless_gzip(peer: Peer) -> None:
-    """Garbage for ever behind the end of the coding: small decoded, endless on the wire."""
+    """Endless garbage after the end of the coding: small when decoded, endless on the wire."""
     peer.read()
     peer.send(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello"))
     while True:
@@ -241,7 +241,7 @@ def b14_long_status_line(peer: Peer) -> None:
 
 
 def leads_on(make_body: Callable[[], bytes], *headers: bytes) -> Behaviour:
-    """Answers with a redirect and a body, and greets who has followed it."""
+    """Answers with a redirect and a body, and a client that follows it with a greeting."""
 
     def behaviour(peer: Peer) -> None:
         while True:
@@ -292,7 +292,7 @@ def f18_reset_in_body(peer: Peer) -> None:
 
 
 def f21_closes_reused(peer: Peer) -> None:
-    """Closes when the second request comes in on a connection, as an idle timeout that fires just then."""
+    """Closes a connection when the second request arrives, like an idle timeout that fires just then."""
     peer.read()
     peer.send(_GREETING)
     peer.sock.recv(1)
@@ -300,7 +300,7 @@ def f21_closes_reused(peer: Peer) -> None:
 
 
 def f21_takes_and_closes_reused(peer: Peer) -> None:
-    """Takes the second request on a connection, and then closes without an answer."""
+    """Reads the second request on a connection, then closes without an answer."""
     peer.read()
     peer.send(_GREETING)
     peer.read()
@@ -308,7 +308,7 @@ def f21_takes_and_closes_reused(peer: Peer) -> None:
 
 
 def f22_two_answers(peer: Peer) -> None:
-    """A second answer waits on the connection for a request that was not made yet."""
+    """Sends a second answer on the connection before it was asked for."""
     while True:
         peer.read()
         peer.send(_GREETING + OK + b"Content-Length: 6\r\n\r\npoison")
@@ -335,6 +335,6 @@ e09_cookies = sends(OK + b"Set-Cookie: a=1; Domain=.com\r\nContent-Length: 5\r\n
 
 
 def e04_no_close_notify(peer: Peer) -> None:
-    """Over TLS: the body ends with the connection, and the connection without a word."""
+    """Over TLS: the body ends with the connection, and the connection without close_notify."""
     peer.read()
     peer.send(OK + b"\r\nhello")

@@ -1,4 +1,4 @@
-"""What each hostile behaviour must lead to."""
+"""The outcome that each hostile behaviour must lead to."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ HTTP_ERROR = OutcomeKind.HTTP_ERROR
 
 @dataclass(frozen=True)
 class Case:
-    """What a behaviour must lead to; `timeout` is the deadline that the task gets."""
+    """The outcome that a behaviour must lead to; `timeout` is the task's."""
 
     name: str
     kind: OutcomeKind

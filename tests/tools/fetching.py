@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_id import new_task_id
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 # Targets of tests listen on this machine.
-LOOPBACK = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True))
+LOOPBACK = TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True))
 
 
 def make_task(url: str, **fields: Any) -> Task:
@@ -37,21 +37,21 @@ def make_task(url: str, **fields: Any) -> Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crowd:
-    """What came of many fetches at once: how many of each kind, the slowest's seconds, the memory it took."""
+class ConcurrentFetches:
+    """The result of many concurrent fetches: counts by kind, seconds of the slowest, memory."""
 
     kinds: Counter[OutcomeKind]
     slowest: float
     growth_bytes: int
 
 
-def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Crowd:
+def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -> ConcurrentFetches:
     """Fetch `task` in `count` threads at once, in a process that does nothing else.
 
     `warm_url` is fetched first, so that what every handler costs is not counted. `settings` are the policy's.
     """
     watch, network = SocketWatch(), Network()
-    policy = FetchPolicy(limits=LOOPBACK, store_body_bytes=1024, **settings)
+    policy = FetchSettings(limits=LOOPBACK, store_body_bytes=1024, **settings)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
     kinds: Counter[OutcomeKind] = Counter()
     seconds: list[float] = []
@@ -78,7 +78,7 @@ def fetch_in_crowd(task: Task, warm_url: str, count: int, **settings: Any) -> Cr
     for thread in threads:
         thread.join()
     watch.stop()
-    return Crowd(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
+    return ConcurrentFetches(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
 
 
 def _forget_peak() -> None:

@@ -1,4 +1,4 @@
-"""A handler that waits until the test lets it go, in whatever process it runs: files are its signals."""
+"""A handler that waits until the test opens its gate. Its signals are files, for any process."""
 
 import logging
 import os
@@ -8,15 +8,14 @@ from pathlib import Path
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
+from tests.tools.waiting import PATIENCE
 
-_PATIENCE = 30.0
 
+class GateHandlerFactory(HandlerFactory):
+    """`folder` gets a file per begun attempt, named after its task; the file `open` lets all attempts end.
 
-class GateKit(HandlerFactory):
-    """`folder` gets one file per begun attempt, named after its task; `open` in it lets all of them end.
-
-    A URL of `big` answers with a megabyte at once, `log` logs a warning first, `kill` kills the process; a
-    `heed` ends when cancelled.
+    A URL of `big` answers with a megabyte at once, `log` logs a warning, `kill` kills the process, and an
+    attempt of `heed` ends when it is cancelled.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,13 +52,13 @@ class _Gate(Handler):
         if what == "big":
             body = context.task.id.encode().ljust(1024 * 1024, b".")
             return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))
-        ends = time.monotonic() + _PATIENCE
+        ends = time.monotonic() + PATIENCE
         while not (self._folder / "open").exists() and time.monotonic() < ends:
             if what == "heed" and context.cancelled:
                 return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
             time.sleep(0.002)
         if not (self._folder / "open").exists():
-            return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody opened the gate")
+            return Outcome(kind=OutcomeKind.TIMEOUT, error="the gate stayed closed")
         return Outcome(kind=OutcomeKind.OK)
 
     def close(self) -> None:

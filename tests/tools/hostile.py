@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose: one listener per behaviour, and a ledger of what was asked of it."""
+"""A server that misbehaves on purpose: one listener per behaviour, and a ledger of its requests."""
 
 import socket
 import ssl
@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.tools.waiting import PATIENCE
+
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One request as it came in; header names are as they were sent, `connection` counts from 1."""
+    """One received request. Header names are as sent; `connection` counts from 1."""
 
     connection: int
     method: str
@@ -22,7 +24,7 @@ class Seen:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The only value of a header, None if it was not sent; twice the same header is a failed test."""
+        """The value of a header, None if it was not sent. A header sent twice fails the test."""
         values = [value for known, value in self.headers if known.lower() == name.lower()]
         assert len(values) < 2, f"{name} was sent {len(values)} times"
         return values[0] if values else None
@@ -33,11 +35,11 @@ class Ledger:
     """What the server has seen so far, over all behaviours."""
 
     requests: list[Seen] = field(default_factory=list)
-    settings: int = 0
+    connections: int = 0
 
 
 class Peer:
-    """The client, as a behaviour sees it: the raw connection with a few ways to be slow on it."""
+    """The client as a behaviour sees it: the raw connection, with a few ways to be slow."""
 
     def __init__(self, hostile: "Hostile", connection: int, sock: socket.socket) -> None:
         self.sock = sock
@@ -62,7 +64,7 @@ class Peer:
         return self.note(method=method, target=target, headers=headers, body=body)
 
     def note(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> Seen:
-        """Write a request into the ledger."""
+        """Add a request to the ledger."""
         seen = Seen(connection=self._connection, method=method, target=target, headers=headers, body=body)
         self._hostile.ledger.requests.append(seen)
         return seen
@@ -77,7 +79,7 @@ class Peer:
             self.rest(interval)
 
     def rest(self, seconds: float) -> None:
-        """Wait, but not longer than the server lives."""
+        """Wait until the time is over or the server stops."""
         if self._hostile.stopping.wait(seconds):
             raise ConnectionAbortedError
 
@@ -91,7 +93,7 @@ class Peer:
         self.sock.close()
 
     def wait_for_close(self) -> None:
-        """Return when the client has closed its side."""
+        """Return once the client has closed its side."""
         while self.sock.recv(65_536):
             pass
 
@@ -154,8 +156,8 @@ class Hostile:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            self.ledger.settings += 1
-            self._spawn(self._serve, sock, behaviour, tls, self.ledger.settings)
+            self.ledger.connections += 1
+            self._spawn(self._serve, sock, behaviour, tls, self.ledger.connections)
 
     def _serve(
         self, sock: socket.socket, behaviour: Behaviour, tls: ssl.SSLContext | None, number: int
@@ -183,7 +185,7 @@ class Hostile:
         thread.start()
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
     """Poll `condition` until it holds; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -20,18 +20,18 @@ STATUS_200 = b"\x88"
 
 
 def literal(name: bytes, value: bytes) -> bytes:
-    """A header field as HPACK has it, without Huffman codes and not kept (RFC 7541 6.2.2)."""
+    """A header field in HPACK, without Huffman codes and without indexing (RFC 7541 6.2.2)."""
     return b"\x00" + _length(name) + name + _length(value) + value
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"", *, claimed: int | None = None) -> bytes:
-    """A frame; `claimed` is the length that it tells, if that is not the truth."""
+    """A frame; `claimed` is the length that it states, if it lies."""
     size = len(payload) if claimed is None else claimed
     return struct.pack("!I", size)[1:] + bytes((kind, flags)) + struct.pack("!I", stream) + payload
 
 
 class Http2Peer:
-    """Speaks decent HTTP/2 by `h2`, and whatever bytes a behaviour wants by `send`."""
+    """Speaks correct HTTP/2 by `h2`, and any other bytes by `send`."""
 
     def __init__(self, peer: Peer, *, settings: dict[int, int] | None = None) -> None:
         self.peer = peer
@@ -46,7 +46,7 @@ class Http2Peer:
         self._ended: list[int] = []
 
     def read(self) -> int:
-        """Read until a request is complete; the number of its stream. Raises `ConnectionError`."""
+        """Read until a request is complete, and return its stream. Raises `ConnectionError`."""
         while not self._ended:
             self._more()
         stream = self._ended.pop(0)
@@ -54,7 +54,7 @@ class Http2Peer:
         return stream
 
     def read_head(self) -> int:
-        """Read until the head of a request is there; the number of its stream."""
+        """Read until the head of a request is complete, and return its stream."""
         while not self._heads:
             self._more()
         return max(self._heads)
@@ -62,7 +62,7 @@ class Http2Peer:
     def answer(
         self, stream: int, body: bytes = b"", *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
-        """A whole answer, as long as its body fits into the client's window."""
+        """Send a complete answer, whose body must fit into the client's window."""
         self.head(stream, status=status, headers=(("content-length", str(len(body))), *headers))
         self._h2.send_data(stream, body, end_stream=True)
         self.flush()
@@ -72,7 +72,7 @@ class Http2Peer:
         self.flush()
 
     def data(self, stream: int, body: bytes, *, end: bool = False) -> None:
-        """In pieces, each as the client has room for it."""
+        """Send in pieces, as the client's window allows."""
         while body:
             room = min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
             if room == 0:
@@ -90,7 +90,7 @@ class Http2Peer:
         self.flush()
 
     def send(self, data: bytes) -> None:
-        """Bytes that `h2` knows nothing of."""
+        """Send bytes past `h2`."""
         self.peer.send(data)
 
     def flush(self) -> None:
@@ -98,7 +98,7 @@ class Http2Peer:
             self.peer.send(data)
 
     def wait_for_close(self) -> None:
-        """Go on in the way of the protocol until the client is gone."""
+        """Keep to the protocol until the client is gone."""
         while True:
             self._more()
 

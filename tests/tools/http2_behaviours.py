@@ -1,4 +1,4 @@
-"""What servers do over HTTP/2, decent and hostile, one function per behaviour; for TLS that agreed on h2."""
+"""Behaviours of HTTP/2 servers, good and hostile, one function each, over TLS that agreed on h2."""
 
 import gzip
 
@@ -28,14 +28,14 @@ _MANY = 10_000_000
 
 
 def answer(peer: Peer) -> None:
-    """A decent server: the yardstick."""
+    """A well-behaved server, for comparison."""
     talk = Http2Peer(peer)
     while True:
         talk.answer(talk.read(), b"hello")
 
 
 def h2_echo(peer: Peer) -> None:
-    """Answers with the size of what it got, in a body without an announced length, with trailers."""
+    """Answers with the size of the request's body, without a length but with trailers."""
     talk = Http2Peer(peer)
     while True:
         stream = talk.read()
@@ -75,7 +75,7 @@ def h2_stands_still(peer: Peer) -> None:
 
 
 def h2_no_window(peer: Peer) -> None:
-    """Takes no byte of a request's body."""
+    """Grants no window for a request's body."""
     talk = Http2Peer(peer, settings={4: 0})
     talk.wait_for_close()
 
@@ -109,7 +109,7 @@ def h2_flood_of_100(peer: Peer) -> None:
         talk.send(frame(HEADERS, END_HEADERS, stream, literal(b":status", b"100")) * 100)
 
 
-# BulkSubmit
+# Size
 
 
 def h2_endless(peer: Peer) -> None:
@@ -145,7 +145,7 @@ def h2_large_headers(peer: Peer) -> None:
 
 
 def h2_header_bomb(peer: Peer) -> None:
-    """HPACK: one large field is kept and then named 16,000 times, a byte for each."""
+    """HPACK: one large field is indexed and then referred to 16,000 times, with a byte each."""
     talk = Http2Peer(peer)
     stream = talk.read()
     kept = b"\x40\x03x-b\x7f\x81\x1e" + b"y" * 4000
@@ -187,14 +187,14 @@ def h2_refuses_streams(peer: Peer) -> None:
 
 
 def h2_wants_http_1(peer: Peer) -> None:
-    """And does not speak it either."""
+    """Asks for HTTP/1.1, and does not speak that either."""
     talk = Http2Peer(peer)
     talk.send(frame(RST_STREAM, 0, talk.read(), bytes((0, 0, 0, HTTP_1_1_REQUIRED))))
     talk.wait_for_close()
 
 
 def h2_goes_away(peer: Peer) -> None:
-    """Before it has taken any request, each time."""
+    """Sends GOAWAY before it has taken any request, each time."""
     talk = Http2Peer(peer)
     talk.read()
     talk.send(frame(GOAWAY, 0, 0, bytes(8)))
@@ -291,14 +291,14 @@ def h2_push(peer: Peer) -> None:
 
 
 def h2_http_1(peer: Peer) -> None:
-    """Agrees on h2 and then answers as of old."""
+    """Agrees on h2 and then answers in HTTP/1.1."""
     peer.sock.recv(1000)
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
     peer.wait_for_close()
 
 
 def h2_early_answer(peer: Peer) -> None:
-    """Answers before it has got the body, and wants no more of it (RFC 9113 section 8.1)."""
+    """Answers before the body has arrived, and refuses the rest of it (RFC 9113 section 8.1)."""
     talk = Http2Peer(peer)
     stream = talk.read_head()
     talk.answer(stream, b"too much", status=413)

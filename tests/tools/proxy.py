@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks on request: what networks do to a client, at a moment that the test chooses."""
+"""A TCP proxy that breaks on request: the faults of a network, when the test chooses."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,11 @@ import struct
 from enum import StrEnum
 from typing import Self
 
+from servers.ports import free_ports
+
 
 class Mode(StrEnum):
-    """What happens to bytes, on open and on new connections. Held bytes go on once the mode is PASS again."""
+    """What happens to bytes, on open and new connections. Held bytes move on once the mode is PASS again."""
 
     PASS = "pass"
     BLACK_HOLE = "black hole"  # nothing moves; a dead link, or a peer that was stopped
@@ -25,7 +27,7 @@ class _Pair:
         self.writers = writers
 
     def reset(self) -> None:
-        """RST on both sides, as a firewall or a killed peer does it."""
+        """Send RST to both sides, as a firewall or a killed peer does."""
         for writer in self.writers:
             sock: socket.socket | None = writer.get_extra_info("socket")
             if sock is not None:
@@ -53,7 +55,7 @@ class Proxy:
         self._moved = asyncio.Event()
         self._cut_after: int | None = None
         self._replies_to_drop = 0
-        self.port = 0
+        self.port = free_ports(1)[0]  # a port of the kernel's could be taken while nobody listens on it
         self.delay = 0.0
         self.jitter = 0.0
         self.slice_bytes = 65_536
@@ -88,26 +90,25 @@ class Proxy:
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self.port, reuse_address=True, limit=1 << 20
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
-        """Reset what is open and refuse new connections."""
+        """Reset open connections and refuse new ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
         self.reset()
 
     def reset(self) -> None:
-        """Reset what is open; new connections are served."""
+        """Reset open connections; new ones are served."""
         for pair in tuple(self._pairs):
             pair.reset()
 
     def cut_after(self, size_bytes: int) -> None:
-        """Let this much more through to the target, over all connections, then reset the one that sends."""
+        """Pass this many more bytes to the target, over all connections, then reset the one that sends."""
         self._cut_after = size_bytes
 
     def drop_replies(self, count: int) -> None:
-        """Swallow the next `count` answers, and reset each connection that one was for."""
+        """Drop the next `count` answers, and reset the connection of each."""
         self._replies_to_drop = count
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +132,7 @@ class Proxy:
             pump.add_done_callback(lambda _: self._finish(pumps, pair))
 
     def _finish(self, pumps: set[asyncio.Task[None]], pair: _Pair) -> None:
-        """One side has ended, so the other does."""
+        """End the other side too."""
         self._pumps -= pumps
         self._pairs.discard(pair)
         for pump in pumps:

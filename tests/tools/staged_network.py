@@ -1,5 +1,5 @@
-"""A network on a stage: names have the addresses that a test says, and every dial is recorded and led to a
-server of the test, whatever address it was for.
+"""A staged network: names have the addresses that a test gives them, and every dial is recorded and led to a
+server of the test.
 """
 
 import socket
@@ -22,7 +22,7 @@ class StagedNetwork(Network):
     this machine. Look-ups wait until `is_answering` is set.
     """
 
-    next_step: int = pycurl.SOCKOPT_ALREADY_CONNECTED
+    sockopt_result: int = pycurl.SOCKOPT_ALREADY_CONNECTED
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class StagedNetwork(Network):
     ) -> None:
         super().__init__()
         self.lookups: list[str] = []
-        self.settings: list[Place] = []
+        self.dials: list[Place] = []
         self.is_answering = threading.Event()
         self.is_answering.set()
         self._names = {name: list(answers) for name, answers in names.items()}
@@ -40,7 +40,7 @@ class StagedNetwork(Network):
         self._own = frozenset(own)
 
     def lead(self, port: int, stage: int) -> None:
-        """Let another port of loopback serve a dialled port from now on."""
+        """Have another loopback port serve a dialled port from now on."""
         self._stages[port] = stage
 
     def resolve(self, host: str) -> list[str]:
@@ -53,7 +53,7 @@ class StagedNetwork(Network):
 
     def open_socket(self, address: Any) -> socket.socket:
         host, port = address.addr[:2]
-        self.settings.append((host, port))
+        self.dials.append((host, port))
         return socket.create_connection(("127.0.0.1", self._stages.get(port) or self._stages[None]))
 
     def is_own(self, address: Address) -> bool:

@@ -19,8 +19,8 @@ def test_short_tasks_go_to_the_idlest_processor() -> None:
     assert chosen == {2}
 
 
-def test_tasks_pass_for_short_until_some_were_seen() -> None:
-    """A consumer that starts into a backlog is bound before its first half second is over."""
+def test_tasks_count_as_short_until_some_were_seen() -> None:
+    """A consumer that starts with a backlog is bound within its first half second."""
     assert choose(START, after(0.0, 0, 0.1, 0.9, 0.7, 0.3), allowed=ALL, current=None) == {1}
 
 
@@ -38,7 +38,7 @@ def test_nothing_changes_where_there_is_nothing_to_gain(
     assert choose(START, after(used, finished, 1, 1, 1, 1), allowed=ALL, current=current) == current
 
 
-def test_our_own_use_does_not_drive_us_away() -> None:
+def test_our_own_use_does_not_make_us_move() -> None:
     """A processor that only we use is not crowded."""
     assert choose(START, after(0.95, 3000, 0.9, 0.05, 0.9, 0.9), allowed=ALL, current=frozenset({1})) == {1}
 
@@ -49,7 +49,7 @@ def test_a_crowded_processor_is_left_for_a_free_one() -> None:
 
 
 def test_there_is_no_move_where_all_are_crowded() -> None:
-    """It would only cost the caches."""
+    """A move would only lose the caches."""
     assert choose(START, after(0.5, 1500, 0.3, 0.0, 0.2, 0.2), allowed=ALL, current=frozenset({1})) == {1}
 
 
@@ -57,7 +57,7 @@ def test_there_is_no_move_where_all_are_crowded() -> None:
 def test_a_processor_that_two_processes_are_bound_to_is_left_where_it_is_crowded(
     used_by_others: float, chosen: set[int]
 ) -> None:
-    """With fewer processors than processes, what is ours may be another's as well."""
+    """With fewer processors than processes, two may be bound to the same one."""
     share = 0.95 - used_by_others
     samples = after(max(0.35, share), 3000, 0.05, 0.95)
     assert choose(START, samples, allowed=frozenset({1}), current=frozenset({0})) == chosen

@@ -1,4 +1,4 @@
-"""The backlog takes queues in turn by weight and forgets what the broker has taken back."""
+"""The backlog takes from queues by weight and discards deliveries that the broker has requeued."""
 
 from datetime import UTC, datetime
 
@@ -52,7 +52,7 @@ def test_queues_share_by_weight_and_none_starves() -> None:
 
 
 def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
-    """A batch whose claim failed is tried again before anything that came later."""
+    """A batch whose claim failed comes before later deliveries."""
     backlog = Backlog(WEIGHTS)
     for name in "abcd":
         backlog.append(waiting(name))
@@ -64,14 +64,14 @@ def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_taking_nothing_takes_nothing(count: int) -> None:
-    """A pool without room, or with less than none, gets nothing."""
+    """A pool without room, or with negative room, gets nothing."""
     backlog = Backlog(WEIGHTS)
     backlog.append(waiting("a"))
     assert backlog.take(count) == []
     assert len(backlog) == 1
 
 
-def test_deliveries_of_an_earlier_connection_are_forgotten() -> None:
+def test_deliveries_of_an_earlier_connection_are_discarded() -> None:
     """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
     backlog = Backlog(WEIGHTS)
     backlog.append(waiting("old", Priority.HIGH, epoch=1))
@@ -81,7 +81,7 @@ def test_deliveries_of_an_earlier_connection_are_forgotten() -> None:
 
 
 def test_an_epoch_of_one_queue_says_nothing_about_another() -> None:
-    """Each queue is a subscription of its own; what it forgets here, the broker would never send again."""
+    """Each queue is its own subscription; the broker would not send a wrongly discarded delivery again."""
     backlog = Backlog(WEIGHTS)
     backlog.append(waiting("high", Priority.HIGH, epoch=1))
     backlog.append(waiting("low", Priority.LOW, epoch=3))

@@ -1,8 +1,8 @@
-"""A conflict of declarations, told so that an operator knows what to do."""
+"""The topology, and the error about a conflicting one that says what an operator can do."""
 
 import pytest
 
-from taskrunner.brokers.topology import Topology, conflict
+from taskrunner.brokers.topology import Topology, parse_conflict
 from taskrunner.domain.task import Priority
 
 
@@ -38,7 +38,7 @@ from taskrunner.domain.task import Priority
 )
 def test_conflict_names_argument_both_values_and_the_way_out(reply: str, expected: str) -> None:
     """Each form that RabbitMQ uses, also cut at 255 bytes, becomes one sentence for an operator."""
-    error = conflict(reply)
+    error = parse_conflict(reply)
     assert error is not None
     assert expected in str(error)
     assert "set Rabbit.exchange to another name" in str(error)
@@ -46,7 +46,7 @@ def test_conflict_names_argument_both_values_and_the_way_out(reply: str, expecte
 
 def test_another_precondition_is_no_conflict() -> None:
     """406 has other reasons, such as the acknowledgement timeout."""
-    assert conflict("PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out") is None
+    assert parse_conflict("PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out") is None
 
 
 def test_queues_dead_letter_at_least_once() -> None:
@@ -62,8 +62,8 @@ def test_queues_dead_letter_at_least_once() -> None:
         assert queue.arguments["x-delivery-limit"] == 9
 
 
-def test_queue_of_a_queue() -> None:
-    """Only our own queues' names stand for queues, whatever a header says."""
+def test_queue_of_an_amqp_name() -> None:
+    """Only the AMQP names of our own queues have a queue, whatever a header says."""
     topology = Topology(exchange="x")
-    assert topology.queue_of("x.low") is Priority.LOW
+    assert topology.queue_of("x.low") == Priority.LOW
     assert [topology.queue_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5

@@ -8,13 +8,14 @@ from taskrunner.domain.callback import EVENTS, CallbackDefaults
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDefaults, TaskDraft, TaskPolicy
-from taskrunner.domain.task_limits import Limits
-from tests.unit.test_draft import NOW
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from tests.unit.test_task_draft import NOW
 
-LIMITS = Limits(callback_secrets=frozenset({"billing"}))
+LIMITS = TaskLimits(callback_secrets=frozenset({"billing"}))
 DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)
-RULES = TaskPolicy(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
+RULES = TaskSettings(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
 
 
 def task_with(callback: Any) -> Task:

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from taskrunner.cli import errors
-from taskrunner.cli.main import COMMANDS, Root, main
+from taskrunner.cli.main import COMMANDS, RootGroup, main
 from taskrunner.domain.errors import (
     BrokerUnavailable,
     ConfigInvalid,
@@ -30,7 +30,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
-    # Whoever runs the tests may have a configuration of his own.
+    # The environment of the test run may hold a configuration.
     for name in os.environ:
         if name.startswith(("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "MAX_RET", "RETRY_")):
             monkeypatch.delenv(name)
@@ -41,8 +41,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_a_good_configuration_is_told(run: Run, tmp_path: Path) -> None:
-    """With the file that was read, or that there was none; exit 0."""
+def test_a_valid_configuration_is_confirmed(run: Run, tmp_path: Path) -> None:
+    """`config check` names the file it read, or says that there was none, and exits with 0."""
     result = run("config", "check")
     assert (result.exit_code, result.stdout) == (0, "no file: the configuration is valid\n")
     (tmp_path / "config.yaml").write_text("Api: {port: 1}")
@@ -52,8 +52,8 @@ def test_a_good_configuration_is_told(run: Run, tmp_path: Path) -> None:
     assert run("config", "check", TASKRUNNER_CONFIG="other.yaml").stdout.startswith("other.yaml: ")
 
 
-def test_a_bad_configuration_is_a_line_each_on_stderr(run: Run, tmp_path: Path) -> None:
-    """And exit 2, for `show` as well."""
+def test_each_error_of_a_configuration_is_a_line_on_stderr(run: Run, tmp_path: Path) -> None:
+    """`check` and `show` exit with 2."""
     (tmp_path / "config.yaml").write_text("Rabbit: {adr: x}\nWorkers: {min_workers: 60}")
     for verb in ("check", "show"):
         result = run("config", verb)
@@ -66,15 +66,15 @@ def test_a_bad_configuration_is_a_line_each_on_stderr(run: Run, tmp_path: Path) 
         ]
 
 
-def test_a_missing_file_is_a_line(run: Run) -> None:
-    """Exit 2 with the path."""
+def test_a_missing_file_is_named(run: Run) -> None:
+    """The message has the path; exit 2."""
     result = run("config", "check", "--config", "none.yaml")
     assert result.exit_code == 2
     assert result.stderr == "taskrunner: none.yaml: cannot be read: No such file or directory\n"
 
 
-def test_show_tells_value_and_source_of_every_dial(run: Run, tmp_path: Path) -> None:
-    """As YAML, secrets masked."""
+def test_show_prints_value_and_source_of_every_setting(run: Run, tmp_path: Path) -> None:
+    """The output is YAML with masked secrets."""
     (tmp_path / "config.yaml").write_text("Redis: {password: hunter2}")
     result = run("config", "show", RABBITMQ_URL="amqp://me:hunter2@h/")
     assert result.exit_code == 0
@@ -86,41 +86,41 @@ def test_show_tells_value_and_source_of_every_dial(run: Run, tmp_path: Path) -> 
 
 
 def test_show_can_be_json(run: Run) -> None:
-    """The same values, for programs."""
+    """`--json` prints the same values."""
     shown = run("config", "show", "--json").stdout
     assert yaml.safe_load(shown)["Workers"]["max_workers"] == 50
 
 
-def test_what_was_shown_loads_again(run: Run, tmp_path: Path) -> None:
-    """Nothing secret in it: the output is a configuration."""
+def test_the_output_of_show_is_a_configuration(run: Run, tmp_path: Path) -> None:
+    """Without secrets to mask, `config check` accepts the output of `config show`."""
     (tmp_path / "shown.yaml").write_text(run("config", "show", RABBITMQ_URL="amqp://h/").stdout)
     assert run("config", "check", "--config", "shown.yaml").exit_code == 0
 
 
 def test_help_lists_every_subcommand(run: Run) -> None:
-    """With its one line from the table."""
+    """`--help` shows each name with its summary from the table."""
     for args in (("--help",), ("-h",)):
         result = run(*args)
         assert result.exit_code == 0
-        for name, line in COMMANDS.items():
+        for name, (_, line) in COMMANDS.items():
             assert f"{name} " in result.stdout
             assert line in result.stdout
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_subcommand_has_a_command(name: str) -> None:
-    """The table and the modules agree."""
-    assert isinstance(Root().get_command(click.Context(main), name), click.Command)
+    """Each entry of the table names a module that defines the command."""
+    assert isinstance(RootGroup().get_command(click.Context(main), name), click.Command)
 
 
 def test_version(run: Run) -> None:
-    """The package's own."""
+    """`--version` prints the version of the package."""
     assert run("--version").stdout == f"taskrunner, version {__version__}\n"
 
 
 @pytest.mark.parametrize("args", [("nonsense",), ("config", "nonsense"), ("config", "check", "--nonsense")])
-def test_wrong_use_is_exit_2(run: Run, args: tuple[str, ...]) -> None:
-    """On stderr, with a way to help."""
+def test_wrong_usage_exits_with_2(run: Run, args: tuple[str, ...]) -> None:
+    """The usage is on stderr."""
     result = run(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -128,7 +128,7 @@ def test_wrong_use_is_exit_2(run: Run, args: tuple[str, ...]) -> None:
 
 
 def fail_with(error: BaseException) -> Result:
-    @click.group(cls=Root)
+    @click.group(cls=RootGroup)
     def group() -> None:
         raise error
 
@@ -152,44 +152,42 @@ def fail_with(error: BaseException) -> Result:
         (TaskrunnerError("other"), 1, ["other"]),
     ],
 )
-def test_errors_have_their_exit_code(error: Exception, code: int, lines: list[str]) -> None:
-    """Whose fault it is decides; never a traceback."""
+def test_an_error_sets_the_exit_code(error: Exception, code: int, lines: list[str]) -> None:
+    """The class of the error decides; a traceback is never printed."""
     result = fail_with(error)
     assert result.exit_code == code
     assert result.stderr.splitlines() == [f"taskrunner: {line}" for line in lines]
 
 
-def test_a_fault_of_ours_names_its_place() -> None:
-    """In one line, as something that should not be."""
+def test_a_bug_names_its_file_and_line() -> None:
+    """An unexpected exception is one line: internal error, place, type, message."""
     result = fail_with(KeyError("x"))
     assert result.exit_code == 1
     assert result.stderr.startswith("taskrunner: internal error in test_cli_config.py:")
     assert result.stderr.endswith(": KeyError: 'x'\n")
 
 
-def test_an_interrupt_is_130() -> None:
-    """As shells expect, and silent."""
+def test_an_interrupt_exits_with_130() -> None:
+    """As shells expect, and without output."""
     for error in (KeyboardInterrupt(), click.Abort()):
         result = fail_with(error)
         assert (result.exit_code, result.output) == (errors.INTERRUPTED, "")
 
 
-def test_errors_of_click_are_left_to_click() -> None:
-    """Its own code and text."""
+def test_click_reports_its_own_errors() -> None:
+    """Click's exit codes are kept."""
     assert fail_with(click.UsageError("no")).exit_code == 2
     assert fail_with(click.ClickException("no")).exit_code == 1
 
 
 @pytest.mark.parametrize("words", [("config", "check"), ("consume",), ("all",)])
-def test_a_file_of_a_tls_profile_that_is_not_there_is_told(
-    run: Run, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    """By whoever fetches, before anything else, in one line with key and path; exit 2."""
+def test_a_missing_file_of_a_tls_profile_is_named(run: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Commands that fetch read TLS files first: one line with key and path, exit 2."""
     (tmp_path / "config.yaml").write_text(f"Fetch: {{tls: {{internal: {{ca_file: {tmp_path}/ca.pem}}}}}}")
 
     result = run(*words)
 
-    told = (
+    message = (
         f"taskrunner: Fetch.tls: internal.ca_file: cannot read {tmp_path}/ca.pem: No such file or directory\n"
     )
-    assert (result.exit_code, result.stderr) == (2, told)
+    assert (result.exit_code, result.stderr) == (2, message)

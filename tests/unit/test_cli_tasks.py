@@ -1,4 +1,4 @@
-"""What `taskrunner tasks list` tells of a task in its line."""
+"""The line of `taskrunner tasks list`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -38,13 +38,13 @@ RECORD = Record(
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reason"),
     [
         ({}, ""),
         ({"error": "no answer"}, " (no answer)"),
         ({"error": "no answer", "waits_for": "a.test: rate limit"}, " (waits for a.test: rate limit)"),
     ],
 )
-def test_a_line_says_why_a_task_waits(fields: dict[str, Any], told: str) -> None:
+def test_a_line_says_why_a_task_waits(fields: dict[str, Any], reason: str) -> None:
     line = task_line(replace(RECORD, **fields), Masking(), as_json=False)
-    assert line == f"one scheduled medium attempt 1 GET http://a.test/?token=***{told}"
+    assert line == f"one scheduled medium attempt 1 GET http://a.test/?token=***{reason}"

@@ -1,4 +1,4 @@
-"""Wrong use of the command: exit code 2, and a word that helps."""
+"""Wrong usage of the command: exit code 2, and a message that helps."""
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +9,7 @@ ONE = ["produce", "--url", "http://h/"]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["server"], "no such command 'server', did you mean \"serve\"?"),
         (["xyz"], "no such command 'xyz'\n"),
@@ -32,12 +32,12 @@ ONE = ["produce", "--url", "http://h/"]
         ([*ONE, "--retry-on", "404", "--fail-on", "404"], "retry_on and fail_on both have 404"),
         ([*ONE, "--header", "A"], "expected NAME:VALUE"),
         ([*ONE, "--api", "h"], "--api: must start with http://"),
-        (["tasks", "cancel"], "Error: give conditions, or --all"),
-        (["dead-letters", "requeue"], "Error: give ids, or conditions, or --all"),
+        (["tasks", "cancel"], "Error: give exactly one of: conditions or --all"),
+        (["dead-letters", "requeue"], "Error: give exactly one of: ids, conditions or --all"),
         (["serve", "--port", "abc"], "--port: must be a whole number, got 'abc'"),
     ],
 )
-def test_a_wrong_use_is_told(words: list[str], told: str) -> None:
+def test_wrong_usage_is_explained(words: list[str], message: str) -> None:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output

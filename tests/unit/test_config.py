@@ -3,21 +3,19 @@
 import re
 from pathlib import Path
 
+import config_file
 import msgspec
 import pytest
 
 from taskrunner.config import Config, load, read
 from taskrunner.config.cross_checks import find_contradictions
-from taskrunner.config.keys import Key, every_key, section_models
+from taskrunner.config.keys import Key
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.scaling import Bounds
-from taskrunner.domain.settlement import Retention
-from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDefaults, TaskPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults
 
-ROOT = Path(__file__).parents[2]
 SHORT_FILE = """\
 Server: {addr: "0.0.0.0", port: ":8080"}
 Rabbit: {addr: "amqp://guest:guest@rabbitmq:5672/"}
@@ -61,45 +59,39 @@ def test_the_defaults_do_not_cross() -> None:
     assert find_contradictions(Config()) == []
 
 
-def test_the_defaults_are_those_of_the_domain() -> None:
-    """The domain's own defaults and the settings cannot drift apart."""
-    config = Config()
-    services = SsrfPolicy(endpoints=(("rabbitmq", 5672), ("redis", 6379)))
-    assert config.task_limits() == Limits(ssrf_policy=services)
-    assert config.task_defaults() == TaskDefaults()
-    assert config.task_policy() == TaskPolicy(limits=Limits(ssrf_policy=services))
-    assert config.retry_policy() == RetryPolicy()
-    assert config.scaling_bounds() == Bounds()
-    assert config.retention() == Retention()
-    assert config.queue_weights() == {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
-    assert {each.name for each in msgspec.structs.fields(Limits)} == {
-        *type(config.limits).model_fields,
-        "ssrf_policy",
-        "callback_secrets",
-        "tls_profiles",
-    }
-
-
 def test_domain_values_follow_the_settings(tmp_path: Path) -> None:
     """What is configured is what the flow gets."""
     config = load_text(
         tmp_path,
         "Retry: {max_attempts: 3, strategy: Linear, base: 2, cap: 9, jitter: 0, delays: [1, 2]}\n"
         "Fetch: {timeout: 7, connect_timeout: 7}\nLimits: {max_labels: 4}\n"
-        "Workers: {min_workers: 1, max_workers: 2, cooldown: 3, drain_within: 4, weights: '3,2,1'}\n"
-        "Results: {keep: 60, keep_failed: 70, keep_cancelled: 80}\n",
+        "Workers: {min_workers: 1, max_workers: 2, cooldown: 3, drain_within: 4}\n"
+        "Retention: {succeeded: 60, failed: 70, cancelled: 80}\n",
     )
     policy = RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=9, jitter=0, delays=(1, 2))
     assert config.task_defaults() == TaskDefaults(timeout=7, max_attempts=3, retry=policy)
-    assert config.task_limits() == Limits(max_labels=4, ssrf_policy=config.ssrf_policy())
-    assert msgspec.structs.asdict(config.scaling_bounds()) == {
+    assert config.task_limits() == TaskLimits(max_labels=4, ssrf_policy=config.ssrf_policy())
+    assert msgspec.structs.asdict(config.scaling_settings()) == {
         "min_workers": 1,
         "max_workers": 2,
         "cooldown": 3,
         "drain_within": 4,
     }
-    assert config.retention() == Retention(succeeded=60, failed=70, cancelled=80)
-    assert config.queue_weights()[Priority.LOW] == 1
+    assert config.retention_settings() == RetentionSettings(succeeded=60, failed=70, cancelled=80)
+
+
+@pytest.mark.parametrize(
+    "text", ["{high: {weight: 6}, low: {Weight: '2'}}", "{high: weight=6, low: 'weight = 2'}"]
+)
+def test_queues_have_weights(tmp_path: Path, text: str) -> None:
+    """As keys or as text; a queue that is not named keeps its own."""
+    weights = load_text(tmp_path, f"Queues: {text}").queues.weights()
+    assert weights == {Priority.HIGH: 6, Priority.MEDIUM: 4, Priority.LOW: 2}
+
+
+def test_the_environment_sets_a_weight(tmp_path: Path) -> None:
+    config = load(environ={"TASKRUNNER_QUEUES__HIGH": "weight=7"}, folder=tmp_path)
+    assert config.queues.high.weight == 7
 
 
 @pytest.mark.parametrize("key", ["max_workers", "maxWorkers", "MaxWorkers", "MAX_WORKERS"])
@@ -222,7 +214,7 @@ def test_a_flag_takes_a_sequence(tmp_path: Path) -> None:
     assert config.workers.queues == (Priority.LOW,)
 
 
-def test_a_flag_for_no_dial_is_our_own_mistake(tmp_path: Path) -> None:
+def test_a_flag_for_no_setting_is_our_own_mistake(tmp_path: Path) -> None:
     """It is not told as the operator's."""
     with pytest.raises(KeyError):
         load(flags={"Workers.quues": 1}, environ={}, folder=tmp_path)
@@ -256,35 +248,19 @@ def test_a_configuration_does_not_change() -> None:
         Config().workers.max_workers = 1  # type: ignore[misc]  # what the test is about
 
 
-def root_lines() -> list[tuple[str, str, str, str]]:
-    """Section, key, value and why of each setting in the documented file, set or commented out."""
-    found = []
-    section = ""
-    for line in (ROOT / "config.yaml").read_text().splitlines():
-        if heading := re.fullmatch(r"(\w+):", line):
-            section = heading[1]
-        elif setting := re.fullmatch(r"  (?:# )?(\w+):(.*?)  # (.+)", line):
-            found.append((section, setting[1], setting[2].strip(), setting[3]))
-    return found
-
-
-def test_the_documented_file_has_every_dial_with_its_why() -> None:
-    """In order, once each, in the words that the code has."""
-    models = section_models()
-    assert [(section, key) for section, key, _, _ in root_lines()] == [
-        (key.section, key.name) for key in every_key()
-    ]
-    for section, key, _, why in root_lines():
-        assert why == models[section].model_fields[key].description
+def test_the_documented_file_is_up_to_date() -> None:
+    """It has every setting, with its default and its reason; `python scripts/config_file.py` writes it."""
+    text = config_file.PATH.read_text()
+    assert config_file.refreshed(text) == text
 
 
 def test_the_documented_file_is_the_defaults_but_for_the_short_file(tmp_path: Path) -> None:
     """As it stands it equals the short file, which only moves the level of the log."""
-    documented = load(ROOT / "config.yaml", environ={})
+    documented = load(config_file.PATH, environ={})
     assert same_but_name(documented) == same_but_name(load_text(tmp_path, SHORT_FILE))
 
 
 def test_the_values_that_are_commented_out_are_the_defaults(tmp_path: Path) -> None:
     """Taking a comment sign away changes nothing."""
-    every = re.sub(r"(?m)^  # (?=\w+:)", "  ", (ROOT / "config.yaml").read_text())
+    every = re.sub(r"(?m)^  # (?=\w+:)", "  ", config_file.PATH.read_text())
     assert same_but_name(load_text(tmp_path, every)) == same_but_name(load_text(tmp_path, SHORT_FILE))

@@ -123,7 +123,11 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
             "must be a whole number",
         ),
         ("TASKRUNNER_LOGGER__LEVEL", "inof", 'did you mean "info"?'),
-        ("WORKER_QUEUES", "hihg", "must be some of high, medium, low, got 'hihg', did you mean \"high\"?"),
+        (
+            "WORKER_QUEUES",
+            "hihg",
+            "must be one or more of high, medium, low, got 'hihg', did you mean \"high\"?",
+        ),
         ("WORKER_QUEUES", ",", "at least 1"),
         ("MAX_RETRIES", "-1", "must be a whole number, 0 or more, got '-1'"),
         ("MAX_RETRIES", "few", "must be a whole number, 0 or more, got 'few'"),

@@ -49,7 +49,7 @@ def test_no_picture_of_a_store_url_holds_a_secret(tmp_path: Path) -> None:
 
 def test_memory_stands_alone() -> None:
     """It is no node of a cluster."""
-    with pytest.raises(ConfigInvalid, match="stands alone"):
+    with pytest.raises(ConfigInvalid, match="must be the only broker"):
         load_with(RABBIT__ADDR="memory://,amqp://h/")
 
 
@@ -67,7 +67,9 @@ def test_a_write_concern_that_cannot_be_kept_is_refused() -> None:
         ConfigInvalid, match="STORE__WRITE_CONCERN: replicated cannot be kept by a SQLite file"
     ):
         load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="sqlite:///t.db")
-    rules = load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="postgresql://h/db").task_policy()
+    rules = load_with(STORE__WRITE_CONCERN="replicated", STORE__URL="postgresql://h/db").task_settings()
     assert rules.defaults.write_concern is WriteConcern.REPLICATED
     assert rules.write_concerns == set(WriteConcern)
-    assert WriteConcern.REPLICATED not in load_with(STORE__URL="sqlite:///t.db").task_policy().write_concerns
+    assert (
+        WriteConcern.REPLICATED not in load_with(STORE__URL="sqlite:///t.db").task_settings().write_concerns
+    )

@@ -12,24 +12,25 @@ from hypothesis import strategies as st
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import (
     Envelope,
     decode_envelope,
     decode_task,
     encode_envelope,
-    encode_task,
 )
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task, Validators
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
 
-LIMITS = Limits()
-RULES = TaskPolicy()
+LIMITS = TaskLimits()
+RULES = TaskSettings()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
 
@@ -108,7 +109,7 @@ tasks = st.builds(
 @given(tasks, st.integers(1, 100_000))
 def test_what_was_sealed_comes_out(task: Task, attempt: int) -> None:
     """The task and the attempt, and the stored form by itself."""
-    encoded = encode_task(task)
+    encoded = encode(task)
     assert decode_task(encoded) == task
     assert decode_envelope(encode_envelope(encoded, attempt), LIMITS) == Envelope(attempt=attempt, task=task)
 
@@ -160,7 +161,7 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
     """Its record could not be asked for, and a list that has it on a page's end could not be turned."""
     task = Task(id=task_id, url="http://h/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.id: must be 1 to 128"):
-        decode_envelope(encode_envelope(encode_task(task), 1), LIMITS)
+        decode_envelope(encode_envelope(encode(task), 1), LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
 )
 def test_an_envelope_beyond_the_bounds_of_a_task_is_unreadable(odd: dict[str, Any], reason: str) -> None:
     """What no draft may say cannot come in as an envelope of ours either."""
-    raw = json.dumps({"v": 1, "attempt": 1, "task": {**json.loads(encode_task(TASK)), **odd}})
+    raw = json.dumps({"v": 1, "attempt": 1, "task": {**json.loads(encode(TASK)), **odd}})
     with pytest.raises(EnvelopeUnreadable) as caught:
         decode_envelope(raw.replace('{"v": 1', '{"v":1').encode(), LIMITS)
     assert reason in str(caught.value)
@@ -213,7 +214,7 @@ anything = st.recursive(
 members = st.dictionaries(st.sampled_from(sorted(TaskDraft.model_fields)), anything, max_size=3)
 foreign = members.map(lambda odd: {"url": "http://h/", **odd})
 own = st.tuples(st.just(1) | anything, members).map(
-    lambda odd: {"v": 1, "attempt": odd[0], "task": {**json.loads(encode_task(TASK)), **odd[1]}}
+    lambda odd: {"v": 1, "attempt": odd[0], "task": {**json.loads(encode(TASK)), **odd[1]}}
 )
 
 
@@ -226,7 +227,7 @@ def test_members_of_any_type_make_a_task_that_can_be_stored_or_are_refused(messa
         task = opened.task if isinstance(opened, Envelope) else opened.to_task(RULES, task_id="t", now=NOW)
     except (EnvelopeUnreadable, TaskInvalid):
         return
-    assert decode_task(encode_task(task)) == task
+    assert decode_task(encode(task)) == task
     assert from_ms(to_ms(task.run_at or NOW)) is not None
     assert task.content is None or isinstance(task.content, bytes)
 

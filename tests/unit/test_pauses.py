@@ -26,8 +26,8 @@ def test_a_queue_is_paused_by_name_and_all_by_all() -> None:
     ],
 )
 def test_a_label_is_paused_with_its_value_or_any(scope: str, held: bool) -> None:
-    assert Pauses([scope]).hold({"team": "red", "other": "x"}) is held
-    assert not Pauses([scope]).hold({})
+    assert Pauses([scope]).cover_labels({"team": "red", "other": "x"}) is held
+    assert not Pauses([scope]).cover_labels({})
 
 
 def test_scopes_are_read() -> None:

@@ -19,7 +19,7 @@ from taskrunner.domain.errors import (
     WriteUnconfirmed,
 )
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_syntax_is_told_apart_from_content() -> None:
     statuses = []
     for raw in (b"{", b"[]", b"{}"):
         with pytest.raises(TaskInvalid) as caught:
-            TaskDraft.from_json(raw, Limits())
+            TaskDraft.from_json(raw, TaskLimits())
         problem = problem_of(caught.value)
         statuses.append(problem and problem.status)
     assert statuses == [400, 422, 422]

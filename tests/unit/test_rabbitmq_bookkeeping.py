@@ -4,94 +4,96 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.brokers.base import Publication, PublishAnswer
-from taskrunner.brokers.rabbitmq.confirms import Confirms, Group
-from taskrunner.brokers.rabbitmq.unacked import Unacked
-from taskrunner.brokers.rabbitmq.watchdog import Sighting, Stalls
+from taskrunner.brokers.rabbitmq.pending_confirms import PendingConfirms, PublishBatch
+from taskrunner.brokers.rabbitmq.unacked_tags import UnackedTags
+from taskrunner.brokers.rabbitmq.watchdog import StallDetector, SubscriptionActivity
 from taskrunner.domain.task import Priority
 
 CONFIRMED, RETURNED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED, PublishAnswer.UNKNOWN
 
 
-# Unacked
+# Unacknowledged tags
 
 
 @given(st.data())
-def test_ack_plans_settle_exactly_what_was_asked(data: st.DataObject) -> None:
-    """A model of the broker, which closes the channel on a tag that is not open, agrees with every plan."""
+def test_planned_acks_cover_exactly_the_given_tags(data: st.DataObject) -> None:
+    """No plan names a tag that is not open, over which the broker would close the channel."""
     count = data.draw(st.integers(1, 40))
     order = data.draw(st.permutations(range(1, count + 1)))
     cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=6)))
-    unacked, open_tags = Unacked(), set(range(1, count + 1))
+    unacked, open_tags = UnackedTags(), set(range(1, count + 1))
     for tag in range(1, count + 1):
-        unacked.note(tag)
+        unacked.add(tag)
     for start, stop in zip([0, *cuts], [*cuts, count], strict=True):
         part = order[start:stop]
-        plan = unacked.ack([*part, *part])
-        settled: set[int] = set()
-        if plan.up_to:
-            assert plan.up_to in open_tags
-            settled = {tag for tag in open_tags if tag <= plan.up_to}
-        for tag in plan.singles:
-            assert tag in open_tags - settled
-            settled.add(tag)
-        assert settled == set(part)
-        open_tags -= settled
+        up_to, singles = unacked.plan_acks([*part, *part])
+        acked: set[int] = set()
+        if up_to:
+            assert up_to in open_tags
+            acked = {tag for tag in open_tags if tag <= up_to}
+        for tag in singles:
+            assert tag in open_tags - acked
+            acked.add(tag)
+        assert acked == set(part)
+        open_tags -= acked
     assert not open_tags
     assert len(unacked) == 0
 
 
 def test_ack_in_order_is_one_frame() -> None:
     """The bottom run goes out as one ack, the rest one by one."""
-    unacked = Unacked()
+    unacked = UnackedTags()
     for tag in range(1, 8):
-        unacked.note(tag)
-    assert unacked.take([2]) == [2]
-    plan = unacked.ack([6, 3, 1])
-    assert (plan.up_to, list(plan.singles)) == (3, [6])
+        unacked.add(tag)
+    assert unacked.remove([2]) == [2]
+    up_to, singles = unacked.plan_acks([6, 3, 1])
+    assert (up_to, list(singles)) == (3, [6])
 
 
-# Confirms
+# Pending confirms
 
 
-def group(*ids: str) -> Group:
-    return Group([Publication(queue=Priority.LOW, body=b"12", task_id=each) for each in ids], lambda: None)
+def batch(*ids: str) -> PublishBatch:
+    return PublishBatch(
+        [Publication(queue=Priority.LOW, body=b"12", task_id=each) for each in ids], lambda: None
+    )
 
 
-def test_multiple_confirm_spans_groups() -> None:
-    """One confirm can complete several groups and part of the next."""
-    confirms, first, second = Confirms(), group("a", "b"), group("c", "d")
+def test_multiple_confirm_spans_batches() -> None:
+    """One confirm can complete several batches and part of the next."""
+    confirms, first, second = PendingConfirms(), batch("a", "b"), batch("c", "d")
     confirms.add(first)
     confirms.add(second)
-    confirms.settle(2, False, CONFIRMED)
-    confirms.settle(3, True, CONFIRMED)
+    confirms.resolve(2, False, CONFIRMED)
+    confirms.resolve(3, True, CONFIRMED)
     assert first.answers == [CONFIRMED, CONFIRMED]
     assert second.answers == [CONFIRMED, None]
-    assert (len(confirms), confirms.pending_bytes) == (1, 4)
-    confirms.abandon()
+    assert (len(confirms), confirms.size_bytes) == (1, 4)
+    confirms.resolve_all_unknown()
     assert second.answers == [CONFIRMED, UNKNOWN]
-    assert (len(confirms), confirms.pending_bytes) == (0, 0)
+    assert (len(confirms), confirms.size_bytes) == (0, 0)
 
 
 def test_return_marks_its_confirm() -> None:
     """A returned message is RETURNED once its confirm comes; its neighbours are confirmed."""
-    confirms, sent = Confirms(), group("a", "b", "a")
+    confirms, sent = PendingConfirms(), batch("a", "b", "a")
     confirms.add(sent)
     confirms.mark_returned("b")
-    confirms.settle(3, True, CONFIRMED)
+    confirms.resolve(3, True, CONFIRMED)
     assert sent.answers == [CONFIRMED, RETURNED, CONFIRMED]
 
 
-def test_confirm_of_an_unknown_tag_is_passed_over() -> None:
-    """A confirm beyond what was sent settles what was sent, and ends."""
-    confirms, sent = Confirms(), group("a")
+def test_confirm_of_an_unknown_tag_is_ignored() -> None:
+    """A confirm of a tag beyond the sent ones resolves the sent ones, and ends."""
+    confirms, sent = PendingConfirms(), batch("a")
     confirms.add(sent)
-    confirms.settle(99, False, CONFIRMED)
+    confirms.resolve(99, False, CONFIRMED)
     assert sent.answers == [None]
-    confirms.settle(2**63, True, CONFIRMED)
+    confirms.resolve(2**63, True, CONFIRMED)
     assert sent.answers == [CONFIRMED]
-    later = group("b")
+    later = batch("b")
     confirms.add(later)
-    confirms.settle(2, True, CONFIRMED)
+    confirms.resolve(2, True, CONFIRMED)
     assert later.answers == [CONFIRMED]
 
 
@@ -100,20 +102,27 @@ def test_confirm_of_an_unknown_tag_is_passed_over() -> None:
 
 def test_queue_that_gets_nothing_is_stalled_after_the_time() -> None:
     """Ready messages, credit and silence without a break make a stall."""
-    stalls, seen = Stalls(30), {Priority.HIGH: Sighting(last_delivery=0, has_credit=True)}
-    assert stalls.look(100, seen, {Priority.HIGH: 5}) is None
-    assert stalls.look(129, seen, {Priority.HIGH: 5}) is None
-    assert stalls.look(130, seen, {Priority.HIGH: 5}) == (Priority.HIGH, 30)
+    detector = StallDetector(30)
+    seen = {"high": SubscriptionActivity(last_delivery=0, has_credit=True)}
+    assert detector.find_stalled(100, seen, {"high": 5}) is None
+    assert detector.find_stalled(129, seen, {"high": 5}) is None
+    assert detector.find_stalled(130, seen, {"high": 5}) == ("high", 30)
 
 
 def test_break_in_the_silence_is_no_stall() -> None:
     """An empty queue, a delivery or exhausted credit starts the time afresh."""
-    idle = Sighting(last_delivery=0, has_credit=True)
-    for sighting, depth in ((idle, 0), (Sighting(115, True), 5), (Sighting(0, False), 5)):
-        stalls = Stalls(30)
-        stalls.look(100, {Priority.HIGH: idle}, {Priority.HIGH: 5})
-        stalls.look(120, {Priority.HIGH: sighting}, {Priority.HIGH: depth})
+    idle = SubscriptionActivity(last_delivery=0, has_credit=True)
+    for activity, depth in (
+        (idle, 0),
+        (SubscriptionActivity(115, True), 5),
+        (SubscriptionActivity(0, False), 5),
+    ):
+        detector = StallDetector(30)
+        detector.find_stalled(100, {"high": idle}, {"high": 5})
+        detector.find_stalled(120, {"high": activity}, {"high": depth})
         assert (
-            stalls.look(131, {Priority.HIGH: Sighting(sighting.last_delivery, True)}, {Priority.HIGH: 5})
+            detector.find_stalled(
+                131, {"high": SubscriptionActivity(activity.last_delivery, True)}, {"high": 5}
+            )
             is None
         )

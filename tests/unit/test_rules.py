@@ -19,7 +19,7 @@ from taskrunner.domain.rules import (
     parse_path,
 )
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 
 RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
 
@@ -187,7 +187,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         [{"when": {"header": {"name": "a b"}}, "then": "fail"}],
         "rules.0.when.header.name",
-        "'a b' is no header",
+        "'a b' is not a header",
     ),
     ([{"when": {"status": 200}, "then": "fail"}] * (MAX_RULES + 1), "rules", "at most 20 items"),
     (
@@ -229,7 +229,7 @@ BAD: list[tuple[Any, str, str]] = [
 def test_a_bad_rule_is_refused_at_submit(given_rules: Any, field: str, message: str) -> None:
     """With the place, and what would be right."""
     with pytest.raises(TaskInvalid) as caught:
-        TaskDraft.from_fields({"url": "http://example.com/", "rules": given_rules}, Limits())
+        TaskDraft.from_fields({"url": "http://example.com/", "rules": given_rules}, TaskLimits())
 
     assert any(error.field.startswith(field) and message in error.message for error in caught.value.errors), (
         caught.value.errors
@@ -240,7 +240,7 @@ def test_a_bad_value_is_told_once() -> None:
     """It is not missing in the count, too."""
     given = [{"when": {"header": {"name": "a", "equals": [5]}}, "then": "fail"}]
     with pytest.raises(TaskInvalid) as caught:
-        TaskDraft.from_fields({"url": "http://example.com/", "rules": given}, Limits())
+        TaskDraft.from_fields({"url": "http://example.com/", "rules": given}, TaskLimits())
 
     assert [error.field for error in caught.value.errors] == ["rules.0.when.header.equals.0"]
 

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleInvalid
 from taskrunner.domain.schedule import (
     MissedPolicy,
     Overlap,
     Schedule,
     decode_schedule,
-    encode_schedule,
     plan,
     slot_delay,
     slot_task_id,
 )
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,11 +87,11 @@ def test_a_schedule_comes_back_as_it_was() -> None:
     full = replace(
         HOURLY, task={"url": "http://a/", "body": {"n": 10**30, "t": "ä"}}, last_at=NOON, error="e"
     )
-    assert decode_schedule(encode_schedule(full)) == full
+    assert decode_schedule(encode(full)) == full
 
 
 def draft(**fields: Any) -> ScheduleDraft:
-    return ScheduleDraft.from_fields({"cron": "0 6 * * *", "task": TASK, **fields}, Limits())
+    return ScheduleDraft.from_fields({"cron": "0 6 * * *", "task": TASK, **fields}, TaskLimits())
 
 
 def test_a_draft_becomes_a_schedule() -> None:

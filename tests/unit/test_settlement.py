@@ -7,7 +7,7 @@ import pytest
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
@@ -26,14 +26,16 @@ def verdict(status: Status) -> Verdict:
 @pytest.mark.parametrize("status", [Status.RETRYING, Status.FAILED])
 def test_the_head_of_an_answer_stays_in_the_line(status: Status) -> None:
     """The next attempt's result takes the place of this one's, also that of a requeued task."""
-    item = settlement(ENDED, OUTCOME, verdict(status), Retention())
+    item = settlement(ENDED, OUTCOME, verdict(status), RetentionSettings())
     assert item.attempt.response == replace(RESPONSE, body=b"")
     assert (item.attempt.address, item.result) == ("203.0.113.1:80", RESPONSE)
 
 
 def test_a_success_is_the_last_there_is() -> None:
     """Its answer is the result, and stands nowhere else."""
-    item = settlement(ENDED, replace(OUTCOME, kind=OutcomeKind.OK), verdict(Status.SUCCEEDED), Retention())
+    item = settlement(
+        ENDED, replace(OUTCOME, kind=OutcomeKind.OK), verdict(Status.SUCCEEDED), RetentionSettings()
+    )
     assert (item.attempt.response, item.result) == (None, RESPONSE)
 
 
@@ -41,7 +43,7 @@ def test_a_line_has_room_for_some_headers() -> None:
     """A task may have a hundred attempts, each with 64 KiB of headers."""
     flood = tuple((f"x-{number}", "y" * 500) for number in range(100))
     outcome = replace(OUTCOME, response=replace(RESPONSE, headers=flood))
-    line = settlement(ENDED, outcome, verdict(Status.RETRYING), Retention()).attempt
+    line = settlement(ENDED, outcome, verdict(Status.RETRYING), RetentionSettings()).attempt
     assert line.response is not None
     assert line.response.headers == flood[:4]
 
@@ -49,4 +51,6 @@ def test_a_line_has_room_for_some_headers() -> None:
 def test_an_attempt_without_an_answer_has_its_times() -> None:
     timings = Timings(dns=0.1, total=1.0)
     outcome = Outcome(kind=OutcomeKind.TIMEOUT, error="late", timings=timings)
-    assert settlement(ENDED, outcome, verdict(Status.RETRYING), Retention()).attempt.timings == timings
+    assert (
+        settlement(ENDED, outcome, verdict(Status.RETRYING), RetentionSettings()).attempt.timings == timings
+    )

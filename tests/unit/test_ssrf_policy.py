@@ -1,4 +1,4 @@
-"""The ssrf_policy: what the string shows, what an address shows, and what an operator can add."""
+"""The SSRF policy: which URLs and addresses are refused, and what an operator can open."""
 
 import pickle
 from ipaddress import ip_address
@@ -10,12 +10,12 @@ from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.url import parse_url
 
 
-def nobodys(address: Address) -> bool:
+def is_not_own(address: Address) -> bool:
     return False
 
 
 def allows(ssrf_policy: SsrfPolicy, address: str, *, host: str = "a.example", port: int = 80) -> bool:
-    return ssrf_policy.allows(host, ip_address(address), port, nobodys)
+    return ssrf_policy.allows(host, ip_address(address), port, is_not_own)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def allows(ssrf_policy: SsrfPolicy, address: str, *, host: str = "a.example", po
         ("http://a.example:5000/", {"ports": (5000,)}),
     ],
 )
-def test_an_operator_can_open_more(url: str, settings: dict[str, tuple[str, ...] | bool]) -> None:
-    """Networks, addresses, hosts, ports, and this machine for development; by default none of it."""
+def test_an_operator_can_open_targets(url: str, settings: dict[str, tuple[str, ...] | bool]) -> None:
+    """An operator can open networks, addresses, hosts, ports and loopback; all are refused by default."""
     assert SsrfPolicy(**settings).refusal(parse_url(url)) is None  # type: ignore[arg-type]  # as many kinds as settings
     assert SsrfPolicy().refusal(parse_url(url)) is not None
 
@@ -61,7 +61,7 @@ EVERYTHING = SsrfPolicy(
     ],
 )
 def test_metadata_stays_refused(address: str) -> None:
-    """Whatever is opened, in whatever disguise, by whatever name."""
+    """No setting opens a metadata address, in any notation or by any name."""
     host = f"[{address}]" if ":" in address else address
     assert not allows(EVERYTHING, address)
     assert not allows(EVERYTHING, address, host="metadata.google.internal")
@@ -69,13 +69,13 @@ def test_metadata_stays_refused(address: str) -> None:
 
 
 def test_a_metadata_name_stays_refused() -> None:
-    """Before anybody looks it up."""
+    """The name is refused before any look-up."""
     for name in ("metadata.google.internal", "METADATA.google.internal.", "instance-data"):
         assert EVERYTHING.refusal(parse_url(f"http://{name}/")) == "names a metadata service"
 
 
-def test_a_carrier_is_open_only_for_what_it_carries() -> None:
-    """Whoever opens NAT64 has opened the public internet behind it, not the private networks."""
+def test_an_opened_nat64_prefix_opens_no_private_network() -> None:
+    """Opening NAT64 opens the public internet behind it, not the private networks."""
     ssrf_policy = SsrfPolicy(allow_private=("64:ff9b::/96",))
     assert allows(ssrf_policy, "64:ff9b::8.8.8.8")
     assert not allows(ssrf_policy, "64:ff9b::10.0.0.1")
@@ -83,7 +83,7 @@ def test_a_carrier_is_open_only_for_what_it_carries() -> None:
 
 
 def test_a_host_is_open_by_its_name_alone() -> None:
-    """Its addresses count only for it, and the ports stay what they are."""
+    """Its addresses are open for that name only, and on the allowed ports only."""
     ssrf_policy = SsrfPolicy(allow_private=("DB.internal",))
     assert allows(ssrf_policy, "10.0.0.1", host="db.internal.")
     assert not allows(ssrf_policy, "10.0.0.1", host="other.internal")
@@ -92,7 +92,7 @@ def test_a_host_is_open_by_its_name_alone() -> None:
 
 
 def test_loopback_is_open_on_any_port_and_nothing_else_is() -> None:
-    """For development: a mapped loopback address is not one."""
+    """An IPv4-mapped loopback address does not count as loopback."""
     ssrf_policy = SsrfPolicy(allow_loopback=True)
     assert allows(ssrf_policy, "127.0.0.1", port=5000)
     assert allows(ssrf_policy, "::1", port=5000)
@@ -103,15 +103,15 @@ def test_loopback_is_open_on_any_port_and_nothing_else_is() -> None:
 
 
 def test_an_address_of_our_own_is_private() -> None:
-    """However public it is; an operator can open it like any other."""
+    """It is refused even if it is public; an operator can open it like any other."""
     own = ip_address("93.184.216.34")
     assert not SsrfPolicy().allows("a.example", own, 80, own.__eq__)
     assert SsrfPolicy(allow_private=("93.184.216.34",)).allows("a.example", own, 80, own.__eq__)
     assert SsrfPolicy(allow_private=("a.example",)).allows("a.example", own, 80, own.__eq__)
 
 
-def test_what_we_use_ourselves_is_refused_by_name() -> None:
-    """Even where its port and its network are open."""
+def test_our_own_services_are_refused() -> None:
+    """They are refused even where their port and network are open."""
     ssrf_policy = SsrfPolicy(
         allow_private=("10.0.0.0/8",), ports=(5672,), endpoints=(("Rabbit.test", 5672), ("10.0.0.9", 5672))
     )
@@ -121,7 +121,7 @@ def test_what_we_use_ourselves_is_refused_by_name() -> None:
 
 
 def test_it_is_a_plain_value() -> None:
-    """It goes to another process as it is, and equal ones are equal."""
+    """It can be pickled and compared."""
     ssrf_policy = SsrfPolicy(allow_private=("10.0.0.0/8", "db.internal"), endpoints=(("a", 1),))
     there = pickle.loads(pickle.dumps(ssrf_policy))
     assert there == ssrf_policy

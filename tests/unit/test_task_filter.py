@@ -14,9 +14,9 @@ from taskrunner.domain.task_filter import (
     CONDITIONS,
     LETTER_CONDITIONS,
     TaskFilter,
-    facts_of,
-    facts_of_dead_letter,
+    dead_letter_facts,
     read_filter,
+    task_facts,
 )
 from taskrunner.domain.value import replace
 
@@ -100,41 +100,41 @@ def read(given: dict[str, str]) -> TaskFilter:
 @pytest.mark.parametrize("given", MET, ids=str)
 def test_a_condition_is_met(given: dict[str, str]) -> None:
     """By a task, and where it applies by its dead letter."""
-    assert read(given).meets(facts_of(FAILED))
+    assert read(given).matches(task_facts(FAILED))
     if "status" not in given:
-        assert read(given).meets(facts_of_dead_letter(dead_task(FAILED)))
+        assert read(given).matches(dead_letter_facts(dead_task(FAILED)))
 
 
 @pytest.mark.parametrize("given", UNMET, ids=str)
 def test_a_condition_is_not_met(given: dict[str, str]) -> None:
-    assert not read(given).meets(facts_of(FAILED))
-    assert not read(given).meets(facts_of_dead_letter(dead_task(FAILED)))
+    assert not read(given).matches(task_facts(FAILED))
+    assert not read(given).matches(dead_letter_facts(dead_task(FAILED)))
 
 
 def test_all_conditions_must_hold() -> None:
-    facets = facts_of(FAILED)
-    assert read_filter({"label": ["team=red", "empty"], "queue": ["high"]}, now=NOW).meets(facets)
-    assert not read_filter({"label": ["team=red", "more"]}, now=NOW).meets(facets)
-    assert not read({"queue": "high", "status": "queued"}).meets(facets)
+    facets = task_facts(FAILED)
+    assert read_filter({"label": ["team=red", "empty"], "queue": ["high"]}, now=NOW).matches(facets)
+    assert not read_filter({"label": ["team=red", "more"]}, now=NOW).matches(facets)
+    assert not read({"queue": "high", "status": "queued"}).matches(facets)
 
 
 def test_no_condition_is_met_by_all() -> None:
     assert read({}).is_empty
-    assert read({}).meets(facts_of(FAILED))
-    assert read({}).meets(facts_of_dead_letter(MESSAGE))
+    assert read({}).matches(task_facts(FAILED))
+    assert read({}).matches(dead_letter_facts(MESSAGE))
     assert not read({"queue": "high"}).is_empty
 
 
 def test_a_live_task_has_not_finished() -> None:
     live = replace(FAILED, status=Status.QUEUED, finished_at=None)
-    assert not read({"finished_before": "0s"}).meets(facts_of(live))
+    assert not read({"finished_before": "0s"}).matches(task_facts(live))
 
 
 def test_a_message_meets_what_is_known_of_it() -> None:
-    facets = facts_of_dead_letter(MESSAGE)
-    assert read({"reason": "rejected", "finished_after": "1h"}).meets(facets)
+    facets = dead_letter_facts(MESSAGE)
+    assert read({"reason": "rejected", "finished_after": "1h"}).matches(facets)
     for given in ({"host": "x"}, {"created_before": "0s"}, {"label": "team"}, {"outcome": "ok"}):
-        assert not read(given).meets(facets)
+        assert not read(given).matches(facets)
 
 
 @pytest.mark.parametrize(("given", "message"), UNREADABLE, ids=str)
@@ -166,6 +166,6 @@ def test_every_condition_is_tested() -> None:
 )
 def test_a_host_may_be_asked_for_with_the_port_that_its_scheme_has(url: str, host: str) -> None:
     selection = read({"host": host})
-    assert selection.meets(facts_of(replace(FAILED, task=replace(TASK, url=url))))
+    assert selection.matches(task_facts(replace(FAILED, task=replace(TASK, url=url))))
     elsewhere = replace(TASK, url="https://a.test:8443/")
-    assert not selection.meets(facts_of(replace(FAILED, task=elsewhere)))
+    assert not selection.matches(task_facts(replace(FAILED, task=elsewhere)))

@@ -5,7 +5,7 @@ import pytest
 from taskrunner.domain.errors import ScheduleInvalid, TaskInvalid
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import parse_url
 
@@ -16,7 +16,7 @@ HOSTS = {
     "exact": ("x.b.a.example", "2001:db8::1"),
     "port": ("*.a.example:8443", "x.b.a.example:8443", "[2001:db8::1]:8443"),
 }
-LIMITS = Limits(tls_profiles=HOSTS)
+LIMITS = TaskLimits(tls_profiles=HOSTS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.trace import read_traceparent, traceparent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -11,7 +11,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task, Validators
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.validators import condition, validators_after
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
@@ -120,9 +120,9 @@ def test_a_condition_has_a_header_for_each() -> None:
 def test_a_schedule_that_cannot_be_conditional_is_refused(task: dict[str, Any], field: str) -> None:
     """When it is handed in; without `conditional` it may ask what it likes."""
     fields = {"cron": "@daily", "task": {"url": URL, **task}}
-    ScheduleDraft.from_fields(fields, Limits())
+    ScheduleDraft.from_fields(fields, TaskLimits())
 
     with pytest.raises(ScheduleInvalid) as caught:
-        ScheduleDraft.from_fields({**fields, "conditional": True}, Limits())
+        ScheduleDraft.from_fields({**fields, "conditional": True}, TaskLimits())
 
     assert [each.field for each in caught.value.errors] == [field]

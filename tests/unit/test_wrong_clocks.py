@@ -3,16 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.circuit_breaker import PROBE_PATIENCE, BreakerSettings, Phase
+from taskrunner.domain.circuit_breaker import PROBE_TIMEOUT, BreakerSettings, CircuitPhase
 from taskrunner.domain.clock import SKEW
+from taskrunner.domain.host_admission import Admission, AdmissionRequest, admit
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.host_state import Admission, Asking, HostState, admit
+from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.host_state import HostState
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0
 LEASE = 30.0
-SETTINGS = HostPolicy(
+SETTINGS = HostSettings(
     breaker=BreakerSettings(failures=1, cooldown=5, longest=40, probes=2), longest_pause=50, longest_wait=60
 )
 # Ours among them: by such a clock nothing is ever over, or nothing has begun.
@@ -26,7 +27,7 @@ events = st.lists(
 
 
 def ask_of(state: HostState, limit: HostLimit | None, now: float, name: str) -> tuple[HostState, Admission]:
-    ask = Asking(consumer=name, wanted=9, room=9, held=0, lease_until=now + LEASE)
+    ask = AdmissionRequest(consumer=name, wanted=9, room=9, held=0, lease_until=now + LEASE)
     return admit(state, limit, SETTINGS, ask, now=now, random=0.5)
 
 
@@ -52,7 +53,7 @@ def test_what_a_right_clock_writes_is_believed(
 ) -> None:
     """Also one that is a little off."""
     state, wrote = history(told, limit, NOW)
-    assert state.believed(SETTINGS, wrote + skew) == state
+    assert state.sanitized(SETTINGS, wrote + skew) == state
 
 
 @given(told=events, limit=limits, ahead=far)
@@ -63,12 +64,12 @@ def test_no_clock_closes_a_host_for_long(
     state, wrote = history(told, limit, NOW + ahead)
     now = wrote - ahead
     state = replace(state, slots={})
-    patience = max(SETTINGS.breaker.longest, SETTINGS.longest_pause, PROBE_PATIENCE, 9 / 0.1) + SKEW + 2
+    patience = max(SETTINGS.breaker.longest, SETTINGS.longest_pause, PROBE_TIMEOUT, 9 / 0.1) + SKEW + 2
     ends, admitted = now + patience, 0
     while not admitted and now < ends:
-        state, admission = ask_of(state.believed(SETTINGS, now), limit, now, "we")
+        state, admission = ask_of(state.sanitized(SETTINGS, now), limit, now, "we")
         admitted = admission.admitted
-        assert all(due <= now + SETTINGS.longest_wait + 1e-3 for due in admission.waits)
+        assert all(due <= now + SETTINGS.longest_wait + 1e-3 for due in admission.wait_until)
         now += 1
     assert admitted
 
@@ -77,14 +78,14 @@ def test_no_clock_closes_a_host_for_long(
 def test_a_circuit_from_the_future_is_probed_at_once(told: list[tuple[str, float]], ahead: float) -> None:
     """What the probes come to counts, whoever looks at the state meanwhile."""
     state, wrote = history([*told, ("answered", 1.0), ("failed", 1.0)], None, NOW + ahead)
-    state = replace(state, slowdown=HostState().slowdown)
+    state = replace(state, back_pressure=HostState().back_pressure)
     now = wrote - ahead
-    if state.breaker.phase(wrote) is Phase.CLOSED:
+    if state.breaker.phase(wrote) is CircuitPhase.CLOSED:
         return
-    state, admission = ask_of(state.believed(SETTINGS, now), None, now, "we")
+    state, admission = ask_of(state.sanitized(SETTINGS, now), None, now, "we")
     assert admission.admitted == SETTINGS.breaker.probes
-    seen = state.believed(SETTINGS, now + 1)
-    assert seen.answered(started=now, now=now + 1).breaker.phase(now + 1) is Phase.CLOSED
+    seen = state.sanitized(SETTINGS, now + 1)
+    assert seen.answered(started=now, now=now + 1).breaker.phase(now + 1) is CircuitPhase.CLOSED
     assert (
         seen.failed(SETTINGS, started=now, now=now + 1).closed_until(now + 1)
         <= now + 1 + SETTINGS.breaker.longest
@@ -96,7 +97,7 @@ def test_the_places_of_a_dead_consumer_with_such_a_clock_are_free_in_the_end() -
     limit = HostLimit(concurrency=1)
     state, _ = ask_of(HostState(), limit, NOW + 1e8, "dead")
     for now in (NOW, NOW + 100, NOW + 3599):
-        state, admission = ask_of(state.believed(SETTINGS, now), limit, now, "we")
-        assert (admission.admitted, admission.why) == (0, "concurrency limit")
-    _, admission = ask_of(state.believed(SETTINGS, NOW + 3601), limit, NOW + 3601, "we")
+        state, admission = ask_of(state.sanitized(SETTINGS, now), limit, now, "we")
+        assert (admission.admitted, admission.reason) == (0, "concurrency limit")
+    _, admission = ask_of(state.sanitized(SETTINGS, NOW + 3601), limit, NOW + 3601, "we")
     assert admission.admitted == 1

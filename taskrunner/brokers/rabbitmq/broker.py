@@ -1,11 +1,12 @@
 """RabbitMQ as a `Broker`: two connections, one to publish on and one for everything else.
 
-A broker in alarm stops reading from a connection that publishes; acks on the same connection would wait
-behind the publishes that it does not read.
+A broker in alarm stops reading from connections that publish. Acks on the same connection would wait behind
+publishes that the broker does not read.
 """
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from taskrunner.brokers.base import (
@@ -18,20 +19,21 @@ from taskrunner.brokers.base import (
     Publication,
     PublishAnswer,
 )
-from taskrunner.brokers.rabbitmq import dead_letter, wire
-from taskrunner.brokers.rabbitmq.connection import parameters_of
-from taskrunner.brokers.rabbitmq.outage import SERVICE, Outage
-from taskrunner.brokers.rabbitmq.publisher import Publisher
-from taskrunner.brokers.rabbitmq.reconnecting import ReconnectingConnection
+from taskrunner.brokers.rabbitmq.amqp_connection import connection_parameters
+from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
+from taskrunner.brokers.rabbitmq.received_message import ReceivedMessage, to_dead_delivery, to_delivery
+from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole, ReconnectingConnection
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.rabbitmq.subscriber import Subscriber
-from taskrunner.brokers.rabbitmq.subscription import Message, Want
-from taskrunner.brokers.rabbitmq.versions import version_warnings
-from taskrunner.brokers.rabbitmq.watchdog import Sighting, Watchdog
+from taskrunner.brokers.rabbitmq.subscription import SubscriptionRequest
+from taskrunner.brokers.rabbitmq.watchdog import SubscriptionActivity, Watchdog
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
-from taskrunner.domain.events import Events, LoopFailed
-from taskrunner.domain.task import Priority
+from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
+
+SERVICE = "rabbitmq"
+# Versions of RabbitMQ: the first with at-least-once dead lettering, and the last that the tests have seen.
+OLDEST, NEWEST = (3, 10), (4,)
 
 
 class RabbitBroker(Broker):
@@ -42,53 +44,39 @@ class RabbitBroker(Broker):
     def __init__(self, settings: RabbitSettings, events: Events) -> None:
         _silence_pika()
         loop = asyncio.get_running_loop()
+        self._settings = settings
         self._events = events
         self._topology = Topology(exchange=settings.exchange, delivery_limit=settings.delivery_limit)
-        self._publisher = Publisher(self._topology, settings.publish_timeout)
+        self._publisher = ConfirmedPublisher(self._topology, settings.publish_timeout)
         self._subscriber = Subscriber(self._topology, settings.probe_timeout)
-        self._outage = Outage(events, loop.time)
         self._changed = asyncio.Event()
+        self._lost_at: float | None = None
         self._stopping = False
-
-        def link(name: str, role: Publisher | Subscriber) -> ReconnectingConnection:
-            client_name = f"{settings.client_name} {name}"
-            addresses = [
-                parameters_of(address, heartbeat=settings.heartbeat, client_name=client_name)
-                for address in settings.addresses
-            ]
-            return ReconnectingConnection(
-                name,
-                addresses,
-                role,
-                dial_timeout=settings.dial_timeout,
-                events=events,
-                on_change=self._on_change,
-            )
-
-        self._publishing = link("publishing", self._publisher)
-        self._consuming = link("consuming", self._subscriber)
+        self._publishing = self._make_connection("publishing", self._publisher)
+        self._consuming = self._make_connection("consuming", self._subscriber)
+        self._connections = (self._publishing, self._consuming)
         self._watchdog = Watchdog(
             settings.stall_after,
-            see=self._see,
-            ask=self._subscriber.depths,
-            heal=self._consuming.drop,
+            get_activities=self._activities,
+            get_depths=self._subscriber.depths,
+            reconnect=self._consuming.reconnect,
             clock=loop.time,
             events=events,
         )
 
     async def start(self) -> None:
         self._stopping = False
-        for link in self._links:
-            link.start()
+        for connection in self._connections:
+            connection.start()
         await self._watchdog.start()
 
     async def wait_ready(self, timeout: float) -> None:
         try:
             async with asyncio.timeout(timeout):
                 while not self.connected:
-                    for link in self._links:
-                        if isinstance(link.error, TopologyConflict):
-                            raise link.error
+                    for connection in self._connections:
+                        if isinstance(connection.error, TopologyConflict):
+                            raise connection.error
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as exc:
@@ -97,27 +85,26 @@ class RabbitBroker(Broker):
     async def stop(self) -> None:
         self._stopping = True
         await self._watchdog.stop()
-        await asyncio.gather(*(link.stop() for link in self._links))
-        self._subscriber.forget()
+        await asyncio.gather(*(connection.stop() for connection in self._connections))
+        self._subscriber.drop_requests()
 
     @property
     def connected(self) -> bool:
-        publishing, consuming = self._links
-        return publishing.up and consuming.up
+        return self._publishing.is_up and self._consuming.is_up
 
     def status(self) -> BrokerStatus:
-        stalled = self._watchdog.verdict
+        stall = self._watchdog.persistent_stall
         return BrokerStatus(
             connected=self.connected,
-            consuming=self._subscriber.is_complete and stalled is None,
-            # Both links lose their connection in one outage, which is to count once.
-            reconnects=max(max(0, link.connects - 1) for link in self._links),
+            consuming=self._subscriber.all_active and stall is None,
+            # One outage ends both connections and counts once.
+            reconnects=max(max(0, connection.connects - 1) for connection in self._connections),
             blocked=self._publisher.blocked,
-            error=self._error or stalled,
+            error=self._error or stall,
             warnings=version_warnings(self._consuming.version),
             details={
                 "version": self._consuming.version,
-                "stalls_healed": str(self._watchdog.count),
+                "stalls_healed": str(self._watchdog.stall_count),
                 "resubscribed": str(self._subscriber.resubscribed),
             },
         )
@@ -128,20 +115,26 @@ class RabbitBroker(Broker):
     async def try_publishing(self) -> None:
         await self._publisher.try_publishing()
 
-    def consume(self, queues: Sequence[Priority], prefetch: int, on_delivery: OnDelivery) -> None:
-        self._subscriber.want(
-            Want(self._topology.amqp_name(queue), prefetch, self._deliverer(queue, on_delivery))
-            for queue in queues
-        )
+    def consume(self, queues: Sequence[str], prefetch: int, on_delivery: OnDelivery) -> None:
+        def request_for(queue: str) -> SubscriptionRequest:
+            def deliver(epoch: int, message: ReceivedMessage) -> None:
+                on_delivery(to_delivery(message, queue, epoch))
 
-    def cancel_consume(self, queues: Sequence[Priority] = tuple(Priority)) -> None:
-        self._subscriber.unwant(self._topology.amqp_name(queue) for queue in queues)
+            amqp_name = self._topology.amqp_name(queue)
+            return SubscriptionRequest(amqp_name, prefetch, self._log_errors(deliver))
 
-    def collect(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
-        def deliver(epoch: int, message: Message) -> None:
-            on_dead(dead_letter.read(message, epoch, self._topology))
+        self._subscriber.subscribe(map(request_for, queues))
 
-        self._subscriber.want((Want(self._topology.dead_queue, prefetch, self._guard(deliver)),))
+    def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
+        names = self._topology.queues if queues is None else queues
+        self._subscriber.unsubscribe(map(self._topology.amqp_name, names))
+
+    def consume_dead_letters(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
+        def deliver(epoch: int, message: ReceivedMessage) -> None:
+            on_dead(to_dead_delivery(message, epoch, self._topology))
+
+        request = SubscriptionRequest(self._topology.dead_queue, prefetch, self._log_errors(deliver))
+        self._subscriber.subscribe((request,))
 
     def ack(self, deliveries: Sequence[Delivery | DeadDelivery]) -> None:
         self._subscriber.ack(deliveries)
@@ -152,52 +145,80 @@ class RabbitBroker(Broker):
     def reject(self, deliveries: Sequence[Delivery]) -> None:
         self._subscriber.nack(deliveries, requeue=False)
 
-    async def depths(self) -> Mapping[Priority, int]:
+    async def depths(self) -> Mapping[str, int]:
         return await self._subscriber.depths()
 
     @property
-    def _links(self) -> tuple[ReconnectingConnection, ReconnectingConnection]:
-        return self._publishing, self._consuming
-
-    @property
     def _error(self) -> str | None:
-        return next((str(link.error) for link in self._links if link.error is not None), None)
+        errors = (connection.error for connection in self._connections)
+        return next((str(error) for error in errors if error is not None), None)
+
+    def _make_connection(self, name: str, role: ConnectionRole) -> ReconnectingConnection:
+        settings = self._settings
+        client_name = f"{settings.client_name} {name}"
+        return ReconnectingConnection(
+            name,
+            [
+                connection_parameters(address, heartbeat=settings.heartbeat, client_name=client_name)
+                for address in settings.addresses
+            ],
+            role,
+            dial_timeout=settings.dial_timeout,
+            events=self._events,
+            on_change=self._on_change,
+        )
 
     def _on_change(self) -> None:
         self._changed.set()
         if not self._stopping and (self.connected or self._error is not None):
-            self._outage.note(self._error)
+            self._report_outage(self._error)
 
-    def _deliverer(self, queue: Priority, on_delivery: OnDelivery) -> Callable[[int, Message], None]:
-        def deliver(epoch: int, message: Message) -> None:
-            message_id = wire.message_id_of(message.header)
-            on_delivery(Delivery(message.body, queue, message.redelivered, message_id, message.tag, epoch))
+    def _report_outage(self, error: str | None) -> None:
+        """Emit one event when the first connection fails and one when all are up again."""
+        now = asyncio.get_running_loop().time()
+        if error is not None and self._lost_at is None:
+            self._lost_at = now
+            self._events.emit(ServiceLost(service=SERVICE, error=error))
+        elif error is None and self._lost_at is not None:
+            outage, self._lost_at = now - self._lost_at, None
+            self._events.emit(ServiceRestored(service=SERVICE, outage=outage))
 
-        return self._guard(deliver)
+    def _log_errors(
+        self, deliver: Callable[[int, ReceivedMessage], None]
+    ) -> Callable[[int, ReceivedMessage], None]:
+        """An error in the callback must not end the connection: pika would take it for a broken frame."""
 
-    def _guard(self, deliver: Callable[[int, Message], None]) -> Callable[[int, Message], None]:
-        """A callee that raises must not end the connection: pika would take it for a broken frame."""
-
-        def guarded(epoch: int, message: Message) -> None:
+        def guarded(epoch: int, message: ReceivedMessage) -> None:
             try:
                 deliver(epoch, message)
-            except Exception as exc:  # noqa: BLE001 - the boundary to our callees
+            except Exception as exc:  # noqa: BLE001 - the boundary to the subscriber's callback
                 self._events.emit(LoopFailed(service="rabbitmq deliveries", error=exc))
 
         return guarded
 
-    def _see(self) -> Mapping[Priority, Sighting]:
-        sightings = {}
+    def _activities(self) -> Mapping[str, SubscriptionActivity]:
+        activities = {}
         for subscription in self._subscriber.subscriptions:
-            queue = self._topology.queue_of(subscription.want.queue)
+            queue = self._topology.queue_of(subscription.request.amqp_name)
             if queue is not None:
-                has_credit = subscription.unacked < subscription.want.prefetch
-                sightings[queue] = Sighting(subscription.last_delivery, has_credit)
-        return sightings
+                activities[queue] = SubscriptionActivity(subscription.last_delivery, subscription.has_credit)
+        return activities
+
+
+def version_warnings(version: str) -> tuple[str, ...]:
+    """The warning for a server version that is not supported; none for an empty version, which is unknown."""
+    found = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    if not found:
+        return ()
+    if found < OLDEST:
+        return (f"RabbitMQ is version {version}, but at least 3.10 is needed: upgrade it",)
+    if found[:1] > NEWEST:
+        return (f"RabbitMQ is version {version}, newer than any that this taskrunner was tested with (4.x)",)
+    return ()
 
 
 def _silence_pika() -> None:
-    """pika logs each outage several times, with tracebacks; our events tell it once. A set level stands."""
+    """pika logs each outage several times, with tracebacks; we emit one event. A level set before stands."""
     logger = logging.getLogger("pika")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)

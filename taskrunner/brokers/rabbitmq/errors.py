@@ -1,4 +1,4 @@
-"""The edge: what pika raises and reports, as errors of ours."""
+"""Translates pika's errors into ours."""
 
 import re
 
@@ -7,24 +7,24 @@ from pika import exceptions
 from taskrunner.brokers import topology
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError, TopologyConflict
 
-# AMQP reply codes that no quick retry mends: access refused, and not allowed (no such vhost).
+# AMQP reply codes that dialling again does not help: access refused, and not allowed (no such vhost).
 _REFUSALS = frozenset({403, 530})
 # pika keeps only the repr of a close that came during the handshake.
 _QUOTED_CLOSE = re.compile(r"""ConnectionClosedByBroker: \((?P<code>\d+)\) (['"])(?P<text>.*)\2""", re.DOTALL)
 
 
 class AccessRefused(BrokerUnavailable):
-    """The broker is there and does not let us in: an operator must act, so tries are slow."""
+    """The broker refuses us: an operator must act, so we dial rarely."""
 
 
 def translate(exc: BaseException) -> TaskrunnerError:
-    """The error of ours that says the same; never one of pika's."""
+    """Our error for `exc`, which may be one of pika's or already ours."""
     cause = _root(exc)
     if isinstance(cause, TaskrunnerError):
         return cause
     text = _text(cause)
     if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 406:
-        return topology.conflict(text) or BrokerUnavailable(text)
+        return topology.parse_conflict(text) or BrokerUnavailable(text)
     refused = isinstance(
         cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError
     ) or (isinstance(cause, exceptions.ConnectionClosedByBroker) and cause.reply_code in _REFUSALS)
@@ -34,12 +34,12 @@ def translate(exc: BaseException) -> TaskrunnerError:
 
 
 def needs_operator(error: TaskrunnerError) -> bool:
-    """Whether trying again at once is pointless."""
+    """Whether dialling again at once is pointless."""
     return isinstance(error, TopologyConflict | AccessRefused)
 
 
 def _root(exc: BaseException) -> BaseException:
-    """pika wraps the cause of a failed connect up to three times, each time in another attribute."""
+    """The innermost cause: pika wraps it up to three times, each time in another attribute."""
     while True:
         inner = getattr(exc, "exceptions", None) or [getattr(exc, "exception", None)]
         if inner[-1] is None and exc.args and isinstance(exc, exceptions.AMQPConnectionError):

@@ -1,4 +1,6 @@
-"""Consuming, settling and probing, on one connection: which subscriptions are wanted, and keeping them."""
+"""The consuming connection: keeps the requested subscriptions, acknowledges deliveries, asks for queue
+depths.
+"""
 
 import asyncio
 import itertools
@@ -6,133 +8,137 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
+from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
 from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
-from taskrunner.brokers.rabbitmq.connection import Connection
-from taskrunner.brokers.rabbitmq.probe import Probe
-from taskrunner.brokers.rabbitmq.reconnecting import ConnectionRole
-from taskrunner.brokers.rabbitmq.subscription import Subscription, Want
+from taskrunner.brokers.rabbitmq.depth_query import DepthQuery
+from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole
+from taskrunner.brokers.rabbitmq.subscription import Subscription, SubscriptionRequest
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Priority
 from taskrunner.runtime.backoff import Backoff
 
-# A subscription that the broker ends again sooner than this is put back with growing pauses.
-MENDED_FOR_GOOD = 60.0
+# A subscription that the broker ends again sooner than this is renewed with growing pauses.
+STABLE_AFTER = 60.0
 
 
 class Subscriber(ConnectionRole):
-    """Wants outlive connections; subscriptions do not. A want is known by its queue's name."""
+    """Requests outlive connections; subscriptions do not. Both are known by the AMQP name of their queue."""
 
-    def __init__(self, topology: Topology, probe_timeout: float) -> None:
+    def __init__(self, topology: Topology, depth_timeout: float) -> None:
         self._topology = topology
-        self._probe_timeout = probe_timeout
-        self._wants: dict[str, Want] = {}
-        self._live: dict[str, Subscription] = {}
-        self._by_epoch: dict[int, Subscription] = {}  # also those cancelled that still hold deliveries
+        self._depth_timeout = depth_timeout
+        self._requests: dict[str, SubscriptionRequest] = {}
+        self._active: dict[str, Subscription] = {}
+        self._by_epoch: dict[int, Subscription] = {}  # includes cancelled ones that still hold deliveries
         self._epochs = itertools.count(1)
         self._changed = asyncio.Event()
-        self._probe: Probe | None = None
+        self._depth_query: DepthQuery | None = None
         self.resubscribed = 0
 
-    async def attach(self, connection: Connection) -> None:
-        """Declare, then subscribe to all that is wanted."""
+    async def attach(self, connection: AmqpConnection) -> None:
+        """Declare the topology, then subscribe to everything requested."""
         await declare(connection, self._topology)
-        self._probe = Probe(connection, self._topology, self._probe_timeout)
-        await self._subscribe(connection)
+        self._depth_query = DepthQuery(connection, self._topology, self._depth_timeout)
+        await self._subscribe_missing(connection)
 
-    async def hold(self, connection: Connection) -> None:
-        """Answer new wants, and subscriptions that the broker ended."""
+    async def maintain(self, connection: AmqpConnection) -> None:
+        """Serve new requests, and renew subscriptions that the broker ended."""
         backoff = Backoff()
         loop = asyncio.get_running_loop()
-        mended = loop.time()
+        renewed_at = loop.time()
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if any(queue in self._live for queue in self._missing()):
+            if any(amqp_name in self._active for amqp_name in self._missing()):
                 # The broker ended one: most likely its queue was deleted.
-                if loop.time() - mended > MENDED_FOR_GOOD:
+                if loop.time() - renewed_at > STABLE_AFTER:
                     backoff.reset()
                 await asyncio.sleep(backoff.next())
                 await redeclare(connection, self._topology)
                 self.resubscribed += 1
-                mended = loop.time()
-            await self._subscribe(connection)
+                renewed_at = loop.time()
+            await self._subscribe_missing(connection)
 
     def detach(self) -> None:
-        """All deliveries that are out are the broker's again."""
-        if self._probe is not None:
-            self._probe.abandon()
-        self._probe = None
-        self._live.clear()
+        """The broker has all deliveries back."""
+        if self._depth_query is not None:
+            self._depth_query.cancel()
+        self._depth_query = None
+        self._active.clear()
         self._by_epoch.clear()
         self._changed.set()
 
-    def want(self, wants: Iterable[Want]) -> None:
-        """Subscribe, now and on every connection to come; replaces an earlier want of the same queue."""
-        for want in wants:
-            self.unwant((want.queue,))
-            self._wants[want.queue] = want
+    def subscribe(self, requests: Iterable[SubscriptionRequest]) -> None:
+        """Subscribe now and on every later connection; replaces an earlier request for the same queue."""
+        for request in requests:
+            self.unsubscribe((request.amqp_name,))
+            self._requests[request.amqp_name] = request
         self._changed.set()
 
-    def unwant(self, queues: Iterable[str]) -> None:
-        for queue in queues:
-            self._wants.pop(queue, None)
-            subscription = self._live.pop(queue, None)
+    def unsubscribe(self, amqp_names: Iterable[str]) -> None:
+        for amqp_name in amqp_names:
+            self._requests.pop(amqp_name, None)
+            subscription = self._active.pop(amqp_name, None)
             if subscription is not None:
                 subscription.cancel()
 
-    def forget(self) -> None:
-        """Want nothing any more."""
-        self._wants.clear()
+    def drop_requests(self) -> None:
+        """Request nothing on later connections."""
+        self._requests.clear()
 
     @property
-    def is_complete(self) -> bool:
-        """Whether every want is served now."""
+    def all_active(self) -> bool:
+        """Whether every requested subscription is active."""
         return not self._missing()
 
     @property
     def subscriptions(self) -> Sequence[Subscription]:
-        return tuple(self._live.values())
+        return tuple(self._active.values())
 
     def ack(self, deliveries: Iterable[Delivery | DeadDelivery]) -> None:
-        for subscription, tags in self._group(deliveries):
+        for subscription, tags in self._by_subscription(deliveries):
             subscription.ack(tags)
 
     def nack(self, deliveries: Iterable[Delivery | DeadDelivery], *, requeue: bool) -> None:
-        for subscription, tags in self._group(deliveries):
+        for subscription, tags in self._by_subscription(deliveries):
             subscription.nack(tags, requeue=requeue)
 
-    async def depths(self) -> Mapping[Priority, int]:
-        if self._probe is None:
+    async def depths(self) -> Mapping[str, int]:
+        if self._depth_query is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
-        return await self._probe.depths()
+        return await self._depth_query.depths()
 
     def _missing(self) -> list[str]:
-        return [queue for queue in self._wants if queue not in self._live or self._live[queue].ended.done()]
+        """The requested queues without an active subscription."""
+        return [
+            amqp_name
+            for amqp_name in self._requests
+            if amqp_name not in self._active or self._active[amqp_name].ended.done()
+        ]
 
-    async def _subscribe(self, connection: Connection) -> None:
-        for queue in self._missing():
-            want = self._wants.get(queue)
-            if want is None:
-                continue  # given up while we waited for another
+    async def _subscribe_missing(self, connection: AmqpConnection) -> None:
+        for amqp_name in self._missing():
+            request = self._requests.get(amqp_name)
+            if request is None:
+                continue  # withdrawn while another subscription started
             channel = await Channel.open(connection)
-            subscription = Subscription(want, next(self._epochs), channel)
+            subscription = Subscription(request, next(self._epochs), channel)
             self._by_epoch[subscription.epoch] = subscription
-            channel.ended.add_done_callback(partial(self._forget, subscription))
-            await subscription.begin()
-            if self._wants.get(queue) is want:
-                self._live[queue] = subscription
+            channel.ended.add_done_callback(partial(self._on_ended, subscription))
+            await subscription.start()
+            if self._requests.get(amqp_name) is request:
+                self._active[amqp_name] = subscription
             else:
                 subscription.cancel()
 
-    def _forget(self, subscription: Subscription, _ended: object) -> None:
+    def _on_ended(self, subscription: Subscription, _ended: object) -> None:
         self._by_epoch.pop(subscription.epoch, None)
         self._changed.set()
 
-    def _group(
+    def _by_subscription(
         self, deliveries: Iterable[Delivery | DeadDelivery]
     ) -> Iterable[tuple[Subscription, list[int]]]:
-        """By subscription; what came by one that has ended is passed over."""
+        """The tags of each subscription; deliveries of one that has ended are ignored."""
         tags: dict[int, list[int]] = {}
         for delivery in deliveries:
             tags.setdefault(delivery.epoch, []).append(delivery.tag)

@@ -1,62 +1,53 @@
-"""A subscription: one queue consumed on one channel, with the deliveries of that channel.
+"""A subscription: one queue consumed on one channel, and the deliveries of that channel.
 
-One channel per queue: a channel that the broker closes (acknowledgement timeout, queue gone) takes no other
-queue's deliveries with it, and prefetch is per consumer (quorum queues know no other).
+One channel per queue, because RabbitMQ takes back only the deliveries of a channel that it closes
+(acknowledgement timeout, deleted queue), and because quorum queues know prefetch per consumer only.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from taskrunner.brokers.rabbitmq import wire
+from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.channel import Channel
-from taskrunner.brokers.rabbitmq.unacked import Unacked
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A delivery as it came, before anybody has looked into it. `header` is its content header's payload."""
-
-    tag: int
-    redelivered: bool
-    header: bytes
-    body: bytes
+from taskrunner.brokers.rabbitmq.received_message import ReceivedMessage
+from taskrunner.brokers.rabbitmq.unacked_tags import UnackedTags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Want:
-    """What somebody subscribed to: a queue, how much at once, and who gets it (with the epoch)."""
+class SubscriptionRequest:
+    """What to subscribe to: a RabbitMQ queue, its prefetch, and who gets the messages, with their epoch."""
 
-    queue: str
+    amqp_name: str
     prefetch: int
-    on_message: Callable[[int, Message], None]
+    on_message: Callable[[int, ReceivedMessage], None]
 
 
 class Subscription:
-    """`epoch` is unique per subscription, so that a delivery knows the channel that it came by."""
+    """`epoch` is unique per subscription, so that a delivery is acknowledged on its own channel."""
 
-    def __init__(self, want: Want, epoch: int, channel: Channel) -> None:
-        self.want = want
+    def __init__(self, request: SubscriptionRequest, epoch: int, channel: Channel) -> None:
+        self.request = request
         self.epoch = epoch
         self.last_delivery = asyncio.get_running_loop().time()
         self._channel = channel
-        self._tag = f"taskrunner.{epoch}"
-        self._unacked = Unacked()
+        self._consumer_tag = f"taskrunner.{epoch}"
+        self._unacked = UnackedTags()
         self._cancelled = False
 
-    async def begin(self) -> None:
-        """Deliveries can come before this returns. Raises `BrokerUnavailable`, also for a missing queue."""
+    async def start(self) -> None:
+        """Deliveries can arrive before this returns. Raises `BrokerUnavailable`, also for a missing queue."""
         channel = self._channel
         raw = channel.raw
         try:
-            await channel.call(raw.basic_qos, prefetch_count=self.want.prefetch)
-            channel.connection.listen(channel.number, self)
+            await channel.call(raw.basic_qos, prefetch_count=self.request.prefetch)
+            channel.connection.add_receiver(channel.number, self)
             raw.add_on_cancel_callback(self._on_broker_cancel)
             await channel.call(
                 raw.basic_consume,
-                queue=self.want.queue,
-                on_message_callback=_never,
-                consumer_tag=self._tag,
+                queue=self.request.amqp_name,
+                on_message_callback=_unused,
+                consumer_tag=self._consumer_tag,
             )
         except BaseException:
             channel.close()
@@ -64,56 +55,58 @@ class Subscription:
 
     @property
     def ended(self) -> "asyncio.Future[object]":
-        """Done once the channel is gone; its deliveries are the broker's again."""
+        """Done once the channel is closed; the broker then has its deliveries back."""
         return self._channel.ended  # type: ignore[return-value]  # a future of any error will do
 
     @property
-    def unacked(self) -> int:
-        return len(self._unacked)
+    def has_credit(self) -> bool:
+        """Whether the prefetch allows another delivery."""
+        return len(self._unacked) < self.request.prefetch
 
     def cancel(self) -> None:
-        """No more deliveries; those that came can be settled, then the channel closes."""
+        """Stop deliveries. The channel closes once all deliveries are acknowledged, released or rejected."""
         self._cancelled = True
         if self._channel.raw.is_open and self._channel.connection.is_open:
-            self._channel.raw.basic_cancel(self._tag)
-        self._close_if_idle()
+            self._channel.raw.basic_cancel(self._consumer_tag)
+        self._close_if_unused()
 
     def ack(self, tags: Sequence[int]) -> None:
-        plan = self._unacked.ack(tags)
+        up_to, singles = self._unacked.plan_acks(tags)
         number = self._channel.number
-        frames = [wire.encode_ack(number, tag) for tag in plan.singles]
-        if plan.up_to:
-            frames.insert(0, wire.encode_ack(number, plan.up_to, multiple=True))
-        self._write(b"".join(frames))
+        acks = [frames.encode_ack(number, tag) for tag in singles]
+        if up_to:
+            acks.insert(0, frames.encode_ack(number, up_to, multiple=True))
+        self._write(b"".join(acks))
 
     def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
-        taken = self._unacked.take(tags)
-        self._write(wire.encode_nacks(self._channel.number, taken, requeue=requeue))
+        removed = self._unacked.remove(tags)
+        self._write(frames.encode_nacks(self._channel.number, removed, requeue=requeue))
 
-    def on_content(self, tag: int, redelivered: bool, header: bytes, body: bytes) -> None:
+    def on_message(self, tag: int, redelivered: bool, header: bytes, body: bytes) -> None:
         if self._cancelled:
-            self._write(wire.encode_nacks(self._channel.number, (tag,), requeue=True))
+            self._write(frames.encode_nacks(self._channel.number, (tag,), requeue=True))
             return
-        self._unacked.note(tag)
+        self._unacked.add(tag)
         self.last_delivery = asyncio.get_running_loop().time()
-        self.want.on_message(self.epoch, Message(tag, redelivered, header, body))
+        message = ReceivedMessage(tag=tag, redelivered=redelivered, header=header, body=body)
+        self.request.on_message(self.epoch, message)
 
     def on_confirm(self, tag: int, multiple: bool, accepted: bool) -> None:
-        """Nothing is ever published here."""
+        """Never called: nothing is published here."""
 
-    def _write(self, frames: bytes) -> None:
-        if frames and self._channel.raw.is_open:
-            self._channel.connection.write(frames)
-        self._close_if_idle()
+    def _write(self, data: bytes) -> None:
+        if data and self._channel.raw.is_open:
+            self._channel.connection.write(data)
+        self._close_if_unused()
 
-    def _close_if_idle(self) -> None:
+    def _close_if_unused(self) -> None:
         if self._cancelled and not self._unacked:
             self._channel.close()
 
     def _on_broker_cancel(self, _frame: object) -> None:
-        """The queue is gone, or (RabbitMQ 4.3) a delivery was held too long. Start on a fresh channel."""
+        """The queue was deleted, or a delivery was held too long (RabbitMQ 4.3). A new channel is needed."""
         self._channel.close()
 
 
-def _never(*_arguments: object) -> None:
-    """pika wants a callback for deliveries; ours come by the fast path."""
+def _unused(*_arguments: object) -> None:
+    """pika requires a callback for deliveries; ours arrive by `on_message`."""

@@ -16,28 +16,52 @@ from taskrunner.config.values import (
     Secret,
     UserAgent,
 )
-from taskrunner.version import __version__
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task_settings import TaskDefaults
+from taskrunner.handlers.http.settings import FetchSettings
+
+_FETCH, _SSRF = FetchSettings(), SsrfPolicy()
 
 
-class Fetch(Section):
+class FetchSection(Section):
     """How the built-in handler fetches a URL."""
 
-    timeout: Seconds = Field(30.0, description="for one attempt, redirects included, unless the task says so")
-    connect_timeout: Seconds = Field(10.0, description="the part of it that a connection may take")
+    timeout: Seconds = Field(
+        TaskDefaults().timeout, description="for one attempt, redirects included, unless the task says so"
+    )
+    connect_timeout: Seconds = Field(
+        _FETCH.connect_timeout, description="the part of it that a connection may take"
+    )
     first_byte_timeout: Seconds = Field(
-        300.0, description="the part of it until an answer begins, connecting included"
+        _FETCH.first_byte_timeout,
+        description="the part of it until the first byte of the answer, connecting included",
     )
-    idle_timeout: Seconds = Field(60.0, description="the part of it that an answer may stand still")
-    max_body_bytes: Bytes = Field(64 * MIB, description="decoded bytes read at most; ends bombs and streams")
+    idle_timeout: Seconds = Field(
+        _FETCH.idle_timeout, description="the longest silence between two bytes of an answer"
+    )
+    max_body_bytes: Bytes = Field(
+        _FETCH.max_body_bytes, description="the most that is read, decoded; ends bombs and endless streams"
+    )
     store_body_bytes: int = Field(
-        MIB, ge=0, le=64 * MIB, description="the beginning of a body that is kept; the rest is only hashed"
+        _FETCH.store_body_bytes,
+        ge=0,
+        le=64 * MIB,
+        description="the beginning of a body that is kept; the rest is only hashed",
     )
-    max_header_bytes: int = Field(64 * KIB, ge=KIB, le=MIB, description="ends floods of response headers")
-    max_redirects: int = Field(5, ge=0, le=50, description="hops to follow; 0 takes a redirect as the answer")
-    user_agent: UserAgent = Field(f"taskrunner/{__version__}", description="unless the task has its own")
-    http2: bool = Field(True, description="offered to targets over TLS, which choose by ALPN")
+    max_header_bytes: int = Field(
+        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="ends floods of response headers"
+    )
+    max_redirects: int = Field(
+        _FETCH.max_redirects,
+        ge=0,
+        le=50,
+        description="redirects to follow; with 0 a redirect is the answer",
+    )
+    user_agent: UserAgent = Field(_FETCH.user_agent, description="unless the task has its own")
+    http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
     tls: TlsProfiles = Field(
-        {}, description="by name: ca_file, cert_file, key_file, key_password_file, hosts; see the README"
+        {},
+        description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",
     )
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,
@@ -45,16 +69,17 @@ class Fetch(Section):
         description="http(s)://[user:password@]host:port, for all fetches, by CONNECT; also as proxy_file",
     )
     proxy_resolves: bool = Field(
-        False, description="it looks up names and judges addresses; else we do, and it gets addresses"
+        False, description="true: the proxy resolves names and judges addresses; false: we do"
     )
     mask_headers: HeaderNames = Field(
-        (),
-        description="further headers whose values are never shown, as those of Authorization and its kin",
+        (), description="more headers whose values are never shown, as that of Authorization is not"
     )
     allow_private: Exceptions = Field(
-        (), description="private networks, addresses or hosts that tasks may reach; by default none"
+        _SSRF.allow_private,
+        description="private networks, addresses or hosts that tasks may reach; by default none",
     )
     allow_loopback: bool = Field(
-        False, description="tasks may reach this machine's loopback on any port; `dev` sets it"
+        _SSRF.allow_loopback,
+        description="tasks may reach this machine's loopback on any port; `dev` sets this",
     )
-    ports: Ports = Field((80, 443, 8080, 8443), description="the ports that tasks may reach")
+    ports: Ports = Field(_SSRF.ports, description="the ports that tasks may reach")

@@ -1,1 +1,1 @@
-"""The process: worker threads in a process of their own, so that they and the loop run Python at once."""
+"""Worker threads in processes of their own, so that they and the event loop run Python at the same time."""

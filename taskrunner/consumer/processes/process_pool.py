@@ -1,10 +1,10 @@
-"""Several processes, so that worker threads have more than one interpreter lock among them.
+"""ProcessPool: several worker processes, so that the workers have more than one interpreter lock.
 
-An attempt stays with the process that it was given to. When one's process dies, the others go on.
+An attempt stays with the process that it was given to. When one process dies, the others go on.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
@@ -16,12 +16,12 @@ from taskrunner.handlers.base import HandlerFactory
 
 
 class ProcessPool(WorkerPool):
-    """The workers of `size` child processes, dealt out as evenly as can be."""
+    """Deals the workers out to `size` child processes as evenly as possible."""
 
-    def __init__(self, size: int, factory: HandlerFactory, events: Events, on_finished: OnFinished) -> None:
-        # A task may be in other hands at each of its deaths.
+    def __init__(self, size: int, factory: HandlerFactory, events: Events) -> None:
+        # One count for all, since each attempt of a task may be in another process.
         suspects = CrashSuspects()
-        self._processes = [WorkerProcess(factory, events, on_finished, suspects) for _ in range(size)]
+        self._processes = [WorkerProcess(factory, events, suspects) for _ in range(size)]
 
     @property
     def processes(self) -> Sequence[ProcessInfo]:
@@ -54,12 +54,12 @@ class ProcessPool(WorkerPool):
     async def wait_idle(self) -> None:
         await asyncio.gather(*(process.wait_idle() for process in self._processes))
 
-    async def start(self) -> None:
+    async def start(self, on_finished: OnFinished) -> None:
         for process in self._processes:
-            await process.start()
+            await process.start(on_finished)
 
-    def submit(self, running: ClaimedAttempt) -> None:
-        min(self._processes, key=_unfitness).submit(running)
+    def submit(self, attempt: ClaimedAttempt) -> None:
+        min(self._processes, key=_full_and_load).submit(attempt)
 
     def resize(self, target: int) -> None:
         share, rest = divmod(target, len(self._processes))
@@ -67,31 +67,28 @@ class ProcessPool(WorkerPool):
             process.resize(share + (place < rest))
 
     async def withdraw(self) -> list[ClaimedAttempt]:
-        return _joined(await asyncio.gather(*(process.withdraw() for process in self._processes)))
+        taken = await asyncio.gather(*(process.withdraw() for process in self._processes))
+        return list(chain.from_iterable(taken))
 
     def check(self) -> None:
         for process in self._processes:
             process.check()
 
-    def cancel(self, lost: Sequence[ClaimedAttempt]) -> None:
+    def cancel(self, attempts: Sequence[ClaimedAttempt]) -> None:
         for process in self._processes:
-            process.cancel(lost)
+            process.cancel(attempts)
 
-    def renew(self, kept: Sequence[ClaimedAttempt], lease_ends: float) -> None:
+    def renew(self, attempts: Sequence[ClaimedAttempt], lease_ends: float) -> None:
         for process in self._processes:
-            process.renew(kept, lease_ends)
+            process.renew(attempts, lease_ends)
 
     def interrupt(self) -> list[ClaimedAttempt]:
-        return _joined(process.interrupt() for process in self._processes)
+        return list(chain.from_iterable(process.interrupt() for process in self._processes))
 
     async def close(self) -> None:
         await asyncio.gather(*(process.close() for process in self._processes))
 
 
-def _unfitness(process: WorkerProcess) -> tuple[bool, float]:
-    """A process without room comes last, however little it has: its workers may be busy for long."""
+def _full_and_load(process: WorkerProcess) -> tuple[bool, float]:
+    """A process without room comes last, however small its load: its workers may be busy for long."""
     return process.room() <= 0, process.load
-
-
-def _joined(lists: Iterable[list[ClaimedAttempt]]) -> list[ClaimedAttempt]:
-    return list(chain.from_iterable(lists))

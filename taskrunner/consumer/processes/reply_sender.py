@@ -1,7 +1,7 @@
-"""The teller sends what workers answer, a few at a time.
+"""ReplySender sends a child's replies to its parent, several outcomes in one frame.
 
-To send, and to be woken by it in the parent, costs as much for one answer as for ten. So while other attempts
-run, an answer waits for a moment; measured, that makes short tasks a tenth cheaper in both processes.
+Sending a frame, and waking the parent by it, costs as much for one outcome as for ten. So while other
+attempts run, an outcome waits for a moment; measured, short tasks become a tenth cheaper in both processes.
 """
 
 import os
@@ -12,18 +12,18 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from taskrunner.consumer.assigned_attempt import AssignedAttempt
-from taskrunner.consumer.processes.wire import Item, Report, frame
+from taskrunner.consumer.processes.wire import Frame, Reply, encode_frame
 from taskrunner.domain.codec import pack
 from taskrunner.domain.outcome import Outcome
 
-# Seconds for which an answer waits for others.
+# Seconds for which an outcome waits for others.
 _GATHER = 0.004
-# Answers of one frame, about; each may hold a body.
+# About the largest frame of outcomes; each may hold a body.
 _FRAME_BYTES = 256 * 1024
 
 
 class ReplySender:
-    """Says all that the parent is to hear, in order. `is_busy`: whether more answers will come soon."""
+    """Sends everything in order. `is_busy`: whether more outcomes will come soon."""
 
     def __init__(self, sock: socket.socket, is_busy: Callable[[], bool]) -> None:
         self._sock = sock
@@ -31,49 +31,49 @@ class ReplySender:
         self._outbox: SimpleQueue[bytes | tuple[AssignedAttempt, Outcome]] = SimpleQueue()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="teller", daemon=True).start()
+        threading.Thread(target=self._run, name="reply-sender", daemon=True).start()
 
-    def tell(self, said: bytes | tuple[AssignedAttempt, Outcome]) -> None:
-        """A frame, or what an attempt came to; called in any thread."""
-        self._outbox.put(said)
+    def send(self, reply: bytes | tuple[AssignedAttempt, Outcome]) -> None:
+        """Send a frame, or the outcome of an attempt; called in any thread."""
+        self._outbox.put(reply)
 
     def _run(self) -> None:
         try:
             while True:
-                self._turn()
+                self._send_waiting()
         finally:
-            os._exit(1)  # a process that cannot answer is to be replaced now, not when it is missed
+            os._exit(1)  # a process that cannot reply must be replaced now, not after its silence
 
-    def _turn(self) -> None:
-        """A call of its own, so that no body outlives it here."""
-        said = [self._outbox.get()]
+    def _send_waiting(self) -> None:
+        """A function of its own, so that no local variable keeps a body between two turns."""
+        replies = [self._outbox.get()]
         if self._is_busy():
             time.sleep(_GATHER)
-        # Nobody else takes from it.
+        # No other thread takes from the outbox.
         while not self._outbox.empty():
-            said.append(self._outbox.get())
-        answers: list[Item] = []
+            replies.append(self._outbox.get())
+        outcomes: list[Frame] = []
         size_bytes = 0
-        for each in said:
-            if isinstance(each, bytes):
-                self._send_answers(answers)
-                self._send(each)
+        for reply in replies:
+            if isinstance(reply, bytes):
+                self._write_outcomes(outcomes)
+                self._write(reply)
                 continue
-            assigned, outcome = each
-            answers.append((assigned.ticket, assigned.started, assigned.elapsed, pack(outcome)))
+            attempt, outcome = reply
+            outcomes.append((attempt.ticket, attempt.started, attempt.elapsed, pack(outcome)))
             size_bytes += 0 if outcome.response is None else len(outcome.response.body)
             if size_bytes >= _FRAME_BYTES:
-                self._send_answers(answers)
+                self._write_outcomes(outcomes)
                 size_bytes = 0
-        self._send_answers(answers)
+        self._write_outcomes(outcomes)
 
-    def _send_answers(self, answers: list[Item]) -> None:
-        if answers:
-            self._send(frame(Report.ENDED, answers))
-            answers.clear()
+    def _write_outcomes(self, outcomes: list[Frame]) -> None:
+        if outcomes:
+            self._write(encode_frame(Reply.FINISHED, outcomes))
+            outcomes.clear()
 
-    def _send(self, said: bytes) -> None:
+    def _write(self, frame: bytes) -> None:
         try:
-            self._sock.sendall(said)
+            self._sock.sendall(frame)
         except OSError:
             os._exit(0)  # the parent is gone

@@ -1,69 +1,65 @@
-"""The keeper starts a child process of workers, and another one whenever it dies."""
+"""Restarter starts a child process of workers, and another one whenever it dies."""
 
 import logging
 import pickle
 import time
 from collections.abc import Callable
 
-from taskrunner.consumer.processes.child import Child
-from taskrunner.consumer.processes.wire import Item
+from taskrunner.consumer.processes.child_process import ChildProcess
+from taskrunner.consumer.processes.wire import Frame
 from taskrunner.domain.events import Events
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
 
-# A child that lived this long did not die of its start, nor of what its predecessor died of.
+# A child that lived this many seconds died neither of its start nor of what killed its predecessor.
 SETTLED_AFTER = 10.0
-# So many deaths in a row are no accident any more.
+# This many deaths in a row are no accident any more.
 _TROUBLE_FROM = 3
 
 
 class Restarter(Service):
-    """One turn is the life of one child. `on_lost` hears whose death was not our doing, and its cause."""
+    """One turn is the life of one child. `on_lost` gets pid and cause of each death that we did not want."""
 
     def __init__(
         self,
         factory: HandlerFactory,
         events: Events,
         *,
-        hear: Callable[[Child, Item], None],
+        on_reply: Callable[[ChildProcess, Frame], None],
         on_lost: Callable[[int | None, str], None],
     ) -> None:
         super().__init__("workers", events)
         self._factory = pickle.dumps(factory)
-        self._hear = hear
+        self._on_reply = on_reply
         self._on_lost = on_lost
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._backoff = Backoff()
-        self._in_a_row = 0
-        self._last_cause = ""
+        self._losses_in_a_row = 0
         self.losses = 0
+        self.last_loss: str | None = None
 
     @property
-    def child(self) -> Child | None:
-        """The one that is ready for orders."""
+    def ready_child(self) -> ChildProcess | None:
         child = self._child
         return child if child is not None and child.is_ready else None
 
     @property
-    def is_bereft(self) -> bool:
-        """After a death, until another child is ready."""
-        return bool(self.losses) and self.child is None
+    def is_down(self) -> bool:
+        """From a death until the next child is ready."""
+        return bool(self.losses) and self.ready_child is None
 
     @property
     def pid(self) -> int | None:
         return None if self._child is None else self._child.pid
 
     @property
-    def last_loss(self) -> str | None:
-        return self._last_cause or None
-
-    @property
     def trouble(self) -> str | None:
-        if self.child is None and not self.losses:
+        child = self.ready_child
+        if child is None and not self.losses:
             return "the worker process has not started yet"
-        if self._in_a_row >= _TROUBLE_FROM and not (self.child and _is_settled(self.child)):
-            return f"the worker process died {self._in_a_row} times in a row, last by {self._last_cause}"
+        if self._losses_in_a_row >= _TROUBLE_FROM and not (child and _is_settled(child)):
+            return f"the worker process died {self._losses_in_a_row} times in a row, last by {self.last_loss}"
         return None
 
     def check(self) -> None:
@@ -72,7 +68,7 @@ class Restarter(Service):
             self._child.check()
 
     async def turn(self) -> float:
-        child = self._child = Child(self._hear)
+        child = self._child = ChildProcess(self._on_reply)
         try:
             await child.start(self._factory, logging.getLogger().getEffectiveLevel())
             if self.stopping:
@@ -83,25 +79,26 @@ class Restarter(Service):
         finally:
             child.kill()
             self._child = None
-        return 0.0 if self.stopping else self._mourn(child, cause)
+        return 0.0 if self.stopping else self._record_loss(child, cause)
 
     async def stop(self) -> None:
-        """Kills the child, whatever it is doing: what it still has was given up before."""
+        """Kills the child at once: its attempts were given up before."""
         self._stopping.set()
         if self._child is not None:
             self._child.kill()
         await super().stop()
 
-    def _mourn(self, child: Child, cause: str) -> float:
+    def _record_loss(self, child: ChildProcess, cause: str) -> float:
+        """Returns the pause before the next start."""
         if _is_settled(child):
             self._backoff.reset()
-            self._in_a_row = 0
-        self._in_a_row += 1
-        self._last_cause = cause
+            self._losses_in_a_row = 0
+        self._losses_in_a_row += 1
+        self.last_loss = cause
         self.losses += 1
         self._on_lost(child.pid, cause)
         return self._backoff.next()
 
 
-def _is_settled(child: Child) -> bool:
-    return time.monotonic() - child.born >= SETTLED_AFTER
+def _is_settled(child: ChildProcess) -> bool:
+    return time.monotonic() - child.started_at >= SETTLED_AFTER

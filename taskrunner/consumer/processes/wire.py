@@ -1,8 +1,7 @@
-"""What parent and child of a process say to each other: frames of four bytes of length and a marshalled
-tuple.
+"""The frames between the consumer and its child processes: four bytes of length and a marshalled tuple.
 
-Both ends are one program of one version on one machine, so the form is Python's own and the cheapest.
-The first field of a frame is its kind; attempts go by the tickets that the parent gave them.
+Both ends are one program of one version on one machine, so the format is Python's own and the cheapest. The
+first field of a frame is its kind. Attempts go by the tickets that the parent gave them.
 """
 
 import marshal
@@ -11,46 +10,46 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
-Item = tuple[Any, ...]
+Frame = tuple[Any, ...]
 _LENGTH = struct.Struct("!I")
 
 
-class Order(IntEnum):
-    """What the parent says; the fields that follow are behind each."""
+class Command(IntEnum):
+    """What the parent sends; the comment lists the fields that follow."""
 
-    KIT = 0  # the pickled HandlerFactory, the level of logging; always the first
+    START = 0  # the pickled HandlerFactory, the log level; always the first
     RESIZE = 1  # target
-    RUN = 2  # of each: ticket, attempt, lease_ends, cancelled, task
+    RUN = 2  # of each attempt: ticket, number, lease_ends, cancelled, task
     WITHDRAW = 3
     CANCEL = 4  # tickets
     RENEW = 5  # tickets, lease_ends
     CHECK = 6  # replace workers that hang, and answer
 
 
-class Report(IntEnum):
-    """What the child says."""
+class Reply(IntEnum):
+    """What the child sends."""
 
     READY = 0
-    ENDED = 1  # of each: ticket, started, elapsed, outcome
+    FINISHED = 1  # of each attempt: ticket, started, elapsed, outcome
     WITHDRAWN = 2  # tickets
     WRITTEN_OFF = 3  # ticket, started, elapsed, worker
     CHECKED = 4
     LOGGED = 5  # logger, level, text
 
 
-def frame(kind: IntEnum, *fields: Any) -> bytes:
+def encode_frame(kind: IntEnum, *fields: Any) -> bytes:
     """Raises `ValueError` when a field is no plain value."""
     body = marshal.dumps((kind.value, *fields))
     return _LENGTH.pack(len(body)) + body
 
 
-class Unframer:
-    """Takes bytes as they come and gives items as they are complete."""
+class FrameReader:
+    """Takes bytes in any pieces and gives each frame once it is complete."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Item]:
+    def feed(self, data: bytes) -> Iterator[Frame]:
         buffer = self._buffer
         buffer += data
         begin = 0

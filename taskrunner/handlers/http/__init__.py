@@ -1,1 +1,1 @@
-"""The built-in handler: fetches a task's URL with libcurl, within every bound, and says how it ended."""
+"""The HTTP handler: fetches a task's URL with libcurl, behind the SSRF guard and within the settings."""

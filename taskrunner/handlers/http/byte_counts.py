@@ -1,56 +1,54 @@
-"""The byte_counts: how much came over each connection, by the kernel's count and by what we were told of.
+"""Counts the bytes of each connection that libcurl read but did not report.
 
-libcurl passes over what frames a chunked body (RFC 9112 section 7.1), extensions of any length included,
-and tells nothing of it. Only the kernel knows how much that was.
+libcurl drops what frames a chunked body (RFC 9112 section 7.1), chunk extensions of any length included,
+without reporting it. Only the kernel knows how much that was.
 """
 
 import socket
 import struct
 
-# tcp(7): `tcpi_bytes_received` stands there in Linux's struct tcp_info. Other systems have no such count.
+# tcp(7): `tcpi_bytes_received` has this offset in Linux's struct tcp_info. Other systems have no such count.
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
 _BYTES_RECEIVED = struct.Struct("=128xQ")
 
 
 class ByteCounts:
-    """One handle's sockets, by their numbers; for one thread only."""
+    """The sockets of one handle, by their numbers. For one thread only."""
 
     def __init__(self) -> None:
-        self._told: dict[int, int] = {}
-        self._untold_of_closed = 0
+        self._reported: dict[int, int] = {}
+        self._unreported_of_closed = 0
 
-    def begin(self) -> None:
-        """A request begins."""
-        self._untold_of_closed = 0
+    def begin_request(self) -> None:
+        self._unreported_of_closed = 0
 
-    def open(self, number: int) -> None:
-        """A socket was made."""
-        self._told[number] = 0
+    def add_socket(self, number: int) -> None:
+        self._reported[number] = 0
 
-    def close(self, number: int) -> None:
-        """A socket is about to be closed."""
-        self._untold_of_closed = max(self._untold_of_closed, self.untold_bytes(number))
-        self._told.pop(number, None)
+    def remove_socket(self, number: int) -> None:
+        """Call before the socket is closed."""
+        self._unreported_of_closed = max(self._unreported_of_closed, self.unreported_bytes(number))
+        self._reported.pop(number, None)
 
-    def tell(self, number: int, size_bytes: int) -> None:
-        """So many more bytes of what came over a socket are known."""
-        if number in self._told:
-            self._told[number] += size_bytes
+    def report(self, number: int, size_bytes: int) -> None:
+        """Count `size_bytes` more of a socket as reported."""
+        if number in self._reported:
+            self._reported[number] += size_bytes
 
-    def tell_all(self, number: int) -> None:
-        """Nothing that came over a socket until now matters any more."""
-        if number in self._told:
-            self._told[number] = _received_bytes(number)
+    def report_everything(self, number: int) -> None:
+        """Count as reported whatever has arrived on a socket until now."""
+        if number in self._reported:
+            self._reported[number] = _received_bytes(number)
 
-    def untold_bytes(self, number: int) -> int:
-        """What came over a socket and was not told of; -1: over one that was closed since `begin`."""
-        if number not in self._told:
-            return self._untold_of_closed
-        return max(0, _received_bytes(number) - self._told[number])
+    def unreported_bytes(self, number: int) -> int:
+        """The bytes that arrived unreported; for -1, those of a socket removed since `begin_request`."""
+        if number not in self._reported:
+            return self._unreported_of_closed
+        return max(0, _received_bytes(number) - self._reported[number])
 
 
 def _received_bytes(number: int) -> int:
-    """0 where nobody counts."""
+    """0 on systems without the count."""
     if _TCP_INFO is None:
         return 0
     borrowed = socket.socket(fileno=number)

@@ -1,7 +1,7 @@
-"""Content codings, undone piece by piece, so that a bomb is seen before it has unfolded.
+"""Content codings, decoded piece by piece, so that a decompression bomb is noticed before it has unfolded.
 
-We decode ourselves, and not libcurl, for two reasons: libcurl takes a gzip body that is cut short for a
-whole one, and only here are both the bytes on the wire and the decoded ones counted.
+We decode instead of libcurl for two reasons: libcurl takes a truncated gzip body for a complete one, and we
+count both the bytes on the wire and the decoded ones.
 """
 
 import sys
@@ -17,10 +17,10 @@ else:
     from backports import zstd
 
 ACCEPT_ENCODING = "Accept-Encoding: gzip, br, zstd"
-# About the most that one step of a decoder may unfold at a time; brotli rounds it up to twice as much.
+# About the most that a decoder may return in one step; brotli rounds it up to twice as much.
 PIECE_BYTES = 64 * 1024
-# RFC 9659 lets no zstd coding ask for a window of more than 8 MiB, since the receiver has to hold it. We ask
-# the same of brotli, whose windows go up to 16 MiB.
+# RFC 9659 limits the window of zstd to 8 MiB, since the receiver has to hold it. We apply the limit to
+# brotli, whose windows go up to 16 MiB.
 _WINDOW_LOG = 23
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -28,11 +28,11 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class CodingBroken(Exception):
-    """The body is not what its Content-Encoding says."""
+    """The body does not match its Content-Encoding."""
 
 
-class Decoder(Protocol):
-    """Undoes one coding; `ended` tells whether the end of the coded data was seen."""
+class ContentDecoder(Protocol):
+    """Decodes one coding. `ended` says whether the end of the coded data was seen."""
 
     ended: bool
 
@@ -42,18 +42,18 @@ class Decoder(Protocol):
 
 
 class GzipDecoder:
-    """RFC 1952: members follow one another; what follows the last one and is no member is ignored."""
+    """RFC 1952: one member or several. Bytes after the last member are ignored."""
 
     def __init__(self) -> None:
         self.ended = False
         self._member = zlib.decompressobj(_GZIP_WINDOW)
-        self._between = b""
+        self._leftover = b""
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
         if self.ended and not self._next_member(chunk):
             return
-        if self._between:
-            chunk, self._between = self._between + chunk, b""
+        if self._leftover:
+            chunk, self._leftover = self._leftover + chunk, b""
         while chunk:
             yield from _inflate(self._member, chunk)
             if not self._member.eof:
@@ -63,14 +63,14 @@ class GzipDecoder:
             chunk = rest if self._next_member(rest) else b""
 
     def _next_member(self, data: bytes) -> bool:
-        """Whether `self._between` and `data` begin another member; if so it is made ready."""
-        start = self._between + data
+        """Prepare for another member if `self._leftover` and `data` begin one, and say whether they do."""
+        start = self._leftover + data
         if len(start) < len(_GZIP_MAGIC):
-            self._between = start
+            self._leftover = start
             return False
         if not start.startswith(_GZIP_MAGIC):
-            # Nothing later can be a member any more: keep a start that never matches.
-            self._between = b"\0\0"
+            # No later byte can begin a member: keep a start that never matches.
+            self._leftover = b"\0\0"
             return False
         self._member = zlib.decompressobj(_GZIP_WINDOW)
         self.ended = False
@@ -78,7 +78,7 @@ class GzipDecoder:
 
 
 class DeflateDecoder:
-    """RFC 9110 8.4.1.2 means the zlib format, but many servers send raw deflate data: both are taken."""
+    """RFC 9110 8.4.1.2 means the zlib format, but many servers send raw deflate data: both are accepted."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -101,7 +101,7 @@ class DeflateDecoder:
 
 
 class BrotliDecoder:
-    """RFC 7932: one stream, and nothing behind it."""
+    """RFC 7932: one stream, and nothing after it."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -119,7 +119,7 @@ class BrotliDecoder:
                     yield piece
                 chunk = b""
                 self.ended = self._stream.is_finished()
-                # A full piece can leave more behind in the stream although its input is used up.
+                # After a full piece, the stream may hold more output although its input is used up.
                 if len(piece) < PIECE_BYTES and self._stream.can_accept_more_data():
                     return
         except brotli.error as exc:
@@ -138,15 +138,15 @@ class ZstdDecoder:
             while chunk:
                 if self._frame.eof:
                     self._frame = _new_frame()
-                yield from _unfold(self._frame, chunk)
+                yield from _decompress(self._frame, chunk)
                 self.ended = self._frame.eof
                 chunk = self._frame.unused_data
         except zstd.ZstdError as exc:
             raise CodingBroken from exc
 
 
-def decoder_for(content_encoding: str) -> Decoder | None:
-    """A decoder for the header's value; None when the body is to stay as it is (identity, unknown)."""
+def decoder_for(content_encoding: str) -> ContentDecoder | None:
+    """A decoder for the value of the header; None to leave the body as it is (identity, unknown)."""
     coding = content_encoding.strip().lower()
     if coding in {"gzip", "x-gzip"}:
         return GzipDecoder()
@@ -160,7 +160,7 @@ def decoder_for(content_encoding: str) -> Decoder | None:
 
 
 def _inflate(stream: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
-    """All that `chunk` unfolds to, up to the end of the stream."""
+    """The decoded `chunk`, up to the end of the stream."""
     while True:
         try:
             piece = stream.decompress(chunk, PIECE_BYTES)
@@ -169,7 +169,7 @@ def _inflate(stream: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
         if piece:
             yield piece
         chunk = stream.unconsumed_tail
-        # A full piece can leave more behind in the stream although its input is used up.
+        # After a full piece, the stream may hold more output although its input is used up.
         if stream.eof or (not chunk and len(piece) < PIECE_BYTES):
             return
 
@@ -180,7 +180,7 @@ def _is_zlib(start: bytes) -> bool:
 
 
 def _has_wide_window(start: bytes) -> bool:
-    """RFC 7932 9.1: these four bits at the start say 24, the logarithm of 16 MiB."""
+    """RFC 7932 9.1: these four bits mean 24, the logarithm of 16 MiB."""
     return start[0] & 0x0F == 0x0F
 
 
@@ -188,8 +188,8 @@ def _new_frame() -> zstd.ZstdDecompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
 
 
-def _unfold(frame: zstd.ZstdDecompressor, chunk: bytes) -> Iterator[bytes]:
-    """All that `chunk` unfolds to, up to the end of the frame."""
+def _decompress(frame: zstd.ZstdDecompressor, chunk: bytes) -> Iterator[bytes]:
+    """The decoded `chunk`, up to the end of the frame."""
     while True:
         if piece := frame.decompress(chunk, PIECE_BYTES):
             yield piece

@@ -1,12 +1,12 @@
-"""The diagnosis: what an exchange that went wrong means, as a kind of outcome and a sentence for people.
+"""Diagnoses an exchange that failed: the kind of outcome, and a sentence for people.
 
 The sentences are ours alone. libcurl's texts can quote the peer (the banner of an SSH or Redis server, say),
-and whoever may submit a URL must not be able to read such things off an error.
+which an error must not show to whoever submitted the URL.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pycurl
 
@@ -19,79 +19,95 @@ from taskrunner.handlers.http.exchange import (
     MAX_LINES,
     Exchange,
 )
-from taskrunner.handlers.http.fetch_failure import BLOCKED, UNRESOLVED, FetchFailure
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.response_body import BodyError
+from taskrunner.handlers.http.settings import FetchSettings
 
-# A certificate seldom heals between two attempts, but a half-deployed fleet has good and bad ones.
+# A certificate is seldom repaired between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
-# A code that pycurl does not name.
+# CURLE_HTTP2_STREAM, which pycurl does not name.
 _E_HTTP2_STREAM = 92
 
 
-def _connect(error: str) -> FetchFailure:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailure:
+    """How an attempt ended without a usable answer.
+
+    `error` is our own sentence and never holds a byte of the peer. `retryable` as in `Outcome`.
+    """
+
+    kind: OutcomeKind
+    error: str
+    retryable: bool | None = None
+
+
+# One sentence for every reason, so that whoever submits a URL learns nothing of what is behind it.
+BLOCKED = FetchFailure(kind=OutcomeKind.BLOCKED, error="taskrunner does not fetch from this target.")
+UNRESOLVED = FetchFailure(kind=OutcomeKind.DNS_ERROR, error="The host name could not be resolved.")
+
+
+def _connect_error(error: str) -> FetchFailure:
     return FetchFailure(kind=OutcomeKind.CONNECT_ERROR, error=error)
 
 
-def _tls(error: str) -> FetchFailure:
+def _tls_error(error: str) -> FetchFailure:
     return FetchFailure(kind=OutcomeKind.TLS_ERROR, error=error)
 
 
-def _framing(error: str) -> FetchFailure:
-    """The answer was damaged on its way, which another attempt may mend."""
+def _protocol_error(error: str) -> FetchFailure:
+    """The answer was damaged on its way, so another attempt may succeed."""
     return FetchFailure(kind=OutcomeKind.PROTOCOL_ERROR, error=error)
 
 
-def _no_http(error: str) -> FetchFailure:
-    """What answers there does not speak HTTP as we know it, and will not at the next attempt."""
+def _final_protocol_error(error: str) -> FetchFailure:
+    """The server does not speak HTTP as we know it, and will not at the next attempt either."""
     return FetchFailure(kind=OutcomeKind.PROTOCOL_ERROR, error=error, retryable=False)
 
 
-_NOT_HTTP = _no_http("What answered is not valid HTTP.")
-_BLOATED = _no_http("The framing of the answer's body is larger than allowed.")
-_LOST = _connect("The connection was lost before the answer was complete.")
-_BROKEN_HTTP2 = _framing("The HTTP/2 connection broke.")
-_BAD_CERTIFICATE = _tls("The target's certificate is not trusted.")
-_NO_HANDSHAKE = _tls("The TLS handshake failed.")
-_REFUSED = _tls("The target does not accept the client certificate, or asks for one.")
+_NOT_HTTP = _final_protocol_error("The answer is not valid HTTP.")
+_OVERSIZED_FRAMING = _final_protocol_error("The framing of the answer's body is larger than allowed.")
+_CONNECTION_LOST = _connect_error("The connection was lost before the answer was complete.")
+_HTTP2_BROKEN = _protocol_error("The HTTP/2 connection broke.")
+_CERTIFICATE_NOT_TRUSTED = _tls_error("The target's certificate is not trusted.")
+_HANDSHAKE_FAILED = _tls_error("The TLS handshake failed.")
+_CERTIFICATE_REFUSED = _tls_error("The target requires a client certificate, or does not accept ours.")
 _TOO_LARGE = FetchFailure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
-_BROKEN_CODING = FetchFailure(
+_CODING_BROKEN = FetchFailure(
     kind=OutcomeKind.DECODE_ERROR,
-    error="The body is damaged: it is not what its Content-Encoding says.",
+    error="The body is damaged: it does not match its Content-Encoding.",
 )
 
-# By libcurl's error code (https://curl.se/libcurl/c/libcurl-errors.html); a missing one is told by number.
+# By libcurl's error code (https://curl.se/libcurl/c/libcurl-errors.html). Other codes are reported by number.
 FAILURES: dict[int, FetchFailure] = {
     pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,
     pycurl.E_URL_MALFORMAT: FetchFailure(kind=OutcomeKind.BLOCKED, error="The URL cannot be used."),
     pycurl.E_COULDNT_RESOLVE_HOST: UNRESOLVED,
-    pycurl.E_COULDNT_CONNECT: _connect("The connection could not be made."),
+    pycurl.E_COULDNT_CONNECT: _connect_error("Could not connect to the target."),
     pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
-    pycurl.E_HTTP2: _BROKEN_HTTP2,
-    _E_HTTP2_STREAM: _BROKEN_HTTP2,
-    pycurl.E_PARTIAL_FILE: _framing("The answer ended before its announced length."),
-    pycurl.E_GOT_NOTHING: _connect("The connection was closed without an answer."),
-    pycurl.E_SEND_ERROR: _LOST,
-    # By `FetchEngine`, which lets no request be sent a second time.
-    pycurl.E_ABORTED_BY_CALLBACK: _LOST,
-    pycurl.E_RECV_ERROR: _framing("The framing of the answer is broken."),
-    pycurl.E_SSL_CONNECT_ERROR: _NO_HANDSHAKE,
-    pycurl.E_SSL_CIPHER: _NO_HANDSHAKE,
-    # Its files were good when we started.
-    pycurl.E_SSL_CERTPROBLEM: _tls("The files of the TLS profile cannot be used."),
-    pycurl.E_SSL_CACERT_BADFILE: _tls("The files of trusted certificates cannot be used."),
-    pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
+    pycurl.E_HTTP2: _HTTP2_BROKEN,
+    _E_HTTP2_STREAM: _HTTP2_BROKEN,
+    pycurl.E_PARTIAL_FILE: _protocol_error("The answer ended before its announced length."),
+    pycurl.E_GOT_NOTHING: _connect_error("The connection was closed without an answer."),
+    pycurl.E_SEND_ERROR: _CONNECTION_LOST,
+    # `FetchEngine` aborts a request that libcurl would send a second time.
+    pycurl.E_ABORTED_BY_CALLBACK: _CONNECTION_LOST,
+    pycurl.E_RECV_ERROR: _protocol_error("The framing of the answer is broken."),
+    pycurl.E_SSL_CONNECT_ERROR: _HANDSHAKE_FAILED,
+    pycurl.E_SSL_CIPHER: _HANDSHAKE_FAILED,
+    # The files could be read when we started.
+    pycurl.E_SSL_CERTPROBLEM: _tls_error("The files of the TLS profile cannot be used."),
+    pycurl.E_SSL_CACERT_BADFILE: _tls_error("The files of trusted certificates cannot be used."),
+    pycurl.E_PEER_FAILED_VERIFICATION: _CERTIFICATE_NOT_TRUSTED,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
-    E_TOO_LARGE: _no_http("A header line of the answer is larger than allowed."),
+    E_TOO_LARGE: _final_protocol_error("A header line of the answer is larger than allowed."),
 }
 
-# OpenSSL's words for the alerts that speak of our certificate (RFC 8446 section 6.2).
+# OpenSSL's words for the alerts about our certificate (RFC 8446 section 6.2).
 _ALERT = re.compile(
     r"alert (?:certificate (?:required|unknown|expired|revoked)|bad certificate(?! status| hash)|unknown ca"
     r"|unsupported certificate|access denied)"
 )
 
-# OpenSSL's verify codes (`man x509_v3_verify`), which libcurl puts in parentheses behind the phrase.
+# By OpenSSL's verify code (`man x509_v3_verify`), which libcurl writes in parentheses after the message.
 _VERIFY_REASONS = {
     "9": "it is not yet valid",
     "10": "it has expired",
@@ -104,47 +120,51 @@ _VERIFY_REASONS = {
 
 
 def diagnose(
-    exchange: Exchange, policy: FetchPolicy, *, attempt: int, elapsed: float, phase: Callable[[], str]
+    exchange: Exchange, settings: FetchSettings, *, attempt: int, elapsed: float, phase: Callable[[], str]
 ) -> FetchFailure | None:
-    """What went wrong in `exchange`; None when there is a sound answer, whatever its status.
+    """Why `exchange` failed; None for a sound answer, whatever its status.
 
-    `attempt` is its number, `elapsed` the seconds it took, and `phase` tells what it was doing when it ended,
-    in words that follow "while".
+    `attempt` is the number of the attempt, `elapsed` the seconds that it took, and `phase` says what the
+    exchange was doing when it ended, in words that follow "while".
     """
-    if exchange.refused:
+    if exchange.dial_refused:
         return BLOCKED
-    if exchange.stalled is not None and (exchange.code or exchange.head.ends_with_connection):
-        error = f"Timed out: nothing came for {exchange.stalled:.3g} s while {_phase(exchange, phase)}."
+    if exchange.stall_seconds is not None and (exchange.curl_code or exchange.head.ends_with_connection):
+        error = (
+            f"Timed out: received nothing for {exchange.stall_seconds:.3g} s while {_phase(exchange, phase)}."
+        )
         return FetchFailure(kind=OutcomeKind.TIMEOUT, error=error)
-    trouble = exchange.body.trouble if exchange.body is not None else None
-    if trouble is BodyError.TOO_LARGE:
+    body_error = exchange.body.error if exchange.body is not None else None
+    if body_error is BodyError.TOO_LARGE:
         return _TOO_LARGE
-    if failure := _head_failure(exchange, policy.max_header_bytes):
+    if failure := _head_failure(exchange, settings.max_header_bytes):
         return failure
-    if trouble is BodyError.BROKEN_CODING and exchange.code in {0, pycurl.E_WRITE_ERROR}:
-        return _BROKEN_CODING
-    if exchange.code == 0:
-        if exchange.bloated:
-            return _BLOATED
+    if body_error is BodyError.BROKEN_CODING and exchange.curl_code in {0, pycurl.E_WRITE_ERROR}:
+        return _CODING_BROKEN
+    if exchange.curl_code == 0:
+        if exchange.oversized_framing:
+            return _OVERSIZED_FRAMING
         return None if exchange.head.status >= 200 else _NOT_HTTP
-    if exchange.code == pycurl.E_OPERATION_TIMEDOUT:
+    if exchange.curl_code == pycurl.E_OPERATION_TIMEDOUT:
         error = f"Timed out after {elapsed:.3g} s while {_phase(exchange, phase)}."
         return FetchFailure(kind=OutcomeKind.TIMEOUT, error=error)
-    if exchange.untunnelled:
+    if exchange.tunnel_failed:
         return _proxy_failure(exchange)
     return _curl_failure(exchange, attempt)
 
 
 def is_certificate_refused(exchange: Exchange) -> bool:
-    """Whether the target ended the handshake over our certificate when we took it for done, as TLS 1.3 has it
-    (RFC 8446 section 4.4.2.4): then it has not looked at the request, although that was sent.
+    """Whether the target refused our certificate after we had completed the handshake.
+
+    TLS 1.3 allows that (RFC 8446 section 4.4.2.4). The target has not looked at the request, although it was
+    sent.
     """
-    is_late = exchange.code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and not exchange.lines
-    return is_late and _ALERT.search(exchange.text) is not None
+    is_late = exchange.curl_code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and not exchange.lines
+    return is_late and _ALERT.search(exchange.curl_text) is not None
 
 
 def _phase(exchange: Exchange, phase: Callable[[], str]) -> str:
-    return "waiting for the egress proxy" if exchange.untunnelled else phase()
+    return "waiting for the egress proxy" if exchange.tunnel_failed else phase()
 
 
 def _head_failure(exchange: Exchange, max_bytes: int) -> FetchFailure | None:
@@ -152,11 +172,11 @@ def _head_failure(exchange: Exchange, max_bytes: int) -> FetchFailure | None:
     if size_bytes <= max_bytes and len(exchange.lines) <= MAX_HEAD_LINES:
         return None
     if exchange.head.interim > MAX_INTERIM:
-        return _framing(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
+        return _protocol_error(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
     if max(map(len, exchange.lines)) > MAX_LINE_BYTES:
         return FAILURES[E_TOO_LARGE]
     if len(exchange.head.headers) > MAX_HEAD_LINES or len(exchange.lines) >= MAX_LINES:
-        return _no_http(f"The answer has more than {MAX_HEAD_LINES} header lines.")
+        return _final_protocol_error(f"The answer has more than {MAX_HEAD_LINES} header lines.")
     if size_bytes > max_bytes:
         return FetchFailure(
             kind=OutcomeKind.TOO_LARGE, error=f"The answer's headers are larger than {max_bytes} bytes."
@@ -165,33 +185,35 @@ def _head_failure(exchange: Exchange, max_bytes: int) -> FetchFailure | None:
 
 
 def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
-    if exchange.code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
+    if exchange.curl_code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure(exchange, attempt)
     if is_certificate_refused(exchange):
-        return replace(_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
-    if exchange.code == pycurl.E_RECV_ERROR and _is_lost(exchange.text):
-        return _LOST
-    return FAILURES.get(exchange.code) or _framing(f"The exchange failed (libcurl error {exchange.code}).")
+        return replace(_CERTIFICATE_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
+    if exchange.curl_code == pycurl.E_RECV_ERROR and _is_connection_lost(exchange.curl_text):
+        return _CONNECTION_LOST
+    return FAILURES.get(exchange.curl_code) or _protocol_error(
+        f"The exchange failed (libcurl error {exchange.curl_code})."
+    )
 
 
 def _proxy_failure(exchange: Exchange) -> FetchFailure:
     status = exchange.proxy_status
-    if exchange.code == pycurl.E_PEER_FAILED_VERIFICATION:
-        return _connect("The egress proxy's certificate is not trusted.")
+    if exchange.curl_code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return _connect_error("The egress proxy's certificate is not trusted.")
     if status == 407:
-        return _connect("The egress proxy does not accept our credentials (407).")
+        return _connect_error("The egress proxy does not accept our credentials (407).")
     if status:
-        return _connect(f"The egress proxy opened no way to the target; it answered {status}.")
-    return _connect("The egress proxy cannot be reached, or broke off.")
+        return _connect_error(f"The egress proxy opened no tunnel to the target; it answered {status}.")
+    return _connect_error("The egress proxy cannot be reached, or closed the connection.")
 
 
 def _tls_failure(exchange: Exchange, attempt: int) -> FetchFailure:
-    if exchange.code == pycurl.E_SSL_CONNECT_ERROR and _is_lost(exchange.text):
-        return _tls("The connection was lost in the TLS handshake.")
-    known = _REFUSED if _ALERT.search(exchange.text) else FAILURES[exchange.code]
+    if exchange.curl_code == pycurl.E_SSL_CONNECT_ERROR and _is_connection_lost(exchange.curl_text):
+        return _tls_error("The connection was lost in the TLS handshake.")
+    known = _CERTIFICATE_REFUSED if _ALERT.search(exchange.curl_text) else FAILURES[exchange.curl_code]
     return FetchFailure(
         kind=known.kind,
-        error=_certificate_error(exchange.text) or known.error,
+        error=_certificate_error(exchange.curl_text) or known.error,
         retryable=attempt < _TLS_ATTEMPTS,
     )
 
@@ -204,7 +226,7 @@ def _certificate_error(text: str) -> str | None:
     return f"The target's certificate is not trusted: {reason}." if reason else None
 
 
-def _is_lost(text: str) -> bool:
-    """Whether libcurl's words tell of a connection that went away, rather than of what came over it."""
+def _is_connection_lost(text: str) -> bool:
+    """Whether libcurl's message is about a lost connection, rather than about data received over one."""
     lowered = text.lower()
     return any(sign in lowered for sign in ("recv failure", "ssl_read", "syscall", "unexpected eof", "reset"))

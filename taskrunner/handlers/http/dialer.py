@@ -1,4 +1,4 @@
-"""The dialer: makes and closes libcurl's sockets, and so sees the resolved address of every dial."""
+"""Makes and closes libcurl's sockets, and has the SSRF guard check the address of every dial."""
 
 import socket
 from typing import Any
@@ -11,48 +11,49 @@ from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
-# For the look-up of an endpoint of ours, which is nearly always kept from before.
-_PATIENCE = 1.0
+# For looking up the host of one of our own services, whose answer is nearly always cached.
+_LOOKUP_TIMEOUT = 1.0
 
 
 class Dialer:
-    """The callbacks of one handle. `refused`: since `begin` an address was not allowed.
+    """The socket callbacks of one libcurl handle.
 
-    `dialled` is the last since then that was, `host:port`.
+    Since `begin_request`, `refused` says whether the guard refused an address, and `dialled` is the last
+    address (`host:port`) that it allowed.
     """
 
-    def __init__(self, guard: SsrfGuard, network: Network, line: WorkerSockets) -> None:
+    def __init__(self, guard: SsrfGuard, network: Network, sockets: WorkerSockets) -> None:
         self.refused = False
         self.dialled: str | None = None
         self.byte_counts = ByteCounts()
         self._guard = guard
         self._network = network
-        self._line = line
-        self._route: DialPlan | None = None
-        self._made: socket.socket | None = None
+        self._sockets = sockets
+        self._plan: DialPlan | None = None
+        self._opened: socket.socket | None = None
 
     def install(self, curl: pycurl.Curl) -> None:
-        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._make)
-        curl.setopt(pycurl.SOCKOPTFUNCTION, self._take_over)
-        curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._on_open)
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_opened)
+        curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._on_close)
 
-    def begin(self, route: DialPlan) -> None:
-        """All settings from now on are for `route`."""
+    def begin_request(self, plan: DialPlan) -> None:
+        """Every dial from now on belongs to `plan`."""
         self.refused = False
         self.dialled = None
-        self._route = route
-        self.byte_counts.begin()
+        self._plan = plan
+        self.byte_counts.begin_request()
 
     def close(self) -> None:
-        """Let go of a socket that libcurl did not come back for."""
-        if self._made is not None:
-            self._made.close()
-            self._made = None
+        """Close a socket that libcurl opened and never took over."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
-    def _make(self, purpose: int, address: Any) -> socket.socket | int:
-        """A socket for `address`, which is about to be dialled; none if that is refused or unwanted."""
+    def _on_open(self, purpose: int, address: Any) -> socket.socket | int:
+        """A socket for `address`, which libcurl is about to dial; none if that is refused or cancelled."""
         self.close()
-        if self._line.cancelled:
+        if self._sockets.cancelled:
             return _NO_SOCKET
         if not self._is_allowed(address.addr):
             self.refused = True
@@ -60,26 +61,28 @@ class Dialer:
         host, port = address.addr[:2]
         self.dialled = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            self._made = self._network.open_socket(address)
+            self._opened = self._network.open_socket(address)
         except OSError:
             return _NO_SOCKET
-        return self._made
+        return self._opened
 
-    def _is_allowed(self, place: Any) -> bool:
-        """A doubt is a no: an exception here would end in libcurl, which takes it for a failed dial."""
+    def _is_allowed(self, socket_address: Any) -> bool:
+        """A doubt is a no: libcurl would take an exception for a failed dial."""
         try:
-            return self._route is not None and self._guard.lets_dial(self._route, place, _PATIENCE)
+            return self._plan is not None and self._guard.allows_dial(
+                self._plan, socket_address, _LOOKUP_TIMEOUT
+            )
         except LookupTimedOut:
             return False
 
-    def _take_over(self, number: int, purpose: int) -> int:
-        """libcurl works on a copy of the socket that we made, `number`; ours is of no more use."""
-        self._line.add(number)
-        self.byte_counts.open(number)
+    def _on_opened(self, number: int, purpose: int) -> int:
+        """libcurl works on a copy of our socket, `number`, so ours can be closed."""
+        self._sockets.add(number)
+        self.byte_counts.add_socket(number)
         self.close()
-        return self._network.next_step
+        return self._network.sockopt_result
 
-    def _close(self, number: int) -> int:
-        self.byte_counts.close(number)
-        self._line.close_socket(number)
+    def _on_close(self, number: int) -> int:
+        self.byte_counts.remove_socket(number)
+        self._sockets.close(number)
         return 0

@@ -1,4 +1,4 @@
-"""A exchange: what came of one request, sound or not, before anybody has judged it."""
+"""One request and its answer inside an attempt: the raw result, before it is judged."""
 
 import time
 from collections.abc import Sequence
@@ -12,67 +12,67 @@ MAX_HEAD_LINES = 100
 MAX_LINES = 256
 MAX_LINE_BYTES = 64 * 1024
 MAX_INTERIM = 16
-# With these a proxy tells of what is behind it (RFC 9110 15.6.3, 15.6.5); with any other, of itself.
-_OF_THE_TARGET = frozenset({502, 504})
-# A code that pycurl does not name, CURLE_TOO_LARGE: one of libcurl's own bounds on heads was reached.
+# With these statuses a proxy speaks of the target (RFC 9110 15.6.3, 15.6.5); with any other, of itself.
+_TARGET_STATUSES = frozenset({502, 504})
+# CURLE_TOO_LARGE, which pycurl does not name: a head exceeded one of libcurl's own limits.
 E_TOO_LARGE = 100
 
 NO_HEAD = ResponseHead(())
 
 
 class Exchange:
-    """How one request ended: `code` 0 and an answer, or libcurl's error code and its own words.
+    """`curl_code` is 0 for an answer, else libcurl's error code, and `curl_text` libcurl's message.
 
-    `text` may hold bytes of the peer; it is for telling cases apart, never for people. `body` is None
-    when no byte of one arrived. `lines` are all that stood outside the body: heads and trailers.
-    `bloated`: what framed the body was out of all proportion.
+    `curl_text` may hold bytes of the peer: it serves to tell cases apart and is never shown. `body` is None
+    when no byte of one arrived. `lines` are all lines outside the body: heads and trailers.
 
-    `sent` is False only if surely no request went out, or none that was looked at. `stalled` is the seconds
-    without a byte that were too many. `ends_by` is a moment of the monotonic clock, and `late` says that the
-    body was still coming in then. `untunnelled`: the egress proxy opened no way to the target;
-    `proxy_status` is what it answered, 0 for nothing.
+    `sent` is False only if certainly no request was sent, or none that the target looked at. `stall_seconds`
+    is the time without a byte that ended the exchange. `deadline` is a time of the monotonic clock, and
+    `past_deadline` says that the body was still arriving then. `oversized_framing`: the framing of the body
+    (chunk extensions, say) was out of all proportion to the body. `tunnel_failed`: the egress proxy opened no
+    tunnel to the target; `proxy_status` is its answer, 0 for none.
     """
 
     __slots__ = (
-        "bloated",
         "body",
-        "code",
-        "ends_by",
+        "curl_code",
+        "curl_text",
+        "deadline",
+        "dial_refused",
         "head",
-        "late",
         "lines",
+        "oversized_framing",
+        "past_deadline",
         "proxy_status",
-        "refused",
         "sent",
-        "stalled",
+        "stall_seconds",
         "started",
-        "text",
-        "untunnelled",
+        "tunnel_failed",
     )
 
     def __init__(self, lines: Sequence[bytes] = (), *, timeout: float = 0.0, sent: bool = True) -> None:
         self.started = time.monotonic()
-        self.ends_by = self.started + timeout
-        self.late = False
+        self.deadline = self.started + timeout
+        self.past_deadline = False
         self.head = NO_HEAD
         self.body: ResponseBody | None = None
-        self.code = 0
-        self.text = ""
+        self.curl_code = 0
+        self.curl_text = ""
         self.lines = lines
-        self.bloated = False
-        self.refused = False
+        self.oversized_framing = False
+        self.dial_refused = False
         self.sent = sent
-        self.stalled: float | None = None
-        self.untunnelled = False
+        self.stall_seconds: float | None = None
+        self.tunnel_failed = False
         self.proxy_status = 0
 
     @property
     def stopped_at_proxy(self) -> bool:
-        """Whether it came no further than to the egress proxy, for all that this tells."""
-        return self.untunnelled and self.proxy_status not in _OF_THE_TARGET
+        """Whether the egress proxy failed by itself, as far as its answer shows."""
+        return self.tunnel_failed and self.proxy_status not in _TARGET_STATUSES
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Lines and bytes of the body that have come so far; any thread may ask."""
+        """Lines and bytes of the body received so far. Safe to read from any thread."""
         body = self.body
         return len(self.lines), 0 if body is None else body.wire_bytes

@@ -1,4 +1,4 @@
-"""The handler: runs a task's attempt as a chain of hops and turns its end into an outcome."""
+"""The HTTP handler: makes an attempt as one exchange per redirect, and turns the result into an outcome."""
 
 import logging
 import time
@@ -10,31 +10,31 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.rules import Rules, first_match
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
-from taskrunner.handlers.http.diagnosis import diagnose
+from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
-from taskrunner.handlers.http.fetch_failure import BLOCKED, UNRESOLVED, FetchFailure
+from taskrunner.handlers.http.http_request import HttpRequest, first_request, sign
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
-from taskrunner.handlers.http.request import Request, first_request, sign
 from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
-from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnknown, SsrfGuard, TargetRefused
+from taskrunner.handlers.http.settings import FetchSettings
+from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-_UNSIGNED = Outcome(
+# Only where a consumer is configured differently from the process that accepted the task.
+_SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
-    error="This consumer has no secret by the name that is to sign the callback.",
+    error="This consumer has no secret of the name that signs the callback.",
 )
-_NO_PROFILE = Outcome(
+_TLS_PROFILE_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
-    error="This consumer has no TLS profile by the name that the task gives.",
+    error="This consumer has no TLS profile of the name that the task gives.",
 )
-_NO_PROXY = Outcome(
+_PROXY_UNRESOLVED = Outcome(
     kind=OutcomeKind.CONNECT_ERROR,
     error="The name of the egress proxy could not be resolved.",
     of_host=False,
@@ -43,20 +43,19 @@ _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelle
 
 
 class HttpHandler(Handler):
-    """One worker's fetch, with connections that are kept from attempt to attempt.
+    """The handler of one worker, which keeps connections from attempt to attempt.
 
-    `watch` cuts the connections of cancelled attempts; all workers share one, which its owner has started.
-    They should share a `network` as well, which keeps the host names that were looked up. A cancel takes
-    effect within `line.WATCH_INTERVAL`.
+    All workers share one `watch`, which its owner has started: it ends cancelled and stalled attempts within
+    `worker_sockets.WATCH_INTERVAL`. They should share a `network` too, which caches name look-ups.
     """
 
-    def __init__(self, policy: FetchPolicy, watch: SocketWatch, network: Network | None = None) -> None:
-        self._policy = policy
+    def __init__(self, settings: FetchSettings, watch: SocketWatch, network: Network | None = None) -> None:
+        self._settings = settings
         self._watch = watch
-        self._line = watch.open_sockets(first_byte=policy.first_byte_timeout, idle=policy.idle_timeout)
+        self._sockets = watch.add_worker(first_byte=settings.first_byte_timeout, idle=settings.idle_timeout)
         self._network = network or Network()
         self._guard = SsrfGuard(
-            policy.limits.ssrf_policy, self._network, lambda: self._line.cancelled, policy.proxy
+            settings.limits.ssrf_policy, self._network, lambda: self._sockets.cancelled, settings.proxy
         )
         self._engines = ProfileEngines(self._make_engine)
         self._engine = self._engines.get(None)
@@ -65,7 +64,7 @@ class HttpHandler(Handler):
 
     def run(self, context: AttemptContext) -> Outcome:
         started = time.monotonic()
-        self._line.begin(context)
+        self._sockets.begin_attempt(context)
         self._sent = False
         try:
             outcome = self._attempt(context, started)
@@ -73,41 +72,41 @@ class HttpHandler(Handler):
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
             return self._recover(context, exc)
         finally:
-            self._line.end()
+            self._sockets.end_attempt()
 
     def close(self) -> None:
         self._engines.close()
-        self._watch.close_sockets(self._line)
+        self._watch.remove_worker(self._sockets)
 
     def _attempt(self, context: AttemptContext, started: float) -> Outcome:
         task, deadline = context.task, started + context.task.timeout
-        if task.tls is not None and task.tls not in self._policy.tls:
-            return _NO_PROFILE
+        if task.tls is not None and task.tls not in self._settings.tls:
+            return _TLS_PROFILE_MISSING
         try:
-            request = first_request(task, context.number, self._policy)
-            sign(request, task, self._policy, int(time.time()))
+            request = first_request(task, context.number, self._settings)
+            sign(request, task, self._settings, int(time.time()))
         except ValueError:
             return _outcome(BLOCKED)
         except KeyError:
-            return _UNSIGNED
+            return _SECRET_MISSING
         now = started
-        for redirects in range(self._policy.max_redirects + 1):
+        for redirects in range(self._settings.max_redirects + 1):
             if context.cancelled:
                 return _CANCELLED
-            route = self._find_route(request, deadline - now)
-            if isinstance(route, Outcome):
-                return route
+            plan = self._plan_dial(request, deadline - now)
+            if isinstance(plan, Outcome):
+                return plan
             ready = time.monotonic()
             self._engine = self._engines.get(request.tls)
-            exchange = self._engine.fetch(request, route, deadline - ready)
+            exchange = self._engine.fetch(request, plan, deadline - ready)
             self._sent = self._sent or exchange.sent
             self._lookup_seconds = ready - now
-            if self._line.cancelled and (self._line.was_cut or exchange.code):
+            if self._sockets.cancelled and (self._sockets.was_shut_down or exchange.curl_code):
                 return _CANCELLED
             now = time.monotonic()
             failure = diagnose(
                 exchange,
-                self._policy,
+                self._settings,
                 attempt=context.number,
                 elapsed=now - started,
                 phase=self._engine.phase,
@@ -116,59 +115,56 @@ class HttpHandler(Handler):
                 return self._failed(failure, exchange, request, redirects, now - started)
             if not exchange.head.redirects:
                 return self._answered(exchange, request, task.rules, redirects, now - started)
-            following = next_request(request, exchange.head, self._policy.limits)
-            if isinstance(following, FetchFailure):
-                return _outcome(following, self._response(exchange, request, redirects, now - started))
-            request = following
+            next_or_failure = next_request(request, exchange.head, self._settings.limits)
+            if isinstance(next_or_failure, FetchFailure):
+                return _outcome(next_or_failure, self._response(exchange, request, redirects, now - started))
+            request = next_or_failure
             if now >= deadline:
-                return _outcome(_timed_out(task.timeout))
-        return _outcome(
-            FetchFailure(
-                kind=OutcomeKind.TOO_MANY_REDIRECTS,
-                error=f"The target redirected more than {self._policy.max_redirects} times.",
-            )
-        )
+                error = f"Timed out after {task.timeout:.3g} s while following redirects."
+                return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
+        error = f"The target redirected more than {self._settings.max_redirects} times."
+        return Outcome(kind=OutcomeKind.TOO_MANY_REDIRECTS, error=error)
 
-    def _find_route(self, request: Request, left: float) -> DialPlan | Outcome:
-        patience = min(left, self._policy.connect_timeout)
+    def _plan_dial(self, request: HttpRequest, time_left: float) -> DialPlan | Outcome:
+        timeout = min(time_left, self._settings.connect_timeout)
         try:
-            return self._guard.plan_dial(request.url, patience)
+            return self._guard.plan_dial(request.url, timeout)
         except TargetRefused:
             return _outcome(BLOCKED)
         except LookupFailed:
             return _outcome(UNRESOLVED)
-        except ProxyUnknown:
-            return _NO_PROXY
+        except ProxyUnresolved:
+            return _PROXY_UNRESOLVED
         except LookupTimedOut:
-            if self._line.cancelled:
+            if self._sockets.cancelled:
                 return _CANCELLED
-            error = f"Timed out after {patience:.3g} s while looking up the host name."
+            error = f"Timed out after {timeout:.3g} s while looking up the host name."
             return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
 
     def _answered(
-        self, exchange: Exchange, request: Request, rules: Rules, redirects: int, elapsed: float
+        self, exchange: Exchange, request: HttpRequest, rules: Rules, redirects: int, elapsed: float
     ) -> Outcome:
         response = self._response(exchange, request, redirects, elapsed)
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
-        told = _PHRASES.get(response.status, str(response.status))
-        wishes = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
+        phrase = _PHRASES.get(response.status, str(response.status))
+        waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
         return Outcome(
             kind=OutcomeKind.OK if is_ok else OutcomeKind.HTTP_ERROR,
-            error=None if is_ok else f"The target answered {told}.",
+            error=None if is_ok else f"The target answered {phrase}.",
             response=response,
-            retry_after=retry_after(wishes, datetime.now(UTC)) if wishes else None,
+            retry_after=retry_after(waits, datetime.now(UTC)) if waits else None,
             rule=first_match(rules, response) if rules else None,
             address=self._engine.address(),
         )
 
     def _failed(
-        self, failure: FetchFailure, exchange: Exchange, request: Request, redirects: int, elapsed: float
+        self, failure: FetchFailure, exchange: Exchange, request: HttpRequest, redirects: int, elapsed: float
     ) -> Outcome:
-        """An answer that was given up half-way is shown by its head, without what came of its body."""
+        """Without an answer, an error; with an answer whose body was not read to its end, also the head."""
         if failure.kind is OutcomeKind.BLOCKED:
-            return _outcome(failure)  # nothing tells what is behind the address, not even the time it took
+            return _outcome(failure)  # even the timings could reveal what is behind the address
         address = self._engine.address()
-        if exchange.body is None or exchange.body.trouble not in {
+        if exchange.body is None or exchange.body.error not in {
             BodyError.TOO_LARGE,
             BodyError.BROKEN_CODING,
         }:
@@ -180,7 +176,7 @@ class HttpHandler(Handler):
         )
         return replace(_outcome(failure, response), address=address)
 
-    def _response(self, exchange: Exchange, request: Request, redirects: int, elapsed: float) -> Response:
+    def _response(self, exchange: Exchange, request: HttpRequest, redirects: int, elapsed: float) -> Response:
         head, body = exchange.head, exchange.body
         return Response(
             status=head.status,
@@ -194,17 +190,17 @@ class HttpHandler(Handler):
             url=request.url.text,
             redirects=redirects,
             http_version=self._engine.http_version(),
-            unchanged=head.status == 304 and request.asks_for_newer,
+            unchanged=head.status == 304 and request.can_get_304,
         )
 
     def _make_engine(self, profile: str | None) -> FetchEngine:
-        return FetchEngine(self._policy, self._guard, self._network, self._line, profile)
+        return FetchEngine(self._settings, self._guard, self._network, self._sockets, profile)
 
     def _recover(self, context: AttemptContext, exc: Exception) -> Outcome:
-        """Tell of a fault of ours, and start afresh: the handle may be in any state.
+        """Log a bug of ours, and make new engines: the handles may be in any state.
 
-        The attempt counts, although the fault is ours: one that a task provokes each time would otherwise
-        be repeated for ever. The exception's text is left out, since it may hold a secret of the task.
+        The attempt counts, since a task that triggers the bug each time would otherwise run for ever. The
+        exception's text is left out, since it may hold a secret of the task.
         """
         name = type(exc).__name__
         where = "".join(traceback.format_tb(exc.__traceback__))
@@ -212,17 +208,11 @@ class HttpHandler(Handler):
         self._engines.close()
         self._engines = ProfileEngines(self._make_engine)
         self._engine = self._engines.get(None)
-        return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed by itself ({name}).")
+        return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed internally ({name}).")
 
 
-# Of no bytes at all, so that an answer without a body is not hashed each time.
+# Of no bytes, so that an answer without a body is not hashed each time.
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def _timed_out(timeout: float) -> FetchFailure:
-    return FetchFailure(
-        kind=OutcomeKind.TIMEOUT, error=f"Timed out after {timeout:.3g} s while following redirects."
-    )
 
 
 def _outcome(failure: FetchFailure, response: Response | None = None) -> Outcome:

@@ -1,35 +1,41 @@
-"""The factory of the built-in handler, as light as its policy: libcurl is loaded where the handlers are
-made.
-"""
+"""Makes the HTTP handlers of one process, which share name look-ups and the watch over their sockets."""
 
 from typing import TYPE_CHECKING
 
 from taskrunner.handlers.base import Handler, HandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 
 if TYPE_CHECKING:
-    from taskrunner.handlers.http.fetchers import Fetchers
+    from taskrunner.handlers.http.network import Network
+    from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 
 class HttpHandlerFactory(HandlerFactory):
-    """Pickled it is only the policy; who merely hands it on to another process has 6 MiB less to carry."""
+    """Pickles as its settings alone.
 
-    _fetchers: "Fetchers"  # from `start` on
+    libcurl is loaded only by `start`, which saves 6 MiB in a process that merely passes the factory on.
+    """
 
-    def __init__(self, policy: FetchPolicy) -> None:
-        self._policy = policy
+    _watch: "SocketWatch"  # from `start` on
+    _network: "Network"
 
-    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchPolicy]]:
-        return HttpHandlerFactory, (self._policy,)
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+
+    def __reduce__(self) -> tuple[type["HttpHandlerFactory"], tuple[FetchSettings]]:
+        return HttpHandlerFactory, (self._settings,)
 
     def start(self) -> None:
-        from taskrunner.handlers.http.fetchers import Fetchers
+        from taskrunner.handlers.http.network import Network
+        from taskrunner.handlers.http.worker_sockets import SocketWatch
 
-        self._fetchers = Fetchers(self._policy)
-        self._fetchers.start()
+        self._watch, self._network = SocketWatch(), Network()
+        self._watch.start()
 
     def make_handler(self) -> Handler:
-        return self._fetchers.make_handler()
+        from taskrunner.handlers.http.handler import HttpHandler
+
+        return HttpHandler(self._settings, self._watch, self._network)
 
     def stop(self) -> None:
-        self._fetchers.stop()
+        self._watch.stop()

@@ -1,8 +1,8 @@
-"""The machine's network as a fetch uses it: names looked up, sockets made, which addresses are its own.
+"""The machine's network as a fetch uses it: name look-ups, new sockets, and the machine's own addresses.
 
-A name is looked up once and by us, not by libcurl, so that every address of the answer is judged before any
-is dialled, and what is dialled is what was judged. The system's resolver cannot be interrupted: each look-up
-has a thread of its own, which is left behind when nobody waits for it any longer.
+We look a name up once, and not libcurl, so that the SSRF guard checks every address of the answer before any
+is dialled, and only checked addresses are dialled. The system's resolver cannot be interrupted, so each
+look-up has a thread of its own, which is abandoned when nobody waits for it any more.
 """
 
 import socket
@@ -15,17 +15,17 @@ import pycurl
 
 from taskrunner.domain.address import Address, parse_address
 
-# Nobody tells us the time to live of an answer; libcurl's own cache keeps one for 60 s.
-_KEPT_SECONDS = 30.0
-_KEPT_NAMES = 4096
-# WorkerThreads that look up at once; names of a server that never answers must not use up all of the
-# machine's.
+# The resolver does not report the time to live of an answer. libcurl's own cache keeps one for 60 s.
+_CACHE_SECONDS = 30.0
+_CACHED_NAMES = 4096
+# Threads that look names up at the same time: a name server that never answers must not use up the machine's
+# threads.
 _MAX_LOOKUPS = 256
-# How often a wait looks whether its attempt was cancelled.
-_POLL = 0.25
+# How often a waiting attempt checks whether it was cancelled.
+_CANCEL_POLL = 0.25
 
 # None stands for an address that has no plain form, such as one with a zone.
-Answer = tuple[Address | None, ...]
+LookupAnswer = tuple[Address | None, ...]
 
 
 class LookupFailed(Exception):
@@ -33,40 +33,40 @@ class LookupFailed(Exception):
 
 
 class LookupTimedOut(Exception):
-    """There was no answer in time, or nobody wants it any longer."""
+    """No answer arrived in time, or the attempt was cancelled."""
 
 
 class _Lookup:
-    """One that runs; `answer` is None until it has ended, and empty when nothing was found."""
+    """A running look-up. `answer` is None until it ends, and empty if it found nothing."""
 
     __slots__ = ("answer",)
 
     def __init__(self) -> None:
-        self.answer: Answer | None = None
+        self.answer: LookupAnswer | None = None
 
 
 class Network:
-    """One for all workers of a process; safe to use from any thread.
+    """Shared by all workers of a process; safe to use from any thread.
 
-    `next_step` is what libcurl is told of a socket that was made: that it still has to connect it.
+    `sockopt_result` tells libcurl that it still has to connect a socket of `open_socket`.
     """
 
-    next_step: int = pycurl.SOCKOPT_OK
+    sockopt_result: int = pycurl.SOCKOPT_OK
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, Answer]] = {}
+        self._cache: dict[str, tuple[float, LookupAnswer]] = {}
         self._running: dict[str, _Lookup] = {}
         self._changed = threading.Condition()
 
-    def look_up(self, host: str, patience: float, is_cancelled: Callable[[], bool]) -> Answer:
-        """Every address of `host`, in the order in which they are to be tried.
+    def look_up(self, host: str, timeout: float, is_cancelled: Callable[[], bool]) -> LookupAnswer:
+        """Every address of `host`, in the order in which to dial them.
 
-        Until it is looked up again the answer is the same object. Waits at most `patience` seconds. Raises
-        `LookupFailed` and `LookupTimedOut`.
+        A cached answer is the same object as before. Waits at most `timeout` seconds. Raises `LookupFailed`
+        and `LookupTimedOut`.
         """
-        answer = self._known(host)
+        answer = self._cached(host)
         if answer is None:
-            answer = self._wait(host, time.monotonic() + patience, is_cancelled)
+            answer = self._wait(host, time.monotonic() + timeout, is_cancelled)
         if not answer:
             raise LookupFailed
         return answer
@@ -76,7 +76,7 @@ class Network:
         return socket.socket(address.family, address.socktype, address.protocol)
 
     def is_own(self, address: Address) -> bool:
-        """Whether it is one of this machine: the kernel would then send from the very same address.
+        """Whether `address` is one of this machine: the kernel then sends from the same address.
 
         Connecting a datagram socket sends nothing.
         """
@@ -89,30 +89,30 @@ class Network:
             return False  # no route to it
 
     def resolve(self, host: str) -> list[str]:
-        """The system's answer, which may take long. Raises `OSError`."""
+        """Ask the system's resolver, which may take long. Raises `OSError`."""
         found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
         return [str(sockaddr[0]) for *_, sockaddr in found]
 
-    def _known(self, host: str) -> Answer | None:
-        kept = self._kept.get(host)
+    def _cached(self, host: str) -> LookupAnswer | None:
+        kept = self._cache.get(host)
         return kept[1] if kept is not None and time.monotonic() < kept[0] else None
 
-    def _wait(self, host: str, deadline: float, is_cancelled: Callable[[], bool]) -> Answer:
+    def _wait(self, host: str, deadline: float, is_cancelled: Callable[[], bool]) -> LookupAnswer:
         lookup: _Lookup | None = None
         with self._changed:
-            # Somebody else's look-up may have ended since we found nothing.
-            answer = self._known(host)
+            # Another worker's look-up may have ended since `look_up` found nothing.
+            answer = self._cached(host)
             while answer is None:
                 left = deadline - time.monotonic()
                 if left <= 0 or is_cancelled():
                     raise LookupTimedOut
                 lookup = lookup or self._join(host)
-                self._changed.wait(min(left, _POLL))
+                self._changed.wait(min(left, _CANCEL_POLL))
                 answer = lookup.answer if lookup is not None else None
         return answer
 
     def _join(self, host: str) -> _Lookup | None:
-        """The look-up of `host` that runs or was just started; None while there is no room for one more."""
+        """The running look-up of `host`, started if need be; None while there is no room for one more."""
         running = self._running.get(host)
         if running is None and len(self._running) < _MAX_LOOKUPS:
             running = self._running[host] = _Lookup()
@@ -120,20 +120,20 @@ class Network:
         return running
 
     def _look_up(self, host: str, lookup: _Lookup) -> None:
-        answer: Answer = ()
+        answer: LookupAnswer = ()
         try:
             answer = tuple(parse_address(each) for each in dict.fromkeys(self.resolve(host)))
         except OSError:
-            pass  # an empty answer says it
+            pass  # the empty answer says so
         finally:
             with self._changed:
                 self._end(host, lookup, answer)
 
-    def _end(self, host: str, lookup: _Lookup, answer: Answer) -> None:
+    def _end(self, host: str, lookup: _Lookup, answer: LookupAnswer) -> None:
         lookup.answer = answer
         del self._running[host]
         if answer:
-            if len(self._kept) >= _KEPT_NAMES:
-                self._kept.clear()
-            self._kept[host] = (time.monotonic() + _KEPT_SECONDS, answer)
+            if len(self._cache) >= _CACHED_NAMES:
+                self._cache.clear()
+            self._cache[host] = (time.monotonic() + _CACHE_SECONDS, answer)
         self._changed.notify_all()

@@ -1,15 +1,14 @@
-"""Where a redirect leads, or why it is not followed: a pure decision.
+"""Decides where a redirect leads, or why it is not followed. Pure.
 
 The rules, on top of RFC 9110 section 15.4:
 
 - 303 turns every method but GET and HEAD into GET, and 301 and 302 turn POST into GET, without the body.
   307 and 308 keep method and body, as do 301 and 302 for the other methods.
-- Only GET and HEAD leave their origin (scheme, host and port). Any other task ends with `http_error` at a
-  redirect to another origin: its body is for the receiver that it names.
-- No header of the task goes to another origin, nor back, nor what names the task: only who we are.
-- Nor does the TLS profile that it names: another origin gets one only by its host.
-- https never leads to http, and nothing leads to a URL that could not have been handed in. Both are
-  `blocked`.
+- Only GET and HEAD are followed to another origin (scheme, host and port). Any other method ends with
+  `http_error` there: its body is meant for the receiver that the task names.
+- No header of the task, and none that identifies the task, goes to another origin or back from there.
+- Nor does the task's TLS profile: another origin gets a profile only by its host.
+- https never leads to http, and no redirect leads to a URL that intake would refuse. Both are `blocked`.
 """
 
 from dataclasses import replace
@@ -17,20 +16,20 @@ from urllib.parse import quote, urljoin
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http.fetch_failure import BLOCKED, FetchFailure
-from taskrunner.handlers.http.request import Request, line_name
+from taskrunner.handlers.http.diagnosis import BLOCKED, FetchFailure
+from taskrunner.handlers.http.http_request import HttpRequest, line_name
 from taskrunner.handlers.http.response_head import ResponseHead
 
 _SAFE = frozenset({"GET", "HEAD"})
-# Every printable ASCII character stays as it is: what is percent-encoded already must not be again.
+# Printable ASCII characters stay as they are, so that nothing is percent-encoded twice.
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-def next_request(request: Request, head: ResponseHead, limits: Limits) -> Request | FetchFailure:
-    """The request that follows `request`, which was answered by the redirect `head`."""
+def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -> HttpRequest | FetchFailure:
+    """The next request, after `request` was answered with the redirect `head`."""
     location = head.value("location") or ""
     try:
         url = task_fields.check_url(_target(request.url.text, location), limits)
@@ -48,16 +47,18 @@ def next_request(request: Request, head: ResponseHead, limits: Limits) -> Reques
             f"taskrunner does not follow it for {request.method}.",
         )
     tls = profile_for(url, limits.tls_profiles)
-    return replace(request, method=method, url=url, lines=request.stranger, tls=tls)
+    return replace(request, method=method, url=url, header_lines=request.cross_origin_lines, tls=tls)
 
 
-def _on_same_origin(request: Request, method: str, url: Url) -> Request:
+def _on_same_origin(request: HttpRequest, method: str, url: Url) -> HttpRequest:
     if method == request.method:
         return replace(request, url=url)
-    once = request.once and method not in task_fields.IDEMPOTENT_METHODS
-    # The signature of a callback is one of its body.
-    lines = [line for line in request.lines if not line_name(line).startswith(("content-", "webhook-"))]
-    return replace(request, method=method, url=url, lines=lines, content=None, once=once)
+    send_once = request.send_once and method not in task_fields.IDEMPOTENT_METHODS
+    # The signature of a callback covers the body, which is not sent.
+    lines = [
+        line for line in request.header_lines if not line_name(line).startswith(("content-", "webhook-"))
+    ]
+    return replace(request, method=method, url=url, header_lines=lines, content=None, send_once=send_once)
 
 
 def _target(base: str, location: str) -> str:

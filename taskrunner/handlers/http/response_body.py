@@ -1,13 +1,13 @@
-"""The body of an answer while it is read: counted, hashed, its beginning kept, never more than allowed."""
+"""The body of an answer while it is read: counted, hashed, limited, and its beginning kept."""
 
 import hashlib
 from enum import Enum, auto
 
-from taskrunner.handlers.http.codings import CodingBroken, Decoder
+from taskrunner.handlers.http.codings import CodingBroken, ContentDecoder
 
 
 class BodyError(Enum):
-    """Why the reading of a body was given up."""
+    """Why the rest of a body is not read."""
 
     TOO_LARGE = auto()
     BROKEN_CODING = auto()
@@ -15,10 +15,10 @@ class BodyError(Enum):
 
 
 class ResponseBody:
-    """Takes the bytes of one body as they come off the wire.
+    """Takes the bytes of one body as they arrive.
 
-    `size_bytes` counts decoded bytes. Both the bytes on the wire and the decoded ones may be at most
-    `max_bytes`; `store_bytes` of the decoded ones are kept. `wire_bytes` came in `chunks` pieces.
+    `size_bytes` counts decoded bytes, `wire_bytes` those that arrived, in `chunks` pieces. Each may be at
+    most `max_bytes`. The first `store_bytes` of the decoded bytes are kept.
     """
 
     __slots__ = (
@@ -28,14 +28,14 @@ class ResponseBody:
         "_max_bytes",
         "_store_bytes",
         "chunks",
+        "error",
         "size_bytes",
-        "trouble",
         "wire_bytes",
     )
 
-    def __init__(self, *, max_bytes: int, store_bytes: int, decoder: Decoder | None) -> None:
+    def __init__(self, *, max_bytes: int, store_bytes: int, decoder: ContentDecoder | None) -> None:
         self.size_bytes = 0
-        self.trouble: BodyError | None = None
+        self.error: BodyError | None = None
         self.wire_bytes = 0
         self.chunks = 0
         self._max_bytes = max_bytes
@@ -45,21 +45,21 @@ class ResponseBody:
         self._kept: bytes | bytearray = b""
 
     def feed(self, chunk: bytes) -> bool:
-        """Take what arrived; False when the rest is not wanted, and `trouble` says why."""
+        """Take a piece that arrived; False when the rest is not wanted, and `error` says why."""
         self.wire_bytes += len(chunk)
         self.chunks += 1
         if self.wire_bytes > self._max_bytes:
-            self.trouble = BodyError.TOO_LARGE
+            self.error = BodyError.TOO_LARGE
         elif self._decoder is None:
             self._take(chunk)
         else:
             self._decode(self._decoder, chunk)
-        return self.trouble is None
+        return self.error is None
 
     def finish(self) -> None:
-        """No more will come: a coding that has not ended by now was cut short."""
-        if self.trouble is None and self._decoder is not None and not self._decoder.ended:
-            self.trouble = BodyError.BROKEN_CODING
+        """The body is complete: a content coding that has not ended was cut short."""
+        if self.error is None and self._decoder is not None and not self._decoder.ended:
+            self.error = BodyError.BROKEN_CODING
 
     @property
     def content(self) -> bytes:
@@ -68,7 +68,7 @@ class ResponseBody:
 
     @property
     def truncated(self) -> bool:
-        """Whether more was read than kept."""
+        """Whether only the beginning was kept."""
         return self.size_bytes > len(self._kept)
 
     @property
@@ -76,18 +76,18 @@ class ResponseBody:
         """Of the whole decoded body, in hex."""
         return self._hash.hexdigest()
 
-    def _decode(self, decoder: Decoder, chunk: bytes) -> None:
+    def _decode(self, decoder: ContentDecoder, chunk: bytes) -> None:
         try:
             for piece in decoder.decode(chunk):
                 if not self._take(piece):
                     return
         except CodingBroken:
-            self.trouble = BodyError.BROKEN_CODING
+            self.error = BodyError.BROKEN_CODING
 
     def _take(self, piece: bytes) -> bool:
         self.size_bytes += len(piece)
         if self.size_bytes > self._max_bytes:
-            self.trouble = BodyError.TOO_LARGE
+            self.error = BodyError.TOO_LARGE
             return False
         self._hash.update(piece)
         room = self._store_bytes - len(self._kept)
@@ -96,7 +96,7 @@ class ResponseBody:
         return True
 
     def _keep(self, piece: bytes) -> None:
-        """A body in one piece is never copied; one in a million pieces still takes no more than its size."""
+        """A body in one piece is not copied, and one in a million pieces takes no more than its size."""
         if not self._kept:
             self._kept = piece
             return
@@ -106,10 +106,10 @@ class ResponseBody:
 
 
 class DiscardedBody(ResponseBody):
-    """The body of a redirect: not kept, and read only if it is there at once and small.
+    """The body of a redirect: not kept, and read only if it arrived in one piece.
 
-    A body that has come in one piece leaves the connection fit for the next exchange; for any other it is
-    cheaper and safer to close the connection than to read on.
+    The connection can then serve the next exchange. For any other body, closing the connection is cheaper and
+    safer than reading on.
     """
 
     __slots__ = ("_announced",)
@@ -122,5 +122,5 @@ class DiscardedBody(ResponseBody):
         self.wire_bytes += len(chunk)
         if self._announced == str(len(chunk)):
             return True
-        self.trouble = BodyError.UNWANTED
+        self.error = BodyError.UNWANTED
         return False

@@ -1,4 +1,4 @@
-"""The head of an answer: its status and headers, from the lines that libcurl hands out."""
+"""The head of an answer: status and headers, from the lines that libcurl passes on."""
 
 import re
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _ENDS = (b"\r\n", b"\n")
 
 
-# libcurl writes the last two itself for what came in binary frames; "HTTP/2.0" is nobody's answer.
+# libcurl itself writes "HTTP/2" and "HTTP/3" for heads in binary frames; no server answers with "HTTP/2.0".
 _STATUS_LINE = re.compile(r"HTTP/(?:1\.[01]|[23]) +([0-9]{3})\s")
 _FRAMED = ("HTTP/2 ", "HTTP/3 ")
 
 
 class ResponseHead:
-    """The last head among `lines`, with status 0 if there is none or it is no HTTP that we know.
+    """The last head among `lines`. Its status is 0 if there is none, or if it is not HTTP as we know it.
 
-    `interim` counts the 1xx answers before it. `headers` are in the order in which they came, values as
-    Latin-1 text: what a server sends there is bytes in no particular encoding, and this loses none of them.
+    `interim` counts the 1xx answers before it. `headers` keep their order. Their values are Latin-1 text,
+    which loses no byte: servers send header values in no particular encoding.
     """
 
     __slots__ = ("_first", "_is_framed", "headers", "interim", "status")
@@ -31,7 +31,7 @@ class ResponseHead:
         if "\n " in text or "\n\t" in text:
             text = _FOLD.sub(" ", text)
         headers = []
-        # Written backwards, so that the first of several headers of one name stays.
+        # Backwards, so that `first` ends with the first of several headers of one name.
         first = {}
         for line in reversed(text.split("\n")[1:]):
             name, colon, value = line.partition(":")
@@ -53,20 +53,20 @@ class ResponseHead:
 
     @property
     def redirects(self) -> bool:
-        """Whether the answer sends us elsewhere."""
+        """Whether the answer is a redirect with a Location."""
         return self.status in REDIRECTS and bool(self._first.get("location"))
 
     @property
     def ends_with_connection(self) -> bool:
         """Whether only the end of the connection ends the body (RFC 9112 section 6.3, point 8).
 
-        From HTTP/2 on a frame does (RFC 9113 section 8.1).
+        From HTTP/2 on, a frame ends it (RFC 9113 section 8.1).
         """
         return not self._is_framed and not self._first.keys() & {"content-length", "transfer-encoding"}
 
 
 def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
-    """The lines of the last head, and how many heads stand before it. Trailers are passed over."""
+    """The lines of the last head, and the number of heads before it. Trailers are ignored."""
     if lines and lines[-1] in _ENDS and lines.index(lines[-1]) == len(lines) - 1:
         # Only the last line is empty: a single head, the usual case.
         return lines, 0

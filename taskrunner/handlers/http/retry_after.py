@@ -1,4 +1,4 @@
-"""The header Retry-After, as servers really send it (RFC 9110 section 10.2.3 and 5.6.7)."""
+"""Reads the header Retry-After as servers really send it (RFC 9110 sections 10.2.3 and 5.6.7)."""
 
 import re
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from taskrunner.domain.retry import RETRY_AFTER_CAP
 
-# The grammar has whole seconds only; fractions are seen in the field and plain in meaning.
+# The grammar has whole seconds only, but some servers send fractions, whose meaning is clear.
 _SECONDS = re.compile(r"([0-9]+)(\.[0-9]{1,9})?")
 # Nine digits are 31 years; int() refuses more than 4,300 of them.
 _MAX_DIGITS = 9
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-# Recipients read every HTTP date as GMT, so a zone that is missing changes nothing.
+# Every HTTP date is GMT, so a missing zone changes nothing.
 _ZONE = r"(?: GMT| UTC)?"
 _DATES = (
     # Sun, 06 Nov 1994 08:49:37 GMT
@@ -27,7 +27,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def retry_after(values: Iterable[str], now: datetime, cap: float = RETRY_AFTER_CAP) -> float | None:
     """Seconds to wait from `now`, 0 to `cap`; None when no value can be read. Raises nothing.
 
-    With several headers the longest wait counts: a proxy and its origin may both have asked for one.
+    Of several headers the longest wait counts: a proxy and its origin may each have sent one.
     """
     waits = [wait for value in values if (wait := _wait(value.strip(" \t"), now)) is not None]
     return min(max(waits), cap) if waits else None
@@ -54,7 +54,7 @@ def _moment(part: dict[str, str], now: datetime) -> datetime | None:
     year = int(part["year"])
     if len(part["year"]) == 2:
         year = _full_year(year, now)
-    # A leap second is a time of day that Python does not know.
+    # Python knows no leap second.
     second = min(int(part["second"]), 59) if part["second"] == "60" else int(part["second"])
     try:
         month = _MONTHS.index(part["month"].lower()) + 1
@@ -66,6 +66,6 @@ def _moment(part: dict[str, str], now: datetime) -> datetime | None:
 
 
 def _full_year(two_digits: int, now: datetime) -> int:
-    """RFC 9110 5.6.7: what seems more than 50 years ahead is the last such year in the past."""
+    """RFC 9110 5.6.7: a year more than 50 years ahead means the last such year in the past."""
     year = now.year // 100 * 100 + two_digits
     return year - 100 if year > now.year + 50 else year

@@ -1,12 +1,13 @@
-"""The address guard: decides on every address, when a name is looked up and again at each dial.
+"""The SSRF guard: checks every address, once when a name is looked up and again at each dial.
 
-A string can name one host to two parsers, and a name another address a moment later; so what counts is the
-address that is dialled. A name of which any address is refused is refused as a whole: who mixes a private
-address into an answer means it to be the one that is used.
+Two parsers may read different hosts from one URL, and a name may lead to another address a moment later. So
+the address that is dialled is what counts. If any address of a name is refused, the whole name is: whoever
+mixes a private address into an answer means it to be used. `domain.ssrf_policy` says which addresses are
+refused.
 
-Behind an egress proxy nothing but that is dialled. Names are judged as ever, and the proxy is asked for one
-of the judged addresses; or, if it is to look up names itself, only what the URL shows is judged here: literal
-addresses, names such as localhost and those of metadata services, ports.
+With an egress proxy, nothing but the proxy is dialled. Names are checked as usual, and the proxy is asked for
+one of the checked addresses. If the proxy is to look up names itself, only what the URL shows is checked
+here: literal addresses, names such as localhost and those of metadata services, ports.
 """
 
 from collections.abc import Callable
@@ -14,71 +15,82 @@ from collections.abc import Callable
 from taskrunner.domain.address import Address, embedded, is_loopback, parse_address
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http.network import Answer, LookupFailed, LookupTimedOut, Network
-from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.network import LookupAnswer, LookupFailed, LookupTimedOut, Network
+from taskrunner.handlers.http.settings import EgressProxy
 
-# All addresses of a name are judged, and the first of them are tried.
-_TRIED_ADDRESSES = 16
-_KEPT_ROUTES = 1024
+# All addresses of a name are checked, and at most this many are dialled.
+_DIALLED_ADDRESSES = 16
+_CACHED_PLANS = 1024
 
 
 class TargetRefused(Exception):
-    """The target is out of reach. It does not say why, so that nobody can be told."""
+    """The target is not allowed. Gives no reason, so that none can reach whoever submitted the URL."""
 
 
-class ProxyUnknown(Exception):
-    """The egress proxy's name has no address, or none was found."""
+class ProxyUnresolved(Exception):
+    """The name of the egress proxy could not be resolved."""
 
 
 class DialPlan:
-    """A host and port, and the addresses that were found for it and let through.
+    """A host and port, and the addresses of the host that passed the checks.
 
-    `entry` is libcurl's form of what is dialled (CURLOPT_RESOLVE), `end` what takes it back; libcurl looks up
-    no name itself. Those of a proxy are `via`; `tunnel` (CURLOPT_CONNECT_TO) then says which address of the
-    host it is asked for.
+    libcurl resolves no name itself. `resolve_entry` (CURLOPT_RESOLVE) tells it what to dial, and
+    `resolve_removal` withdraws that. `answer` and `proxy_answer` are the look-ups that the plan is based on.
+    With a proxy, the proxy's addresses are dialled, and `connect_to` (CURLOPT_CONNECT_TO) says which address
+    of the host the proxy is asked for.
     """
 
-    __slots__ = ("addresses", "answer", "end", "entry", "host", "port", "tunnel", "via")
+    __slots__ = (
+        "addresses",
+        "answer",
+        "connect_to",
+        "host",
+        "port",
+        "proxy_answer",
+        "resolve_entry",
+        "resolve_removal",
+    )
 
     def __init__(
         self,
         url: Url,
-        answer: Answer | None,
+        answer: LookupAnswer | None,
         addresses: tuple[Address, ...],
-        proxy: Proxy | None = None,
-        via: Answer | None = None,
+        proxy: EgressProxy | None = None,
+        proxy_answer: LookupAnswer | None = None,
     ) -> None:
         self.host, self.port = url.host, url.port
         self.answer = answer
-        self.via = via
-        self.addresses = addresses[:_TRIED_ADDRESSES]
-        self.tunnel = None
+        self.proxy_answer = proxy_answer
+        self.addresses = addresses[:_DIALLED_ADDRESSES]
+        self.connect_to = None
         host, port, dialled = url.host, url.port, self.addresses
-        if proxy is not None and via is not None:
-            host, port, dialled = proxy.host, proxy.port, tuple(each for each in via if each is not None)
+        if proxy is not None and proxy_answer is not None:
+            host, port = proxy.host, proxy.port
+            dialled = tuple(each for each in proxy_answer if each is not None)
             if url.address is None and addresses:
                 # Only one can be asked for. Not every proxy has IPv6.
                 self.addresses = (next((each for each in addresses if each.version == 4), addresses[0]),)
-                self.tunnel = f"{url.host}:{url.port}:{_written(self.addresses[0])}:{url.port}"
+                self.connect_to = f"{url.host}:{url.port}:{_in_url(self.addresses[0])}:{url.port}"
         is_name = parse_address(host) is None
-        self.entry = f"{host}:{port}:{','.join(map(_written, dialled))}" if is_name else None
-        self.end = f"-{host}:{port}"
+        self.resolve_entry = f"{host}:{port}:{','.join(map(_in_url, dialled))}" if is_name else None
+        self.resolve_removal = f"-{host}:{port}"
 
     @property
-    def place(self) -> str | None:
-        """The first address with its port, None while there is none."""
-        return f"{_written(self.addresses[0])}:{self.port}" if self.addresses else None
+    def first_address(self) -> str | None:
+        """The first address of the host, with the port; None if the host was not looked up."""
+        return f"{_in_url(self.addresses[0])}:{self.port}" if self.addresses else None
 
 
 class SsrfGuard:
-    """One worker's guard. `is_cancelled` tells whether the attempt under way is to end."""
+    """The guard of one worker. `is_cancelled` says whether the current attempt is cancelled."""
 
     def __init__(
         self,
         ssrf_policy: SsrfPolicy,
         network: Network,
         is_cancelled: Callable[[], bool],
-        proxy: Proxy | None = None,
+        proxy: EgressProxy | None = None,
     ) -> None:
         self._ssrf_policy = ssrf_policy
         self._network = network
@@ -86,78 +98,84 @@ class SsrfGuard:
         self._proxy = proxy
         literal = None if proxy is None else parse_address(proxy.host)
         self._proxy_literal = None if literal is None else (literal,)
-        self._routes: dict[tuple[str, int], DialPlan] = {}
+        self._plans: dict[tuple[str, int], DialPlan] = {}
 
-    def plan_dial(self, url: Url, patience: float) -> DialPlan:
-        """The way to `url`, in at most `patience` seconds.
+    def plan_dial(self, url: Url, timeout: float) -> DialPlan:
+        """Look up the host of `url` and check its addresses, in at most `timeout` seconds.
 
-        Raises `TargetRefused`, `LookupFailed`, `LookupTimedOut`, `ProxyUnknown`.
+        Raises `TargetRefused`, `LookupFailed`, `LookupTimedOut`, `ProxyUnresolved`.
         """
-        route = self._routes.get((url.host, url.port))
-        via = None if self._proxy is None else self._look_up_proxy(self._proxy, patience)
+        plan = self._plans.get((url.host, url.port))
+        proxy_answer = None if self._proxy is None else self._look_up_proxy(self._proxy, timeout)
         answer = None
         if url.address is None and (self._proxy is None or not self._proxy.resolves):
-            answer = self._network.look_up(url.host, patience, self._is_cancelled)
-        if route is not None and route.answer is answer and route.via is via:
-            return route
-        return self._judge(url, answer, via, patience)
+            answer = self._network.look_up(url.host, timeout, self._is_cancelled)
+        if plan is not None and plan.answer is answer and plan.proxy_answer is proxy_answer:
+            return plan
+        return self._make_plan(url, answer, proxy_answer, timeout)
 
-    def lets_dial(self, route: DialPlan, place: tuple[str, int, *tuple[int, ...]], patience: float) -> bool:
-        """Whether libcurl may connect to `place` (as `socket` has it) for a request on `route`."""
-        scope = place[3] if len(place) > 3 else 0
-        address = parse_address(place[0])
+    def allows_dial(
+        self, plan: DialPlan, socket_address: tuple[str, int, *tuple[int, ...]], timeout: float
+    ) -> bool:
+        """Whether libcurl may connect to `socket_address` (as `socket` has it) for a request on `plan`."""
+        scope = socket_address[3] if len(socket_address) > 3 else 0
+        address = parse_address(socket_address[0])
         if address is None or scope:
             return False
         if self._proxy is not None:
-            # Where it is, the operator says; nothing else is ever dialled.
-            return place[1] == self._proxy.port and route.via is not None and address in route.via
-        if place[1] != route.port or address not in route.addresses:
+            # The operator vouches for the proxy's address; nothing else is ever dialled.
+            is_proxy_port = socket_address[1] == self._proxy.port
+            return is_proxy_port and plan.proxy_answer is not None and address in plan.proxy_answer
+        if socket_address[1] != plan.port or address not in plan.addresses:
             return False
-        return self._allows(route.host, address, route.port, patience)
+        return self._allows(plan.host, address, plan.port, timeout)
 
-    def _look_up_proxy(self, proxy: Proxy, patience: float) -> Answer:
+    def _look_up_proxy(self, proxy: EgressProxy, timeout: float) -> LookupAnswer:
         if self._proxy_literal is not None:
             return self._proxy_literal
         try:
-            return self._network.look_up(proxy.host, patience, self._is_cancelled)
+            return self._network.look_up(proxy.host, timeout, self._is_cancelled)
         except LookupFailed as exc:
-            raise ProxyUnknown from exc
+            raise ProxyUnresolved from exc
         except LookupTimedOut as exc:
             if self._is_cancelled():
                 raise
-            raise ProxyUnknown from exc
+            raise ProxyUnresolved from exc
 
-    def _judge(self, url: Url, answer: Answer | None, via: Answer | None, patience: float) -> DialPlan:
+    def _make_plan(
+        self, url: Url, answer: LookupAnswer | None, proxy_answer: LookupAnswer | None, timeout: float
+    ) -> DialPlan:
         found = answer if url.address is None else (url.address,)
         if found is None and url.port not in self._ssrf_policy.ports:
-            # Of a name that nobody looks up here only this can be judged beside the name itself.
+            # The proxy resolves the name, so beside the name itself only the port can be checked here.
             raise TargetRefused
         addresses = tuple(each for each in found or () if each is not None)
         if found is not None and len(addresses) != len(found):
             raise TargetRefused
-        if not all(self._allows(url.host, each, url.port, patience) for each in addresses):
+        if not all(self._allows(url.host, each, url.port, timeout) for each in addresses):
             raise TargetRefused
-        if len(self._routes) >= _KEPT_ROUTES:
-            self._routes.clear()
-        route = self._routes[url.host, url.port] = DialPlan(url, answer, addresses, self._proxy, via)
-        return route
+        if len(self._plans) >= _CACHED_PLANS:
+            self._plans.clear()
+        plan = self._plans[url.host, url.port] = DialPlan(url, answer, addresses, self._proxy, proxy_answer)
+        return plan
 
-    def _allows(self, host: str, address: Address, port: int, patience: float) -> bool:
+    def _allows(self, host: str, address: Address, port: int, timeout: float) -> bool:
         if not self._ssrf_policy.allows(host, address, port, self._is_own):
             return False
         return not any(
-            self._is_endpoint(address, endpoint, patience)
+            self._is_endpoint(address, endpoint, timeout)
             for endpoint, its_port in self._ssrf_policy.endpoints
             if its_port == port
         )
 
-    def _is_endpoint(self, address: Address, endpoint: str, patience: float) -> bool:
-        """Whether what listens as `endpoint` would answer at `address`; a service of this machine may
-        listen on all of its addresses.
+    def _is_endpoint(self, address: Address, endpoint: str, timeout: float) -> bool:
+        """Whether `address` reaches the host `endpoint`, where one of our own services listens.
+
+        A service on this machine may listen on all of the machine's addresses.
         """
         literal = parse_address(endpoint)
         try:
-            known = (literal,) if literal else self._network.look_up(endpoint, patience, self._is_cancelled)
+            known = (literal,) if literal else self._network.look_up(endpoint, timeout, self._is_cancelled)
         except LookupFailed:
             return False
         meant = {address, *embedded(address)}
@@ -171,6 +189,6 @@ class SsrfGuard:
         return is_loopback(address) or self._network.is_own(address)
 
 
-def _written(address: Address) -> str:
-    """As a part of a URL has it."""
+def _in_url(address: Address) -> str:
+    """The address as it stands in a URL."""
     return f"[{address}]" if address.version == 6 else str(address)

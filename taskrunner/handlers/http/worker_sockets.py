@@ -1,12 +1,12 @@
-"""The line: one worker's open sockets, and the watch that cuts them when an attempt is cancelled or stalls.
+"""The open sockets of each worker, and the thread that shuts them down upon a cancel or a stall.
 
-libcurl calls its progress function some eight times per fetch, each call taking the interpreter lock
-(it halves the rate at 50 threads), and not at all while a name is resolved. So nothing is called at all:
-a single thread for all workers looks four times a second at who is cancelled, or has waited too long for a
-byte, and shuts that worker's sockets down, which ends every wait of libcurl at once.
+libcurl calls its progress function some eight times per fetch, each time taking the interpreter lock (that
+halves the rate at 50 threads), and never while it resolves a name. So there is no progress function. One
+thread for all workers checks four times a second which attempts are cancelled or have waited too long for a
+byte, and shuts down their sockets, which ends every wait of libcurl at once.
 
-Only this module shuts down sockets, and only under the line's lock, since a number that libcurl has closed
-may be another file a moment later.
+Only this module shuts down sockets, and only while it holds the worker's lock: the number of a socket that
+libcurl has closed may be another file a moment later.
 """
 
 import os
@@ -17,40 +17,39 @@ import time
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.exchange import Exchange
 
-# A cancel or a stall is seen after at most this many seconds.
+# A cancelled or stalled attempt is noticed within this many seconds.
 WATCH_INTERVAL = 0.25
 
 
 class WorkerSockets:
-    """The sockets of one worker's handle, used by the worker's thread and by the watch.
+    """The sockets of one worker, used by the worker's thread and by the watch.
 
-    `first_byte` seconds after its start a exchange must have got the first byte of an answer, and from then
-    on one every `idle` seconds.
+    An exchange stalls when the first byte of its answer takes `first_byte` seconds, or a later one `idle`.
     """
 
     def __init__(self, *, first_byte: float, idle: float) -> None:
         self._first_byte = first_byte
         self._idle = idle
         self._lock = threading.Lock()
-        self._attempting: AttemptContext | None = None
+        self._context: AttemptContext | None = None
         self._exchange: Exchange | None = None
-        # What the watch saw last: of which exchange, how far it was, and since when.
+        # The exchange that the watch saw last, its progress, and since when it has stood there.
         self._seen: tuple[Exchange | None, tuple[int, int], float] = (None, (0, 0), 0.0)
         self._sockets: set[int] = set()
-        self.was_cut = False
+        self.was_shut_down = False
 
-    def begin(self, context: AttemptContext) -> None:
-        self.was_cut = False
-        self._attempting = context
+    def begin_attempt(self, context: AttemptContext) -> None:
+        self.was_shut_down = False
+        self._context = context
 
-    def end(self) -> None:
+    def end_attempt(self) -> None:
         with self._lock:
-            self._attempting = None
+            self._context = None
 
     @property
     def cancelled(self) -> bool:
-        """Whether the attempt under way is to end."""
-        context = self._attempting
+        """Whether the current attempt is cancelled."""
+        context = self._context
         return context is not None and context.cancelled
 
     def begin_exchange(self, exchange: Exchange) -> None:
@@ -64,24 +63,28 @@ class WorkerSockets:
         with self._lock:
             self._sockets.add(number)
 
-    def close_socket(self, number: int) -> None:
+    def close(self, number: int) -> None:
         with self._lock:
             self._sockets.discard(number)
             os.close(number)
 
-    def cut_if_cancelled(self) -> None:
-        """Called by the watch: end the attempt under way if that is wanted."""
+    def shut_down(self, number: int) -> None:
+        """Prevent the connection from being used again; does nothing for one that is already closed."""
+        with self._lock:
+            if number in self._sockets:
+                _shut_down(number)
+
+    def shut_down_if_cancelled(self) -> None:
+        """Called by the watch."""
         if not self.cancelled:
             return
         with self._lock:
             if self.cancelled:
-                self.was_cut = True
-                self._shut_down()
+                self.was_shut_down = True
+                self._shut_down_all()
 
-    def cut_if_stalled(self, now: float) -> None:
-        """Called by the watch, at `now` by the monotonic clock: end the exchange under way if it waits in
-        vain.
-        """
+    def shut_down_if_stalled(self, now: float) -> None:
+        """Called by the watch, with the time of the monotonic clock."""
         exchange = self._exchange
         if exchange is None:
             self._seen = (None, (0, 0), now)
@@ -95,25 +98,19 @@ class WorkerSockets:
             return
         with self._lock:
             if self._exchange is exchange and exchange.progress == progress:
-                exchange.stalled = limit
-                self._shut_down()
+                exchange.stall_seconds = limit
+                self._shut_down_all()
 
-    def cut_socket(self, number: int) -> None:
-        """Make sure that a connection is not used again; one that is closed already does no harm."""
-        with self._lock:
-            if number in self._sockets:
-                _shut_down(number)
-
-    def _shut_down(self) -> None:
+    def _shut_down_all(self) -> None:
         for number in self._sockets:
             _shut_down(number)
 
 
 class SocketWatch:
-    """The thread that looks after all lines; `start` before the first fetch, `stop` after the last."""
+    """The thread that watches all workers; `start` before the first fetch, `stop` after the last."""
 
     def __init__(self) -> None:
-        self._lines: set[WorkerSockets] = set()
+        self._workers: set[WorkerSockets] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -124,30 +121,30 @@ class SocketWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Safe to call twice, and without a start."""
+        """May be called twice, and without a start."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=10 * WATCH_INTERVAL)
             self._thread = None
 
-    def open_sockets(self, *, first_byte: float, idle: float) -> WorkerSockets:
-        line = WorkerSockets(first_byte=first_byte, idle=idle)
+    def add_worker(self, *, first_byte: float, idle: float) -> WorkerSockets:
+        sockets = WorkerSockets(first_byte=first_byte, idle=idle)
         with self._lock:
-            self._lines.add(line)
-        return line
+            self._workers.add(sockets)
+        return sockets
 
-    def close_sockets(self, line: WorkerSockets) -> None:
+    def remove_worker(self, sockets: WorkerSockets) -> None:
         with self._lock:
-            self._lines.discard(line)
+            self._workers.discard(sockets)
 
     def _run(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL):
             with self._lock:
-                lines = list(self._lines)
+                workers = list(self._workers)
             now = time.monotonic()
-            for line in lines:
-                line.cut_if_cancelled()
-                line.cut_if_stalled(now)
+            for sockets in workers:
+                sockets.shut_down_if_cancelled()
+                sockets.shut_down_if_stalled(now)
 
 
 def _shut_down(number: int) -> None:
@@ -155,6 +152,6 @@ def _shut_down(number: int) -> None:
     try:
         borrowed.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # it was not connected, or the peer was faster
+        pass  # not connected, or closed by the peer already
     finally:
         borrowed.detach()

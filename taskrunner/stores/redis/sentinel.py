@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import RedisError
 
-from taskrunner.runtime.ending import end
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 Address = tuple[str, int]
 
@@ -40,7 +40,7 @@ class Sentinels:
                 with suppress(RedisError, OSError):
                     return await answer
         finally:
-            await end(*asking)
+            await cancel_and_wait(*asking)
         raise DriverConnectionError(_reasons(self._addresses, [task.exception() for task in asking]))
 
     async def _ask(self, address: Address) -> Address:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from taskrunner.config.store_url import SENTINEL_SCHEMES, read_sentinel_url
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-
-_DEFAULT_PORT = 6379
+from taskrunner.domain.service_url import REDIS_PORT, SENTINEL_SCHEMES, read_sentinel_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +19,7 @@ class RedisSettings:
     a write that is to be replicated.
     """
 
-    address: str = field(default="localhost:6379", repr=False)
+    address: str = field(default="redis:6379", repr=False)
     sentinel: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
     user: str | None = None
@@ -42,7 +40,7 @@ class Endpoint:
     """
 
     host: str = ""
-    port: int = _DEFAULT_PORT
+    port: int = REDIS_PORT
     path: str | None = None
     sentinels: tuple[tuple[str, int], ...] = ()
     service: str = ""
@@ -118,6 +116,6 @@ def _shown(host: str, port: int) -> str:
 
 def _port(url: SplitResult) -> int:
     try:
-        return _DEFAULT_PORT if url.port is None else url.port
+        return REDIS_PORT if url.port is None else url.port
     except ValueError:
         raise ValueError("the port must be a number up to 65535") from None

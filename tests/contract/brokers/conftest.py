@@ -12,7 +12,7 @@ from tests.contract.brokers.harness import Backend, MemoryBackend, RabbitBackend
 
 @pytest.fixture(scope="package")
 def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A RabbitMQ of these tests' own: they restart it, fill its disk, and end all its connections."""
+    """A RabbitMQ for these tests alone: they restart it, fill its disk, and close all its connections."""
     install(["rabbitmq"])
     fleet = Fleet.create(tmp_path_factory.mktemp("node"))
     try:
@@ -44,7 +44,7 @@ async def rabbit(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
 
 @pytest.fixture
 async def unstarted(rabbitmq_url: str) -> AsyncIterator[RabbitBackend]:
-    """A backend whose proxy listens, and whose broker the test makes."""
+    """A backend whose proxy listens, and whose broker the test starts."""
     backend = RabbitBackend(rabbitmq_url)
     await backend.proxy.listen()
     backend.broker = RabbitBroker(backend.settings(), backend.bus)

@@ -1,4 +1,4 @@
-"""What a broker's contract tests need besides the seam: to make brokers, break them, look from outside."""
+"""Makes brokers for the contract tests, breaks them, and looks at them from outside."""
 
 import asyncio
 import uuid
@@ -15,15 +15,14 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_id import new_task_id
 from tests.tools.proxy import Proxy
-
-PATIENCE = 20.0
+from tests.tools.waiting import PATIENCE, eventually, in_time
 
 
 class Inbox:
-    """Collects deliveries; tests wait for how many there are."""
+    """Collects deliveries; tests wait for their number."""
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
@@ -47,25 +46,13 @@ class Inbox:
         return self.dead
 
     async def _until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with in_time("deliveries"):
             while not reached():
                 self._more.clear()
                 await self._more.wait()
 
 
-async def eventually(check: Callable[[], Any], within: float = PATIENCE) -> None:
-    """Poll until `check` (a function or coroutine function) is true."""
-    async with asyncio.timeout(within):
-        while True:
-            answer = check()
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer:
-                return
-            await asyncio.sleep(0.02)
-
-
-def letters(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
+def messages(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
     """Distinct publications whose bodies begin with their number."""
     return [
         Publication(queue=queue, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
@@ -74,7 +61,7 @@ def letters(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20)
 
 
 class Backend(ABC):
-    """One broker under test, started and ready, and the power to break it."""
+    """One broker under test, started and ready, with the means to break it."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -106,7 +93,7 @@ class Backend(ABC):
 
     @abstractmethod
     async def delete(self, queue: Priority) -> None:
-        """Delete a queue's queue, as an operator may."""
+        """Delete the queue in the broker, as an operator may."""
 
     @abstractmethod
     async def purge(self, queue: Priority) -> None: ...
@@ -154,7 +141,7 @@ class MemoryBackend(Backend):
 
 
 class RabbitBackend(Backend):
-    """Behind a proxy, with queues of its own, which it deletes at the end."""
+    """Connects through a proxy, to queues of its own, which it deletes at the end."""
 
     broker: RabbitBroker
 
@@ -181,7 +168,7 @@ class RabbitBackend(Backend):
         await self.start()
 
     async def start(self, **changes: Any) -> None:
-        """A broker with these settings instead of the standard ones."""
+        """Start a broker with some settings changed."""
         self.broker = RabbitBroker(self.settings(**changes), self.bus)
         await self.broker.start()
         await self.broker.wait_ready(PATIENCE)
@@ -213,7 +200,7 @@ class RabbitBackend(Backend):
         await self.admin(lambda channel: channel.queue_purge(self.topology.amqp_name(queue)))
 
     async def admin(self, act: Callable[[Any], object]) -> None:
-        """Act as another client, straight on the server."""
+        """Act as another client, without the proxy."""
 
         def run() -> None:
             with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:

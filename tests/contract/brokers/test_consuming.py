@@ -1,4 +1,4 @@
-"""Consuming and settling: at least once, in order, never more than the prefetch, with fenced acks."""
+"""Consuming: at least once, in order, never more than the prefetch, with acks fenced by epoch."""
 
 import asyncio
 
@@ -9,21 +9,22 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, letters
+from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
+from tests.tools.waiting import PATIENCE, eventually
 
 ALL = list(Priority)
 
 
 async def settled(backend: Backend) -> None:
-    """Wait until the broker has surely handled what we sent, and what that led to."""
+    """Wait until the broker has handled everything sent, and the deliveries that follow."""
     for _ in range(3):
         await backend.broker.depths()
         await asyncio.sleep(0)  # the memory broker delivers in the loop's next turn
 
 
-async def test_acked_deliveries_never_come_again(backend: Backend) -> None:
+async def test_acked_deliveries_are_never_redelivered(backend: Backend) -> None:
     """An ack is for good, in whatever order the deliveries are acked."""
-    await backend.broker.publish(letters(10))
+    await backend.broker.publish(messages(10))
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
     got = await inbox.wait(10)
@@ -35,8 +36,8 @@ async def test_acked_deliveries_never_come_again(backend: Backend) -> None:
 
 
 async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> None:
-    """What is settled already is passed over, and the others stay."""
-    await backend.broker.publish(letters(3))
+    """Deliveries that were already acknowledged are ignored; the others stay."""
+    await backend.broker.publish(messages(3))
     inbox = Inbox()
     backend.broker.consume(ALL, 3, inbox.take)
     got = await inbox.wait(3)
@@ -52,9 +53,9 @@ async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> No
     await backend.wait_depth(1)
 
 
-async def test_prefetch_bounds_what_is_out(backend: Backend) -> None:
+async def test_prefetch_limits_unacknowledged_deliveries(backend: Backend) -> None:
     """Each queue hands out its prefetch and goes on as deliveries are acked."""
-    await backend.broker.publish([*letters(10, Priority.HIGH), *letters(10, Priority.LOW)])
+    await backend.broker.publish([*messages(10, Priority.HIGH), *messages(10, Priority.LOW)])
     inbox = Inbox()
     backend.broker.consume([Priority.HIGH, Priority.LOW], 4, inbox.take)
     got = await inbox.wait(8)
@@ -67,10 +68,10 @@ async def test_prefetch_bounds_what_is_out(backend: Backend) -> None:
     assert (queues.count(Priority.HIGH), queues.count(Priority.LOW)) == (7, 4)
 
 
-async def test_consumes_only_the_queues_asked_for(backend: Backend) -> None:
+async def test_only_requested_queues_are_consumed(backend: Backend) -> None:
     """A consumer of some queues leaves the others alone."""
     await backend.broker.publish(
-        [*letters(1, Priority.HIGH), *letters(1, Priority.MEDIUM), *letters(1, Priority.LOW)]
+        [*messages(1, Priority.HIGH), *messages(1, Priority.MEDIUM), *messages(1, Priority.LOW)]
     )
     inbox = Inbox()
     backend.broker.consume([Priority.LOW], 10, inbox.take)
@@ -79,9 +80,9 @@ async def test_consumes_only_the_queues_asked_for(backend: Backend) -> None:
     assert [delivery.queue for delivery in inbox.deliveries] == [Priority.LOW]
 
 
-async def test_released_delivery_comes_again(backend: Backend) -> None:
+async def test_released_delivery_is_delivered_again(backend: Backend) -> None:
     """A released message is delivered again, marked as such."""
-    await backend.broker.publish(letters(1))
+    await backend.broker.publish(messages(1))
     inbox = Inbox()
     backend.broker.consume(ALL, 1, inbox.take)
     first = (await inbox.wait(1))[0]
@@ -93,39 +94,39 @@ async def test_released_delivery_comes_again(backend: Backend) -> None:
 
 async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     """A rejected message reaches the collector with its bytes, queue, reason and the broker's account."""
-    sent = letters(2, Priority.HIGH)
+    sent = messages(2, Priority.HIGH)
     await backend.broker.publish(sent)
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
     backend.broker.reject(await inbox.wait(2))
-    backend.broker.collect(10, inbox.take_dead)
+    backend.broker.consume_dead_letters(10, inbox.take_dead)
     dead = await inbox.wait_dead(2)
-    assert sorted(bodies(dead)) == sorted(letter.body for letter in sent)
+    assert sorted(bodies(dead)) == sorted(each.body for each in sent)
     assert {(letter.queue, letter.reason) for letter in dead} == {(Priority.HIGH, "rejected")}
-    assert {letter.message_id for letter in dead} == {letter.task_id for letter in sent}
+    assert {letter.message_id for letter in dead} == {each.task_id for each in sent}
     account = orjson.loads(dead[0].x_death or "")
     assert account[0]["reason"] == "rejected"
     backend.broker.ack(dead)
     await settled(backend)
     await backend.reopen()
-    backend.broker.collect(10, inbox.take_dead)
+    backend.broker.consume_dead_letters(10, inbox.take_dead)
     await settled(backend)
     assert len(inbox.dead) == 2
 
 
 async def test_endless_release_ends_in_the_dead_letters(backend: Backend) -> None:
-    """A message that is given back again and again is dead after the delivery limit, not lost."""
-    await backend.broker.publish(letters(1))
+    """A message that is released again and again becomes a dead letter at the delivery limit."""
+    await backend.broker.publish(messages(1))
     inbox = Inbox()
     backend.broker.consume(ALL, 1, lambda delivery: backend.broker.release([delivery]))
-    backend.broker.collect(1, inbox.take_dead)
+    backend.broker.consume_dead_letters(1, inbox.take_dead)
     dead = await inbox.wait_dead(1)
     assert dead[0].reason == "delivery_limit"
 
 
-async def test_stop_gives_back_what_was_not_settled(backend: Backend) -> None:
-    """Stopping loses nothing: unsettled deliveries go to the next consumer."""
-    await backend.broker.publish(letters(5))
+async def test_stop_returns_unacknowledged_deliveries(backend: Backend) -> None:
+    """Stopping loses nothing: unacknowledged deliveries go to the next consumer."""
+    await backend.broker.publish(messages(5))
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
     backend.broker.ack((await inbox.wait(5))[:2])
@@ -138,8 +139,8 @@ async def test_stop_gives_back_what_was_not_settled(backend: Backend) -> None:
 
 
 async def test_cut_connection_redelivers_and_ignores_old_acks(backend: Backend) -> None:
-    """After a reconnect everything unsettled comes again, and acks from before are passed over."""
-    await backend.broker.publish(letters(5))
+    """After a reconnect everything unacknowledged is delivered again, and older acks are ignored."""
+    await backend.broker.publish(messages(5))
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
     old = list(await inbox.wait(5))
@@ -158,26 +159,26 @@ async def test_cut_connection_redelivers_and_ignores_old_acks(backend: Backend) 
     await backend.wait_depth(1)
 
 
-async def test_outage_is_told_once(backend: Backend) -> None:
-    """However many tries it takes, an outage is one event, and its end another."""
+async def test_outage_is_reported_once(backend: Backend) -> None:
+    """An outage is one event and its end another, however many dials it takes."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.5)
     await backend.plug()
-    await backend.broker.wait_ready(10)
+    await backend.broker.wait_ready(PATIENCE)
     kinds = [type(event) for event in backend.events]
     assert kinds == [ServiceLost, ServiceRestored]
 
 
-async def test_a_queue_is_cancelled_alone_and_taken_up_again(backend: Backend) -> None:
-    """The others go on; what was released waits, and comes with what was published meanwhile."""
+async def test_a_queue_is_cancelled_alone_and_consumed_again(backend: Backend) -> None:
+    """The other queues go on. Released messages wait, and arrive with those published meanwhile."""
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
-    await backend.broker.publish(letters(1, Priority.HIGH))
+    await backend.broker.publish(messages(1, Priority.HIGH))
     (first,) = await inbox.wait(1)
     backend.broker.cancel_consume([Priority.HIGH])
     backend.broker.release([first])
-    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
+    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
     assert [each.queue for each in await inbox.wait(2)] == [Priority.HIGH, Priority.LOW]
     await backend.wait_depth(2, Priority.HIGH)
     assert backend.broker.status().consuming
@@ -186,8 +187,8 @@ async def test_a_queue_is_cancelled_alone_and_taken_up_again(backend: Backend) -
 
 
 async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
-    """After `cancel_consume` nothing more comes, and what is out can be settled."""
-    await backend.broker.publish(letters(4))
+    """After `cancel_consume` no delivery arrives, and earlier ones can be acknowledged."""
+    await backend.broker.publish(messages(4))
     inbox = Inbox()
     backend.broker.consume(ALL, 2, inbox.take)
     got = list(await inbox.wait(2))
@@ -203,15 +204,15 @@ async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
 
 
 async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
-    """A consumer whose queue was deleted under it goes on by itself; the other queues notice nothing."""
+    """A consumer whose queue was deleted resumes without help; the other queues notice nothing."""
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
-    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(1, Priority.LOW)])
+    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
     before = list(await inbox.wait(2))
     await backend.delete(Priority.HIGH)
 
     async def is_back() -> bool:
-        answers = await backend.broker.publish(letters(1, Priority.HIGH))
+        answers = await backend.broker.publish(messages(1, Priority.HIGH))
         return answers[0] == "confirmed"
 
     await eventually(is_back)
@@ -223,8 +224,8 @@ async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
     assert backend.broker.status().reconnects == 0
 
 
-async def test_callback_that_raises_is_told_and_stops_nothing(backend: Backend) -> None:
-    """A fault in the receiver is an event; later deliveries still come."""
+async def test_callback_that_raises_is_reported_and_stops_nothing(backend: Backend) -> None:
+    """An error in the callback becomes an event; later deliveries still arrive."""
     inbox = Inbox()
 
     def stumble(delivery: Delivery) -> None:
@@ -233,14 +234,14 @@ async def test_callback_that_raises_is_told_and_stops_nothing(backend: Backend) 
             raise ValueError("a bug of ours")
 
     backend.broker.consume(ALL, 5, stumble)
-    await backend.broker.publish(letters(3))
+    await backend.broker.publish(messages(3))
     await inbox.wait(3)
     assert [type(event) for event in backend.events] == [LoopFailed]
 
 
-async def test_subscription_made_while_away_holds_after_the_connect(backend: Backend) -> None:
-    """`consume` needs no connection: it is in force as soon as there is one."""
-    await backend.broker.publish(letters(1))
+async def test_subscription_made_while_away_is_active_after_the_connect(backend: Backend) -> None:
+    """`consume` needs no connection: it takes effect as soon as there is one."""
+    await backend.broker.publish(messages(1))
     await backend.unplug()
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)

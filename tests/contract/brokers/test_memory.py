@@ -1,4 +1,4 @@
-"""What only the memory broker has: faults on request, and an end to its memory."""
+"""What only the memory broker has: faults on request, and a limit."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Inbox, MemoryBackend, letters
+from tests.contract.brokers.harness import Inbox, MemoryBackend, messages
 
 CONFIRMED, REFUSED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.REFUSED, PublishAnswer.UNKNOWN
 
@@ -23,18 +23,18 @@ async def memory() -> AsyncIterator[MemoryBackend]:
 
 
 async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -> None:
-    """As RabbitMQ's alarms: the reason is told, deliveries and acks go on, and the end of it is the end."""
+    """As with RabbitMQ's alarms, the reason is reported, and deliveries and acks go on."""
     broker, inbox = memory.broker, Inbox()
-    await broker.publish(letters(2))
+    await broker.publish(messages(2))
     broker.block("no memory left")
     with pytest.raises(BrokerUnavailable, match="no memory left"):
-        await broker.publish(letters(1))
+        await broker.publish(messages(1))
     assert (broker.status().connected, broker.status().blocked) == (True, "no memory left")
     broker.consume([Priority.MEDIUM], 1, inbox.take)
     broker.ack((await inbox.wait(1))[:1])
     await inbox.wait(2)
     broker.unblock()
-    assert list(await broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await broker.publish(messages(1))) == [CONFIRMED]
     assert broker.status().blocked is None
 
 
@@ -46,40 +46,40 @@ async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -
         ("answer_unknown_and_drop", UNKNOWN, 0),
     ],
 )
-async def test_a_fault_holds_until_it_is_set_back(
+async def test_a_fault_holds_until_it_is_reset(
     memory: MemoryBackend, fault: str, answer: PublishAnswer, delivered: int
 ) -> None:
-    """Each publication gets the fault's answer, whatever became of it."""
+    """Each publication gets the fault's answer, delivered or not."""
     setattr(memory.broker, fault, True)
-    assert list(await memory.broker.publish(letters(2))) == [answer] * 2
+    assert list(await memory.broker.publish(messages(2))) == [answer] * 2
     assert await memory.depth() == delivered
     setattr(memory.broker, fault, False)
-    assert list(await memory.broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await memory.broker.publish(messages(1))) == [CONFIRMED]
     assert await memory.depth() == delivered + 1
 
 
 async def test_a_disconnect_ends_a_block(memory: MemoryBackend) -> None:
-    """A new connection knows nothing of the old one's alarm, and what was out comes again."""
+    """A new connection has no alarm, and unacknowledged deliveries are delivered again."""
     broker, inbox = memory.broker, Inbox()
     broker.consume([Priority.MEDIUM], 1, inbox.take)
-    await broker.publish(letters(1))
+    await broker.publish(messages(1))
     await inbox.wait(1)
     broker.block()
     broker.disconnect()
     broker.reconnect()
     assert [delivery.redelivered for delivery in await inbox.wait(2)] == [False, True]
-    assert list(await broker.publish(letters(1))) == [CONFIRMED]
+    assert list(await broker.publish(messages(1))) == [CONFIRMED]
 
 
 async def test_a_full_broker_refuses_until_something_is_acked() -> None:
-    """What is out or dead counts as well; within a batch the first ones find the room."""
+    """Unacknowledged and dead messages count too; within a batch the first ones fit."""
     broker, inbox = MemoryBroker(Events(), limit=3), Inbox()
     await broker.start()
-    assert list(await broker.publish(letters(5))) == [CONFIRMED] * 3 + [REFUSED] * 2
+    assert list(await broker.publish(messages(5))) == [CONFIRMED] * 3 + [REFUSED] * 2
     broker.consume([Priority.MEDIUM], 3, inbox.take)
     first, second, _ = await inbox.wait(3)
     broker.reject([second])
-    assert list(await broker.publish(letters(1))) == [REFUSED]
+    assert list(await broker.publish(messages(1))) == [REFUSED]
     broker.ack([first])
-    assert list(await broker.publish(letters(2))) == [CONFIRMED, REFUSED]
+    assert list(await broker.publish(messages(2))) == [CONFIRMED, REFUSED]
     await broker.stop()

@@ -1,4 +1,4 @@
-"""The memory broker against a model: what was confirmed is owed until it is acked, rejected or lost."""
+"""The memory broker against a model: a confirmed message is owed until it is acked, rejected or lost."""
 
 import asyncio
 import itertools
@@ -43,7 +43,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.do_async(self.broker.start)
 
     def act(self, call: Callable[[], object]) -> None:
-        """A call, and the deliveries that follow from it."""
+        """Make a call, and let the deliveries that follow it happen."""
 
         async def act() -> None:
             call()
@@ -111,7 +111,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule()
     def disconnect(self) -> None:
-        """What was out is void: to ack it has no effect."""
+        """Acks of deliveries from before have no effect."""
         stale, self.held, self.connected = self.held, [], False
         self.act(self.broker.disconnect)
         self.act(lambda: self.broker.ack(stale))
@@ -124,7 +124,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(queue=QUEUES)
     def lose(self, queue: Priority) -> None:
         out = {delivery.body for delivery in self.held}
-        lost = [body for body, where in self.owed.items() if where is queue and body not in out]
+        lost = [body for body, where in self.owed.items() if where == queue and body not in out]
         for body in lost:
             del self.owed[body]
         assert self.broker.lose(queue) == len(lost)
@@ -132,29 +132,29 @@ class BrokerMachine(RuleBasedStateMachine):
     @invariant()
     def no_more_than_the_prefetch(self) -> None:
         for queue in (Priority.HIGH, Priority.LOW):
-            assert sum(each.queue is queue for each in self.held) <= max(self.prefetch, 3)
+            assert sum(each.queue == queue for each in self.held) <= max(self.prefetch, 3)
 
     @invariant()
     def depths_agree(self) -> None:
         if self.connected:
             depths = self.do_async(self.broker.depths)
             for queue in (Priority.HIGH, Priority.LOW):
-                out = sum(each.queue is queue for each in self.held)
-                owed = sum(where is queue for where in self.owed.values())
+                out = sum(each.queue == queue for each in self.held)
+                owed = sum(where == queue for where in self.owed.values())
                 assert depths[queue] == owed - out
 
     def teardown(self) -> None:
-        """In the end everything that is owed comes, and the dead letters are what was rejected."""
+        """In the end every owed message is delivered, and the dead letters are the rejected ones."""
         self.reconnect()
         self.act(lambda: self.broker.consume([Priority.HIGH, Priority.LOW], 10_000, self.on_delivery))
-        self.act(lambda: self.broker.collect(10_000, self.on_dead))
+        self.act(lambda: self.broker.consume_dead_letters(10_000, self.on_dead))
         assert {delivery.body for delivery in self.held} == set(self.owed)
         assert self.collected == self.dead
         self.loop.close()
 
 
-def test_the_memory_broker_does_as_its_model() -> None:
-    """Whatever is called in whatever order, nothing that is owed is lost and nothing else is delivered."""
+def test_the_memory_broker_agrees_with_its_model() -> None:
+    """Under any calls in any order, no owed message is lost and no other is delivered."""
     run_state_machine_as_test(
         BrokerMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
     )

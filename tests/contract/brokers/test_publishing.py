@@ -5,7 +5,8 @@ import pytest
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, letters
+from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
+from tests.tools.waiting import PATIENCE, eventually
 
 CONFIRMED, RETURNED = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED
 
@@ -13,25 +14,25 @@ CONFIRMED, RETURNED = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED
 @pytest.mark.parametrize("count", [0, 1, 1_000])
 async def test_batch_is_confirmed_and_delivered_in_order(backend: Backend, count: int) -> None:
     """A batch of any size gets one answer each and arrives in its order."""
-    sent = letters(count)
+    sent = messages(count)
     assert list(await backend.broker.publish(sent)) == [CONFIRMED] * count
     inbox = Inbox()
     backend.broker.consume([Priority.MEDIUM], count + 1, inbox.take)
     await inbox.wait(count)
-    assert bodies(inbox.deliveries) == [letter.body for letter in sent]
-    assert [delivery.message_id for delivery in inbox.deliveries] == [letter.task_id for letter in sent]
+    assert bodies(inbox.deliveries) == [each.body for each in sent]
+    assert [delivery.message_id for delivery in inbox.deliveries] == [each.task_id for each in sent]
 
 
-async def test_each_queue_has_its_own_queue(backend: Backend) -> None:
+async def test_a_publication_reaches_its_queue_only(backend: Backend) -> None:
     """A publication reaches its queue and no other."""
-    await backend.broker.publish([*letters(1, Priority.HIGH), *letters(2, Priority.LOW)])
+    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(2, Priority.LOW)])
     await backend.wait_depth(2, Priority.LOW)
     assert dict(await backend.broker.depths()) == {Priority.HIGH: 1, Priority.MEDIUM: 0, Priority.LOW: 2}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 131_064, 131_065, 1_500_000])
-async def test_body_of_any_size_arrives_whole(backend: Backend, size_bytes: int) -> None:
-    """Bodies are bytes; empty ones and those of several frames arrive as they were sent."""
+async def test_body_of_any_size_arrives_complete(backend: Backend, size_bytes: int) -> None:
+    """Bodies are bytes: empty ones and those of several frames arrive as sent."""
     body = bytes(range(256)) * (size_bytes // 256) + b"z" * (size_bytes % 256)
     await backend.broker.publish([Publication(queue=Priority.HIGH, body=body, task_id="t")])
     inbox = Inbox()
@@ -41,50 +42,50 @@ async def test_body_of_any_size_arrives_whole(backend: Backend, size_bytes: int)
 
 
 async def test_deleted_queue_returns_its_publications_only(backend: Backend) -> None:
-    """A publication that no queue takes is told as such; the queue then comes back by itself."""
+    """A publication that no queue takes is answered RETURNED; the queue is then declared again."""
     await backend.delete(Priority.HIGH)
-    mixed = [*letters(2, Priority.HIGH), *letters(2, Priority.LOW), *letters(1, Priority.HIGH)]
+    mixed = [*messages(2, Priority.HIGH), *messages(2, Priority.LOW), *messages(1, Priority.HIGH)]
     answers = await backend.broker.publish(mixed)
     assert list(answers) == [RETURNED, RETURNED, CONFIRMED, CONFIRMED, RETURNED]
 
     async def comes_back() -> bool:
-        return list(await backend.broker.publish(letters(1, Priority.HIGH))) == [CONFIRMED]
+        return list(await backend.broker.publish(messages(1, Priority.HIGH))) == [CONFIRMED]
 
     await eventually(comes_back)
 
 
-async def test_unplugged_broker_refuses_at_once(backend: Backend) -> None:
+async def test_broker_that_is_away_refuses_at_once(backend: Backend) -> None:
     """Nothing blocks while the broker is away, and publishing works again when it is back."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
-        await backend.broker.publish(letters(1))
+        await backend.broker.publish(messages(1))
     with pytest.raises(BrokerUnavailable):
         await backend.broker.depths()
     assert not backend.broker.status().connected
     assert backend.broker.status().error
     await backend.plug()
-    await backend.broker.wait_ready(10)
-    assert list(await backend.broker.publish(letters(1))) == [CONFIRMED]
+    await backend.broker.wait_ready(PATIENCE)
+    assert list(await backend.broker.publish(messages(1))) == [CONFIRMED]
     assert backend.broker.status().reconnects >= 1
 
 
 async def test_purged_queue_is_empty(backend: Backend) -> None:
     """Depths are the broker's own, so a purge shows."""
-    await backend.broker.publish(letters(5))
+    await backend.broker.publish(messages(5))
     await backend.wait_depth(5)
     await backend.purge(Priority.MEDIUM)
     await backend.wait_depth(0)
 
 
-async def test_wait_ready_gives_up(backend: Backend) -> None:
-    """A broker that is away is told within the timeout."""
+async def test_wait_ready_times_out(backend: Backend) -> None:
+    """A broker that is away raises within the timeout."""
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.3)
 
 
-async def test_a_try_to_publish_leaves_nothing(backend: Backend) -> None:
-    """It ends well where publishing works, and fails at once where there is no broker."""
+async def test_try_publishing_leaves_no_message(backend: Backend) -> None:
+    """It succeeds where publishing works, and fails at once without a broker."""
     await backend.broker.try_publishing()
     assert set((await backend.broker.depths()).values()) == {0}
     await backend.unplug()

@@ -1,4 +1,4 @@
-"""Every contract test runs on every kind of workers."""
+"""Every contract test runs on every worker pool."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -19,7 +19,7 @@ from tests.contract.workers.bench import Bench
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Two workers."""
     bench = Bench(request.param, tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(2)
     yield bench
     bench.gate.open()

@@ -1,4 +1,4 @@
-"""Several processes: each has attempts of its own, and what one process loses, the others do not notice."""
+"""ProcessPool: each process has its own attempts, and the death of one does not touch the others."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ from tests.contract.workers.bench import DEADLINE, Bench
 
 @pytest.fixture
 async def processes(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Two processes with two workers each, ready."""
+    """Two processes with two workers each, ready to run."""
     bench = Bench(partial(ProcessPool, 2), tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(4)
     await bench.until(lambda: bench.pool.trouble is None)
     yield bench
@@ -35,48 +35,48 @@ async def begin(bench: Bench, names: str, what: str = "") -> list[ClaimedAttempt
     return begun
 
 
-async def test_work_is_dealt_out_evenly(processes: Bench) -> None:
+async def test_attempts_are_dealt_out_evenly(processes: Bench) -> None:
     """As many attempts as workers all begin, whichever process the workers are in."""
     assert len(set(processes.pids)) == 2
     await begin(processes, "abcd")
     assert (processes.pool.total, processes.pool.busy, processes.pool.room()) == (4, 4, 0)
 
 
-async def test_what_one_process_loses_the_other_does_not_notice(processes: Bench) -> None:
-    """Half of the attempts are interrupted, the others end; meanwhile there is room in the other process."""
+async def test_the_death_of_one_process_does_not_touch_the_other(processes: Bench) -> None:
+    """Half of the attempts are interrupted, the others end; meanwhile the other process has room."""
     await begin(processes, "abcd")
     os.kill(processes.pids[0], signal.SIGKILL)
-    lost = [await processes.outcome() for _ in range(2)]
+    lost = [await processes.ended() for _ in range(2)]
     assert {each.outcome.kind for each in lost} == {OutcomeKind.INTERRUPTED}
     assert processes.pool.in_flight == 2
     processes.gate.open()
     processes.submit("e")
-    kinds = [(await processes.outcome()).outcome.kind for _ in range(3)]
+    kinds = [(await processes.ended()).outcome.kind for _ in range(3)]
     assert kinds == [OutcomeKind.OK] * 3
     shown = processes.pool.describe()["processes"]
     assert [each["last_loss"] for each in shown] == ["signal SIGKILL", None]
 
 
-async def test_a_cancel_meets_only_the_attempt_that_is_meant(processes: Bench) -> None:
-    """Each process numbers its attempts by itself."""
-    for running in await begin(processes, "ab", "heed"):
-        processes.pool.cancel([running])
-        finished = await processes.outcome()
-        assert (finished.running, finished.outcome.kind) == (running, OutcomeKind.CANCELLED)
+async def test_a_cancel_reaches_only_its_own_attempt(processes: Bench) -> None:
+    """Each process numbers its own attempts."""
+    for attempt in await begin(processes, "ab", "heed"):
+        processes.pool.cancel([attempt])
+        finished = await processes.ended()
+        assert (finished, finished.outcome.kind) == (attempt, OutcomeKind.CANCELLED)
 
 
 async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -> None:
-    """A task that kills whatever process it gets to comes to its end all the same."""
+    """A task that kills a different process each time comes to its end, too."""
     counted = []
     for _ in range(3):
         await processes.until(lambda: processes.pool.room() > 0)
         processes.submit("poison", "kill")
-        counted.append((await processes.outcome()).outcome.counted)
+        counted.append((await processes.ended()).outcome.counted)
     assert counted == [False, False, True]
 
 
 async def test_each_process_is_bound_to_a_processor_of_its_own(processes: Bench) -> None:
-    """Both begin by looking for the idlest one, at the same moment."""
+    """Both look for the idlest processor at the same moment."""
     affinity = Affinity(Events(), processes.pool)
 
     def bound() -> list[set[int]]:
@@ -89,7 +89,7 @@ async def test_each_process_is_bound_to_a_processor_of_its_own(processes: Bench)
     assert first != second
 
 
-async def test_an_odd_number_of_workers_is_all_there(processes: Bench) -> None:
+async def test_an_odd_number_of_workers_is_dealt_out_whole(processes: Bench) -> None:
     processes.pool.resize(3)
     assert processes.pool.total == 3
     processes.pool.resize(1)
@@ -97,60 +97,60 @@ async def test_an_odd_number_of_workers_is_all_there(processes: Bench) -> None:
     await begin(processes, "a")
 
 
-async def test_nothing_waits_where_no_worker_is(processes: Bench) -> None:
-    """One worker is left, in the first process; what was claimed for more of them waits for it."""
+async def test_no_attempt_waits_in_a_process_without_workers(processes: Bench) -> None:
+    """One worker is left, in the first process; attempts claimed for more workers wait for it."""
     processes.pool.resize(1)
     processes.gate.open()
     for name in ("a", "bcd"):
         for each in name:
             processes.submit(each)
         for _ in name:
-            assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+            assert (await processes.ended()).outcome.kind is OutcomeKind.OK
 
 
-async def test_nothing_is_given_to_a_process_without_workers_when_the_other_one_dies(
+async def test_a_process_without_workers_gets_no_attempt_when_the_other_dies(
     processes: Bench,
 ) -> None:
-    """It was claimed before the death; the next process has workers again."""
+    """An attempt claimed before the death waits for the next process, which has workers again."""
     processes.pool.resize(1)
     processes.gate.open()
     processes.submit("a")
-    await processes.outcome()
+    await processes.ended()
     os.kill(processes.pids[0], signal.SIGKILL)
     await processes.until(lambda: processes.pool.room() == 0)
     processes.submit("b")
-    assert (await processes.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await processes.ended()).outcome.kind is OutcomeKind.OK
 
 
 async def test_short_tasks_do_not_wait_behind_the_long_ones_of_the_other_process(processes: Bench) -> None:
-    """What is claimed ahead goes where it was claimed for."""
+    """An attempt claimed ahead goes to the process with room for it."""
     begun = await begin(processes, "abcd", "heed")
-    # They were dealt out in turn.
+    # The attempts were dealt out in turn.
     processes.pool.cancel([begun[0], begun[2]])
     for _ in range(2):
-        await processes.outcome()
+        await processes.ended()
     for number in range(200):
         processes.submit(f"short{number}", "big")
-        await processes.outcome()
+        await processes.ended()
     ahead = processes.pool.room()
     assert ahead > 2
     for number in range(ahead):
         processes.submit(f"ahead{number}", "big")
     for _ in range(ahead):
-        await processes.outcome()
+        await processes.ended()
     assert processes.pool.in_flight == 2
 
 
-async def test_what_waits_for_a_process_that_starts_is_run_though_its_workers_are_not_needed_any_more(
+async def test_unsent_attempts_run_though_the_pool_shrinks_before_their_process_is_ready(
     tmp_path: Path,
 ) -> None:
     bench = Bench(partial(ProcessPool, 2), tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(4)
     for name in "abcd":
         bench.submit(name)
     bench.pool.resize(1)
     bench.gate.open()
     for _ in range(4):
-        assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+        assert (await bench.ended()).outcome.kind is OutcomeKind.OK
     await bench.pool.close()

@@ -1,4 +1,4 @@
-"""The process outlives its process: whatever becomes of that, nothing is lost and nothing waits for it."""
+"""WorkerProcess outlives its child: however that ends, no attempt is lost and nothing waits for it."""
 
 import asyncio
 import os
@@ -10,26 +10,26 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taskrunner.consumer.processes import child as child_module
+from taskrunner.consumer.processes import child_process
 from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from tests.contract.workers.bench import Bench
+from tests.contract.workers.bench import DEADLINE, Bench
 
 
 @pytest.fixture
-async def crewed(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Two workers in a process that is about to start."""
+async def workers(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Two workers in a process that is starting."""
     bench = Bench(WorkerProcess, tmp_path)
-    await bench.pool.start()
+    await bench.start()
     bench.pool.resize(2)
     yield bench
     await bench.pool.close()
 
 
 async def ready(bench: Bench) -> int:
-    """The process, once it can work."""
+    """The pid of the child, once it can run tasks."""
     await bench.until(lambda: bench.pool.trouble is None and bench.pool.room() > 0)
     (pid,) = bench.pids
     return pid
@@ -39,86 +39,86 @@ def losses(bench: Bench) -> list[WorkerProcessLost]:
     return [event for event in bench.told if isinstance(event, WorkerProcessLost)]
 
 
-async def test_a_killed_process_is_replaced_and_costs_no_attempt(crewed: Bench) -> None:
-    """What was in its hands is interrupted and does not count; the next one takes new attempts."""
-    crewed.submit("a")
-    await crewed.begin("a")
-    os.kill(pid := await ready(crewed), signal.SIGKILL)
-    outcome = (await crewed.outcome()).outcome
+async def test_a_killed_process_is_replaced_and_costs_no_attempt(workers: Bench) -> None:
+    """Its attempts are interrupted and do not count; the next process takes new attempts."""
+    workers.submit("a")
+    await workers.begin("a")
+    os.kill(pid := await ready(workers), signal.SIGKILL)
+    outcome = (await workers.ended()).outcome
     assert (outcome.kind, outcome.counted, outcome.retry_after) == (OutcomeKind.INTERRUPTED, False, None)
-    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="signal SIGKILL", in_flight=1)]
-    assert crewed.pool.room() == 0
-    crewed.gate.open()
-    crewed.submit("b")
-    assert (await crewed.outcome()).outcome.kind is OutcomeKind.OK
-    assert [each["losses"] for each in crewed.pool.describe()["processes"]] == [1]
+    assert losses(workers) == [WorkerProcessLost(pid=pid, cause="signal SIGKILL", in_flight=1)]
+    assert workers.pool.room() == 0
+    workers.gate.open()
+    workers.submit("b")
+    assert (await workers.ended()).outcome.kind is OutcomeKind.OK
+    assert [each["losses"] for each in workers.pool.describe()["processes"]] == [1]
 
 
-async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(crewed: Bench) -> None:
-    """From the third death on its attempts count, and there is trouble until a process has lived for long."""
+async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: Bench) -> None:
+    """From the third death on its attempts count, and there is trouble until a process lives longer."""
     outcomes: list[Outcome] = []
     for number in range(COUNTED_FROM):
-        await crewed.until(lambda: crewed.pool.room() > 0)
-        crewed.submit("poison", "kill")
-        outcomes.append((await crewed.outcome()).outcome)
-        assert len(losses(crewed)) == number + 1
+        await workers.until(lambda: workers.pool.room() > 0)
+        workers.submit("poison", "kill")
+        outcomes.append((await workers.ended()).outcome)
+        assert len(losses(workers)) == number + 1
     assert [outcome.counted for outcome in outcomes] == [False, False, True]
     assert outcomes[1].retry_after is not None
-    assert crewed.pool.trouble == "the worker process died 3 times in a row, last by signal SIGKILL"
+    assert workers.pool.trouble == "the worker process died 3 times in a row, last by signal SIGKILL"
 
 
 async def test_a_process_that_hangs_as_a_whole_is_replaced(
-    crewed: Bench, monkeypatch: pytest.MonkeyPatch
+    workers: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gives no sign of life; its attempts are interrupted as if it had died."""
-    monkeypatch.setattr(child_module, "PATIENCE", 0.0)
-    crewed.submit("a")
-    await crewed.begin("a")
-    pid = await ready(crewed)
+    """Without a sign of life, its attempts are interrupted as after a death."""
+    monkeypatch.setattr(child_process, "PATIENCE", 0.0)
+    workers.submit("a")
+    await workers.begin("a")
+    pid = await ready(workers)
     os.kill(pid, signal.SIGSTOP)
 
     def lost() -> bool:
-        crewed.pool.check()
-        return bool(losses(crewed))
+        workers.pool.check()
+        return bool(losses(workers))
 
-    await crewed.until(lost)
-    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=1)]
-    assert (await crewed.outcome()).outcome.counted is False
+    await workers.until(lost)
+    assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=1)]
+    assert (await workers.ended()).outcome.counted is False
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_process_that_answers_is_left_alone(crewed: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no patience at all, each answer comes before the next check."""
-    monkeypatch.setattr(child_module, "PATIENCE", 0.0)
-    pid = await ready(crewed)
+async def test_a_process_that_answers_is_left_alone(workers: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even without patience, since each answer comes before the next check."""
+    monkeypatch.setattr(child_process, "PATIENCE", 0.0)
+    pid = await ready(workers)
     for number in range(10):
-        crewed.pool.check()
-        crewed.submit(f"t{number}", "big")
-        await crewed.outcome()
-    assert (crewed.pids, losses(crewed)) == ([pid], [])
+        workers.pool.check()
+        workers.submit(f"t{number}", "big")
+        await workers.ended()
+    assert (workers.pids, losses(workers)) == ([pid], [])
 
 
 async def test_a_process_that_never_gets_ready_is_replaced(
-    crewed: Bench, monkeypatch: pytest.MonkeyPatch
+    workers: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waited for it is given up and may run elsewhere."""
-    monkeypatch.setattr(child_module, "START_PATIENCE", 0.0)
-    crewed.submit("a")
-    await crewed.until(lambda: bool(crewed.pids))
-    (pid,) = crewed.pids
-    crewed.pool.check()
-    outcome = (await crewed.outcome()).outcome
+    """Its unsent attempts are interrupted and may run elsewhere."""
+    monkeypatch.setattr(child_process, "START_PATIENCE", 0.0)
+    workers.submit("a")
+    await workers.until(lambda: bool(workers.pids))
+    (pid,) = workers.pids
+    workers.pool.check()
+    outcome = (await workers.ended()).outcome
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
-    assert losses(crewed) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=0)]
+    assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=0)]
 
 
-async def test_a_process_that_cannot_be_started_is_tried_again(
+async def test_a_process_that_cannot_be_started_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each try is told, and the consumer is not ready."""
+    """Each failed start is an event, and the consumer is not ready."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     bench = Bench(WorkerProcess, tmp_path)
-    await bench.pool.start()
+    await bench.start()
     assert bench.pool.trouble == "the worker process has not started yet"
     await bench.until(lambda: len(losses(bench)) >= 3)
     assert losses(bench)[0].cause == "it cannot be started: No such file or directory"
@@ -127,60 +127,62 @@ async def test_a_process_that_cannot_be_started_is_tried_again(
     await bench.until(lambda: bench.pool.room() > 0)
     bench.gate.open()
     bench.submit("a")
-    assert (await bench.outcome()).outcome.kind is OutcomeKind.OK
+    assert (await bench.ended()).outcome.kind is OutcomeKind.OK
     await bench.pool.close()
 
 
-async def test_the_end_does_not_wait_for_a_process_that_is_starting(crewed: Bench) -> None:
-    """What it was to get is taken back at once; nothing of it is left."""
-    crewed.submit("a")
-    await crewed.until(lambda: bool(crewed.pids))
-    (pid,) = crewed.pids
+async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Bench) -> None:
+    """Its unsent attempts are taken back at once, and the process is gone."""
+    workers.submit("a")
+    await workers.until(lambda: bool(workers.pids))
+    (pid,) = workers.pids
     os.kill(pid, signal.SIGSTOP)
-    assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
-        await crewed.pool.close()
+    assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
+    async with asyncio.timeout(DEADLINE):
+        await workers.pool.close()
     assert not psutil.pid_exists(pid)
 
 
-async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(crewed: Bench) -> None:
-    """During the pause after a death there is nothing to end."""
-    os.kill(await ready(crewed), signal.SIGKILL)
-    await crewed.until(lambda: bool(losses(crewed)))
-    crewed.submit("a")
-    assert [item.key[0] for item in await crewed.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
-        await crewed.pool.close()
-    assert crewed.pids == []
+async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(workers: Bench) -> None:
+    """During the pause after a death there is no process to end."""
+    os.kill(await ready(workers), signal.SIGKILL)
+    await workers.until(lambda: bool(losses(workers)))
+    workers.submit("a")
+    assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
+    async with asyncio.timeout(DEADLINE):
+        await workers.pool.close()
+    assert workers.pids == []
 
 
-async def test_the_end_does_not_wait_for_a_process_that_hangs(crewed: Bench) -> None:
-    """What it does not give back is given up."""
-    crewed.submit("a")
-    await crewed.begin("a")
-    pid = await ready(crewed)
+async def test_the_end_does_not_wait_for_a_process_that_hangs(workers: Bench) -> None:
+    """Attempts that it does not give back are interrupted."""
+    workers.submit("a")
+    await workers.begin("a")
+    pid = await ready(workers)
     os.kill(pid, signal.SIGSTOP)
-    assert await crewed.pool.withdraw() == []
-    assert [item.key[0] for item in crewed.pool.interrupt()] == ["a"]
-    async with asyncio.timeout(10):
-        await crewed.pool.close()
+    assert await workers.pool.withdraw() == []
+    assert [item.key[0] for item in workers.pool.interrupt()] == ["a"]
+    async with asyncio.timeout(DEADLINE):
+        await workers.pool.close()
     assert not psutil.pid_exists(pid)
-    assert losses(crewed) == []
+    assert losses(workers) == []
 
 
-async def test_signals_to_the_whole_group_do_not_end_it(crewed: Bench) -> None:
-    """Ctrl-C on a terminal reaches it too; the parent decides."""
-    pid = await ready(crewed)
+async def test_signals_to_the_process_group_do_not_end_it(workers: Bench) -> None:
+    """Ctrl-C on a terminal reaches the child, too; the parent decides."""
+    pid = await ready(workers)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(pid, number)
-    crewed.gate.open()
-    crewed.submit("a")
-    assert (await crewed.outcome()).outcome.kind is OutcomeKind.OK
-    assert (crewed.pids, losses(crewed)) == ([pid], [])
+    workers.gate.open()
+    workers.submit("a")
+    assert (await workers.ended()).outcome.kind is OutcomeKind.OK
+    assert (workers.pids, losses(workers)) == ([pid], [])
 
 
-async def test_what_it_logs_is_logged_here(crewed: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    crewed.gate.open()
-    crewed.submit("a", "log")
-    await crewed.outcome()
+async def test_log_records_of_the_child_are_logged_by_the_parent(
+    workers: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers.gate.open()
+    workers.submit("a", "log")
+    await workers.ended()
     assert [(record.name, record.getMessage()) for record in caplog.records] == [("gate", "task a began")]

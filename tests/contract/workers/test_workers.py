@@ -5,8 +5,8 @@ import time
 
 from taskrunner.domain.events import WorkerWrittenOff
 from taskrunner.domain.outcome import OutcomeKind
-from tests.contract.workers.bench import Bench
-from tests.tools.attempts import make_running
+from tests.contract.workers.bench import DEADLINE, Bench
+from tests.tools.attempts import make_claimed
 
 
 async def test_every_attempt_gets_its_outcome(bench: Bench) -> None:
@@ -14,7 +14,7 @@ async def test_every_attempt_gets_its_outcome(bench: Bench) -> None:
     bench.gate.open()
     for number in range(100):
         bench.submit(f"t{number}")
-    ids = [(await bench.outcome()).running.key[0] for _ in range(100)]
+    ids = [(await bench.ended()).key[0] for _ in range(100)]
     assert sorted(ids) == sorted(f"t{number}" for number in range(100))
     assert bench.pool.in_flight == 0
 
@@ -24,43 +24,43 @@ async def test_big_bodies_come_whole(bench: Bench) -> None:
     for number in range(50):
         bench.submit(f"t{number}", "big")
     for _ in range(50):
-        finished = await bench.outcome()
+        finished = await bench.ended()
         response = finished.outcome.response
         assert response is not None
-        assert response.body == finished.running.key[0].encode().ljust(1024 * 1024, b".")
+        assert response.body == finished.key[0].encode().ljust(1024 * 1024, b".")
 
 
 async def test_an_attempt_whose_lease_is_over_is_not_begun(bench: Bench) -> None:
-    """A process that was stopped wakes up with tasks that others may have run; the attempt does not count."""
-    late = make_running("late")
+    """A process that was stopped wakes up with tasks that others have run; the attempt does not count."""
+    late = make_claimed("late")
     late.lease_ends = time.monotonic() - 1
     bench.pool.submit(late)
-    outcome = (await bench.outcome()).outcome
+    outcome = (await bench.ended()).outcome
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, False)
     assert bench.gate.begun == set()
 
 
 async def test_a_lease_that_was_renewed_lets_an_attempt_begin(bench: Bench) -> None:
-    """What waits behind others is begun by the lease it has then, not by the one it came with."""
+    """A waiting attempt begins by its present lease, not by the one it was submitted with."""
     for name in "ab":
         bench.submit(name)
     await bench.begin("a", "b")
-    waiting = make_running("c")
+    waiting = make_claimed("c")
     waiting.lease_ends = 0.0
     bench.pool.submit(waiting)
     bench.pool.renew([waiting], time.monotonic() + 60)
     bench.gate.open()
-    kinds = [(await bench.outcome()).outcome.kind for _ in range(3)]
+    kinds = [(await bench.ended()).outcome.kind for _ in range(3)]
     assert kinds == [OutcomeKind.OK] * 3
 
 
 async def test_room_counts_free_workers(bench: Bench) -> None:
-    """As long as nothing was measured, nothing is claimed ahead."""
+    """Before the first measurement nothing is claimed ahead."""
     assert bench.pool.room() == 2
     bench.submit("a")
     assert (bench.pool.room(), bench.pool.busy) == (1, 1)
     bench.gate.open()
-    await bench.outcome()
+    await bench.ended()
 
 
 async def test_a_pool_that_shrinks_lets_what_runs_end_first(bench: Bench) -> None:
@@ -72,11 +72,11 @@ async def test_a_pool_that_shrinks_lets_what_runs_end_first(bench: Bench) -> Non
     assert bench.pool.total == 1
     assert bench.finished.empty()
     bench.gate.open()
-    assert {(await bench.outcome()).outcome.kind for _ in range(3)} == {OutcomeKind.OK}
+    assert {(await bench.ended()).outcome.kind for _ in range(3)} == {OutcomeKind.OK}
 
 
 async def test_a_pool_that_shrank_runs_no_more_than_it_should(bench: Bench) -> None:
-    """The worker that is too many has left."""
+    """The surplus worker has left."""
     bench.pool.resize(1)
     bench.submit("a")
     bench.submit("b")
@@ -86,43 +86,43 @@ async def test_a_pool_that_shrank_runs_no_more_than_it_should(bench: Bench) -> N
 
 
 async def test_a_cancelled_attempt_ends(bench: Bench) -> None:
-    running = bench.submit("a", "heed")
+    attempt = bench.submit("a", "heed")
     await bench.begin("a")
-    bench.pool.cancel([running])
-    assert (await bench.outcome()).outcome.kind is OutcomeKind.CANCELLED
+    bench.pool.cancel([attempt])
+    assert (await bench.ended()).outcome.kind is OutcomeKind.CANCELLED
 
 
 async def test_a_cancel_is_kept_for_an_attempt_that_has_not_begun(bench: Bench) -> None:
-    """It may wait for the workers themselves, which are only about to start."""
+    """The workers themselves may only be starting."""
     bench.pool.cancel([bench.submit("a", "heed")])
-    assert (await bench.outcome()).outcome.kind is OutcomeKind.CANCELLED
+    assert (await bench.ended()).outcome.kind is OutcomeKind.CANCELLED
 
 
 async def test_withdraw_takes_back_only_what_has_not_begun(bench: Bench) -> None:
-    """At shutdown a waiting attempt is given back, running ones are let finish."""
+    """At shutdown waiting attempts are given back, and running ones finish."""
     for name in "abc":
         bench.submit(name)
     await bench.until(lambda: len(bench.gate.begun) == 2)
     assert {item.key[0] for item in await bench.pool.withdraw()} == set("abc") - bench.gate.begun
     bench.gate.open()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await bench.pool.wait_idle()
 
 
-async def test_an_interrupted_attempt_is_given_up_once_and_its_late_answer_dropped(bench: Bench) -> None:
+async def test_an_interrupted_attempt_ends_once_and_its_late_outcome_is_dropped(bench: Bench) -> None:
     bench.submit("a")
     await bench.begin("a")
     (given_up,) = bench.pool.interrupt()
-    assert given_up.context.cancelled
+    assert given_up.cancelled
     assert bench.pool.interrupt() == []
     bench.gate.open()
     bench.submit("b")
-    assert (await bench.outcome()).running.key[0] == "b"
+    assert (await bench.ended()).key[0] == "b"
     assert bench.finished.empty()
 
 
 async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
-    """Its attempt ends as a timeout, the pool keeps its size, the late answer is dropped."""
+    """Its attempt ends as a timeout, the pool keeps its size, and the late outcome is dropped."""
     bench.pool.resize(1)
     bench.submit("hangs", timeout=0.001)
     await bench.begin("hangs")
@@ -132,10 +132,10 @@ async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
         return not bench.finished.empty()
 
     await bench.until(ended)
-    assert (await bench.outcome()).outcome.kind is OutcomeKind.TIMEOUT
+    assert (await bench.ended()).outcome.kind is OutcomeKind.TIMEOUT
     assert bench.pool.total == 1
     assert [type(event) for event in bench.told] == [WorkerWrittenOff]
     bench.gate.open()
     bench.submit("next")
-    assert (await bench.outcome()).running.key[0] == "next"
+    assert (await bench.ended()).key[0] == "next"
     assert bench.finished.empty()

@@ -8,6 +8,7 @@ import pytest
 from fakeredis.aioredis import FakeAsyncRedisConnection
 
 from taskrunner.api.app import build_api
+from taskrunner.api.masking import Masking
 from taskrunner.api.probes import (
     broker_check,
     queue_depths,
@@ -17,48 +18,62 @@ from taskrunner.api.probes import (
     task_counts,
 )
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_policy import HostPolicy
-from taskrunner.domain.settlement import Retention
-from taskrunner.domain.task_draft import TaskPolicy
+from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.producer.bulk_action import BulkActions
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.hosts import Hosts
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
-from taskrunner.producer.requeue import Requeue
-from taskrunner.producer.schedules import Schedules
+from taskrunner.producer.requeuer import Requeuer
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
-from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
+from tests.flow.api.harness import Api
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    """An API with small bounds, whose dependencies are up."""
+def request_timeout() -> float:
+    """Longer than any test; a test of this limit is parametrized with a short one."""
+    return PATIENCE
+
+
+@pytest.fixture
+def keepalive_timeout() -> float:
+    """Likewise."""
+    return PATIENCE
+
+
+@pytest.fixture
+async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator[Api]:
+    """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
     metrics, health = Metrics(clock), Health(clock)
     for listener in (metrics, health, seen.append):
         events.subscribe(listener)
     redis = fakeredis.FakeServer(version=(7, 2))
     store = RedisStore(
-        RedisSettings(timeout=1.0, max_retries=1),
+        RedisSettings(timeout=PATIENCE, max_retries=1),
         events,
         make_connection=lambda *_: FakeAsyncRedisConnection(server=redis),
     )
     broker = MemoryBroker(events)
     await store.start()
     await broker.start()
-    await store.wait_ready(5)
+    await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskPolicy(), hold=10)
+    intake = Intake(store, publisher, events, clock, TaskSettings(), hold=10)
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -69,22 +84,23 @@ async def api() -> AsyncIterator[Api]:
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }
-    requeue = Requeue(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, Retention())
+    requeue = Requeuer(store, intake, publisher, clock, hold=10)
+    cancellation = Cancellation(store, events, clock, RetentionSettings())
     app = build_api(
         intake=intake,
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
-        hosts=Hosts(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostPolicy()),
-        schedules=Schedules(store, intake, clock),
+        hosts=HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings()),
+        schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
-        options=API_OPTIONS,
+        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
-    server = WebServer(app, "127.0.0.1", 0, events=events, options=SERVER_OPTIONS)
+    options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
+    server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
         yield Api(app, server, store, redis, broker, health, session, intake, seen)

@@ -137,9 +137,9 @@ async def test_tasks_are_cancelled_by_conditions(api: Api) -> None:
 async def test_failed_tasks_are_retried_by_conditions(api: Api) -> None:
     ids = await failed(api, 2)
     live = (await api.submit(delay=60)).json["id"]
-    answer = await api.ask("POST", "/tasks/retry?all=true")
+    answer = await api.ask("POST", "/tasks/requeue?all=true")
     assert answer.json == {
-        "action": "retry",
+        "action": "requeue",
         "dry_run": False,
         "matched": 2,
         "done": 2,
@@ -163,9 +163,9 @@ async def test_tasks_are_deleted_by_conditions(api: Api) -> None:
     [
         ("/tasks/cancel", "all"),
         ("/tasks/cancel?status=failed", "status"),
-        ("/tasks/retry?status=queued", "status"),
+        ("/tasks/requeue?status=queued", "status"),
         ("/tasks/delete?all=true&cursor=nonsense", "cursor"),
-        ("/tasks/retry?all=true&cursor=queued:x", "cursor"),
+        ("/tasks/requeue?all=true&cursor=queued:x", "cursor"),
     ],
 )
 async def test_what_cannot_be_done_is_refused(api: Api, path: str, field: str) -> None:

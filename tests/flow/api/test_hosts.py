@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker
-from taskrunner.domain.host_state import HostState, Slots, encode_state
+from taskrunner.domain.host_state import HeldSlots, HostState, encode_state
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api
 
@@ -58,7 +58,7 @@ async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, fi
 
 async def test_there_is_an_end_to_limits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is there may be changed; another needs the place of one."""
-    monkeypatch.setattr("taskrunner.producer.hosts.MOST_LIMITS", 2)
+    monkeypatch.setattr("taskrunner.producer.host_admin.MAX_LIMITS", 2)
     for number in range(2):
         await api.ask("PUT", f"/hosts/{number}.test/limit", json={"rate": 1})
     problem = await api.refusal(422, "host_limit_invalid", "PUT", "/hosts/2.test/limit", json={"rate": 1})
@@ -71,10 +71,10 @@ async def test_there_is_an_end_to_limits(api: Api, monkeypatch: pytest.MonkeyPat
 async def test_trouble_is_shown_and_reset(api: Api) -> None:
     """A host in each state, and a reset of an open one; what it has under way stays known."""
     now = datetime.now(UTC).timestamp()
-    slots = {"c": Slots(held=2, until=now + 60)}
+    slots = {"c": HeldSlots(held=2, until=now + 60)}
     await put(api, "open.test", HostState(breaker=CircuitBreaker(since=now, until=now + 60), slots=slots))
     await put(api, "half.test", HostState(breaker=CircuitBreaker(since=now - 9, until=now - 1)))
-    await put(api, "slowed.test", HostState(slowdown=BackPressure(since=now, until=now + 60, level=1)))
+    await put(api, "slowed.test", HostState(back_pressure=BackPressure(since=now, until=now + 60, level=1)))
     await put(api, "limited.test", HostState(tail=now + 30, mean=0.5))
     hosts = {host["host"]: host for host in (await api.get("/hosts")).json["hosts"]}
     assert {name: host["state"] for name, host in hosts.items()} == {

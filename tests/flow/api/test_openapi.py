@@ -102,7 +102,7 @@ async def test_answers_are_as_described(api: Api) -> None:
     await check(api, "POST", "/pause", await api.ask("POST", "/pause?queue=low"))
     for path in (
         "/tasks/cancel",
-        "/tasks/retry",
+        "/tasks/requeue",
         "/tasks/delete",
         "/dead-letters/requeue",
         "/dead-letters/purge",

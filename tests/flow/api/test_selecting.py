@@ -51,7 +51,7 @@ async def test_a_call_looks_at_so_many_and_no_more(api: Api) -> None:
     """What it did not get to is behind the cursor."""
     for number in range(30):
         await api.submit(id=f"t{number:02}", delay=60, labels={} if number else {"rare": "1"})
-    search = Search(api.store, looked_most=10)
+    search = Search(api.store, max_checked=10)
     rare = TaskFilter(labels={"rare": None})
     pages = [await search.tasks(rare, limit=5, cursor=None)]
     while pages[-1].cursor is not None:

@@ -69,17 +69,17 @@ def after_claim(reached: Callable[[], bool]) -> None:
 
 def before_confirm(reached: Callable[[], bool]) -> None:
     """The bytes are on their way to the broker."""
-    from taskrunner.brokers.rabbitmq.publisher import _Outlet
+    from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmChannel
 
-    write = _Outlet.write
+    write = ConfirmChannel.write
 
-    def trapped(self: _Outlet, publications: Sequence[Any]) -> Any:
+    def trapped(self: ConfirmChannel, publications: Sequence[Any]) -> Any:
         group = write(self, publications)
         if reached():
             die()
         return group
 
-    _put(_Outlet, "write", trapped)
+    _put(ConfirmChannel, "write", trapped)
 
 
 def after_confirm(reached: Callable[[], bool]) -> None:

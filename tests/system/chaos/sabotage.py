@@ -9,48 +9,48 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taskrunner.brokers.base import Publication, PublishAnswer
-from taskrunner.brokers.rabbitmq import wire
-from taskrunner.brokers.rabbitmq.publisher import Publisher
+from taskrunner.brokers.rabbitmq import frames
+from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
 from taskrunner.cli.main import main
 from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.consumer import Consumer
+from taskrunner.consumer.claimer import Claimer
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed
 from taskrunner.stores.redis.store import RedisStore
 
 
 def ack_before_settle() -> None:
     """The message is gone from the broker when its task begins."""
-    start = Consumer._start
+    start = Claimer._start
 
-    def acked_start(self: Consumer, running: ClaimedAttempt) -> None:
-        self._broker.ack([running.delivery])
-        start(self, running)
+    def acked_start(self: Claimer, attempt: ClaimedAttempt) -> None:
+        self._broker.ack([attempt.delivery])
+        start(self, attempt)
 
-    _put(Consumer, "_start", acked_start)
+    _put(Claimer, "_start", acked_start)
 
 
 def no_confirms() -> None:
     """What was written to a socket counts as published."""
-    publish = Publisher.publish
+    publish = ConfirmedPublisher.publish
 
-    async def hasty(self: Publisher, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
+    async def hasty(self: ConfirmedPublisher, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         answers = await publish(self, publications)
         unsure = (PublishAnswer.UNKNOWN, PublishAnswer.REFUSED)
         return [PublishAnswer.CONFIRMED if answer in unsure else answer for answer in answers]
 
-    _put(Publisher, "publish", hasty)
+    _put(ConfirmedPublisher, "publish", hasty)
 
 
 def no_mandatory() -> None:
     """A message that no queue takes is confirmed all the same."""
-    encode = wire.PublishFrames.to.__func__  # type: ignore[attr-defined]
+    encode = frames.PublishEncoder.make.__func__  # type: ignore[attr-defined]
 
-    def optional(cls: type[wire.PublishFrames], *args: Any) -> wire.PublishFrames:
-        frames: wire.PublishFrames = encode(cls, *args)
+    def optional(cls: type[frames.PublishEncoder], *args: Any) -> frames.PublishEncoder:
+        encoder: frames.PublishEncoder = encode(cls, *args)
         # The bits of basic.publish stand in the last octet before the frame's end; mandatory is the lowest.
-        return replace(frames, method=frames.method[:-2] + b"\x00" + wire.FRAME_END)
+        return replace(encoder, method=encoder.method[:-2] + b"\x00" + frames.FRAME_END)
 
-    _put(wire.PublishFrames, "to", classmethod(optional))
+    _put(frames.PublishEncoder, "make", classmethod(optional))
 
 
 def no_fences() -> None:

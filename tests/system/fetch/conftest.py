@@ -10,13 +10,11 @@ import trustme
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
-from taskrunner.handlers.http.policy import FetchPolicy
-from taskrunner.handlers.http.proxy import Proxy
-from taskrunner.handlers.http.trust_store import TrustStore
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
 from tests.tools.cases import Case
@@ -27,7 +25,7 @@ from tests.tools.staged_network import StagedNetwork
 
 @dataclass(frozen=True)
 class Fetcher:
-    """A handler, with the little that a test wants to say about a task."""
+    """A handler that a test calls with a URL and the fields of a task."""
 
     handler: HttpHandler
 
@@ -66,13 +64,13 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
-    """For a server that is called localhost and 127.0.0.1."""
+    """For a server at localhost and 127.0.0.1."""
     return server_context(authority, "localhost", "127.0.0.1")
 
 
 @pytest.fixture(scope="session")
 def tls_http2(authority: trustme.CA) -> ssl.SSLContext:
-    """The same for one that speaks HTTP/2."""
+    """The same for a server that speaks HTTP/2."""
     context = server_context(authority, "localhost", "127.0.0.1")
     context.set_alpn_protocols(["h2"])
     return context
@@ -102,7 +100,7 @@ def make_fetcher(watch: SocketWatch, ca_file: str) -> Iterator[Callable[..., Fet
     handlers: list[HttpHandler] = []
 
     def make(network: Network | None = None, **settings: Any) -> Fetcher:
-        policy = FetchPolicy(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
+        policy = FetchSettings(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
         handler = HttpHandler(policy, watch, network)
         handlers.append(handler)
         return Fetcher(handler)
@@ -130,7 +128,7 @@ PROXY_PORT = 3128
 
 
 class Scene:
-    """A worker behind a proxy of the test, a target behind that, and what was seen on the way."""
+    """A worker behind a proxy of the test, a target behind the proxy, and what both have seen."""
 
     def __init__(self, hostile: Hostile, watch: SocketWatch, ca_file: str) -> None:
         self.proxy = Hostile()
@@ -154,11 +152,11 @@ class Scene:
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> Fetcher:
-        """A fetcher whose proxy behaves like this, behind TLS of its own with `tls`."""
+        """A fetcher whose proxy shows `behaviour`, with TLS to the proxy if `tls` is given."""
         port = int(self.proxy.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
         self.network = StagedNetwork(NAMES, {PROXY_PORT: port})
         user = None if password is None else "us er"
-        proxy = Proxy(
+        proxy = EgressProxy(
             scheme="http" if tls is None else "https",
             host=host,
             port=PROXY_PORT,
@@ -166,8 +164,8 @@ class Scene:
             password=password,
             resolves=resolves,
         )
-        policy = FetchPolicy(
-            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=Limits(ssrf_policy=SsrfPolicy())
+        policy = FetchSettings(
+            proxy=proxy, trust=TrustStore(file=self._ca_file), limits=TaskLimits(ssrf_policy=SsrfPolicy())
         )
         handler = HttpHandler(policy, self._watch, self.network)
         self._handlers.append(handler)
@@ -176,13 +174,13 @@ class Scene:
     def to_target(
         self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, resolves: bool = False
     ) -> Fetcher:
-        """A fetcher whose proxy leads to a target that behaves like this."""
+        """A fetcher whose proxy leads to a target that shows `behaviour`."""
         port = int(self.target.url(behaviour, tls=tls).rpartition(":")[2].strip("/"))
         return self.through(behaviours.leads_to(port), resolves=resolves)
 
     @property
     def asked(self) -> list[str]:
-        """The places that the proxy was asked for."""
+        """The targets that the proxy was asked for."""
         return [seen.target for seen in self.proxy.ledger.requests]
 
 

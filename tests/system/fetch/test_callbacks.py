@@ -1,4 +1,4 @@
-"""Callbacks on the wire: signed by Standard Webhooks 1.0, anew at each attempt."""
+"""Callbacks: signed by Standard Webhooks 1.0, anew for each attempt."""
 
 import base64
 import time
@@ -24,7 +24,7 @@ def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
 
 
 def verified(seen: Seen, *secrets: str) -> int:
-    """The timestamp, when every one of `secrets` has signed what came."""
+    """Check that each of `secrets` has signed the request, and return the timestamp."""
     timestamp = int(seen.header("webhook-timestamp") or "")
     assert seen.header("webhook-id") == "msg-1"
     assert seen.header("webhook-signature") == sign(secrets, "msg-1", timestamp, seen.body)
@@ -33,7 +33,7 @@ def verified(seen: Seen, *secrets: str) -> int:
 
 @pytest.mark.parametrize(("name", "secrets"), [("one", [OLD]), ("two", [OLD, NEW])])
 def test_a_receiver_can_verify_it(name: str, secrets: list[str], hostile: Hostile, fetch: Fetcher) -> None:
-    """While secrets rotate, by either of them; the time is that of the attempt."""
+    """While secrets rotate, either verifies it. The timestamp is the attempt's."""
     before = int(time.time())
     outcome = fetch(hostile.url(behaviours.answer), signed_by=name, **SIGNED)
 
@@ -43,7 +43,7 @@ def test_a_receiver_can_verify_it(name: str, secrets: list[str], hostile: Hostil
 
 
 def test_each_attempt_has_the_same_id(hostile: Hostile, fetch: Fetcher) -> None:
-    """So a receiver that has it already can tell."""
+    """A receiver can tell that it already has the callback."""
     for number in (1, 2):
         fetch(hostile.url(behaviours.answer), number=number, signed_by="one", **SIGNED)
 
@@ -51,13 +51,13 @@ def test_each_attempt_has_the_same_id(hostile: Hostile, fetch: Fetcher) -> None:
         verified(seen, OLD)
 
 
-def test_without_its_secret_nothing_is_sent(hostile: Hostile, fetch: Fetcher) -> None:
-    """It may be there at the next attempt: the configuration is an operator's, and may be late."""
+def test_a_callback_without_its_secret_is_not_sent(hostile: Hostile, fetch: Fetcher) -> None:
+    """The secret may be there at the next attempt: the operator's configuration may be late."""
     outcome = fetch(hostile.url(behaviours.answer), signed_by="three", **SIGNED)
 
     assert (outcome.kind, outcome.retryable) == (OutcomeKind.INTERRUPTED, None)
     assert "three" not in (outcome.error or "")
-    assert hostile.ledger.settings == 0
+    assert hostile.ledger.connections == 0
 
 
 def test_a_redirect_that_drops_the_body_drops_its_signature(hostile: Hostile, fetch: Fetcher) -> None:

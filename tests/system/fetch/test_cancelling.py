@@ -1,4 +1,4 @@
-"""An attempt that is cancelled ends at once, whatever it was doing, and alone."""
+"""A cancelled attempt ends at once, whatever it is doing, and no other attempt ends with it."""
 
 import threading
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_a_cancelled_attempt_ends_at_once(
     fetch = make_fetcher(max_body_bytes=1 << 40)
     context = fetch.context(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
-    wait_until(lambda: hostile.ledger.settings == 1)
+    wait_until(lambda: hostile.ledger.connections == 1)
 
     context.cancelled = True
     thread.join(10)
@@ -47,11 +47,11 @@ def test_a_cancelled_attempt_ends_at_once(
 
 
 def test_a_cancel_ends_a_tls_handshake(hostile: Hostile, fetch: Fetcher) -> None:
-    """Also before a byte of HTTP was exchanged."""
+    """It ends even before a byte of HTTP was exchanged."""
     url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
     context = fetch.context(url, timeout=60.0)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
-    wait_until(lambda: hostile.ledger.settings == 1)
+    wait_until(lambda: hostile.ledger.connections == 1)
 
     context.cancelled = True
     thread.join(10)
@@ -80,7 +80,7 @@ def test_a_cancel_on_a_reused_connection_is_not_answered_by_a_new_one(
     thread.join(10)
 
     assert outcomes[0].kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 def test_a_cancel_before_the_start_sends_nothing(hostile: Hostile, fetch: Fetcher) -> None:
@@ -89,19 +89,19 @@ def test_a_cancel_before_the_start_sends_nothing(hostile: Hostile, fetch: Fetche
     context.cancelled = True
 
     assert fetch.handler.run(context).kind is OutcomeKind.CANCELLED
-    assert hostile.ledger.settings == 0
+    assert hostile.ledger.connections == 0
 
 
 def test_a_cancel_does_not_touch_other_workers(
     hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """The watch cuts the sockets of the cancelled attempt only."""
+    """The watch shuts down the sockets of the cancelled attempt only."""
     url = hostile.url(behaviours.t02_body_drip)
     first, second = make_fetcher(), make_fetcher()
     cancelled, other = first.context(url, timeout=60.0), second.context(url, timeout=60.0)
     first_thread, first_outcomes = run_in_thread(lambda: first.handler.run(cancelled))
     second_thread, second_outcomes = run_in_thread(lambda: second.handler.run(other))
-    wait_until(lambda: hostile.ledger.settings == 2)
+    wait_until(lambda: hostile.ledger.connections == 2)
 
     cancelled.cancelled = True
     first_thread.join(10)

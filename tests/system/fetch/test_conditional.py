@@ -1,4 +1,4 @@
-"""Conditional requests: what is unchanged is a success, and the condition goes to the URL that it is of."""
+"""Conditional requests: an unchanged answer is a success, and validators go to their own URL only."""
 
 import pytest
 
@@ -27,8 +27,8 @@ def redirects_to(url: str) -> Behaviour:
     return behaviour
 
 
-def test_what_is_unchanged_is_a_success(hostile: Hostile, fetch: Fetcher) -> None:
-    """With both conditions as they were given, and an answer that says so."""
+def test_an_unchanged_answer_is_a_success(hostile: Hostile, fetch: Fetcher) -> None:
+    """Both validators are sent as given, and the answer is marked as unchanged."""
     url = hostile.url(not_modified)
 
     outcome = fetch(url, validators=replace(VALIDATORS, url=url))
@@ -41,8 +41,8 @@ def test_what_is_unchanged_is_a_success(hostile: Hostile, fetch: Fetcher) -> Non
     assert seen.header("if-modified-since") == "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
-def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
-    """As without a condition."""
+def test_a_changed_answer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
+    """A changed answer is read as without validators."""
     url = hostile.url(behaviours.answer)
 
     outcome = fetch(url, validators=replace(VALIDATORS, url=url))
@@ -51,8 +51,8 @@ def test_what_is_newer_is_read(hostile: Hostile, fetch: Fetcher) -> None:
     assert (outcome.response.body, outcome.response.unchanged) == (b"hello", False)
 
 
-def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
-    """There is nothing that it could mean."""
+def test_a_304_without_a_condition_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
+    """Without a condition a 304 has no meaning."""
     plain = fetch(hostile.url(not_modified))
     other = fetch(hostile.url(not_modified), validators=replace(VALIDATORS, url="http://elsewhere.example/"))
 
@@ -63,8 +63,8 @@ def test_a_304_that_nobody_asked_for_is_an_error(hostile: Hostile, fetch: Fetche
 
 
 @pytest.mark.parametrize("name", ["if-none-match", "If-Modified-Since"])
-def test_a_task_may_ask_by_a_header_of_its_own(name: str, hostile: Hostile, fetch: Fetcher) -> None:
-    """Then a 304 is an answer, and no success, since there is no run whose body could be meant."""
+def test_a_task_may_set_a_condition_itself(name: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """A 304 is then an answer, but no success: we have no earlier body that it could refer to."""
     outcome = fetch(hostile.url(not_modified), headers={name: VALIDATORS.last_modified})
 
     assert (outcome.kind, outcome.error) == (OutcomeKind.HTTP_ERROR, "The target answered 304 Not Modified.")
@@ -72,8 +72,8 @@ def test_a_task_may_ask_by_a_header_of_its_own(name: str, hostile: Hostile, fetc
     assert outcome.response.unchanged
 
 
-def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fetcher) -> None:
-    """Not to the one that leads there: another resource may have the same ETag for something else."""
+def test_validators_are_sent_to_their_own_url_only(hostile: Hostile, fetch: Fetcher) -> None:
+    """A URL that redirects there does not get them: the same ETag may mean another thing there."""
     target = hostile.url(not_modified, host="localhost")
     url = hostile.url(redirects_to(target))
 
@@ -84,7 +84,7 @@ def test_the_condition_goes_to_the_url_that_it_is_of(hostile: Hostile, fetch: Fe
 
 
 def test_only_get_and_head_are_conditional(hostile: Hostile, fetch: Fetcher) -> None:
-    """To others a condition would forbid something."""
+    """For other methods, a condition would forbid something."""
     url = hostile.url(behaviours.answer)
 
     fetch(url, method="POST", validators=replace(VALIDATORS, url=url))

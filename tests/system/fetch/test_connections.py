@@ -1,4 +1,4 @@
-"""Connections are kept between attempts, and never trusted."""
+"""Connections: kept between attempts, and never trusted."""
 
 import os
 import ssl
@@ -10,7 +10,7 @@ import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.policy import FetchPolicy
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
@@ -25,11 +25,11 @@ def test_a_connection_is_used_again(hostile: Hostile, fetch: Fetcher) -> None:
     for _ in range(10):
         assert fetch(url).kind is OutcomeKind.OK
 
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 def test_few_connections_are_kept(hostile: Hostile, fetch: Fetcher) -> None:
-    """A worker that has talked to many hosts does not hold a socket to each of them."""
+    """A worker that has fetched from many hosts does not keep a socket to each."""
     before = len(os.listdir("/proc/self/fd"))
     released = threading.Semaphore(0)
 
@@ -55,24 +55,24 @@ def test_a_connection_is_not_kept_for_ever(
     make_fetcher: Callable[..., Fetcher],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not beyond a time without use, since servers close such, nor beyond one in all, however busy it is."""
-    monkeypatch.setattr(f"taskrunner.handlers.http.fetch_engine.{bound}", 1)
+    """Neither its idle time, after which servers close it, nor its lifetime is exceeded."""
+    monkeypatch.setattr(f"taskrunner.handlers.http.curl_handle.{bound}", 1)
     fetch, url = make_fetcher(), hostile.url(behaviours.answer)
     for _ in range(3):
         assert fetch(url).kind is OutcomeKind.OK
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
     deadline = time.monotonic() + 10
-    while hostile.ledger.settings == 1 and time.monotonic() < deadline:
-        # A request is a use, so that it cannot be asked for more often.
+    while hostile.ledger.connections == 1 and time.monotonic() < deadline:
+        # Each request resets the idle time, so the pause must exceed it.
         time.sleep(pause)
         assert fetch(url).kind is OutcomeKind.OK
 
-    assert hostile.ledger.settings == 2
+    assert hostile.ledger.connections == 2
 
 
 def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: SocketWatch) -> None:
-    """Nothing of a retired worker is left open."""
+    """A retired worker leaves no socket open."""
     gone = threading.Event()
 
     def keep(peer: Peer) -> None:
@@ -81,7 +81,7 @@ def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: SocketWat
         peer.wait_for_close()
         gone.set()
 
-    handler = HttpHandler(FetchPolicy(limits=LOOPBACK), watch)
+    handler = HttpHandler(FetchSettings(limits=LOOPBACK), watch)
     Fetcher(handler)(hostile.url(keep))
     handler.close()
 
@@ -89,31 +89,31 @@ def test_closing_a_handler_closes_its_sockets(hostile: Hostile, watch: SocketWat
 
 
 def test_a_connection_that_closes_on_reuse_is_replaced(hostile: Hostile, fetch: Fetcher) -> None:
-    """A server whose idle timeout fires just as we send again is the network's fault, not the task's."""
+    """A server whose idle timeout fires just as we send must not cost the task an attempt."""
     url = hostile.url(behaviours.f21_closes_reused)
 
     assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
-    assert hostile.ledger.settings == 3
+    assert hostile.ledger.connections == 3
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_must_not_be_sent_twice_goes_out_on_a_new_connection(
+def test_a_request_to_be_sent_once_gets_a_new_connection(
     method: str, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """On a kept one that closes just then nobody could tell whether the target acted."""
+    """If a kept connection closed just then, nobody could tell whether the target acted."""
     url = hostile.url(behaviours.f21_takes_and_closes_reused)
 
     for each in ("GET", method, method):
         outcome = fetch(url, method=each)
         assert outcome.kind is OutcomeKind.OK
 
-    assert len(hostile.ledger.requests) == hostile.ledger.settings == 3
+    assert len(hostile.ledger.requests) == hostile.ledger.connections == 3
 
 
 def test_new_connections_resume_an_earlier_tls_session(
     hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext
 ) -> None:
-    """So that a POST, which gets a connection of its own, pays for half a handshake only."""
+    """A POST, which gets a new connection, then needs only half a handshake."""
     resumed: list[bool] = []
 
     def note(peer: Peer) -> None:
@@ -130,33 +130,33 @@ def test_new_connections_resume_an_earlier_tls_session(
 
 
 def test_a_post_is_sent_once(hostile: Hostile, fetch: Fetcher) -> None:
-    """A target that takes it and closes ends the attempt."""
+    """If the target takes it and closes the connection, the attempt ends."""
     outcome = fetch(hostile.url(behaviours.f18_reset_before_reply), method="POST")
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, True)
     assert len(hostile.ledger.requests) == 1
 
 
-def test_what_may_be_sent_twice_goes_out_again_at_once(hostile: Hostile, fetch: Fetcher) -> None:
-    """The same for a PUT is healed on a new connection, within the attempt."""
+def test_an_idempotent_request_is_sent_again_at_once(hostile: Hostile, fetch: Fetcher) -> None:
+    """libcurl sends a PUT again on a new connection, within the attempt."""
     url = hostile.url(behaviours.f21_takes_and_closes_reused)
 
     assert [fetch(url, method="PUT").kind for _ in range(3)] == [OutcomeKind.OK] * 3
 
 
-def test_a_post_that_may_be_sent_twice_uses_a_connection_again(hostile: Hostile, fetch: Fetcher) -> None:
-    """It is then like a GET."""
+def test_a_post_with_retry_unsafe_reuses_a_connection(hostile: Hostile, fetch: Fetcher) -> None:
+    """With `retry_unsafe`, a POST is treated like a GET."""
     url = hostile.url(behaviours.answer)
 
     for _ in range(5):
         assert fetch(url, method="POST", retry_unsafe=True).kind is OutcomeKind.OK
 
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.DNS_ERROR, OutcomeKind.CONNECT_ERROR, OutcomeKind.TLS_ERROR])
 def test_an_attempt_that_sent_nothing_says_so(kind: OutcomeKind, hostile: Hostile, fetch: Fetcher) -> None:
-    """The target cannot have acted, so it may be tried again."""
+    """The target cannot have acted, so even a POST may be retried."""
     with Hostile() as short_lived:
         closed = short_lived.url(behaviours.answer)
 
@@ -177,9 +177,7 @@ def test_an_attempt_that_sent_nothing_says_so(kind: OutcomeKind, hostile: Hostil
     assert (outcome.kind, outcome.sent) == (kind, False)
 
 
-def test_a_follow_up_without_an_answer_does_not_hide_the_first_request(
-    hostile: Hostile, fetch: Fetcher
-) -> None:
+def test_a_failed_redirect_does_not_hide_the_first_request(hostile: Hostile, fetch: Fetcher) -> None:
     """A POST that was answered with a redirect was sent, although the GET after it was not."""
 
     def lead_on_and_leave(peer: Peer) -> None:
@@ -192,10 +190,10 @@ def test_a_follow_up_without_an_answer_does_not_hide_the_first_request(
 
 
 @pytest.mark.parametrize("behaviour", [behaviours.b12_chunk_extension, behaviours.b12_cut_extension])
-def test_a_connection_with_bloated_framing_is_not_used_again(
+def test_a_connection_with_oversized_framing_is_not_used_again(
     behaviour: Behaviour, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """Who sends megabytes between the lines is not asked for more."""
+    """A server that sends megabytes of framing gets no second request on the connection."""
 
     def stay(peer: Peer) -> None:
         behaviour(peer)
@@ -205,11 +203,11 @@ def test_a_connection_with_bloated_framing_is_not_used_again(
     for _ in range(2):
         assert fetch(url, timeout=1.0).kind in {OutcomeKind.PROTOCOL_ERROR, OutcomeKind.TIMEOUT}
 
-    assert hostile.ledger.settings == 2
+    assert hostile.ledger.connections == 2
 
 
-def test_tiny_chunks_are_no_bloated_framing(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
-    """A target may write a byte at a time, in a record of TLS each; also again and again."""
+def test_tiny_chunks_are_no_oversized_framing(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
+    """A target may write one byte at a time, each in its own TLS record, in answer after answer."""
 
     def tiny(peer: Peer) -> None:
         while True:
@@ -221,17 +219,17 @@ def test_tiny_chunks_are_no_bloated_framing(hostile: Hostile, fetch: Fetcher, tl
 
     for url in (hostile.url(tiny), hostile.url(tiny, tls=tls)):
         assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.OK] * 3
-    assert hostile.ledger.settings == 2
+    assert hostile.ledger.connections == 2
 
 
-def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetcher) -> None:
-    """A second answer waiting on the connection would be taken for the next task's."""
+def test_an_unsolicited_answer_is_not_used(hostile: Hostile, fetch: Fetcher) -> None:
+    """A second answer on the connection must not be taken for the next task's."""
     url = hostile.url(behaviours.f22_two_answers)
 
     bodies = [outcome.response.body for outcome in (fetch(url) for _ in range(3)) if outcome.response]
 
     assert bodies == [b"hello"] * 3
-    assert hostile.ledger.settings == 3
+    assert hostile.ledger.connections == 3
 
 
 @pytest.mark.parametrize(
@@ -241,17 +239,17 @@ def test_an_answer_nobody_asked_for_is_not_taken(hostile: Hostile, fetch: Fetche
 def test_a_connection_with_a_doubtful_answer_is_not_used_again(
     name: str, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """After an answer that was cut off or badly framed nobody knows where the next one begins."""
+    """After a truncated or badly framed answer nobody knows where the next one begins."""
     url = hostile.url(getattr(behaviours, name))
 
     fetch(url, timeout=0.5)
     fetch(url, timeout=0.5)
 
-    assert hostile.ledger.settings == 2
+    assert hostile.ledger.connections == 2
 
 
 def test_a_port_where_nobody_listens_is_a_connect_error(hostile: Hostile, fetch: Fetcher) -> None:
-    """It is tried again: the target may be restarting."""
+    """It is retryable: the target may be restarting."""
     with Hostile() as short_lived:
         url = short_lived.url(behaviours.answer)
 
@@ -261,22 +259,22 @@ def test_a_port_where_nobody_listens_is_a_connect_error(hostile: Hostile, fetch:
 
 
 def test_a_name_that_does_not_exist_is_a_dns_error(fetch: Fetcher) -> None:
-    """RFC 6761 keeps the name `invalid` from ever existing."""
+    """RFC 6761 reserves the name `invalid`, so it never exists."""
     outcome = fetch("http://no-such-host.invalid/")
 
     assert outcome.kind is OutcomeKind.DNS_ERROR
 
 
-def test_a_fault_of_ours_is_an_outcome_too(
+def test_a_bug_of_ours_is_an_outcome_too(
     hostile: Hostile, fetch: Fetcher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A worker's thread survives what nobody expected; the log says where, and holds nothing of the task."""
+    """The worker's thread survives a bug; the log says where it is, and holds nothing of the task."""
     url = hostile.url(behaviours.answer)
 
     outcome = fetch(url + "?secret", timeout=float("nan"))
 
     assert (outcome.kind, outcome.counted) == (OutcomeKind.INTERRUPTED, True)
-    assert outcome.error == "taskrunner failed by itself (ValueError)."
+    assert outcome.error == "taskrunner failed internally (ValueError)."
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
     assert fetch(url).kind is OutcomeKind.OK

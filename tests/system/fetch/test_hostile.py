@@ -1,4 +1,4 @@
-"""Each hostile behaviour ends in time, in one outcome of the right kind, with the body under its cap."""
+"""Each hostile behaviour ends in time, with the right kind of outcome and the body within its limit."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.tools import behaviours
 from tests.tools.cases import CASES, OK, Case
 from tests.tools.hostile import Hostile
 
-# Over the deadline, on a machine that is busy with other tests too: only a fetch that hangs takes so long.
+# Seconds beyond the timeout, on a busy machine: only a fetch that hangs takes longer.
 GRACE = 10.0
 MAX_BODY_BYTES = 4 * 1024 * 1024
 STORE_BODY_BYTES = 1024
@@ -24,7 +24,7 @@ STORE_BODY_BYTES = 1024
 def test_a_hostile_answer_ends_in_time_as_the_right_kind(
     case: Case, url_of: Callable[[Case], str], make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """The attempt ends by its deadline, is of the listed kind, and stays under the caps."""
+    """The attempt ends by its timeout, with the listed kind, within the limits."""
     fetch = make_fetcher(max_body_bytes=MAX_BODY_BYTES, store_body_bytes=STORE_BODY_BYTES)
     fields: dict[str, Any] = {"method": "POST", "body": "x" * case.content} if case.content else {}
 
@@ -43,10 +43,10 @@ def test_a_hostile_answer_ends_in_time_as_the_right_kind(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_after_a_hostile_answer_the_handler_is_as_good_as_new(
+def test_after_a_hostile_answer_the_handler_still_works(
     case: Case, hostile: Hostile, url_of: Callable[[Case], str], make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """What one server did leaves nothing behind for the next task of the same worker."""
+    """Nothing that one server did affects the worker's next task."""
     fetch = make_fetcher(max_body_bytes=MAX_BODY_BYTES)
     fetch(url_of(case), timeout=0.3)
 
@@ -58,10 +58,10 @@ def test_after_a_hostile_answer_the_handler_is_as_good_as_new(
     assert outcome.response.headers == (("Content-Length", "5"),)
 
 
-def test_the_deadline_holds_within_one_read(
+def test_the_timeout_holds_within_one_read(
     hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine too busy to take in thousands of chunks that came at once does not work on them for ever."""
+    """A busy machine does not go on working on thousands of chunks that arrived at once."""
     feed = ResponseBody.feed
 
     def slowly(body: ResponseBody, chunk: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""HTTP/2: offered to targets over TLS, told in the answer, and no door for what HTTP/1.1 keeps out."""
+"""HTTP/2: offered to targets over TLS, shown in the answer, and as strict as HTTP/1.1."""
 
 import ssl
 import threading
@@ -24,7 +24,7 @@ def http_version(fetch: Fetcher, url: str) -> str:
 def test_a_target_that_speaks_http_2_gets_it(
     hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
 ) -> None:
-    """All that a request says arrives, and the answer says by which version it came."""
+    """The whole request arrives, and the answer shows the HTTP version."""
     url = hostile.url(http2_behaviours.h2_echo, tls=tls_http2)
 
     outcome = fetch(f"{url}path?q=1", method="PUT", body="x" * 200_000, headers={"X-Mine": "yes"})
@@ -39,7 +39,7 @@ def test_a_target_that_speaks_http_2_gets_it(
 
 
 def test_the_target_chooses_the_version(hostile: Hostile, fetch: Fetcher, authority: trustme.CA) -> None:
-    """HTTP/2 is only offered; who does not know it is spoken to as ever."""
+    """HTTP/2 is only offered; a target without it gets HTTP/1.1."""
     old = server_context(authority, "127.0.0.1")
     old.set_alpn_protocols(["http/1.1"])
 
@@ -57,7 +57,7 @@ def test_http_2_can_be_turned_off(
 
 
 def test_without_tls_nothing_is_offered(hostile: Hostile, fetch: Fetcher) -> None:
-    """No Upgrade and no HTTP2-Settings, which RFC 9113 has done away with."""
+    """We send no Upgrade and no HTTP2-Settings, which RFC 9113 removed."""
     assert http_version(fetch, hostile.url(behaviours.answer)) == "1.1"
 
     assert hostile.ledger.requests[0].header("upgrade") is None
@@ -72,11 +72,11 @@ def test_an_http_2_connection_is_used_again(
     for _ in range(10):
         assert http_version(fetch, url) == "2"
 
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 def test_few_http_2_connections_are_kept(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
-    """A worker that has talked to many hosts does not hold a socket to each of them."""
+    """A worker that has fetched from many hosts does not keep a socket to each."""
     released = threading.Semaphore(0)
 
     def keep(peer: Peer) -> None:
@@ -110,18 +110,18 @@ def test_an_http_2_connection_with_a_failed_stream_is_not_used_again(
     make_fetcher: Callable[..., Fetcher],
     tls_http2: ssl.SSLContext,
 ) -> None:
-    """It may be dead, or still busy with what nobody wants any longer."""
+    """It may be dead, or still busy with an answer that nobody wants any more."""
     fetch = make_fetcher(max_body_bytes=100_000)
     url = hostile.url(getattr(http2_behaviours, name), tls=tls_http2)
 
     kinds = [fetch(url, timeout=0.5).kind for _ in range(2)]
 
     assert kinds == [kind] * 2
-    assert hostile.ledger.settings == 2
+    assert hostile.ledger.connections == 2
 
 
 def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> None:
-    """libcurl would try a refused stream five times more."""
+    """libcurl would send a refused stream five times more."""
     url = hostile.url(http2_behaviours.h2_refuses_streams, tls=tls_http2)
 
     outcome = fetch(url, method="POST")
@@ -133,7 +133,7 @@ def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_h
 def test_a_cancelled_attempt_over_http_2_ends_at_once(
     hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
 ) -> None:
-    """Whatever the stream waits for."""
+    """It ends whatever the stream waits for."""
     url = hostile.url(http2_behaviours.h2_body_drip, tls=tls_http2)
     context = fetch.context(url, timeout=60.0)
     kinds: list[OutcomeKind] = []
@@ -150,7 +150,7 @@ def test_a_cancelled_attempt_over_http_2_ends_at_once(
 def test_a_field_with_a_line_break_adds_no_header(
     hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
 ) -> None:
-    """HTTP/2 could carry one, and who writes it out as HTTP/1.1 would make two of it."""
+    """HTTP/2 could carry one, and written out as HTTP/1.1 it would make two headers."""
     outcome = fetch(hostile.url(http2_behaviours.h2_line_break_in_value, tls=tls_http2))
 
     assert outcome.response is not None

@@ -1,4 +1,4 @@
-"""The egress proxy and its faults: they are bounded, told, and its own."""
+"""Faults of the egress proxy: bounded, reported, and not blamed on the target."""
 
 import socket
 from contextlib import suppress
@@ -8,8 +8,7 @@ import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
-from taskrunner.handlers.http.policy import FetchPolicy
-from taskrunner.handlers.http.proxy import Proxy
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours
@@ -51,17 +50,15 @@ def floods(peer: Peer) -> None:
             peer.send(b"X-Flood: secret-banner\r\n" * 1000)
 
 
-_REFUSED = "The egress proxy opened no way to the target; it answered {}."
-
-
-_AWAY = "The egress proxy cannot be reached, or broke off."
+_NO_TUNNEL = "The egress proxy opened no tunnel to the target; it answered {}."
+_AWAY = "The egress proxy cannot be reached, or closed the connection."
 
 
 @pytest.mark.parametrize("name", ["elsewhere.internal", None])
 def test_a_proxy_with_a_bad_certificate_gets_nothing(
     name: str | None, scene: Scene, authority: trustme.CA
 ) -> None:
-    """One of another name, or of nobody that we trust: no credentials, and no word of the target."""
+    """With a certificate of another name or issuer it gets no credentials, and no word of the target."""
     issuer = trustme.CA() if name is None else authority
     tls = server_context(issuer, name or "proxy.internal")
 
@@ -73,7 +70,7 @@ def test_a_proxy_with_a_bad_certificate_gets_nothing(
 
 
 def test_a_proxy_without_tls_is_no_https_proxy(scene: Scene, authority: trustme.CA) -> None:
-    """Nothing is told to it in the clear."""
+    """It gets nothing in the clear."""
     fetch = scene.through(closes, tls=server_context(authority, "proxy.internal"))
     plain = int(scene.proxy.url(speaks_no_tls).rpartition(":")[2].strip("/"))
     scene.network.lead(PROXY_PORT, plain)
@@ -87,10 +84,10 @@ def test_a_proxy_without_tls_is_no_https_proxy(scene: Scene, authority: trustme.
 @pytest.mark.parametrize(
     ("behaviour", "error", "of_host"),
     [
-        (answers(b"HTTP/1.1 403 secret-banner\r\nContent-Length: 0"), _REFUSED.format(403), False),
-        (answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0"), _REFUSED.format(502), True),
-        (answers(b"HTTP/1.1 503 X\r\nContent-Length: 0"), _REFUSED.format(503), False),
-        (answers(b"HTTP/1.1 504 X\r\nContent-Length: 0"), _REFUSED.format(504), True),
+        (answers(b"HTTP/1.1 403 secret-banner\r\nContent-Length: 0"), _NO_TUNNEL.format(403), False),
+        (answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0"), _NO_TUNNEL.format(502), True),
+        (answers(b"HTTP/1.1 503 X\r\nContent-Length: 0"), _NO_TUNNEL.format(503), False),
+        (answers(b"HTTP/1.1 504 X\r\nContent-Length: 0"), _NO_TUNNEL.format(504), True),
         (
             answers(
                 b'HTTP/1.1 407 X\r\nProxy-Authenticate: Basic realm="secret-banner"\r\nContent-Length: 0'
@@ -108,9 +105,9 @@ def test_a_proxy_without_tls_is_no_https_proxy(scene: Scene, authority: trustme.
 def test_a_proxy_that_fails_is_a_connect_error(
     behaviour: Behaviour, error: str, of_host: bool, url: str, scene: Scene
 ) -> None:
-    """Nothing was sent, so that a POST may be tried again; the sentence says whose fault it is.
+    """Nothing was sent, so a POST may be retried, and the sentence names the proxy.
 
-    It tells of the target only where the proxy does.
+    The target is blamed only where the proxy blames it.
     """
     outcome = scene.through(behaviour, password="s3cret")(url, method="POST")
 
@@ -119,8 +116,8 @@ def test_a_proxy_that_fails_is_a_connect_error(
     assert "secret-banner" not in repr(outcome)
 
 
-def test_a_proxy_that_does_not_answer_is_waited_for_in_bounds(scene: Scene) -> None:
-    """And neither the sentence nor its circuit blames the target."""
+def test_a_proxy_that_does_not_answer_is_a_timeout(scene: Scene) -> None:
+    """The attempt ends at its timeout, and neither sentence nor circuit breaker blames the target."""
     outcome = scene.through(never_answers)("http://target.example/", timeout=0.5)
 
     assert (outcome.kind, outcome.of_host) == (OutcomeKind.TIMEOUT, False)
@@ -128,7 +125,7 @@ def test_a_proxy_that_does_not_answer_is_waited_for_in_bounds(scene: Scene) -> N
 
 
 def test_a_proxy_without_an_address_is_a_connect_error(scene: Scene) -> None:
-    """Not a dns_error, which would be the target's."""
+    """It is no dns_error, which would blame the target."""
     outcome = scene.through(closes, host="nowhere.internal")("http://target.example/")
 
     assert (outcome.kind, outcome.error, outcome.of_host) == (
@@ -138,7 +135,7 @@ def test_a_proxy_without_an_address_is_a_connect_error(scene: Scene) -> None:
     )
 
 
-def test_a_proxy_whose_name_nobody_looks_up_is_a_connect_error(scene: Scene) -> None:
+def test_a_proxy_whose_look_up_hangs_is_a_connect_error(scene: Scene) -> None:
     """A resolver that hangs blames no target either."""
     fetch = scene.through(closes)
     scene.network.is_answering.clear()
@@ -149,15 +146,15 @@ def test_a_proxy_whose_name_nobody_looks_up_is_a_connect_error(scene: Scene) -> 
     assert (outcome.kind, outcome.of_host) == (OutcomeKind.CONNECT_ERROR, False)
 
 
-def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: SocketWatch) -> None:
-    """Its host is away, or its queue of connections is full, as here."""
+def test_a_proxy_that_accepts_no_connection_is_a_timeout(watch: SocketWatch) -> None:
+    """Its host is away, or its backlog of connections is full, as here."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         place = full.getsockname()
         queued = [socket.socket() for _ in range(4)]
         for each in queued:
             each.setblocking(False)
             each.connect_ex(place)
-        policy = FetchPolicy(proxy=Proxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
+        policy = FetchSettings(proxy=EgressProxy(host="127.0.0.1", port=place[1]), connect_timeout=0.3)
         handler = HttpHandler(policy, watch)
 
         outcome = Fetcher(handler)("http://93.184.216.34/")
@@ -169,10 +166,10 @@ def test_a_proxy_that_takes_no_connections_is_waited_for_in_bounds(watch: Socket
 
 
 def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: SocketWatch) -> None:
-    """By its address here; loopback is open to the proxy, and to nobody else."""
+    """The proxy, given by address, may be on loopback; targets may not."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    policy = FetchPolicy(proxy=Proxy(host="127.0.0.1", port=port))
+    policy = FetchSettings(proxy=EgressProxy(host="127.0.0.1", port=port))
     handler = HttpHandler(policy, watch)
 
     outcome = Fetcher(handler)("http://93.184.216.34/", method="POST")
@@ -183,7 +180,7 @@ def test_a_proxy_that_does_not_listen_is_a_connect_error(watch: SocketWatch) -> 
 
 
 def test_a_fault_of_the_target_is_not_the_proxys(scene: Scene) -> None:
-    """Once there is a way, it is told as ever; also on a way that is used again."""
+    """Through a tunnel it is reported as usual, also through one that is used again."""
     fetch = scene.to_target(behaviours.f21_takes_and_closes_reused)
     assert fetch("http://target.example/").kind is OutcomeKind.OK
 

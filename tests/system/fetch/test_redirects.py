@@ -1,4 +1,4 @@
-"""Redirects are followed by us, exchange by exchange, within the rules of `redirects`."""
+"""Redirects: we follow them ourselves, by the rules of `redirects`."""
 
 import ssl
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SECRETS = {"Authorization": "Bearer s3cret", "Cookie": "a=b", "X-Own": "yes", "I
 
 
 def redirecting(status: int, location: str, body: bytes = b"") -> Behaviour:
-    """Answers every path but /end with a redirect; with keep-alive."""
+    """Answers every path but /end with a redirect, and keeps the connection open."""
 
     def behaviour(peer: Peer) -> None:
         while True:
@@ -43,7 +43,7 @@ def test_safe_methods_are_followed_on_the_same_connection(
     first, second = hostile.ledger.requests
     assert (second.method, second.target) == (method, "/end?x")
     assert first.headers == second.headers
-    assert hostile.ledger.settings == 1
+    assert hostile.ledger.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_other_methods_follow_within_their_origin(
 
 
 def test_the_tasks_headers_do_not_go_to_another_origin(hostile: Hostile, fetch: Fetcher) -> None:
-    """Another port is another origin; there nobody has to know which task this is, only who asks."""
+    """Another port is another origin: it learns who we are, but not which task this is."""
     elsewhere = hostile.url(redirecting(302, "unused")) + "end"
     context = fetch.context(hostile.url(redirecting(302, elsewhere)), headers=SECRETS)
 
@@ -90,7 +90,7 @@ def test_the_tasks_headers_do_not_go_to_another_origin(hostile: Hostile, fetch: 
 
 
 def test_dropped_headers_do_not_come_back(hostile: Hostile, fetch: Fetcher) -> None:
-    """A chain that returns to the first origin could have been steered by the one in between."""
+    """The origin in between could have steered the chain back to the first origin."""
     home = Hostile()
     with home:
         targets: list[str] = []
@@ -115,7 +115,7 @@ def test_dropped_headers_do_not_come_back(hostile: Hostile, fetch: Fetcher) -> N
 def test_other_methods_do_not_leave_their_origin(
     method: str, status: int, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """A body is for the receiver that the task names; the outcome says so, and is final."""
+    """A body is meant for the receiver that the task names; the outcome says so, and is final."""
     elsewhere = hostile.url(redirecting(status, "unused")) + "end"
 
     outcome = fetch(hostile.url(redirecting(status, elsewhere)), method=method, body="data")
@@ -127,16 +127,16 @@ def test_other_methods_do_not_leave_their_origin(
     assert len(hostile.ledger.requests) == 1
 
 
-def test_a_chain_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
-    """The first request and five redirects are six requests, and no seventh."""
+def test_a_chain_of_redirects_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+    """With five redirects allowed, six requests are sent and no seventh."""
     outcome = make_fetcher(max_redirects=5)(hostile.url(redirecting(302, "/again")))
 
     assert outcome.kind is OutcomeKind.TOO_MANY_REDIRECTS
     assert len(hostile.ledger.requests) == 6
 
 
-def test_the_deadline_counts_over_all_hops(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
-    """A slow chain does not get the timeout anew with every exchange."""
+def test_the_timeout_covers_all_redirects(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+    """The timeout does not start again with every redirect."""
 
     def slow(peer: Peer) -> None:
         while True:
@@ -167,7 +167,7 @@ def test_the_deadline_counts_over_all_hops(hostile: Hostile, make_fetcher: Calla
 def test_a_bad_location_is_not_followed(
     location: str, kind: OutcomeKind, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """What could not have been handed in is blocked; none at all is the target's error. Both are final."""
+    """A URL that intake would refuse is blocked; an empty one is the target's error. Both are final."""
     outcome = fetch(hostile.url(redirecting(302, location)))
 
     assert outcome.kind is kind
@@ -175,7 +175,7 @@ def test_a_bad_location_is_not_followed(
 
 
 def test_a_location_outside_ascii_is_percent_encoded(hostile: Hostile, fetch: Fetcher) -> None:
-    """Browsers do so, and servers rely on it; what is encoded already stays as it is."""
+    """Browsers do so, and servers rely on it. What is already encoded stays as it is."""
     utf8 = "/end/ü %41".encode().decode("latin-1")
 
     outcome = fetch(hostile.url(redirecting(302, utf8)))
@@ -185,7 +185,7 @@ def test_a_location_outside_ascii_is_percent_encoded(hostile: Hostile, fetch: Fe
 
 
 def test_https_does_not_lead_to_http(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
-    """What was asked for in secret is not fetched in the open."""
+    """A request over TLS is never continued in the clear."""
     outcome = fetch(hostile.url(redirecting(302, hostile.url(behaviours.answer)), tls=tls))
 
     assert outcome.kind is OutcomeKind.BLOCKED
@@ -193,7 +193,7 @@ def test_https_does_not_lead_to_http(hostile: Hostile, fetch: Fetcher, tls: ssl.
 
 
 def test_http_may_lead_to_https(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
-    """The way up is what most redirects are for."""
+    """This is the most common redirect."""
     outcome = fetch(hostile.url(redirecting(301, hostile.url(behaviours.answer, tls=tls))))
 
     assert outcome.kind is OutcomeKind.OK
@@ -202,7 +202,7 @@ def test_http_may_lead_to_https(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLCo
 
 
 def test_a_redirect_without_location_is_an_error(hostile: Hostile, fetch: Fetcher) -> None:
-    """There is nowhere to go; the answer is kept as it is."""
+    """The answer is kept as it is."""
     outcome = fetch(hostile.url(behaviours.sends(b"HTTP/1.1 302 X\r\nContent-Length: 2\r\n\r\nhi")))
 
     assert outcome.kind is OutcomeKind.HTTP_ERROR
@@ -211,8 +211,8 @@ def test_a_redirect_without_location_is_an_error(hostile: Hostile, fetch: Fetche
 
 
 @pytest.mark.parametrize("size_bytes", [5, 20_000_000])
-def test_the_body_of_a_redirect_is_passed_over(size_bytes: int, hostile: Hostile, fetch: Fetcher) -> None:
-    """However large it is: a small one is read for the connection's sake, any other is cut off."""
+def test_the_body_of_a_redirect_is_discarded(size_bytes: int, hostile: Hostile, fetch: Fetcher) -> None:
+    """A small one is read, so that the connection can be kept; a larger one is cut off."""
     outcome = fetch(hostile.url(redirecting(302, "/end", b"x" * size_bytes)))
 
     assert outcome.kind is OutcomeKind.OK

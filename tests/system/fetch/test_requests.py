@@ -1,4 +1,4 @@
-"""What goes out is what the task says, plus what names us and the attempt; the environment has no say."""
+"""A request holds what the task says, plus what names us and the attempt. The environment changes nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +10,8 @@ from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
@@ -28,7 +29,7 @@ def names(seen: Seen) -> set[str]:
 
 
 def test_a_plain_get_sends_our_headers_and_no_others(hostile: Hostile, fetch: Fetcher) -> None:
-    """Every header on the wire was decided on."""
+    """No header is sent that we did not choose."""
     context = fetch.context(hostile.url(behaviours.answer) + "a/b?c=d#e", number=3)
 
     outcome = fetch.handler.run(context)
@@ -46,7 +47,7 @@ def test_a_plain_get_sends_our_headers_and_no_others(hostile: Hostile, fetch: Fe
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_any_method_can_have_a_body(method: str, hostile: Hostile, fetch: Fetcher) -> None:
-    """Method and body go out exactly as they stand in the task, without a content type of our own."""
+    """Method and body are sent exactly as in the task, without a Content-Type of ours."""
     fetch(hostile.url(behaviours.answer), method=method, body="häl\0lo")
 
     [seen] = hostile.ledger.requests
@@ -55,9 +56,7 @@ def test_any_method_can_have_a_body(method: str, hostile: Hostile, fetch: Fetche
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_method_that_wants_a_body_says_that_it_has_none(
-    method: str, hostile: Hostile, fetch: Fetcher
-) -> None:
+def test_a_post_without_a_body_has_content_length_0(method: str, hostile: Hostile, fetch: Fetcher) -> None:
     """RFC 9110 8.6: such a request has Content-Length: 0."""
     fetch(hostile.url(behaviours.answer), method=method)
 
@@ -76,7 +75,7 @@ def test_other_methods_without_a_body_have_no_length(method: str, hostile: Hosti
 
 
 def test_head_does_not_wait_for_a_body(hostile: Hostile, fetch: Fetcher) -> None:
-    """A HEAD ends with the head, although that announces a body; a body of its own is not sent."""
+    """A HEAD ends with the head, although the head announces a body. A body of the task is not sent."""
     url = hostile.url(behaviours.sends(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", keep=True))
 
     outcome = fetch(url, method="HEAD", body="ignored")
@@ -88,8 +87,8 @@ def test_head_does_not_wait_for_a_body(hostile: Hostile, fetch: Fetcher) -> None
     assert (seen.method, seen.header("Content-Length")) == ("HEAD", None)
 
 
-def test_the_trace_of_the_submit_goes_on(hostile: Hostile, fetch: Fetcher) -> None:
-    """Each attempt is a span of its own in it; a task that has the header itself is taken by its word."""
+def test_the_trace_of_the_submit_continues(hostile: Hostile, fetch: Fetcher) -> None:
+    """Each attempt is a span of its own in the trace. A `traceparent` header of the task wins."""
     parent, own = f"00-{'a' * 32}-{'b' * 16}-00", f"00-{'c' * 32}-{'d' * 16}-01"
     url = hostile.url(behaviours.answer)
     for number in (1, 2):
@@ -103,7 +102,7 @@ def test_the_trace_of_the_submit_goes_on(hostile: Hostile, fetch: Fetcher) -> No
 
 
 def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) -> None:
-    """No method or body of one task is left over for the next on the same connection."""
+    """No method or body of one task affects the next on the same connection."""
     url = hostile.url(behaviours.answer)
     plan = [("POST", "one"), ("GET", None), ("DELETE", None), ("PUT", "two"), ("OPTIONS", None)]
     plan += [("GET", "three"), ("GET", None), ("POST", None), ("DELETE", "four"), ("GET", None)]
@@ -113,12 +112,12 @@ def test_one_handle_changes_between_methods(hostile: Hostile, fetch: Fetcher) ->
 
     sent = [(seen.method, seen.body.decode() or None) for seen in hostile.ledger.requests]
     assert sent == plan
-    # Each POST has a connection of its own; what follows it uses that.
-    assert hostile.ledger.settings == 2
+    # Each POST has a connection of its own, which the request after it uses.
+    assert hostile.ledger.connections == 2
 
 
-def test_a_large_body_goes_out_without_asking_first(hostile: Hostile, fetch: Fetcher) -> None:
-    """libcurl would send Expect: 100-continue and wait a second for the leave to go on."""
+def test_a_large_body_is_sent_without_expect(hostile: Hostile, fetch: Fetcher) -> None:
+    """libcurl would send Expect: 100-continue and wait a second for permission."""
     fetch(hostile.url(behaviours.answer), method="POST", body="x" * 3_000_000)
 
     [seen] = hostile.ledger.requests
@@ -127,7 +126,7 @@ def test_a_large_body_goes_out_without_asking_first(hostile: Hostile, fetch: Fet
 
 
 def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetcher) -> None:
-    """User agent, idempotency key and the like are the task's; the names of task and attempt are ours."""
+    """The task may set User-Agent, Idempotency-Key and the like, but not the ids of task and attempt."""
     given = {
         "user-agent": "mine",
         "IDEMPOTENCY-KEY": "key-1",
@@ -172,30 +171,30 @@ def test_the_tasks_own_headers_win_where_they_may(hostile: Hostile, fetch: Fetch
 def test_a_task_that_breaks_a_rule_is_not_sent(
     fields: dict[str, object], hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """An envelope can reach a worker without having been through the door; the rules hold here too."""
+    """An envelope can reach a worker without intake, so the worker applies the rules too."""
     outcome = fetch(hostile.url(behaviours.answer), number=1, **fields)
 
     assert outcome.kind is OutcomeKind.BLOCKED
-    assert hostile.ledger.settings == 0
+    assert hostile.ledger.connections == 0
 
 
 @pytest.mark.parametrize(
     "url", ["ftp://{}/", "file:///etc/passwd", "gopher://{}/x", "http://user:pw@{}/", "http://{}/a b"]
 )
-def test_a_url_that_is_none_of_ours_is_not_fetched(url: str, hostile: Hostile, fetch: Fetcher) -> None:
+def test_an_invalid_url_is_not_fetched(url: str, hostile: Hostile, fetch: Fetcher) -> None:
     """Only http and https, without user info, in printable ASCII."""
     authority = hostile.url(behaviours.answer).split("/")[2]
 
     outcome = fetch(url.format(authority))
 
     assert outcome.kind is OutcomeKind.BLOCKED
-    assert hostile.ledger.settings == 0
+    assert hostile.ledger.connections == 0
 
 
-def test_the_environment_has_no_say(
+def test_the_environment_changes_nothing(
     hostile: Hostile, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither proxies nor netrc are read: what goes out would depend on who started the process."""
+    """Neither proxy variables nor netrc are read, or a request would depend on who started the process."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -211,14 +210,14 @@ def test_the_environment_has_no_say(
 
 
 def test_no_cookie_is_kept(hostile: Hostile, fetch: Fetcher) -> None:
-    """What one task was told to store is not sent with the next one, to whatever port of the host."""
+    """A cookie that one task received is not sent with the next one, to any port of the host."""
     fetch(hostile.url(behaviours.e09_cookies))
     fetch(hostile.url(behaviours.e09_cookies))
 
     assert [seen.header("Cookie") for seen in hostile.ledger.requests] == [None, None]
 
 
-def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher) -> None:
+def test_dots_in_a_path_are_sent_as_they_are(hostile: Hostile, fetch: Fetcher) -> None:
     """The receiver decides what a path means."""
     fetch(hostile.url(behaviours.answer) + "..//../x")
 
@@ -232,15 +231,15 @@ def test_dots_in_a_path_are_sent_as_they_stand(hostile: Hostile, fetch: Fetcher)
         {"max_headers": 1, "max_header_bytes": 16, "max_headers_bytes": 16},
     ],
 )
-def test_what_we_add_to_a_task_is_not_held_against_its_limits(
+def test_headers_that_we_add_do_not_count_against_limits(
     limits: dict[str, int], hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """The Content-Type of a body in JSON, and the headers of a callback: nobody handed them in."""
+    """The task's limits do not count the Content-Type of a JSON body, nor the headers of a callback."""
     narrow = replace(LOOPBACK, **limits)
     fetch = make_fetcher(limits=narrow)
     url = hostile.url(behaviours.answer)
     draft = TaskDraft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
-    task = draft.to_task(TaskPolicy(limits=narrow), task_id="t", now=datetime.now(UTC))
+    task = draft.to_task(TaskSettings(limits=narrow), task_id="t", now=datetime.now(UTC))
     callback = follow_up(task, Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
     assert callback is not None
 

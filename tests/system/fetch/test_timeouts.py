@@ -1,4 +1,4 @@
-"""What does not answer in time is not waited for, and is told by what it was that did not come."""
+"""Timeouts: each ends the attempt, and the error says what we waited for."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ from tests.tools.hostile import Behaviour, Hostile, Peer
 
 @contextmanager
 def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full: the kernel drops every further SYN."""
+    """A port whose backlog is full: the kernel drops every further SYN."""
     with socket.socket() as listener, ExitStack() as callers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -31,7 +31,7 @@ def deaf_port() -> Iterator[int]:
 def test_a_connection_that_is_not_answered_times_out(
     connect_timeout: float, timeout: float, make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """By whichever of the two limits is the shorter; the sentence says where it hung."""
+    """The shorter of the two timeouts applies, and the error says where the attempt hung."""
     with deaf_port() as port:
         outcome = make_fetcher(connect_timeout=connect_timeout)(f"http://127.0.0.1:{port}/", timeout=timeout)
 
@@ -52,14 +52,14 @@ def test_a_connection_that_is_not_answered_times_out(
 def test_a_timeout_says_what_it_waited_for(
     behaviour: Behaviour, phase: str, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """The reader learns where to look: at the network, at the server, or at the size of the answer."""
+    """The error tells whether to look at the network, the server, or the size of the answer."""
     outcome = fetch(hostile.url(behaviour), timeout=1.0)
 
     assert (outcome.error or "").endswith(f" while {phase}.")
 
 
 def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) -> None:
-    """TLS has a phase of its own."""
+    """The handshake is a phase of its own."""
     url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
 
     assert (fetch(url, timeout=0.3).error or "").endswith("in the TLS handshake.")
@@ -74,10 +74,10 @@ def test_a_timeout_in_the_handshake_says_so(hostile: Hostile, fetch: Fetcher) ->
         (behaviours.b12_endless_extension, "reading the answer"),
     ],
 )
-def test_an_answer_that_stands_still_is_not_waited_for(
+def test_an_answer_that_stalls_is_a_timeout(
     behaviour: Behaviour, phase: str, hostile: Hostile, make_fetcher: Callable[..., Fetcher]
 ) -> None:
-    """Long before the attempt's own deadline; what frames a body is no progress."""
+    """It ends long before the attempt's own timeout. Framing bytes are no progress."""
     fetch = make_fetcher(first_byte_timeout=0.3, idle_timeout=0.3)
     started = time.monotonic()
 
@@ -85,16 +85,14 @@ def test_an_answer_that_stands_still_is_not_waited_for(
 
     assert (outcome.kind, outcome.error) == (
         OutcomeKind.TIMEOUT,
-        f"Timed out: nothing came for 0.3 s while {phase}.",
+        f"Timed out: received nothing for 0.3 s while {phase}.",
     )
     assert time.monotonic() - started < 30
     assert fetch(hostile.url(behaviours.answer)).kind is OutcomeKind.OK
 
 
-def test_a_slow_answer_that_goes_on_is_waited_for(
-    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
-) -> None:
-    """As long as a byte comes now and then."""
+def test_a_slow_answer_is_no_timeout(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
+    """One byte now and then is enough."""
 
     def drip(peer: Peer) -> None:
         peer.read()

@@ -1,4 +1,4 @@
-"""Certificates: what is wrong with one is told, and a second attempt is the last."""
+"""Certificates: the error says what is wrong with one, and a second attempt is the last."""
 
 import ssl
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def unknown_issuer(ca: trustme.CA) -> ssl.SSLContext:
 
 
 def test_a_trusted_certificate_is_accepted(hostile: Hostile, fetch: Fetcher, tls: ssl.SSLContext) -> None:
-    """The name in the URL is the name that is asked for and checked."""
+    """The certificate must be valid for the name in the URL."""
     outcome = fetch(hostile.url(behaviours.answer, tls=tls, host="localhost"))
 
     assert outcome.kind is OutcomeKind.OK
@@ -57,7 +57,7 @@ def test_a_trusted_certificate_is_accepted(hostile: Hostile, fetch: Fetcher, tls
         (unknown_issuer, "its issuer is not trusted"),
     ],
 )
-def test_a_bad_certificate_is_told_and_tried_twice(
+def test_a_bad_certificate_is_reported_and_retried_once(
     make: MakeContext, reason: str, hostile: Hostile, fetch: Fetcher, authority: trustme.CA
 ) -> None:
     """The sentence is ours, the second attempt the last, and no request was sent."""
@@ -72,7 +72,7 @@ def test_a_bad_certificate_is_told_and_tried_twice(
 
 
 def test_plain_http_on_the_tls_port_is_a_tls_error(hostile: Hostile, fetch: Fetcher) -> None:
-    """It will not change by itself, so two attempts are enough."""
+    """It will not change soon, so two attempts are enough."""
 
     def plain(peer: Peer) -> None:
         peer.sock.recv(10)
@@ -88,10 +88,8 @@ def test_plain_http_on_the_tls_port_is_a_tls_error(hostile: Hostile, fetch: Fetc
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_connection_lost_in_the_handshake_is_tried_again(
-    how: str, hostile: Hostile, fetch: Fetcher
-) -> None:
-    """It says nothing about the certificate: as many attempts as the task has."""
+def test_a_connection_lost_in_the_handshake_is_retried(how: str, hostile: Hostile, fetch: Fetcher) -> None:
+    """This says nothing about the certificate, so the task has all its attempts."""
 
     def leave(peer: Peer) -> None:
         peer.sock.recv(65_536)

@@ -1,4 +1,4 @@
-"""TLS profiles on the wire: who gets a certificate, whose authority counts, no connection shared by two."""
+"""TLS profiles: who gets a certificate, whom we trust, and no connection that two profiles share."""
 
 import os
 import socket
@@ -14,9 +14,9 @@ import trustme
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import is_retryable
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
-from taskrunner.handlers.http.authorities import find_authorities
+from taskrunner.handlers.http.system_trust import find_system_trust
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 
@@ -24,7 +24,7 @@ MakeFetcher = Callable[..., Fetcher]
 
 
 def names_the_client(seen: list[str]) -> Behaviour:
-    """Answers, and notes whose certificate each connection came with."""
+    """Answers, and records the client certificate of each connection."""
 
     def behaviour(peer: Peer) -> None:
         assert isinstance(peer.sock, ssl.SSLSocket)
@@ -40,7 +40,7 @@ def names_the_client(seen: list[str]) -> Behaviour:
 
 @pytest.fixture
 def profiles(authority: trustme.CA, tmp_path: Path) -> dict[str, TlsProfile]:
-    """Two clients of the server's own authority, and a trust without a client."""
+    """Two client certificates of the server's authority, and a profile with trust alone."""
     made = {"trust": TlsProfile(ca_file=str(tmp_path / "ca.pem"))}
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     for name in ("first", "second"):
@@ -52,19 +52,19 @@ def profiles(authority: trustme.CA, tmp_path: Path) -> dict[str, TlsProfile]:
 
 @pytest.fixture
 def make(make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile]) -> MakeFetcher:
-    """A fetcher with the profiles, some with hosts; without a profile it trusts nobody here."""
+    """A fetcher with the profiles, some with hosts. Without a profile it does not trust the server."""
 
     def make(**hosts: str) -> Fetcher:
         known = {name: (hosts[name],) if name in hosts else () for name in profiles}
-        limits = Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
-        return make_fetcher(tls=profiles, limits=limits, trust=find_authorities())
+        limits = TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=known)
+        return make_fetcher(tls=profiles, limits=limits, trust=find_system_trust())
 
     return make
 
 
 @pytest.fixture
 def asking(authority: trustme.CA) -> ssl.SSLContext:
-    """Of a server that asks for a certificate, and goes on without one."""
+    """For a server that asks for a certificate and goes on without one."""
     context = server_context(authority, "localhost", "127.0.0.1")
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -75,7 +75,7 @@ def asking(authority: trustme.CA) -> ssl.SSLContext:
 def test_a_profile_brings_trust_and_certificate(
     name: str, client: str, hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
 ) -> None:
-    """One may have an authority alone."""
+    """A profile may have trust alone."""
     seen: list[str] = []
 
     outcome = make()(hostile.url(names_the_client(seen), tls=asking), tls=name)
@@ -84,8 +84,10 @@ def test_a_profile_brings_trust_and_certificate(
     assert seen == [client]
 
 
-def test_its_trust_is_for_it_alone(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
-    """Without the profile the same server is a stranger, before and after."""
+def test_the_trust_of_a_profile_is_for_it_alone(
+    hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
+) -> None:
+    """Without the profile the same server is not trusted, before and after."""
     fetch = make()
     url = hostile.url(names_the_client([]), tls=asking)
 
@@ -97,7 +99,7 @@ def test_its_trust_is_for_it_alone(hostile: Hostile, make: MakeFetcher, asking: 
 def test_no_connection_is_shared_by_two_profiles(
     hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext
 ) -> None:
-    """Each profile's own is used again, also after another's."""
+    """Each profile reuses its own connection, even after another profile's."""
     fetch, seen = make(), list[str]()
     url = hostile.url(names_the_client(seen), tls=asking)
 
@@ -105,11 +107,11 @@ def test_no_connection_is_shared_by_two_profiles(
         assert fetch(url, tls=name).kind is OutcomeKind.OK
 
     assert seen == ["first.client", "second.client", ""]
-    assert hostile.ledger.settings == 3
+    assert hostile.ledger.connections == 3
 
 
-def test_a_host_gets_its_profile_unasked(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
-    """And another host does not."""
+def test_a_host_gets_its_profile(hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext) -> None:
+    """Another host does not get it."""
     fetch, seen = make(first="localhost", second="127.0.0.1"), list[str]()
 
     for host in ("localhost", "127.0.0.1"):
@@ -122,18 +124,18 @@ def test_a_host_gets_its_profile_unasked(hostile: Hostile, make: MakeFetcher, as
 def test_a_profile_that_does_not_fit_is_blocked(
     scheme: str, name: str, hostile: Hostile, make: MakeFetcher
 ) -> None:
-    """Such a task is refused when it is handed in; an envelope can come without that."""
+    """Intake refuses such a task, but an envelope can arrive without intake."""
     outcome = make(first="elsewhere.example")(f"{scheme}://127.0.0.1:1/", tls=name)
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.BLOCKED, False)
 
 
-def test_a_profile_that_this_consumer_has_not_is_told(fetch: Fetcher) -> None:
-    """It is a fault of ours: one of the consumers has another configuration."""
+def test_a_profile_that_this_consumer_lacks_interrupts_the_attempt(fetch: Fetcher) -> None:
+    """The fault is ours: the consumers are configured differently."""
     outcome = fetch("https://127.0.0.1:1/", tls="first")
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.INTERRUPTED, False)
-    assert outcome.error == "This consumer has no TLS profile by the name that the task gives."
+    assert outcome.error == "This consumer has no TLS profile of the name that the task gives."
 
 
 def redirects_to(url: str) -> Behaviour:
@@ -160,7 +162,7 @@ def test_a_named_profile_does_not_go_to_another_origin(
     make: MakeFetcher,
     asking: ssl.SSLContext,
 ) -> None:
-    """That one gets what its own host has, if anything."""
+    """The other origin gets the profile of its own host, if it has one."""
     seen: list[str] = []
     there = hostile.url(names_the_client(seen), tls=asking, host="localhost")
 
@@ -171,7 +173,7 @@ def test_a_named_profile_does_not_go_to_another_origin(
 
 
 def refuses(context: ssl.SSLContext) -> Behaviour:
-    """Ends in the handshake, and takes in what the client still says: a reset would overtake the alert."""
+    """Ends the handshake, then reads what the client still sends: a reset would overtake the alert."""
 
     def behaviour(peer: Peer) -> None:
         with (
@@ -187,10 +189,12 @@ def refuses(context: ssl.SSLContext) -> Behaviour:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
+def test_a_refused_client_certificate_is_a_tls_error(
     version: ssl.TLSVersion, hostile: Hostile, make: MakeFetcher, authority: trustme.CA
 ) -> None:
-    """Tried twice, as with a certificate of its own that is bad; nobody has acted on what was sent."""
+    """Two attempts are made, as with a bad certificate of the target's. The target has not acted on the
+    request.
+    """
     context = server_context(authority, "127.0.0.1")
     context.minimum_version = context.maximum_version = version
     trustme.CA().configure_trust(context)
@@ -201,15 +205,15 @@ def test_a_target_that_takes_no_such_certificate_is_a_tls_error(
 
     assert [each.kind for each in outcomes] == [OutcomeKind.TLS_ERROR] * 2
     assert [is_retryable(each) for each in outcomes] == [True, False]
-    assert outcomes[0].error == "The target does not accept the client certificate, or asks for one."
+    assert outcomes[0].error == "The target requires a client certificate, or does not accept ours."
     assert not any(each.sent for each in outcomes)
     assert hostile.ledger.requests == []
 
 
-def test_a_file_that_went_away_is_a_tls_error(
+def test_a_missing_certificate_file_is_a_tls_error(
     hostile: Hostile, make: MakeFetcher, asking: ssl.SSLContext, profiles: dict[str, TlsProfile]
 ) -> None:
-    """It was there when we started; whoever renews certificates may be about to put it back."""
+    """It existed when we started, and a renewal may be about to put it back."""
     Path(profiles["first"].cert_file or "").unlink()
 
     outcome = make()(hostile.url(names_the_client([]), tls=asking), tls="first")
@@ -223,17 +227,17 @@ def test_a_file_that_went_away_is_a_tls_error(
 def test_few_engines_are_kept(
     hostile: Hostile, make_fetcher: MakeFetcher, profiles: dict[str, TlsProfile], asking: ssl.SSLContext
 ) -> None:
-    """A worker that has used many profiles does not hold connections for each."""
+    """A worker that has used many profiles does not keep connections for each."""
     many = {f"p{number}": profiles["first"] for number in range(10)}
     fetch = make_fetcher(
         tls=many,
-        limits=Limits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
+        limits=TaskLimits(ssrf_policy=SsrfPolicy(allow_loopback=True), tls_profiles=dict.fromkeys(many, ())),
     )
     url = hostile.url(names_the_client([]), tls=asking)
 
     for name in (*many, "p9", "p8", "p7", "p6"):
         assert fetch(url, tls=name).kind is OutcomeKind.OK
-    assert hostile.ledger.settings == 10
+    assert hostile.ledger.connections == 10
 
     assert fetch(url, tls="p0").kind is OutcomeKind.OK
-    assert hostile.ledger.settings == 11
+    assert hostile.ledger.connections == 11

@@ -1,4 +1,4 @@
-"""From the wire to the verdict: what real answers and real silence mean to a task."""
+"""From a real answer, or none, to the verdict on the task."""
 
 import json
 from datetime import UTC, datetime
@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft, TaskPolicy
-from taskrunner.domain.task_id import new_task_id
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
@@ -22,11 +23,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[OutcomeKind, Verdict]:
-    """Hand a task in, make one attempt, and judge it; no delay of its own, so that wishes are seen."""
+    """Submit a task without a retry delay of its own, make one attempt, and judge it."""
     draft = TaskDraft.from_fields(
         {"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK
     )
-    task = draft.to_task(TaskPolicy(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
+    task = draft.to_task(TaskSettings(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
     outcome = fetch.handler.run(AttemptContext(task=task, number=number))
     verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
     return outcome.kind, verdict
@@ -47,10 +48,10 @@ def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_status_decides(
+def test_the_status_decides(
     method: str, statuses: tuple[int, ...], expected: Status, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """By one table, whatever the method."""
+    """One table applies to every method."""
     for status in statuses:
         _, verdict = judge(fetch, hostile.url(answers(status)), method=method)
         assert verdict.status is expected, status
@@ -67,10 +68,10 @@ def test_a_status_decides(
         (behaviours.e02_gzip_cut, OutcomeKind.DECODE_ERROR),
     ],
 )
-def test_after_silence_only_what_may_be_sent_twice_is(
+def test_without_an_answer_only_an_idempotent_request_is_retried(
     behaviour: Behaviour, kind: OutcomeKind, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """A GET or PUT is tried again, a POST is not, unless the task allows it; the kind is the same."""
+    """A GET or PUT is retried; a POST only if the task allows it. The kind is the same."""
     url = hostile.url(behaviour)
 
     for fields in ({}, {"method": "PUT"}, {"method": "POST", "retry_unsafe": True}):
@@ -80,8 +81,8 @@ def test_after_silence_only_what_may_be_sent_twice_is(
     assert (found, verdict.status, verdict.reason) == (kind, Status.FAILED, "unknown")
 
 
-def test_a_post_that_did_not_go_out_is_tried_again(fetch: Fetcher) -> None:
-    """Nobody listens: nothing can have happened."""
+def test_a_post_that_was_not_sent_is_retried(fetch: Fetcher) -> None:
+    """Nobody listens, so the target cannot have acted."""
     with Hostile() as short_lived:
         url = short_lived.url(behaviours.answer)
 
@@ -112,7 +113,7 @@ def test_a_post_that_did_not_go_out_is_tried_again(fetch: Fetcher) -> None:
 def test_retry_after_is_a_floor_and_has_a_cap(
     values: list[str], seconds: float, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """Whatever a server writes there."""
+    """No value of a server can shorten our own delay or exceed the cap."""
     url = hostile.url(answers(503, b"", *(f"Retry-After: {value}" for value in values)))
 
     _, verdict = judge(fetch, url)
@@ -146,7 +147,7 @@ RULES = [
 def test_a_tasks_own_rules_come_first(
     behaviour: Behaviour, status: Status, counted: bool, hostile: Hostile, fetch: Fetcher
 ) -> None:
-    """Over answers as they come from the wire; where none holds, the status decides."""
+    """The rules see the real answer. Where no rule matches, the status decides."""
     _, verdict = judge(fetch, hostile.url(behaviour), rules=RULES)
 
     assert (verdict.status, verdict.counted) == (status, counted)
@@ -155,16 +156,16 @@ def test_a_tasks_own_rules_come_first(
         assert (verdict.due - NOW).total_seconds() == 9
 
 
-def test_rules_read_a_coded_body(hostile: Hostile, fetch: Fetcher) -> None:
-    """What is decoded is what they see."""
+def test_rules_read_the_decoded_body(hostile: Hostile, fetch: Fetcher) -> None:
+    """The rules see the decoded body."""
     body = ENCODERS["br"](json.dumps({"error": 1}).encode())
     url = hostile.url(answers(200, body, "Content-Encoding: br"))
 
     assert judge(fetch, url, rules=RULES)[1].status is Status.FAILED
 
 
-def test_no_rule_holds_for_an_answer_that_is_not_complete(hostile: Hostile, fetch: Fetcher) -> None:
-    """A body that was cut is no answer."""
+def test_no_rule_applies_to_an_incomplete_answer(hostile: Hostile, fetch: Fetcher) -> None:
+    """A truncated body is no answer."""
     rules = [{"when": {"status": 200}, "then": "success"}]
 
     kind, verdict = judge(fetch, hostile.url(behaviours.f01_short_body), rules=rules)

@@ -1,35 +1,35 @@
-"""The built-in handler in a process of its own."""
+"""The HTTP handler in a worker process."""
 
 import asyncio
 from functools import partial
 
-from taskrunner.consumer.claimed_attempt import FinishedAttempt
+from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.policy import FetchPolicy
-from tests.tools.attempts import make_running
+from taskrunner.handlers.http.settings import FetchSettings
+from tests.tools.attempts import make_claimed
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Peer, wait_until
 
 
 async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Hostile) -> None:
-    """The target sees the end of it long before the attempt would have timed out."""
+    """The target sees the connection end long before the attempt would time out."""
     ended: list[bytes] = []
 
     def wait_for_the_end(peer: Peer) -> None:
         peer.read()
         ended.append(peer.sock.recv(1))
 
-    finished: asyncio.Queue[FinishedAttempt] = asyncio.Queue()
-    process = WorkerProcess(HttpHandlerFactory(FetchPolicy(limits=LOOPBACK)), Events(), finished.put_nowait)
-    await process.start()
+    finished: asyncio.Queue[ClaimedAttempt] = asyncio.Queue()
+    process = WorkerProcess(HttpHandlerFactory(FetchSettings(limits=LOOPBACK)), Events())
+    await process.start(finished.put_nowait)
     process.resize(1)
-    running = make_running("a", url=hostile.url(wait_for_the_end), timeout=60.0)
-    process.submit(running)
+    attempt = make_claimed("a", url=hostile.url(wait_for_the_end), timeout=60.0)
+    process.submit(attempt)
     await asyncio.to_thread(partial(wait_until, lambda: len(hostile.ledger.requests) == 1))
-    process.cancel([running])
+    process.cancel([attempt])
     await asyncio.to_thread(partial(wait_until, lambda: ended == [b""]))
     async with asyncio.timeout(10):
         assert (await finished.get()).outcome.kind is OutcomeKind.CANCELLED

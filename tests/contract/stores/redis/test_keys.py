@@ -29,6 +29,7 @@ from tests.contract.stores.harness import (
     settling,
 )
 from tests.contract.stores.redis.server import PrivateRedis
+from tests.tools.waiting import PATIENCE, eventually
 
 
 def ttls(server: PrivateRedis, backend: RedisBackend) -> dict[str, int]:
@@ -148,7 +149,7 @@ async def test_an_answer_that_was_lost_is_given_again(server: PrivateRedis) -> N
     deaf = Deaf()
     store = RedisStore(RedisSettings(address=server.url), Events(), make_connection=deaf)
     await store.start()
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     new = entry()
     done: list[object] = []
     deaf.lose = 1
@@ -177,7 +178,7 @@ async def test_a_store_without_retries_gives_up_at_once(server: PrivateRedis) ->
     deaf = Deaf()
     store = RedisStore(RedisSettings(address=server.url, max_retries=0), Events(), make_connection=deaf)
     await store.start()
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     deaf.lose = 1
     with pytest.raises(Exception, match="cannot reach Redis"):
         await store.accept([entry()])
@@ -195,9 +196,7 @@ async def test_connections_go_with_the_store(server: PrivateRedis, backend: Redi
     await asyncio.gather(*(store.counts() for _ in range(50)))
     assert 1 < clients(server) - before <= 16
     await store.stop()
-    async with asyncio.timeout(5.0):
-        while clients(server) > before:  # noqa: ASYNC110 - the server closes in time
-            await asyncio.sleep(0.01)
+    await eventually(lambda: clients(server) <= before)
 
 
 async def test_warnings_of_settings_that_weaken_our_promises(

@@ -9,18 +9,19 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry import decide
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.settlement import EndedAttempt, Retention, settlement
+from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.domain.task import Validators
-from taskrunner.domain.task_draft import TaskPolicy
-from taskrunner.domain.task_limits import Limits
-from taskrunner.producer.scheduler import Scheduler, SchedulerSettings
-from taskrunner.producer.schedules import stored
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.producer.schedule_admin import stored_form
+from taskrunner.producer.scheduler import Scheduler
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store
 from tests.contract.stores.harness import DAY, fetch
 from tests.tools.clock import ManualClock
 
 URL = "https://a.example/feed"
-KEEP = Retention(succeeded=3600.0, failed=3600.0)
+KEEP = RetentionSettings(succeeded=3600.0, failed=3600.0)
 
 
 class Feed:
@@ -29,13 +30,15 @@ class Feed:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = ManualClock()
-        self._scheduler = Scheduler(store, Events(), self.clock, TaskPolicy(), SchedulerSettings())
+        self._scheduler = Scheduler(store, Events(), self.clock, TaskSettings(), SchedulerSettings())
 
     async def create(self, *, conditional: bool = True) -> None:
         draft = ScheduleDraft.from_fields(
-            {"cron": "@daily", "conditional": conditional, "task": {"url": URL}}, Limits()
+            {"cron": "@daily", "conditional": conditional, "task": {"url": URL}}, TaskLimits()
         )
-        await self.store.save_schedule(stored(draft.to_schedule("feed", now=self.clock.now())), expected=None)
+        await self.store.save_schedule(
+            stored_form(draft.to_schedule("feed", now=self.clock.now())), expected=None
+        )
 
     async def next_slot(self) -> str:
         """Make the next run; its id."""

@@ -21,6 +21,7 @@ from tests.contract.stores.harness import (
     make_task,
 )
 from tests.tools.stores import execute
+from tests.tools.waiting import PATIENCE
 
 Raw = Callable[[str], Awaitable[None]]
 LEASE = NOW + DAY
@@ -47,7 +48,7 @@ def raw(backend: SqliteBackend | PostgresBackend) -> Raw:
         if isinstance(backend, PostgresBackend):
             await execute(backend.url, statement)
             return
-        with closing(sqlite3.connect(backend.path, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(backend.path, timeout=PATIENCE)) as connection, connection:
             connection.execute(statement)
 
     return run

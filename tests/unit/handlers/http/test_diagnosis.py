@@ -1,15 +1,14 @@
-"""The diagnosis as a table: kind, retry, and a sentence in which no byte of the peer stands."""
+"""The diagnosis: the kind of outcome, whether to retry, and a sentence without a byte of the peer."""
 
 import pycurl
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.retry import RETRYABLE_KINDS
-from taskrunner.handlers.http.diagnosis import FAILURES, diagnose
+from taskrunner.handlers.http.diagnosis import FAILURES, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
-from taskrunner.handlers.http.fetch_failure import FetchFailure
-from taskrunner.handlers.http.policy import FetchPolicy
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.settings import FetchSettings
 
 BANNER = "SSH-2.0-secret-banner"
 
@@ -17,9 +16,9 @@ BANNER = "SSH-2.0-secret-banner"
 def judge(
     code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1
 ) -> FetchFailure | None:
-    exchange = Exchange()
-    exchange.code, exchange.text, exchange.lines, exchange.head = code, text, lines, ResponseHead(lines)
-    return diagnose(exchange, FetchPolicy(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+    exchange = Exchange(lines)
+    exchange.curl_code, exchange.curl_text, exchange.head = code, text, ResponseHead(lines)
+    return diagnose(exchange, FetchSettings(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 
 def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> FetchFailure:
@@ -51,14 +50,14 @@ def is_retried(made: FetchFailure) -> bool:
     ],
 )
 def test_each_error_has_its_kind(code: int, text: str, kind: OutcomeKind, retried: bool) -> None:
-    """What may heal is tried again, what is no HTTP is not."""
+    """What may pass is retried; a server that does not speak HTTP is not."""
     made = failure(code, text)
     assert (made.kind, is_retried(made)) == (kind, retried)
 
 
 @pytest.mark.parametrize("prefix", ["", "Recv failure: ", "SSL_read: ", "subject name "])
 def test_no_sentence_quotes_the_peer(prefix: str) -> None:
-    """Else an error would read out what listens on a port."""
+    """An error must not reveal what listens on a port."""
     for code in {*range(1, 110), *FAILURES}:
         made = failure(code, prefix + BANNER, lines=(BANNER.encode(),))
         assert "secret-banner" not in made.error
@@ -74,29 +73,29 @@ def test_no_sentence_quotes_the_peer(prefix: str) -> None:
     ],
 )
 def test_a_certificates_fault_is_named(text: str, reason: str) -> None:
-    """In our words, by OpenSSL's number."""
+    """OpenSSL's code becomes our own words."""
     assert reason in failure(pycurl.E_PEER_FAILED_VERIFICATION, text).error
 
 
 @pytest.mark.parametrize(("attempt", "retried"), [(1, True), (2, False), (3, False)])
 def test_a_certificate_gets_two_attempts(attempt: int, retried: bool) -> None:
-    """A certificate seldom heals by itself."""
+    """A certificate is seldom repaired between attempts."""
     assert is_retried(failure(pycurl.E_PEER_FAILED_VERIFICATION, attempt=attempt)) is retried
 
 
 def test_a_sound_answer_has_no_failure() -> None:
-    """Whatever its status."""
+    """The status does not matter."""
     assert judge(0, lines=(b"HTTP/1.1 500 X\r\n", b"\r\n")) is None
 
 
 def test_an_answer_without_a_status_is_no_http() -> None:
-    """libcurl takes some that we do not."""
+    """libcurl accepts some status lines that we refuse."""
     assert failure(0, lines=(b"HTTP/2.0 200 OK\r\n", b"\r\n")).kind is OutcomeKind.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("code", [0, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_RECV_ERROR])
-def test_a_head_beyond_its_bounds_is_told_first(code: int) -> None:
-    """However the exchange ended after that."""
+def test_a_head_beyond_its_limits_is_reported_first(code: int) -> None:
+    """It does not matter how the exchange ended after that."""
     start = b"HTTP/1.1 200 OK\r\n"
     interim = (b"HTTP/1.1 100 X\r\n", b"\r\n") * 60
     many = (start, *(b"A: b\r\n" for _ in range(101)), b"\r\n")

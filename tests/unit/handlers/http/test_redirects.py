@@ -1,33 +1,33 @@
-"""Redirect decisions as values: the cases that need no server."""
+"""Redirect decisions that need no server."""
 
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import Limits
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import parse_url
-from taskrunner.handlers.http.fetch_failure import FetchFailure
+from taskrunner.handlers.http.diagnosis import FetchFailure
+from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.redirects import next_request
-from taskrunner.handlers.http.request import Request
 from taskrunner.handlers.http.response_head import ResponseHead
 
 IDENTITY = ["User-Agent: us"]
 
 
-def request(url: str, method: str = "GET") -> Request:
-    return Request(
+def request(url: str, method: str = "GET") -> HttpRequest:
+    return HttpRequest(
         method=method,
         url=parse_url(url),
-        lines=["User-Agent: mine", "Content-Type: text/x", "Content-MD5;", "X-Own: 1"],
-        stranger=IDENTITY,
+        header_lines=["User-Agent: mine", "Content-Type: text/x", "Content-MD5;", "X-Own: 1"],
+        cross_origin_lines=IDENTITY,
         content=b"data" if method != "GET" else None,
     )
 
 
-def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -> Request | FetchFailure:
+def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -> HttpRequest | FetchFailure:
     head = ResponseHead(
         [b"HTTP/1.1 %d X\r\n" % status, f"Location: {location}\r\n".encode("latin-1"), b"\r\n"]
     )
-    return next_request(request(url, method), head, Limits())
+    return next_request(request(url, method), head, TaskLimits())
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def follow(url: str, location: str, *, status: int = 302, method: str = "GET") -
     ],
 )
 def test_a_location_is_resolved_against_the_url(url: str, location: str, target: str) -> None:
-    """RFC 9110 10.2.2; the fragment is nobody's business but the client's."""
+    """RFC 9110 10.2.2 applies; the fragment is dropped."""
     following = follow(url, location)
-    assert isinstance(following, Request)
+    assert isinstance(following, HttpRequest)
     assert following.url.text == target
 
 
@@ -63,18 +63,18 @@ def test_a_location_is_resolved_against_the_url(url: str, location: str, target:
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, location: str, same: bool) -> None:
-    """Only within it do the task's headers go along."""
+    """The task's headers are sent only within the origin."""
     following = follow(url, location)
-    assert isinstance(following, Request)
-    assert following.lines == (request(url).lines if same else IDENTITY)
+    assert isinstance(following, HttpRequest)
+    assert following.header_lines == (request(url).header_lines if same else IDENTITY)
 
 
-def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None:
+def test_a_request_that_becomes_a_get_loses_its_content_headers() -> None:
     """The other headers of the task stay."""
     following = follow("http://h/", "/x", status=303, method="POST")
-    assert isinstance(following, Request)
+    assert isinstance(following, HttpRequest)
     assert (following.method, following.content) == ("GET", None)
-    assert following.lines == ["User-Agent: mine", "X-Own: 1"]
+    assert following.header_lines == ["User-Agent: mine", "X-Own: 1"]
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_a_request_that_turns_into_a_get_loses_what_described_its_body() -> None
     ],
 )
 def test_a_location_that_must_not_be_followed(location: str) -> None:
-    """It never becomes a request, whatever two parsers may make of it."""
+    """It never becomes a request, however parsers may read it."""
     following = follow("http://h/", location)
     assert isinstance(following, FetchFailure) or following.url.text.startswith("http://h/")
 
 
-def test_the_way_down_from_https_is_blocked() -> None:
-    """Whatever the host."""
+def test_https_to_http_is_blocked() -> None:
+    """This holds for any host."""
     following = follow("https://h/", "http://h/")
     assert isinstance(following, FetchFailure)
     assert following.kind is OutcomeKind.BLOCKED

@@ -1,4 +1,4 @@
-"""Retry-After: what servers really send becomes seconds or nothing, and nothing raises."""
+"""Retry-After: what servers really send becomes seconds or None, and nothing raises."""
 
 from datetime import UTC, datetime
 
@@ -42,7 +42,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_a_value_that_can_be_read(value: str, seconds: float) -> None:
-    """Seconds, with a fraction if need be, and the three forms of RFC 9110, up to the cap."""
+    """Seconds, fractions, and the three date forms of RFC 9110 are read, up to the cap."""
     assert retry_after([value], NOW) == seconds
 
 
@@ -77,23 +77,23 @@ def test_a_value_that_can_be_read(value: str, seconds: float) -> None:
     ],
 )
 def test_a_value_that_cannot_be_read(value: str) -> None:
-    """Anything else says nothing."""
+    """Anything else is ignored."""
     assert retry_after([value], NOW) is None
 
 
 def test_the_longest_of_several_headers_counts() -> None:
-    """A proxy and its origin may both have asked; what cannot be read does not stop the rest."""
+    """A proxy and its origin may both send one. Unreadable values do not hide the others."""
     assert retry_after(["5", "soon", "30"], NOW) == 30.0
     assert retry_after([], NOW) is None
 
 
-def test_the_cap_can_be_another() -> None:
-    """The caller's bound is the one that holds."""
+def test_the_cap_is_an_argument() -> None:
+    """The caller's cap applies."""
     assert retry_after(["100"], NOW, cap=10.0) == 10.0
 
 
 @given(st.lists(st.text() | DATES, max_size=3))
-def test_whatever_is_sent_the_answer_is_in_bounds(values: list[str]) -> None:
-    """It raises nothing and never leaves 0 to the cap."""
+def test_any_value_gives_a_wait_within_the_cap(values: list[str]) -> None:
+    """Any value gives None or a wait from 0 to the cap."""
     seconds = retry_after(values, NOW)
     assert seconds is None or 0.0 <= seconds <= RETRY_AFTER_CAP

@@ -1,0 +1,50 @@
+"""The settings of our HTTP servers, with the reason for each default."""
+
+from dataclasses import dataclass
+
+from taskrunner.api.masking import Masking
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.version import USER_AGENT
+
+_REQUEST_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """The limits of a server; durations are seconds.
+
+    `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
+    first byte; it is also for how long a client may read nothing of our answer. `keepalive_timeout` is longer
+    than the 60 s for which common proxies keep an idle connection, so that they are the ones to close it.
+    `shutdown_grace`: how long requests in flight may go on after `stop`.
+    """
+
+    request_timeout: float = _REQUEST_TIMEOUT
+    keepalive_timeout: float = 75.0
+    shutdown_grace: float = 10.0
+    max_url_bytes: int = TaskLimits().max_url_bytes
+    max_header_bytes: int = 16 * 1024
+    max_headers: int = 100
+    # Each connection is a file descriptor, and 1,024 of them is the usual limit of a process.
+    max_connections: int = 900
+    backlog: int = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """The limits of the routes; durations are seconds.
+
+    `max_request_bytes` has room for the largest body of a task in base64. A fetched text of up to
+    `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`. `user_agent` is what
+    consumers send by default; `masking` hides values that may be secret.
+    """
+
+    request_timeout: float = _REQUEST_TIMEOUT
+    max_request_bytes: int = 512 * 1024
+    inline_body_bytes: int = 64 * 1024
+    user_agent: str = USER_AGENT
+    masking: Masking = Masking()
+    default_page: int = 50
+    max_page: int = 200
+    default_bulk_action: int = 1000
+    max_bulk_action: int = 1000

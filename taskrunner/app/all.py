@@ -1,0 +1,94 @@
+"""`taskrunner all`: API, relay and workers in one process, on servers or on a memory broker and a file."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from taskrunner.app.adapters import sqlite_path, upgrade_store
+from taskrunner.app.consumer_services import ConsumerServices
+from taskrunner.app.monitor import Monitor
+from taskrunner.app.platform import Platform
+from taskrunner.app.serve import api_running
+from taskrunner.app.services import (
+    ABORT_WITHIN,
+    finish_unless,
+    make_scheduler,
+    monitor_page_running,
+    pause_watch_running,
+    relay_running,
+    running,
+    until_signal,
+)
+from taskrunner.config import Config
+from taskrunner.domain.errors import StoreUnfit
+from taskrunner.producer.broker_refill import BrokerRefill, end_leases
+from taskrunner.runtime.filelock import FileLock, LockTaken
+from taskrunner.runtime.signals import Signals
+
+
+async def run_all(
+    config: Config,
+    *,
+    upgrade: bool = False,
+    monitor_page: bool = True,
+    when_ready: Callable[[int], Awaitable[int | None]] | None = None,
+) -> int:
+    """API, relay and workers, until a signal; returns the exit code.
+
+    `upgrade`: bring the schema of the store up to date first. `monitor_page`: listen on the `Server` port,
+    too. `when_ready` is called with the API's port once tasks run; an exit code from it ends the process.
+    Raises `SetupError`, and `StoreUnavailable` with a SQLite file.
+    """
+    signals = Signals(abort_within=ABORT_WITHIN)
+    async with AsyncExitStack() as stack:
+        # Before the first look at the database: only the lock says that no other process uses the file.
+        lock = stack.enter_context(_lock(config)) if _is_embedded(config) else None
+        if upgrade:
+            await upgrade_store(config)
+        platform = Platform(config)
+        consumer = ConsumerServices(platform, in_processes=False)
+        monitor = Monitor(platform, consuming=True, providers=consumer.providers())
+        monitor.health.add("workers", consumer.check, needed=True)
+        api = await stack.enter_async_context(api_running(platform, monitor))
+        if monitor_page:
+            await stack.enter_async_context(monitor_page_running(platform, monitor))
+        await stack.enter_async_context(platform.running(need_store=lock is not None))
+        await platform.refuse_unkept_concern()
+        if lock is not None:
+            await end_leases(platform.store, platform.clock)
+        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(relay_running(platform))
+        await stack.enter_async_context(running(make_scheduler(platform)))
+        if not platform.broker.durable:
+            refill = BrokerRefill(platform.store, platform.publisher, platform.events)
+            await stack.enter_async_context(running(refill))
+        await stack.enter_async_context(consumer.running(signals.second))
+        monitor.health.open()
+        code = await when_ready(api.port) if when_ready else None
+        if code is not None:
+            signals.second.set()
+            return code
+        await until_signal(signals, monitor, platform.events)
+        # The API stops first: what it still accepts needs the store, the broker and the relay.
+        await finish_unless(signals.second, api.stop())
+    return signals.exit_code
+
+
+def _is_embedded(config: Config) -> bool:
+    """Whether no other process can queue or run the tasks of this store."""
+    return config.rabbit.in_memory and config.store.scheme == "sqlite"
+
+
+def _lock(config: Config) -> FileLock:
+    path = sqlite_path(config)
+    try:
+        return FileLock(path.with_name(path.name + ".lock"))
+    except LockTaken as exc:
+        raise StoreUnfit(
+            f"{path} is in use by another taskrunner{exc.owner}: stop that one, "
+            "or give this one a file of its own"
+        ) from exc
+    except OSError as exc:
+        raise StoreUnfit(
+            f"{path}: cannot make its lock file ({exc.strerror}): its folder must exist, have space, and "
+            "be writable for this user"
+        ) from exc

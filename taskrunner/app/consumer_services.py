@@ -1,0 +1,123 @@
+"""What runs tasks: the consumer with its workers, the autoscaler, and the collector of dead letters."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from taskrunner.app.platform import Platform
+from taskrunner.app.services import running
+from taskrunner.config import Config
+from taskrunner.config.tls_profiles import read_key_passwords
+from taskrunner.consumer.affinity import Affinity
+from taskrunner.consumer.autoscaler import Autoscaler
+from taskrunner.consumer.collector import Collector
+from taskrunner.consumer.consumer import Consumer
+from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.worker_pool import WorkerPool
+from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
+from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
+from taskrunner.handlers.http.system_trust import find_system_trust
+from taskrunner.monitor.health import Check
+from taskrunner.monitor.stats import Provider
+
+
+class ConsumerServices:
+    """Nothing runs before `running`.
+
+    `in_processes`: the worker threads get processes of their own, see `docs/decisions/worker-process.md`.
+    Raises `ConfigInvalid`.
+    """
+
+    def __init__(self, platform: Platform, *, in_processes: bool) -> None:
+        config = platform.config
+        self._config = config
+        self._events = platform.events
+        self._pauses = platform.pauses
+        factory = HttpHandlerFactory(_fetch_settings(config))
+        pool = (
+            ProcessPool(config.workers.process_count(), factory, platform.events)
+            if in_processes
+            else ThreadPool(factory, platform.events)
+        )
+        self._consumer = _make_consumer(platform, pool)
+        self._autoscaler = Autoscaler(
+            self._consumer,
+            platform.broker,
+            platform.events,
+            config.scaling_settings(),
+            interval=config.workers.interval,
+        )
+        self._collector = Collector(
+            platform.store,
+            platform.broker,
+            platform.events,
+            platform.clock,
+            config.task_settings(),
+            keep=config.retention.failed,
+        )
+
+    def providers(self) -> dict[str, Provider]:
+        """The consumer's part of `/stats`."""
+        return {"workers": self._autoscaler.describe, "in_flight": lambda: self._consumer.in_flight}
+
+    def check(self) -> Check:
+        """Whether tasks can run."""
+        trouble = self._consumer.pool.trouble
+        return Check(ok=trouble is None, error=trouble)
+
+    @asynccontextmanager
+    async def running(self, abort: asyncio.Event) -> AsyncIterator[None]:
+        """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
+        async with running(self._autoscaler), self._affinity_running():
+            self._collector.start()
+            self._pauses.subscribe(self._consumer.apply_pauses)
+            await self._consumer.start()
+            yield
+            await self._consumer.stop(self._config.workers.shutdown_grace, abort)
+
+    def _affinity_running(self) -> AbstractAsyncContextManager[None]:
+        if self._config.workers.affinity != "auto" or not hasattr(os, "sched_setaffinity"):
+            return nullcontext()
+        return running(Affinity(self._events, self._consumer.pool))
+
+
+def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
+    config = platform.config
+    settings = config.workers.settings(
+        ConsumerSettings,
+        # A name that no earlier process had: only the process that made a claim may repeat it.
+        name=f"{config.workers.name}-{secrets.token_hex(3)}",
+        weights=config.queues.weights(),
+        prefetch=config.rabbit.prefetch,
+        hold=config.relay.hold,
+        workers=config.workers.max_workers,
+        host_settings=config.host_settings(),
+        host_limits=config.hosts.limits,
+    )
+    return Consumer(
+        platform.store,
+        platform.broker,
+        platform.events,
+        platform.clock,
+        config.task_settings(),
+        config.retention_settings(),
+        pool,
+        settings,
+    )
+
+
+def _fetch_settings(config: Config) -> FetchSettings:
+    """Raises `ConfigInvalid` for files of TLS profiles that cannot be used."""
+    section = config.fetch
+    return section.settings(
+        FetchSettings,
+        trust=find_system_trust(),
+        limits=config.task_limits(),
+        proxy=EgressProxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None,
+        key_passwords=read_key_passwords(section.tls),
+        secrets=config.callbacks.secrets,
+    )

@@ -1,0 +1,110 @@
+"""The client of taskrunner's HTTP API that `produce --api` uses."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
+from taskrunner.domain.messages import mask_user_info
+from taskrunner.version import __version__
+
+# Seconds to connect, and to wait for a response.
+_TIMEOUT = (10.0, 60.0)
+
+
+class _RequestTooLarge(CallerError):
+    """The API answered 413."""
+
+
+class ApiClient:
+    """An API by its base URL. Raises `ApiUnavailable`, `TaskInvalid`, or `CallerError` for other refusals."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._masked_url = mask_user_info(self._url)
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
+
+    def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The `id`, `url`, `created` and `published` of the accepted task."""
+        response = self._request("POST", "/tasks", json.dumps(fields).encode(), "application/json")
+        task: dict[str, Any] = response.json()
+        created = "Idempotency-Replayed" not in response.headers
+        published = created and task["status"] == "queued"
+        return {"id": task["id"], "url": task["url"], "created": created, "published": published}
+
+    def submit_lines(self, lines: list[bytes]) -> list[dict[str, Any]]:
+        """The result of each line, in order."""
+        try:
+            response = self._request("POST", "/tasks/bulk", b"\n".join(lines), "application/x-ndjson")
+        except _RequestTooLarge as exc:
+            if len(lines) == 1:
+                return [{"status": 413, "errors": [{"field": "", "message": str(exc)}]}]
+            half = len(lines) // 2
+            return self.submit_lines(lines[:half]) + self.submit_lines(lines[half:])
+        items: list[dict[str, Any]] = response.json()["items"]
+        return items
+
+    def task(self, task_id: str) -> dict[str, Any] | None:
+        response = self._request("GET", f"/tasks/{quote(task_id)}", allow_unknown=True)
+        task: dict[str, Any] | None = None if response.status_code == 404 else response.json()
+        return task
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        media_type: str | None = None,
+        *,
+        allow_unknown: bool = False,
+    ) -> requests.Response:
+        headers = {} if media_type is None else {"Content-Type": media_type}
+        try:
+            response = self._session.request(
+                method, self._url + path, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+            )
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
+            raise CallerError(f"--api: {self._masked_url} is not the URL of an API") from exc
+        except requests.RequestException as exc:
+            raise ApiUnavailable(f"cannot reach the API at {self._masked_url}: {_reason(exc)}") from exc
+        content = _json_object(response)
+        if response.ok and response.status_code < 300 and content is not None:
+            return response
+        unknown = response.status_code == 404 and content and content.get("code") == "task_unknown"
+        if allow_unknown and unknown:
+            return response
+        raise self._refusal(response.status_code, content)
+
+    def _refusal(self, status: int, problem: dict[str, Any] | None) -> Exception:
+        if status >= 500:
+            detail = (problem or {}).get("detail", "not a response of taskrunner")
+            return ApiUnavailable(f"the API at {self._masked_url} answered {status}: {detail}")
+        if problem is None or "code" not in problem:
+            return CallerError(f"--api: no taskrunner API at {self._masked_url} (answered {status})")
+        if status == 413:
+            return _RequestTooLarge(problem["detail"])
+        if problem.get("errors"):
+            return TaskInvalid([FieldError(**error) for error in problem["errors"]])
+        return CallerError(f"the API at {self._masked_url} answered {status}: {problem['detail']}")
+
+
+def _reason(exc: requests.RequestException) -> str:
+    """The system's own message, which is below the layers of the driver."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__context__
+    return type(exc).__name__
+
+
+def _json_object(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        content = response.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,95 @@
+"""What the commands on many tasks share: options, paging, the loop over batches and the printed count."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from taskrunner.cli.options import task_filter
+from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.value import Value
+from taskrunner.producer.bulk_actions import BulkResult
+from taskrunner.stores.base import Page
+
+Item = TypeVar("Item")
+
+_PAGE = 500
+
+
+class BulkSelection(Value):
+    """The tasks or dead letters to act on; `limit` of None means all that match."""
+
+    filter: TaskFilter
+    limit: int | None
+    dry_run: bool
+
+
+def bulk_action_options(function: Any) -> Any:
+    """`--all`, `--limit` and `--dry-run`; `read_bulk_selection` reads them."""
+    everything = click.option("--all", "everything", is_flag=True, help="Select everything.")
+    limit = click.option("--limit", type=click.IntRange(min=1), help="Act on at most this many.")
+    dry_run = click.option("--dry-run", is_flag=True, help="Only print how many would be affected.")
+    return everything(limit(dry_run(function)))
+
+
+def read_bulk_selection(given: Mapping[str, Any], *, ids: Collection[str] | None = None) -> BulkSelection:
+    """What the options select. Acting on everything needs an explicit --all. Raises `FilterInvalid`.
+
+    `ids`: the ids given to a command that accepts ids instead of conditions.
+    """
+    rest = dict(given)
+    limit, dry_run, everything = rest.pop("limit"), rest.pop("dry_run"), rest.pop("everything")
+    selected = task_filter(rest)
+    if bool(ids) + everything + (not selected.is_empty) != 1:
+        kinds = "conditions or --all" if ids is None else "ids, conditions or --all"
+        raise click.UsageError(f"give exactly one of: {kinds}")
+    return BulkSelection(filter=selected, limit=limit, dry_run=dry_run)
+
+
+async def iterate_pages(
+    read: Callable[[int, str | None], Awaitable[Page[Item]]], limit: int | None
+) -> AsyncIterator[Item]:
+    """Every item of a list, read page by page, up to `limit`."""
+    left, cursor = limit, None
+    while left is None or left > 0:
+        page = await read(_PAGE if left is None else min(_PAGE, left), cursor)
+        for item in page.items:
+            yield item
+        left = None if left is None else left - len(page.items)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def run_bulk_action(
+    step: Callable[[int, str | None], Awaitable[BulkResult]],
+    selection: BulkSelection,
+    *,
+    rate: float | None = None,
+) -> tuple[int, int]:
+    """Run `step` for each batch; returns how many matched and how many were changed.
+
+    With `rate`, waits until the batch has become due before the next one.
+    """
+    matched = done = 0
+    cursor: str | None = None
+    while selection.limit is None or matched < selection.limit:
+        size = _PAGE if selection.limit is None else min(_PAGE, selection.limit - matched)
+        result = await step(size, cursor)
+        matched, done, cursor = matched + result.matched, done + len(result.ids), result.cursor
+        if cursor is None:
+            break
+        if rate is not None and not selection.dry_run:
+            await asyncio.sleep(result.matched / rate)
+    return matched, done
+
+
+def print_counts(verb: str, counts: tuple[int, int], selection: BulkSelection) -> int:
+    """Print the counts; returns the exit code: 1 unless all that matched were changed."""
+    matched, done = counts
+    if selection.dry_run:
+        click.echo(f"{matched} would be {verb}")
+        return 0
+    click.echo(f"{done} of {matched} {verb}")
+    return int(done < matched)

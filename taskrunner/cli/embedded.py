@@ -1,0 +1,69 @@
+"""`taskrunner dev` and `demo`: everything in one process, without servers or setup."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from taskrunner.app.all import run_all
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
+from taskrunner.app.loop import run
+from taskrunner.demo.show import demo
+
+
+@click.command("dev")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Configuration file [default: none].",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Folder of taskrunner.db [default: the current folder].",
+)
+@click.option("--port", help="Port to listen on; 0 picks a free one [default: 8000].")
+def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
+    """Run the API, the console, the relay and the workers in one process, on a SQLite file.
+
+    Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
+    when it starts again, every accepted task continues.
+    """
+    settings = {"Api.port": port, "Fetch.allow_loopback": True}
+    config = embedded_config(data, settings=settings, config_path=config_path)
+    file = (data / FILE_NAME).absolute()
+
+    async def announce(bound: int) -> None:
+        for line in _welcome(f"http://{ADDRESS}:{bound}", file):
+            click.echo(line)
+
+    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    raise SystemExit(run(main))
+
+
+@click.command("demo")
+def demo_command() -> None:
+    """Run a few tasks against an unreliable target and print how each one ends.
+
+    Uses free ports and a temporary folder, which is removed afterwards.
+    """
+    with tempfile.TemporaryDirectory(prefix="taskrunner-demo-") as folder:
+        code = run(demo(Path(folder), click.echo))
+    raise SystemExit(code)
+
+
+def _welcome(api: str, file: Path) -> list[str]:
+    body = '{"url": "https://example.com/"}'
+    return [
+        f"taskrunner is ready: open {api}/ in a browser",
+        f"  try      curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
+        f"  API      {api}/docs documents every route",
+        f"  CLI      export TASKRUNNER_STORE__URL={store_url(file)} TASKRUNNER_API_URL={api}",
+        f"  data     {file} (keep this file to continue at the next start)",
+        "  targets  tasks may fetch from this machine's loopback, on any port: not for production",
+        "  stop     Ctrl-C",
+    ]

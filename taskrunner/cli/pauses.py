@@ -1,0 +1,60 @@
+"""`taskrunner pause` and `resume`: stop starting tasks of a queue, a label or at all, and start again."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.options import config_option
+from taskrunner.config import load
+from taskrunner.domain.pauses import read_scopes
+
+
+def _scope_options(function: Any) -> Any:
+    queue = click.option("--queue", "queues", multiple=True, metavar="NAME", help="A queue; repeatable.")
+    label = click.option("--label", "labels", multiple=True, help="NAME=VALUE or NAME; repeatable.")
+    everything = click.option("--all", "everything", is_flag=True, help="All tasks.")
+    return queue(label(everything(function)))
+
+
+@click.command("pause")
+@config_option
+@_scope_options
+def pause_command(
+    config_path: Path | None, queues: tuple[str, ...], labels: tuple[str, ...], everything: bool
+) -> None:
+    """Start no more tasks of a queue, of a label or at all. Running attempts continue.
+
+    Without options, print what is paused.
+    """
+    asked = bool(queues or labels or everything)
+    scopes = read_scopes(queues=queues, labels=labels, everything=everything) if asked else []
+
+    async def use(platform: Platform) -> int:
+        for scope in scopes:
+            await platform.store.pause(scope, now=platform.clock.now())
+        for scope, since in sorted((await platform.store.pauses()).items()):
+            click.echo(f"{scope} paused since {since.isoformat(timespec='seconds')}")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@click.command("resume")
+@config_option
+@_scope_options
+def resume_command(
+    config_path: Path | None, queues: tuple[str, ...], labels: tuple[str, ...], everything: bool
+) -> None:
+    """Resume what was paused. --all ends the pause of everything, not the pauses of queues and labels."""
+    scopes = read_scopes(queues=queues, labels=labels, everything=everything)
+
+    async def use(platform: Platform) -> int:
+        for scope in scopes:
+            was_paused = await platform.store.resume(scope)
+            click.echo(f"{scope} resumed" if was_paused else f"{scope} was not paused")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))

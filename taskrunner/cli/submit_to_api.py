@@ -1,0 +1,145 @@
+"""Submits through the API for `produce --api`, prints, and waits for results."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, TypeVar
+
+from taskrunner.cli.api_client import ApiClient
+from taskrunner.cli.submit_output import (
+    EXIT_REFUSED,
+    OutputOptions,
+    SubmitSummary,
+    print_not_found,
+    print_result,
+    print_submitted,
+    progress,
+)
+from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
+from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.status import TERMINAL
+from taskrunner.producer.bulk_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
+from taskrunner.runtime.backoff import Backoff
+
+# Seconds between two reads of a task that is waited for.
+_POLL = 0.25
+# How long to wait for an API that becomes unreachable.
+_PATIENCE = 60.0
+# The lines of one request, within the API's default limits.
+_BATCH = 500
+_BATCH_BYTES = 256 * 1024
+
+Response = TypeVar("Response")
+
+
+def submit_one(client: ApiClient, fields: Mapping[str, Any], output: OutputOptions) -> int:
+    """Submit a task; returns the exit code."""
+    answer = client.submit(fields)
+    if output.wait:
+        return _print_results(client, [answer["id"]], output)
+    print_submitted(answer, output)
+    return 0
+
+
+def submit_file(client: ApiClient, source: BinaryIO, fields: Mapping[str, Any], output: OutputOptions) -> int:
+    """Submit every line that is a task and print the others as errors; returns the exit code.
+
+    Each line gets its id here, so that a request whose response was lost can be repeated.
+    """
+    summary = SubmitSummary(source, output, [])
+    lines = 0
+    with progress(source) as shown:
+        for batch in _batches(meaningful(shown), summary):
+            try:
+                _submit_batch(client, batch, fields, summary)
+            except ApiUnavailable as exc:
+                where = f"{summary.accepted} tasks accepted; continue after line {lines}"
+                raise ApiUnavailable(f"{exc}; {where}") from exc
+            lines = batch[-1][0]
+    summary.print_totals()
+    failed = _print_results(client, summary.ids, output)
+    return EXIT_REFUSED if summary.refused else failed
+
+
+def _submit_batch(
+    client: ApiClient, batch: list[tuple[int, bytes]], fields: Mapping[str, Any], summary: SubmitSummary
+) -> None:
+    sent = [_task_line(line, fields) for _, line in batch]
+    requests = 0
+
+    def send() -> list[dict[str, Any]]:
+        nonlocal requests
+        requests += 1
+        return client.submit_lines([line for line, _ in sent])
+
+    items = _retry_while_unavailable(send)
+    for (number, _), (_, has_our_id), item in zip(batch, sent, items, strict=True):
+        if item["status"] == 202:
+            # An earlier request of ours may have created the task.
+            created = item["created"] or (requests > 1 and has_our_id)
+            answer = {name: item[name] for name in ("id", "url", "published")}
+            summary.add({**answer, "created": created})
+        else:
+            errors = [FieldError(**error) for error in item["errors"]]
+            summary.add_refused(RefusedLine(number=number, error=TaskInvalid(errors)))
+
+
+def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
+    """The line with `fields` added where it does not set them, and whether its id was made here.
+
+    An unreadable line is sent unchanged: the API explains best what is wrong with it.
+    """
+    try:
+        given = json.loads(line) if line.startswith(b"{") else {"url": line.decode()}
+    except (ValueError, RecursionError):
+        return line, False
+    kept = {name: value for name, value in fields.items() if EXCLUSIVE_FIELDS.get(name) not in given}
+    needs_id = "id" not in given
+    new_id = {"id": new_task_id()} if needs_id else {}
+    return json.dumps({**kept, **new_id, **given}).encode(), needs_id
+
+
+def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iterator[list[tuple[int, bytes]]]:
+    batch: list[tuple[int, bytes]] = []
+    size_bytes = 0
+    for number, line in lines:
+        if batch and (len(batch) >= _BATCH or size_bytes + len(line) > _BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        try:
+            check_length(line)
+        except TaskInvalid as exc:
+            summary.add_refused(RefusedLine(number=number, error=exc))
+            continue
+        batch.append((number, line))
+        size_bytes += len(line)
+    if batch:
+        yield batch
+
+
+def _print_results(client: ApiClient, ids: Iterable[str], output: OutputOptions) -> int:
+    code = 0
+    for task_id in ids:
+        task = _wait(client, task_id)
+        code = max(code, print_not_found(task_id) if task is None else print_result(task, output))
+    return code
+
+
+def _wait(client: ApiClient, task_id: str) -> dict[str, Any] | None:
+    while True:
+        task = _retry_while_unavailable(lambda: client.task(task_id))
+        if task is None or task["status"] in TERMINAL:
+            return task
+        time.sleep(_POLL)
+
+
+def _retry_while_unavailable(request: Callable[[], Response]) -> Response:
+    backoff = Backoff()
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return request()
+        except ApiUnavailable:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(backoff.next())

@@ -1,0 +1,113 @@
+"""Submits to the store and the broker for `produce`, prints, and waits for results."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import click
+
+from taskrunner.api.masking import Masking
+from taskrunner.api.resources import task_resource
+from taskrunner.app.platform import Platform
+from taskrunner.cli.submit_output import (
+    EXIT_REFUSED,
+    OutputOptions,
+    SubmitSummary,
+    print_not_found,
+    print_result,
+    print_submitted,
+    progress,
+)
+from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.producer.bulk_submit import BulkSubmit
+from taskrunner.producer.intake import Submitted
+from taskrunner.runtime.backoff import Backoff
+
+# Seconds between two reads of a task that is waited for.
+_POLL = 0.1
+# How long a bulk submit waits for a store that becomes unreachable.
+_PATIENCE = 60.0
+
+
+async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions) -> int:
+    """Submit a task; returns the exit code."""
+    submitted = await platform.intake.submit(draft)
+    concern = draft.effective_write_concern(platform.intake.task_settings)
+    waits_for_broker = platform.publishes and concern is not WriteConcern.STORE
+    is_due = submitted.task.run_at is None and submitted.created
+    if waits_for_broker and is_due and not submitted.published:
+        why = platform.broker.status().error
+        note = "stored; RabbitMQ has not confirmed it yet, the relay will publish it"
+        click.echo(f"taskrunner: {note} ({why})" if why else f"taskrunner: {note}", err=True)
+    if not output.wait:
+        print_submitted(_submitted_fields(submitted), output)
+        return 0
+    return await _print_results(platform, [submitted.id], output)
+
+
+async def submit_file(platform: Platform, source: BinaryIO, base: TaskDraft, output: OutputOptions) -> int:
+    """Submit every line that is a task and print the others as errors; returns the exit code."""
+    bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE)
+    summary = SubmitSummary(source, output, [])
+    lines = 0
+    unpublished = 0
+    with progress(source) as shown:
+        try:
+            async for done in bulk.submit(shown):
+                for submitted in done.submitted:
+                    summary.add(_submitted_fields(submitted))
+                    unpublished += submitted.created and not submitted.published and not submitted.task.run_at
+                for refused in done.refused:
+                    summary.add_refused(refused)
+                lines = done.lines
+        except StoreUnavailable as exc:
+            # Accepted tasks stay accepted: the line number says where to continue.
+            where = f"{summary.accepted} tasks accepted; continue after line {lines}"
+            raise StoreUnavailable(f"{exc}; {where}") from exc
+    summary.print_totals()
+    why = platform.broker.status().error
+    if unpublished and why and platform.publishes:
+        note = f"RabbitMQ has not confirmed {unpublished} of them yet, the relay will publish them"
+        click.echo(f"taskrunner: {summary.accepted} stored; {note} ({why})", err=True)
+    failed = await _print_results(platform, summary.ids, output)
+    return EXIT_REFUSED if summary.refused else failed
+
+
+def _submitted_fields(submitted: Submitted) -> dict[str, Any]:
+    return {
+        "id": submitted.id,
+        "url": submitted.task.url,
+        "created": submitted.created,
+        "published": submitted.published,
+    }
+
+
+async def _print_results(platform: Platform, ids: Iterable[str], output: OutputOptions) -> int:
+    """Wait for the tasks in turn and print each; returns 1 if any did not succeed."""
+    code = 0
+    masking = Masking(platform.config.fetch.mask_headers)
+    for task_id in ids:
+        record = await _wait(platform, task_id)
+        if record is None:
+            code = print_not_found(task_id)
+            continue
+        body = await platform.store.body(task_id) if output.as_json else None
+        code = max(code, print_result(task_resource(record, masking, body=body), output))
+    return code
+
+
+async def _wait(platform: Platform, task_id: str) -> Record | None:
+    backoff = Backoff()
+    while True:
+        try:
+            record = await platform.store.get(task_id)
+        except StoreUnavailable:
+            await asyncio.sleep(backoff.next())
+            continue
+        if record is None or record.status in TERMINAL:
+            return record
+        await asyncio.sleep(_POLL)

@@ -1,0 +1,105 @@
+"""The workers of a consumer, and the queues that they share."""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from taskrunner.config.sections.section import Section
+from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, SecondsOrNone
+from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.domain.messages import shown
+from taskrunner.domain.scaling import ScalingSettings
+from taskrunner.domain.task import Priority
+
+_CONSUMER, _SCALING = ConsumerSettings(name=""), ScalingSettings()
+# Processors on which two worker processes leave room for the event loop, the broker and the store.
+_ENOUGH_FOR_TWO = 4
+
+
+class WorkersSection(Section):
+    """The worker threads of `consume`, and the autoscaler that sets their number."""
+
+    min_workers: int = Field(
+        _SCALING.min_workers, ge=1, le=1000, description="kept when there is nothing to do"
+    )
+    max_workers: int = Field(
+        _SCALING.max_workers, ge=1, le=1000, description="the most threads, however deep the queue is"
+    )
+    cooldown: SecondsOrNone = Field(
+        _SCALING.cooldown, description="workers are retired once fewer have been enough for this long"
+    )
+    drain_within: Seconds = Field(
+        _SCALING.drain_within, description="as many workers are started as empty the queue in this time"
+    )
+    processes: int = Field(
+        0, ge=0, le=64, description="that share the workers; 0: 2 on four processors or more, else 1"
+    )
+    affinity: Annotated[Literal["auto", "off"], LowerCase] = Field(
+        "auto", description="auto: one processor while tasks are short, which makes them cheaper; off: all"
+    )
+    interval: float = Field(
+        0.25, gt=0, le=60, allow_inf_nan=False, description="between two decisions of the autoscaler"
+    )
+    lease: float = Field(
+        _CONSUMER.lease,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        description="how long the tasks of a dead consumer wait; a live one renews its leases",
+    )
+    shutdown_grace: SecondsOrNone = Field(30.0, description="how long running tasks may go on after SIGTERM")
+    queues: Queues = Field(_CONSUMER.queues, description="the queues to serve: high, medium, low")
+    name: ConsumerName = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        description="who holds a lease; by default host name and process id",
+    )
+
+    def process_count(self) -> int:
+        """What `processes` means on this machine; never more than there are threads."""
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(self.processes or (2 if processors >= _ENOUGH_FOR_TWO else 1), self.max_workers)
+
+
+class QueueSection(BaseModel):
+    """One queue."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    weight: int = Field(ge=1, le=1000)
+
+
+def _read_queue(value: Any) -> Any:
+    """`{weight: 6}` in the file, `weight=6` elsewhere."""
+    if isinstance(value, str):
+        name, _, given = value.partition("=")
+        value = {name.strip(): given.strip()}
+    if not isinstance(value, Mapping):
+        return value
+    keys = {name.casefold(): given for name, given in value.items()}
+    if keys.keys() != {"weight"}:
+        raise ValueError(f"must be such as weight=4, got {shown(', '.join(value))}")
+    return keys
+
+
+def _default(queue: Priority) -> QueueSection:
+    return QueueSection(weight=_CONSUMER.weights[queue])
+
+
+_Queue = Annotated[QueueSection, BeforeValidator(_read_queue)]
+
+
+class QueuesSection(Section):
+    """The queues, each with its weight."""
+
+    high: _Queue = Field(
+        _default(Priority.HIGH), description="weight: turns of the queue while every queue has tasks waiting"
+    )
+    medium: _Queue = Field(_default(Priority.MEDIUM), description="for tasks that name no priority")
+    low: _Queue = Field(_default(Priority.LOW), description="slowed by the others, but never starved")
+
+    def weights(self) -> dict[Priority, int]:
+        """The turns that each queue gets when all have something waiting."""
+        return {queue: getattr(self, queue).weight for queue in Priority}

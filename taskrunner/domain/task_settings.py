@@ -1,0 +1,28 @@
+"""The task settings: the limits and defaults that turn a draft into a task."""
+
+from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.value import Value
+from taskrunner.domain.write_concern import WriteConcern
+
+
+class TaskDefaults(Value):
+    """The value of each field that a draft leaves out; `timeout` is in seconds."""
+
+    timeout: float = 30.0
+    max_attempts: int = 5
+    retry: RetryPolicy = RetryPolicy()
+    retry_unsafe: bool = False
+    priority: Priority = Priority.MEDIUM
+    write_concern: WriteConcern = WriteConcern.BROKER
+    callback: CallbackDefaults = CallbackDefaults()
+
+
+class TaskSettings(Value):
+    """`write_concerns` are those that the configured store can keep."""
+
+    limits: TaskLimits = TaskLimits()
+    defaults: TaskDefaults = TaskDefaults()
+    write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)

@@ -1,0 +1,120 @@
+"""Schedule administration: create, change, pause, run and delete schedules.
+
+Each change is conditional on the version that it was made from.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.codec import encode
+from taskrunner.domain.errors import ScheduleUnknown, StateConflict
+from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
+from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.value import replace
+from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.stores.base import Page, ScheduleStore, StoredSchedule
+
+# Each try failed because another change came between our read and our write.
+_MAX_TRIES = 10
+
+
+class ScheduleAdmin:
+    """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
+
+    def __init__(self, store: ScheduleStore, intake: Intake, clock: Clock) -> None:
+        self._store = store
+        self._intake = intake
+        self._clock = clock
+
+    async def create(self, name: str, draft: ScheduleDraft) -> Schedule:
+        """Raises `StateConflict` if the name is taken."""
+        schedule = draft.to_schedule(name, now=self._clock.now())
+        if not await self._store.save_schedule(stored_form(schedule), expected=None):
+            raise StateConflict(f"there is a schedule {name!r} already; update it, or delete it first")
+        return schedule
+
+    async def put(self, name: str, draft: ScheduleDraft) -> tuple[Schedule, bool]:
+        """Create or change a schedule; True if it is new. Its history and its pause stay."""
+        if await self._store.schedule(name) is None:
+            schedule = draft.to_schedule(name, now=self._clock.now())
+            if await self._store.save_schedule(stored_form(schedule), expected=None):
+                return schedule, True
+        return await self._change(name, lambda known: self._changed(known, draft)), False
+
+    def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
+        changed = draft.to_schedule(known.name, now=self._clock.now())
+        same_times = (known.cron, known.time_zone) == (changed.cron, changed.time_zone)
+        # A change of other fields must not lose a slot that is due at this moment.
+        next_at = known.next_at if known.paused or same_times else changed.next_at
+        return replace(
+            changed,
+            created_at=known.created_at,
+            paused=known.paused,
+            next_at=next_at,
+            last_at=known.last_at,
+            last_task_id=known.last_task_id,
+        )
+
+    async def get(self, name: str) -> Schedule:
+        found = await self._store.schedule(name)
+        if found is None:
+            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+        return decode_schedule(found.encoded)
+
+    async def list(self, *, limit: int, cursor: str | None) -> Page[Schedule]:
+        """By name, ascending."""
+        page = await self._store.list_schedules(limit=limit, cursor=cursor)
+        return Page(items=[decode_schedule(item.encoded) for item in page.items], cursor=page.cursor)
+
+    async def delete(self, name: str) -> None:
+        """The tasks of the schedule stay."""
+        if not await self._store.delete_schedule(name):
+            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+
+    async def pause(self, name: str) -> Schedule:
+        """No slot runs until `resume`; slots that pass meanwhile never run."""
+        return await self._change(name, lambda known: replace(known, paused=True, next_at=None))
+
+    async def resume(self, name: str) -> Schedule:
+        """Continue with the next slot. No effect on a schedule that is not paused."""
+        return await self._change(
+            name, lambda known: known.resumed(self._clock.now()) if known.paused else known
+        )
+
+    async def run(self, name: str) -> Submitted:
+        """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
+        schedule = await self.get(name)
+        return await self._intake.submit(draft_of(schedule, self._intake.task_settings.limits))
+
+    async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
+        for _ in range(_MAX_TRIES):
+            found = await self._store.schedule(name)
+            if found is None:
+                raise ScheduleUnknown(f"no schedule has the name {name!r}")
+            known = decode_schedule(found.encoded)
+            changed = change(known)
+            if changed is known:
+                return known
+            changed = replace(changed, updated_at=self._clock.now())
+            if await self._store.save_schedule(stored_form(changed), expected=found.version):
+                return changed
+        raise StateConflict(f"schedule {name!r} is being changed by others; try again")
+
+
+def stored_form(schedule: Schedule) -> StoredSchedule:
+    """The stored form, with a new version."""
+    return StoredSchedule(
+        name=schedule.name,
+        version=secrets.token_hex(12),
+        encoded=encode(schedule),
+        next_at=schedule.next_at,
+    )
+
+
+def draft_of(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
+    """The draft of its tasks, with the label that names the schedule. Raises `TaskInvalid`."""
+    draft = TaskDraft.from_fields(schedule.task, limits)
+    return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})

@@ -1,0 +1,381 @@
+"""The draft: defaults where it says nothing, and every bad field told at once."""
+
+import base64
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RULES = TaskSettings()
+URL = "http://example.com/"
+
+
+def task_of(fields: dict[str, Any], rules: TaskSettings = RULES) -> Task:
+    draft = TaskDraft.from_json(json.dumps(fields), rules.limits)
+    return draft.to_task(rules, task_id="new", now=NOW)
+
+
+def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) -> dict[str, str]:
+    with pytest.raises(TaskInvalid) as caught:
+        TaskDraft.from_json(raw if isinstance(raw, bytes) else json.dumps(raw), limits)
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_a_url_is_enough() -> None:
+    """All else has a default."""
+    assert task_of({"url": URL}) == Task(
+        id="new", url=URL, timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW
+    )
+
+
+def test_everything_can_be_said() -> None:
+    """Each field lands in the task."""
+    task = task_of(
+        {
+            "id": "mine",
+            "url": URL,
+            "method": "post",
+            "headers": {"X-A": "b"},
+            "body": "text",
+            "priority": "high",
+            "run_at": "2026-01-01T01:00:00+01:00",
+            "timeout": 5,
+            "max_attempts": 2,
+            "retry": {"strategy": "Linear", "base": 2, "cap": 10, "jitter": 0},
+            "labels": {"team": "a"},
+        }
+    )
+    assert task == Task(
+        id="mine",
+        url=URL,
+        method="POST",
+        headers={"X-A": "b"},
+        body="text",
+        priority=Priority.HIGH,
+        run_at=NOW,
+        timeout=5,
+        max_attempts=2,
+        retry=RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=10, jitter=0),
+        labels={"team": "a"},
+        created_at=NOW,
+    )
+    assert task.content == b"text"
+
+
+def test_defaults_are_those_of_the_rules() -> None:
+    """What is configured, not what is built in."""
+    retry = RetryPolicy(base=7, delays=(1, 2))
+    rules = TaskSettings(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, priority=Priority.LOW))
+    task = task_of({"url": URL}, rules)
+    assert (task.timeout, task.max_attempts, task.retry, task.priority) == (3, 9, retry, Priority.LOW)
+
+
+@pytest.mark.parametrize(
+    ("retry", "expected"),
+    [
+        ({}, RetryPolicy(base=7, delays=(1, 2))),
+        ({"jitter": 1}, RetryPolicy(base=7, delays=(1, 2), jitter=1)),
+        ({"base": 3}, RetryPolicy(base=3)),
+        ({"strategy": "constant"}, RetryPolicy(base=7, strategy=Strategy.CONSTANT)),
+        ({"base": 3, "delays": [4]}, RetryPolicy(base=3, delays=(4,))),
+        ({"delays": []}, RetryPolicy(base=7)),
+    ],
+)
+def test_a_policy_is_laid_over_the_default(retry: dict[str, Any], expected: RetryPolicy) -> None:
+    """Its own strategy or base ends the default's list of delays."""
+    rules = TaskSettings(defaults=TaskDefaults(retry=RetryPolicy(base=7, delays=(1, 2))))
+    assert task_of({"url": URL, "retry": retry}, rules).retry == expected
+
+
+def test_a_deadline_may_lie_anywhere_behind_the_start() -> None:
+    """In any time zone; one that has passed is for the store to judge, which may know the task already."""
+    task = task_of({"url": URL, "expires_at": "2026-03-04T05:06:07+02:00"})
+    assert task.expires_at == datetime(2026, 3, 4, 3, 6, 7, tzinfo=UTC)
+    assert task_of({"url": URL, "expires_at": "1999-01-01T00:00:00Z"}).expires_at is not None
+    with pytest.raises(TaskInvalid, match="expires_at: must be later than the task's run_at"):
+        task_of({"url": URL, "run_at": "2026-02-01T00:00:00Z", "expires_at": "2026-02-01T00:00:00Z"})
+    with pytest.raises(TaskInvalid, match="expires_at"):
+        task_of({"url": URL, "expires_at": "2026-02-01T00:00:00"})
+
+
+@pytest.mark.parametrize("years", [1, 5])
+def test_a_delay_of_years_is_exact(years: int) -> None:
+    seconds = years * 366 * 86_400
+    run_at = NOW + timedelta(seconds=seconds)
+    assert task_of({"url": URL, "delay": seconds}).run_at == run_at
+    assert task_of({"url": URL, "run_at": run_at.isoformat()}).run_at == run_at
+
+
+def test_a_delay_is_a_time_to_run_at() -> None:
+    """Counted from the moment of acceptance; none at all means now."""
+    assert task_of({"url": URL, "delay": 90}).run_at == NOW + timedelta(seconds=90)
+    assert task_of({"url": URL, "delay": 0}).run_at is None
+
+
+@pytest.mark.parametrize(
+    ("body", "encoded"),
+    [
+        ({"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'),
+        ([], "[]"),
+        ({}, "{}"),
+        ([2**64], "[18446744073709551616]"),
+    ],
+)
+def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
+    """With the content type, unless the task names one in any case."""
+    task = task_of({"url": URL, "body": body})
+    assert (task.body, task.headers) == (encoded, {"Content-Type": "application/json"})
+    task = task_of({"url": URL, "body": body, "headers": {"content-type": "x/y"}})
+    assert task.headers == {"content-type": "x/y"}
+
+
+@pytest.mark.parametrize(
+    ("retry", "default", "field", "message"),
+    [
+        ({"base": 400}, RetryPolicy(), "retry.base", "at most retry.cap, which is 300 by default, got 400"),
+        ({"cap": 0.5}, RetryPolicy(), "retry.cap", "at least retry.base, which is 1 by default, got 0.5"),
+        (
+            {"base": 9},
+            RetryPolicy(base=1, cap=8, delays=(1, 2)),
+            "retry.base",
+            "which is 8 by default, got 9",
+        ),
+    ],
+)
+def test_a_base_above_a_default_cap_is_refused(
+    retry: dict[str, Any], default: RetryPolicy, field: str, message: str
+) -> None:
+    """Rather than cut without a word: the two are only known together once the defaults are in."""
+    with pytest.raises(TaskInvalid) as caught:
+        task_of({"url": URL, "retry": retry}, TaskSettings(defaults=TaskDefaults(retry=default)))
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert message in error.message
+
+
+def test_base_and_cap_are_of_no_matter_beside_delays() -> None:
+    """`delays` are in place of the strategy, so that nothing is cut."""
+    policy = task_of({"url": URL, "retry": {"base": 400, "delays": [1]}}).retry
+    assert policy == RetryPolicy(base=400, delays=(1,))
+
+
+def test_bytes_are_a_body_in_base64() -> None:
+    """Exactly as they were; an empty body is not no body."""
+    content = bytes(range(256))
+    assert task_of({"url": URL, "body_base64": base64.b64encode(content).decode()}).content == content
+    assert task_of({"url": URL, "body": ""}).content == b""
+    assert task_of({"url": URL}).content is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"url": None}, "url", "must be a valid string, got None"),
+        ({"url": 5}, "url", "must be a valid string, got 5"),
+        ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
+        ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
+        ({"headers": {"a b": "c"}}, "headers", "'a b' is not a header name"),
+        ({"headers": {"a": 5}}, "headers.a", "must be a valid string"),
+        ({"headers": ["a"]}, "headers", "must be an object"),
+        ({"body": 5}, "body.str", "must be a valid string"),
+        ({"body": "x" * (256 * 1024 + 1)}, "body", "is 262145 bytes long, at most 262144 are allowed"),
+        ({"body": "\u00e9" * (128 * 1024 + 1)}, "body", "is 262146 bytes long"),
+        ({"body_base64": "???"}, "body_base64", "is not base64"),
+        ({"body_base64": base64.b64encode(b"x" * 262145).decode()}, "body_base64", "is 262145 bytes long"),
+        ({"body": "a", "body_base64": "YQ=="}, "", "body and body_base64 are both given; give one of them"),
+        ({"priority": "urgent"}, "priority", "must be 'high', 'medium' or 'low', got 'urgent'"),
+        ({"priority": "hihg"}, "priority", 'did you mean "high"?'),
+        ({"delay": -1}, "delay", "must be greater than or equal to 0"),
+        ({"delay": "soon"}, "delay", "must be a number, got 'soon'"),
+        ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),
+        ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
+        ({"run_at": "2026-01-01T00:00:00"}, "run_at", "must have timezone info"),
+        ({"run_at": "tomorrow"}, "run_at", "must be a valid datetime"),
+        ({"run_at": "0001-01-01T00:00:00+14:00"}, "run_at", "must lie between the years 1 and 9999"),
+        ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at", "must lie between the years 1 and 9999"),
+        ({"timeout": 0}, "timeout", "must be greater than 0"),
+        ({"timeout": 901}, "timeout", "must be at most 900 seconds, got 901"),
+        ({"timeout": True}, "timeout", "must be a number"),
+        ({"max_attempts": 0}, "max_attempts", "must be greater than or equal to 1"),
+        ({"max_attempts": 101}, "max_attempts", "must be at most 100, got 101"),
+        ({"max_attempts": 1.5}, "max_attempts", "must be a whole number"),
+        ({"max_attempts": "3"}, "max_attempts", "must be a whole number"),
+        (
+            {"retry": {"strategy": "random"}},
+            "retry.strategy",
+            "must be 'constant', 'linear' or 'exponential'",
+        ),
+        ({"retry": {"base": -1}}, "retry.base", "must be greater than or equal to 0"),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, "headers", "'x-a' is given more than once"),
+        ({"headers": {"X-A": ["1", "2"]}}, "headers.X-A", "must be a valid string"),
+        ({"headers": [["X-A", "1"]]}, "headers", "must be an object"),
+        ({"retry": {"base": 9, "cap": 8}}, "retry", "base (9) must be at most cap (8)"),
+        ({"retry": {"jitter": 1.1}}, "retry.jitter", "must be less than or equal to 1"),
+        ({"retry": {"delays": [-1]}}, "retry.delays.0", "must be greater than or equal to 0"),
+        ({"retry": {"delays": [1] * 101}}, "retry.delays", "at most 100"),
+        ({"retry": {"bas": 1}}, "retry.bas", "unknown field"),
+        ({"retry": 3}, "retry", "must be an object"),
+        ({"labels": {"a": "x" * 300}}, "labels", "1 to 256 bytes"),
+        ({"id": "a/b"}, "id", "must be 1 to 128 letters"),
+        ({"urll": "x"}, "urll", 'unknown field, did you mean "url"?'),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, Any], field: str, message: str) -> None:
+    """With its path, what was expected and what came."""
+    findings = findings_of({"url": URL} | fields)
+    assert message in findings[field]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(number: str) -> None:
+    """JSON does not have them, but some writers do."""
+    shapes = {"timeout": "%s", "delay": "%s", "retry": '{"delays":[%s]}', "body": '{"n":[%s]}'}
+    for field, shape in shapes.items():
+        assert findings_of(f'{{"url":"{URL}","{field}":{shape % number}}}'.encode())
+
+
+def test_all_findings_come_at_once() -> None:
+    """One round is enough to put everything right."""
+    fields = {"url": "x", "method": "y", "timeout": -1, "retry": {"jitter": 2}, "nope": 1}
+    assert set(findings_of(fields)) == {"url", "method", "timeout", "retry.jitter", "nope"}
+    assert findings_of({}) == {"url": "is required"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b'"http://h/"',
+        b"5",
+        b"null",
+        b'{"url":',
+        b"\xff",
+        b"[" * 5000,
+        b'{"url":"\\ud800"}',
+    ],
+)
+def test_what_is_no_object_is_refused(raw: bytes) -> None:
+    """Never with another error than ours."""
+    assert findings_of(raw)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"headers": {"Authorization": 12345678}},
+        {"headers": {"Authorization": "12345678\n"}},
+        {"headers": "Authorization: 12345678"},
+        {"body": 12345678},
+        {"body_base64": "12345678?"},
+        {"body_base64": 12345678},
+    ],
+)
+def test_no_finding_shows_a_header_or_a_body(fields: dict[str, Any]) -> None:
+    """They may be secret, and findings are logged."""
+    findings = findings_of({"url": URL} | fields)
+    assert findings
+    assert "12345678" not in str(findings)
+    with pytest.raises(TaskInvalid) as caught:
+        TaskDraft.from_fields({"url": URL} | fields, RULES.limits)
+    assert "12345678" not in str(caught.value)
+
+
+def test_no_finding_shows_a_whole_document() -> None:
+    """Whatever was sent in place of an object."""
+    assert "hunter2" not in str(findings_of(b'"hunter2"'))
+
+
+def test_a_message_may_have_fields_that_we_do_not_know() -> None:
+    """Publishers add their own; the rest is judged as ever."""
+    raw = json.dumps({"url": URL, "trace": "x"}).encode()
+    assert TaskDraft.from_message(raw, RULES.limits).url == URL
+    with pytest.raises(TaskInvalid, match="url"):
+        TaskDraft.from_message(b'{"trace":"x"}', RULES.limits)
+
+
+def test_limits_can_be_moved() -> None:
+    """Those that are configured count."""
+    limits = TaskLimits(
+        max_url_bytes=10, max_timeout=1, max_attempts=1, max_delay=1, max_body_bytes=1, max_labels=0
+    )
+    fields = {"url": URL, "timeout": 2, "max_attempts": 2, "delay": 2, "body": "xx", "labels": {"a": "b"}}
+    assert set(findings_of(fields, limits)) == set(fields)
+
+
+def test_a_time_to_run_at_is_bounded_too() -> None:
+    """By the longest delay, which the message names."""
+    rules = TaskSettings(limits=TaskLimits(max_delay=60))
+    assert task_of({"url": URL, "run_at": "2026-01-01T00:01:00Z"}, rules).run_at
+    with pytest.raises(TaskInvalid, match="run_at: must be at most 60 seconds away"):
+        task_of({"url": URL, "run_at": "2026-01-01T00:01:01Z"}, rules)
+
+
+@pytest.mark.parametrize("fields", [{"delay": math.nan}, {"timeout": math.inf}, {"labels": {"a": "\udcff"}}])
+def test_python_values_that_json_cannot_hold_are_refused(fields: dict[str, Any]) -> None:
+    """Not read as null: `--delay nan` would be no delay at all."""
+    with pytest.raises(TaskInvalid):
+        TaskDraft.from_fields({"url": URL} | fields, RULES.limits)
+
+
+def test_what_lines_share_is_checked_whatever_ports_their_urls_may_name() -> None:
+    limits = TaskLimits(ssrf_policy=SsrfPolicy(ports=(443,)))
+    base = TaskDraft.base({"method": "PUT"}, limits)
+    assert base.with_url("https://target.test/", limits).method == "PUT"
+    with pytest.raises(TaskInvalid, match="names port 80"):
+        base.with_url("http://target.test/", limits)
+    with pytest.raises(TaskInvalid, match="method"):
+        TaskDraft.base({"method": "NO METHOD"}, limits)
+
+
+def test_what_answers_mean_can_be_said() -> None:
+    """Statuses, rules and leave to send twice land in the task."""
+    task = task_of(
+        {
+            "url": URL,
+            "retry_on": [404],
+            "fail_on": [503, 204],
+            "retry_unsafe": True,
+            "rules": [{"when": {"status": 200, "json": {"path": "$.ok", "equals": False}}, "then": "retry"}],
+        }
+    )
+
+    assert (task.retry_on, task.fail_on, task.retry_unsafe) == ((404,), (503, 204), True)
+    assert [rule.then for rule in task.rules] == ["retry"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, True), ({"retry_unsafe": False}, False)])
+def test_leave_to_send_twice_has_a_default(given: dict[str, Any], expected: bool) -> None:
+    """The task's own word counts."""
+    rules = TaskSettings(defaults=TaskDefaults(retry_unsafe=True))
+
+    assert task_of({"url": URL, **given}, rules).retry_unsafe is expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "message"),
+    [
+        ({"retry_on": [99]}, "retry_on.0", "must be greater than or equal to 200"),
+        ({"fail_on": [1000]}, "fail_on.0", "must be less than or equal to 999"),
+        ({"fail_on": ["503"]}, "fail_on.0", "must be a whole number"),
+        ({"retry_on": 503}, "retry_on", "must be a valid array"),
+        ({"retry_on": list(range(200, 251))}, "retry_on", "at most 50 items"),
+        ({"retry_on": [404], "fail_on": [404]}, "", "retry_on and fail_on both have 404"),
+        ({"retry_unsafe": "yes"}, "retry_unsafe", "must be true or false"),
+    ],
+)
+def test_bad_statuses_are_refused(fields: dict[str, Any], where: str, message: str) -> None:
+    """With the place of each."""
+    assert message in findings_of({"url": URL, **fields})[where]

@@ -1,0 +1,68 @@
+"""Worker threads: the race between an attempt's late end and its being written off."""
+
+import threading
+from collections.abc import Callable
+
+from taskrunner.consumer.assigned_attempt import AssignedAttempt
+from taskrunner.consumer.worker_threads import OVERDUE_GRACE, WorkerThreads
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.handlers.base import AttemptContext, Handler
+from tests.tools.attempts import make_claimed
+
+_PATIENCE = 20.0
+
+
+class _Signalling(Handler):
+    """Tells by `begun` what it runs; the attempt `late` waits for `release`."""
+
+    def __init__(self, begun: Callable[[str], None], release: threading.Event) -> None:
+        self._begun = begun
+        self._release = release
+
+    def run(self, context: AttemptContext) -> Outcome:
+        self._begun(context.task.id)
+        if context.task.id == "late":
+            self._release.wait(_PATIENCE)
+        return Outcome(kind=OutcomeKind.OK)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class _Watched(AssignedAttempt):
+    """An attempt that does something of the test's own when somebody looks whether it has ended."""
+
+    look: Callable[[], None]
+
+    @property
+    def ended(self) -> bool:
+        self.look()
+        return False
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        """Not needed here."""
+
+
+def test_a_worker_that_ends_at_the_last_moment_is_not_written_off() -> None:
+    """It is on its next attempt already: written off, it would be missing for ever."""
+    names = {name: threading.Event() for name in ("late", "next")}
+    release = threading.Event()
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
+        lambda: _Signalling(lambda name: names[name].set(), release), lambda attempt, outcome: None
+    )
+    threads.resize(1)
+
+    def end_now() -> None:
+        release.set()
+        threads.put(AssignedAttempt(make_claimed("next").task, 1))
+        assert names["next"].wait(_PATIENCE)
+
+    late = _Watched(make_claimed("late", timeout=-2 * OVERDUE_GRACE).task, 1)
+    late.look = end_now
+    threads.put(late)
+    assert names["late"].wait(_PATIENCE)
+    assert threads.write_off_overdue() == []
+    assert (threads.total, threads.present) == (1, 1)
+    threads.resize(0)
+    assert threads.total == 0
