@@ -26,11 +26,14 @@ def retention_ms(seconds: float) -> int:
 
 
 class StoredFields(ABC, Generic[V]):
-    """The fields of `kind`, apart from `without`. They are stored under `names`, in this order."""
+    """The fields of `kind` but `without`, and some `properties`, stored under `names` in this order."""
 
-    def __init__(self, kind: type[V], *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, kind: type[V], *, without: Collection[str] = (), properties: Collection[str] = ()
+    ) -> None:
         hints = get_type_hints(kind)
-        fields = [name for name in kind.__struct_fields__ if name not in without]
+        hints |= {name: get_type_hints(getattr(kind, name).fget)["return"] for name in properties}
+        fields = [name for name in (*kind.__struct_fields__, *properties) if name not in without]
         types = [_plain(hints[name]) for name in fields]
         self._kind = kind
         self._get = attrgetter(*fields)

@@ -61,7 +61,11 @@ class HashFields(StoredFields[V], Generic[V]):
         return None if kind is bytes else kind
 
 
-NEW_TASK = HashFields(NewTask)
+NEW_TASK = HashFields(
+    NewTask,
+    without={"task", "write_concern", "snoozes"},
+    properties=("max_attempts", "created_at", "deadline"),
+)
 SETTLEMENT = HashFields(Settlement, without={"keep", "follow_up"})
 DUE = HashFields(Due)
 RECORD = HashFields(StoredRecord)

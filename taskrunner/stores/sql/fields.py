@@ -26,10 +26,16 @@ def text(value: str) -> str:
 class TableFields(StoredFields[V], Generic[V]):
     """The fields of a value that have a column, in one of `tables`."""
 
-    def __init__(self, kind: type[V], *tables: Table, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: type[V],
+        *tables: Table,
+        without: Collection[str] = (),
+        properties: Collection[str] = (),
+    ) -> None:
         known = {column.name: column for table in reversed(tables) for column in table.c}
         absent = {name for name in kind.__struct_fields__ if not {name, f"{name}_ms"} & known.keys()}
-        super().__init__(kind, without=absent.union(without))
+        super().__init__(kind, without=absent.union(without), properties=properties)
         self.columns: list[Column[Any]] = [known[name] for name in self.names]
 
     def row(self, value: V, **others: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from taskrunner.stores.sql.session import Session, ids, parts
 from taskrunner.stores.sql.statement import IncomingRows, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 
-_NEW_TASK = TableFields(NewTask, tasks)
+_NEW_TASK = TableFields(NewTask, tasks, properties=("max_attempts", "deadline"))
 _COLUMNS = [*_NEW_TASK.columns, tasks.c.attempt_limit, tasks.c.updated_ms]
 
 
@@ -99,7 +99,7 @@ def _keyed(rows: IncomingRows) -> "Select[Any]":
 @statement
 def _insert_tasks(rows: IncomingRows) -> Executable:
     v = rows(*_COLUMNS)
-    fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal(""), "snoozes": literal(0)}
+    fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal("")}
     names = [column.name for column in _COLUMNS]
     query = select(*(v.c[name] for name in names), *fixed.values())
     return insert(tasks).from_select([*names, *fixed], query)
