@@ -48,6 +48,10 @@ class Fault:
     unfit: bool = False
     undone: bool = False
 
+    @property
+    def state(self) -> ConnectionState:
+        return ConnectionState.REFUSING if self.answers else ConnectionState.DOWN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitness:
@@ -168,7 +172,7 @@ class StoreConnection(ABC):
         contended = found.undone and found.answers
         # Contention is no outage, and a call from before the last reconnect tells of an outage that is over.
         if not contended and connects == self._connects:
-            self._lose(ConnectionState.REFUSING if found.answers else ConnectionState.DOWN, found.message)
+            self._lose(found.state, found.message)
         return StoreUnavailable(found.message)
 
     def _lose(self, state: ConnectionState, error: str) -> None:
@@ -230,16 +234,10 @@ class StoreConnection(ABC):
             if found is None:
                 self._lose(ConnectionState.DOWN, f"{self._shown} failed: {type(exc).__name__}")
                 raise
-            self._lose(_state_after(found), found.message)
+            self._lose(ConnectionState.UNFIT if found.unfit else found.state, found.message)
         else:
             self._restore(fitness)
         return self._state is ConnectionState.UP
-
-
-def _state_after(found: Fault) -> ConnectionState:
-    if found.unfit:
-        return ConnectionState.UNFIT
-    return ConnectionState.REFUSING if found.answers else ConnectionState.DOWN
 
 
 class ConnectedStore(StoreLifecycle):

@@ -6,15 +6,17 @@ The names and the conversions come from the value's declaration; adapters add ho
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from types import NoneType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from taskrunner.domain.value import Value
 
 V = TypeVar("V", bound=Value)
-Convert = Callable[[Any], Any]
+# None for a field that is stored as it is.
+Convert = Callable[[Any], Any] | None
 
-# A hundred years are "for ever" to anybody, and stay within the 63 bits that databases count milliseconds in.
+# A hundred years count as "for ever", and stay within the 63 bits in which databases count milliseconds.
 _LONGEST_RETENTION = 100 * 366 * 86_400.0
 
 
@@ -24,35 +26,43 @@ def retention_ms(seconds: float) -> int:
 
 
 class StoredFields(ABC, Generic[V]):
-    """The fields of `kind`, apart from `without`. They are stored under `names`, in this order."""
+    """The fields of `kind` but `without`, and some `properties`, stored under `names` in this order."""
 
-    def __init__(self, kind: type[V], *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, kind: type[V], *, without: Collection[str] = (), properties: Collection[str] = ()
+    ) -> None:
         hints = get_type_hints(kind)
+        hints |= {name: get_type_hints(getattr(kind, name).fget)["return"] for name in properties}
+        fields = [name for name in (*kind.__struct_fields__, *properties) if name not in without]
+        types = [_plain(hints[name]) for name in fields]
         self._kind = kind
-        self._fields = [name for name in kind.__struct_fields__ if name not in without]
-        types = [_plain(hints[name]) for name in self._fields]
-        self._optional = [NoneType in get_args(hints[name]) for name in self._fields]
-        self._write = [self._writer(each) for each in types]
-        self._read = [self._reader(each) for each in types]
+        self._get = attrgetter(*fields)
+        # A field that is stored as it is needs no call: tasks have many, and are written in large batches.
+        self._write = [(place, self._writer(each)) for place, each in enumerate(types) if self._writer(each)]
+        self._read = [
+            (name, self._reader(each), NoneType in get_args(hints[name]))
+            for name, each in zip(fields, types, strict=True)
+        ]
         self.names = tuple(
-            f"{name}_ms" if each is datetime else name for name, each in zip(self._fields, types, strict=True)
+            f"{name}_ms" if each is datetime else name for name, each in zip(fields, types, strict=True)
         )
 
     def dump(self, value: V) -> list[Any]:
         """What to store, in the order of `names`; None for a field that is None."""
-        return [
-            None if (found := getattr(value, name)) is None else write(found)
-            for name, write in zip(self._fields, self._write, strict=True)
-        ]
+        stored = list(self._get(value))
+        for place, write in self._write:
+            if write is not None and stored[place] is not None:
+                stored[place] = write(stored[place])
+        return stored
 
     def load(self, stored: Sequence[Any], **others: Any) -> V:
         """The value, from what is stored under `names` and the fields that are not stored.
 
         A field that is missing (None) takes its default, if it cannot be None.
         """
-        for name, read, optional, found in zip(self._fields, self._read, self._optional, stored, strict=True):
+        for (name, read, optional), found in zip(self._read, stored, strict=True):
             if found is not None:
-                others[name] = read(found)
+                others[name] = found if read is None else read(found)
             elif optional:
                 others[name] = None
         return self._kind(**others)
@@ -64,11 +74,6 @@ class StoredFields(ABC, Generic[V]):
     @abstractmethod
     def _reader(self, kind: type) -> Convert:
         """The inverse of `_writer`."""
-
-
-def unchanged(value: Any) -> Any:
-    """The conversion of a field that is stored as it is."""
-    return value
 
 
 def _plain(hint: Any) -> Any:

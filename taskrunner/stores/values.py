@@ -14,9 +14,8 @@ Item = TypeVar("Item")
 class AttemptRef(Value):
     """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs.
 
-    `follow_up` is for `fail` and `cancel` only: the store accepts this task in the same atomic step, if the
-    call takes effect. `snoozes` is for `mark_queued` only: how often the task had been snoozed when it was
-    published.
+    `follow_up` is for `fail` and `cancel`: a task that is accepted in the same atomic step, if they take
+    effect. `snoozes` is for `mark_queued`: how often the task had been snoozed when it was published.
     """
 
     id: str

@@ -14,13 +14,17 @@ from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.settlement import Settlement
 from taskrunner.domain.value import Value
-from taskrunner.stores.fields import Convert, StoredFields, unchanged
+from taskrunner.stores.fields import Convert, StoredFields
 from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.schedule_store import StoredSchedule
 from taskrunner.stores.values import Due
 
 V = TypeVar("V", bound=Value)
 Argument = str | bytes | int
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else storable(value)
 
 
 class HashFields(StoredFields[V], Generic[V]):
@@ -34,16 +38,16 @@ class HashFields(StoredFields[V], Generic[V]):
         return self.load([each or None for each in found], **others)
 
     def values(self, found: Sequence[Any]) -> list[V]:
-        """The values, from a flat answer."""
+        """The values, from a flat answer without empty texts."""
         size = len(self.names)
-        return [self.value(found[first : first + size]) for first in range(0, len(found), size)]
+        return [self.load(found[first : first + size]) for first in range(0, len(found), size)]
 
     def _writer(self, kind: type) -> Convert:
         if kind is str:
-            return storable
+            return _text
         if kind is datetime:
             return to_ms
-        return encode if issubclass(kind, Value) else unchanged
+        return encode if issubclass(kind, Value) else None
 
     def _reader(self, kind: type) -> Convert:
         if kind is str:
@@ -54,17 +58,21 @@ class HashFields(StoredFields[V], Generic[V]):
             return Decoder(kind).decode
         if issubclass(kind, Enum):
             return {member.value.encode(): member for member in kind}.__getitem__
-        return unchanged if kind is bytes else kind
+        return None if kind is bytes else kind
 
 
-NEW_TASK = HashFields(NewTask)
+NEW_TASK = HashFields(
+    NewTask,
+    without={"task", "write_concern", "snoozes"},
+    properties=("max_attempts", "created_at", "deadline"),
+)
 SETTLEMENT = HashFields(Settlement, without={"keep", "follow_up"})
 DUE = HashFields(Due)
 RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
 DEAD_MESSAGE = HashFields(DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "raw"})
 
-# The names that Lua is told: where an argument stands after the first of its item, and fields to read.
+# The names that are written out for Lua: the place of each argument of an item, and the fields to read.
 POSITIONS = {
     "RECORD": RECORD.names,
     "DUE": DUE.names,

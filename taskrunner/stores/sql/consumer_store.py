@@ -78,7 +78,7 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
             rows = session.fetch(_read_attempts, ids(dict.fromkeys(ref.id for ref in part)))
             found = {row[0]: (row[1], row[2]) for row in rows}
             running = [(Status.RUNNING.value, ref.attempt) for ref in part]
-            return [found.get(ref.id, wanted) == wanted for ref, wanted in zip(part, running, strict=True)]
+            return [found.get(ref.id, runs) == runs for ref, runs in zip(part, running, strict=True)]
 
         return await self._look(refs, look)
 

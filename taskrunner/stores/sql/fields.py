@@ -1,4 +1,4 @@
-"""How columns keep the fields of values, and what else is written or read beside them."""
+"""How columns keep the fields of values."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from sqlalchemy import Column, Table
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import Decoder, encode, storable
 from taskrunner.domain.value import Value
-from taskrunner.stores.fields import Convert, StoredFields, unchanged
+from taskrunner.stores.fields import Convert, StoredFields
 from taskrunner.stores.sql.session import Row, Rows
 
 V = TypeVar("V", bound=Value)
@@ -18,16 +18,24 @@ V = TypeVar("V", bound=Value)
 
 def text(value: str) -> str:
     """`value` without what no database holds: halves of surrogate pairs and, on PostgreSQL, NUL."""
+    if value.isascii() and "\0" not in value:
+        return value
     return storable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class TableFields(StoredFields[V], Generic[V]):
     """The fields of a value that have a column, in one of `tables`."""
 
-    def __init__(self, kind: type[V], *tables: Table, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: type[V],
+        *tables: Table,
+        without: Collection[str] = (),
+        properties: Collection[str] = (),
+    ) -> None:
         known = {column.name: column for table in reversed(tables) for column in table.c}
         absent = {name for name in kind.__struct_fields__ if not {name, f"{name}_ms"} & known.keys()}
-        super().__init__(kind, without=absent.union(without))
+        super().__init__(kind, without=absent.union(without), properties=properties)
         self.columns: list[Column[Any]] = [known[name] for name in self.names]
 
     def row(self, value: V, **others: Any) -> dict[str, Any]:
@@ -47,7 +55,7 @@ class TableFields(StoredFields[V], Generic[V]):
             return lambda value: encode(value).decode()
         if issubclass(kind, Enum):
             return lambda value: value.value
-        return text if kind is str else unchanged
+        return text if kind is str else None
 
     def _reader(self, kind: type) -> Convert:
         if kind is bytes:
@@ -57,7 +65,7 @@ class TableFields(StoredFields[V], Generic[V]):
         if issubclass(kind, Value):
             decode = Decoder(kind).decode
             return lambda stored: decode(stored.encode())
-        return kind if issubclass(kind, Enum) else unchanged
+        return kind if issubclass(kind, Enum) else None
 
 
 def pack(rows: Rows, contents: Sequence[bytes | None]) -> dict[str, Any]:

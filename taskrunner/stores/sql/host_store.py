@@ -89,14 +89,8 @@ def _select_named(rows: IncomingRows) -> "Select[Any]":
     return select(*_HOST.columns).join(v, hosts.c.host == v.c.host)
 
 
-@query
-def _named(rows: IncomingRows) -> "Select[Any]":
-    return _select_named(rows)
-
-
-@query
-def _lock(rows: IncomingRows) -> "Select[Any]":
-    return _select_named(rows).order_by(hosts.c.host).with_for_update(of=hosts)
+_named = query(_select_named)
+_lock = query(lambda rows: _select_named(rows).order_by(hosts.c.host).with_for_update(of=hosts))
 
 
 @statement

@@ -121,7 +121,7 @@ def _repaired(row: Row, now_ms: int, lease_ms: int, kept_until_ms: int) -> dict[
 
 
 def _remove_lost(session: Session, rows: Sequence[Row]) -> None:
-    """Remove tasks whose encoded task is gone: nobody knows what they were to fetch."""
+    """Remove tasks whose encoded task is gone: what they were to fetch is unknown."""
     lost = ids(row[0] for row in rows)
     if lost:
         session.run(delete_bodies, lost)

@@ -17,7 +17,7 @@ from taskrunner.stores.sql.session import Session, ids, parts
 from taskrunner.stores.sql.statement import IncomingRows, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 
-_NEW_TASK = TableFields(NewTask, tasks)
+_NEW_TASK = TableFields(NewTask, tasks, properties=("max_attempts", "deadline"))
 _COLUMNS = [*_NEW_TASK.columns, tasks.c.attempt_limit, tasks.c.updated_ms]
 
 
@@ -30,11 +30,11 @@ class SqlIntakeStore(SqlPart, IntakeStore):
 
     async def replicate(self, ids: Sequence[str]) -> None:
         await self._connection.replicate()
-        wanted = list(dict.fromkeys(ids))
-        found = await self._connection.read(lambda session: _count_existing(session, wanted))
-        if found < len(wanted):
+        written = list(dict.fromkeys(ids))
+        found = await self._connection.read(lambda session: _count_existing(session, written))
+        if found < len(written):
             raise WriteUnconfirmed(
-                f"{len(wanted) - found} of {len(wanted)} records that were written "
+                f"{len(written) - found} of {len(written)} records that were written "
                 f"are not in {self.name}: another server took its place"
             )
 
@@ -79,8 +79,8 @@ def _row(task: NewTask) -> dict[str, Any]:
     return _NEW_TASK.row(task, attempt_limit=limit, updated_ms=to_ms(task.created_at))
 
 
-def _count_existing(session: Session, wanted: Sequence[str]) -> int:
-    return sum(len(session.fetch(_existing, ids(part))) for part in parts(wanted))
+def _count_existing(session: Session, written: Sequence[str]) -> int:
+    return sum(len(session.fetch(_existing, ids(part))) for part in parts(written))
 
 
 @query
@@ -99,7 +99,7 @@ def _keyed(rows: IncomingRows) -> "Select[Any]":
 @statement
 def _insert_tasks(rows: IncomingRows) -> Executable:
     v = rows(*_COLUMNS)
-    fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal(""), "snoozes": literal(0)}
+    fixed = {"status": literal(Status.SCHEDULED.value), "attempts": literal("")}
     names = [column.name for column in _COLUMNS]
     query = select(*(v.c[name] for name in names), *fixed.values())
     return insert(tasks).from_select([*names, *fixed], query)

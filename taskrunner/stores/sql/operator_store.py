@@ -19,7 +19,6 @@ from taskrunner.stores.sql.counts import read_counts
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.locked_task import (
     DELETED,
-    LockedTask,
     delete_bodies,
     delete_encoded,
     lock_by_id,
@@ -150,20 +149,18 @@ def _requeue(session: Session, part: Sequence[str], now_ms: int, due_ms: int) ->
             answers.append(None)
         else:
             task.move(session, Status.SCHEDULED)
-            answers.append(_requeued(task, encoded[task_id]))
+            answers.append(
+                Due(
+                    id=task.id,
+                    status=Status.SCHEDULED,
+                    attempt=task.attempt,
+                    attempt_limit=task.attempt + task.max_attempts,
+                    queue=Priority(task.queue),
+                    encoded=encoded[task_id].encode(),
+                    snoozes=task.snoozes,
+                )
+            )
     return answers
-
-
-def _requeued(task: LockedTask, encoded: str) -> Due:
-    return Due(
-        id=task.id,
-        status=Status.SCHEDULED,
-        attempt=task.attempt,
-        attempt_limit=task.attempt + task.max_attempts,
-        queue=Priority(task.queue),
-        encoded=encoded.encode(),
-        snoozes=task.snoozes,
-    )
 
 
 def _records() -> "Select[Any]":
@@ -175,17 +172,13 @@ def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
 
 
-@query
-def list_all(_: IncomingRows) -> "Select[Any]":
+def _records_page() -> "Select[Any]":
     page = _records().where(tasks.c.id < parameter("before", TEXT))
     return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
 
 
-@query
-def list_by_status(_: IncomingRows) -> "Select[Any]":
-    before, status = parameter("before", TEXT), parameter("status", TEXT)
-    page = _records().where(tasks.c.status == status, tasks.c.id < before)
-    return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
+list_all = query(lambda _: _records_page())
+list_by_status = query(lambda _: _records_page().where(tasks.c.status == parameter("status", TEXT)))
 
 
 @statement

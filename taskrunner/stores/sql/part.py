@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from taskrunner.stores.sql.session import Session, parts
-from taskrunner.stores.sql.sql_connection import SqlStoreConnection
+from taskrunner.stores.sql.sql_connection import Operation, SqlStoreConnection
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+BatchOperation = Callable[[Session, Sequence[Item]], list[Answer]]
+
+
 class SqlPart:
-    """Runs operations on `_connection`."""
+    """Runs operations over batches on `_connection`, in parts that one statement can carry."""
 
     name: str
     _connection: SqlStoreConnection
@@ -19,32 +22,20 @@ class SqlPart:
     async def _change(
         self,
         items: Sequence[Item],
-        operation: Callable[[Session, Sequence[Item]], list[Answer]],
+        operation: BatchOperation[Item, Answer],
         size: Callable[[Item], int] = lambda item: 0,
     ) -> list[Answer]:
-        """Run `operation` over `items` and commit; it gets them in parts that one statement can carry."""
-        if not items:
-            return []
-        return await self._connection.write(lambda session: _in_parts(session, items, operation, size))
+        """Run `operation` over `items` and commit."""
+        return await self._connection.write(_in_parts(items, operation, size)) if items else []
 
-    async def _look(
-        self, items: Sequence[Item], operation: Callable[[Session, Sequence[Item]], list[Answer]]
-    ) -> list[Answer]:
-        """Run `operation`, which only reads, as `_change` does."""
-        if not items:
-            return []
-        return await self._connection.read(
-            lambda session: _in_parts(session, items, operation, lambda item: 0)
-        )
+    async def _look(self, items: Sequence[Item], operation: BatchOperation[Item, Answer]) -> list[Answer]:
+        """Run `operation`, which only reads, over `items`."""
+        return await self._connection.read(_in_parts(items, operation)) if items else []
 
 
 def _in_parts(
-    session: Session,
     items: Sequence[Item],
-    operation: Callable[[Session, Sequence[Item]], list[Answer]],
-    size: Callable[[Item], int],
-) -> list[Answer]:
-    answers: list[Answer] = []
-    for part in parts(items, size):
-        answers += operation(session, part)
-    return answers
+    operation: BatchOperation[Item, Answer],
+    size: Callable[[Item], int] = lambda item: 0,
+) -> Operation[list[Answer]]:
+    return lambda session: [answer for part in parts(items, size) for answer in operation(session, part)]

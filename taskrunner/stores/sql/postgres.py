@@ -55,13 +55,16 @@ class PostgresConnection(SqlStoreConnection):
                     raise
         return await self._read_once(operation)
 
-    async def _ping(self) -> None:
-        await self._read(lambda session: session.first(lambda _: text("SELECT 1")))
+    async def ping(self) -> None:
+        await self.read(lambda session: session.first(lambda _: text("SELECT 1")))
 
-    async def _check_replicas(self) -> None:
-        await self._read(self._refuse_without_standby)
+    async def check_replicas(self) -> None:
+        await self.read(self._refuse_without_standby)
 
-    async def _replicate(self) -> None:
+    async def replicate(self) -> None:
+        await self._call(self._wait_for_standby)
+
+    async def _wait_for_standby(self) -> None:
         """A commit waits until the standbys have all of the log before it, whoever wrote it.
 
         https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable, Select, func, literal, select
+from sqlalchemy import Column, Executable, Select, func, literal, select
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.record import Attempt
@@ -154,29 +154,22 @@ def _prune_tasks(session: Session, now_ms: int, limit: int) -> int:
     return len(found)
 
 
+def _select_due(time: "Column[Any]") -> "Select[Any]":
+    found = select(*_DUE.columns, *_OTHERS, time).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
+    return found.where(time <= parameter("now")).order_by(time).limit(parameter("limit"))
+
+
 @query
 def lock_due(_: IncomingRows) -> "Select[Any]":
-    return (
-        select(*_DUE.columns, *_OTHERS, tasks.c.due_ms)
-        .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-        .where(tasks.c.due_ms <= parameter("now"))
-        .order_by(tasks.c.due_ms)
-        .limit(parameter("limit"))
-        .with_for_update(of=tasks, skip_locked=True)
-    )
+    return _select_due(tasks.c.due_ms).with_for_update(of=tasks, skip_locked=True)
 
 
 @query
 def _past_deadline(_: IncomingRows) -> "Select[Any]":
-    return (
-        select(*_DUE.columns, *_OTHERS, tasks.c.deadline_ms)
-        .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-        .where(tasks.c.deadline_ms <= parameter("now"))
-        .where(tasks.c.deadline_ms.is_not(None), tasks.c.due_ms.is_not(None))
-        .where(tasks.c.status != literal(Status.RUNNING.value, literal_execute=True))
-        .order_by(tasks.c.deadline_ms)
-        .limit(parameter("limit"))
-    )
+    # Spelled out as in the partial index.
+    waiting = _select_due(tasks.c.deadline_ms).where(tasks.c.deadline_ms.is_not(None))
+    waiting = waiting.where(tasks.c.due_ms.is_not(None))
+    return waiting.where(tasks.c.status != literal(Status.RUNNING.value, literal_execute=True))
 
 
 @statement

@@ -47,16 +47,13 @@ class SqlStoreConnection(StoreConnection):
         """Run an operation that only reads. Raises `StoreUnavailable`."""
         return await self._call(lambda: self._read(operation))
 
-    async def ping(self) -> None:
-        await self._call(self._ping)
-
+    @abstractmethod
     async def check_replicas(self) -> None:
         """See `IntakeStore.check_replicas`."""
-        await self._call(self._check_replicas)
 
+    @abstractmethod
     async def replicate(self) -> None:
         """See `IntakeStore.replicate`."""
-        await self._call(self._replicate)
 
     @abstractmethod
     async def _write(self, operation: Operation[Answer]) -> Answer:
@@ -65,15 +62,6 @@ class SqlStoreConnection(StoreConnection):
     @abstractmethod
     async def _read(self, operation: Operation[Answer]) -> Answer:
         """Run it in a transaction that only reads."""
-
-    @abstractmethod
-    async def _ping(self) -> None: ...
-
-    @abstractmethod
-    async def _check_replicas(self) -> None: ...
-
-    @abstractmethod
-    async def _replicate(self) -> None: ...
 
     @abstractmethod
     async def _upgrade(self) -> None:

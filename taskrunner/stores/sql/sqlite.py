@@ -68,14 +68,14 @@ class SqliteConnection(SqlStoreConnection):
     async def _read(self, operation: Operation[Answer]) -> Answer:
         return await _in(self._read_thread, lambda: self._read_in_thread(operation))
 
-    async def _ping(self) -> None:
-        await _in(self._read_thread, self._refuse_another_file)
+    async def ping(self) -> None:
+        await self._call(lambda: _in(self._read_thread, self._refuse_another_file))
 
-    async def _check_replicas(self) -> None:
+    async def check_replicas(self) -> None:
         raise StoreUnfit(f"a SQLite file has no replica: {self._file}")
 
-    async def _replicate(self) -> None:
-        await self._check_replicas()
+    async def replicate(self) -> None:
+        await self.check_replicas()
 
     async def _inspect(self) -> Fitness:
         await _in(self._write_thread, self._writer.dispose)

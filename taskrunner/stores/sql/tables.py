@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 metadata = MetaData()
 
-# SQLite compares by bytes anyway; PostgreSQL goes by the locale unless told.
+# SQLite compares by bytes anyway; PostgreSQL by the locale unless a collation is given.
 _BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 

@@ -157,12 +157,10 @@ def make_task(**changes: Any) -> Task:
 
 
 def entry(task: Task | None = None, **changes: Any) -> NewTask:
-    """A task to accept, due now."""
-    task = task or make_task()
-    new = NewTask.of(
-        task,
-        due=NOW,
-    )
+    """A task to accept, due now; `changes` of its deadline and `max_attempts` are those of the task."""
+    names = {"deadline": "expires_at", "max_attempts": "max_attempts"}
+    of_task = {names[name]: changes.pop(name) for name in names.keys() & changes.keys()}
+    new = NewTask.of(replace(task or make_task(), **of_task), due=NOW)
     return replace(new, **changes)
 
 

@@ -1,4 +1,4 @@
--- ARGV: name. Answers 1 if there was such a schedule.
+-- ARGV: name. Answers 1 if the schedule existed.
 
 call('ZREM', SCHEDULES, ARGV[1])
 call('ZREM', SLOTS, ARGV[1])

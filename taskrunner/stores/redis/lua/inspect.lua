@@ -1,11 +1,11 @@
 -- Uses entries.
 -- ARGV: number of the set in which the ids were found, 0 for the records themselves; then ids.
--- Answers for each flaw: id, flaw. One of a task without a record is told in the first set that has it.
+-- Answers for each flaw: id, flaw. A task without a record is reported for the first set that has it.
 
 local found_in = tonumber(ARGV[1])
 local answers, size = {}, 0
 
-local function tell(id, flaw)
+local function report(id, flaw)
   answers[size + 1], answers[size + 2] = id, flaw
   size = size + 2
 end
@@ -17,14 +17,14 @@ local function inspect_record(id, state)
     local should = belongs(set, state)
     if should ~= nil and should ~= is_in(set, id) then
       if set == DUE_TIMES then
-        tell(id, should and 'not_due' or 'due_though_ended')
+        report(id, should and 'not_due' or 'due_though_ended')
       else
         misfiled = true
       end
     end
   end
   if misfiled then
-    tell(id, 'misfiled')
+    report(id, 'misfiled')
   end
 end
 
@@ -45,7 +45,7 @@ for i = 2, #ARGV do
       inspect_record(id, state)
     end
   elseif not state[1] and is_first(id, call('ZSCORE', RETENTION, 't:' .. id)) then
-    tell(id, 'no_record')
+    report(id, 'no_record')
   end
 end
 

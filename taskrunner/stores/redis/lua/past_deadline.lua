@@ -15,7 +15,7 @@ for _, id in ipairs(ids) do
     if room < 0 and #answers > 0 then
       break
     end
-    append_due(answers, id, state, '')
+    append_due(answers, id, state, false)
   else
     remove(DEADLINES, id)
   end

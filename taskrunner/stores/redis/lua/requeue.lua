@@ -26,7 +26,7 @@ for i = 4, #ARGV do
   end
   if state[1] == 'failed' or again then
     answer = {}
-    append_due(answer, id, call('HMGET', task, unpack(DUE_FIELDS)), '')
+    append_due(answer, id, call('HMGET', task, unpack(DUE_FIELDS)), false)
     seen[id] = true
   end
   answers[#answers + 1] = answer

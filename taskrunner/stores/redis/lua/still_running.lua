@@ -1,4 +1,4 @@
--- ARGV: for each attempt that somebody runs: id, number. Answers 1 for each that still is to run, else 0.
+-- ARGV: for each running attempt: id, number. Answers 1 for each that is still to run, else 0.
 
 local answers = {}
 
