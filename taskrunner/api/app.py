@@ -1,4 +1,4 @@
-"""The applications: the API of `serve`, and the operators' routes alone for `consume`.
+"""The applications: the whole API for `serve`, and only the operators' routes for `consume`.
 
 Errors leave an application as exceptions; `WebServer` turns them into problems.
 """
@@ -11,8 +11,7 @@ from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
-from taskrunner.api.index import IndexRoutes
-from taskrunner.api.page import Page
+from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
@@ -30,7 +29,7 @@ from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
 
-# The operators' routes take no bodies; this much is read to get to the next request.
+# The operators' routes take no bodies; this much is read to reach the next request.
 _MONITOR_REQUEST_BYTES = 4096
 
 
@@ -54,7 +53,7 @@ def build_api(
     routes = Routes(app, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
-    BulkActionRoutes(bulk_actions, options).add_to(routes)
+    BulkActionRoutes(bulk_actions).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(
@@ -62,8 +61,7 @@ def build_api(
     ).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    IndexRoutes(routes, Page()).add_to(routes)
-    DocsRoutes(routes).add_to(routes)
+    DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app
 
 
@@ -72,6 +70,5 @@ def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.
     app = web.Application(client_max_size=_MONITOR_REQUEST_BYTES)
     routes = Routes(app, max_request_bytes=_MONITOR_REQUEST_BYTES)
     HealthRoutes(health, stats, metrics).add_to(routes)
-    IndexRoutes(routes).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app

@@ -1,39 +1,32 @@
-"""The routes for attempts: one or all of a task, as JSON, as an HTTP Archive, or as a curl command."""
+"""The routes for the attempts of a task, as JSON, as an HTTP Archive, or as a curl command."""
 
 from aiohttp import web
 
-from taskrunner.api import curl, har, schemas
-from taskrunner.api.exchange import attempt_detail, attempts_resource
-from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.requests import Query, task_id_of
+from taskrunner.api import curl, har
+from taskrunner.api.parameters import ATTEMPT_NUMBER, TASK_ID, Parameter, choice
+from taskrunner.api.query import Query
+from taskrunner.api.requests import path_value
 from taskrunner.api.responses import json_response, raw_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.views.attempt import AttemptDetail, AttemptList
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import Record
 from taskrunner.stores.base import OperatorStore
 
-_MANY, _ONE = ("json", "har"), ("json", "har", "curl")
-
-
-def _format(known: tuple[str, ...]) -> Parameter:
-    return Parameter(
-        name="format",
-        description="JSON of ours (default), an HTTP Archive 1.2, or a curl command.",
-        schema={"type": "string", "enum": list(known)},
-    )
-
-
+_FORMATS = "Our own JSON (default), an HTTP Archive 1.2, or a curl command."
+_LIST_FORMAT = choice("format", _FORMATS, ("json", "har"))
+_FORMAT = choice("format", _FORMATS, ("json", "har", "curl"))
 _LIST = Operation(
     summary="All attempts of a task: requests, answers, times.",
-    answers={200: schemas.Attempts},
-    parameters=(_format(_MANY),),
+    answers={200: AttemptList},
+    parameters=(_LIST_FORMAT,),
     problems=(400, 404, 503),
 )
 _READ = Operation(
     summary="One attempt of a task.",
-    answers={200: schemas.AttemptDetail},
-    parameters=(_format(_ONE),),
+    answers={200: AttemptDetail},
+    parameters=(_FORMAT,),
     problems=(400, 404, 503),
 )
 
@@ -51,32 +44,31 @@ class AttemptRoutes:
         routes.get("/tasks/{id}/attempts/{number}", self.read, _READ)
 
     async def list(self, request: web.Request) -> web.Response:
-        form = _form(request, _MANY)
-        resource = attempts_resource(await self._record(request), self._masking, user_agent=self._user_agent)
-        return json_response(har.archive(resource["attempts"]) if form == "har" else resource)
+        form = _form(request, _LIST_FORMAT)
+        record = await self._record(request)
+        view = AttemptList.of(record, self._masking, user_agent=self._user_agent)
+        return json_response(har.archive(view.attempts) if form == "har" else view)
 
     async def read(self, request: web.Request) -> web.Response:
-        form = _form(request, _ONE)
-        given = request.match_info["number"]
-        if not (given.isascii() and given.isdecimal() and len(given) < 10):
-            raise TaskUnknown("attempts have numbers, from 1 on")
+        form = _form(request, _FORMAT)
+        number = path_value(request, ATTEMPT_NUMBER)
         record = await self._record(request)
-        detail = attempt_detail(record, int(given), self._masking, user_agent=self._user_agent)
+        detail = AttemptDetail.of_record(record, number, self._masking, user_agent=self._user_agent)
         if form == "curl":
             text = curl.command(detail, timeout=record.task.timeout)
             return raw_response(text.encode(), 200, "text/plain; charset=utf-8")
         return json_response(har.archive([detail]) if form == "har" else detail)
 
     async def _record(self, request: web.Request) -> Record:
-        task_id = task_id_of(request)
+        task_id = path_value(request, TASK_ID)
         record = await self._store.get(task_id)
         if record is None:
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
         return record
 
 
-def _form(request: web.Request, known: tuple[str, ...]) -> str:
-    query = Query(request, ("format",))
-    form = query.choice("format", known)
+def _form(request: web.Request, parameter: Parameter[str]) -> str:
+    query = Query(request, (parameter,))
+    form = query.get(parameter)
     query.refuse_if_wrong()
     return form

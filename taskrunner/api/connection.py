@@ -1,10 +1,11 @@
-"""A connection: one client's, with a limit on how long a request may take to arrive and an answer to leave.
+"""Connections of clients, with limits on how long a request may take to arrive and an answer to leave.
 
-aiohttp bounds how long a connection may idle, but not how slowly the head of a request may drip in, nor how
-long a client may leave an answer unread.
+aiohttp limits how long a connection may idle, but not how slowly the head of a request may arrive, nor how
+long a client may leave an answer unread. Exceptions of a request become problems here.
 """
 
 import asyncio
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -14,21 +15,23 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from taskrunner.api.boundary import Boundary
-from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem
+from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem, internal_error, problem_of
 from taskrunner.api.responses import problem_response
 from taskrunner.api.settings import ServerSettings
+from taskrunner.domain.events import Events, RequestFailed
 
 # How long the rest of a refused body is read and thrown away, so that the client gets to see the refusal.
 _LINGER = 1.0
+# After these the rest of the request may still be on its way, so the connection cannot be used again.
+_CLOSING = frozenset({408, 413})
 
 
-class Connection(web.RequestHandler):
+class ClientConnection(web.RequestHandler):
     """aiohttp's protocol with two clocks, which `end_if_slow` reads.
 
-    `receiving_since`: the first byte of a request came, its head is not complete. `unread_since`: of what
-    we wrote, `unread_bytes` wait for the client, and that has not changed. Both are on the loop's clock, None
-    while they do not run.
+    `receiving_since`: the first byte of a request arrived, its head is not complete. `unread_since`: the
+    client has not read any of the `unread_bytes` that we wrote. Both are on the loop's clock, None while they
+    do not run.
     """
 
     __slots__ = ("_clock", "handling", "receiving_since", "unread_bytes", "unread_since")
@@ -55,19 +58,19 @@ class Connection(web.RequestHandler):
         self.unread_since = None
 
     def end_if_slow(self, limit: float) -> None:
-        """Close when a clock has run for more than `limit` seconds; tell a slow sender why."""
+        """Close when a clock has run for more than `limit` seconds; a slow sender gets the reason."""
         now, transport = self._clock(), self.transport
         if transport is None:
             return
         if self._is_unread(transport, now, limit):
-            # Nobody reads, so there is nothing to be polite with.
+            # Nobody reads, so an answer would not arrive.
             transport.abort()
         elif self.receiving_since is not None and now - self.receiving_since > limit:
             detail = f"the headers were not complete within {limit:g} s"
             self.end_with(http_problem(408, detail))
 
     def _is_unread(self, transport: asyncio.Transport, now: float, limit: float) -> bool:
-        """A client that reads slowly, but reads, is not cut off: it may be on a slow line."""
+        """A client that reads slowly is not cut off: it may be on a slow line."""
         if self.unread_since is None:
             return False
         unread_bytes = transport.get_write_buffer_size()
@@ -88,10 +91,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What aiohttp calls for a request that its parser refuses; never a traceback, and never a log line.
-
-        Anybody can send garbage, so garbage is no news.
-        """
+        """Called by aiohttp for a request that it cannot parse. Not logged: anybody can send garbage."""
         response = problem_response(self._unparsed(exc) if status == 400 else http_problem(status, "failed"))
         response.force_close()
         return response
@@ -104,24 +104,29 @@ class Connection(web.RequestHandler):
             return http_problem(431, f"a header is larger than {self.max_field_size} bytes")
         if "Too many headers" in str(exc):
             return http_problem(431, f"more than {self.max_headers} headers")
-        return http_problem(400, "this is no HTTP request as RFC 9112 has it")
+        return http_problem(400, "this is not an HTTP request by RFC 9112")
 
 
 class ConnectionServer(web.Server):
-    """Makes a `Connection` per client, and keeps their number within bounds."""
+    """Makes a `ClientConnection` per client, bounds their number, and answers errors with problems.
 
-    def __init__(self, app_server: web.Server, boundary: Boundary, options: ServerSettings) -> None:
+    It wraps the application's handler outside of the router, so that an unknown path or method gets a problem
+    too, at the cost of one more call per request.
+    """
+
+    def __init__(self, app_server: web.Server, events: Events, options: ServerSettings) -> None:
         super().__init__(self._handle, request_factory=self._begin)
         self._make = app_server.request_factory
-        self._boundary = boundary
+        self._handle_in_app = app_server.request_handler
+        self._events = events
         self._options = options
         self._open = 0
-        self._parting = False
+        self._draining = False
         self._all_closed = asyncio.Event()
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> ClientConnection:
         options = self._options
-        return Connection(
+        return ClientConnection(
             self,
             asyncio.get_running_loop(),
             access_log=None,
@@ -135,7 +140,7 @@ class ConnectionServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._open += 1
-        if self._open > self._options.max_connections and isinstance(handler, Connection):
+        if self._open > self._options.max_connections and isinstance(handler, ClientConnection):
             handler.end_with(http_problem(503, "too many connections", {"Retry-After": "1"}))
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -144,9 +149,9 @@ class ConnectionServer(web.Server):
         if self._open == 0:
             self._all_closed.set()
 
-    async def part(self, seconds: float) -> None:
-        """From now on each answer closes its connection; wait that long for the connections to end so."""
-        self._parting = True
+    async def drain(self, seconds: float) -> None:
+        """Close each connection after its next answer; wait up to `seconds` until all are closed."""
+        self._draining = True
         if self._open == 0:
             return
         self._all_closed.clear()
@@ -155,9 +160,9 @@ class ConnectionServer(web.Server):
                 await self._all_closed.wait()
 
     def end_slow(self) -> None:
-        """Close every connection that has kept us waiting for too long."""
+        """Close every connection that exceeds the request timeout."""
         for connection in self.connections:
-            if isinstance(connection, Connection):
+            if isinstance(connection, ClientConnection):
                 connection.end_if_slow(self._options.request_timeout)
 
     def _begin(
@@ -168,22 +173,53 @@ class ConnectionServer(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        """The head of a request is complete: aiohttp asks for the object that stands for it."""
-        if isinstance(protocol, Connection):
+        """Called by aiohttp when the head of a request is complete."""
+        if isinstance(protocol, ClientConnection):
             protocol.handling = True
             protocol.receiving_since = None
         return self._make(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            response = await self._boundary(request)
-            if self._parting:
+            response = await self._answer(request)
+            if self._draining:
                 response.force_close()
             return response
         finally:
             protocol = request.protocol
-            if isinstance(protocol, Connection):
+            if isinstance(protocol, ClientConnection):
                 protocol.handling = False
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._handle_in_app(request)
+        except web.HTTPException as exc:
+            if exc.status < 400:
+                raise
+            problem = _of_aiohttp(exc, request)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - the boundary of a request: log it, answer an id
+            problem = problem_of(exc) or self._unexpected(exc, request)
+        response = problem_response(problem)
+        if problem.status in _CLOSING:
+            response.force_close()
+        return response
+
+    def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:
+        error_id = str(uuid.uuid4())
+        self._events.emit(RequestFailed(id=error_id, method=request.method, path=request.path, error=exc))
+        return internal_error(error_id)
+
+
+def _of_aiohttp(exc: web.HTTPException, request: web.BaseRequest) -> Problem:
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(exc.allowed_methods))
+        detail = f"{request.method} is not for {request.path}; allowed: {allowed}"
+        return http_problem(405, detail, {"Allow": allowed})
+    if exc.status == 404:
+        return http_problem(404, f"there is nothing at {request.path}; GET / lists what there is")
+    return http_problem(exc.status, exc.reason)
 
 
 def _raw_response(problem: Problem) -> bytes:

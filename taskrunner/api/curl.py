@@ -1,42 +1,43 @@
-"""An attempt as a command for a shell, by which somebody can do it again by hand."""
+"""An attempt as a shell command that repeats it by hand."""
 
 import shlex
 
-from taskrunner.api.masking import MASK
-from taskrunner.api.resources import Resource
+from taskrunner.api.views.attempt import AttemptDetail
+from taskrunner.api.views.task import HeaderView
+from taskrunner.domain.masking import MASK
 
 _BODY_FILE = "BODY"
 
 
-def command(detail: Resource, *, timeout: float) -> str:
-    """The curl command of an attempt by `attempt_detail`; what is not shown is told in comments."""
-    request = detail["request"]
+def command(attempt: AttemptDetail, *, timeout: float) -> str:
+    """The curl command of an attempt. Comments tell what is not shown."""
+    request = attempt.request
     words = ["--path-as-is", "--globoff", "--compressed", f"--max-time {timeout:g}"]
-    if request["method"] == "HEAD":
+    if request.method == "HEAD":
         words.append("--head")
-    elif request["method"] != "GET":
-        words.append(f"--request {request['method']}")
-    words += [f"--header {shlex.quote(_header(each))}" for each in request["headers"]]
-    if request["body_size"]:
+    elif request.method != "GET":
+        words.append(f"--request {request.method}")
+    words += [f"--header {shlex.quote(_header(each))}" for each in request.headers]
+    if request.body_size:
         words.append(f"--data-binary @{_BODY_FILE}")
-    lines = [*_comments(detail), " \\\n  ".join([f"curl {shlex.quote(request['url'])}", *words])]
+    lines = [*_comments(attempt), " \\\n  ".join([f"curl {shlex.quote(request.url)}", *words])]
     return "\n".join(lines) + "\n"
 
 
-def _header(header: Resource) -> str:
+def _header(header: HeaderView) -> str:
     """`Name;` is how curl sends an empty value."""
-    return f"{header['name']}: {header['value']}" if header["value"] else f"{header['name']};"
+    return f"{header.name}: {header.value}" if header.value else f"{header.name};"
 
 
-def _comments(detail: Resource) -> list[str]:
-    request = detail["request"]
-    comments = [f"# task {detail['task_id']}, attempt {detail['number']}"]
-    if MASK in request["url"] or any(each["value"] == MASK for each in request["headers"]):
-        comments.append(f"# Put in what is masked ({MASK}) yourself.")
-    if request["body_size"]:
+def _comments(attempt: AttemptDetail) -> list[str]:
+    request = attempt.request
+    comments = [f"# task {attempt.task_id}, attempt {attempt.number}"]
+    if MASK in request.url or any(each.value == MASK for each in request.headers):
+        comments.append(f"# Replace what is masked ({MASK}) with the real values.")
+    if request.body_size:
         comments.append(
-            f"# The body of {request['body_size']} bytes is not shown: it goes into the file {_BODY_FILE}."
+            f"# The body of {request.body_size} bytes is not shown: put it into the file {_BODY_FILE}."
         )
-    if request["signed_by"] is not None:
+    if request.signed_by is not None:
         comments.append("# Without webhook-timestamp and webhook-signature, which are made for each attempt.")
     return comments

@@ -1,79 +1,102 @@
-"""The routes that describe the others: `GET /openapi.json` for programs, `GET /docs` for people.
+"""The routes that describe the others: `GET /`, `GET /openapi.json` and, for people, `GET /docs`."""
 
-The page is plain HTML made from the document: no script, and nothing from elsewhere.
-"""
-
-import json
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from html import escape
-from typing import Any
+from typing import Literal
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from taskrunner.api.openapi import document
-from taskrunner.api.operations import Operation
-from taskrunner.api.page import hash_of
-from taskrunner.api.responses import json_response, raw_response
-from taskrunner.api.routes import PREFIXES, Routes
+from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
+from taskrunner.api.parameters import FILE
+from taskrunner.api.problems import refuse
+from taskrunner.api.requests import path_value
+from taskrunner.api.responses import SERVER, json_response, raw_response
+from taskrunner.api.routes import PREFIXES, Operation, Routes
+from taskrunner.api.views.view import View
+from taskrunner.domain.codec import encode
+from taskrunner.version import __version__
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
-h2 { font: 600 1rem ui-monospace, monospace; border-top: 1px solid; padding-top: 1rem; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
+# Swagger UI sets no inline style and evaluates no text; its icons are data.
+_VIEWER = policy(scripts="'self'", styles="'self'", images="data:")
+_FILES: Mapping[str, tuple[str, str]] = {
+    "viewer.js": ("viewer.js", "text/javascript"),
+    "swagger-ui-bundle.js": ("vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
+    "swagger-ui.css": ("vendor/swagger-ui/swagger-ui.css", "text/css"),
+}
+
+
+class IndexView(View):
+    """What there is to ask for."""
+
+    name: Literal["taskrunner"]
+    version: str
+    endpoints: Sequence[str]
+    prefix: str
 
 
 class DocsRoutes:
-    """Made from `routes` when somebody asks for the first time: a start need not wait for it."""
+    """Describes the routes in `routes`, in the order in which they were added.
 
-    def __init__(self, routes: Routes) -> None:
+    `console` is the page that a browser gets at `/`, for applications that have all the routes it asks.
+    """
+
+    def __init__(self, routes: Routes, console: HtmlPage | None = None) -> None:
         self._routes = routes
+        self._console = console
 
     def add_to(self, routes: Routes) -> None:
-        described = Operation(summary="This description, as OpenAPI.", answers={200: "application/json"})
-        routes.get("/openapi.json", self.openapi, described)
+        routes.get("/", self.index, Operation(summary="All endpoints.", answers={200: IndexView}))
+        routes.get(
+            "/openapi.json",
+            self.openapi,
+            Operation(summary="This description, as OpenAPI.", answers={200: "application/json"}),
+        )
         routes.get("/docs", self.docs, Operation(summary="The same to read.", answers={200: "text/html"}))
+        routes.get(
+            "/docs/{file}",
+            self.file,
+            Operation(summary="A file of that page.", answers={200: "*/*"}, problems=(404,)),
+        )
+
+    async def index(self, request: web.Request) -> web.Response:
+        if self._console is not None and wants_page(request.headers.get("Accept", "")):
+            return self._console.response()
+        return json_response(
+            IndexView(
+                name="taskrunner",
+                version=__version__,
+                endpoints=[f"{method} {path}" for method, path in self._routes.operations],
+                prefix="/api/v1 may stand before each of them",
+            )
+        )
 
     async def openapi(self, _: web.Request) -> web.Response:
-        return json_response(self._document)
+        return raw_response(self._document, 200, "application/json")
 
     async def docs(self, _: web.Request) -> web.Response:
-        headers = (("Content-Security-Policy", self._policy), ("X-Content-Type-Options", "nosniff"))
-        return raw_response(self._page, 200, "text/html; charset=utf-8", headers)
+        return self._page.response()
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Sent from the disk: the viewer is 2 MB, and few processes are ever asked for it."""
+        name = path_value(request, FILE)
+        if name not in _FILES:
+            raise refuse(404, "not_found", f"there is nothing at {request.path}; GET / lists what there is")
+        place, content_type = _FILES[name]
+        headers = (
+            ("Content-Type", f"{content_type}; charset=utf-8"),
+            ("X-Content-Type-Options", "nosniff"),
+            SERVER,
+        )
+        return web.FileResponse(WEB / place, headers=CIMultiDict(headers))
+
+    # Made when first asked for, so that a start need not wait.
 
     @cached_property
-    def _document(self) -> dict[str, Any]:
-        return document(self._routes.operations, PREFIXES)
+    def _document(self) -> bytes:
+        return encode(document(self._routes.operations, PREFIXES))
 
     @cached_property
-    def _page(self) -> bytes:
-        return "".join(_html(self._document)).encode()
-
-    @cached_property
-    def _policy(self) -> str:
-        return f"default-src 'none'; style-src {hash_of(_STYLE)}; base-uri 'none'; frame-ancestors 'none'"
-
-
-def _html(described: dict[str, Any]) -> Iterator[str]:
-    info = described["info"]
-    yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{info["title"]}</title>'
-    yield f"<style>{_STYLE}</style></head><body><h1>{info['title']} {info['version']}</h1>"
-    yield "<p>Every path also under <code>/api/v1</code>; for programs: <code>/openapi.json</code></p>"
-    for path, methods in described["paths"].items():
-        for method, operation in methods.items():
-            yield f"<h2>{method.upper()} {escape(path)}</h2><p>{escape(operation['summary'])}</p>"
-            yield from _details("Parameters", operation.get("parameters"))
-            yield from _details("Request", operation.get("requestBody"))
-            yield from _details(f"Answers: {', '.join(operation['responses'])}", operation["responses"])
-    yield "<h2>Shapes</h2>"
-    for name, schema in described["components"]["schemas"].items():
-        yield from _details(name, schema)
-    yield "</body></html>"
-
-
-def _details(title: str, content: object) -> Iterator[str]:
-    if content:
-        shown = escape(json.dumps(content, indent=2, ensure_ascii=False))
-        yield f"<details><summary>{escape(title)}</summary><pre>{shown}</pre></details>"
+    def _page(self) -> HtmlPage:
+        return HtmlPage("docs.html", _VIEWER)

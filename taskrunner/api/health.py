@@ -1,40 +1,91 @@
-"""The routes for operators, the same on `serve` and `consume`: health, readiness, statistics, metrics.
+"""The routes of health and statistics: `/health`, `/livez`, `/readyz`, `/stats`, `/metrics`."""
 
-- `/livez`: 200 as long as the event loop turns. For a supervisor that restarts what hangs.
-- `/readyz`: 200 when work may be sent here, else 503 with the reasons. For load balancers and deployments.
-- `/health`: one check per dependency; 503 `degraded` when any of them is not ok. For people and alarms.
-- `/stats`: numbers as JSON. `/metrics`: the same for Prometheus.
-
-The two differ on purpose: with RabbitMQ away `serve` is degraded, but ready, since it still accepts tasks.
-"""
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
-from taskrunner.api import service_schemas
-from taskrunner.api.operations import Operation
-from taskrunner.api.resources import Resource
-from taskrunner.api.responses import json_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.responses import json_response, raw_response
+from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.views.view import View
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import AwareDatetime
 from taskrunner.monitor import exposition
 from taskrunner.monitor.health import CheckReport, Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 
+
+class CheckView(View):
+    """One dependency."""
+
+    ok: bool
+    error: str | None
+    since: AwareDatetime
+    details: Mapping[str, Any] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, report: CheckReport) -> "CheckView":
+        check = report.check
+        return cls(ok=check.ok, error=check.error, since=report.since, details=check.details or UNSET)
+
+
+class HealthView(View):
+    """One check per dependency."""
+
+    status: Literal["ok", "degraded"]
+    checks: Mapping[str, CheckView]
+
+
+class LivenessView(View):
+    """The event loop runs."""
+
+    status: Literal["ok"]
+
+
+class ReadinessView(View):
+    """Whether work may be sent here, and why not."""
+
+    status: Literal["ready", "not ready"]
+    reasons: Sequence[str]
+
+
+class StatsView(View):
+    """Numbers by part; null for a part that is not available, with the reason in `errors`.
+
+    Only `consume` has `workers` and `in_flight`.
+    """
+
+    queues: Mapping[str, Any] | UnsetType | None = UNSET
+    counts: Mapping[Status, int] | UnsetType | None = UNSET
+    stuck: Mapping[Status, int] | UnsetType | None = UNSET
+    paused: Mapping[str, AwareDatetime] | UnsetType | None = UNSET
+    rates: Mapping[str, Mapping[str, float]] | UnsetType | None = UNSET
+    totals: Mapping[str, int] | UnsetType | None = UNSET
+    reconnects: Mapping[str, int] | UnsetType | None = UNSET
+    workers: Mapping[str, Any] | UnsetType | None = UNSET
+    in_flight: int | UnsetType | None = UNSET
+    uptime: float
+    version: str
+    errors: Mapping[str, str]
+
+
 _HEALTH = Operation(
     summary="One check per dependency; 503 when any is not ok.",
-    answers={200: service_schemas.Health, 503: service_schemas.Health},
+    answers={200: HealthView, 503: HealthView},
 )
-_LIVEZ = Operation(summary="200 as long as the event loop turns.", answers={200: service_schemas.Liveness})
+_LIVEZ = Operation(summary="200 as long as the event loop runs.", answers={200: LivenessView})
 _READYZ = Operation(
     summary="Whether work may be sent here.",
-    answers={200: service_schemas.Readiness, 503: service_schemas.Readiness},
+    answers={200: ReadinessView, 503: ReadinessView},
 )
-_STATS = Operation(summary="Numbers.", answers={200: service_schemas.Stats})
+_STATS = Operation(summary="Statistics.", answers={200: StatsView})
 _METRICS = Operation(summary="The same for Prometheus.", answers={200: "text/plain"})
 
 
 class HealthRoutes:
-    """Answers from `Health`, `Stats` and `Metrics`; no request here ever waits for a service that is away."""
+    """No request here ever waits for a service that is unavailable."""
 
     def __init__(self, health: Health, stats: Stats, metrics: Metrics) -> None:
         self._health = health
@@ -54,35 +105,23 @@ class HealthRoutes:
     async def health(self, _: web.Request) -> web.Response:
         checks = self._health.report()
         ok = all(report.check.ok for report in checks.values())
-        return json_response(
-            {
-                "status": "ok" if ok else "degraded",
-                "checks": {name: _check_resource(report) for name, report in checks.items()},
-            },
-            status=200 if ok else 503,
+        view = HealthView(
+            status="ok" if ok else "degraded",
+            checks={name: CheckView.of(report) for name, report in checks.items()},
         )
+        return json_response(view, status=200 if ok else 503)
 
     async def livez(self, _: web.Request) -> web.Response:
-        return json_response({"status": "ok"})
+        return json_response(LivenessView(status="ok"))
 
     async def readyz(self, _: web.Request) -> web.Response:
         readiness = self._health.readiness()
-        return json_response(
-            {"status": "ready" if readiness.ready else "not ready", "reasons": readiness.reasons},
-            status=200 if readiness.ready else 503,
-        )
+        view = ReadinessView(status="ready" if readiness.ready else "not ready", reasons=readiness.reasons)
+        return json_response(view, status=200 if readiness.ready else 503)
 
     async def stats(self, _: web.Request) -> web.Response:
-        return json_response(await self._stats.collect())
+        return json_response(StatsView(**await self._stats.collect()))
 
     async def metrics(self, _: web.Request) -> web.Response:
         text = exposition.render(self._metrics, await self._stats.collect())
-        return web.Response(
-            body=text.encode(), headers={"Content-Type": exposition.CONTENT_TYPE, "Server": "taskrunner"}
-        )
-
-
-def _check_resource(report: CheckReport) -> Resource:
-    check = report.check
-    resource: Resource = {"ok": check.ok, "error": check.error, "since": report.since}
-    return {**resource, "details": check.details} if check.details else resource
+        return raw_response(text, 200, exposition.CONTENT_TYPE)

@@ -1,37 +1,37 @@
-"""The routes for hosts: how things are with them, their limits, and the end of a trouble by hand."""
+"""The routes for hosts: their state, their limits, and a reset by hand."""
 
 from aiohttp import web
 
-from taskrunner.api import schemas
-from taskrunner.api.operations import Operation
-from taskrunner.api.requests import LIMIT, Query, read_json_body
-from taskrunner.api.resources import host_limit_resource, host_resource
+from taskrunner.api.parameters import HOST, LIMIT
+from taskrunner.api.query import Query
+from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.producer.host_admin import HostAdmin
 
 _LIST = Operation(
-    summary="Hosts that are limited or in trouble and have tasks, and all limits.",
-    answers={200: schemas.Hosts},
+    summary="Hosts with tasks that are limited or in trouble, and all limits.",
+    answers={200: HostList},
     parameters=(LIMIT,),
     problems=(400, 503),
 )
-_READ = Operation(summary="How things are with a host.", answers={200: schemas.Host}, problems=(422, 503))
+_READ = Operation(summary="The state of a host.", answers={200: HostDetail}, problems=(422, 503))
 _RESET = Operation(
-    summary="Close the circuit of a host and take back a slowdown.",
-    answers={200: schemas.Host},
+    summary="Close the circuit breaker of a host and end a slowdown.",
+    answers={200: HostDetail},
     problems=(422, 503),
 )
 _SET = Operation(
-    summary="Limit a host, or each that a pattern (*.example.com, *) holds for; a rate is 10/s, 90/m, 5/h.",
-    answers={200: schemas.GivenLimit},
+    summary="Limit a host, or each that matches a pattern (*.example.com, *); a rate is 10/s, 90/m, 5/h.",
+    answers={200: HostLimitView},
     takes={"application/json": HostLimit},
     problems=(400, 408, 413, 415, 422, 503),
 )
 _REMOVE = Operation(
-    summary="Take back a limit that was set by the API.", answers={204: None}, problems=(404, 422, 503)
+    summary="Remove a limit that was set by the API.", answers={204: None}, problems=(404, 422, 503)
 )
 
 
@@ -51,26 +51,26 @@ class HostRoutes:
         routes.delete("/hosts/{host}/limit", self.remove_limit, _REMOVE)
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("limit",))
-        limit = query.limit(self._options.default_page, self._options.max_page)
+        query = Query(request, _LIST.parameters)
+        limit = query.get(LIMIT)
         query.refuse_if_wrong()
-        hosts = [host_resource(each) for each in await self._hosts.list(limit=limit)]
-        limits = [host_limit_resource(each) for each in await self._hosts.limits()]
-        return json_response({"hosts": hosts, "limits": limits})
+        hosts = [HostDetail.of(each) for each in await self._hosts.list(limit=limit)]
+        limits = [HostLimitView.of(each) for each in await self._hosts.limits()]
+        return json_response(HostList(hosts=hosts, limits=limits))
 
     async def read(self, request: web.Request) -> web.Response:
-        return json_response(host_resource(await self._hosts.show(request.match_info["host"])))
+        return json_response(HostDetail.of(await self._hosts.show(path_value(request, HOST))))
 
     async def reset(self, request: web.Request) -> web.Response:
-        return json_response(host_resource(await self._hosts.reset(request.match_info["host"])))
+        return json_response(HostDetail.of(await self._hosts.reset(path_value(request, HOST))))
 
     async def set_limit(self, request: web.Request) -> web.Response:
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        shown = await self._hosts.set_limit(request.match_info["host"], raw)
-        return json_response(host_limit_resource(shown))
+        shown = await self._hosts.set_limit(path_value(request, HOST), raw)
+        return json_response(HostLimitView.of(shown))
 
     async def remove_limit(self, request: web.Request) -> web.Response:
-        await self._hosts.remove_limit(request.match_info["host"])
+        await self._hosts.remove_limit(path_value(request, HOST))
         return empty_response()

@@ -1,33 +1,33 @@
-"""The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), made from the routes and the shapes."""
+"""The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), of routes, parameters and views."""
 
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from taskrunner.api import schemas
-from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.problems import CONTENT_TYPE
-from taskrunner.domain.task_fields import ID_PATTERN
+from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
+from taskrunner.api.problems import CONTENT_TYPE, ProblemView
+from taskrunner.api.routes import Operation
+from taskrunner.api.views.view import View
 from taskrunner.version import __version__
 
 Schema = dict[str, Any]
-Mode = Literal["validation", "serialization"]
-_REF = "#/components/schemas/{model}"
+References = Mapping[type, Schema]
+_JSON = "application/json"
+_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses")
+_REF = "#/components/schemas/{}"
 
 
 def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[str]) -> Schema:
     """The document of an application with these (method, path) pairs, under each of `prefixes`."""
-    models = sorted(_models(endpoints.values()), key=lambda pair: pair[0].__name__)
-    references, definitions = models_json_schema(models, ref_template=_REF)
-    # By class: no shape is both taken and given.
-    names = {model: schema for (model, _), schema in references.items()}
+    references, schemas = _schemas(endpoints.values())
     paths: dict[str, Schema] = {}
     for (method, path), operation in endpoints.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, names)
+        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, references)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -37,72 +37,74 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": dict(sorted(schemas.items()))},
     }
 
 
-def _models(operations: Iterable[Operation]) -> set[tuple[type[BaseModel], Mode]]:
-    models: set[tuple[type[BaseModel], Mode]] = {(schemas.Problem, "serialization")}
+def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
+    """How to refer to each view and draft, and the definitions of all."""
+    views: dict[type[View], None] = {ProblemView: None}
+    drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
-        models |= {
-            (shape, "serialization") for shape in operation.answers.values() if isinstance(shape, type)
-        }
-        models |= {(taken, "validation") for taken in operation.takes.values() if isinstance(taken, type)}
-    return models
+        views |= {each: None for each in operation.answers.values() if isinstance(each, type)}
+        drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
+    shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
+    taken, draft_schemas = models_json_schema(
+        [(draft, "validation") for draft in drafts], ref_template=_REF.format("{model}")
+    )
+    references: dict[type, Schema] = dict(zip(views, shown, strict=True))
+    references |= {draft: taken[draft, "validation"] for draft in drafts}
+    # Both know the enums, by the same names.
+    return references, {**draft_schemas.get("$defs", {}), **view_schemas}
 
 
-def _operation(method: str, path: str, operation: Operation, names: Mapping[Any, Any]) -> Schema:
+def _operation(method: str, path: str, operation: Operation, references: References) -> Schema:
     words = re.findall(r"[a-z]+", path)
     described: Schema = {
+        "tags": [_tag(path)],
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
         "responses": {
-            str(status): _answer(status, shape, names) for status, shape in operation.answers.items()
+            str(status): _answer(status, answer, references) for status, answer in operation.answers.items()
         },
     }
+    problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     for status in operation.problems:
-        described["responses"][str(status)] = _answer(status, schemas.Problem, names, CONTENT_TYPE)
-    described["responses"]["default"] = {
-        "description": "Any other error",
-        "content": {CONTENT_TYPE: {"schema": names[schemas.Problem]}},
-    }
-    parameters = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
-    parameters += [_parameter(parameter) for parameter in operation.parameters]
+        described["responses"][str(status)] = {"description": HTTPStatus(status).phrase, "content": problem}
+    described["responses"]["default"] = {"description": "Any other error", "content": problem}
+    parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
     if parameters:
-        described["parameters"] = parameters
+        described["parameters"] = [_parameter(each) for each in parameters]
     if operation.takes:
         content = {
-            kind: {"schema": names[taken] if isinstance(taken, type) else taken}
+            kind: {"schema": references[taken] if isinstance(taken, type) else taken}
             for kind, taken in operation.takes.items()
         }
         described["requestBody"] = {"required": True, "content": content}
     return described
 
 
-def _answer(
-    status: int,
-    shape: type[BaseModel] | str | None,
-    names: Mapping[Any, Any],
-    media_type: str = "application/json",
-) -> Schema:
-    if shape is None:
-        return {"description": HTTPStatus(status).phrase}
-    if isinstance(shape, str):
-        content: Schema = {shape: {"schema": {"type": "string"}}}
-    else:
-        content = {media_type: {"schema": names[shape]}}
-    return {"description": HTTPStatus(status).phrase, "content": content}
+def _tag(path: str) -> str:
+    first = path.split("/")[1]
+    if first in {"pause", "resume"}:
+        return "pauses"
+    return first if first in _RESOURCES else "service"
 
 
-def _parameter(parameter: Parameter) -> Schema:
+def _answer(status: int, answer: type[View] | str | None, references: References) -> Schema:
+    described: Schema = {"description": HTTPStatus(status).phrase}
+    if isinstance(answer, str):
+        described["content"] = {answer: {"schema": {"type": "string"}}}
+    elif answer is not None:
+        described["content"] = {_JSON: {"schema": references[answer]}}
+    return described
+
+
+def _parameter(parameter: Parameter[Any]) -> Schema:
     return {
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.description,
-        "schema": dict(parameter.schema),
+        **({"required": True} if parameter.place == "path" else {}),
+        "schema": parameter.schema,
     }
-
-
-def _path_parameter(name: str) -> Schema:
-    schema = {"type": "string", "pattern": f"^{ID_PATTERN.pattern}$"}
-    return {"name": name, "in": "path", "required": True, "schema": schema}

@@ -1,7 +1,6 @@
-"""The page for people: one static file, and the policy that lets a browser run nothing else.
+"""Pages for people: static HTML files, and the policies that let a browser run nothing else.
 
-Its script and style stand in the file; the policy names them by their hashes, so that whatever might get into
-the page from a task is neither run nor fetched.
+Whatever might get into a page from a task is neither run nor fetched.
 """
 
 import base64
@@ -13,17 +12,20 @@ from aiohttp import web
 
 from taskrunner.api.responses import raw_response
 
-_FILE = Path(__file__).parent / "web" / "index.html"
+WEB = Path(__file__).parent / "web"
 
 
-class Page:
-    """The page as a response; read and hashed once, when it is made."""
+class HtmlPage:
+    """A file of `web/` as a response; read once, when it is made.
 
-    def __init__(self) -> None:
-        text = _FILE.read_text(encoding="utf-8")
+    Without a `policy` the one script and the one style that stand in the file are allowed.
+    """
+
+    def __init__(self, name: str, policy: str | None = None) -> None:
+        text = (WEB / name).read_text(encoding="utf-8")
         self._content = text.encode()
         self._headers = (
-            ("Content-Security-Policy", policy(text)),
+            ("Content-Security-Policy", policy or inline_policy(text)),
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
             ("Vary", "Accept"),
@@ -38,26 +40,19 @@ def wants_page(accept: str) -> bool:
     return any(part.partition(";")[0].strip().lower() == "text/html" for part in accept.split(","))
 
 
-def policy(html: str) -> str:
-    """https://www.w3.org/TR/CSP3/#grammardef-hash-source, of the one script and the one style of `html`."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_hash_of('script', html)}",
-            f"style-src {_hash_of('style', html)}",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
+def policy(*, scripts: str, styles: str, images: str = "'none'") -> str:
+    """A policy that allows these sources and requests to this server."""
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src {images}; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+
+
+def inline_policy(html: str) -> str:
+    """Names script and style by their hashes: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
+    return policy(scripts=_hash_of("script", html), styles=_hash_of("style", html))
 
 
 def _hash_of(element: str, html: str) -> str:
     (content,) = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
-    return hash_of(content)
-
-
-def hash_of(content: str) -> str:
-    """How a policy names an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

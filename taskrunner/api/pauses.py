@@ -1,37 +1,51 @@
-"""The routes for pauses: what is paused, pause more, resume. Each process hears of it within two seconds."""
+"""The routes for pauses: list, pause, resume. Every process follows within two seconds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from aiohttp import web
 
-from taskrunner.api import schemas
-from taskrunner.api.operations import Operation, Parameter
-from taskrunner.api.requests import Query
+from taskrunner.api.parameters import SCOPES
+from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.views.view import View
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.task import Priority
+from taskrunner.domain.task import AwareDatetime
 from taskrunner.stores.base import OperatorStore
 
-_SCOPES = (
-    Parameter(name="queue", description="This queue.", schema={"enum": [queue.value for queue in Priority]}),
-    Parameter(
-        name="label", description="Tasks with this label: NAME=VALUE, or NAME.", schema={"type": "string"}
-    ),
-    Parameter(name="all", description="Everything.", schema={"type": "boolean"}),
-)
-_LIST = Operation(summary="What is paused.", answers={200: schemas.Pauses}, problems=(503,))
+
+class PauseView(View):
+    """A scope: `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`."""
+
+    scope: str
+    since: AwareDatetime
+
+
+class PauseList(View):
+    """What is paused."""
+
+    pauses: Sequence[PauseView]
+
+    @classmethod
+    def of(cls, pauses: Mapping[str, AwareDatetime]) -> Self:
+        return cls(pauses=[PauseView(scope=scope, since=since) for scope, since in sorted(pauses.items())])
+
+
+_LIST = Operation(summary="What is paused.", answers={200: PauseList}, problems=(503,))
 _PAUSE = Operation(
-    summary="Start nothing new of a queue, a label or at all; what runs goes on to its end.",
-    answers={200: schemas.Pauses},
-    parameters=_SCOPES,
+    summary="Start no more attempts of a queue, of a label or at all; running attempts go on to their end.",
+    answers={200: PauseList},
+    parameters=SCOPES,
     problems=(400, 503),
 )
 _RESUME = Operation(
-    summary="Start it again.", answers={200: schemas.Pauses}, parameters=_SCOPES, problems=(400, 503)
+    summary="Start attempts again.", answers={200: PauseList}, parameters=SCOPES, problems=(400, 503)
 )
 
 
 class PauseRoutes:
-    """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused then."""
+    """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused afterwards."""
 
     def __init__(self, store: OperatorStore, clock: Clock) -> None:
         self._store = store
@@ -51,18 +65,17 @@ class PauseRoutes:
         return await self._answer()
 
     async def resume(self, request: web.Request) -> web.Response:
-        """What is not paused stays so."""
+        """A scope that is not paused is left alone."""
         for scope in _scopes(request):
             await self._store.resume(scope)
         return await self._answer()
 
     async def _answer(self) -> web.Response:
-        found = sorted((await self._store.pauses()).items())
-        return json_response({"pauses": [{"scope": scope, "since": since} for scope, since in found]})
+        return json_response(PauseList.of(await self._store.pauses()))
 
 
 def _scopes(request: web.Request) -> list[str]:
-    query = Query(request, ("all",), ("queue", "label"))
+    query = Query(request, SCOPES)
     scopes = query.scopes()
     query.refuse_if_wrong()
     return scopes

@@ -1,25 +1,25 @@
-"""Probes: what health and statistics want to know of the store and the broker, in the form they want it.
+"""Probes: health checks and statistics of the store and the broker.
 
-The monitor stands beside the adapters and may not know their seams; here, one layer up, the two meet.
+The monitor is in the same layer as the adapters and may not import their seams; this module is one layer up.
 """
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
-from taskrunner.api.resources import Resource
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.monitor.health import Check, Checker
 from taskrunner.stores.base import Store
 
-# Enough to see that something is stuck; half a millisecond of Redis' time.
+# Enough to notice; half a millisecond of Redis' time.
 _STUCK_MOST = 1000
 
 
 def store_check(store: Store) -> Checker:
-    """Ok while the store answers; its warnings are shown but do no harm."""
+    """Ok while the store answers; warnings are shown and change nothing."""
 
     def check() -> Check:
         status = store.status()
@@ -32,7 +32,7 @@ def store_check(store: Store) -> Checker:
 
 
 def broker_check(broker: Broker, *, consuming: bool) -> Checker:
-    """Ok while connected and not blocked and, where it is asked for, every subscription is in force."""
+    """Ok while connected and not blocked and, if `consuming`, while every subscription is in force."""
 
     def check() -> Check:
         status = broker.status()
@@ -50,33 +50,33 @@ def broker_check(broker: Broker, *, consuming: bool) -> Checker:
     return check
 
 
-def queue_depths(broker: Broker) -> Callable[[], Awaitable[Resource]]:
-    """Ready messages per queue and in all."""
+def queue_depths(broker: Broker) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Ready messages per queue and in total."""
 
-    async def provide() -> Resource:
+    async def provide() -> dict[str, Any]:
         depths = await broker.depths()
-        queues: Resource = {queue: {"ready": ready} for queue, ready in depths.items()}
+        queues: dict[str, Any] = {queue: {"ready": ready} for queue, ready in depths.items()}
         return {**queues, "total": sum(depths.values())}
 
     return provide
 
 
-def task_counts(store: Store) -> Callable[[], Awaitable[Resource]]:
+def task_counts(store: Store) -> Callable[[], Awaitable[dict[str, Any]]]:
     """Tasks per status."""
 
-    async def provide() -> Resource:
+    async def provide() -> dict[str, Any]:
         return {status.value: count for status, count in (await store.counts()).items()}
 
     return provide
 
 
-def stuck_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awaitable[Resource]]:
-    """Live tasks that were due `late` seconds ago, per status: a relay that works leaves none.
+def stuck_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Live tasks per status that were due `late` seconds ago. A relay that works leaves none.
 
-    One look sees the `_STUCK_MOST` that are overdue the longest.
+    Counts no more than the `_STUCK_MOST` that are overdue longest.
     """
 
-    async def provide() -> Resource:
+    async def provide() -> dict[str, Any]:
         before = clock.now() - timedelta(seconds=late)
         found = Counter(each.status for each in await store.overdue(before=before, limit=_STUCK_MOST))
         return {status.value: found[status] for status in Status if status in LIVE}
@@ -84,10 +84,10 @@ def stuck_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awai
     return provide
 
 
-def reconnects(broker: Broker, store: Store) -> Callable[[], Resource]:
+def reconnects(broker: Broker, store: Store) -> Callable[[], dict[str, Any]]:
     """Connections made after the first, per service."""
 
-    def provide() -> Resource:
+    def provide() -> dict[str, Any]:
         return {broker.name: broker.status().reconnects, store.name: store.status().reconnects}
 
     return provide

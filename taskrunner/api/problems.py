@@ -1,16 +1,16 @@
 """Problems: every error of our HTTP servers as `application/problem+json` (RFC 9457).
 
-`type` is always `about:blank`, so `title` is the status's own phrase; what a program is to look at is
-`code`, which never changes, and what a person is to read is `detail`. A `CallerError` names what to change,
-so its text is shown; of an unexpected error only an id is, under which the log has the rest.
+`type` is always `about:blank`, so `title` is the status's own phrase. Programs read `code`, which never
+changes, and people read `detail`. A `CallerError` names what to change, so its text is shown. An unexpected
+error is shown only as an id, under which the log has the rest.
 
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
-| 422 | `schedule_invalid` | the same of a schedule |
-| 422 | `host_limit_invalid` | the same of a limit for hosts, or of what is to be a host |
+| 422 | `schedule_invalid` | the same for a schedule |
+| 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
 | 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 409 | `state_conflict` | the task's status does not allow it |
@@ -24,10 +24,12 @@ A key used twice is 422 rather than 409 by draft-ietf-httpapi-idempotency-key-he
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Literal
 
+from msgspec import UNSET, UnsetType
 from pydantic import ValidationError
 
+from taskrunner.api.views.view import View
 from taskrunner.domain import codec
 from taskrunner.domain.errors import (
     BrokerUnavailable,
@@ -71,9 +73,21 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
 }
 
 
+class ProblemView(View):
+    """RFC 9457. `code` never changes and is for programs, `detail` is for people."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str | UnsetType = UNSET
+    errors: Sequence[FieldError] | UnsetType = UNSET
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error as it is told to a client. `headers` go with it, beside the content type."""
+    """An error to answer, with further `headers`."""
 
     status: int
     code: str
@@ -88,18 +102,16 @@ class Problem:
 
     def encode(self) -> bytes:
         """The JSON body."""
-        members: dict[str, Any] = {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-        }
-        if self.instance is not None:
-            members["instance"] = self.instance
-        if self.errors:
-            members["errors"] = self.errors
-        return codec.encode(members)
+        view = ProblemView(
+            type="about:blank",
+            title=self.title,
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            instance=self.instance or UNSET,
+            errors=self.errors or UNSET,
+        )
+        return codec.encode(view)
 
 
 class RequestRefused(CallerError):
@@ -116,7 +128,7 @@ def refuse(status: int, code: str, detail: str, errors: Sequence[FieldError] = (
 
 
 def problem_of(exc: BaseException) -> Problem | None:
-    """What to tell a client of `exc`; None for an error that nobody expected."""
+    """The problem for `exc`; None for an unexpected error."""
     if isinstance(exc, RequestRefused):
         return exc.problem
     if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid):
@@ -143,13 +155,13 @@ def internal_error(error_id: str) -> Problem:
     return Problem(
         status=500,
         code="internal_error",
-        detail="taskrunner met an error that it did not expect; the log has it under the id in `instance`",
+        detail="an unexpected error in taskrunner; the log has it under the id in `instance`",
         instance=f"urn:uuid:{error_id}",
     )
 
 
 def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Problem:
-    """The problem for an error of the HTTP layer itself, such as a path that is not there."""
+    """The problem for an error of the HTTP layer itself, such as an unknown path."""
     code = _HTTP_CODES.get(status, f"http_{status}")
     return Problem(status=status, code=code, detail=reason, headers=headers or {})
 

@@ -1,4 +1,4 @@
-"""Responses: the few forms that our answers have."""
+"""Responses: JSON, problems, bytes, and nothing."""
 
 from typing import Any
 
@@ -6,23 +6,21 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.problems import CONTENT_TYPE, Problem
-from taskrunner.api.resources import encode
+from taskrunner.domain.codec import encode
 
 _JSON = "application/json"
 # Without one of our own, aiohttp tells everybody which versions run here.
-_SERVER = ("Server", "taskrunner")
+SERVER = ("Server", "taskrunner")
 
 
-def json_response(
-    resource: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
-) -> web.Response:
-    """`resource` as JSON, not to be kept by caches: what we show changes and may be private."""
-    return raw_response(encode(resource), status, _JSON, headers)
+def json_response(view: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> web.Response:
+    """`view` as JSON, not to be kept by caches: it changes and may be private."""
+    return raw_response(encode(view), status, _JSON, headers)
 
 
 def empty_response() -> web.Response:
-    """204: it is done, and there is nothing to say."""
-    return web.Response(status=204, headers=CIMultiDict((("Cache-Control", "no-store"), _SERVER)))
+    """204."""
+    return web.Response(status=204, headers=CIMultiDict((("Cache-Control", "no-store"), SERVER)))
 
 
 def problem_response(problem: Problem) -> web.Response:
@@ -35,5 +33,5 @@ def raw_response(
 ) -> web.Response:
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
-    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), _SERVER, *headers)
+    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), SERVER, *headers)
     return web.Response(body=body, status=status, headers=CIMultiDict(own))

@@ -1,23 +1,42 @@
-"""Routes: every path of an application, once as it is and once under `/api/v1`.
+"""Routes: every path of an application, with and without `/api/v1`, and its description for OpenAPI.
 
-Both stand in one router, not in a sub-application: aiohttp finds a plain route by one look into a
-dictionary, while a sub-application costs a second search for each request.
+Both names stand in one router, not in a sub-application: aiohttp finds a plain route with one dictionary
+look-up, while a sub-application costs a second search for each request.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
-from taskrunner.api.operations import Operation
+from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.responses import problem_response
+from taskrunner.api.views.view import View
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIXES = ("", "/api/v1")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """The OpenAPI description of a route, beside those of the parameters in its path.
+
+    `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
+    `takes` is the request's body by media type, `problems` the statuses of the route's own problems.
+    """
+
+    summary: str
+    answers: Mapping[int, type[View] | str | None]
+    takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
+    parameters: tuple[Parameter[Any], ...] = ()
+    problems: tuple[int, ...] = ()
+
+
 class Routes:
-    """Adds handlers to an application and notes what they are in `operations`.
+    """Adds handlers to an application and keeps their descriptions in `operations`.
 
     `max_request_bytes` is what a request with `Expect: 100-continue` is judged by.
     """
@@ -27,30 +46,25 @@ class Routes:
         self._max_request_bytes = max_request_bytes
         self.operations: dict[tuple[str, str], Operation] = {}
 
-    @property
-    def endpoints(self) -> list[str]:
-        return [f"{method} {path}" for method, path in self.operations]
-
     def get(self, path: str, handler: Handler, operation: Operation) -> None:
         """GET and HEAD."""
-        self.operations["GET", path] = operation
-        for prefix in PREFIXES:
-            self._router.add_get(prefix + path, handler, expect_handler=self._expect)
+        self._add("GET", self._router.add_get, path, handler, operation)
 
     def post(self, path: str, handler: Handler, operation: Operation) -> None:
-        self.operations["POST", path] = operation
-        for prefix in PREFIXES:
-            self._router.add_post(prefix + path, handler, expect_handler=self._expect)
+        self._add("POST", self._router.add_post, path, handler, operation)
 
     def put(self, path: str, handler: Handler, operation: Operation) -> None:
-        self.operations["PUT", path] = operation
-        for prefix in PREFIXES:
-            self._router.add_put(prefix + path, handler, expect_handler=self._expect)
+        self._add("PUT", self._router.add_put, path, handler, operation)
 
     def delete(self, path: str, handler: Handler, operation: Operation) -> None:
-        self.operations["DELETE", path] = operation
+        self._add("DELETE", self._router.add_delete, path, handler, operation)
+
+    def _add(
+        self, method: str, add: Callable[..., object], path: str, handler: Handler, operation: Operation
+    ) -> None:
+        self.operations[method, path] = operation
         for prefix in PREFIXES:
-            self._router.add_delete(prefix + path, handler, expect_handler=self._expect)
+            add(prefix + path, handler, expect_handler=self._expect)
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""

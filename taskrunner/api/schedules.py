@@ -2,14 +2,15 @@
 
 from aiohttp import web
 
-from taskrunner.api import schemas
-from taskrunner.api.operations import Operation
-from taskrunner.api.requests import CURSOR, LIMIT, Query, prefix_of, read_json_body
-from taskrunner.api.resources import accepted_resource, page_resource, schedule_resource
+from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
+from taskrunner.api.query import Query
+from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
-from taskrunner.domain.errors import FieldError, ScheduleInvalid, ScheduleUnknown
+from taskrunner.api.views.schedule import SchedulePage, ScheduleView
+from taskrunner.api.views.task import TaskView
+from taskrunner.domain.errors import FieldError, ScheduleInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
@@ -18,36 +19,36 @@ from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
 _CREATE = Operation(
-    summary="Make a cron schedule.",
-    answers={201: schemas.Schedule},
+    summary="Create a cron schedule.",
+    answers={201: ScheduleView},
     takes={_JSON: ScheduleDraft},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
     summary="Schedules by name.",
-    answers={200: schemas.SchedulePage},
+    answers={200: SchedulePage},
     parameters=(LIMIT, CURSOR),
     problems=(400, 503),
 )
-_READ = Operation(summary="A schedule.", answers={200: schemas.Schedule}, problems=(404, 503))
+_READ = Operation(summary="A schedule.", answers={200: ScheduleView}, problems=(404, 503))
 _PUT = Operation(
-    summary="Make a schedule of this name, or change it.",
-    answers={200: schemas.Schedule, 201: schemas.Schedule},
+    summary="Create a schedule of this name, or change it.",
+    answers={200: ScheduleView, 201: ScheduleView},
     takes={_JSON: ScheduleDraft},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
 _PAUSE = Operation(
-    summary="Let no slot run until it is resumed.",
-    answers={200: schemas.Schedule},
+    summary="Run no slot until the schedule is resumed.",
+    answers={200: ScheduleView},
     problems=(404, 409, 503),
 )
 _RESUME = Operation(
-    summary="Go on with the next slot.", answers={200: schemas.Schedule}, problems=(404, 409, 503)
+    summary="Continue with the next slot.", answers={200: ScheduleView}, problems=(404, 409, 503)
 )
 _RUN = Operation(
-    summary="Submit its task now, beside the slots.",
-    answers={202: schemas.Task},
+    summary="Submit its task now, in addition to the slots.",
+    answers={202: TaskView},
     problems=(404, 422, 503),
 )
 
@@ -81,22 +82,21 @@ class ScheduleRoutes:
         return self._response(request, schedule, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("limit", "cursor"))
-        cursor = query.cursor()
-        limit = query.limit(self._options.default_page, self._options.max_page)
+        query = Query(request, _LIST.parameters)
+        cursor, limit = query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
         page = await self._schedules.list(limit=limit, cursor=cursor)
         schedules = [
-            schedule_resource(each, self._options.masking, prefix=prefix_of(request)) for each in page.items
+            ScheduleView.of(each, self._options.masking, prefix=prefix_of(request)) for each in page.items
         ]
-        return json_response(page_resource("schedules", schedules, page.cursor))
+        return json_response(SchedulePage(schedules=schedules, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.get(_name_of(request)))
+        return self._response(request, await self._schedules.get(path_value(request, SCHEDULE_NAME)))
 
     async def put(self, request: web.Request) -> web.Response:
-        """201 for a new one, 200 for a changed one."""
-        given = request.match_info["name"]
+        """201 for a new schedule, 200 for a changed one."""
+        given = request.match_info[SCHEDULE_NAME.name]
         if not NAME_PATTERN.fullmatch(given):
             message = f"must be 1 to 64 letters, digits or ._-, got {shown(given)}"
             raise ScheduleInvalid([FieldError(field="name", message=message)])
@@ -108,21 +108,21 @@ class ScheduleRoutes:
         return self._response(request, schedule, status=201 if is_new else 200)
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._schedules.delete(_name_of(request))
+        await self._schedules.delete(path_value(request, SCHEDULE_NAME))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.pause(_name_of(request)))
+        return self._response(request, await self._schedules.pause(path_value(request, SCHEDULE_NAME)))
 
     async def resume(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.resume(_name_of(request)))
+        return self._response(request, await self._schedules.resume(path_value(request, SCHEDULE_NAME)))
 
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
-        submitted = await self._schedules.run(_name_of(request))
-        resource = accepted_resource(submitted.task, self._options.masking, published=submitted.published)
+        submitted = await self._schedules.run(path_value(request, SCHEDULE_NAME))
+        view = TaskView.of_accepted(submitted.task, self._options.masking, published=submitted.published)
         location = ("Location", f"{prefix_of(request)}/tasks/{submitted.id}")
-        return json_response(resource, status=202, headers=(location,))
+        return json_response(view, status=202, headers=(location,))
 
     async def _draft(self, request: web.Request) -> ScheduleDraft:
         raw = await read_json_body(
@@ -133,13 +133,5 @@ class ScheduleRoutes:
     def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
         prefix = prefix_of(request)
         headers = (("Location", f"{prefix}/schedules/{schedule.name}"),) if status == 201 else ()
-        resource = schedule_resource(schedule, self._options.masking, prefix=prefix)
-        return json_response(resource, status=status, headers=headers)
-
-
-def _name_of(request: web.Request) -> str:
-    """The name in the path. One that no schedule can have raises `ScheduleUnknown` at once."""
-    given = request.match_info["name"]
-    if not NAME_PATTERN.fullmatch(given):
-        raise ScheduleUnknown(f"no schedule can have the name {shown(given)}")
-    return given
+        view = ScheduleView.of(schedule, self._options.masking, prefix=prefix)
+        return json_response(view, status=status, headers=headers)

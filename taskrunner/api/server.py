@@ -1,4 +1,4 @@
-"""The web server: an application behind a listening socket, with bounds on what a client may do to it."""
+"""The web server: an application behind a listening socket, with limits on its clients."""
 
 import asyncio
 import errno
@@ -7,24 +7,23 @@ import socket
 
 from aiohttp import web
 
-from taskrunner.api.boundary import Boundary
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, PortOpened
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
-# The share of the request timeout between two looks for slow connections.
+# How often per request timeout to look for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
-# A kept connection that is idle may have a request on its way to us, which closing would lose. Who is busy
-# sends it within this time and is answered with `Connection: close`; the others are closed after it.
-_PARTING = 0.5
+# An idle connection may have a request on its way, which closing would lose. A busy client sends it within
+# this time and is answered with `Connection: close`; the other connections are closed afterwards.
+_DRAIN = 0.5
 
 
 class WebServer:
-    """Serves `app` on `host` and `port`; port 0 takes a free one, which `port` then tells.
+    """Serves `app` on `host` and `port`; port 0 takes a free one, which is then in `port`.
 
-    `setting` is what the operator calls the port, for the error when it is taken.
+    `setting` is the name of the port's setting, for the error when the port is taken.
     """
 
     def __init__(
@@ -41,21 +40,20 @@ class WebServer:
         self.port = port
         self._events = events
         self._options = options
-        self._dial = setting
-        # The application's own runner starts and ends it; its server is not used, only what it is made of.
+        self._setting = setting
+        # The application's own runner starts and ends it; of its server only the handler is used.
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
         self._server: ConnectionServer | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. Raises `SetupError` when the address cannot be had."""
+        """Listen. Raises `SetupError` when the address is not available."""
         await self._app_runner.setup()
         app_server = self._app_runner.server
         if app_server is None:
             raise RuntimeError("aiohttp set an application up without a server")
-        boundary = Boundary(app_server.request_handler, self._events)
-        server = self._server = ConnectionServer(app_server, boundary, self._options)
+        server = self._server = ConnectionServer(app_server, self._events, self._options)
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.shutdown_grace)
         await self._runner.setup()
         try:
@@ -63,8 +61,8 @@ class WebServer:
         except OSError as exc:
             await self.stop()
             raise SetupError(self._why(exc)) from exc
-        self._sweeper = asyncio.create_task(self._bulk_action(server), name="slow connections")
-        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", setting=self._dial))
+        self._sweeper = asyncio.create_task(self._end_slow(server), name="slow connections")
+        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", setting=self._setting))
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
@@ -73,7 +71,7 @@ class WebServer:
             for site in list(runner.sites):
                 await site.stop()
             if self._server is not None:
-                await self._server.part(min(_PARTING, self._options.shutdown_grace))
+                await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
             await runner.cleanup()
         if self._sweeper is not None:
             await cancel_and_wait(self._sweeper)
@@ -85,7 +83,7 @@ class WebServer:
         await site.start()
         self.port = runner.addresses[0][1]
 
-    async def _bulk_action(self, server: ConnectionServer) -> None:
+    async def _end_slow(self, server: ConnectionServer) -> None:
         while True:
             await asyncio.sleep(self._options.request_timeout / _SWEEPS_PER_TIMEOUT)
             server.end_slow()
@@ -93,10 +91,10 @@ class WebServer:
     def _why(self, exc: OSError) -> str:
         where = f"{self.host}:{self.port}"
         if exc.errno == errno.EADDRINUSE:
-            return f"{where} is in use: stop what listens there, or set {self._dial} to another port"
+            return f"{where} is in use: stop what listens there, or set {self._setting} to another port"
         if exc.errno == errno.EACCES:
-            return f"{where}: not allowed to listen on this port; set {self._dial} to one above 1023"
+            return f"{where}: not allowed to listen on this port; set {self._setting} to one above 1023"
         if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
             return f"{self.host} is no address of this machine; 0.0.0.0 listens on all of them"
         reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        return f"cannot listen on {where} ({reason}); see {self._dial}"
+        return f"cannot listen on {where} ({reason}); see {self._setting}"

@@ -1,8 +1,8 @@
-"""The settings of our HTTP servers, with the reason for each default."""
+"""The limits of an HTTP server and of the API's routes."""
 
 from dataclasses import dataclass
 
-from taskrunner.api.masking import Masking
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.version import USER_AGENT
 
@@ -14,9 +14,9 @@ class ServerSettings:
     """The limits of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
-    first byte; it is also for how long a client may read nothing of our answer. `keepalive_timeout` is longer
-    than the 60 s for which common proxies keep an idle connection, so that they are the ones to close it.
-    `shutdown_grace`: how long requests in flight may go on after `stop`.
+    first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
+    the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
+    in flight may continue after `stop`.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -44,7 +44,3 @@ class ApiSettings:
     inline_body_bytes: int = 64 * 1024
     user_agent: str = USER_AGENT
     masking: Masking = Masking()
-    default_page: int = 50
-    max_page: int = 200
-    default_bulk_action: int = 1000
-    max_bulk_action: int = 1000

@@ -4,29 +4,18 @@ import json
 
 from aiohttp import web
 
-from taskrunner.api import schemas
-from taskrunner.api.operations import Operation, Parameter
+from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
 from taskrunner.api.problems import refuse
-from taskrunner.api.requests import (
-    CONDITION_PARAMETERS,
-    CURSOR,
-    LIMIT,
-    Query,
-    idempotency_key_of,
-    prefix_of,
-    read_json_body,
-    task_id_of,
-)
-from taskrunner.api.resources import accepted_resource, as_text, bulk_items, page_resource, task_resource
+from taskrunner.api.query import Query
+from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
-from taskrunner.api.routes import Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.views.task import BulkAnswer, TaskPage, TaskView, as_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_filter import CONDITIONS
-from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.value import replace
 from taskrunner.producer.bulk_submit import BulkSubmit, meaningful
 from taskrunner.producer.cancellation import Cancellation
@@ -36,7 +25,7 @@ from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
-# What was fetched is a stranger's: nothing in it may run, be guessed at, or be shown as a page of ours.
+# A fetched body is not ours: no browser may run it, guess its type, or show it as a page of ours.
 _SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
@@ -46,28 +35,16 @@ _SAFE_HEADERS = (
 _LINES = ("application/x-ndjson", "application/jsonl")
 # Some 20 ms of the loop's time.
 _BULK_TASKS = 1000
-_KEY = Parameter(
-    name="Idempotency-Key",
-    description="A request repeated with the same key is the same task.",
-    schema={"type": "string", "maxLength": 255},
-    place="header",
-)
-_TRACE = Parameter(
-    name="traceparent",
-    description="W3C Trace Context: what is fetched belongs to this trace.",
-    schema={"type": "string"},
-    place="header",
-)
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={202: schemas.Task},
+    answers={202: TaskView},
     takes={"application/json": TaskDraft},
-    parameters=(_KEY, _TRACE),
+    parameters=(IDEMPOTENCY_KEY, TRACEPARENT),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _BULK = Operation(
-    summary=f"Submit up to {_BULK_TASKS} tasks, in an array or in lines: URLs, or what POST /tasks takes.",
-    answers={200: schemas.BulkAnswer},
+    summary=f"Submit up to {_BULK_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
+    answers={200: BulkAnswer},
     takes={
         "application/json": {"type": "array", "maxItems": _BULK_TASKS},
         **{kind: {"type": "string"} for kind in _LINES},
@@ -75,33 +52,31 @@ _BULK = Operation(
     problems=(400, 408, 413, 415, 503),
 )
 _LIST = Operation(
-    summary="Tasks, the latest first.",
-    answers={200: schemas.TaskPage},
-    parameters=(*CONDITION_PARAMETERS, LIMIT, CURSOR),
+    summary="Tasks, the newest first.",
+    answers={200: TaskPage},
+    parameters=(*TASK_CONDITIONS, LIMIT, CURSOR),
     problems=(400, 503),
 )
-_READ = Operation(
-    summary="A task and all that is known of it.", answers={200: schemas.Task}, problems=(404, 503)
-)
+_READ = Operation(summary="A task and all that is known of it.", answers={200: TaskView}, problems=(404, 503))
 _BODY = Operation(
-    summary="The fetched bytes: as text/plain where they are text, else as application/octet-stream.",
+    summary="The fetched bytes: text as text/plain, anything else as application/octet-stream.",
     answers={200: "*/*"},
     problems=(404, 503),
 )
 _CANCEL = Operation(
-    summary="Cancel a task that has not ended; a fetch that runs is cut.",
-    answers={200: schemas.Task},
+    summary="Cancel a task that has not ended; a running fetch is cut.",
+    answers={200: TaskView},
     problems=(404, 409, 503),
 )
 _DELETE = Operation(
-    summary="Remove a task with its result and history; a fetch that runs is cut.",
+    summary="Delete a task with its result and history; a running fetch is cut.",
     answers={204: None},
     problems=(404, 503),
 )
 
 
 class TaskRoutes:
-    """`POST /tasks`, `POST /tasks/bulk`, `GET /tasks`, `/tasks/{id}` and what is below: its body, its end."""
+    """`POST /tasks`, `POST /tasks/bulk`, `GET /tasks`, `/tasks/{id}` and its body, cancel and delete."""
 
     def __init__(
         self,
@@ -138,7 +113,7 @@ class TaskRoutes:
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        key = idempotency_key_of(request)
+        key = header_value(request, IDEMPOTENCY_KEY)
         draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
@@ -149,11 +124,11 @@ class TaskRoutes:
         location = ("Location", f"{request.path}/{submitted.id}")
         if not submitted.created:
             return await self._replay(draft, submitted, location, prefix_of(request))
-        resource = accepted_resource(submitted.task, self._options.masking, published=submitted.published)
-        return json_response(resource, status=202, headers=(location,))
+        view = TaskView.of_accepted(submitted.task, self._options.masking, published=submitted.published)
+        return json_response(view, status=202, headers=(location,))
 
     async def submit_bulk(self, request: web.Request) -> web.Response:
-        """200 with what became of each. Safe to repeat for tasks that name their ids."""
+        """200 with one item for each task. Safe to repeat for tasks with ids of their own."""
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
         )
@@ -165,27 +140,24 @@ class TaskRoutes:
                 f"{len(numbered)} tasks, at most {_BULK_TASKS} in one request are allowed",
             )
         done = await self._bulk.submit_batch(numbered) if numbered else None
-        return json_response({"items": [] if done is None else bulk_items(done)})
+        return json_response(BulkAnswer(items=()) if done is None else BulkAnswer.of(done))
 
     async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, ("limit", "cursor"), CONDITIONS)
-        selection, cursor = query.selection(), query.cursor()
-        limit = query.limit(self._options.default_page, self._options.max_page)
+        query = Query(request, _LIST.parameters)
+        selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
         page = await self._search.tasks(selection, limit=limit, cursor=cursor)
         prefix = prefix_of(request)
-        tasks = [task_resource(record, self._options.masking, prefix=prefix) for record in page.items]
-        return json_response(page_resource("tasks", tasks, page.cursor))
+        tasks = [TaskView.of(record, self._options.masking, prefix=prefix) for record in page.items]
+        return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        record = await self._record(task_id_of(request))
+        record = await self._record(path_value(request, TASK_ID))
         body = await self._inline_body(record)
-        return json_response(
-            task_resource(record, self._options.masking, prefix=prefix_of(request), body=body)
-        )
+        return json_response(TaskView.of(record, self._options.masking, prefix=prefix_of(request), body=body))
 
     async def body(self, request: web.Request) -> web.Response:
-        record = await self._record(task_id_of(request))
+        record = await self._record(path_value(request, TASK_ID))
         result = record.result
         content = None if result is None else await self._content(record.task.id, result)
         if result is None or content is None:
@@ -193,13 +165,13 @@ class TaskRoutes:
         return _body_response(record.task.id, result, content)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """200 with the cancelled task; a body of the request, if there is one, is not looked at."""
-        record = await self._cancellation.cancel(task_id_of(request))
-        return json_response(task_resource(record, self._options.masking, prefix=prefix_of(request)))
+        """200 with the cancelled task. A request body is ignored."""
+        record = await self._cancellation.cancel(path_value(request, TASK_ID))
+        return json_response(TaskView.of(record, self._options.masking, prefix=prefix_of(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """204 once nothing is left of the task."""
-        await self._cancellation.delete(task_id_of(request))
+        """204 once the task is removed."""
+        await self._cancellation.delete(path_value(request, TASK_ID))
         return empty_response()
 
     async def _record(self, task_id: str) -> Record:
@@ -224,22 +196,21 @@ class TaskRoutes:
         record = await self._record(submitted.id)
         if draft.id == submitted.id and not _same_request(submitted, record, draft):
             raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
-        resource = task_resource(
-            record, self._options.masking, prefix=prefix, body=await self._inline_body(record)
-        )
-        return json_response(resource, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+        body = await self._inline_body(record)
+        view = TaskView.of(record, self._options.masking, prefix=prefix, body=body)
+        return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 
 def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
-    """The draft in the trace of the request, unless it names one itself."""
-    parent = read_traceparent(request.headers.get("traceparent", ""))
+    """The draft in the trace of the request, unless the draft names one."""
+    parent = header_value(request, TRACEPARENT)
     if parent is None or draft.traceparent is not None:
         return draft
     return draft.model_copy(update={"traceparent": parent})
 
 
 def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
-    """The tasks of a bulk: its lines, or the elements of its JSON array as lines."""
+    """The tasks of a bulk: its lines, or the elements of its JSON array, as numbered lines."""
     if not raw.lstrip().startswith(b"["):
         return list(meaningful(raw.split(b"\n")))
     try:
@@ -254,7 +225,7 @@ def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
 
 
 def _same_request(submitted: Submitted, record: Record, draft: TaskDraft) -> bool:
-    """A delay is counted from the time of the request, so its `run_at` differs from one to the next.
+    """A delay counts from the time of the request, so `run_at` differs between repetitions.
 
     So does the trace, in which each request is a span of its own.
     """

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.app import build_api
-from taskrunner.api.masking import Masking
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
@@ -19,6 +18,7 @@ from taskrunner.app.services import (
     until_signal,
 )
 from taskrunner.config import Config
+from taskrunner.domain.masking import Masking
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 

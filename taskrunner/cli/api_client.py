@@ -8,7 +8,7 @@ from urllib.parse import quote
 import requests
 
 from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
-from taskrunner.domain.messages import mask_user_info
+from taskrunner.domain.masking import mask_user_info
 from taskrunner.version import __version__
 
 # Seconds to connect, and to wait for a response.

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from taskrunner.api.resources import dead_letter_resource, encode, pretty
+from taskrunner.api.views.dead_letter import DeadLetterDetail, DeadLetterView
+from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_actions import (
@@ -19,6 +20,7 @@ from taskrunner.cli.bulk_actions import (
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import DeadLetter
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
@@ -67,7 +69,7 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
         if raw:
             sys.stdout.buffer.write(letter.raw or b"")
             return 0
-        click.echo(pretty(dead_letter_resource(letter, full=True)))
+        click.echo(pretty(DeadLetterDetail.of_letter(letter)))
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -168,7 +170,7 @@ async def _requeue_in_waves(platform: Platform, selection: BulkSelection, rate: 
 
 def _line(letter: DeadLetter, *, as_json: bool) -> str:
     if as_json:
-        return encode(dead_letter_resource(letter)).decode()
+        return encode(DeadLetterView.of(letter)).decode()
     died = letter.died_at.isoformat(timespec="seconds")
     words = [letter.id, letter.kind.value, died, letter.reason, letter.url or "-"]
     return " ".join([*words, *([f"({letter.error})"] if letter.error else [])])

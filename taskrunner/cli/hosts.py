@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
-from taskrunner.api.resources import encode, host_limit_resource, host_resource
+from taskrunner.api.views.host import HostDetail, HostLimitView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
 from taskrunner.domain.host_view import HostView
 from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
@@ -124,7 +125,7 @@ def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) 
 
 def _print_host(host: HostView, *, as_json: bool) -> None:
     if as_json:
-        click.echo(encode(host_resource(host)).decode())
+        click.echo(encode(HostDetail.of(host)).decode())
         return
     words = [host.host, host.condition.value]
     if host.until is not None:
@@ -142,7 +143,7 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
 
 def _print_limit(shown: HostLimitEntry, *, as_json: bool) -> None:
     if as_json:
-        click.echo(encode(host_limit_resource(shown)).decode())
+        click.echo(encode(HostLimitView.of(shown)).decode())
         return
     source = "" if shown.given else "  (configuration)"
     click.echo(f"limit {shown.pattern}  {shown.limit.text}{source}")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from taskrunner.api.resources import encode
 from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
@@ -12,6 +11,7 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
 from taskrunner.config import Config, load
+from taskrunner.domain.codec import encode
 from taskrunner.producer.doctor import Finding
 
 

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
-from taskrunner.api.masking import Masking
-from taskrunner.api.resources import encode, schedule_resource
+from taskrunner.api.views.schedule import ScheduleView
 from taskrunner.app.loop import run as run_loop
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -134,7 +136,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
         if as_json:
             _print(schedule, masking, as_json=True)
             return
-        for field, value in schedule_resource(schedule, masking).items():
+        for field, value in to_builtins(ScheduleView.of(schedule, masking)).items():
             text = value if isinstance(value, str) else encode(value).decode().strip('"')
             click.echo(f"{field + ':':<15} {text}")
 
@@ -211,7 +213,7 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 
 def _print(schedule: Schedule, masking: Masking, *, as_json: bool) -> None:
     if as_json:
-        click.echo(encode(schedule_resource(schedule, masking)).decode())
+        click.echo(encode(ScheduleView.of(schedule, masking)).decode())
         return
     when = "paused" if schedule.next_at is None else f"next {schedule.next_at:%Y-%m-%dT%H:%M:%SZ}"
     words = [schedule.name, schedule.cron, schedule.time_zone, when, schedule.task["url"]]

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from taskrunner.api.resources import encode
+from taskrunner.domain.codec import encode
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.bulk_submit import RefusedLine, bounded_lines

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import click
+from msgspec import to_builtins
 
-from taskrunner.api.masking import Masking
-from taskrunner.api.resources import task_resource
+from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
@@ -19,6 +19,7 @@ from taskrunner.cli.submit_output import (
     progress,
 )
 from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_draft import TaskDraft
@@ -96,7 +97,7 @@ async def _print_results(platform: Platform, ids: Iterable[str], output: OutputO
             code = print_not_found(task_id)
             continue
         body = await platform.store.body(task_id) if output.as_json else None
-        code = max(code, print_result(task_resource(record, masking, body=body), output))
+        code = max(code, print_result(to_builtins(TaskView.of(record, masking, body=body)), output))
     return code
 
 

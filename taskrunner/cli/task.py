@@ -5,15 +5,16 @@ from pathlib import Path
 import click
 
 from taskrunner.api import curl, har
-from taskrunner.api.exchange import attempt_detail
-from taskrunner.api.masking import Masking
-from taskrunner.api.resources import pretty, task_resource
+from taskrunner.api.views.attempt import AttemptDetail
+from taskrunner.api.views.task import TaskView
+from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.masking import Masking
 
 _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -49,9 +50,9 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, attempt_fo
         masking = Masking(fetch.mask_headers)
         if attempt is None:
             body = await platform.store.body(task_id)
-            click.echo(pretty(task_resource(record, masking, body=body)))
+            click.echo(pretty(TaskView.of(record, masking, body=body)))
             return 0
-        detail = attempt_detail(record, attempt, masking, user_agent=fetch.user_agent)
+        detail = AttemptDetail.of_record(record, attempt, masking, user_agent=fetch.user_agent)
         if attempt_format == "curl":
             click.echo(curl.command(detail, timeout=record.task.timeout), nl=False)
         else:

@@ -7,8 +7,7 @@ from typing import NoReturn
 
 import click
 
-from taskrunner.api.masking import Masking, masked_url
-from taskrunner.api.resources import encode, task_resource
+from taskrunner.api.views.task import TaskView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_actions import (
@@ -21,6 +20,8 @@ from taskrunner.cli.bulk_actions import (
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.config import load
+from taskrunner.domain.codec import encode
+from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
 from taskrunner.producer.bulk_actions import BulkAction
 
@@ -97,7 +98,7 @@ def _run_action(
 def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
     """A task as one line of the list, with the reason why it waits or failed."""
     if as_json:
-        return encode(task_resource(record, masking)).decode()
+        return encode(TaskView.of(record, masking)).decode()
     task = record.task
     words = [
         task.id,

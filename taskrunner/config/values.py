@@ -15,7 +15,7 @@ from taskrunner.domain import task_fields
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
-from taskrunner.domain.messages import MASK, did_you_mean, mask_user_info, shown
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.service_url import check_host, check_redis_addr, check_store_url, split_url
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
@@ -25,8 +25,6 @@ AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 
 # The broker within `taskrunner all`.
 MEMORY = "memory://"
-# libpq also takes the password as a parameter.
-_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
 
 # Redis Cluster hashes what stands between the first { and the next }, if it is not empty.
 # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
@@ -39,17 +37,6 @@ _ACTIVE_SECRETS = 2
 
 class Secret:
     """Marks a setting that is never shown, and that can be read from a file (`<key>_file`)."""
-
-
-def masked(value: Any) -> Any:
-    """A secret as it may be shown: masked, or a URL without its user and password."""
-    if isinstance(value, dict):
-        return {name: masked(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [masked(item) for item in value]
-    if not value:
-        return value
-    return _PASSWORD_PARAMETER.sub(MASK, mask_user_info(value)) if "://" in value else MASK
 
 
 def split_commas(value: Any) -> Any:

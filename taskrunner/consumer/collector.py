@@ -29,13 +29,13 @@ class Collector:
     """Consumes the dead letter queue. The store keeps a message for `keep` seconds."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskSettings, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, tasks: TaskSettings, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._rules = rules
+        self._task_settings = tasks
         self._keep = keep
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._store_group, limit=_BATCH)
 
@@ -109,9 +109,9 @@ class Collector:
     def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
         """As the consumer reads it, so that the letter says why it was rejected."""
         try:
-            content = decode_envelope(dead.body, self._rules.limits)
+            content = decode_envelope(dead.body, self._task_settings.limits)
             if isinstance(content, TaskDraft):
-                content.to_task(self._rules, task_id=_letter_id(dead), now=self._clock.now())
+                content.to_task(self._task_settings, task_id=_letter_id(dead), now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
         except TaskInvalid as exc:

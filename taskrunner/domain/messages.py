@@ -1,13 +1,11 @@
-"""How messages show values and names: short, without secrets, and what a misspelt name may have meant."""
+"""How messages show values and names: short, without secrets, with a proposal for a misspelt name."""
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MASK = "***"
+from taskrunner.domain.masking import mask_user_info
+
 _SHOWN_CHARS = 60
-# Up to the last @, since a password that is not percent-encoded can hold any character.
-_USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -21,8 +19,3 @@ def shown(value: object) -> str:
     """`value` as an error message may show it: short, on one line, without user information of a URL."""
     text = repr(mask_user_info(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-
-
-def mask_user_info(text: str) -> str:
-    """`text` with what stands between `//` and `@` masked."""
-    return _USER_INFO.sub(f"{MASK}@", text)

@@ -1,77 +1,76 @@
-"""The exposition: metrics and statistics as text for Prometheus.
+"""The exposition: metrics and statistics as text for Prometheus."""
 
-Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format, version 0.0.4. Written
-here rather than with prometheus-client, whose registries are globals and whose counters take locks.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from taskrunner.monitor.metrics import COUNTERS, DURATION_BUCKETS, Metrics
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _WORKERS = ("total", "busy", "min", "max", "target")
 
-Sample = tuple[Mapping[str, str], float]
+
+def render(metrics: Metrics, stats: Mapping[str, Any]) -> bytes:
+    """Counters and durations of `metrics`, and `stats` as gauges; parts that are null are left out."""
+    registry = CollectorRegistry()
+    registry.register(_Snapshot(metrics, stats))
+    return generate_latest(registry)
 
 
-def render(metrics: Metrics, stats: Mapping[str, Any]) -> str:
-    """Counters and durations of `metrics` and what `stats` tells as gauges; what is null is left out."""
-    lines: list[str] = []
-    for name, total in metrics.totals().items():
-        lines += _family(f"taskrunner_{name}_total", "counter", COUNTERS[name], [({}, total)])
-    lines += _durations(metrics)
-    lines += _gauges(stats)
-    return "\n".join(lines) + "\n"
+class _Snapshot(Collector):
+    """Turns our counters into metric families when they are asked for.
+
+    prometheus-client's own counters take a lock for each event.
+    """
+
+    def __init__(self, metrics: Metrics, stats: Mapping[str, Any]) -> None:
+        self._metrics = metrics
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        for name, total in self._metrics.totals().items():
+            yield CounterMetricFamily(f"taskrunner_{name}", COUNTERS[name], value=total)
+        yield self._durations()
+        workers, queues = self._part("workers"), self._part("queues")
+        ready = {name: depth["ready"] for name, depth in queues.items() if isinstance(depth, dict)}
+        sizes = {kind: workers[kind] for kind in _WORKERS if workers.get(kind) is not None}
+        yield from _gauge("taskrunner_queue_ready", "Messages ready in the broker", "queue", ready)
+        yield from _gauge("taskrunner_workers", "Worker threads", "kind", sizes)
+        yield from _gauge("taskrunner_tasks", "Tasks in the store", "status", self._part("counts"))
+        yield from _gauge("taskrunner_stuck_tasks", "Tasks that are overdue", "status", self._part("stuck"))
+        if reconnects := self._part("reconnects"):
+            family = CounterMetricFamily(
+                "taskrunner_reconnects", "Connections made after the first", labels=["service"]
+            )
+            for service, count in reconnects.items():
+                family.add_metric([service], count)
+            yield family
+        if (in_flight := self._stats.get("in_flight")) is not None:
+            yield GaugeMetricFamily("taskrunner_in_flight", "Running attempts", value=in_flight)
+        version = {str(self._stats.get("version")): 1}
+        yield from _gauge("taskrunner_info", "The running version", "version", version)
+
+    def _part(self, name: str) -> Mapping[str, Any]:
+        return self._stats.get(name) or {}
+
+    def _durations(self) -> Metric:
+        counts, elapsed = self._metrics.durations()
+        buckets: list[tuple[str, float]] = []
+        running = 0
+        for bound, count in zip((*DURATION_BUCKETS, float("inf")), counts, strict=True):
+            running += count
+            buckets.append((f"{bound:g}" if bound < float("inf") else "+Inf", running))
+        return HistogramMetricFamily(
+            "taskrunner_attempt_seconds", "Duration of attempts", buckets=buckets, sum_value=elapsed
+        )
 
 
-def _gauges(stats: Mapping[str, Any]) -> Iterator[str]:
-    workers, queues, counts = (stats.get(name) or {} for name in ("workers", "queues", "counts"))
-    queues = [
-        ({"queue": queue}, depth["ready"]) for queue, depth in queues.items() if isinstance(depth, dict)
-    ]
-    sizes = [({"kind": kind}, workers[kind]) for kind in _WORKERS if workers.get(kind) is not None]
-    tasks = [({"status": status}, count) for status, count in counts.items()]
-    stuck = [({"status": status}, count) for status, count in (stats.get("stuck") or {}).items()]
-    again = [({"service": name}, count) for name, count in (stats.get("reconnects") or {}).items()]
-    yield from _family("taskrunner_queue_ready", "gauge", "Messages ready in the broker", queues)
-    yield from _family("taskrunner_workers", "gauge", "Worker threads", sizes)
-    yield from _family("taskrunner_tasks", "gauge", "Tasks in the store", tasks)
-    yield from _family("taskrunner_stuck_tasks", "gauge", "Tasks that are due and left alone", stuck)
-    yield from _family("taskrunner_reconnects_total", "counter", "Connections made after the first", again)
-    if stats.get("in_flight") is not None:
-        in_flight: list[Sample] = [({}, stats["in_flight"])]
-        yield from _family("taskrunner_in_flight", "gauge", "Attempts that run now", in_flight)
-    info = [({"version": str(stats.get("version"))}, 1)]
-    yield from _family("taskrunner_info", "gauge", "The version that runs", info)
-
-
-def _durations(metrics: Metrics) -> Iterator[str]:
-    name = "taskrunner_attempt_seconds"
-    counts, elapsed = metrics.durations()
-    bounds = [*(f"{bucket:g}" for bucket in DURATION_BUCKETS), "+Inf"]
-    yield f"# HELP {name} How long attempts took"
-    yield f"# TYPE {name} histogram"
-    running = 0
-    for bound, count in zip(bounds, counts, strict=True):
-        running += count
-        yield _line(f"{name}_bucket", {"le": bound}, running)
-    yield _line(f"{name}_sum", {}, elapsed)
-    yield _line(f"{name}_count", {}, running)
-
-
-def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Iterator[str]:
-    lines = [_line(name, labels, value) for labels, value in samples]
-    if lines:
-        yield f"# HELP {name} {text}"
-        yield f"# TYPE {name} {kind}"
-        yield from lines
-
-
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Iterator[Metric]:
+    if values:
+        family = GaugeMetricFamily(name, text, labels=[label])
+        for value, number in values.items():
+            family.add_metric([value], number)
+        yield family

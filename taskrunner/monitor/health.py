@@ -1,4 +1,4 @@
-"""Health: named checks with the moment since which each is as it is, and the gate that shutdown closes.
+"""Health: named checks, each with the time of its last change, and readiness.
 
 Nothing here asks a service: checks read what their owner already knows, so that a probe is answered at
 once even while everything else hangs.
@@ -14,7 +14,7 @@ from taskrunner.domain.events import Event, ServiceLost, ServiceRestored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What a check answers; `details` is what an operator wants beside it (a version, a warning)."""
+    """The state of a dependency; `details` are for operators (a version, a warning)."""
 
     ok: bool
     error: str | None = None
@@ -23,7 +23,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """A check, and since when it has been ok or not ok."""
+    """A check, and when it last changed between ok and not ok."""
 
     check: Check
     since: datetime
@@ -31,7 +31,7 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """Whether work may be sent here; `reasons` tells why not."""
+    """Whether work may be sent here, and the `reasons` why not."""
 
     ready: bool
     reasons: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ Checker = Callable[[], Check]
 
 
 class Health:
-    """Collects checks. Also a listener: an outage told by an event starts its `since` at that moment."""
+    """Collects checks. Also listens to events, so that the `since` of an outage is exact."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -51,17 +51,17 @@ class Health:
         self._closed: str | None = "starting"
 
     def add(self, name: str, checker: Checker, *, needed: bool) -> None:
-        """Register a check. A `needed` one that is not ok makes us not ready, any makes us degraded."""
+        """Register a check. If it is not ok, the process is degraded, and if it is `needed`, not ready."""
         self._checkers[name] = checker
         if needed:
             self._needed.add(name)
 
     def open(self) -> None:
-        """Start-up is over: from now on the needed checks decide on readiness."""
+        """End the start-up: from now on the needed checks decide on readiness."""
         self._closed = None
 
     def close(self, reason: str) -> None:
-        """Not ready from now on, whatever the checks say."""
+        """Be not ready from now on, whatever the checks say."""
         self._closed = reason
 
     def __call__(self, event: Event) -> None:
@@ -71,11 +71,11 @@ class Health:
             self._note(event.service, ok=True)
 
     def report(self) -> dict[str, CheckReport]:
-        """Every check as it stands now."""
+        """Every check as it is now."""
         return {name: self._examine(name) for name in self._checkers}
 
     def readiness(self) -> Readiness:
-        """Ready when the gate is open and every needed check is ok."""
+        """Ready between `open` and `close`, while every needed check is ok."""
         if self._closed is not None:
             return Readiness(ready=False, reasons=(self._closed,))
         reports = {name: report.check for name, report in self.report().items() if name in self._needed}

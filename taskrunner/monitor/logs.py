@@ -1,6 +1,6 @@
 """The log: structlog's set-up, and the listener that turns events into lines.
 
-No header value, body, query string or user information of a URL is ever part of a line.
+`domain.masking` says what a line may show.
 """
 
 import logging
@@ -48,6 +48,7 @@ from taskrunner.domain.events import (
     WorkersScaled,
     WorkerWrittenOff,
 )
+from taskrunner.domain.masking import logged_path, logged_url, strip_urls
 from taskrunner.domain.status import Status
 
 LEVELS: Mapping[str, int] = {
@@ -56,9 +57,6 @@ LEVELS: Mapping[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-# A URL can be 8 KiB long; its beginning is enough to know a target by.
-_MAX_URL_CHARS = 512
-_URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
 
 
 def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = None) -> None:  # noqa: A002 - the setting's name
@@ -74,14 +72,14 @@ def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = Non
     structlog.configure(
         processors=_console_processors(on_terminal) if console else [_render_json],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(file=cast(BinaryIO, _Patient(output))),
+        logger_factory=structlog.BytesLoggerFactory(file=cast(BinaryIO, _LossyStream(output))),
         cache_logger_on_first_use=True,
     )
     _redirect_standard_logging()
 
 
-class _Patient:
-    """A stream that takes what it can: a full disk under the log costs lines, and no task."""
+class _LossyStream:
+    """Ignores failed writes: a full disk under the log costs lines, not tasks."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -96,7 +94,7 @@ class _Patient:
         try:
             act()
         except OSError as exc:
-            # A reader that has gone away is for click to answer; there is no other place to tell the rest.
+            # click answers a closed pipe; there is no other place to report the rest.
             if isinstance(exc, BrokenPipeError):
                 raise
 
@@ -113,7 +111,7 @@ def _console_processors(colors: bool) -> list[Processor]:
 
 
 def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-    """The whole chain in one step: four processors of structlog's own take twice as long."""
+    """The whole chain in one step: four of structlog's own processors take twice as long."""
     if "exc_info" in event:
         event = _format_exception(logger, method, event)
     line = {"timestamp": datetime.now(UTC), "level": method, **event}
@@ -132,12 +130,12 @@ def _encode(_logger: WrappedLogger, _method: str, line: Any) -> bytes:
 
 
 def _format_exception(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """The traceback as text; without values of variables, and with its URLs cut."""
+    """The traceback as text, without values of variables and with its URLs stripped."""
     if "exc_info" not in event:
         return event
     formatted = structlog.processors.format_exc_info(logger, method, event)
     if "exception" in formatted:
-        formatted["exception"] = cut_urls(formatted["exception"])
+        formatted["exception"] = strip_urls(formatted["exception"])
     return formatted
 
 
@@ -145,11 +143,11 @@ class _Redirect(logging.Handler):
     """Hands records of the standard library's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # By threshold, since libraries may have levels of their own between the standard ones.
+        # By threshold: libraries may have levels between the standard ones.
         at = "error" if record.levelno >= logging.ERROR else "warning"
         try:
             write = getattr(structlog.get_logger(), at)
-            write(cut_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
+            write(strip_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 - a bad log call must not fail whoever made it
             self.handleError(record)
 
@@ -158,13 +156,13 @@ def _redirect_standard_logging() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Redirect(logging.WARNING)]
     root.setLevel(logging.WARNING)
-    # pika tells every failed setting at length; our ServiceLost tells of an outage once.
+    # pika logs every failed attempt to connect at length; our ServiceLost reports an outage once.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
 
 
 class EventLog:
-    """Listens to events and writes one line for each that `level` lets through; the others cost a look-up.
+    """Listens to events and writes one line for each of at least `level`; the others cost a look-up.
 
     Create it after `configure`.
     """
@@ -192,10 +190,10 @@ class EventLog:
             self._on_published(event)
 
     def _publish_failed(self, event: PublishFailed) -> None:
-        """The first of a row is a warning: during an outage every task that is handed in has one."""
+        """Only the first in a row is a warning: during an outage every submitted task causes one."""
         write = self._log.debug if self._publishing_fails else self._log.warning
         self._publishing_fails = True
-        write(_event_name(PublishFailed), count=event.count, error=cut_urls(event.error))
+        write(_event_name(PublishFailed), count=event.count, error=strip_urls(event.error))
 
 
 Fields = Callable[[Any], dict[str, Any]]
@@ -210,26 +208,14 @@ def _event_name(kind: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def place(url: str) -> str:
-    """Host and path of a URL, without the parts that may be secret."""
-    location = url[:_MAX_URL_CHARS].partition("?")[0].partition("#")[0].partition("://")[2]
-    host, slash, path = location.partition("/")
-    return f"{host.rpartition('@')[2]}{slash}{path}"
-
-
-def cut_urls(text: str) -> str:
-    """`text`, with every URL in it without user information, query and fragment."""
-    return _URL_IN_TEXT.sub(r"\1\2", text) if "://" in text else text
-
-
 def _settled(event: TaskSettled) -> dict[str, Any]:
-    """The canonical line: all that one wants to know of an attempt, in one place."""
+    """The canonical line: everything about an attempt in one place."""
     task, outcome, verdict = event.task, event.outcome, event.verdict
     fields: dict[str, Any] = {
         "task": task.id,
         "attempt": event.attempt,
         "method": task.method,
-        "url": place(task.url),
+        "url": logged_url(task.url),
         "queue": task.priority.value,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
@@ -240,33 +226,33 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         fields["due"] = verdict.due
     if outcome.error is not None:
         fields["reason"] = verdict.reason
-        fields["error"] = cut_urls(outcome.error)
+        fields["error"] = strip_urls(outcome.error)
     return fields
 
 
 def _expired(event: TaskExpired) -> dict[str, Any]:
-    """As of an attempt that failed, with the deadline in the place of what there was no attempt to tell."""
+    """Like a failed attempt, with the deadline instead of the outcome."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": place(task.url), "queue": task.priority.value}
+        fields |= {"method": task.method, "url": logged_url(task.url), "queue": task.priority.value}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
 
 
 def _plain(event: Event) -> dict[str, Any]:
-    """An event's own fields; only for events that hold no task and no URL."""
+    """An event's own fields; only for events without a task."""
     return {name: _readable(getattr(event, name)) for name in event.__struct_fields__}
 
 
 def _readable(value: Any) -> Any:
-    """Seconds to the millisecond, texts without what may be secret in their URLs."""
+    """Seconds to the millisecond, texts with their URLs stripped."""
     if isinstance(value, float):
         return round(value, 3)
-    return cut_urls(value) if isinstance(value, str) else value
+    return strip_urls(value) if isinstance(value, str) else value
 
 
 def _started(event: TaskStarted) -> dict[str, Any]:
-    return {"task": event.task.id, "attempt": event.attempt, "url": place(event.task.url)}
+    return {"task": event.task.id, "attempt": event.attempt, "url": logged_url(event.task.url)}
 
 
 def _failed(event: LoopFailed) -> dict[str, Any]:
@@ -274,13 +260,11 @@ def _failed(event: LoopFailed) -> dict[str, Any]:
 
 
 def _request_failed(event: RequestFailed) -> dict[str, Any]:
-    path = event.path[:_MAX_URL_CHARS].partition("?")[0]
-    shown = {"id": event.id, "method": event.method, "path": path}
+    shown = {"id": event.id, "method": event.method, "path": logged_path(event.path)}
     return {**shown, "error": type(event.error).__name__, "exc_info": event.error}
 
 
-# The level and the fields of each event. WARNING is for today, ERROR is for now; what happens all the
-# time without an operator having to do anything is DEBUG.
+# The level and the fields of each event. An operator acts on WARNING today and on ERROR now.
 LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskSettled: ("info", _settled),
     TaskStarted: ("debug", _started),

@@ -1,6 +1,6 @@
-"""A meter counts what happens and tells how often it happened of late."""
+"""A meter counts events and knows their recent rate."""
 
-# One more than the widest window, so that the second under way never overwrites one that still counts.
+# One more than the widest window, so that the current second never overwrites one that still counts.
 _SLOTS = 61
 WINDOWS = (1, 10, 60)
 
@@ -28,7 +28,7 @@ class Meter:
         self.total += count
 
     def rate(self, window: int, second: int) -> float:
-        """Per second, over the last `window` complete seconds, or those that the meter has lived."""
+        """Per second, over the last `window` complete seconds or the lifetime of the meter, if shorter."""
         lived = min(window, second - self._first)
         if lived <= 0:
             return 0.0

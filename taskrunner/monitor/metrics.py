@@ -1,6 +1,6 @@
-"""Metrics: what has happened in this process, counted from events, as totals, rates and durations.
+"""Metrics: totals, rates and durations of this process, counted from events.
 
-Counters only grow, until the process ends. No event is kept, and no value of a task becomes a name here.
+Counters grow until the process ends. No event is kept, and no value of a task becomes a label.
 """
 
 from bisect import bisect_left
@@ -15,35 +15,35 @@ from taskrunner.monitor.meter import WINDOWS, Meter
 # Seconds; from a local target to the longest timeout that a task may have.
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
-# The counters by the names they have in `/stats` and `/metrics`, with what they count.
+# The counters by their names in `/stats` and `/metrics`.
 COUNTERS = {
     "accepted": "New tasks written to the store",
     "published": "Envelopes confirmed by the broker",
-    "published_by_relay": "Of those, the ones that the relay published",
-    "publish_failed": "Envelopes the broker did not take; the relay publishes them again",
-    "started": "Attempts begun",
+    "published_by_relay": "Envelopes published by the relay, included in published",
+    "publish_failed": "Envelopes not confirmed by the broker; the relay publishes them again",
+    "started": "Attempts started",
     "succeeded": "Tasks that ended succeeded",
     "failed": "Tasks that ended failed",
     "retried": "Attempts that failed and will be followed by another",
-    "interrupted": "Attempts ended by a fault of ours, which do not count",
-    "settle_refused": "Late answers dropped because the attempt no longer ran",
-    "dropped": "Stale or doubled deliveries acked without a run",
-    "snoozed": "Deliveries put off because of their host, without an attempt",
-    "circuits_opened": "Times that too many attempts at a host failed in a row",
-    "slowdowns": "Times that a host told us to slow down",
-    "adopted": "Tasks made from an envelope without a record",
-    "rejected": "Messages that were no task",
+    "interrupted": "Attempts ended by a fault of taskrunner, which do not count",
+    "settle_refused": "Late outcomes dropped because the attempt no longer ran",
+    "dropped": "Stale or duplicate deliveries acknowledged without an attempt",
+    "snoozed": "Deliveries put off because of their host",
+    "circuits_opened": "Circuit breakers that opened",
+    "slowdowns": "Requests by hosts to slow down",
+    "adopted": "Tasks created from an envelope without a record",
+    "rejected": "Messages that were not tasks",
     "dead_letters": "Messages moved from the dead letter queue to the store",
-    "expired": "Tasks that failed because no attempt had started by their expires_at",
-    "schedules_failed": "HeldSlots of schedules that could not run",
+    "expired": "Tasks that failed because no attempt started before expires_at",
+    "schedules_failed": "Slots of schedules whose task could not be submitted",
     "cancelled": "Tasks cancelled by request",
     "deleted": "Tasks removed by request",
-    "leases_expired": "Attempts whose worker was found to be gone",
-    "written_off": "Workers replaced because they outlived a deadline",
+    "leases_expired": "Attempts whose worker disappeared",
+    "written_off": "Workers replaced because an attempt outlived its deadline",
     "processes_lost": "Worker processes that died and were replaced",
-    "faults": "Errors in a loop or a request that nobody expected",
+    "faults": "Unexpected errors in a loop or a request",
 }
-# The rates that `/stats` shows; the rest change too seldom for a rate to tell anything.
+# The rates in `/stats`; the other counters change too seldom for a rate.
 RATES = ("accepted", "published", "started", "succeeded", "failed", "retried")
 
 
@@ -56,7 +56,7 @@ class Metrics:
         self._meters = {name: Meter(second) for name in COUNTERS}
         self._durations = [0] * (len(DURATION_BUCKETS) + 1)
         self._elapsed = 0.0
-        # The key decides the type of the argument, which the type of a dictionary cannot say.
+        # The key decides the type of the argument, which a dictionary type cannot express.
         self._rules: Mapping[type[events.Event], Callable[[Any], None]] = {
             events.TasksAccepted: lambda event: self._add("accepted", event.count),
             events.TasksPublished: self._published,
@@ -88,7 +88,7 @@ class Metrics:
             rule(event)
 
     def totals(self) -> dict[str, int]:
-        """Every counter since this process began."""
+        """Every counter since the start of this process."""
         return {name: meter.total for name, meter in self._meters.items()}
 
     def rates(self) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Stats: what `/stats` shows, put together from providers that each know one part."""
+"""Stats: the parts of `/stats`, each from its provider."""
 
 import asyncio
 import inspect
@@ -9,28 +9,27 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import TaskrunnerError
 from taskrunner.version import __version__
 
-# Anything that `/stats` can show as JSON.
-Value = Any
-Provider = Callable[[], Value | Awaitable[Value]]
+# Answers, or returns an awaitable of, anything that `/stats` can show as JSON.
+Provider = Callable[[], Any]
 
-# A provider that is slower than this is a dependency in trouble, which is what the answer then says.
+# A slower provider is a dependency in trouble.
 PROVIDER_TIMEOUT = 2.0
 
 
 class Stats:
-    """Asks every provider at once; one that fails or hangs gives null, and its error by name."""
+    """Asks all providers at the same time. One that fails or hangs gives null and an entry in `errors`."""
 
     def __init__(self, providers: Mapping[str, Provider], clock: Clock) -> None:
         self._providers = dict(providers)
         self._clock = clock
         self._started = clock.monotonic()
 
-    async def collect(self) -> dict[str, Value]:
+    async def collect(self) -> dict[str, Any]:
         """All parts by name, with `uptime` (seconds), `version` and `errors`. Never raises."""
         names = list(self._providers)
         answers = await asyncio.gather(*(_ask(self._providers[name]) for name in names))
         pairs = list(zip(names, answers, strict=True))
-        parts: dict[str, Value] = {name: value for name, (value, _) in pairs}
+        parts: dict[str, Any] = {name: value for name, (value, _) in pairs}
         parts["uptime"] = round(self._clock.monotonic() - self._started, 3)
         parts["version"] = __version__
         parts["errors"] = {name: error for name, (_, error) in pairs if error is not None}
@@ -38,40 +37,40 @@ class Stats:
 
 
 class Cached:
-    """A provider that asks another at most once per `seconds`, however many want to know.
+    """A provider that asks another one at most once per `seconds`, for any number of callers.
 
-    A failure is kept for as long as an answer: a store in trouble is not asked more often for that.
+    A failure is kept as long as an answer, so that a store in trouble is not asked more often.
     """
 
-    def __init__(self, provider: Callable[[], Awaitable[Value]], clock: Clock, *, seconds: float) -> None:
+    def __init__(self, provider: Callable[[], Awaitable[Any]], clock: Clock, *, seconds: float) -> None:
         self._provider = provider
         self._clock = clock
         self._seconds = seconds
         self._asked_at = float("-inf")
-        self._asking: asyncio.Task[Value] | None = None
+        self._asking: asyncio.Task[Any] | None = None
 
-    async def __call__(self) -> Value:
+    async def __call__(self) -> Any:
         now = self._clock.monotonic()
         stale = now - self._asked_at >= self._seconds
         if self._asking is None or (stale and self._asking.done()):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask())
             self._asking.add_done_callback(_retrieve)
-        # Shielded: one caller that gives up must not take the answer from the others.
+        # Shielded: a caller that gives up must not cancel the others.
         return await asyncio.shield(self._asking)
 
-    async def _ask(self) -> Value:
+    async def _ask(self) -> Any:
         async with asyncio.timeout(PROVIDER_TIMEOUT):
             return await self._provider()
 
 
-def _retrieve(asking: "asyncio.Task[Value]") -> None:
-    """Take note of a failure that nobody waits for any more, which asyncio would complain of."""
+def _retrieve(asking: "asyncio.Task[Any]") -> None:
+    """Read a failure that nobody waits for any more; asyncio would log it."""
     if not asking.cancelled():
         asking.exception()
 
 
-async def _ask(provider: Provider) -> tuple[Value, str | None]:
+async def _ask(provider: Provider) -> tuple[Any, str | None]:
     try:
         value = provider()
         if inspect.isawaitable(value):

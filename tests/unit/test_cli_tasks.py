@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.api.masking import Masking
 from taskrunner.cli.tasks import task_line
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status

@@ -28,11 +28,7 @@ from taskrunner.stores.redis.settings import RedisSettings
 # Each section, what it configures, and the fields there that have another source.
 CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     ("api", ServerSettings, {"max_url_bytes", "max_header_bytes", "max_headers", "backlog"}),
-    (
-        "api",
-        ApiSettings,
-        {"user_agent", "masking", "default_page", "max_page", "default_bulk_action", "max_bulk_action"},
-    ),
+    ("api", ApiSettings, {"user_agent", "masking"}),
     ("rabbit", RabbitSettings, {"addresses", "probe_timeout", "stall_after", "client_name"}),
     ("redis", RedisSettings, {"address", "replicas"}),
     (

@@ -32,7 +32,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
-from taskrunner.monitor.logs import LINES, EventLog, configure, cut_urls, place
+from taskrunner.monitor.logs import LINES, EventLog, configure
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "hunter2"
@@ -290,24 +290,3 @@ def test_a_bad_call_of_a_library_fails_nobody(capsys: pytest.CaptureFixture[str]
     logging.getLogger("odd").warning("%d", "one")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["between"]
     assert "Logging error" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("http://h", "h"),
-        ("http://h?x=1", "h"),
-        ("https://me:pw@h:1/a@b#c", "h:1/a@b"),
-        ("http://h/" + "a" * 9000, "h/" + "a" * (512 - len("http://h/"))),
-        ("nonsense", ""),
-    ],
-)
-def test_a_url_is_shown_by_host_and_path(url: str, shown: str) -> None:
-    """Its query may hold a token, and its length has a bound."""
-    assert place(url) == shown
-
-
-def test_urls_in_a_text_are_cut() -> None:
-    """Each of them, and the rest of the text stays."""
-    assert cut_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
-    assert cut_urls("no url: a@b?c") == "no url: a@b?c"

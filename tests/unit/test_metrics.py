@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from taskrunner.domain.events import (
     Event,
@@ -19,7 +20,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.monitor.exposition import render
 from taskrunner.monitor.meter import Meter
-from taskrunner.monitor.metrics import Metrics
+from taskrunner.monitor.metrics import COUNTERS, Metrics
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://a/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
@@ -92,18 +93,38 @@ def test_a_slot_is_used_again_after_a_minute() -> None:
 
 def test_the_exposition_has_a_cumulative_histogram_and_escapes_labels() -> None:
     metrics = Metrics(FakeClock())
+    metrics(TasksAccepted(count=3))
     for elapsed in (0.001, 0.2, 5000.0):
         metrics(settled(Status.SUCCEEDED, elapsed=elapsed))
     text = render(
-        metrics, {"version": 'a"b\\c', "queues": None, "counts": {"queued": 4}, "stuck": {"running": 2}}
-    )
+        metrics,
+        {
+            "version": 'a"b\\c',
+            "queues": None,
+            "counts": {"queued": 4},
+            "stuck": {"running": 2},
+            "reconnects": {"redis": 1},
+        },
+    ).decode()
     lines = text.splitlines()
-    assert 'taskrunner_attempt_seconds_bucket{le="0.005"} 1' in lines
-    assert 'taskrunner_attempt_seconds_bucket{le="900"} 2' in lines
-    assert 'taskrunner_attempt_seconds_bucket{le="+Inf"} 3' in lines
-    assert "taskrunner_attempt_seconds_count 3" in lines
-    assert 'taskrunner_tasks{status="queued"} 4' in lines
-    assert 'taskrunner_stuck_tasks{status="running"} 2' in lines
-    assert 'taskrunner_info{version="a\\"b\\\\c"} 1' in lines
+    assert "# TYPE taskrunner_accepted_total counter" in lines
+    assert "taskrunner_accepted_total 3.0" in lines
+    assert 'taskrunner_attempt_seconds_bucket{le="0.005"} 1.0' in lines
+    assert 'taskrunner_attempt_seconds_bucket{le="900"} 2.0' in lines
+    assert 'taskrunner_attempt_seconds_bucket{le="+Inf"} 3.0' in lines
+    assert "taskrunner_attempt_seconds_count 3.0" in lines
+    assert 'taskrunner_tasks{status="queued"} 4.0' in lines
+    assert 'taskrunner_stuck_tasks{status="running"} 2.0' in lines
+    assert 'taskrunner_reconnects_total{service="redis"} 1.0' in lines
+    assert 'taskrunner_info{version="a\\"b\\\\c"} 1.0' in lines
     assert "queue_ready" not in text
     assert text.endswith("\n")
+
+
+def test_the_exposition_is_read_back_by_the_library() -> None:
+    """Each family is there once, and nothing of this process is added."""
+    names = [
+        family.name for family in text_string_to_metric_families(render(Metrics(FakeClock()), {}).decode())
+    ]
+    assert len(names) == len(set(names)) == len(COUNTERS) + 2
+    assert all(name.startswith("taskrunner_") for name in names)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.api.page import Page, policy, wants_page
+from taskrunner.api.page import HtmlPage, inline_policy, wants_page
 
 HTML = (Path(__file__).parents[2] / "taskrunner" / "api" / "web" / "index.html").read_text()
 
@@ -33,8 +33,8 @@ def test_the_page_brings_all_that_it_needs() -> None:
 
 def test_the_policy_lets_nothing_run_but_what_the_page_has() -> None:
     """Another script or style has another hash; everything not named is refused."""
-    policed = policy(HTML)
+    policed = inline_policy(HTML)
     assert policed.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policed
-    assert policy(HTML.replace("const EVERY = 2000", "const EVERY = 2001")) != policed
-    assert Page().response().headers["Content-Security-Policy"] == policed
+    assert inline_policy(HTML.replace("const EVERY = 2000", "const EVERY = 2001")) != policed
+    assert HtmlPage("index.html").response().headers["Content-Security-Policy"] == policed

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from taskrunner.config.values import Secret, masked
+from taskrunner.config.values import Secret
+from taskrunner.domain.masking import masked_setting
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -29,5 +30,5 @@ class Section(BaseModel):
         values = self.model_dump(mode="json")
         for name, field in type(self).model_fields.items():
             if any(isinstance(mark, Secret) for mark in field.metadata):
-                values[name] = masked(values[name])
+                values[name] = masked_setting(values[name])
         return values

@@ -8,7 +8,6 @@ import pytest
 from fakeredis.aioredis import FakeAsyncRedisConnection
 
 from taskrunner.api.app import build_api
-from taskrunner.api.masking import Masking
 from taskrunner.api.probes import (
     broker_check,
     queue_depths,
@@ -24,6 +23,7 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.monitor.health import Health

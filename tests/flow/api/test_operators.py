@@ -83,7 +83,7 @@ async def test_stuck_tasks_are_counted(api: Api) -> None:
     due = datetime.now(UTC) - timedelta(minutes=1)
     await api.store.snooze([Snooze(id=task_id, attempt=1, due=due)], now=due)
     assert (await api.get("/stats")).json["stuck"]["scheduled"] == 1
-    assert 'taskrunner_stuck_tasks{status="scheduled"} 1' in (await api.get("/metrics")).content.decode()
+    assert 'taskrunner_stuck_tasks{status="scheduled"} 1.0' in (await api.get("/metrics")).content.decode()
 
 
 async def test_metrics_are_text_for_prometheus(api: Api) -> None:
@@ -91,8 +91,8 @@ async def test_metrics_are_text_for_prometheus(api: Api) -> None:
     answer = await api.get("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.content.decode().splitlines()
-    assert "taskrunner_accepted_total 1" in lines
-    assert 'taskrunner_queue_ready{queue="medium"} 1' in lines
+    assert "taskrunner_accepted_total 1.0" in lines
+    assert 'taskrunner_queue_ready{queue="medium"} 1.0' in lines
 
 
 async def test_the_index_lists_what_there_is(api: Api) -> None:
@@ -177,7 +177,7 @@ async def test_a_consumer_answers_operators_and_nobody_else() -> None:
     async with aiohttp.ClientSession() as session:
         stats = await (await session.get(f"{base}/stats")).json()
         assert stats["workers"]["target"] == 5
-        assert 'taskrunner_workers{kind="busy"} 1' in await (await session.get(f"{base}/metrics")).text()
+        assert 'taskrunner_workers{kind="busy"} 1.0' in await (await session.get(f"{base}/metrics")).text()
         ready = await session.get(f"{base}/readyz")
         assert (ready.status, (await ready.json())["reasons"]) == (503, ["starting"])
         missing = await session.post(f"{base}/tasks")

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 
 from taskrunner.api import curl, har
-from taskrunner.api.exchange import attempt_detail, attempts_resource, waterfall
-from taskrunner.api.masking import MASK, Masking
-from taskrunner.api.resources import Resource, encode
+from taskrunner.api.views.attempt import AttemptDetail, AttemptList, waterfall
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.masking import MASK, Masking
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -69,40 +69,40 @@ RECORD = Record(
 )
 
 
-def detail(number: int, record: Record = RECORD) -> Resource:
-    return attempt_detail(record, number, Masking(), user_agent="taskrunner/x")
+def detail(number: int, record: Record = RECORD) -> AttemptDetail:
+    return AttemptDetail.of_record(record, number, Masking(), user_agent="taskrunner/x")
 
 
 def test_each_attempt_has_its_own_answer() -> None:
     """The last one's is the result; those before it left their heads in their lines."""
-    answers = [each["response"] for each in attempts_resource(RECORD, Masking(), user_agent="x")["attempts"]]
-    assert [answer and answer["status_code"] for answer in answers] == [503, None, 200]
+    answers = [each.response for each in AttemptList.of(RECORD, Masking(), user_agent="x").attempts]
+    assert [answer and answer.status_code for answer in answers] == [503, None, 200]
     running = replace(RECORD, attempts=(*RECORD.attempts, Attempt(number=4, started_at=NOW)))
-    assert [detail(number, running)["response"] is None for number in (3, 4)] == [False, True]
+    assert [detail(number, running).response is None for number in (3, 4)] == [False, True]
     with pytest.raises(TaskUnknown, match="no attempt 4"):
         detail(4)
 
 
 def test_what_was_sent_is_told_with_what_is_secret_masked() -> None:
-    request = detail(2)["request"]
-    headers = {each["name"]: each["value"] for each in request["headers"]}
+    request = detail(2).request
+    headers = {each.name: each.value for each in request.headers}
     assert headers["Taskrunner-Attempt"] == "2"
     assert (headers["Idempotency-Key"], headers["User-Agent"]) == ("t", "mine")
     assert headers["Authorization"] == MASK
-    assert request["url"] == "http://a.test/p?q=1&api_key=***"
-    assert request["body_size"] == 6
+    assert request.url == "http://a.test/p?q=1&api_key=***"
+    assert request.body_size == 6
 
 
 def test_no_form_tells_a_secret() -> None:
     """Neither of the request nor of the answer, nor the body."""
-    details = attempts_resource(RECORD, Masking(), user_agent="x")["attempts"]
+    details = AttemptList.of(RECORD, Masking(), user_agent="x").attempts
     told = encode(details) + encode(har.archive(details))
     told += "".join(curl.command(each, timeout=30) for each in details).encode()
     assert b"s3cret" not in told
 
 
 def phases(timings: Timings, redirects: int = 0) -> list[tuple[str, float, float]]:
-    return [(each["phase"], each["start"], each["end"]) for each in waterfall(timings, redirects)]
+    return [(each.phase, each.start, each.end) for each in waterfall(timings, redirects)]
 
 
 def test_the_waterfall_shows_where_the_time_went() -> None:

@@ -1,0 +1,217 @@
+"""Parameters: one description of each, which checks requests and stands in the OpenAPI document."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
+
+from taskrunner.domain.errors import ScheduleUnknown, TaskUnknown
+from taskrunner.domain.messages import shown
+from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_fields import ID_PATTERN
+from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
+from taskrunner.domain.trace import read_traceparent
+
+Type = TypeVar("Type")
+
+# draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
+_KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
+# Long enough for the ids that a gradual requeue watches.
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
+BAD_CURSOR = "is not one that this API gave out; leave it out to start from the beginning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter(Generic[Type]):
+    """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
+
+    A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, object]
+    read: Callable[[str], Type]
+    default: Type
+    place: Literal["query", "header", "path"] = "query"
+    repeatable: bool = False
+
+
+def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}, got {shown(text)}")
+        return int(text)
+
+    schema = {"type": "integer", "minimum": least, "maximum": most, "default": default}
+    return Parameter(name=name, description=description, schema=schema, read=read, default=default)
+
+
+def _flag(name: str, description: str) -> Parameter[bool]:
+    def read(text: str) -> bool:
+        if text not in {"true", "false"}:
+            raise ValueError(f"must be true or false, got {shown(text)}")
+        return text == "true"
+
+    schema = {"type": "boolean", "default": False}
+    return Parameter(name=name, description=description, schema=schema, read=read, default=False)
+
+
+def _number(
+    name: str, description: str, *, what: str, bounds: Mapping[str, float], digits: int
+) -> Parameter[float | None]:
+    def read(text: str) -> float:
+        if not re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,3}})?", text) or not within(float(text)):
+            raise ValueError(f"must be {what}, got {shown(text)}")
+        return float(text)
+
+    def within(value: float) -> bool:
+        above = bounds.get("exclusiveMinimum")
+        return (above is None or value > above) and value <= bounds.get("maximum", value)
+
+    schema = {"type": "number", **bounds}
+    return Parameter(name=name, description=description, schema=schema, read=read, default=None)
+
+
+def _repeatable(name: str, description: str, items: Mapping[str, object]) -> Parameter[str]:
+    schema = {"type": "array", "items": items}
+    return Parameter(name=name, description=description, schema=schema, read=str, default="", repeatable=True)
+
+
+def _condition(name: str, meaning: str) -> Parameter[str]:
+    """A condition of `TaskFilter`, which `read_filter` reads."""
+    if name == "label":
+        return _repeatable(name, meaning, {"type": "string"})
+    kinds = get_args(get_type_hints(TaskFilter)[name])
+    enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
+    schema = {"type": "string", **({"enum": list(enums[0])} if enums else {})}
+    return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
+
+
+def choice(name: str, description: str, known: tuple[str, ...]) -> Parameter[str]:
+    """One of `known`, by default the first."""
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"must be one of {', '.join(known)}, got {shown(text)}")
+        return text
+
+    schema = {"type": "string", "enum": list(known), "default": known[0]}
+    return Parameter(name=name, description=description, schema=schema, read=read, default=known[0])
+
+
+def _read_cursor(text: str) -> str:
+    if not _CURSOR.fullmatch(text):
+        raise ValueError(BAD_CURSOR)
+    return text
+
+
+def _read_key(text: str) -> str:
+    match = _KEY.fullmatch(text)
+    if match is None:
+        raise ValueError("must be 1 to 255 visible ASCII characters")
+    return match[1] or match[2]
+
+
+def _read_task_id(text: str) -> str:
+    if not ID_PATTERN.fullmatch(text):
+        raise TaskUnknown(f"no task can have the id {shown(text)}")
+    return text
+
+
+def _read_schedule_name(text: str) -> str:
+    if not NAME_PATTERN.fullmatch(text):
+        raise ScheduleUnknown(f"no schedule can have the name {shown(text)}")
+    return text
+
+
+def _read_attempt_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise TaskUnknown("attempts have numbers, from 1 on")
+    return int(text)
+
+
+def _path(
+    name: str, description: str, schema: Mapping[str, object], read: Callable[[str], Type], unused: Type
+) -> Parameter[Type]:
+    return Parameter(
+        name=name, description=description, schema=schema, read=read, default=unused, place="path"
+    )
+
+
+def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
+    return {"type": "string", "pattern": f"^{pattern.pattern}$"}
+
+
+TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(ID_PATTERN), _read_task_id, "")
+SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(NAME_PATTERN), _read_schedule_name, "")
+ATTEMPT_NUMBER = _path(
+    "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
+)
+HOST = _path(
+    "host",
+    "A host as in its URLs, such as example.com:8443; for limits also *.example.com or *.",
+    {"type": "string"},
+    str,
+    "",
+)
+FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
+PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
+    each.name: each for each in (TASK_ID, SCHEDULE_NAME, ATTEMPT_NUMBER, HOST, FILE)
+}
+
+IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
+    name="Idempotency-Key",
+    description="A request repeated with the same key is the same task.",
+    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    read=_read_key,
+    default=None,
+    place="header",
+)
+TRACEPARENT: Parameter[str | None] = Parameter(
+    name="traceparent",
+    description="W3C Trace Context: the request to the target belongs to this trace.",
+    schema={"type": "string"},
+    read=read_traceparent,
+    default=None,
+    place="header",
+)
+
+LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
+CURSOR: Parameter[str | None] = Parameter(
+    name="cursor",
+    description="The `next_cursor` of the part before.",
+    schema=_pattern(_CURSOR),
+    read=_read_cursor,
+    default=None,
+)
+TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
+DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)
+
+BULK_LIMIT = _whole_number(
+    "limit", "The largest number to change in one request.", least=1, most=1000, default=1000
+)
+DRY_RUN = _flag("dry_run", "Only count them.")
+EVERYTHING = _flag("all", "Everything; required when no condition is given.")
+BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)
+RATE = _number(
+    "rate",
+    "How many become due per second; by default all at once.",
+    what="items a second, above 0, such as 10 or 0.5",
+    bounds={"exclusiveMinimum": 0},
+    digits=6,
+)
+STOP_AT = _number(
+    "stop_at",
+    "Do nothing when more than this percentage of those requeued before are known to have failed again.",
+    what="a percentage from 0 to 100",
+    bounds={"minimum": 0, "maximum": 100},
+    digits=3,
+)
+
+QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
+LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", {"type": "string"})
+ALL_TASKS = _flag("all", "Everything.")
+SCOPES = (QUEUE, LABEL, ALL_TASKS)

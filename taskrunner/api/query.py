@@ -1,0 +1,113 @@
+"""The query string of a request, read by the descriptions of its parameters."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from taskrunner.api.parameters import (
+    ALL_TASKS,
+    BAD_CURSOR,
+    BULK_LIMIT,
+    CURSOR,
+    DRY_RUN,
+    EVERYTHING,
+    LABEL,
+    QUEUE,
+    TASK_CONDITIONS,
+    Parameter,
+)
+from taskrunner.api.problems import refuse
+from taskrunner.domain.errors import FieldError, FilterInvalid
+from taskrunner.domain.messages import did_you_mean
+from taskrunner.domain.pauses import read_scopes
+from taskrunner.domain.task_filter import TaskFilter, read_filter
+from taskrunner.domain.value import Value
+
+Type = TypeVar("Type")
+
+
+class BulkQuery(Value):
+    """What a bulk action applies to."""
+
+    selection: TaskFilter
+    limit: int
+    cursor: str | None
+    dry_run: bool
+
+
+class Query:
+    """Collects everything that is wrong in a query string, so that one refusal reports all of it."""
+
+    def __init__(self, request: web.Request, parameters: Sequence[Parameter[Any]]) -> None:
+        self._given = request.query
+        self._errors: list[FieldError] = []
+        known = {each.name: each for each in parameters if each.place == "query"}
+        for name in dict.fromkeys(self._given):
+            if name not in known:
+                self._wrong(name, "unknown parameter" + did_you_mean(name, known))
+            elif not known[name].repeatable and len(self._given.getall(name)) > 1:
+                self._wrong(name, "is given more than once")
+
+    def get(self, parameter: Parameter[Type]) -> Type:
+        """The value of a parameter, or its default if it is missing or wrong."""
+        given = self._given.get(parameter.name)
+        if given is None:
+            return parameter.default
+        try:
+            return parameter.read(given)
+        except ValueError as exc:
+            self._wrong(parameter.name, str(exc))
+            return parameter.default
+
+    def selection(self) -> TaskFilter:
+        """The tasks or dead letters that the conditions select."""
+        conditions = {each.name for each in TASK_CONDITIONS}
+        given = {name: self._given.getall(name) for name in dict.fromkeys(self._given) if name in conditions}
+        try:
+            return read_filter(given, now=datetime.now(UTC))
+        except FilterInvalid as exc:
+            self._errors += exc.errors
+            return TaskFilter()
+
+    def scopes(self) -> list[str]:
+        """What to pause or resume: any number of queues and labels, or everything."""
+        try:
+            return read_scopes(
+                queues=self._given.getall(QUEUE.name, []),
+                labels=self._given.getall(LABEL.name, []),
+                everything=self.get(ALL_TASKS),
+            )
+        except FilterInvalid as exc:
+            self._errors += exc.errors
+            return []
+
+    def bulk(self) -> BulkQuery:
+        """What to change. A query without conditions must say `all=true`."""
+        selection = self.selection()
+        if selection.is_empty is not self.get(EVERYTHING):
+            self._wrong(EVERYTHING.name, "give conditions, or all=true and none")
+        return BulkQuery(
+            selection=selection,
+            limit=self.get(BULK_LIMIT),
+            cursor=self.get(CURSOR),
+            dry_run=self.get(DRY_RUN),
+        )
+
+    async def with_cursor(self, ask: Callable[[], Awaitable[Type]]) -> Type:
+        """The answer of `ask`, which raises `ValueError` for a cursor that is not its own."""
+        try:
+            return await ask()
+        except ValueError:
+            self._wrong(CURSOR.name, BAD_CURSOR)
+            self.refuse_if_wrong()
+            raise
+
+    def refuse_if_wrong(self) -> None:
+        if self._errors:
+            detail = "; ".join(str(error) for error in self._errors)
+            raise refuse(400, "bad_query", detail, self._errors)
+
+    def _wrong(self, name: str, message: str) -> None:
+        self._errors.append(FieldError(field=name, message=message))

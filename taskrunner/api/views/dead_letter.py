@@ -1,0 +1,107 @@
+"""The views of dead letters, and of what was done to many tasks or dead letters."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import orjson
+
+from taskrunner.api.views.task import as_text
+from taskrunner.api.views.view import View
+from taskrunner.domain.masking import masked_url
+from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.task import AwareDatetime, Priority
+from taskrunner.producer.bulk_actions import BulkResult
+
+
+class DeadLetterView(View):
+    """A failed task, or a message that could not be read."""
+
+    id: str
+    kind: DeadLetterKind
+    reason: str
+    error: str | None
+    died_at: AwareDatetime
+    priority: Priority | None
+    url: str | None
+    attempt: int | None
+    outcome: OutcomeKind | None
+    labels: Mapping[str, str]
+    created_at: AwareDatetime | None
+    task_url: str | None
+
+    @classmethod
+    def of(cls, letter: DeadLetter, *, prefix: str = "", **more: Any) -> Self:
+        """`prefix` goes before the paths of links."""
+        return cls.copy(
+            letter,
+            priority=letter.queue,
+            url=None if letter.url is None else masked_url(letter.url),
+            task_url=f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
+            **more,
+        )
+
+
+class DeadLetterDetail(DeadLetterView):
+    """A dead letter with the message as it arrived: in base64, and as text if it is UTF-8."""
+
+    x_death: Any
+    raw_base64: str | None
+    raw_text: str | None
+
+    @classmethod
+    def of_letter(cls, letter: DeadLetter, *, prefix: str = "") -> Self:
+        raw = letter.raw
+        return cls.of(
+            letter,
+            prefix=prefix,
+            x_death=_json_or_text(letter.x_death),
+            raw_base64=None if raw is None else base64.b64encode(raw).decode(),
+            raw_text=None if raw is None else as_text(raw, cut=False),
+        )
+
+
+class DeadLetterPage(View):
+    """A part of a list, the newest first; `next_cursor` asks for the next part."""
+
+    dead_letters: Sequence[DeadLetterView]
+    next_cursor: str | None
+
+
+class BulkResultView(View):
+    """How many were selected and how many of these were changed; `next_cursor` asks for the next part."""
+
+    action: str
+    dry_run: bool
+    matched: int
+    done: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, action: str, result: BulkResult, *, dry_run: bool) -> Self:
+        return cls(
+            action=action,
+            dry_run=dry_run,
+            matched=result.matched,
+            done=len(result.ids),
+            next_cursor=result.cursor,
+        )
+
+
+class RequeueView(BulkResultView):
+    """With `stop_at`: of a sample of the dead letters requeued before, how many ended and how many failed.
+
+    `stopped`: too many failed, so nothing was requeued. Continuing from `next_cursor` begins a new sample.
+    """
+
+    stopped: bool
+    ended: int
+    failed: int
+
+
+def _json_or_text(text: str | None) -> Any:
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,55 @@
+"""The view of a schedule."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from taskrunner.api.views.view import View
+from taskrunner.domain.masking import Masking, masked_url
+from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
+from taskrunner.domain.task import AwareDatetime
+
+
+class ScheduleView(View):
+    """A cron schedule and what it has done. `task` is as submitted, without its body and secrets."""
+
+    name: str
+    cron: str
+    time_zone: str
+    missed: MissedPolicy
+    overlap: Overlap
+    jitter: float
+    conditional: bool
+    paused: bool
+    next_at: AwareDatetime | None
+    last_at: AwareDatetime | None
+    last_task_id: str | None
+    last_task_url: str | None
+    error: str | None
+    task: Mapping[str, Any]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+    @classmethod
+    def of(cls, schedule: Schedule, masking: Masking, *, prefix: str = "") -> Self:
+        """`prefix` goes before the paths of links."""
+        last = schedule.last_task_id
+        last_url = None if last is None else f"{prefix}/tasks/{last}"
+        return cls.copy(schedule, last_task_url=last_url, task=_template(schedule.task, masking))
+
+
+class SchedulePage(View):
+    """A part of a list, by name; `next_cursor` asks for the next part."""
+
+    schedules: Sequence[ScheduleView]
+    next_cursor: str | None
+
+
+def _template(template: Mapping[str, Any], masking: Masking) -> Mapping[str, Any]:
+    """The fields of the task; in place of its body, which may be secret, there is `has_body`."""
+    shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
+    if "headers" in shown:
+        shown["headers"] = masking.headers(shown["headers"])
+    shown["url"] = masked_url(shown["url"])
+    if shown.get("callback"):
+        shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
+    return {**shown, "has_body": any(template.get(name) is not None for name in ("body", "body_base64"))}

@@ -1,0 +1,299 @@
+"""The views of a task, its attempts in short, its result, and the items of a bulk submit."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Literal, Self
+
+from taskrunner.api.views.view import View
+from taskrunner.domain.callback import Callback
+from taskrunner.domain.errors import FieldError
+from taskrunner.domain.masking import Masking, masked_url
+from taskrunner.domain.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.rules import Rule
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import AwareDatetime, Priority, Task, Validators
+from taskrunner.producer.bulk_submit import SubmittedBatch
+
+
+class TimingsView(View):
+    """Seconds since the start of the attempt's last request; `total` covers all redirects."""
+
+    dns: float
+    connect: float
+    tls: float
+    first_byte: float
+    total: float
+
+    @classmethod
+    def of(cls, timings: Timings) -> Self:
+        return cls.copy(timings)
+
+
+class HeaderView(View):
+    """One header line. A name may occur more than once."""
+
+    name: str
+    value: str
+
+
+class ResponseView(View):
+    """A target's answer, without its body. `unchanged`: the target has nothing newer (304)."""
+
+    status_code: int
+    unchanged: bool
+    headers: Sequence[HeaderView]
+    content_type: str | None
+    size: int
+    sha256: str
+    truncated: bool
+    url: str
+    redirects: int
+    http_version: str
+
+    @classmethod
+    def of(cls, response: Response, masking: Masking, **more: Any) -> Self:
+        # A cookie that an answer sets is as good as a password.
+        headers = [
+            HeaderView(name=name, value=masking.value(name, value)) for name, value in response.headers
+        ]
+        return cls.copy(
+            response,
+            status_code=response.status,
+            headers=headers,
+            size=response.size_bytes,
+            url=masked_url(response.url),
+            **more,
+        )
+
+
+class ResultView(ResponseView):
+    """The target's final answer. `body` is present for short texts; `body_url` has the bytes."""
+
+    body: str | None
+    body_url: str
+    timings: TimingsView
+
+    @classmethod
+    def of_final(cls, response: Response, masking: Masking, *, body_url: str, body: bytes | None) -> Self:
+        text = None if body is None else as_text(body, cut=response.truncated)
+        timings = TimingsView.of(response.timings)
+        return cls.of(response, masking, body=text, body_url=body_url, timings=timings)
+
+
+class AttemptView(View):
+    """One run of a task. An attempt that is not `counted` ended because of a fault of taskrunner."""
+
+    number: int
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None
+    outcome: OutcomeKind | None
+    status_code: int | None
+    error: str | None
+    counted: bool
+    consumer: str | None
+    address: str | None
+
+    @classmethod
+    def of(cls, attempt: Attempt, **more: Any) -> Self:
+        return cls.copy(attempt, **more)
+
+
+class CallbackView(View):
+    """Where the end of a task is reported, and the names of the configured secret and TLS profile, if any."""
+
+    url: str
+    secret: str | None
+    events: Sequence[Status]
+    tls: str | None
+
+    @classmethod
+    def of(cls, callback: Callback) -> Self:
+        return cls.copy(callback, url=masked_url(callback.url))
+
+
+class ValidatorsView(View):
+    """What a conditional schedule knows of the version it has, and the task that fetched it."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+    task_id: str
+
+    @classmethod
+    def of(cls, validators: Validators) -> Self:
+        return cls.copy(validators, url=masked_url(validators.url))
+
+
+class TaskView(View):
+    """A task and all that is known of it. Headers that may be secret are masked.
+
+    `reason` is set when a task ended for more than its last attempt's outcome: `unknown` (whether the target
+    acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` counts how often the next attempt was put
+    off; meanwhile `waits_for` has the reason and `due_at` the end of the wait.
+    """
+
+    id: str
+    status: Status
+    attempt: int
+    max_attempts: int
+    attempt_limit: int
+    attempts: Sequence[AttemptView]
+    result: ResultView | None
+    error: str | None
+    reason: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    due_at: AwareDatetime | None
+    run_at: AwareDatetime | None
+    expires_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    kept_until: AwareDatetime | None
+    snoozes: int
+    waits_for: str | None
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    body_size: int
+    priority: Priority
+    timeout: float
+    retry: RetryPolicy
+    retry_on: Sequence[int]
+    fail_on: Sequence[int]
+    retry_unsafe: bool
+    rules: Sequence[Rule]
+    labels: Mapping[str, str]
+    tls: str | None
+    validators: ValidatorsView | None
+    callback: CallbackView | None
+
+    @classmethod
+    def of(cls, record: Record, masking: Masking, *, prefix: str = "", body: bytes | None = None) -> Self:
+        """`prefix` goes before the paths of links; `body`, as stored, is shown if it is text."""
+        task, result = record.task, None
+        if record.result is not None:
+            body_url = f"{prefix}/tasks/{task.id}/body"
+            result = ResultView.of_final(record.result, masking, body_url=body_url, body=body)
+        content = task.content
+        return cls(
+            id=task.id,
+            status=record.status,
+            attempt=record.attempt,
+            max_attempts=task.max_attempts,
+            attempt_limit=record.attempt_limit,
+            attempts=[AttemptView.of(attempt) for attempt in record.attempts],
+            result=result,
+            error=record.error or record.reason,
+            reason=record.reason,
+            created_at=task.created_at,
+            updated_at=record.updated_at,
+            due_at=record.due,
+            run_at=task.run_at,
+            expires_at=task.expires_at,
+            finished_at=record.finished_at,
+            kept_until=record.kept_until,
+            snoozes=record.snoozes,
+            waits_for=record.waits_for,
+            url=masked_url(task.url),
+            method=task.method,
+            headers=masking.headers(task.headers),
+            body_size=0 if content is None else len(content),
+            priority=task.priority,
+            timeout=task.timeout,
+            retry=task.retry,
+            retry_on=task.retry_on,
+            fail_on=task.fail_on,
+            retry_unsafe=task.retry_unsafe,
+            rules=task.rules,
+            labels=task.labels,
+            tls=task.tls,
+            validators=None if task.validators is None else ValidatorsView.of(task.validators),
+            callback=None if task.callback is None else CallbackView.of(task.callback),
+        )
+
+    @classmethod
+    def of_accepted(cls, task: Task, masking: Masking, *, published: bool) -> Self:
+        """A task that was accepted a moment ago and has no attempt yet."""
+        record = Record(
+            task=task,
+            status=Status.QUEUED if published else Status.SCHEDULED,
+            attempt=0,
+            attempt_limit=task.max_attempts,
+            due=task.run_at,
+            attempts=(),
+            result=None,
+            error=None,
+            updated_at=task.created_at,
+            finished_at=None,
+            kept_until=None,
+        )
+        return cls.of(record, masking)
+
+
+class TaskPage(View):
+    """A part of a list, the newest first; `next_cursor` asks for the next part."""
+
+    tasks: Sequence[TaskView]
+    next_cursor: str | None
+
+
+class BulkItem(View):
+    """What became of one task of a bulk: `status` 202 with its `id`, or 422 with `errors`.
+
+    `line` counts from 1. `created` is false for an id that existed before.
+    """
+
+    line: int
+    status: Literal[202, 422]
+    id: str | None
+    url: str | None
+    created: bool
+    published: bool
+    errors: Sequence[FieldError]
+
+
+class BulkAnswer(View):
+    """One item for each task that was sent."""
+
+    items: Sequence[BulkItem]
+
+    @classmethod
+    def of(cls, done: SubmittedBatch) -> Self:
+        """In the order of the lines."""
+        items = [
+            BulkItem(
+                line=number,
+                status=202,
+                id=submitted.id,
+                url=masked_url(submitted.task.url),
+                created=submitted.created,
+                published=submitted.published,
+                errors=(),
+            )
+            for number, submitted in zip(done.numbers, done.submitted, strict=True)
+        ]
+        items += [
+            BulkItem(
+                line=refused.number,
+                status=422,
+                id=None,
+                url=None,
+                created=False,
+                published=False,
+                errors=refused.error.errors,
+            )
+            for refused in done.refused
+        ]
+        return cls(items=sorted(items, key=attrgetter("line")))
+
+
+def as_text(content: bytes, *, cut: bool) -> str | None:
+    """`content` if it is UTF-8, else None; when it was `cut`, an incomplete last character is dropped."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        # UTF-8 takes at most 4 bytes (RFC 3629): only a fault in the last 3 can come from the cut.
+        if cut and exc.reason == "unexpected end of data" and exc.start >= len(content) - 3:
+            return content[: exc.start].decode()
+        return None
