@@ -7,6 +7,7 @@ from taskrunner.domain.events import Events
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import entries
+from tests.tools.waiting import PATIENCE
 
 
 async def main(what: str, url: str) -> None:
@@ -15,7 +16,7 @@ async def main(what: str, url: str) -> None:
     if what == "upgrade":
         return
     await store.start()
-    await store.wait_ready(10)
+    await store.wait_ready(PATIENCE)
     while True:
         for answer in await store.accept(entries(5)):
             print(answer.id, flush=True)

@@ -22,7 +22,7 @@ from taskrunner.stores.sql.settings import SqliteFile, SqlSettings
 from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import entries, entry
 from tests.tools.stores import execute, postgres_schema, sql_store, sqlite_url
-from tests.tools.waiting import eventually
+from tests.tools.waiting import PATIENCE, eventually
 
 NOBODY = 65534
 CHILD = Path(__file__).parent / "sql_child.py"
@@ -252,7 +252,7 @@ async def refused(url: str, reason: str) -> None:
     await store.start()
     try:
         with pytest.raises(StoreUnfit, match=reason):
-            await store.wait_ready(5.0)
+            await store.wait_ready(PATIENCE)
     finally:
         await store.stop()
 

@@ -17,12 +17,15 @@ HTTP_ERROR = OutcomeKind.HTTP_ERROR
 
 @dataclass(frozen=True)
 class Case:
-    """The outcome that a behaviour must lead to; `timeout` is the task's."""
+    """The outcome that a behaviour must lead to.
+
+    `timeout` is the task's deadline: short where it must be reached, else beyond reach on a busy machine.
+    """
 
     name: str
     kind: OutcomeKind
     retryable: bool = False
-    timeout: float = 5.0
+    timeout: float = 30.0
     tls: bool = False
     https: bool = False
     content: int = 0
@@ -49,8 +52,8 @@ CASES = [
     Case("t06_handshake_drip", TIMEOUT, True, 0.5, https=True),
     Case("t07_tls_body_drip", TIMEOUT, True, 1.0, tls=True),
     Case("t08_never_reads_the_body", TIMEOUT, True, 0.5, content=20_000_000),
-    Case("t11_endless_100", PROTOCOL, True, 0.5),
-    Case("t11_flood_of_100", PROTOCOL, True, 1.0),
+    Case("t11_endless_100", PROTOCOL, True),
+    Case("t11_flood_of_100", PROTOCOL, True),
     Case("t12_tiny_chunks", TIMEOUT, True, 0.5),
     Case("t13_no_length_kept_open", TIMEOUT, True, 0.5),
     Case("t14_stands_still", TIMEOUT, True, 0.5),

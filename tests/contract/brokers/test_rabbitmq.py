@@ -96,12 +96,12 @@ async def test_dead_connection_is_found_by_heartbeats(unstarted: RabbitBackend) 
 
 
 async def test_live_connection_is_kept_by_heartbeats(unstarted: RabbitBackend) -> None:
-    """An idle connection whose peer sends heartbeats stays, past both looks that pika takes at it."""
-    heartbeat = 3  # a peer that got no processor for two of them is given up, and rightly so
+    """An idle connection whose peer sends heartbeats stays up past two of pika's checks."""
+    heartbeat = 3  # RabbitMQ rightly gives up a client that gets no processor for two of them
     await unstarted.start(heartbeat=heartbeat)
     unstarted.broker.consume(list(Priority), 10, Inbox().take)
     await eventually(lambda: unstarted.broker.status().consuming)
-    # pika looks every heartbeat + 5 s, and gives up at the second look without new bytes.
+    # pika checks every heartbeat + 5 s, and gives up at the second check without new bytes.
     await asyncio.sleep(2 * (heartbeat + 5) + 1)
     status = unstarted.broker.status()
     assert (status.connected, status.reconnects) == (True, 0)
@@ -173,8 +173,8 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     assert broker.status().reconnects == 0
 
 
-async def test_an_alarm_is_found_by_who_has_published_nothing(unstarted: RabbitBackend) -> None:
-    """RabbitMQ tells of it only those that publish."""
+async def test_try_publishing_finds_an_alarm(unstarted: RabbitBackend) -> None:
+    """RabbitMQ reports it only to connections that publish."""
     await unstarted.start(publish_timeout=5.0)
     await control("set_disk_free_limit", "1000000000000000")
     try:

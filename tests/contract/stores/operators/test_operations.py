@@ -1,6 +1,5 @@
 """What operators ask: cancel, delete, requeue and pause."""
 
-import asyncio
 from datetime import timedelta
 
 from taskrunner.domain.status import CLAIMABLE, Status
@@ -27,6 +26,7 @@ from tests.contract.stores.harness import (
     make_task,
     ref,
 )
+from tests.tools.waiting import in_time
 
 
 @every_status
@@ -99,7 +99,7 @@ async def test_a_deleted_id_is_a_conflict_until_it_is_forgotten(store: Store) ->
     task_id = await bring(store, Status.QUEUED)
     await store.delete([task_id], now=NOW, retention=0.001)
     new = entry(make_task(id=task_id))
-    async with asyncio.timeout(10):
+    async with in_time("the id is free again"):
         while (await store.accept([new]))[0].answer is not AcceptAnswer.CREATED:
             await store.prune(now=NOW + DAY, limit=10)
     await store.delete([task_id], now=NOW, retention=KEEP)
