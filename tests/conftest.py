@@ -43,17 +43,6 @@ def _url(service: str) -> str:
     return url
 
 
-# Tests of real servers share their machine with whatever else runs on it, and RabbitMQ 3.10 itself can lose
-# a queue that was declared just before a kill -9 (rabbitmq/ra#443). They get a second try, which is reported.
-_REAL = ("tests/system/", "tests/contract/brokers/", "tests/contract/stores/redis/")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(_REAL):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 # Under `pytest -n`, the tests of such a folder, and those of one file of real processes, run in line: they
 # break or measure the same servers. All others have keys, files and schemas of their own. (xdist's own groups
 # are lost on pytest 9.2: xdist 3.8.)

@@ -72,7 +72,7 @@ class Server(ABC):
     def remove(self) -> None:
         """Kill the server and its helper processes; its data is removed next."""
         for process in self.processes.values():
-            process.end(self.kill_signal, within=10.0)
+            process.end(self.kill_signal, within=60.0)
 
     def control(self) -> dict[str, str]:
         """The environment that the server's own command line tools need."""

@@ -30,7 +30,7 @@ from servers.sentinel import Sentinel
 
 KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Sentinel, Postgres)}
 FOLDER_PREFIX = "taskrunner-services-"
-READY_WITHIN = 120.0
+READY_WITHIN = 240.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STATE_FILE = "services.json"
 _PROBE_INTERVAL = 0.05

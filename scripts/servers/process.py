@@ -60,7 +60,7 @@ class Process:
         self.send(number)
         if not self._wait(within):
             self.send(signal.SIGKILL)
-            if not self._wait(10.0):
+            if not self._wait(60.0):
                 raise ServerFailed(f"process {self.pid} does not end, not even by SIGKILL")
 
     def _wait(self, timeout: float) -> bool:

@@ -9,7 +9,7 @@ from servers.probes import amqp_is_ready
 from servers.process import ServerFailed
 from servers.programs import program
 
-_CTL_WITHIN = 60.0
+_CTL_WITHIN = 240.0  # an Erlang VM starts for each command
 
 
 class RabbitMQ(Server):

@@ -12,7 +12,7 @@ from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.attempt import AttemptDetail, AttemptList
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import Record
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 _FORMATS = "Our own JSON (default), an HTTP Archive 1.2, or a curl command."
 _LIST_FORMAT = choice("format", _FORMATS, ("json", "har"))
@@ -34,7 +34,7 @@ _READ = Operation(
 class AttemptRoutes:
     """`GET /tasks/{id}/attempts` and `/tasks/{id}/attempts/{number}`."""
 
-    def __init__(self, store: Store, options: ApiSettings) -> None:
+    def __init__(self, store: OperatorStore, options: ApiSettings) -> None:
         self._store = store
         self._user_agent = options.user_agent
         self._masking = options.masking

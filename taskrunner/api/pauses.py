@@ -12,7 +12,7 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.views.view import View
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.task import AwareDatetime
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 
 class PauseView(View):
@@ -47,7 +47,7 @@ _RESUME = Operation(
 class PauseRoutes:
     """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused afterwards."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: OperatorStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

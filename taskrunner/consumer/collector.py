@@ -29,13 +29,13 @@ class Collector:
     """Consumes the dead letter queue. The store keeps a message for `keep` seconds."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, rules: TaskSettings, *, keep: float
+        self, store: Store, broker: Broker, events: Events, clock: Clock, tasks: TaskSettings, *, keep: float
     ) -> None:
         self._store = store
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._rules = rules
+        self._task_settings = tasks
         self._keep = keep
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._store_group, limit=_BATCH)
 
@@ -66,7 +66,7 @@ class Collector:
         except Exception as exc:  # noqa: BLE001 - see above
             self._events.emit(LoopFailed(service="collector", error=exc))
             unread = EnvelopeUnreadable(f"reading it failed: {type(exc).__name__}")
-            await self._store.add_dead_messages([self._letter(dead, unread)], keep=self._keep)
+            await self._store.add_dead_messages([self._letter(dead, unread)], retention=self._keep)
 
     async def _store_letter(self, dead: DeadDelivery) -> None:
         """An envelope fails its task, which then is the dead letter; anything else is kept as a message.
@@ -85,11 +85,11 @@ class Collector:
                 record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
             )
             ref = AttemptRef(id=record.task.id, attempt=content.attempt, follow_up=following)
-            await self._store.fail([ref], now=now, reason=dead.reason, error=error, keep=self._keep)
+            await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
             letter_id = content.task.id
         else:
             letter = self._letter(dead, content)
-            await self._store.add_dead_messages([letter], keep=self._keep)
+            await self._store.add_dead_messages([letter], retention=self._keep)
             letter_id = letter.id
         self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
 
@@ -109,9 +109,9 @@ class Collector:
     def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
         """As the consumer reads it, so that the letter says why it was rejected."""
         try:
-            content = decode_envelope(dead.body, self._rules.limits)
+            content = decode_envelope(dead.body, self._task_settings.limits)
             if isinstance(content, TaskDraft):
-                content.to_task(self._rules, task_id=_letter_id(dead), now=self._clock.now())
+                content.to_task(self._task_settings, task_id=_letter_id(dead), now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
         except TaskInvalid as exc:

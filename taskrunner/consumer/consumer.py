@@ -53,7 +53,7 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        rules: TaskSettings,
+        task_settings: TaskSettings,
         retention: RetentionSettings,
         pool: WorkerPool,
         settings: ConsumerSettings,
@@ -61,7 +61,7 @@ class Consumer:
         self._broker = broker
         self._events = events
         self._clock = clock
-        self._rules = rules
+        self._task_settings = task_settings
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
@@ -184,7 +184,7 @@ class Consumer:
             self._claimer.wake_for_delivery()
 
     def _read(self, delivery: Delivery) -> WaitingDelivery:
-        content = decode_envelope(delivery.body, self._rules.limits)
+        content = decode_envelope(delivery.body, self._task_settings.limits)
         if isinstance(content, Envelope):
             return WaitingDelivery(content, delivery)
         # A foreign client names its task in the body or by the AMQP message id. Otherwise a redelivery after
@@ -192,7 +192,7 @@ class Consumer:
         message_id = delivery.message_id or ""
         task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
         task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
-            self._rules, task_id=task_id, now=self._clock.now()
+            self._task_settings, task_id=task_id, now=self._clock.now()
         )
         return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
 

@@ -70,7 +70,7 @@ class HostGate:
         self._hosts = hosts
         self._states = states
         self._watch = watch
-        self._policy = settings.host_settings
+        self._host_settings = settings.host_settings
         self._reserved: list[HostStats] = []
         self._look_further_until = self._crowded_until = self._alone_from = 0.0
         self._ask_again_at = math.inf
@@ -190,7 +190,7 @@ class HostGate:
         now = self._clock.monotonic()
         return slow_host_workers(
             self._settings.workers,
-            self._policy.share,
+            self._host_settings.share,
             alone=now >= self._alone_from,
             crowded=now < self._crowded_until,
         )
@@ -204,7 +204,7 @@ class HostGate:
             stats.mean_time,
             self._slow_workers(),
             stats.last_due,
-            self._policy,
+            self._host_settings,
             keep=admitted.keep,
             now=self._now(),
             random=random.random(),

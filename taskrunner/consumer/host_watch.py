@@ -26,7 +26,7 @@ from taskrunner.domain.host_limit import HostLimits, read_limits
 from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import HostStore
 
 Change = Callable[[HostState, float], HostState]
 
@@ -43,7 +43,7 @@ class HostWatch(Service):
 
     def __init__(
         self,
-        store: Store,
+        store: HostStore,
         events: Events,
         clock: Clock,
         settings: ConsumerSettings,
@@ -56,7 +56,7 @@ class HostWatch(Service):
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_settings
+        self._host_settings = settings.host_settings
         self._hosts = hosts
         self._states = states
         self._in_flight = in_flight
@@ -79,11 +79,11 @@ class HostWatch(Service):
         stats, outcome = attempt.host_stats, attempt.outcome
         if stats is None:
             return
-        policy = self._policy
+        settings = self._host_settings
         if attempt.elapsed:
-            self._hosts.measure(stats, attempt.elapsed, policy.slow)
+            self._hosts.measure(stats, attempt.elapsed, settings.slow)
         said = host_signal(attempt.task, outcome)
-        if said is HostSignal.THROTTLED and not policy.back_pressure:
+        if said is HostSignal.THROTTLED and not settings.back_pressure:
             said = HostSignal.ANSWERED
         if said is HostSignal.ANSWERED:
             stats.failures = 0
@@ -94,13 +94,13 @@ class HostWatch(Service):
             self._change(stats, lambda state, now: state.answered(started=started, now=now))
         elif said is HostSignal.FAILED:
             stats.failures += 1
-            too_many = 0 < policy.breaker.failures <= stats.failures
+            too_many = 0 < settings.breaker.failures <= stats.failures
             if too_many or stats.phase(self._now()) is not CircuitPhase.CLOSED:
-                self._change(stats, lambda state, now: state.failed(policy, started=started, now=now))
+                self._change(stats, lambda state, now: state.failed(settings, started=started, now=now))
         elif said is HostSignal.THROTTLED:
             stats.failures = 0
             pause = outcome.retry_after
-            self._change(stats, lambda state, now: state.throttled(policy, pause, started=started, now=now))
+            self._change(stats, lambda state, now: state.throttled(settings, pause, started=started, now=now))
 
     def release_place(self, attempt: ClaimedAttempt) -> bool:
         """Release an attempt's place. Returns whether tasks in the backlog wait for a place at this host."""
@@ -119,7 +119,7 @@ class HostWatch(Service):
 
     def measure_running(self) -> None:
         """Measure hosts where nothing has ended yet by the attempts that still run there."""
-        now, slow = self._clock.now(), self._policy.slow
+        now, slow = self._clock.now(), self._host_settings.slow
         for attempt in self._in_flight:
             stats = attempt.host_stats
             if stats is not None and stats.unmeasured:

@@ -14,7 +14,7 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import AttemptRef, ConsumerStore
 
 # A cancel is noticed after at most this many seconds; the handler's own check adds a quarter of a second.
 LOOK = 0.4
@@ -28,7 +28,7 @@ class LeaseKeeper(Service):
 
     def __init__(
         self,
-        store: Store,
+        store: ConsumerStore,
         events: Events,
         clock: Clock,
         in_flight: InFlight,

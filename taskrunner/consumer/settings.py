@@ -14,11 +14,10 @@ WEIGHTS: Mapping[Priority, int] = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priori
 
 
 class ConsumerSettings(Value):
-    """Durations are seconds.
+    """Durations are seconds. `name` stands in claims and leases: it must be unique among running processes.
 
-    `name` stands in claims and leases, so it must be unique among running processes. `hold` is how long the
-    relay waits before it looks at an adopted or snoozed task. `prefetch` is per
-    queue, `workers` the highest number of workers.
+    `hold` is how long the relay waits before it looks at an adopted or snoozed task. `prefetch` is per queue,
+    `workers` the highest number of workers.
     """
 
     name: str

@@ -23,7 +23,7 @@ from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import ConsumerStore
 
 _BATCH = 500
 # Short tasks end by the thousand per second: this many seconds make a group worth a call.
@@ -35,7 +35,7 @@ class Settler:
 
     def __init__(
         self,
-        store: Store,
+        store: ConsumerStore,
         broker: Broker,
         events: Events,
         clock: Clock,

@@ -48,7 +48,7 @@ class SharedHostStates:
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._policy = settings.host_settings
+        self._host_settings = settings.host_settings
         self._hosts = hosts
         self._known: dict[str, _Known] = {}
         self._written: set[str] = set()
@@ -83,7 +83,7 @@ class SharedHostStates:
                 lease_until=now + self._settings.lease,
                 keep=keep,
             )
-            state, admission = admit(state, limit, self._policy, ask, now=now, random=dice)
+            state, admission = admit(state, limit, self._host_settings, ask, now=now, random=dice)
             # Here, since the next change of this host may be made before anybody reads the answer.
             stats.reserved = admission.admitted
             return state, admission
@@ -170,7 +170,7 @@ class SharedHostStates:
         if known is not None and known.version == entry.version:
             return known
         state = decode_state(entry.encoded)
-        return _Known(entry.version, state.sanitized(self._policy, self._clock.now().timestamp()))
+        return _Known(entry.version, state.sanitized(self._host_settings, self._clock.now().timestamp()))
 
     def _edit(self, host: str, known: _Known | None, state: HostState) -> HostEdit:
         until = datetime.fromtimestamp(state.relevant_until, UTC)

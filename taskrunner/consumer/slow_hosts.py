@@ -33,7 +33,7 @@ def overflow(
     mean_time: float,
     slow_workers: int,
     last_due: float,
-    policy: HostSettings,
+    settings: HostSettings,
     *,
     keep: int,
     now: float,
@@ -41,10 +41,9 @@ def overflow(
 ) -> Overflow:
     """Queue up `waiting` tasks of a slow host; at most `keep` of them may stay in the backlog.
 
-    Tasks whose turn comes within `SHORT_WAIT` seconds stay, since a snooze takes as long. `random` is in [0,
-    1).
+    Tasks whose turn comes within `SHORT_WAIT` stay, since a snooze takes as long. `random` is in [0, 1).
     """
     step = mean_time / slow_workers
     near = min(waiting, max(0, keep), math.ceil(SHORT_WAIT / step))
-    dues, last_due = assign_wait_times(last_due, step, waiting - near, policy, now=now, random=random)
+    dues, last_due = assign_wait_times(last_due, step, waiting - near, settings, now=now, random=random)
     return Overflow(queued_here=near, dues=dues, last_due=last_due)

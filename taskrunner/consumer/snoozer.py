@@ -127,7 +127,7 @@ class Snoozer(Service):
     def _request(self, snooze: PendingSnooze, now: datetime) -> Snooze:
         task_id, number = snooze.waiting.key
         due = now + timedelta(seconds=self._hold) if snooze.due is None else snooze.due
-        return Snooze(id=task_id, attempt=number, due=due, why=snooze.why)
+        return Snooze(id=task_id, attempt=number, due=due, waits_for=snooze.why)
 
     def _emit(self, batch: list[PendingSnooze]) -> None:
         for why, count in Counter(each.why for each in batch if each.why != PAUSED).items():

@@ -60,7 +60,7 @@ class Cancellation:
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
-            *(await self._store.cancel(waiting, now=now, error=_ERROR, keep=keep)),
+            *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep)),
             *(await self._store.settle(running, now=now)),
         ]
         if any(answers):
@@ -79,7 +79,7 @@ class Cancellation:
         Raises `StoreUnavailable`.
         """
         keep = self._retention.keep(Status.CANCELLED)
-        answers = await self._store.delete(ids, now=self._clock.now(), keep=keep, status=status)
+        answers = await self._store.delete(ids, now=self._clock.now(), retention=keep, status=status)
         if any(answers):
             self._events.emit(TasksDeleted(count=sum(answers)))
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]

@@ -45,13 +45,15 @@ class Cleaner(Service):
 
     async def _expire(self, now: datetime) -> int:
         """Fail a batch of expired tasks; returns its size."""
-        expired = [(due, _task(due)) for due in await self._store.expired(now=now, limit=_BATCH)]
+        expired = [(due, _task(due)) for due in await self._store.past_deadline(now=now, limit=_BATCH)]
         refs = [
             AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, task, now))
             for due, task in expired
         ]
         keep = self._retention.failed
-        failed = await self._store.fail(refs, now=now, reason=EXPIRED, error=_ERROR, keep=keep, expired=True)
+        failed = await self._store.fail(
+            refs, now=now, reason=EXPIRED, error=_ERROR, retention=keep, past_deadline=True
+        )
         for (due, task), done in zip(expired, failed, strict=True):
             if done:
                 self._events.emit(TaskExpired(id=due.id, attempts=due.attempt, task=task, error=_ERROR))

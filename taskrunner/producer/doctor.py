@@ -15,7 +15,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
 from taskrunner.stores.base import Store
-from taskrunner.stores.inspection import Flaw, Flawed, Overdue
+from taskrunner.stores.inspection_store import Flaw, Flawed, Overdue
 
 # One step of the inspection; Redis does nothing else for some 5 ms.
 _PAGE = 500
@@ -184,7 +184,7 @@ class Doctor:
             now = self._clock.now()
             lease_until = now + timedelta(seconds=self._settings.lease)
             ids = list(dict.fromkeys(each.id for each in flawed))
-            await self._store.repair(ids, now=now, lease_until=lease_until, keep=self._settings.keep)
+            await self._store.repair(ids, now=now, lease_until=lease_until, retention=self._settings.keep)
         return Counter(each.flaw for each in flawed)
 
     async def _depths(self) -> Mapping[str, int] | None:

@@ -6,7 +6,7 @@ from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.bulk_actions import BulkActions, BulkResult
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 # A percentage of fewer ended tasks means nothing.
 _MIN_ENDED = 10
@@ -49,7 +49,7 @@ class GradualRequeue:
     """`stop_at` is a percentage of the tasks that ended; at most `keep` are watched at a time."""
 
     def __init__(
-        self, bulk_actions: BulkActions, store: Store, *, stop_at: float, keep: int = 10_000
+        self, bulk_actions: BulkActions, store: OperatorStore, *, stop_at: float, keep: int = 10_000
     ) -> None:
         self._bulk_actions = bulk_actions
         self._store = store

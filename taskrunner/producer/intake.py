@@ -20,7 +20,7 @@ from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
+from taskrunner.stores.base import AcceptAnswer, Accepted, IntakeStore, NewTask
 
 _BATCH = 500
 
@@ -43,7 +43,7 @@ class Intake:
 
     def __init__(
         self,
-        store: Store,
+        store: IntakeStore,
         publisher: Publisher,
         events: Events,
         clock: Clock,

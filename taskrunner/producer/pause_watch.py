@@ -6,7 +6,7 @@ from datetime import datetime
 from taskrunner.domain.events import Events, PausesChanged
 from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import OperatorStore
 
 # Seconds between two reads: a pause takes effect everywhere within this time.
 INTERVAL = 1.0
@@ -15,7 +15,7 @@ INTERVAL = 1.0
 class PauseWatch(Service):
     """`current` is what the last read found; subscribers hear of every change."""
 
-    def __init__(self, store: Store, events: Events) -> None:
+    def __init__(self, store: OperatorStore, events: Events) -> None:
         super().__init__("pause watch", events)
         self._store = store
         self._listeners: list[Callable[[Pauses], None]] = []

@@ -16,7 +16,7 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
 from taskrunner.domain.new_task import StoredTask
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.base import AttemptRef, RelayStore
 
 Stored = TypeVar("Stored", bound=StoredTask)
 
@@ -35,7 +35,7 @@ class Publisher:
     """
 
     def __init__(
-        self, broker: Broker, store: Store, events: Events, clock: Clock, *, forgotten_after: float
+        self, broker: Broker, store: RelayStore, events: Events, clock: Clock, *, forgotten_after: float
     ) -> None:
         self._broker = broker
         self._store = store

@@ -5,7 +5,7 @@ from itertools import chain
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, StoreUnfit, TaskInvalid, WriteUnconfirmed
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import Store
+from taskrunner.stores.base import IntakeStore
 
 # A check for a thousand tasks costs about as much as for one.
 _BATCH = 10_000
@@ -15,7 +15,7 @@ _NOT_KEPT = "replicated cannot be kept: the store is set up without replicas for
 class Replication:
     """Asks the store about its replicas, before and after a task is written."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: IntakeStore) -> None:
         self._store = store
         self._checks: Batcher[None, None] = Batcher(self._check, limit=_BATCH)
         self._confirms: Batcher[Sequence[str], None] = Batcher(self._replicate, limit=_BATCH)

@@ -15,7 +15,7 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Intake, Submitted
-from taskrunner.stores.base import Page, Store, StoredSchedule
+from taskrunner.stores.base import Page, ScheduleStore, StoredSchedule
 
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
@@ -24,7 +24,7 @@ _MAX_TRIES = 10
 class ScheduleAdmin:
     """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
 
-    def __init__(self, store: Store, intake: Intake, clock: Clock) -> None:
+    def __init__(self, store: ScheduleStore, intake: Intake, clock: Clock) -> None:
         self._store = store
         self._intake = intake
         self._clock = clock

@@ -1,7 +1,7 @@
-"""The seam to what a store keeps of hosts: their limits, and their states, which all consumers change.
+"""The part of a store that the host gates ask: limits of hosts, and their states, which all consumers change.
 
-What a state means only the domain knows. A store keeps it with a version, and writes a change only over the
-version that the change was made from.
+Only the domain interprets a state. A store keeps it with a version, and writes a change only over the version
+that the change was made from.
 """
 
 from abc import ABC, abstractmethod
@@ -12,9 +12,9 @@ from taskrunner.domain.value import Value
 
 
 class HostEntry(Value):
-    """The state of a host by `encode_state`; from `until` on it means nothing and may go at any time.
+    """The state of a host, in JSON; from `until` on it is void and may be removed at any time.
 
-    `version` is another one after each change, and never the same again.
+    Each change gives it a new `version`, which is never used again.
     """
 
     host: str
@@ -24,25 +24,25 @@ class HostEntry(Value):
 
 
 class HostEdit(Value):
-    """A state to write where the version still is `expected` (None: there is no entry of the host)."""
+    """A state to write where the stored version is `expected` (None: there is no entry of the host)."""
 
     entry: HostEntry
     expected: str | None
 
 
 class HostAnswer(Value):
-    """Whether an edit was written; if not, `current` is what stands there (None: nothing)."""
+    """Whether an edit was written; if not, `current` is the stored entry (None: there is none)."""
 
     written: bool
     current: HostEntry | None = None
 
 
 class HostStore(ABC):
-    """States and limits of hosts; the rules of `Store` hold here too."""
+    """Keeps states and limits of hosts."""
 
     @abstractmethod
     async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
-        """Change states, each for itself. An edit that is repeated, its answer lost, is written."""
+        """Change states, each on its own. An edit that is repeated, its answer lost, counts as written."""
 
     async def host(self, host: str) -> HostEntry | None:
         """One state, or None."""
@@ -55,7 +55,7 @@ class HostStore(ABC):
 
     @abstractmethod
     async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
-        """Up to `limit` states that mean something, those that do so for the longest first."""
+        """Up to `limit` states that are not void, those with the latest `until` first."""
 
     @abstractmethod
     async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
@@ -63,7 +63,7 @@ class HostStore(ABC):
 
     @abstractmethod
     async def remove_host_limit(self, pattern: str) -> bool:
-        """Forget it; False where there was none."""
+        """Remove the limit of a pattern; False where there was none."""
 
     @abstractmethod
     async def host_limits(self) -> Mapping[str, bytes]:

@@ -14,6 +14,7 @@ from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.local_runner import LocalRunner
 from tests.tools.stores import postgres_schema, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
+from tests.tools.waiting import PATIENCE
 
 Furnished = tuple[Store, Callable[[], Awaitable[None]]]
 
@@ -36,22 +37,22 @@ async def runner(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 @asynccontextmanager
 async def _redis(url: str) -> AsyncIterator[Furnished]:
     prefix = f"{{flow-{secrets.token_hex(4)}}}"
-    store = RedisStore(RedisSettings(address=url, prefix=prefix), Events())
+    store = RedisStore(RedisSettings(address=url, prefix=prefix, timeout=PATIENCE), Events())
     await store.start()
-    await store.wait_ready(10)
+    await store.wait_ready(PATIENCE)
     yield store, lambda: _wipe(url, prefix)
     await store.stop()
 
 
 @asynccontextmanager
 async def _sqlite(path: Path) -> AsyncIterator[Furnished]:
-    async with sql_store(sqlite_url(path)) as store:
+    async with sql_store(sqlite_url(path), timeout=PATIENCE) as store:
         yield store, lambda: wipe_sqlite(path)
 
 
 @asynccontextmanager
 async def _postgres(server: str) -> AsyncIterator[Furnished]:
-    async with postgres_schema(server) as url, sql_store(url) as store:
+    async with postgres_schema(server) as url, sql_store(url, timeout=PATIENCE) as store:
         yield store, lambda: wipe_postgres(url)
 
 

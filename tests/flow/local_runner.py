@@ -34,6 +34,7 @@ from taskrunner.producer.search import Search
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.waiting import PATIENCE
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[AttemptContext], Outcome]
@@ -42,7 +43,7 @@ RELAY, RETENTION = RelaySettings(), RetentionSettings()
 HOLD, LEASE, FORGOTTEN = RELAY.hold, RELAY.lease, RELAY.forgotten_after
 # Few enough for a test to count the slots that are made up for.
 CATCH_UP = 5
-DEADLINE = 10.0
+DEADLINE = PATIENCE
 OK = Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=b"fine", size_bytes=4))
 
 

@@ -19,7 +19,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
-from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
+from tests.flow.local_runner import DEADLINE, FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.poisoned import poisoned
 from tests.tools.severed import Cut, severable
 
@@ -251,7 +251,7 @@ async def test_a_graceful_stop_lets_running_tasks_finish(runner: LocalRunner) ->
     stopping = asyncio.create_task(consumer.stop(30, asyncio.Event()))
     await asyncio.sleep(0)
     runner.target.gate.set()
-    await asyncio.wait_for(stopping, 10)
+    await asyncio.wait_for(stopping, DEADLINE)
     assert await runner.status("first") is Status.SUCCEEDED
     await runner.consumer()
     await runner.heard(TaskSettled, 2)
@@ -266,7 +266,7 @@ async def test_an_abort_does_not_count_the_attempt(runner: LocalRunner) -> None:
     await runner.until_runs(1)
     abort = asyncio.Event()
     abort.set()
-    await asyncio.wait_for(consumer.stop(30, abort), 10)
+    await asyncio.wait_for(consumer.stop(10 * DEADLINE, abort), DEADLINE)
     runner.target.gate.set()
     record = await runner.record("task")
     assert (record.status, record.attempts[0].outcome) == (Status.RETRYING, OutcomeKind.INTERRUPTED)
@@ -284,7 +284,7 @@ async def test_the_grace_time_ends(runner: LocalRunner) -> None:
     consumer = await runner.consumer()
     await runner.submit(id="task")
     await runner.until_runs(1)
-    await asyncio.wait_for(consumer.stop(0.05, asyncio.Event()), 20)
+    await asyncio.wait_for(consumer.stop(0.05, asyncio.Event()), DEADLINE)
     assert await runner.status("task") is Status.RETRYING
 
 
@@ -396,6 +396,6 @@ async def test_the_store_lost_everything(runner: LocalRunner) -> None:
 
 
 async def wait_for_status(runner: LocalRunner, status: Status) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while await runner.status("task") is not status:  # noqa: ASYNC110 - the severed consumer tells nothing
             await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 from taskrunner.stores.base import AttemptRef
-from taskrunner.stores.inspection import Inspection
+from taskrunner.stores.inspection_store import Inspection
 from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, LocalRunner
 
 # The clock of these tests stands still in another year, and servers are set up as they come.

@@ -225,7 +225,7 @@ async def test_a_foreign_message_is_requeued_into_its_queue_and_once(runner: Loc
     )
     ids = set()
     for _ in range(2):
-        await runner.store.add_dead_messages([letter], keep=1000)
+        await runner.store.add_dead_messages([letter], retention=1000)
         ids.add(await runner.requeue.requeue(letter.id))
     (task_id,) = ids
     assert (await runner.record(task_id)).task.priority is Priority.HIGH

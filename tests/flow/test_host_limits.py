@@ -186,8 +186,8 @@ async def test_a_state_from_the_future_closes_no_host(runner: LocalRunner) -> No
     """A clock was a day ahead when the host failed: the circuit is half open, and probes go on."""
     ahead = (runner.clock.now() + timedelta(days=1)).timestamp()
     breaker = CircuitBreaker(since=ahead, until=ahead + 20, cooldown=20.0)
-    slowdown = BackPressure(since=ahead, until=ahead + 60, level=2.0)
-    await store_state(runner, breaker=breaker, slowdown=slowdown, arrival=ahead, tail=ahead)
+    back_pressure = BackPressure(since=ahead, until=ahead + 60, level=2.0)
+    await store_state(runner, breaker=breaker, back_pressure=back_pressure, arrival=ahead, tail=ahead)
     shown = await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).show("slow.test")
     assert (shown.condition, shown.until) == (HostCondition.HALF_OPEN, None)
     await start_consumer(runner)

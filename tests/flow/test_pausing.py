@@ -167,7 +167,7 @@ async def test_a_lost_task_is_adopted_when_it_is_snoozed(runner: LocalRunner) ->
 async def test_a_snooze_does_not_bring_a_deleted_task_back(runner: LocalRunner) -> None:
     await runner.pause("label:team")
     await runner.submit(id="deleted", labels=RED)
-    await runner.store.delete(["deleted"], now=runner.clock.now(), keep=60.0)
+    await runner.store.delete(["deleted"], now=runner.clock.now(), retention=60.0)
     await runner.consumer()
     await runner.heard(DeliveryDropped)
     assert await runner.store.get("deleted") is None

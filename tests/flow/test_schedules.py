@@ -119,7 +119,7 @@ async def test_a_scheduler_that_slept_makes_no_second_run(runner: LocalRunner) -
     (seen,) = await runner.store.due_schedules(now=runner.clock.now(), limit=9)
     await runner.make_scheduler().turn()
     first = AttemptRef(id=ids(13)[0], attempt=1)
-    await runner.store.fail([first], now=runner.clock.now(), reason="r", error="e", keep=0.001)
+    await runner.store.fail([first], now=runner.clock.now(), reason="r", error="e", retention=0.001)
     await runner.store.prune(now=runner.clock.now() + timedelta(seconds=9), limit=9)
     assert await made(runner) == []
     sleeper = runner.make_scheduler(_remembering(runner.store, seen))

@@ -34,7 +34,7 @@ def deployment(
 
 @pytest.fixture
 def deploy(tmp_path: Path, rabbitmq_url: str, redis_url: str, target: Target) -> Iterator[Deploy]:
-    """Makes deployments without processes, for tests that start their own."""
+    """Makes deployments without processes; the test starts them."""
     with contextlib.ExitStack() as stack:
 
         def make(*, fleet: Fleet | None = None, **settings: object) -> Deployment:
@@ -48,14 +48,14 @@ def deploy(tmp_path: Path, rabbitmq_url: str, redis_url: str, target: Target) ->
 
 @pytest.fixture
 async def schema_url(postgres_url: str) -> AsyncIterator[str]:
-    """A PostgreSQL schema of the test's own, without tables. Ask for it before what uses it."""
+    """An empty PostgreSQL schema for one test. Request it before the fixture that uses it."""
     async with postgres_schema(postgres_url) as url:
         yield url
 
 
 @pytest.fixture(scope="package")
 def own_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A RabbitMQ and a Redis that tests may break; each test must leave them up, see `fleet`."""
+    """A RabbitMQ and a Redis that tests may break; `fleet` starts them again after each test."""
     install(["rabbitmq", "redis"])
     fleet = Fleet.create(tmp_path_factory.mktemp("fleet"))
     try:
@@ -67,7 +67,7 @@ def own_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(own_fleet: Fleet) -> Iterator[Fleet]:
-    """The same, up again after the test whatever it did."""
+    """`own_fleet`, whose servers run again after the test."""
     yield own_fleet
     for name in ("rabbitmq", "redis"):
         own_fleet.up(name)
@@ -98,7 +98,7 @@ _deployments: list[Deployment] = []
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of the logs of all processes that live now under a failed test."""
+    """Append the end of every process's log to the report of a failed test."""
     report = yield
     if report.failed:
         for deployment in _deployments:

@@ -1,4 +1,4 @@
-"""A process of its own on a SQL store: `upgrade URL`, or `accept URL` until it is killed."""
+"""A separate process on a SQL store: `upgrade URL`, or `accept URL` until it is killed."""
 
 import asyncio
 import sys

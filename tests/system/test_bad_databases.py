@@ -1,4 +1,4 @@
-"""The commands on a PostgreSQL that cannot be used: exit 3, one line with the way out, no password told."""
+"""The commands on an unusable PostgreSQL: exit 3, one line that says what to do, no password shown."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""The commands on a SQLite file that cannot be used: exit 3, one line with the way out, no damage."""
+"""The commands on a SQLite file that cannot be used: exit 3, one line that says what to do, no damage."""
 
 import ctypes
 import resource

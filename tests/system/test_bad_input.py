@@ -1,4 +1,4 @@
-"""Bad input by every way in: a clear error, and nothing lost for it."""
+"""Bad input through every entry: a clear error, and no task is lost."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 VERBS = [["serve"], ["consume"], ["produce", "--url", "http://target.test/"], ["config", "check"]]
 BAD_FILES = {
@@ -110,7 +110,7 @@ def test_bad_tasks_are_refused_field_by_field(deployment: Deployment) -> None:
     ids=["cut", "empty", "no text", "deep", "array", "large body", "long URL", "large request"],
 )
 def test_bad_requests_are_problems(deployment: Deployment, content: bytes, status: int) -> None:
-    """Whatever is sent, the answer is a problem that tells what is wrong."""
+    """The answer is a problem document that names the mistake."""
     with Client(deployment.api.port) as client:
         answer = client.post("/tasks", content)
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), answer

@@ -8,15 +8,15 @@ from taskrunner.domain.signature import sign
 from taskrunner.domain.trace import read_traceparent
 from tests.system.conftest import Deploy
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile
+from tests.tools.waiting import wait_for
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 
 
 def test_a_receiver_is_told_and_can_verify_it(deploy: Deploy) -> None:
-    """Of a failure, after its task has failed, signed by both secrets; and the command shows how it went."""
+    """A failure is reported after the task has failed, signed with both secrets; `task show` shows how."""
     with Hostile() as receiver:
         url = receiver.url(behaviours.answer)
         ports = f"{urlsplit(url).port}"
@@ -55,7 +55,7 @@ def test_a_receiver_is_told_and_can_verify_it(deploy: Deploy) -> None:
 
 
 def test_produce_asks_for_a_callback(deploy: Deploy) -> None:
-    """By its options; a name that is not configured is told."""
+    """By its options; an unknown secret is named."""
     deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD}")
     url = deployment.target.url("/x")
     options = ("produce", "--url", url, "--callback", url, "--callback-secret")

@@ -1,4 +1,4 @@
-"""`taskrunner doctor` on real servers: what somebody broke is found, told, and repaired."""
+"""`taskrunner doctor` on real servers: every inconsistency is found, reported and repaired."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from redis import Redis
 from tests.system.conftest import Deploy
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 # The relays of these processes look seldom, so that what is broken stays so.
 QUIET = {"RELAY__POLL_INTERVAL": 60}
@@ -33,7 +33,7 @@ def test_a_deployment_at_work_is_sound(deployment: Deployment) -> None:
 
 
 def test_a_deployment_under_load_is_sound(deploy: Deploy) -> None:
-    """While 5,000 tasks come in and two consumers drain them, nothing that moves on is taken for broken."""
+    """While 5,000 tasks come in and two consumers drain them, no moving task is reported."""
     deployment = deploy(WORKERS__MIN_WORKERS=50)
     deployment.serve()
     for consumer in (deployment.consume(ready=False), deployment.consume(ready=False)):
@@ -73,7 +73,7 @@ def test_what_was_broken_is_repaired(deploy: Deploy) -> None:
 
 
 def test_a_service_that_is_away_is_told(deploy: Deploy) -> None:
-    """The store is looked at without the broker; without the store there is nothing to be looked at."""
+    """The store is inspected without the broker; without the store there is nothing to inspect."""
     deployment = deploy()
     without_broker = deployment.run("doctor", RABBIT__ADDR="amqp://127.0.0.1:1/")
     assert without_broker.returncode == 3
@@ -91,7 +91,7 @@ def test_queues_with_other_arguments_are_a_finding(deploy: Deploy) -> None:
 
 
 def test_without_services_the_file_is_looked_at(deploy: Deploy) -> None:
-    """A file without tables is a finding; a broker in another process's memory is not asked."""
+    """A file without tables is a finding; a memory broker is not inspected."""
     deployment = deploy(STORE__URL="sqlite:///tasks.db", RABBIT__ADDR="memory://")
     assert findings(deployment, code=1) == {"store_unfit": (1, None)}
     assert deployment.run("db", "upgrade").returncode == 0

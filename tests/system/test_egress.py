@@ -7,10 +7,10 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt, run
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.process import TaskrunnerProcess, run
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile
+from tests.tools.waiting import wait_for
 
 PASSWORD = "s3cret-pw"
 
@@ -22,8 +22,8 @@ def proxy() -> Iterator[Hostile]:
 
 
 @pytest.fixture
-def everything(tmp_path: Path, proxy: Hostile) -> Iterator[ClaimedAttempt]:
-    """`taskrunner all` behind a proxy that leads to a target, whatever it is asked for."""
+def everything(tmp_path: Path, proxy: Hostile) -> Iterator[TaskrunnerProcess]:
+    """`taskrunner all` behind a proxy that sends every request to one target."""
     with Hostile() as target:
         target_port = int(target.url(behaviours.answer).rpartition(":")[2].strip("/"))
         place = proxy.url(behaviours.leads_to(target_port)).removeprefix("http://")
@@ -39,13 +39,13 @@ def everything(tmp_path: Path, proxy: Hostile) -> Iterator[ClaimedAttempt]:
         assert run(tmp_path, settings, "db", "upgrade").returncode == 0
         shown = run(tmp_path, settings, "config", "show").stdout
         assert f"http://***@{place}" in shown
-        running = ClaimedAttempt("all", port=api_port, log=tmp_path / "all.log", settings=settings)
+        running = TaskrunnerProcess("all", port=api_port, log=tmp_path / "all.log", settings=settings)
         yield running.wait_ready()
         running.stop()
 
 
-def test_tasks_go_through_the_proxy_that_is_configured(everything: ClaimedAttempt, proxy: Hostile) -> None:
-    """A literal private address is refused as ever, and nothing that is shown or logged has the password."""
+def test_tasks_go_through_the_proxy_that_is_configured(everything: TaskrunnerProcess, proxy: Hostile) -> None:
+    """A literal private address is still refused, and no output or log contains the password."""
     with Client(everything.port) as client:
         refused = client.post("/tasks", {"url": "http://10.1.2.3/"})
         task_id = client.post("/tasks", {"url": "http://93.184.216.34/"}).json["id"]

@@ -7,16 +7,16 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt, run
+from tests.system.harness.process import TaskrunnerProcess, run
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
-Start = Callable[[], ClaimedAttempt]
+Start = Callable[[], TaskrunnerProcess]
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, object]:
-    """Those of `dev`, for the commands that are to share its file."""
+    """The settings of `dev`, for commands on the same file."""
     return {
         "RABBIT__ADDR": "memory://",
         "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",
@@ -30,12 +30,12 @@ def start(tmp_path: Path, settings: dict[str, object]) -> Iterator[Start]:
     """Starts `dev` in the test's folder, always on the same port."""
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
-    started: list[ClaimedAttempt] = []
+    started: list[TaskrunnerProcess] = []
     own = {name: value for name, value in settings.items() if not name.startswith("FETCH")}
 
-    def start() -> ClaimedAttempt:
+    def start() -> TaskrunnerProcess:
         words = ("--data", str(tmp_path), "--port", str(port))
-        started.append(ClaimedAttempt("dev", port=port, log=log, settings=own, words=words))
+        started.append(TaskrunnerProcess("dev", port=port, log=log, settings=own, words=words))
         return started[-1].wait_ready()
 
     yield start
@@ -66,7 +66,7 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
 def test_a_second_process_on_the_file_is_refused(
     start: Start, tmp_path: Path, settings: dict[str, object]
 ) -> None:
-    """By exit 3 and one line that names the file and the first."""
+    """Exit 3, and one line that names the file and the first process."""
     dev = start()
     for words in (("dev", "--data", str(tmp_path), "--port", "0"), ("all",)):
         done = run(tmp_path, {**settings, "API__PORT": 0, "SERVER__PORT": 0}, *words)
@@ -78,7 +78,7 @@ def test_a_second_process_on_the_file_is_refused(
 def test_produce_hands_over_to_the_running_process(
     start: Start, tmp_path: Path, settings: dict[str, object], target: Target
 ) -> None:
-    """Its own broker would be a black hole."""
+    """A memory broker in the command's process would lose the task."""
     start()
     done = run(tmp_path, settings, "produce", "--url", target.url("/handed-over"), "--wait")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Crashes and restarts under load: every accepted task ends succeeded, whatever ends meanwhile."""
+"""Crashes and restarts under load: every accepted task succeeds."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import services
 from redis import Redis
 from servers.fleet import Fleet
 
@@ -16,7 +17,7 @@ from tests.system.harness.audit import Audit, audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.ledger import SubmitLedger
 from tests.system.harness.load import Load
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 # A dead consumer's tasks wait for the end of their lease, so it is as short as the limits allow.
 SETTINGS = {
@@ -30,6 +31,8 @@ SETTINGS = {
     "RELAY__HOLD": 3,
     "RELAY__FORGOTTEN_AFTER": 10,
 }
+# Held fetches must not time out before the fault, however busy the machine is.
+PATIENT = {**SETTINGS, "WORKERS__LEASE": 15, "FETCH__TIMEOUT": 15, "FETCH__CONNECT_TIMEOUT": 15}
 TASKS = 300
 RATE = 200
 
@@ -47,7 +50,7 @@ def whole(deploy: Deploy, fleet: Fleet) -> Deployment:
 
 @contextlib.contextmanager
 def under_load(deployment: Deployment, folder: Path) -> Iterator[SubmitLedger]:
-    """A steady load by both APIs, from `TASKS` tasks before the body until `TASKS` after it."""
+    """A steady load on both APIs: `TASKS` tasks before the body, and `TASKS` after it."""
     ports = [running.port for running in deployment.processes if running.name.startswith("serve")]
     ledger = SubmitLedger(folder / "submits.jsonl")
 
@@ -63,21 +66,30 @@ def under_load(deployment: Deployment, folder: Path) -> Iterator[SubmitLedger]:
 
 
 def all_succeed(deployment: Deployment, ledger: SubmitLedger) -> Audit:
-    """Wait for the end of everything, and hold the ledgers against the store."""
+    """Wait until every task has ended, and compare the ledgers with the store."""
     deployment.wait_drained(len(ledger.accepted))
     report = audit_deployment(deployment, ledger.accepted, ledger.unsure)
     print(f"{report.accepted} accepted, {report.attempts} more attempts, {report.duplicates} duplicates")
     return report.check()
 
 
+def fifty_running(deployment: Deployment, *, tasks: int) -> list[str]:
+    """Hand in tasks until the target holds fifty of them; the others wait."""
+    target = deployment.target
+    mark = target.count()
+    ids = deployment.submit_many([target.url(f"/{n}", hold=deployment.name) for n in range(tasks)])
+    wait_for(lambda: target.count() - mark == 50, "50 running tasks")
+    return ids
+
+
 def test_a_consumer_is_killed_with_fifty_running_tasks(deploy: Deploy) -> None:
     """Another consumer runs them again when their leases end, and each task ends succeeded once."""
-    deployment = deploy(**SETTINGS)
+    deployment = deploy(**PATIENT)
     deployment.serve()
     doomed = deployment.consume()
-    ids = deployment.submit_many([deployment.target.url(f"/{n}", delay=2) for n in range(100)])
-    wait_for(lambda: doomed.stats()["workers"]["busy"] == 50, "50 running tasks")
+    ids = fifty_running(deployment, tasks=100)
     doomed.kill()
+    deployment.target.release(deployment.name)
     deployment.consume()
     deployment.wait_drained(len(ids))
     report = audit_deployment(deployment, ids).check()
@@ -90,15 +102,15 @@ def test_a_consumer_is_killed_with_fifty_running_tasks(deploy: Deploy) -> None:
 def test_a_server_goes_and_comes_back_under_load(
     whole: Deployment, fleet: Fleet, tmp_path: Path, server: str, kill: bool
 ) -> None:
-    """Submits go on or are told to wait, and what was accepted succeeds."""
+    """Submits go on or get 503, and every accepted task succeeds."""
     with under_load(whole, tmp_path) as ledger:
-        fleet.down(server, kill=kill)
+        services.down(server, kill=kill, fleet=fleet)
         fleet.up(server)
     all_succeed(whole, ledger)
 
 
 def test_our_processes_are_killed_under_load(whole: Deployment, tmp_path: Path) -> None:
-    """One API and one consumer die; the other two, and those in their place, carry on."""
+    """One API and one consumer die; the other two and the replacements go on."""
     serve, consume = whole.processes[:2]
     with under_load(whole, tmp_path) as ledger:
         for running in (serve, consume):
@@ -109,26 +121,26 @@ def test_our_processes_are_killed_under_load(whole: Deployment, tmp_path: Path) 
 
 
 def test_a_consumer_that_froze_does_no_harm_when_it_thaws(deploy: Deploy) -> None:
-    """Stopped for longer than its lease it loses its tasks; its late answers are refused."""
+    """Stopped for longer than its lease, it loses its tasks; its late results are refused."""
     # RabbitMQ hands a frozen peer its share of deliveries until it misses the heartbeats.
-    deployment = deploy(**SETTINGS, RABBIT__HEARTBEAT=2)
+    deployment = deploy(**PATIENT, RABBIT__HEARTBEAT=2)
     deployment.serve()
     frozen = deployment.consume()
-    ids = deployment.submit_many([deployment.target.url(f"/{n}", delay=1) for n in range(50)])
-    wait_for(lambda: frozen.stats()["workers"]["busy"] == 50, "50 running tasks")
+    ids = fifty_running(deployment, tasks=50)
     frozen.signal(signal.SIGSTOP)
+    deployment.target.release(deployment.name)
     deployment.consume()
     deployment.wait_drained(len(ids))
     frozen.signal(signal.SIGCONT)
-    wait_for(lambda: frozen.stats()["in_flight"] == 0, "the late answers are dropped")
+    wait_for(lambda: frozen.stats()["totals"]["settle_refused"] == 50, "the late answers are refused")
     report = audit_deployment(deployment, ids).check()
     assert report.attempts == 50
-    assert frozen.stats()["totals"]["settle_refused"] == 50
 
 
 def test_everything_is_killed_at_once(whole: Deployment, fleet: Fleet, tmp_path: Path) -> None:
     """A rehearsal of a power cut: servers and processes die together and come back one by one."""
     with under_load(whole, tmp_path) as ledger:
+        services.save_queue_names(fleet)  # RabbitMQ 3.10 may lose new queues at a kill -9: rabbitmq/ra#443
         dead = list(whole.processes)
         for running in dead:
             running.process.kill()
@@ -158,7 +170,7 @@ def test_an_operators_hand_under_load(whole: Deployment, fleet: Fleet, tmp_path:
 
 @pytest.mark.parametrize("server", ["rabbitmq", "redis"])
 def test_a_server_freezes_under_load(whole: Deployment, fleet: Fleet, tmp_path: Path, server: str) -> None:
-    """A server that is there and says nothing for longer than our timeouts is as one that is away."""
+    """A server that hangs for longer than our timeouts counts as down."""
     pid = fleet.server(server).pid
     assert pid is not None
     with under_load(whole, tmp_path) as ledger:

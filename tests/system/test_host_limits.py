@@ -1,4 +1,4 @@
-"""HostSettings between real processes: what a host gets, counted at the host."""
+"""Host limits across real processes: what a host gets, counted at the host."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,23 @@ import pytest
 
 from tests.system.conftest import Deploy
 from tests.system.harness.target import Hit, Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture
 def slow() -> Iterator[Target]:
-    """Another host than `target`, by its port."""
+    """A second host: `target` on another port."""
     with Target() as target:
         yield target
 
 
-def most_at_a_time(hits: list[Hit], delay: float) -> int:
-    """Of requests that each take `delay` seconds at least, how many there have been at once."""
-    edges = sorted([(hit.at, 1) for hit in hits] + [(hit.at + delay, -1) for hit in hits])
+# A held attempt lasts as long as the test needs.
+HELD = {"WORKERS__LEASE": PATIENCE, "FETCH__TIMEOUT": PATIENCE, "HOSTS__LONGEST_WAIT": 2}
+
+
+def most_at_a_time(hits: list[Hit]) -> int:
+    """How many requests the target has worked on at once."""
+    edges = sorted([(hit.at, 1) for hit in hits] + [(hit.sent, -1) for hit in hits if hit.sent])
     most = now = 0
     for _, change in edges:
         now += change
@@ -27,21 +31,24 @@ def most_at_a_time(hits: list[Hit], delay: float) -> int:
 
 
 def test_a_limit_holds_across_two_consumers(deploy: Deploy, target: Target, slow: Target) -> None:
-    """The host never has more at a time than it may, and another host's tasks do not wait for it."""
+    """The host never exceeds its limit of requests at a time, and another host's tasks do not wait for it."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         HOSTS__LIMITS=f"127.0.0.1:{slow.port} concurrency=3",
+        **HELD,
     )
     deployment.serve()
     consumers = [deployment.consume() for _ in range(2)]
-    slow_ids = deployment.submit_many([slow.url(f"/{number}", delay=0.4) for number in range(30)])
+    held = [slow.url(f"/{number}", delay=0.1, hold=deployment.name) for number in range(30)]
+    slow_ids = deployment.submit_many(held)
+    wait_for(lambda: slow.count() == 3, "as many as may be")
     mark = target.count()
     fast_ids = deployment.submit_many([target.url(f"/{number}") for number in range(60)])
     wait_for(lambda: target.count() - mark == len(fast_ids), "the other host's tasks")
-    begun_meanwhile = slow.count()
+    assert slow.count() == 3
+    slow.release(deployment.name)
     deployment.wait_drained(len(slow_ids) + len(fast_ids))
-    assert begun_meanwhile < len(slow_ids)
-    assert most_at_a_time(slow.hits(), 0.4) == 3
+    assert most_at_a_time(slow.hits()) == 3
     assert len(slow.hits()) == len(slow_ids)
     records = [deployment.record(task_id) for task_id in slow_ids]
     assert {record["attempt"] for record in records} == {1}
@@ -49,24 +56,25 @@ def test_a_limit_holds_across_two_consumers(deploy: Deploy, target: Target, slow
 
 
 def test_a_rate_holds_across_two_consumers(deploy: Deploy, target: Target) -> None:
-    """Over any stretch of time no more start than the rate and the burst allow."""
-    deployment = deploy(HOSTS__LIMITS="* rate=10/s burst=2")
+    """No more attempts start in any period than rate and burst allow."""
+    deployment = deploy(HOSTS__LIMITS="* rate=5/s burst=2")
     deployment.serve()
     for _ in range(2):
         deployment.consume()
     mark = target.count()
-    ids = deployment.submit_many([target.url(f"/{number}") for number in range(30)])
+    ids = deployment.submit_many([target.url(f"/{number}") for number in range(40)])
     deployment.wait_drained(len(ids))
     starts = sorted(hit.at for hit in target.hits(mark))
     assert len(starts) == len(ids)
     for first in range(len(starts)):
         for last in range(first, len(starts)):
-            # The clocks' and the network's share, of starts that are 0.1 s apart.
-            assert last - first + 1 <= 2 + (starts[last] - starts[first] + 0.25) * 10
+            # A busy machine may hold one start back and not the next. Were the rate each consumer's own, all
+            # would have started within 4 s.
+            assert last - first + 1 <= 2 + (starts[last] - starts[first] + 2.5) * 5
 
 
 def test_a_slow_host_blocks_nobody(deploy: Deploy, target: Target, slow: Target) -> None:
-    """Without any limit: a fast host's tasks get through, though hundreds for a slow one are before them."""
+    """Without any limit, a fast host's tasks run although hundreds for a slow host are queued before them."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         WORKERS__MIN_WORKERS=10,
@@ -80,14 +88,14 @@ def test_a_slow_host_blocks_nobody(deploy: Deploy, target: Target, slow: Target)
     fast_ids = deployment.submit_many([target.url(f"/{number}") for number in range(100)])
     deployment.consume()
     wait_for(lambda: target.count() - mark == len(fast_ids), "the fast host's tasks")
-    assert slow.count() < len(slow_ids) / 4
+    assert slow.count() < len(slow_ids) / 2
     waiting = [record for record in deployment.records("scheduled") if record["snoozes"]]
     assert waiting
     assert all("slow" in record["waits_for"] for record in waiting)
 
 
 def test_a_dead_host_is_not_hammered(deploy: Deploy, target: Target, slow: Target) -> None:
-    """After a few failures it is left alone; the tasks wait, and succeed when it is back."""
+    """After a few failures only probes are sent, and the other tasks wait."""
     deployment = deploy(
         FETCH__PORTS=f"{target.port},{slow.port}",
         HOSTS__BREAKER_FAILURES=5,

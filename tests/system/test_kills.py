@@ -4,18 +4,13 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.ledger import SubmitLedger
 from tests.system.harness.load import Load
-from tests.system.harness.process import ClaimedAttempt
-from tests.system.harness.waiting import wait_for
-
-# Each kill is a start more, which is slow on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import wait_for
 
 TASKS = 2_500
 KILLS = 3
@@ -30,7 +25,7 @@ SETTINGS = {
 
 
 def test_embedded(deploy: Deploy, tmp_path: Path) -> None:
-    """Alone on its file, the next process does not wait for the leases of the dead, which are long here."""
+    """The only process on a file does not wait for the leases of its predecessor, which are long here."""
     deployment = deploy(
         RABBIT__ADDR="memory://",
         STORE__URL=f"sqlite:///{tmp_path}/taskrunner.db",
@@ -48,8 +43,8 @@ def test_rabbitmq_and_postgres(schema_url: str, deploy: Deploy, tmp_path: Path) 
     kill_in_turn(deployment, [deployment.consume(), deployment.serve()], tmp_path)
 
 
-def kill_in_turn(deployment: Deployment, processes: Sequence[ClaimedAttempt], folder: Path) -> None:
-    """Kill and start again, each time when so many requests have come, while tasks are handed in and run."""
+def kill_in_turn(deployment: Deployment, processes: Sequence[TaskrunnerProcess], folder: Path) -> None:
+    """Kill and restart processes at chosen request counts, while tasks are submitted and run."""
     target, victims = deployment.target, list(processes)
     moments = sorted(random.Random(SEED).sample(range(TASKS // 20, TASKS * 9 // 10), KILLS))
     mark = target.count()

@@ -1,4 +1,4 @@
-"""What operators do to tasks, by API and by command, on real processes."""
+"""What operators do to tasks, through the API and the command line, on real processes."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
 from tests.system.harness.target import Hit
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 
 def hit(deployment: Deployment, task_id: str) -> Hit | None:
@@ -15,14 +15,14 @@ def hit(deployment: Deployment, task_id: str) -> Hit | None:
 
 
 def running(deployment: Deployment) -> str:
-    """A task whose fetch is under way and would take a minute."""
-    task_id = deployment.submit(deployment.target.url("/slow", delay=60), timeout=90)
+    """A task whose fetch is under way and would take longer than any wait of ours."""
+    task_id = deployment.submit(deployment.target.url("/slow", hold="for-ever"), timeout=5 * PATIENCE)
     wait_for(lambda: hit(deployment, task_id), "the fetch begins")
     return task_id
 
 
 def test_a_cancel_closes_the_socket_of_a_running_fetch(deployment: Deployment) -> None:
-    """The API's process has no part in the fetch; the consumer hears of it by the store."""
+    """The consumer learns of the cancel from the store."""
     task_id = running(deployment)
     with Client(deployment.api.port) as client:
         answer = client.post(f"/tasks/{task_id}/cancel", {})
@@ -37,7 +37,7 @@ def test_a_cancel_closes_the_socket_of_a_running_fetch(deployment: Deployment) -
 
 
 def test_a_delete_closes_the_socket_too(deployment: Deployment) -> None:
-    """And nothing is known of the task any more."""
+    """The task is unknown afterwards."""
     task_id = running(deployment)
     with Client(deployment.api.port) as client:
         assert client.request("DELETE", f"/tasks/{task_id}").status == 204
@@ -101,7 +101,10 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
         deployment.submit(deployment.target.url("/l"), delay=3600, labels={"many": "1"}) for _ in range(3)
     ]
     slow = deployment.submit(
-        deployment.target.url("/slow", delay=60), timeout=90, labels={"many": "1"}, priority="high"
+        deployment.target.url("/slow", hold="for-ever"),
+        timeout=5 * PATIENCE,
+        labels={"many": "1"},
+        priority="high",
     )
     wait_for(lambda: hit(deployment, slow), "the fetch begins")
     counted = deployment.run("tasks", "cancel", "--label", "many=1", "--dry-run")
@@ -157,7 +160,7 @@ def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
 
 
 def test_a_task_that_was_given_back_too_often_runs_all_the_same(deploy: Deploy) -> None:
-    """RabbitMQ counts what is given back, by a pause or by the end of a consumer, and takes it for dead."""
+    """RabbitMQ counts returned deliveries and dead-letters the message at its limit."""
     deployment = deploy(RABBIT__DELIVERY_LIMIT=3)
     deployment.serve()
     task_id = deployment.submit(deployment.target.url("/fine"))

@@ -1,31 +1,32 @@
-"""RabbitMQ or Redis away, at start or later: nothing is lost, and all goes on by itself when they return."""
+"""RabbitMQ or Redis away, at start or later: nothing is lost, and everything goes on when they return."""
 
 import pytest
+import services
 from servers.fleet import Fleet
 
 from tests.system.conftest import Deploy
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import wait_for
 
-SETTINGS = {"RELAY__HOLD": 6, "REDIS__TIMEOUT": 2, "REDIS__DIAL_TIMEOUT": 2}
+SETTINGS = {"RELAY__HOLD": 6}
 
 
-def lost_and_restored(running: ClaimedAttempt, service: str) -> tuple[int, int]:
-    """How often the log tells of the beginning and of the end of an outage."""
+def lost_and_restored(running: TaskrunnerProcess, service: str) -> tuple[int, int]:
+    """How often the log reports the beginning and the end of an outage."""
     lines = [line for line in running.logged().splitlines() if f'"service":"{service}"' in line]
     return sum("service_lost" in line for line in lines), sum("service_restored" in line for line in lines)
 
 
-def in_trouble(running: ClaimedAttempt, service: str) -> bool:
-    """Whether `/health` names the service as what is wrong."""
+def in_trouble(running: TaskrunnerProcess, service: str) -> bool:
+    """Whether `/health` names this service and no other."""
     answer = running.get("/health")
     checks = answer.json["checks"]
     return answer.status == 503 and [n for n, check in checks.items() if not check["ok"]] == [service]
 
 
-def is_well(running: ClaimedAttempt) -> bool:
+def is_well(running: TaskrunnerProcess) -> bool:
     return running.get("/health").status == 200
 
 
@@ -38,8 +39,8 @@ def deployment(deploy: Deploy, fleet: Fleet) -> Deployment:
 
 
 def test_without_rabbitmq_tasks_are_accepted_and_run_later(deployment: Deployment, fleet: Fleet) -> None:
-    """202 all the time; the API stays ready, the consumer does not; the outage is told once."""
-    fleet.down("rabbitmq", kill=True)
+    """202 all the time; the API stays ready, the consumer does not; the outage is reported once."""
+    services.down("rabbitmq", kill=True, fleet=fleet)
     ids = [deployment.submit(deployment.target.url(f"/{number}")) for number in range(20)]
     printed = deployment.run("produce", "--url", deployment.target.url("/cli"))
     assert printed.returncode == 0
@@ -64,9 +65,11 @@ def test_without_rabbitmq_tasks_are_accepted_and_run_later(deployment: Deploymen
 
 def test_without_redis_nothing_is_accepted(deployment: Deployment, fleet: Fleet) -> None:
     """503 with Retry-After, `produce` exits 3 soon, and what ran meanwhile is settled afterwards."""
-    running_id = deployment.submit(deployment.target.url("/meanwhile", delay=2))
-    wait_for(lambda: deployment.record(running_id)["status"] == "running", "it runs")
+    mark = deployment.target.count()
+    running_id = deployment.submit(deployment.target.url("/meanwhile", hold=deployment.name))
+    wait_for(lambda: deployment.target.count() > mark, "it runs")
     fleet.down("redis", kill=True)
+    deployment.target.release(deployment.name)
     with Client(deployment.api.port) as client:
         for method, path in (("POST", "/tasks"), ("GET", f"/tasks/{running_id}"), ("GET", "/tasks")):
             answer = client.request(method, path, b'{"url":"http://target.test/"}')

@@ -1,4 +1,4 @@
-"""`produce --api`: the same words and exit codes as with the store at hand, and no configuration."""
+"""`produce --api`: the same output and exit codes as with the store, without configuration."""
 
 import json
 import secrets
@@ -9,7 +9,7 @@ import pytest
 from servers.ports import free_ports
 
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 NOWHERE: dict[str, Any] = {"RABBIT__ADDR": "amqp://127.0.0.1:1/", "REDIS__ADDR": "127.0.0.1:1"}
 

@@ -1,4 +1,4 @@
-"""Schedules by command and by a real process: slots missed while nothing ran, each made up for once."""
+"""Schedules by command and by a real process: each slot missed during downtime runs once."""
 
 import json
 import sqlite3
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from servers.ports import free_ports
 
-from tests.system.harness.process import ClaimedAttempt, command, environment
+from tests.system.harness.process import TaskrunnerProcess, command, environment
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture
 def settings(tmp_path: Path, target: Target) -> dict[str, object]:
-    """Those of `dev`, for the commands that share its file."""
+    """The settings of `dev`, for commands on the same file."""
     return {
         "RABBIT__ADDR": "memory://",
         "STORE__URL": f"sqlite:///{tmp_path}/taskrunner.db",
@@ -39,7 +39,7 @@ class Schedules:
             command(*words),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             env=environment(self._settings),
             cwd=self._folder,
         )
@@ -91,7 +91,7 @@ def test_slots_that_were_missed_run_once_each(
     known = schedule.json("create", "report", *words)
     next_at = datetime.fromisoformat(known["next_at"])
     first = next_at - timedelta(hours=3)
-    with closing(sqlite3.connect(tmp_path / "taskrunner.db", timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(tmp_path / "taskrunner.db", timeout=PATIENCE)) as connection, connection:
         connection.execute(
             "UPDATE taskrunner_schedules SET next_ms = ?, body = replace(body, ?, ?)",
             (int(first.timestamp() * 1000), f"{next_at:%Y-%m-%dT%H}", f"{first:%Y-%m-%dT%H}"),
@@ -99,10 +99,10 @@ def test_slots_that_were_missed_run_once_each(
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
     folder = ("--data", str(tmp_path), "--port", str(port))
-    dev = ClaimedAttempt("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
+    dev = TaskrunnerProcess("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
     wait_for(lambda: dev.stats()["counts"]["succeeded"] >= 1, "a first run")
     dev.kill()
-    dev = ClaimedAttempt("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
+    dev = TaskrunnerProcess("dev", port=port, log=log, settings=settings, words=folder).wait_ready()
     wait_for(lambda: dev.stats()["counts"]["succeeded"] >= 3, "all three runs")
     tasks = dev.get("/tasks").json["tasks"]
     hours = (datetime.now(UTC) - first) // timedelta(hours=1) + 1

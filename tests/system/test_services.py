@@ -1,4 +1,4 @@
-"""The scripts that start servers: what every other system test stands on."""
+"""The scripts that start the servers of the other system tests."""
 
 import json
 import os
@@ -14,17 +14,18 @@ import psutil
 import pytest
 import services
 from servers.fleet import Fleet
+from servers.ports import free_ports
 from servers.process import Process, ServerFailed
 from servers.programs import install
 
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 SCRIPT = Path(services.__file__)
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A Redis of the test's own, for the run's other servers must not suffer."""
+    """A Redis for one test, so that the shared servers stay up."""
     install(["redis"])
     fleet = Fleet.create(tmp_path / "fleet")
     try:
@@ -38,7 +39,7 @@ def redis_says(fleet: Fleet, command: bytes) -> bytes:
     """One inline command, and the beginning of the answer."""
     address = urlsplit(fleet.environment()["TASKRUNNER_TEST_REDIS_URL"])
     assert address.port
-    with socket.create_connection(("127.0.0.1", address.port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", address.port), timeout=PATIENCE) as stream:
         stream.sendall(command + b"\r\n")
         return stream.recv(100)
 
@@ -70,7 +71,7 @@ def test_a_server_that_is_not_there_is_named(fleet: Fleet) -> None:
 
 
 def test_a_server_that_cannot_start_shows_its_log(fleet: Fleet) -> None:
-    """The reason is on the screen, not in a folder that is gone by then."""
+    """The error holds the end of the log, since the folder is removed."""
     services.down("redis", fleet=fleet)
     for manifest in fleet.server("redis").folder.glob("appendonlydir/*.manifest"):
         manifest.write_text("not a manifest\n")
@@ -84,29 +85,28 @@ def test_the_command_gets_the_url_and_gives_the_exit_code() -> None:
         "import os, sys; sys.exit(7 if os.environ['TASKRUNNER_TEST_REDIS_URL'].startswith('redis://') else 1)"
     )
     done = run_services([sys.executable, "-c", check])
-    assert done.wait(60) == 7
+    assert done.wait(PATIENCE) == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_when_a_signal_ends_the_run(tmp_path: Path, number: signal.Signals) -> None:
     """The command ends by the signal, the server is gone, and so is its data."""
     told = tmp_path / "told"
-    script = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && mv {told}.new {told} && exec sleep 60'
+    script = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && mv {told}.new {told} && exec sleep 600'
     running = run_services(["sh", "-c", script])
     wait_for(told.exists, "the command runs")
     state = json.loads(told.read_text())
     running.send_signal(number)
-    assert running.wait(60) == 128 + number
+    assert running.wait(PATIENCE) == 128 + number
     assert not Path(state["directory"]).exists()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", state["services"]["redis"]["port"]), timeout=5)
+    assert not Process(**state["services"]["redis"]["processes"]["main"]).is_running
 
 
 def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:
-    """kill -9, which nobody can answer: the command and the server end all the same, and the data goes."""
+    """After a kill -9 of the run, the command and the server end and the data is removed."""
     told = tmp_path / "told"
     note = f'cp "$TASKRUNNER_TEST_SERVICES" {told}.new && echo $$ >{told}.pid && mv {told}.new {told}'
-    running = run_services(["sh", "-c", f"{note} && exec sleep 60"])
+    running = run_services(["sh", "-c", f"{note} && exec sleep 600"])
     wait_for(told.exists, "the command runs")
     state, command = json.loads(told.read_text()), int(Path(f"{told}.pid").read_text())
     running.kill()
@@ -114,6 +114,19 @@ def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:
     server = Process(**state["services"]["redis"]["processes"]["main"])
     wait_for(lambda: not (server.is_running or psutil.pid_exists(command)), "both have ended")
     wait_for(lambda: not Path(state["directory"]).exists(), "the data is gone")
+
+
+def test_a_port_is_given_to_one_process_alone() -> None:
+    """Also while nobody listens on it, which is when the server of another test has died."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from servers.ports import free_ports; "
+    code += "print(*free_ports(600)); sys.stdout.flush(); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(SCRIPT.parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        taken = {int(port) for port in other.stdout.readline().split()}
+        assert taken.isdisjoint(free_ports(200))
+        other.communicate()
+    assert len(taken) == 600
 
 
 def run_services(command: list[str]) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Orderly and hurried ends: what runs is let finish or given back, and nothing is lost or counted."""
+"""Graceful and forced stops: running tasks finish or are given back, and no attempt is lost or counted."""
 
 import itertools
 import signal
@@ -12,36 +12,42 @@ from tests.system.conftest import Deploy
 from tests.system.harness.audit import audit_deployment
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import PATIENCE, wait_for
 
 RUNNING = 20
 WAITING = 40
 BUSY = 16
 
 
-def busy(
-    deploy: Deploy, delay: float, fields: dict[str, str]
-) -> tuple[Deployment, ClaimedAttempt, list[str]]:
-    """A deployment with `RUNNING` tasks at the target and `WAITING` behind them."""
+def busy(deploy: Deploy, **fields: str) -> tuple[Deployment, TaskrunnerProcess, list[str]]:
+    """A deployment with `RUNNING` tasks at the target, which holds them, and `WAITING` behind them."""
     deployment = deploy(WORKERS__MIN_WORKERS=RUNNING, WORKERS__MAX_WORKERS=RUNNING)
     deployment.serve()
-    urls = [deployment.target.url(f"/{number}", delay=delay) for number in range(RUNNING + WAITING)]
+    urls = [held(deployment, number) for number in range(RUNNING + WAITING)]
     ids = deployment.submit_many(urls, **fields)
     mark = deployment.target.count()
     consumer = deployment.consume()
-    wait_for(lambda: deployment.target.count() - mark >= RUNNING, "running tasks")
+    wait_for(lambda: deployment.target.count() - mark == RUNNING, "running tasks")
     return deployment, consumer, ids
+
+
+def held(deployment: Deployment, number: int = 0) -> str:
+    """A URL that is answered once its deployment's name is released."""
+    return deployment.target.url(f"/{number}", hold=deployment.name)
+
+
+def is_not_ready(running: TaskrunnerProcess) -> bool:
+    return (answer := running.try_get("/readyz")) is None or answer.status == 503
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_running_tasks_finish_and_the_rest_is_given_back(deploy: Deploy, number: signal.Signals) -> None:
     """Exit code 0; another consumer gets the rest at once, and no task has a second attempt."""
-    deployment, consumer, ids = busy(deploy, 0.7, {"max_attempts": "1"})
+    deployment, consumer, ids = busy(deploy, max_attempts="1")
     consumer.signal(number)
-    wait_for(
-        lambda: (answer := consumer.try_get("/readyz")) is None or answer.status == 503, "it is not ready"
-    )
+    wait_for(lambda: is_not_ready(consumer), "it is not ready")
+    deployment.target.release(deployment.name)
     assert consumer.wait() == 0
     log = consumer.logged()
     assert f':{consumer.port}","setting":"Server.port","event":"port_opened"' in log
@@ -58,16 +64,14 @@ def test_running_tasks_finish_and_the_rest_is_given_back(deploy: Deploy, number:
 
 def test_a_second_signal_ends_at_once_and_costs_no_attempt(deploy: Deploy) -> None:
     """Tasks with a single attempt that were cut off still succeed, when a consumer is there again."""
-    deployment, consumer, ids = busy(deploy, 5.0, {"max_attempts": "1", "timeout": "20"})
+    deployment, consumer, ids = busy(deploy, max_attempts="1")
     consumer.signal(signal.SIGTERM)
-    wait_for(
-        lambda: (answer := consumer.try_get("/readyz")) is None or answer.status == 503, "it is not ready"
-    )
+    wait_for(lambda: is_not_ready(consumer), "it is not ready")
     consumer.signal(signal.SIGTERM)
     assert consumer.wait() == 128 + signal.SIGTERM
     assert deployment.counts()["running"] == 0
-    # The others are not needed any more: one round of the cut-off tasks is enough.
-    deployment.consume(WORKERS__MAX_WORKERS=60, WORKERS__MIN_WORKERS=60)
+    deployment.target.release(deployment.name)
+    deployment.consume()
     deployment.wait_drained(len(ids))
     report = audit_deployment(deployment, ids).check()
     # It did not wait for its tasks: each was begun again.
@@ -75,14 +79,16 @@ def test_a_second_signal_ends_at_once_and_costs_no_attempt(deploy: Deploy) -> No
 
 
 def test_the_grace_time_has_an_end(deploy: Deploy) -> None:
-    """What still runs then is given up, does not count, and runs again elsewhere."""
+    """A task that still runs then is interrupted, does not count, and runs again elsewhere."""
     deployment = deploy(WORKERS__SHUTDOWN_GRACE=0.5)
     deployment.serve()
     consumer = deployment.consume()
-    task_id = deployment.submit(deployment.target.url("/slow", delay=4), max_attempts=1)
-    wait_for(lambda: deployment.record(task_id)["status"] == "running", "it runs")
+    mark = deployment.target.count()
+    task_id = deployment.submit(held(deployment), max_attempts=1)
+    wait_for(lambda: deployment.target.count() > mark, "it runs")
     consumer.signal(signal.SIGTERM)
     assert consumer.wait() == 0
+    deployment.target.release(deployment.name)
     deployment.consume()
     record = deployment.wait_finished(task_id)
     assert (record["status"], len(record["attempts"])) == ("succeeded", 2)
@@ -117,20 +123,20 @@ def test_a_second_signal_ends_the_api_at_once(deploy: Deploy) -> None:
 
 
 def test_busy_clients_of_an_api_that_ends_are_told_to_close(deploy: Deploy) -> None:
-    """On kept connections no request is left without an answer, and the last answer says that it is."""
+    """Every request on a kept connection is answered, and the last answer says `Connection: close`."""
     deployment = deploy()
     api = deployment.serve()
     with ThreadPoolExecutor(BUSY) as pool:
         answered = [threading.Event() for _ in range(BUSY)]
         clients = [pool.submit(ask_until_told_to_close, api.port, event) for event in answered]
-        assert all(event.wait(30) for event in answered)
+        assert all(event.wait(PATIENCE) for event in answered)
         api.signal(signal.SIGTERM)
         assert api.wait() == 0
-        assert all(client.result(30) > 0 for client in clients)
+        assert all(client.result(PATIENCE) > 0 for client in clients)
 
 
 def ask_until_told_to_close(port: int, answered: threading.Event) -> int:
-    """The number of answers on one connection; raises when one does not come."""
+    """The number of answers on one connection; raises when an answer is missing."""
     with Client(port) as client:
         for number in itertools.count(1):
             answer = client.get("/livez")

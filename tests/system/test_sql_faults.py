@@ -20,8 +20,9 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.sql import sqlite
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings
 from taskrunner.stores.sql.store import SqlStore
-from tests.contract.stores.harness import entries, entry, eventually
+from tests.contract.stores.harness import entries, entry
 from tests.tools.stores import execute, postgres_schema, sql_store, sqlite_url
+from tests.tools.waiting import eventually
 
 NOBODY = 65534
 CHILD = Path(__file__).parent / "sql_child.py"
@@ -128,7 +129,7 @@ async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 async def test_a_lock_of_another_process_is_one_outage(path: Path) -> None:
     """Calls fail with the reason while it lasts; one loss and one return are told."""
     log: list[Event] = []
-    async with sql_store(sqlite_url(path), listening(log), timeout=0.5) as store:
+    async with sql_store(sqlite_url(path), listening(log), timeout=3.0) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             for _ in range(2):
@@ -144,7 +145,7 @@ async def test_a_lock_of_another_process_is_one_outage(path: Path) -> None:
 async def test_a_table_that_somebody_locks_is_an_outage(postgres_url: str) -> None:
     """Calls end at their timeout, and the store is back when the lock is gone."""
     log: list[Event] = []
-    async with postgres_schema(postgres_url) as url, sql_store(url, listening(log), timeout=0.5) as store:
+    async with postgres_schema(postgres_url) as url, sql_store(url, listening(log), timeout=3.0) as store:
         other = await asyncpg.connect(url)
         async with other.transaction():
             await other.execute("LOCK TABLE taskrunner_tasks, taskrunner_counts")
@@ -196,7 +197,7 @@ async def test_postgres_restarts_under_load() -> None:
     """Calls fail while it is away; what was answered before and after is there."""
     async with private_postgres() as (fleet, url):
         log: list[Event] = []
-        async with sql_store(url, listening(log), timeout=2.0) as store:
+        async with sql_store(url, listening(log), timeout=10.0) as store:
             told: list[str] = []
             stop = asyncio.Event()
             load = [asyncio.create_task(accept_until(store, stop, told)) for _ in range(4)]
@@ -205,7 +206,7 @@ async def test_postgres_restarts_under_load() -> None:
             await eventually(lambda: not store.status().connected)
             before = len(told)
             fleet.up("postgres")
-            await eventually(lambda: len(told) >= before + 200, within=30)
+            await eventually(lambda: len(told) >= before + 200)
             stop.set()
             await asyncio.gather(*load)
             assert (await store.counts())[Status.SCHEDULED] >= len(told)
@@ -220,7 +221,7 @@ async def test_a_server_that_is_not_there(postgres_url: str) -> None:
     store = SqlStore(SqlSettings(url=url, dial_timeout=1.0), Events())
     await store.start()
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1/tasks") as caught:
-        await store.wait_ready(2.0)
+        await store.wait_ready(5.0)
     await store.stop()
     assert "secret" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""The address guard from end to end: refused at the door, or by the worker, and never reached."""
+"""The SSRF guard end to end: an address is refused by the API or by the worker, and never reached."""
 
 from tests.system.conftest import Deploy
 from tests.system.harness.deployment import Deployment
@@ -6,12 +6,12 @@ from tests.system.harness.http import Client
 
 
 def was_reached(deployment: Deployment) -> bool:
-    """Other tests use the same target, on paths of theirs."""
+    """Other tests use the same target with other paths."""
     return any(hit.path == "/private" for hit in deployment.target.hits())
 
 
 def test_a_private_target_is_refused_at_the_door(deploy: Deploy) -> None:
-    """By default this machine is none of a task's business; the answer names the field and the way out."""
+    """Loopback is refused by default; the answer names the field and the setting."""
     deployment = deploy(FETCH__ALLOW_PRIVATE="", FETCH__PORTS="")
     deployment.serve()
     with Client(deployment.api.port) as client:
@@ -31,7 +31,7 @@ def test_a_private_target_is_refused_at_the_door(deploy: Deploy) -> None:
 
 
 def test_a_private_target_is_blocked_by_the_worker(deploy: Deploy) -> None:
-    """Whoever let it in: one attempt, no retries, no answer, and the target hears nothing."""
+    """Whichever way it came in: one attempt, no retries, no response, and no request at the target."""
     deployment = deploy()
     deployment.serve()
     deployment.consume(FETCH__ALLOW_PRIVATE="")

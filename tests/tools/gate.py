@@ -8,8 +8,7 @@ from pathlib import Path
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
-
-_PATIENCE = 30.0
+from tests.tools.waiting import PATIENCE
 
 
 class GateHandlerFactory(HandlerFactory):
@@ -53,7 +52,7 @@ class _Gate(Handler):
         if what == "big":
             body = context.task.id.encode().ljust(1024 * 1024, b".")
             return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))
-        ends = time.monotonic() + _PATIENCE
+        ends = time.monotonic() + PATIENCE
         while not (self._folder / "open").exists() and time.monotonic() < ends:
             if what == "heed" and context.cancelled:
                 return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")

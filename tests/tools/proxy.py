@@ -8,6 +8,8 @@ import struct
 from enum import StrEnum
 from typing import Self
 
+from servers.ports import free_ports
+
 
 class Mode(StrEnum):
     """What happens to bytes, on open and new connections. Held bytes move on once the mode is PASS again."""
@@ -53,7 +55,7 @@ class Proxy:
         self._moved = asyncio.Event()
         self._cut_after: int | None = None
         self._replies_to_drop = 0
-        self.port = 0
+        self.port = free_ports(1)[0]  # a port of the kernel's could be taken while nobody listens on it
         self.delay = 0.0
         self.jitter = 0.0
         self.slice_bytes = 65_536
@@ -88,7 +90,6 @@ class Proxy:
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self.port, reuse_address=True, limit=1 << 20
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Reset open connections and refuse new ones."""

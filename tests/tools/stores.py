@@ -13,6 +13,7 @@ from taskrunner.domain.events import Events
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
 from taskrunner.stores.sql.tables import metadata
+from tests.tools.waiting import PATIENCE
 
 
 def sqlite_url(path: Path) -> str:
@@ -42,7 +43,7 @@ async def execute(url: str, *statements: str) -> None:
 
 async def wipe_sqlite(path: Path) -> None:
     """Lose all tasks, as if the file had been restored from a backup of the first minute."""
-    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(path, timeout=PATIENCE)) as connection, connection:
         for table in metadata.tables:
             connection.execute(f"DELETE FROM {table}")
 
@@ -59,7 +60,7 @@ async def sql_store(url: str, events: Events | None = None, **settings: float) -
     await store.upgrade()
     await store.start()
     try:
-        await store.wait_ready(10)
+        await store.wait_ready(PATIENCE)
         yield store
     finally:
         await asyncio.shield(store.stop())

@@ -92,7 +92,7 @@ def test_a_state_survives_its_coding(state: HostState) -> None:
 
 @given(state=states)
 def test_a_state_that_means_nothing_any_more_is_as_good_as_none(state: HostState) -> None:
-    """From `lives_until` on the same is decided from it as from an empty one.
+    """From `relevant_until` on it decides the same as an empty state.
 
     But for a circuit that is half open: after an hour without a probe it is taken to be closed.
     """

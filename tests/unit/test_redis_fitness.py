@@ -6,8 +6,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
+from taskrunner.stores.connection import Fitness
 from taskrunner.stores.redis.fitness import inspect
-from taskrunner.stores.store_connection import Fitness
 
 
 async def judge(version: str, **settings: str) -> Fitness:

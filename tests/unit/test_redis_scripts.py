@@ -13,8 +13,12 @@ COMMAND = re.compile(r"call\(\s*'([A-Z]+)'")
 SENT = re.compile(r"send\('([A-Z]+)'")
 
 
+SCRIPTS = Scripts()
+
+
 def texts() -> dict[str, str]:
-    return {path.name: path.read_text() for path in LUA.iterdir()}
+    found = [path for folder in (LUA, LUA / "shared") for path in folder.iterdir() if path.is_file()]
+    return {path.name: path.read_text() for path in found}
 
 
 def table(source: str, name: str) -> set[str]:
@@ -25,7 +29,7 @@ def table(source: str, name: str) -> set[str]:
 
 def test_scripts_have_the_status_table_of_the_domain() -> None:
     """What Lua may do is what the table allows."""
-    source = Scripts().claim.source
+    source = SCRIPTS["claim"].source
     assert table(source, "CLAIMABLE") == {s for s in Status if Status.RUNNING in FOLLOWERS[s]} == CLAIMABLE
     assert table(source, "PUBLISHABLE") == PUBLISHABLE
     assert table(source, "TERMINAL") == TERMINAL
@@ -52,14 +56,21 @@ def test_the_probe_runs_every_command() -> None:
     assert used == set(COMMAND.findall(texts()["probe.lua"]))
 
 
-@pytest.mark.parametrize("script", list(vars(Scripts()).values()), ids=lambda s: s.name)
+@pytest.mark.parametrize("script", list(SCRIPTS.values()), ids=lambda s: s.name)
 def test_no_script_names_a_key_outside_the_prefix(script: Script) -> None:
     """Every key is built in one place, from the one key that is declared."""
     assert script.source.count("KEYS[") == 1
     assert len(script.sha) == 40
 
 
-def test_every_file_is_used() -> None:
+def test_every_script_is_run_by_one_part() -> None:
+    """A script and the method that runs it cannot lose each other."""
+    parts = [path.read_text() for path in files("taskrunner.stores.redis").iterdir() if path.is_file()]
+    run = re.findall(r"""\brun(?:_batch)?\(\s*"(\w+)\"""", "\n".join(parts))
+    assert set(run) | {"probe"} == set(SCRIPTS)
+
+
+def test_every_shared_file_is_used() -> None:
     """No Lua lies about that nothing loads."""
-    sources = "\n".join(script.source for script in vars(Scripts()).values())
+    sources = "\n".join(script.source for script in SCRIPTS.values())
     assert [name for name, text in texts().items() if text not in sources] == []

@@ -1,6 +1,6 @@
-"""The connections to the server: one command and its answer at a time on each.
+"""The connection pool: one command and its answer at a time on each connection.
 
-The driver's own client and pool do the same with far more ceremony: they cost 100 µs a call more.
+The driver's own client and pool cost 100 µs more per call.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from taskrunner.stores.redis.sentinel import Place, Sentinels
+from taskrunner.stores.redis.sentinel import Address, Sentinels
 from taskrunner.stores.redis.settings import Endpoint, RedisSettings
 
-# Group commits need one connection per kind of change; the rest is for reads of the API.
+# Group commits need one connection per kind of change; the others are for reads of the API.
 MAX_CONNECTIONS = 16
-# What a busy moment or an outage has opened is closed when it was not needed for so many seconds.
+# Seconds after which a connection that a busy moment opened, and nobody needs, is closed.
 SPARE_FOR = 10.0
 
 MakeConnection = Callable[[RedisSettings, Endpoint], AbstractConnection]
@@ -33,7 +33,7 @@ MakeConnection = Callable[[RedisSettings, Endpoint], AbstractConnection]
 class Connections:
     """At most `MAX_CONNECTIONS`, opened when needed. Sets no time limit and sends nothing twice.
 
-    Law: `_idle` is a stack, each with the time of its last use, so the first is the least needed.
+    Law: `_idle` is a stack of connections with the time of their last use; the first is the oldest.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Connections:
         return (await self.converse([args]))[0]
 
     async def converse(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """The answers to commands that go, one after the other, by the same connection.
+        """The answers to commands that are sent one after the other on the same connection.
 
-        A connection whose answer did not come, be it by a fault or by cancellation, is never used again.
+        A connection whose answer did not arrive, by a fault or by cancellation, is never used again.
         """
         async with self._room:
             connection = self._idle.pop()[1] if self._idle else self._make()
@@ -71,13 +71,13 @@ class Connections:
             return answers
 
     async def drop_idle(self) -> None:
-        """Close what is open and not in use: it may lead to a server that is gone."""
+        """Close the unused connections: they may lead to a server that is gone."""
         idle, self._idle = self._idle, []
         for _, connection in idle:
             await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
-        """Close everything; what is in use now is closed after its answer."""
+        """Close all connections; those in use are closed after their answer."""
         self._closed = True
         idle, self._idle = self._idle, []
         for _, connection in idle:
@@ -113,7 +113,7 @@ class _TlsConnection(_Packing, SSLConnection):
 
 
 class _Promoted(_Packing):
-    """Goes to whatever server the Sentinels call the primary at the time."""
+    """Connects to the server that the Sentinels currently call the primary."""
 
     sentinels: Sentinels
     host: str
@@ -121,7 +121,7 @@ class _Promoted(_Packing):
 
     async def _connect(self) -> None:
         self.host, self.port = await self.sentinels.primary()
-        await super()._connect()  # type: ignore[misc]  # the connection's that this is mixed into
+        await super()._connect()  # type: ignore[misc]  # the method of the connection that this is mixed into
 
 
 class _PromotedPlain(_Promoted, Connection):
@@ -155,7 +155,7 @@ def _sentinels(settings: RedisSettings, endpoint: Endpoint) -> Sentinels:
         endpoint.sentinels,
         endpoint.service,
         timeout=settings.dial_timeout,
-        connect=lambda place: _tcp(endpoint.tls, place, options),
+        connect=lambda address: _tcp(endpoint.tls, address, options),
     )
 
 
@@ -172,7 +172,7 @@ def _options(settings: RedisSettings, *, user: str | None, password: str | None,
     }
 
 
-def _tcp(tls: bool, place: Place, options: dict[str, Any]) -> AbstractConnection:
-    host, port = place
+def _tcp(tls: bool, address: Address, options: dict[str, Any]) -> AbstractConnection:
+    host, port = address
     kind = _TlsConnection if tls else _PlainConnection
     return kind(host=host, port=port, socket_keepalive=True, **options)

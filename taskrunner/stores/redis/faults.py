@@ -1,4 +1,4 @@
-"""Turns the driver's errors into a sentence for people, and tells which of them are outages."""
+"""Turns the driver's errors into messages for people, and tells which of them are outages."""
 
 import re
 
@@ -16,7 +16,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from taskrunner.stores.store_connection import Fault
+from taskrunner.stores.connection import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
 _REASONS = {
@@ -26,7 +26,7 @@ _REASONS = {
     "OOM": "is out of memory and takes no writes: raise its maxmemory or shorten the retention",
     "MISCONF": "cannot save to disk and takes no writes: see its log and the free space on its disk",
     "NOREPLICAS": "has too few replicas in step and takes no writes: see min-replicas-to-write",
-    "BUSY": "is busy with somebody's long script",
+    "BUSY": "is busy with another client's long script",
     "CLUSTERDOWN": "belongs to a cluster that is down",
     "MOVED": "is a cluster node without our slot: point Redis.addr at the node that has it",
     "NOAUTH": _REFUSAL,
@@ -35,7 +35,7 @@ _REASONS = {
     "SELECT": "has no database of that number: check Redis.db (its own setting is databases)",
 }
 _ANSWERING = frozenset({"OOM", "MISCONF", "NOREPLICAS"})
-# The driver cuts some codes off the text and makes classes of them; Redis 6.2 puts a script's code mid-text.
+# The driver turns some codes into classes and drops them from the text; Redis 6.2 puts a script's code mid-te
 _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (BusyLoadingError, "LOADING"),
     (AuthenticationError, "WRONGPASS"),
@@ -46,7 +46,7 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MovedError, "MOVED"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
-# What is said without a code: NOPERM within a script, by Redis 7 and by Redis 8, and the refusal of SELECT.
+# Errors without a code: NOPERM within a script, by Redis 7 and by Redis 8, and the refusal of SELECT.
 _TEXTS = (
     ("The user executing the script can't", "NOPERM"),
     ("ACL failure in script", "NOPERM"),
@@ -58,7 +58,7 @@ _DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")
 
 
 def fault(exc: Exception, server: str) -> Fault | None:
-    """What `exc`, raised by a call to `server`, says about it; None when it says something about us."""
+    """The fault of `server` that `exc` shows; None when the fault is ours."""
     code = _code(exc)
     if code is not None:
         return Fault(message=f"Redis at {server} {_REASONS[code]}", answers=code in _ANSWERING)
@@ -78,8 +78,8 @@ def _code(exc: Exception) -> str | None:
     if not isinstance(exc, ResponseError):
         return None
     text = str(exc)
-    for said, code in _TEXTS:
-        if said in text:
+    for part, code in _TEXTS:
+        if part in text:
             return code
     found = _CODE.search(text)
     return found[1] if found else None
@@ -87,5 +87,5 @@ def _code(exc: Exception) -> str | None:
 
 def _brief(exc: Exception) -> str:
     text = str(exc).strip() or type(exc).__name__
-    # The driver's "Error 111 connecting to HOST:PORT. Connection refused." says the address once more.
+    # The driver's "Error 111 connecting to HOST:PORT. Connection refused." repeats the address.
     return _DIALLING.sub("", text.splitlines()[0]).rstrip(".")

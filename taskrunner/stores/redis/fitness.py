@@ -1,4 +1,4 @@
-"""Whether a server can keep our promises: its version, and the settings that a crash would reveal."""
+"""Checks whether a server can keep our promises: its version, persistence and eviction settings."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.errors import StoreUnfit
-from taskrunner.stores.store_connection import Fitness
+from taskrunner.stores.connection import Fitness
 
 MIN_VERSION = (6, 2)
 
@@ -16,7 +16,7 @@ _VERSION = re.compile(rb"^redis_version:([0-9.]+)", re.MULTILINE)
 
 
 async def inspect(send: Send, server: str) -> Fitness:
-    """Ask the server how it is set up, by `send`. Raises `StoreUnfit`, and the driver's errors."""
+    """Check the server by `send`. Raises `StoreUnfit`, and the driver's errors."""
     version = await _version(send)
     if version and numbers(version) < MIN_VERSION:
         least = ".".join(map(str, MIN_VERSION))
@@ -39,12 +39,12 @@ async def _version(send: Send) -> str:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """A version, to be compared; empty for one that is not known."""
+    """A version for comparison; empty for an unknown one."""
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 async def _setting(send: Send, name: str) -> str | None:
-    """A setting's value, or None when the server does not tell (managed ones often forbid CONFIG)."""
+    """A setting's value, or None when the server does not show it (managed servers often forbid CONFIG)."""
     try:
         answer: list[bytes] = await send("CONFIG", "GET", name)
     except ResponseError:

@@ -1,4 +1,4 @@
-"""The link to Redis: commands, sent again where a broken connection left them open."""
+"""The connection to Redis: commands, sent again when a connection broke before their answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from redis.exceptions import NoScriptError, ResponseError
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
+from taskrunner.stores.connection import Fault, Fitness, StoreConnection
 from taskrunner.stores.redis.connections import Connections
 from taskrunner.stores.redis.faults import fault
 from taskrunner.stores.redis.fitness import inspect
 from taskrunner.stores.redis.settings import RedisSettings
-from taskrunner.stores.store_connection import Fault, Fitness, StoreConnection
 
 SERVICE = "redis"
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
 
 
 class RedisStoreConnection(StoreConnection):
-    """See `StoreConnection`. `probe` is a command that succeeds only where all that we do would."""
+    """See `StoreConnection`. `probe` is a command that succeeds only where all other commands would."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class RedisStoreConnection(StoreConnection):
         await self.call("PING")
 
     async def _send_patiently(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Send again what a broken connection left open: each command we send is safe to repeat."""
+        """Send commands again when their connection breaks: all of them are safe to repeat."""
         pause = Backoff(_RESEND_FIRST, _RESEND_CAP)
         for _ in range(self._max_retries):
             try:
@@ -73,7 +73,7 @@ class RedisStoreConnection(StoreConnection):
         return await self._connections.converse(commands)
 
     async def _inspect(self) -> Fitness:
-        # What hangs or points at a former primary must not be used again.
+        # A connection that hangs or leads to a former primary must not be used again.
         await self._connections.drop_idle()
         try:
             fitness = await inspect(self._connections.send, self._address)

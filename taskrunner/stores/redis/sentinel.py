@@ -1,7 +1,6 @@
-"""The Sentinels: they know which of several servers is the primary now.
+"""The Sentinels, which know the current primary: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 
-https://redis.io/docs/latest/develop/reference/sentinel-clients/ - whoever connects asks anew; that what was
-found is a primary indeed shows when it takes the store's probe.
+Each new connection asks again. The store's probe shows whether the server is a primary indeed.
 """
 
 import asyncio
@@ -14,38 +13,38 @@ from redis.exceptions import RedisError
 
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
-Place = tuple[str, int]
+Address = tuple[str, int]
 
 
 class Sentinels:
-    """Asks all of them at once: one that is away would cost its time limit otherwise."""
+    """Asks all Sentinels at once: otherwise one that is away costs its time limit."""
 
     def __init__(
         self,
-        places: Sequence[Place],
+        addresses: Sequence[Address],
         service: str,
         *,
         timeout: float,
-        connect: Callable[[Place], AbstractConnection],
+        connect: Callable[[Address], AbstractConnection],
     ) -> None:
-        self._places = places
+        self._addresses = addresses
         self._service = service
         self._timeout = timeout
         self._connect = connect
 
-    async def primary(self) -> Place:
-        """Where the primary is, by the first answer. Raises the driver's `ConnectionError`."""
-        asking = [asyncio.create_task(self._ask(place)) for place in self._places]
+    async def primary(self) -> Address:
+        """The address of the primary, by the first answer. Raises the driver's `ConnectionError`."""
+        asking = [asyncio.create_task(self._ask(address)) for address in self._addresses]
         try:
             for answer in asyncio.as_completed(asking):
                 with suppress(RedisError, OSError):
                     return await answer
         finally:
             await cancel_and_wait(*asking)
-        raise DriverConnectionError(_reasons(self._places, [task.exception() for task in asking]))
+        raise DriverConnectionError(_reasons(self._addresses, [task.exception() for task in asking]))
 
-    async def _ask(self, place: Place) -> Place:
-        connection = self._connect(place)
+    async def _ask(self, address: Address) -> Address:
+        connection = self._connect(address)
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
@@ -60,6 +59,6 @@ class Sentinels:
         return host.decode(), int(port)
 
 
-def _reasons(places: Sequence[Place], errors: Sequence[BaseException | None]) -> str:
-    told = [f"{host}:{port}: {error}" for (host, port), error in zip(places, errors, strict=True)]
-    return f"no Sentinel tells where it is ({'; '.join(told)})"
+def _reasons(addresses: Sequence[Address], errors: Sequence[BaseException | None]) -> str:
+    reasons = [f"{host}:{port}: {error}" for (host, port), error in zip(addresses, errors, strict=True)]
+    return f"no Sentinel knows the primary ({'; '.join(reasons)})"

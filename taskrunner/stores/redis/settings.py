@@ -1,4 +1,4 @@
-"""Where the Redis server is and how patient we are with it."""
+"""The address of the Redis server, and its time limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -35,8 +35,8 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The parts of an address. `path` is that of a unix socket, and then there is no host; nor is there one
-    with `sentinels`, which know the host of the primary called `service`.
+    """The parts of an address. There is no host with `path` (a unix socket), nor with `sentinels`, which know
+    the host of the primary called `service`.
     """
 
     host: str = ""
@@ -59,7 +59,7 @@ class Endpoint:
 
 
 def endpoint(settings: RedisSettings) -> Endpoint:
-    """The parts of the settings' address; what the URL says goes before the other settings.
+    """The parts of the settings' address; the URL goes before the other settings.
 
     Raises `ConfigInvalid`.
     """
@@ -76,9 +76,9 @@ def endpoint(settings: RedisSettings) -> Endpoint:
 
 def _from_url(url: SplitResult, settings: RedisSettings) -> Endpoint:
     if url.scheme in SENTINEL_SCHEMES:
-        told = read_sentinel_url(url)
-        own = replace(settings, user=told.user, password=told.password, db=told.db, tls=told.tls)
-        return _by_sentinel(own, told.addresses, told.service)
+        parts = read_sentinel_url(url)
+        own = replace(settings, user=parts.user, password=parts.password, db=parts.db, tls=parts.tls)
+        return _by_sentinel(own, parts.addresses, parts.service)
     if url.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("the scheme must be redis, rediss or unix")
     user = unquote(url.username) if url.username else settings.user

@@ -1,12 +1,12 @@
-"""Turns the drivers' errors into a sentence for people, and tells what sort of trouble they are."""
+"""Turns the drivers' errors into messages for people, and tells which of them are outages."""
 
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskrunner.stores.connection import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
-from taskrunner.stores.store_connection import Fault
 
 _UPGRADE = "lacks a table or a column: run `taskrunner db upgrade`"
 # https://www.sqlite.org/rescode.html, primary codes: reason, answers, unfit.
@@ -49,12 +49,12 @@ _POSTGRES: dict[str, tuple[str, bool, bool]] = {
     "57P02": ("has crashed and recovers", False, False),
     "57P03": ("is starting up or shutting down", False, False),
 }
-# RequeueResult back by the server: serialization, deadlock, a lost race for an id or a key, a stale plan.
+# Rolled back by the server: serialization, deadlock, a lost race for an id or a key, a stale plan.
 _UNDONE = frozenset({"40001", "40P01", "23505", "0A000"})
 
 
 def fault(exc: BaseException, database: Database) -> Fault | None:
-    """What `exc` says about the database; None when it says something about us."""
+    """The fault of the database that `exc` shows; None when the fault is ours."""
     where = f"{database.title} {database}"
     origin = _origin(exc)
     if isinstance(origin, sqlite3.Error):

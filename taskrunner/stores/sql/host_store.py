@@ -1,130 +1,145 @@
-"""Hosts in SQL: their statements, and what is done with them."""
+"""Hosts on SQL."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Executable, Integer, Text, bindparam, delete, insert, select, update
+from sqlalchemy import Executable, Select, delete, insert, select, update
 
-from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
-from taskrunner.stores.sql import values
-from taskrunner.stores.sql.session import Row, Session, answer, incoming, parts
+from taskrunner.domain.clock import to_ms
+from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
+from taskrunner.stores.sql.fields import TableFields, text
+from taskrunner.stores.sql.part import SqlPart
+from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import host_limits, hosts
 
-
-@cache
-def host_statements(dialect: str) -> "HostStatements":
-    """The statements of a dialect."""
-    return HostStatements(dialect)
+_HOST = TableFields(HostEntry, hosts)
 
 
-class HostStatements:
-    """Every statement on hosts, in one dialect. Locked rows are taken in the order of their names."""
+class SqlHostStore(SqlPart, HostStore):
+    async def write_hosts(self, edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
+        return await self._change(edits, _write, lambda edit: len(edit.entry.encoded))
 
-    def __init__(self, dialect: str) -> None:
-        text, big = Text(), BigInteger()
-        columns = (hosts.c.host, hosts.c.version, hosts.c.until_ms, hosts.c.state)
-        chosen, limit = bindparam("chosen", type_=text), bindparam("limit", type_=Integer())
-        now = bindparam("now", type_=big)
-        v = incoming(dialect, {"host": text})
-        named = select(*columns).join(v, hosts.c.host == v.c.host)
-        self.named = answer(dialect, named)
-        self.lock = answer(dialect, named.order_by(hosts.c.host).with_for_update(of=hosts))
-        v = incoming(dialect, {"host": text, "version": text, "until": big, "state": text})
-        written = (v.c.host, v.c.version, v.c.until, v.c.state)
-        self.insert = insert(hosts).from_select([c.name for c in columns], select(*written))
-        self.update = (
-            update(hosts)
-            .where(hosts.c.host == v.c.host)
-            .values(version=v.c.version, until_ms=v.c.until, state=v.c.state)
+    async def hosts(self, hosts: Sequence[str]) -> Sequence[HostEntry | None]:
+        def look(session: Session, part: Sequence[str]) -> list[HostEntry | None]:
+            found = _by_name(session, _named, part)
+            return [found.get(text(name)) for name in part]
+
+        return await self._look(hosts, look)
+
+    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
+        rows = await self._connection.read(lambda session: session.fetch(_live, now=to_ms(now), limit=limit))
+        found = [_HOST.value(row) for row in rows]
+        return sorted(found, key=lambda entry: (-to_ms(entry.until), entry.host))
+
+    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
+        def save(session: Session) -> None:
+            session.run(_delete_limit, chosen=text(pattern))
+            session.run(_insert_limit, chosen=text(pattern), limit=encoded.decode())
+
+        await self._connection.write(save)
+
+    async def remove_host_limit(self, pattern: str) -> bool:
+        removed = await self._connection.write(
+            lambda session: session.run(_delete_limit, chosen=text(pattern))
         )
-        live = select(*columns).where(hosts.c.until_ms > now).order_by(hosts.c.until_ms.desc())
-        self.live = answer(dialect, live.limit(limit))
-        self.lock_ended = answer(
-            dialect,
-            select(hosts.c.host)
-            .where(hosts.c.until_ms <= now)
-            .order_by(hosts.c.until_ms)
-            .limit(limit)
-            .with_for_update(skip_locked=True),
-        )
-        v = incoming(dialect, {"host": text})
-        self.delete = delete(hosts).where(hosts.c.host.in_(select(v.c.host)))
-        self.limits = answer(dialect, select(host_limits.c.pattern, host_limits.c.body))
-        self.delete_limit = delete(host_limits).where(host_limits.c.pattern == chosen)
-        self.insert_limit = insert(host_limits).values(pattern=chosen, body=bindparam("new_body", type_=text))
+        return removed > 0
+
+    async def host_limits(self) -> Mapping[str, bytes]:
+        found = await self._connection.read(lambda session: session.mapping(_limits))
+        return {pattern: encoded.encode() for pattern, encoded in found.items()}
 
 
-def write(session: Session, sql: HostStatements, edits: Sequence[HostEdit]) -> list[HostAnswer]:
-    """A race with another process for a new host ends in a unique violation: to be tried again."""
+def prune_hosts(session: Session, now_ms: int, limit: int) -> None:
+    """Remove void states."""
+    rows = session.fetch(_lock_void, now=now_ms, limit=limit)
+    if rows:
+        session.run(_delete_hosts, [{"host": row[0]} for row in rows])
+
+
+def _write(session: Session, part: Sequence[HostEdit]) -> list[HostAnswer]:
+    """A race with another process for a new host ends in a unique violation, and is tried again."""
+    found = _by_name(session, _lock, [edit.entry.host for edit in part])
     answers: list[HostAnswer] = []
-    for part in parts(edits, lambda edit: len(edit.entry.encoded)):
-        found = _by_name(session, sql.lock, [edit.entry.host for edit in part])
-        inserted: list[dict[str, Any]] = []
-        updated: list[dict[str, Any]] = []
-        for edit in part:
-            row = found.get(values.text(edit.entry.host))
-            stands = None if row is None else row[1]
-            if stands not in {edit.expected, edit.entry.version}:
-                answers.append(HostAnswer(written=False, current=None if row is None else _entry(row)))
-                continue
-            (inserted if row is None else updated).append(_row(edit.entry))
-            answers.append(HostAnswer(written=True))
-        if inserted:
-            session.run(sql.insert, inserted)
-        if updated:
-            session.run(sql.update, updated)
+    inserted: list[dict[str, Any]] = []
+    updated: list[dict[str, Any]] = []
+    for edit in part:
+        current = found.get(text(edit.entry.host))
+        version = None if current is None else current.version
+        written = version in {edit.expected, edit.entry.version}
+        answers.append(HostAnswer(written=written, current=None if written else current))
+        if written:
+            (inserted if current is None else updated).append(_HOST.row(edit.entry))
+    if inserted:
+        session.run(_insert, inserted)
+    if updated:
+        session.run(_update, updated)
     return answers
 
 
-def get(session: Session, sql: HostStatements, names: Sequence[str]) -> list[HostEntry | None]:
-    found: dict[str, Row] = {}
-    for part in parts(names):
-        found |= _by_name(session, sql.named, part)
-    rows = (found.get(values.text(name)) for name in names)
-    return [None if row is None else _entry(row) for row in rows]
+def _by_name(session: Session, statement: Statement, names: Sequence[str]) -> dict[str, HostEntry]:
+    rows = [{"host": name} for name in dict.fromkeys(map(text, names))]
+    found = [_HOST.value(row) for row in session.fetch(statement, rows)]
+    return {entry.host: entry for entry in found}
 
 
-def live(session: Session, sql: HostStatements, *, now: int, limit: int) -> list[HostEntry]:
-    rows = sorted(session.fetch(sql.live, now=now, limit=limit), key=lambda row: (-row[2], row[0]))
-    return [_entry(row) for row in rows]
+def _select_named(rows: IncomingRows) -> "Select[Any]":
+    v = rows(hosts.c.host)
+    return select(*_HOST.columns).join(v, hosts.c.host == v.c.host)
 
 
-def prune(session: Session, sql: HostStatements, *, now: int, limit: int) -> None:
-    """Remove states that mean nothing any more."""
-    rows = session.fetch(sql.lock_ended, now=now, limit=limit)
-    if rows:
-        session.run(sql.delete, [{"host": row[0]} for row in rows])
+@query
+def _named(rows: IncomingRows) -> "Select[Any]":
+    return _select_named(rows)
 
 
-def save_limit(session: Session, sql: HostStatements, pattern: str, encoded: bytes) -> None:
-    session.run(sql.delete_limit, chosen=values.text(pattern))
-    session.run(sql.insert_limit, chosen=values.text(pattern), new_body=encoded.decode())
+@query
+def _lock(rows: IncomingRows) -> "Select[Any]":
+    return _select_named(rows).order_by(hosts.c.host).with_for_update(of=hosts)
 
 
-def remove_limit(session: Session, sql: HostStatements, pattern: str) -> bool:
-    return session.run(sql.delete_limit, chosen=values.text(pattern)) > 0
+@statement
+def _insert(rows: IncomingRows) -> Executable:
+    v = rows(*_HOST.columns)
+    return insert(hosts).from_select(_HOST.names, select(*v.c))
 
 
-def limits(session: Session, sql: HostStatements) -> dict[str, bytes]:
-    return {pattern: body.encode() for pattern, body in session.mapping(sql.limits).items()}
+@statement
+def _update(rows: IncomingRows) -> Executable:
+    v = rows(*_HOST.columns)
+    written = {name: v.c[name] for name in _HOST.names if name != "host"}
+    return update(hosts).where(hosts.c.host == v.c.host).values(written)
 
 
-def _by_name(session: Session, query: Executable, names: Sequence[str]) -> dict[str, Row]:
-    rows = [{"host": name} for name in dict.fromkeys(map(values.text, names))]
-    return {row[0]: row for row in session.fetch(query, rows)}
+@query
+def _live(_: IncomingRows) -> "Select[Any]":
+    live = select(*_HOST.columns).where(hosts.c.until_ms > parameter("now"))
+    return live.order_by(hosts.c.until_ms.desc()).limit(parameter("limit"))
 
 
-def _row(entry: HostEntry) -> dict[str, Any]:
-    return {
-        "host": values.text(entry.host),
-        "version": entry.version,
-        "until": to_ms(entry.until),
-        "state": entry.encoded.decode(),
-    }
+@query
+def _lock_void(_: IncomingRows) -> "Select[Any]":
+    void = select(hosts.c.host).where(hosts.c.until_ms <= parameter("now")).order_by(hosts.c.until_ms)
+    return void.limit(parameter("limit")).with_for_update(skip_locked=True)
 
 
-def _entry(row: Row) -> HostEntry:
-    host, version, until, state = row
-    return HostEntry(host=host, version=version, encoded=state.encode(), until=from_ms(until))
+@statement
+def _delete_hosts(rows: IncomingRows) -> Executable:
+    v = rows(hosts.c.host)
+    return delete(hosts).where(hosts.c.host.in_(select(v.c.host)))
+
+
+@query
+def _limits(_: IncomingRows) -> "Select[Any]":
+    return select(host_limits.c.pattern, host_limits.c.encoded)
+
+
+@statement
+def _delete_limit(_: IncomingRows) -> Executable:
+    return delete(host_limits).where(host_limits.c.pattern == parameter("chosen", TEXT))
+
+
+@statement
+def _insert_limit(_: IncomingRows) -> Executable:
+    return insert(host_limits).values(pattern=parameter("chosen", TEXT), encoded=parameter("limit", TEXT))

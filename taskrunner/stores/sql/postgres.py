@@ -1,4 +1,4 @@
-"""PostgreSQL: a pool of connections, one transaction per call, tried again when it was surely undone."""
+"""PostgreSQL: a pool of connections, one transaction per call, tried again after a certain rollback."""
 
 import asyncio
 
@@ -8,35 +8,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from taskrunner.domain.errors import StoreUnfit, WriteUnconfirmed
+from taskrunner.domain.events import Events
+from taskrunner.stores.connection import Fitness
 from taskrunner.stores.sql import schema
-from taskrunner.stores.sql.engine import Answer, Engine, Operation, perform, probe
-from taskrunner.stores.sql.faults import fault
+from taskrunner.stores.sql.counts import probe, write_counts
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import PostgresDatabase, SqlSettings
-from taskrunner.stores.sql.statements import statements
-from taskrunner.stores.store_connection import Fitness
+from taskrunner.stores.sql.sql_connection import Answer, Operation, SqlStoreConnection
 
 MIN_VERSION = 13
 # Of the pool's connections each may turn out dead once after a restart, and races are rare.
 TRIES = 4
 UPGRADE_PATIENCE = 60.0
-# Of a call's timeout, the share spent on a standby: the rest is for telling of it.
+# The share of a call's timeout spent waiting for a standby; the rest is for the answer.
 _WAIT_SHARE = 0.8
-# Any number will do, as long as all of us take the same.
+# Any number serves, if all processes use the same.
 _UPGRADE_LOCK = 7_461_736_021
 
 
-class PostgresEngine(Engine):
+class PostgresConnection(SqlStoreConnection):
     """The pool. READ COMMITTED is enough: each operation locks the rows on which it decides."""
 
-    def __init__(self, database: PostgresDatabase, settings: SqlSettings) -> None:
-        self._database = database
+    def __init__(self, database: PostgresDatabase, settings: SqlSettings, events: Events) -> None:
+        super().__init__(database, settings, events)
+        self._dsn = database.dsn
         self._settings = settings
-        self._shown = f"{database.title} {database}"
-        self._statements = statements("postgresql")
         self._pool = self._make_pool()
 
-    async def write(self, operation: Operation[Answer]) -> Answer:
+    async def _write(self, operation: Operation[Answer]) -> Answer:
         for _ in range(TRIES - 1):
             try:
                 return await self._write_once(operation)
@@ -47,7 +46,7 @@ class PostgresEngine(Engine):
         except _Undone as exc:
             raise exc.error from exc
 
-    async def read(self, operation: Operation[Answer]) -> Answer:
+    async def _read(self, operation: Operation[Answer]) -> Answer:
         for _ in range(TRIES - 1):
             try:
                 return await self._read_once(operation)
@@ -56,14 +55,14 @@ class PostgresEngine(Engine):
                     raise
         return await self._read_once(operation)
 
-    async def ping(self) -> None:
-        await self.read(lambda session: session.first(text("SELECT 1")))
+    async def _ping(self) -> None:
+        await self._read(lambda session: session.first(lambda _: text("SELECT 1")))
 
-    async def check_replicas(self) -> None:
-        await self.read(self._refuse_without_standby)
+    async def _check_replicas(self) -> None:
+        await self._read(self._refuse_without_standby)
 
-    async def replicate(self) -> None:
-        """A commit waits until the standbys have all of the log before it, whoever wrote that.
+    async def _replicate(self) -> None:
+        """A commit waits until the standbys have all of the log before it, whoever wrote it.
 
         https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
         """
@@ -79,14 +78,14 @@ class PostgresEngine(Engine):
                 f"{self._settings.timeout * _WAIT_SHARE:g} s"
             ) from exc
 
-    async def inspect(self) -> Fitness:
+    async def _inspect(self) -> Fitness:
         await self._pool.dispose()
         async with self._pool.begin() as connection:
-            fitness = await connection.run_sync(self._inspect)
+            fitness = await connection.run_sync(self._inspect_server)
             await connection.run_sync(self._probe)
         return fitness
 
-    async def upgrade(self) -> None:
+    async def _upgrade(self) -> None:
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=self._dial_patiently, poolclass=NullPool
         )
@@ -97,7 +96,7 @@ class PostgresEngine(Engine):
                 await connection.run_sync(schema.upgrade)
         await engine.dispose()
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         await self._pool.dispose()
 
     async def _commit_on_standby(self, connection: AsyncConnection) -> None:
@@ -112,8 +111,8 @@ class PostgresEngine(Engine):
             await connection.execute(text("SET LOCAL synchronous_commit = 'on'"))
             await connection.run_sync(self._probe)
             await connection.commit()
-            # Nobody was waited for if there was none to wait for at the end, or if the wait was cancelled:
-            # then the commit succeeds with a warning.
+            # The commit succeeds without waiting if there is no standby at the end, and with a warning if the
+            # wait is cancelled.
             await connection.run_sync(lambda sync: self._refuse_without_standby(Session(sync)))
         finally:
             driver.remove_log_listener(note)
@@ -121,7 +120,7 @@ class PostgresEngine(Engine):
             raise WriteUnconfirmed(f"{self._shown} did not wait for its standby: {notices[0]}")
 
     def _refuse_without_standby(self, session: Session) -> None:
-        row = session.first(text("SELECT current_setting('synchronous_standby_names')"))
+        row = session.first(lambda _: text("SELECT current_setting('synchronous_standby_names')"))
         if row is None or not row[0].strip():
             raise StoreUnfit(
                 f"{self._shown} has no synchronous standby: set synchronous_standby_names, "
@@ -129,18 +128,18 @@ class PostgresEngine(Engine):
             )
 
     def _probe(self, connection: Connection) -> None:
-        probe(Session(connection), self._statements)
+        probe(Session(connection))
 
     async def _write_once(self, operation: Operation[Answer]) -> Answer:
         async with self._pool.connect() as connection:
             answer = await self._perform(connection, operation)
-            # From here on a failure leaves open whether it was written: no further try.
+            # A failure from here on leaves open whether it was written: no further try.
             await connection.commit()
         return answer
 
     async def _perform(self, connection: AsyncConnection, operation: Operation[Answer]) -> Answer:
         try:
-            return await connection.run_sync(lambda sync: perform(Session(sync), self._statements, operation))
+            return await connection.run_sync(lambda sync: _with_counts(Session(sync), operation))
         except Exception as exc:
             if self._is_undone(exc):
                 raise _Undone(exc) from exc
@@ -151,10 +150,10 @@ class PostgresEngine(Engine):
             return await connection.run_sync(lambda sync: operation(Session(sync)))
 
     def _is_undone(self, exc: Exception) -> bool:
-        found = fault(exc, self._database)
+        found = self._fault(exc)
         return found is not None and found.undone
 
-    def _inspect(self, connection: Connection) -> Fitness:
+    def _inspect_server(self, connection: Connection) -> Fitness:
         version = connection.exec_driver_sql("SHOW server_version").scalar_one()
         number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
         if number < MIN_VERSION:
@@ -173,14 +172,20 @@ class PostgresEngine(Engine):
 
     async def _dial(self) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(
-            self._database.dsn,
+            self._dsn,
             timeout=self._settings.dial_timeout,
             command_timeout=self._settings.timeout,
             server_settings={"application_name": "taskrunner"},
         )
 
     async def _dial_patiently(self) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(self._database.dsn, timeout=self._settings.dial_timeout)
+        return await asyncpg.connect(self._dsn, timeout=self._settings.dial_timeout)
+
+
+def _with_counts(session: Session, operation: Operation[Answer]) -> Answer:
+    answer = operation(session)
+    write_counts(session)
+    return answer
 
 
 class _Undone(Exception):

@@ -1,6 +1,6 @@
-"""The schema's revision: whether this code can use it, and how it is brought up to date.
+"""The revision of the schema: whether this code can use it, and the upgrade.
 
-Law: a schema that is newer than the code, or a file that is not ours, is never written to.
+Law: a schema that is newer than the code, or another program's file, is never written to.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from sqlalchemy.schema import Column
 from taskrunner.domain.errors import StoreUnfit
 
 # The revision that this code reads and writes: the last of `migrations/versions`.
-REVISION = "0005"
+REVISION = "0001"
 VERSION_TABLE = "taskrunner_schema"
 _UPGRADE = "run `taskrunner db upgrade`"
 
@@ -19,7 +19,7 @@ _versions = Table(VERSION_TABLE, MetaData(), Column("version_num", Text))
 
 
 def check(connection: Connection, shown: str) -> None:
-    """Raises `StoreUnfit` unless the schema is the one of this code."""
+    """Raises `StoreUnfit` unless the schema is that of this code."""
     found = _revision(connection)
     _refuse_newer(found, shown)
     if found is None:
@@ -33,7 +33,7 @@ def check(connection: Connection, shown: str) -> None:
 def check_upgradable(connection: Connection, shown: str) -> bool:
     """Whether the schema is up to date already.
 
-    Raises `StoreUnfit` for a newer schema, and for a SQLite file with somebody else's tables.
+    Raises `StoreUnfit` for a newer schema, and for a SQLite file with another program's tables.
     """
     found = _revision(connection)
     _refuse_newer(found, shown)
@@ -49,7 +49,7 @@ def check_upgradable(connection: Connection, shown: str) -> bool:
 
 def upgrade(connection: Connection) -> None:
     """Apply the migrations that are missing, within the transaction of `connection`."""
-    # Imported here: 0.2 s of every start, for what happens once.
+    # Imported here: Alembic would take 0.2 s of every start.
     from alembic import command
     from alembic.config import Config
 

@@ -1,4 +1,4 @@
-"""Which database holds the tasks, and how patient we are with it."""
+"""The database that holds the tasks, and its time limits."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,8 @@ _EXPECTED = (
 class SqlSettings:
     """`url` is `sqlite:///FILE` or `postgresql://…`, the latter with any parameter of libpq (`?sslmode=…`).
 
-    `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `pool_size` is the
-    most connections to PostgreSQL at once; SQLite always has two, one of them for reading.
+    `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `pool_size` is
+    the most connections to PostgreSQL at once; SQLite always has two, one of them for reading.
     """
 
     url: str = field(repr=False)

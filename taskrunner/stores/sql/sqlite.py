@@ -1,6 +1,6 @@
 """SQLite: one thread writes, one reads, and writes that wait for each other share one commit.
 
-Law: a commit is on the disk before anybody hears of it (synchronous=FULL), whatever its size.
+Law: a commit is on the disk before its callers get their answers (synchronous=FULL).
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from sqlalchemy import Engine as Pool
 from sqlalchemy.pool import NullPool, QueuePool
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
+from taskrunner.domain.events import Events
 from taskrunner.runtime.batcher import Batcher
+from taskrunner.stores.connection import Fitness
 from taskrunner.stores.sql import schema
-from taskrunner.stores.sql.engine import Answer, Engine, Operation, probe, write_counts
-from taskrunner.stores.sql.faults import fault
+from taskrunner.stores.sql.counts import probe, write_counts
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings
-from taskrunner.stores.sql.statements import statements
-from taskrunner.stores.store_connection import Fitness
+from taskrunner.stores.sql.sql_connection import Answer, Operation, SqlStoreConnection
 
 T = TypeVar("T")
 
 # Calls of one commit. Each is a batch, so a few of them are as good as many.
 GROUP = 16
-# Of a call's timeout, the share spent on somebody else's lock: the rest is for telling of it.
+# The share of a call's timeout spent waiting for a lock; the rest is for the answer.
 _LOCK_SHARE = 0.8
 UPGRADE_PATIENCE = 60.0
 # Pages of 4 KiB: fewer, larger checkpoints than the default of 1,000.
@@ -43,12 +43,12 @@ class _Failed:
     error: Exception
 
 
-class SqliteEngine(Engine):
+class SqliteConnection(SqlStoreConnection):
     """The two threads and their connections."""
 
-    def __init__(self, file: SqliteFile, settings: SqlSettings) -> None:
+    def __init__(self, file: SqliteFile, settings: SqlSettings, events: Events) -> None:
+        super().__init__(file, settings, events)
         self._file = file
-        self._statements = statements("sqlite")
         patience = settings.timeout * _LOCK_SHARE
         self._writer = _pool(lambda: _connect(file, "rw", patience), "BEGIN IMMEDIATE")
         self._reader = _pool(lambda: _connect(file, "rw", patience, query_only=True), "BEGIN")
@@ -58,36 +58,36 @@ class SqliteEngine(Engine):
         self._identity: tuple[int, int] | None = None
         self._closed = False
 
-    async def write(self, operation: Operation[Answer]) -> Answer:
+    async def _write(self, operation: Operation[Answer]) -> Answer:
         answer = await self._writes.submit(operation)
         if isinstance(answer, _Failed):
             raise answer.error
         result: Answer = answer
         return result
 
-    async def read(self, operation: Operation[Answer]) -> Answer:
-        return await _in(self._read_thread, lambda: self._read(operation))
+    async def _read(self, operation: Operation[Answer]) -> Answer:
+        return await _in(self._read_thread, lambda: self._read_in_thread(operation))
 
-    async def ping(self) -> None:
+    async def _ping(self) -> None:
         await _in(self._read_thread, self._refuse_another_file)
 
-    async def check_replicas(self) -> None:
+    async def _check_replicas(self) -> None:
         raise StoreUnfit(f"a SQLite file has no replica: {self._file}")
 
-    async def replicate(self) -> None:
-        await self.check_replicas()
+    async def _replicate(self) -> None:
+        await self._check_replicas()
 
-    async def inspect(self) -> Fitness:
+    async def _inspect(self) -> Fitness:
         await _in(self._write_thread, self._writer.dispose)
         await _in(self._read_thread, self._reader.dispose)
-        fitness = await _in(self._read_thread, self._inspect)
-        await self.write(lambda session: probe(session, self._statements))
+        fitness = await _in(self._read_thread, self._inspect_file)
+        await self._write(probe)
         return fitness
 
-    async def upgrade(self) -> None:
-        await _in(self._write_thread, self._upgrade)
+    async def _upgrade(self) -> None:
+        await _in(self._write_thread, self._upgrade_file)
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -105,8 +105,8 @@ class SqliteEngine(Engine):
         try:
             return self._commit_together(operations)
         except Exception as exc:
-            # BodyError with the file itself would meet each of them: that is for all.
-            if len(operations) == 1 or fault(exc, self._file) is not None:
+            # A fault of the file itself would meet each of them.
+            if len(operations) == 1 or self._fault(exc) is not None:
                 raise
         return [self._commit_alone(operation) for operation in operations]
 
@@ -114,25 +114,25 @@ class SqliteEngine(Engine):
         with self._writer.begin() as connection:
             session = Session(connection)
             answers = [operation(session) for operation in operations]
-            write_counts(session, self._statements)
+            write_counts(session)
         return answers
 
     def _commit_alone(self, operation: Operation[Any]) -> Any:
         try:
             return self._commit_together([operation])[0]
-        except Exception as exc:  # noqa: BLE001 - handed on to the one who waits for this operation
+        except Exception as exc:  # noqa: BLE001 - handed to the caller of this operation
             return _Failed(exc)
 
-    def _read(self, operation: Operation[Answer]) -> Answer:
+    def _read_in_thread(self, operation: Operation[Answer]) -> Answer:
         with self._reader.begin() as connection:
             return operation(Session(connection))
 
-    def _inspect(self) -> Fitness:
+    def _inspect_file(self) -> Fitness:
         if not self._file.path.exists():
             raise StoreUnfit(f"there is no SQLite file {self._file}: run `taskrunner db upgrade`")
         self._identity = self._present_identity()
         with self._reader.begin() as connection:
-            schema.check(connection, f"{self._file.title} {self._file}")
+            schema.check(connection, self._shown)
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         warnings = (
             () if mode == "wal" else (f"SQLite journal mode is {mode}, not wal: reads wait for writes",)
@@ -140,7 +140,7 @@ class SqliteEngine(Engine):
         return Fitness(version=sqlite3.sqlite_version, warnings=warnings)
 
     def _refuse_another_file(self) -> None:
-        """What is written to a file that was deleted or replaced is lost, and SQLite does not notice."""
+        """Writes to a file that was deleted or replaced are lost, and SQLite does not notice."""
         if self._present_identity() != self._identity:
             raise StoreUnavailable(f"the SQLite file {self._file} was moved, deleted or replaced")
 
@@ -151,21 +151,20 @@ class SqliteEngine(Engine):
             return None
         return found.st_dev, found.st_ino
 
-    def _upgrade(self) -> None:
+    def _upgrade_file(self) -> None:
         engine = _pool(lambda: _connect(self._file, "rwc", UPGRADE_PATIENCE), "BEGIN IMMEDIATE", NullPool)
-        shown = f"{self._file.title} {self._file}"
         if self._file.path.exists():
             look = _pool(
                 lambda: _connect(self._file, "rw", UPGRADE_PATIENCE, query_only=True), "BEGIN", NullPool
             )
             with look.begin() as connection:
-                if schema.check_upgradable(connection, shown):
+                if schema.check_upgradable(connection, self._shown):
                     return
         with engine.connect() as connection:
             connection.exec_driver_sql("ROLLBACK")
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         with engine.begin() as connection:
-            if not schema.check_upgradable(connection, shown):
+            if not schema.check_upgradable(connection, self._shown):
                 schema.upgrade(connection)
 
 

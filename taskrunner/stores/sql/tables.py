@@ -1,8 +1,8 @@
 """The tables as the code uses them; the migrations make them, and a test compares the two.
 
 Times are milliseconds since 1970, which both databases compare and index as plain integers. Ids sort by
-their bytes. What grows (a task's request, a fetched body) stands apart, so that a change of status copies
-a small row.
+their bytes. Encoded tasks and fetched bodies have tables of their own, so that a change of status copies a
+small row.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
@@ -23,9 +23,10 @@ tasks = Table(
     Column("attempt_limit", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
-    Column("due_ms", BigInteger),  # set exactly while the task is not terminal
-    Column("kept_until_ms", BigInteger),  # set exactly while it is
-    Column("started_ms", BigInteger),  # these two tell of the attempt that runs
+    Column("due_ms", BigInteger),  # set exactly while the task is live
+    Column("kept_until_ms", BigInteger),  # set exactly once it is terminal
+    Column("deadline_ms", BigInteger),  # no attempt starts from then on
+    Column("started_ms", BigInteger),  # these two describe the running attempt
     Column("consumer", Text),
     Column("error", Text),
     Column("reason", Text),
@@ -33,16 +34,15 @@ tasks = Table(
     Column("result", Text),
     Column("idempotency_key", Text),
     Column("fingerprint", Text, nullable=False),
-    Column("deadline_ms", BigInteger),  # no attempt starts from then on
-    Column("snoozes", Integer),  # none is 0
-    Column("why", Text),  # it was snoozed
+    Column("snoozes", Integer, nullable=False),
+    Column("waits_for", Text),  # why the task was snoozed
 )
 
-specs = Table(
-    "taskrunner_specs",
+encoded_tasks = Table(
+    "taskrunner_encoded_tasks",
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
-    Column("spec", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
 )
 
 bodies = Table(
@@ -52,11 +52,11 @@ bodies = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-letters = Table(
-    "taskrunner_letters",
+dead_messages = Table(
+    "taskrunner_dead_messages",
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
-    Column("died_ms", BigInteger, nullable=False),
+    Column("died_at_ms", BigInteger, nullable=False),
     Column("kept_until_ms", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("error", Text),
@@ -72,8 +72,8 @@ schedules = Table(
     metadata,
     Column("name", _BYTEWISE, primary_key=True),
     Column("version", Text, nullable=False),
-    Column("next_ms", BigInteger),  # the next slot, none while paused
-    Column("body", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
+    Column("next_at_ms", BigInteger),  # the next slot, none while paused
 )
 
 pauses = Table(
@@ -88,18 +88,18 @@ hosts = Table(
     metadata,
     Column("host", _BYTEWISE, primary_key=True),
     Column("version", Text, nullable=False),
-    Column("until_ms", BigInteger, nullable=False),  # from then on the state means nothing
-    Column("state", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # from then on the state is void
 )
 
 host_limits = Table(
     "taskrunner_host_limits",
     metadata,
     Column("pattern", _BYTEWISE, primary_key=True),
-    Column("body", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
 )
 
-# A ledger: each transaction adds lines with what it changed, `fold` sums them up. Nobody waits for a row.
+# A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",
     metadata,
@@ -119,10 +119,10 @@ _partial(
     "taskrunner_tasks_deadline", tasks.c.deadline_ms, where="deadline_ms IS NOT NULL AND due_ms IS NOT NULL"
 )
 Index("taskrunner_tasks_status", tasks.c.status, tasks.c.id)
-_partial("taskrunner_tasks_expiry", tasks.c.kept_until_ms, where="kept_until_ms IS NOT NULL")
+_partial("taskrunner_tasks_retention", tasks.c.kept_until_ms, where="kept_until_ms IS NOT NULL")
 _partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
-Index("taskrunner_letters_died", letters.c.died_ms, letters.c.id)
-Index("taskrunner_letters_expiry", letters.c.kept_until_ms)
+Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
+Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms)
-_partial("taskrunner_schedules_next", schedules.c.next_ms, where="next_ms IS NOT NULL")
+_partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

@@ -18,8 +18,7 @@ from taskrunner.domain.events import Event, Events
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Priority
 from tests.tools.proxy import Proxy
-
-PATIENCE = 20.0
+from tests.tools.waiting import PATIENCE, eventually, in_time
 
 
 class Inbox:
@@ -47,22 +46,10 @@ class Inbox:
         return self.dead
 
     async def _until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with in_time("deliveries"):
             while not reached():
                 self._more.clear()
                 await self._more.wait()
-
-
-async def eventually(check: Callable[[], Any], within: float = PATIENCE) -> None:
-    """Poll until `check` (a function or coroutine function) is true."""
-    async with asyncio.timeout(within):
-        while True:
-            answer = check()
-            if asyncio.iscoroutine(answer):
-                answer = await answer
-            if answer:
-                return
-            await asyncio.sleep(0.02)
 
 
 def messages(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:

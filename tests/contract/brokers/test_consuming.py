@@ -9,7 +9,8 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, messages
+from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
+from tests.tools.waiting import PATIENCE, eventually
 
 ALL = list(Priority)
 
@@ -164,7 +165,7 @@ async def test_outage_is_reported_once(backend: Backend) -> None:
     with pytest.raises(BrokerUnavailable):
         await backend.broker.wait_ready(0.5)
     await backend.plug()
-    await backend.broker.wait_ready(10)
+    await backend.broker.wait_ready(PATIENCE)
     kinds = [type(event) for event in backend.events]
     assert kinds == [ServiceLost, ServiceRestored]
 

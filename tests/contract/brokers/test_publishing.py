@@ -5,7 +5,8 @@ import pytest
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.task import Priority
-from tests.contract.brokers.harness import Backend, Inbox, bodies, eventually, messages
+from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
+from tests.tools.waiting import PATIENCE, eventually
 
 CONFIRMED, RETURNED = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED
 
@@ -63,7 +64,7 @@ async def test_broker_that_is_away_refuses_at_once(backend: Backend) -> None:
     assert not backend.broker.status().connected
     assert backend.broker.status().error
     await backend.plug()
-    await backend.broker.wait_ready(10)
+    await backend.broker.wait_ready(PATIENCE)
     assert list(await backend.broker.publish(messages(1))) == [CONFIRMED]
     assert backend.broker.status().reconnects >= 1
 

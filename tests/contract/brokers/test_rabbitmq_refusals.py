@@ -10,8 +10,9 @@ from taskrunner.brokers.base import PublishAnswer
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.domain.errors import BrokerUnavailable, TopologyConflict
 from taskrunner.domain.events import ServiceLost
-from tests.contract.brokers.harness import RabbitBackend, eventually, messages
+from tests.contract.brokers.harness import RabbitBackend, messages
 from tests.tools.proxy import Mode
+from tests.tools.waiting import PATIENCE, eventually
 
 
 async def refused(backend: RabbitBackend, **changes: Any) -> str:
@@ -88,7 +89,7 @@ async def test_conflicting_queue_is_reported_until_it_is_deleted(
     )
     await unstarted.broker.start()
     with pytest.raises(TopologyConflict, match=expected) as caught:
-        await unstarted.broker.wait_ready(10)
+        await unstarted.broker.wait_ready(PATIENCE)
     assert f"rabbitmqctl delete_queue {queue.name}" in str(caught.value)
     assert expected in (unstarted.broker.status().error or "")
     await unstarted.admin(lambda channel: channel.queue_delete(queue.name))
@@ -102,4 +103,4 @@ async def test_conflicting_exchange_is_reported(unstarted: RabbitBackend) -> Non
     )
     await unstarted.broker.start()
     with pytest.raises(TopologyConflict, match="type = fanout, but taskrunner needs direct"):
-        await unstarted.broker.wait_ready(10)
+        await unstarted.broker.wait_ready(PATIENCE)

@@ -1,10 +1,9 @@
 """What the contract tests of stores share: stores to run on, tasks to run with, and ways to every status."""
 
-import asyncio
 import secrets
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from taskrunner.stores.redis.store import RedisStore
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
 from tests.tools.stores import postgres_schema, sqlite_url
+from tests.tools.waiting import PATIENCE
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123000, UTC)
 DAY = timedelta(days=1)
@@ -61,7 +61,7 @@ class Backend(ABC):
         store = self.make(events)
         self._opened.append(store)
         await store.start()
-        await store.wait_ready(10.0)
+        await store.wait_ready(PATIENCE)
         return store
 
     async def prepare(self) -> None:  # noqa: B027 - most need none
@@ -82,7 +82,7 @@ class RedisBackend(Backend):
     def __init__(self, url: str, **settings: Any) -> None:
         super().__init__()
         self.settings = RedisSettings(
-            address=url, prefix=f"{{test-{secrets.token_hex(6)}}}", **{"timeout": 10.0, **settings}
+            address=url, prefix=f"{{test-{secrets.token_hex(6)}}}", **{"timeout": 30.0, **settings}
         )
 
     def make(self, events: Events) -> RedisStore:
@@ -258,10 +258,3 @@ def message(letter_id: str, **changes: Any) -> DeadLetter:
         x_death='[{"queue":"taskrunner.high"}]',
     )
     return replace(letter, **changes)
-
-
-async def eventually(true: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait until `true` answers so; fail when it does not within `within` seconds."""
-    async with asyncio.timeout(within):
-        while not true():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)

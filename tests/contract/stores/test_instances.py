@@ -62,7 +62,7 @@ async def test_a_store_that_comes_later_sees_everything(backend: Backend) -> Non
     """Nothing that was answered lives in the instance alone."""
     first = await backend.open()
     ids = [await bring(first, status) for status in Status]
-    await first.add_dead_messages([message("m1")], keep=60.0)
+    await first.add_dead_messages([message("m1")], retention=60.0)
     before = [await first.get(task_id) for task_id in ids]
     await first.stop()
     second = await backend.open()

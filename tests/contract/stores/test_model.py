@@ -144,7 +144,9 @@ class StoreMachine(RuleBasedStateMachine):
         attempt = self.next_of(number) + off
         task_id = self.id_of(number)
         (failed,) = self.do(
-            self.store.fail([ref(task_id, attempt)], now=self.now, reason="rejected", error="no", keep=KEEP)
+            self.store.fail(
+                [ref(task_id, attempt)], now=self.now, reason="rejected", error="no", retention=KEEP
+            )
         )
         known = self.known.get(task_id)
         assert failed == (known is not None and known.status in CLAIMABLE and known.waits_for(attempt))
@@ -201,7 +203,7 @@ class StoreMachine(RuleBasedStateMachine):
         for task_id, known in self.known.items():
             if known.status in CLAIMABLE:
                 attempt = ref(task_id, known.attempt + 1)
-                self.do(self.store.fail([attempt], now=self.now, reason="over", error="", keep=KEEP))
+                self.do(self.store.fail([attempt], now=self.now, reason="over", error="", retention=KEEP))
             elif known.live:
                 item = settling(task_id, known.attempt, Status.FAILED)
                 self.do(self.store.settle([item], now=self.now))

@@ -10,8 +10,9 @@ from taskrunner.domain.events import Event, Events
 from taskrunner.handlers.base import HandlerFactory
 from tests.tools.attempts import make_claimed
 from tests.tools.gate import GateHandlerFactory
+from tests.tools.waiting import PATIENCE
 
-DEADLINE = 20.0
+DEADLINE = PATIENCE
 
 
 class Bench:

@@ -15,7 +15,7 @@ from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from tests.contract.workers.bench import Bench
+from tests.contract.workers.bench import DEADLINE, Bench
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Ben
     (pid,) = workers.pids
     os.kill(pid, signal.SIGSTOP)
     assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await workers.pool.close()
     assert not psutil.pid_exists(pid)
 
@@ -149,7 +149,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(w
     await workers.until(lambda: bool(losses(workers)))
     workers.submit("a")
     assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await workers.pool.close()
     assert workers.pids == []
 
@@ -162,7 +162,7 @@ async def test_the_end_does_not_wait_for_a_process_that_hangs(workers: Bench) ->
     os.kill(pid, signal.SIGSTOP)
     assert await workers.pool.withdraw() == []
     assert [item.key[0] for item in workers.pool.interrupt()] == ["a"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await workers.pool.close()
     assert not psutil.pid_exists(pid)
     assert losses(workers) == []

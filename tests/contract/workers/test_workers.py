@@ -5,7 +5,7 @@ import time
 
 from taskrunner.domain.events import WorkerWrittenOff
 from taskrunner.domain.outcome import OutcomeKind
-from tests.contract.workers.bench import Bench
+from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.attempts import make_claimed
 
 
@@ -105,7 +105,7 @@ async def test_withdraw_takes_back_only_what_has_not_begun(bench: Bench) -> None
     await bench.until(lambda: len(bench.gate.begun) == 2)
     assert {item.key[0] for item in await bench.pool.withdraw()} == set("abc") - bench.gate.begun
     bench.gate.open()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await bench.pool.wait_idle()
 
 

@@ -17,11 +17,13 @@ from taskrunner.api.probes import (
     task_counts,
 )
 from taskrunner.api.server import WebServer
+from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.monitor.health import Health
@@ -37,26 +39,39 @@ from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
-from tests.flow.api.harness import API_OPTIONS, SERVER_OPTIONS, Api
+from tests.flow.api.harness import Api
+from tests.tools.waiting import PATIENCE
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    """An API with small bounds, whose dependencies are up."""
+def request_timeout() -> float:
+    """Longer than any test; a test of this limit is parametrized with a short one."""
+    return PATIENCE
+
+
+@pytest.fixture
+def keepalive_timeout() -> float:
+    """Likewise."""
+    return PATIENCE
+
+
+@pytest.fixture
+async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator[Api]:
+    """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
     metrics, health = Metrics(clock), Health(clock)
     for listener in (metrics, health, seen.append):
         events.subscribe(listener)
     redis = fakeredis.FakeServer(version=(7, 2))
     store = RedisStore(
-        RedisSettings(timeout=1.0, max_retries=1),
+        RedisSettings(timeout=PATIENCE, max_retries=1),
         events,
         make_connection=lambda *_: FakeAsyncRedisConnection(server=redis),
     )
     broker = MemoryBroker(events)
     await store.start()
     await broker.start()
-    await store.wait_ready(5)
+    await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
     intake = Intake(store, publisher, events, clock, TaskSettings(), hold=10)
     health.add("redis", store_check(store), needed=True)
@@ -82,9 +97,10 @@ async def api() -> AsyncIterator[Api]:
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
-        options=API_OPTIONS,
+        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
-    server = WebServer(app, "127.0.0.1", 0, events=events, options=SERVER_OPTIONS)
+    options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
+    server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
         yield Api(app, server, store, redis, broker, health, session, intake, seen)

@@ -10,10 +10,8 @@ import fakeredis
 from aiohttp import web
 
 from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Event
-from taskrunner.domain.masking import Masking
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
@@ -22,10 +20,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.producer.intake import Intake
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.store import RedisStore
-
-# Small bounds, so that a test of one ends soon.
-SERVER_OPTIONS = ServerSettings(request_timeout=0.3, keepalive_timeout=2.0, shutdown_grace=5.0)
-API_OPTIONS = ApiSettings(request_timeout=0.3, masking=Masking(["X-Tenant"]))
+from tests.tools.waiting import in_time
 
 
 @dataclass
@@ -93,12 +88,12 @@ class Api:
             [settlement(ended, outcome, verdict, RetentionSettings())], now=now
         ) == [True]
 
-    async def talk(self, sent: bytes, *, within: float = 3.0) -> bytes:
+    async def talk(self, sent: bytes) -> bytes:
         """Send bytes as they are, and everything that comes back until the server closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         try:
             writer.write(sent)
-            async with asyncio.timeout(within):
+            async with in_time("the server closes the connection"):
                 return await reader.read()
         finally:
             writer.close()

@@ -78,7 +78,7 @@ async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
         died_at=datetime.now(UTC),
         raw=b"x",
     )
-    await api.store.add_dead_messages([message], keep=100)
+    await api.store.add_dead_messages([message], retention=100)
     assert (await api.ask("DELETE", "/dead-letters/message-1")).status == 204
     await api.refusal(404, "task_unknown", "DELETE", "/dead-letters/message-1")
     assert (await api.ask("POST", "/dead-letters/purge?host=example.com")).json["done"] == 2

@@ -89,7 +89,7 @@ async def test_answers_are_as_described(api: Api) -> None:
         raw=b"\xff",
         x_death=orjson.dumps([{"count": 1}]).decode(),
     )
-    await api.store.add_dead_messages([letter], keep=60)
+    await api.store.add_dead_messages([letter], retention=60)
     for path, asked in {
         "/": "/",
         "/tasks": "/tasks",

@@ -135,7 +135,7 @@ def message(letter_id: str, raw: bytes) -> DeadLetter:
 
 
 async def test_a_message_is_shown_byte_for_byte(api: Api) -> None:
-    await api.store.add_dead_messages([message("m1", b"\xff\x00"), message("m2", b'{"url":')], keep=60)
+    await api.store.add_dead_messages([message("m1", b"\xff\x00"), message("m2", b'{"url":')], retention=60)
     binary, text = [(await api.get(f"/dead-letters/{name}")).json for name in ("m1", "m2")]
     assert base64.b64decode(binary["raw_base64"]) == b"\xff\x00"
     assert binary["raw_text"] is None
@@ -146,7 +146,7 @@ async def test_a_message_is_shown_byte_for_byte(api: Api) -> None:
 
 async def test_dead_letters_are_listed_page_by_page(api: Api) -> None:
     ids = {await failed_task(api) for _ in range(3)}
-    await api.store.add_dead_messages([message("m1", b"x")], keep=60)
+    await api.store.add_dead_messages([message("m1", b"x")], retention=60)
     found: list[str] = []
     cursor = ""
     for _ in range(4):

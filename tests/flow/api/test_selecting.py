@@ -72,7 +72,7 @@ async def test_dead_letters_are_listed_by_conditions(api: Api) -> None:
         queue=Priority.HIGH,
         raw=b"x",
     )
-    await api.store.add_dead_messages([message], keep=100)
+    await api.store.add_dead_messages([message], retention=100)
 
     async def letters(query: str) -> list[str]:
         return [letter["id"] for letter in (await api.get(f"/dead-letters?{query}")).json["dead_letters"]]

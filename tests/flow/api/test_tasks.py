@@ -11,6 +11,7 @@ import pytest
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.status import Status
 from tests.flow.api.harness import Api
+from tests.tools.waiting import in_time
 
 URL = "http://example.com/"
 
@@ -50,7 +51,7 @@ async def test_with_the_store_away_the_answer_is_503_and_when_to_try_again(api: 
     assert "localhost" not in answer.content.decode()
     await api.refusal(503, "store_unavailable", "GET", "/tasks")
     api.redis.connected = True
-    async with asyncio.timeout(5):
+    async with in_time("tasks are accepted again"):
         while (await api.submit()).status != 202:  # noqa: ASYNC110 - a poll with a deadline
             await asyncio.sleep(0.02)
 

@@ -10,7 +10,7 @@ from tests.system.chaos.fault import Fault
 from tests.system.chaos.server_faults import crashed, filled, frozen, restarted
 from tests.system.chaos.stage import Stage, pause
 from tests.system.harness import amqp
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 
 def power_cut(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from tests.system.chaos.stage import Stage, staged
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.chaos.trial import Result, Settings
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import last_look, wait_for
+from tests.tools.waiting import last_look, wait_for
 
 RATE = 250.0
 _WARM = 300

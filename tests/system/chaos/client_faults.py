@@ -8,8 +8,8 @@ from tests.system.chaos.link import Link
 from tests.system.chaos.stage import Stage, pause
 from tests.system.chaos.traffic import EITHER, FAILED, RETRY, Order
 from tests.system.harness.http import Client
-from tests.system.harness.waiting import wait_for
 from tests.tools.proxy import Mode
+from tests.tools.waiting import wait_for
 
 _PARALLEL = 100
 

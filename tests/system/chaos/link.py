@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.tools.proxy import Mode, Proxy
-
-_ENDS_WITHIN = 10.0
+from tests.tools.waiting import PATIENCE
 
 
 class Link:
@@ -30,7 +29,7 @@ class Link:
     ) -> None:
         self._run(self._proxy.__aexit__())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_ENDS_WITHIN)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     def set_mode(self, mode: Mode) -> None:
@@ -73,4 +72,4 @@ class Link:
         self._run(act())
 
     def _run(self, what: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result(_ENDS_WITHIN)
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(PATIENCE)

@@ -1,4 +1,4 @@
-"""Faults of the links between us and the servers, by proxies."""
+"""Faults of the network between us and the servers, made by proxies."""
 
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, pause
@@ -6,7 +6,7 @@ from tests.tools.proxy import Mode
 
 
 def replies_lost(stage: Stage) -> None:
-    """Scripts did their work, and nobody heard of it."""
+    """Scripts ran, and their answers were lost."""
     for _ in range(6):
         stage.links["redis"].drop_replies(3)
         pause(0.5)
@@ -29,7 +29,7 @@ def down_for(seconds: float) -> "Outage":
 
 
 class Outage:
-    """Both links are dead for a time: nothing moves, and nobody is told."""
+    """Both links drop every byte for a time, without an error."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

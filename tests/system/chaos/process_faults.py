@@ -17,8 +17,8 @@ from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, pause
 from tests.system.chaos.traffic import FAILED
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt
-from tests.system.harness.waiting import wait_for
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import wait_for
 
 _FAILPOINT = "tests.system.chaos.failpoint"
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -242,7 +242,7 @@ def backlog_and_restart(stage: Stage) -> None:
 
 
 @contextlib.contextmanager
-def _cgroup(controller: str, members: list[ClaimedAttempt]) -> Iterator[Path]:
+def _cgroup(controller: str, members: list[TaskrunnerProcess]) -> Iterator[Path]:
     group = Path(tempfile.mkdtemp(prefix="taskrunner-chaos-", dir=_CGROUPS / controller))
     try:
         for member in members:
@@ -257,13 +257,13 @@ def _cgroup(controller: str, members: list[ClaimedAttempt]) -> Iterator[Path]:
         group.rmdir()
 
 
-def _family(running: ClaimedAttempt) -> list[int]:
+def _family(running: TaskrunnerProcess) -> list[int]:
     """A process and those of its worker threads."""
     children = psutil.Process(running.process.pid).children(recursive=True)
     return [running.process.pid, *(child.pid for child in children)]
 
 
-def _worker_process(consumer: ClaimedAttempt) -> int:
+def _worker_process(consumer: TaskrunnerProcess) -> int:
     """One of them, if there are several."""
     return int(random.choice(consumer.stats()["workers"]["processes"])["pid"])
 

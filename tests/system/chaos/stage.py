@@ -1,4 +1,4 @@
-"""The stage: a deployment, the servers under it, and the hands that faults are done by."""
+"""The stage: a deployment, its servers, and the operations of which faults are made."""
 
 import contextlib
 import os
@@ -23,9 +23,9 @@ from tests.system.chaos.link import Link
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.harness import amqp
 from tests.system.harness.deployment import Deployment
-from tests.system.harness.process import ClaimedAttempt
+from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import last_look, wait_for
+from tests.tools.waiting import last_look, wait_for
 
 # One consumer's dead tasks wait for the end of their lease, so it is short; what the broker forgot stays
 # forgotten for the default time, so that a trial fails when anything but the fault itself needs that repair.
@@ -55,7 +55,7 @@ PROFILES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that a fault may lay hands on. `heal` undoes whatever one did."""
+    """Everything that a fault may break. `heal` undoes every fault."""
 
     deployment: Deployment
     fleet: Fleet
@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def queue(self) -> str:
-        """The queue of the queue that traffic takes."""
+        """The RabbitMQ queue of the traffic."""
         return f"{self.deployment.name}.medium"
 
     @property
@@ -80,18 +80,18 @@ class Stage:
         """The broker itself, past any link."""
         return str(self.fleet.server(self.broker).url)
 
-    def living(self, verb: str = "") -> list[ClaimedAttempt]:
+    def living(self, verb: str = "") -> list[TaskrunnerProcess]:
         return [each for each in self.deployment.processes if each.is_running and each.name.startswith(verb)]
 
-    def one(self, verb: str) -> ClaimedAttempt:
+    def one(self, verb: str) -> TaskrunnerProcess:
         return self.random.choice(self.living(verb))
 
-    def replace(self, running: ClaimedAttempt, launcher: Sequence[str] | None = None) -> ClaimedAttempt:
+    def replace(self, running: TaskrunnerProcess, launcher: Sequence[str] | None = None) -> TaskrunnerProcess:
         """Start another process in the place of one that has ended; return when it is ready."""
         self.deployment.processes.remove(running)
         return self.deployment.again(running, launcher).wait_ready()
 
-    def crash(self, *victims: ClaimedAttempt) -> None:
+    def crash(self, *victims: TaskrunnerProcess) -> None:
         """kill -9, all at once, and others in their place."""
         for victim in victims:
             victim.process.kill()
@@ -100,7 +100,7 @@ class Stage:
         for victim in victims:
             self.replace(victim)
 
-    def wait_busy(self, running: ClaimedAttempt, most: int = 5) -> None:
+    def wait_busy(self, running: TaskrunnerProcess, most: int = 5) -> None:
         """Until that many attempts, or all that there will be, are under way."""
         last_look(lambda: running.stats()["in_flight"] >= most, within=3)
 
@@ -222,7 +222,7 @@ def _start_aged(fleet: Fleet) -> str:
 
 
 def pause(seconds: float) -> None:
-    """How long a fault lasts; nothing waits for its end."""
+    """Let a fault last for this long."""
     time.sleep(seconds)
 
 

@@ -10,16 +10,16 @@ from tests.system.chaos.report import line
 from tests.system.chaos.sabotage import SHOWN
 from tests.system.chaos.trial import Settings
 from tests.system.harness.target import Target
+from tests.tools.waiting import PATIENCE
 
 SEED = 20
 # Each promise and each kind of fault once, of those that are over in seconds.
 SELECTION = ["F04", "F24b", "F38", "F70", "F71"]
-SHORT = Settings(tasks=400, lead=100, ends_within=60.0)
+SHORT = Settings(tasks=400, lead=100, ends_within=PATIENCE)
 # What is lost is lost at once; there is no need to wait for it for long.
 HASTY = Settings(tasks=400, lead=100, ends_within=8.0)
 
 
-@pytest.mark.timeout(400)
 def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, tmp_path: Path) -> None:
     """Nothing is lost, nothing runs after its end, and everything is given back."""
     campaign = Campaign(fleet, target, tmp_path, SHORT)

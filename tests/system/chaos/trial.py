@@ -9,7 +9,7 @@ from tests.system.chaos.checks import TERMINAL, check, duplicates, repeats
 from tests.system.chaos.evidence import Callback, Evidence, Usage
 from tests.system.chaos.traffic import Traffic
 from tests.system.harness.target import Hit, Target
-from tests.system.harness.waiting import last_look, wait_for
+from tests.tools.waiting import last_look, wait_for
 
 _BEFORE = 1.5  # seconds of traffic from which the former rate is taken
 _WINDOW = 1.0

@@ -1,4 +1,4 @@
-"""Deployments on servers that stand together, and trials of what happens when some of them die."""
+"""Deployments on clustered servers, and trials in which some of the servers die."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from servers.programs import install
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Servers of this module's own; what it starts here is stopped with it."""
+    """The servers of one module, stopped at its end."""
     install(["rabbitmq", "redis"])
     fleet = Fleet.create(tmp_path_factory.mktemp("cluster"))
     try:

@@ -13,7 +13,7 @@ from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.chaos.trial import Result, Settings
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 _RATE = 150.0
 _SETTINGS = Settings(tasks=1000, ends_within=120.0, recovers_within=60.0)

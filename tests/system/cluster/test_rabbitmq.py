@@ -11,7 +11,7 @@ from servers.rabbitmq import RabbitMQ
 from tests.system.chaos.stage import pause
 from tests.system.cluster.scene import Scene, set_up
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 _SIZE = 3
 _WITHOUT_QUORUM = 5.0  # seconds
@@ -85,7 +85,7 @@ def scene(
 
 @pytest.fixture
 def queue(scene: Scene) -> str:
-    """The queue that traffic takes."""
+    """The RabbitMQ queue of the traffic."""
     return f"{scene.deployment.name}.medium"
 
 
@@ -95,7 +95,6 @@ def test_queues_are_on_all_nodes(cluster: Cluster, queue: str) -> None:
     assert cluster.members(queue.replace("medium", "dead")) == _SIZE
 
 
-@pytest.mark.timeout(400)
 def test_the_leader_dies(scene: Scene, cluster: Cluster, queue: str) -> None:
     """While it stays away, the rest go on at the former rate, and nothing is lost."""
     leader = cluster.leader(queue)
@@ -104,7 +103,6 @@ def test_the_leader_dies(scene: Scene, cluster: Cluster, queue: str) -> None:
     assert result.findings == {}
 
 
-@pytest.mark.timeout(400)
 def test_the_quorum_goes_and_comes_back(scene: Scene, cluster: Cluster, queue: str) -> None:
     """The leader dies, then the next one, and with it the quorum, until that one returns."""
 
@@ -122,7 +120,6 @@ def test_the_quorum_goes_and_comes_back(scene: Scene, cluster: Cluster, queue: s
     assert scene.trial("two nodes killed", inject).findings == {}
 
 
-@pytest.mark.timeout(400)
 def test_every_node_restarts_in_turn(scene: Scene, cluster: Cluster, fleet: Fleet) -> None:
     """As in an upgrade: every connection has to move, more than once."""
 

@@ -1,4 +1,4 @@
-"""Redis that Sentinels watch: the primary dies under load, a replica takes over, and we go along."""
+"""Redis that Sentinels watch: the primary dies under load, a replica takes over, and taskrunner follows."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from servers.fleet import Fleet
 from tests.system.chaos.trial import Settings
 from tests.system.cluster.scene import Scene, set_up
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import wait_for
 
 Stage = Callable[..., AbstractContextManager[Scene]]
 
@@ -111,7 +111,7 @@ def replication(fleet: Fleet) -> Replication:
 
 @pytest.fixture(scope="module")
 def rabbitmq_url(fleet: Fleet) -> str:
-    """Of a broker that nothing happens to."""
+    """The URL of a broker that stays up."""
     fleet.start(["rabbitmq"])
     return fleet.server("rabbitmq").url
 
@@ -128,7 +128,6 @@ def stage(rabbitmq_url: str, replication: Replication, target: Target, tmp_path:
     return make
 
 
-@pytest.mark.timeout(400)
 def test_nothing_replicated_is_lost(stage: Stage, replication: Replication) -> None:
     """What a 202 promised with `replicated` is there after the primary's sudden death."""
     # A replica confirms what is on its disk; each second, as is usual, would be too slow for this load.
@@ -137,7 +136,6 @@ def test_nothing_replicated_is_lost(stage: Stage, replication: Replication) -> N
         assert scene.trial("failover, replicated", replication.fail_over, rate=60.0).findings == {}
 
 
-@pytest.mark.timeout(400)
 def test_what_redis_loses_the_broker_has(stage: Stage, replication: Replication) -> None:
     """Replication is asynchronous: with the default concern a record may go, and comes back by its envelope.
 
@@ -148,7 +146,6 @@ def test_what_redis_loses_the_broker_has(stage: Stage, replication: Replication)
     assert result.findings == {}
 
 
-@pytest.mark.timeout(400)
 def test_an_ordered_failover(stage: Stage, replication: Replication) -> None:
     """`SENTINEL FAILOVER`: for a moment the former primary still takes writes, and one replica confirms them.
 

@@ -1,4 +1,4 @@
-"""A foreign AMQP client: plain pika, as somebody else would write it."""
+"""A foreign AMQP client, in plain pika."""
 
 import contextlib
 from collections.abc import Iterator

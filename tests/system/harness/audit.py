@@ -1,4 +1,4 @@
-"""The audit: what was promised, what the store says, and what the target saw, held against each other."""
+"""The audit: compares accepted submits, the store's records and the target's requests."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ class Audit:
 def audit(
     accepted: Iterable[str], records: Sequence[Any], hits: Sequence[Hit], unsure: Iterable[str] = ()
 ) -> Audit:
-    """Hold the ids of accepted tasks, all records of the store and the target's hits against each other.
+    """Compare the ids of accepted tasks, the store's records and the target's hits.
 
     A task of an `unsure` submit may be there or not; if it is, the rules hold for it too.
     """
@@ -73,7 +73,7 @@ def audit(
 
 
 def audit_deployment(deployment: Deployment, accepted: Iterable[str], unsure: Iterable[str] = ()) -> Audit:
-    """The same, with what the deployment and its target say now."""
+    """The same for a deployment and its target as they are now."""
     return audit(accepted, deployment.records(), deployment.target.hits(), unsure)
 
 

@@ -1,4 +1,4 @@
-"""A deployment: processes of ours on one broker and one store, with names there that nobody else has."""
+"""A deployment: taskrunner processes on one broker and one store, with unique names there."""
 
 import secrets
 import subprocess
@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from servers.ports import free_ports
 
 from tests.system.harness.http import Client
-from tests.system.harness.process import ClaimedAttempt, command, environment
+from tests.system.harness.process import TaskrunnerProcess, command, environment
 from tests.system.harness.target import Target
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 _PAGE = 200
 _LIVE = ("scheduled", "queued", "running", "retrying")
@@ -48,41 +48,39 @@ class Deployment:
             "FETCH__PORTS": f"80,{target.port}",
             **(settings or {}),
         }
-        self.processes: list[ClaimedAttempt] = []
+        self.processes: list[TaskrunnerProcess] = []
         self._made: dict[str, tuple[str, Mapping[str, object]]] = {}
-        self._api: ClaimedAttempt | None = None
+        self._api: TaskrunnerProcess | None = None
 
     @property
-    def api(self) -> ClaimedAttempt:
+    def api(self) -> TaskrunnerProcess:
         """The first `serve`."""
         assert self._api is not None, "no `serve` was started"
         return self._api
 
     def serve(
         self, *, ready: bool = True, launcher: Sequence[str] | None = None, **settings: object
-    ) -> ClaimedAttempt:
+    ) -> TaskrunnerProcess:
         running = self._start("serve", "API__PORT", settings, launcher)
         self._api = self._api or running
         return running.wait_ready() if ready else running
 
     def consume(
         self, *, ready: bool = True, launcher: Sequence[str] | None = None, **settings: object
-    ) -> ClaimedAttempt:
+    ) -> TaskrunnerProcess:
         running = self._start("consume", "SERVER__PORT", settings, launcher)
         return running.wait_ready() if ready else running
 
-    def everything(self) -> ClaimedAttempt:
+    def everything(self) -> TaskrunnerProcess:
         """`taskrunner all`, which is API and consumer."""
         running = self._start("all", "API__PORT", {"SERVER__PORT": 0}, None)
         self._api = self._api or running
         return running.wait_ready()
 
-    def again(self, running: ClaimedAttempt, launcher: Sequence[str] | None = None) -> ClaimedAttempt:
-        """Another process in the place of one that ended: the same words, settings and port. Not ready
-        yet.
-        """
+    def again(self, running: TaskrunnerProcess, launcher: Sequence[str] | None = None) -> TaskrunnerProcess:
+        """Start a process like the one that ended (words, settings, port), without waiting for it."""
         verb, settings = self._made[running.name]
-        fresh = ClaimedAttempt(
+        fresh = TaskrunnerProcess(
             verb, port=running.port, log=running.log, settings=settings, launcher=launcher or self.launcher
         )
         self.processes.append(fresh)
@@ -91,7 +89,7 @@ class Deployment:
         return fresh
 
     def run(
-        self, *words: str, given: bytes | None = None, within: float = 60.0, **settings: object
+        self, *words: str, given: bytes | None = None, within: float = PATIENCE, **settings: object
     ) -> "subprocess.CompletedProcess[str]":
         """A command from start to end, with `given` on its standard input."""
         done = subprocess.run(
@@ -108,16 +106,16 @@ class Deployment:
         )
 
     def submit(self, url: str, **fields: object) -> str:
-        """Hand in one task by the API; answers its id."""
+        """Hand in one task by the API; returns its id."""
         with Client(self.api.port) as client:
             answer = client.post("/tasks", {"url": url, **fields})
         assert answer.status == 202, answer
         return str(answer.json["id"])
 
     def submit_many(self, urls: list[str], **options: str) -> list[str]:
-        """Hand in tasks by `produce --file -`; answers their ids."""
+        """Hand in tasks by `produce --file -`; returns their ids."""
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
-        done = self.run("produce", "--file", "-", *words, given="\n".join(urls).encode(), within=120)
+        done = self.run("produce", "--file", "-", *words, given="\n".join(urls).encode())
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 
@@ -136,7 +134,7 @@ class Deployment:
         counts: dict[str, int] | None = self.api.stats()["counts"]
         return counts or {}
 
-    def wait_finished(self, task_id: str, *, within: float = 60.0) -> Any:
+    def wait_finished(self, task_id: str, *, within: float = PATIENCE) -> Any:
         """The record of a task once it is terminal."""
 
         def look() -> Any:
@@ -145,21 +143,20 @@ class Deployment:
 
         return wait_for(look, f"{task_id} ends; it is {self.record(task_id)['status']}", within=within)
 
-    def wait_drained(self, finished: int, *, within: float = 120.0) -> None:
-        """Wait until that many tasks are terminal and none is live."""
+    def wait_drained(self, finished: int) -> None:
+        """Wait until that many tasks are terminal and none is live; fails once nothing moves any more."""
+        counts: dict[str, int] = {}
 
-        def look() -> bool:
-            counts = self.counts()
-            live = sum(counts.get(status, 0) for status in _LIVE)
-            return bool(counts) and live == 0 and sum(counts.values()) >= finished
+        def moves() -> bool:
+            before = dict(counts)
+            counts.update(self.counts())
+            return counts != before
 
-        try:
-            wait_for(look, f"{finished} tasks are terminal", within=within, interval=0.2)
-        except AssertionError as exc:
-            raise AssertionError(f"{exc}; {self.counts()}") from None
+        while not counts or sum(counts.values()) < finished or any(counts.get(each) for each in _LIVE):
+            wait_for(moves, f"{finished} tasks are terminal; stuck at {counts}", interval=0.2)
 
     def close(self) -> None:
-        """End every process; fails when one does not end in good order."""
+        """Stop every process; fails when one does not end by SIGTERM."""
         failures = []
         for running in self.processes:
             if running.is_running:
@@ -177,11 +174,11 @@ class Deployment:
 
     def _start(
         self, verb: str, port_dial: str, settings: Mapping[str, object], launcher: Sequence[str] | None
-    ) -> ClaimedAttempt:
+    ) -> TaskrunnerProcess:
         (port,) = free_ports(1)
         given = {**self.settings, port_dial: port, **settings}
         log = self.folder / f"{verb}-{len(self.processes) + 1}.log"
-        running = ClaimedAttempt(
+        running = TaskrunnerProcess(
             verb, port=int(str(given[port_dial])), log=log, settings=given, launcher=launcher or self.launcher
         )
         self.processes.append(running)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-_TIMEOUT = 30.0
+from tests.tools.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Answer:
 
 
 class Client:
-    """Not for several threads. Raises `OSError` or `http.client.HTTPException` when there is no answer."""
+    """Not thread-safe. Raises `OSError` or `http.client.HTTPException` when there is no answer."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = _TIMEOUT) -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = PATIENCE) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def __enter__(self) -> Self:

@@ -27,7 +27,7 @@ class Submit:
 
 
 class SubmitLedger:
-    """For any number of threads."""
+    """Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)

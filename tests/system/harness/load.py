@@ -10,9 +10,9 @@ from typing import Self
 
 from tests.system.harness.http import Client
 from tests.system.harness.ledger import SubmitLedger
+from tests.tools.waiting import PATIENCE
 
 _RETRY_PAUSE = 0.1
-_GIVES_UP_AFTER = 60.0
 
 
 class Load:
@@ -35,7 +35,7 @@ class Load:
         fields: dict[str, object] | None = None,
         prefix: str = "load",
         host: str = "127.0.0.1",
-        timeout: float = 30.0,
+        timeout: float = PATIENCE,
     ) -> None:
         self.ports = ports
         self._host = host
@@ -73,7 +73,7 @@ class Load:
             number = next(self._numbers)
             if self._limit is not None and number >= self._limit:
                 break
-            give_up = time.monotonic() + _GIVES_UP_AFTER
+            give_up = time.monotonic() + PATIENCE
             while not self._submit(client, number) and time.monotonic() < give_up:
                 self._stopping.wait(_RETRY_PAUSE)
                 client.close()
@@ -86,7 +86,7 @@ class Load:
         return Client(port, host=self._host, timeout=self._timeout)
 
     def _submit(self, client: Client, number: int) -> bool:
-        """Whether there was an answer for good."""
+        """Whether there was a final answer."""
         task_id = f"{self._prefix}-{number:06d}"
         self._ledger.before(task_id)
         try:

@@ -11,16 +11,13 @@ from typing import Any
 from servers.process import end_with_parent
 
 from tests.system.harness.http import Answer, Client
-from tests.system.harness.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 _ROOT = Path(__file__).parents[3]
-_READY_WITHIN = 60.0
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """This process's environment with `settings` such as {"WORKERS__LEASE": 5}, and nothing of an
-    operator's.
-    """
+    """The environment with `settings` such as {"WORKERS__LEASE": 5}, without an operator's variables."""
     foreign = ("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "RETRY_", "MAX_RETRIES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     told = {f"TASKRUNNER_{name}": str(value) for name, value in settings.items()}
@@ -45,14 +42,14 @@ def run(
         input=given,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         env=environment(settings),
         cwd=folder,
         preexec_fn=before,
     )
 
 
-class ClaimedAttempt:
+class TaskrunnerProcess:
     """A `serve` or `consume` that was started; its output is in `log`."""
 
     def __init__(
@@ -97,7 +94,7 @@ class ClaimedAttempt:
         except OSError:
             return None
 
-    def wait_ready(self, *, within: float = _READY_WITHIN) -> "ClaimedAttempt":
+    def wait_ready(self, *, within: float = PATIENCE) -> "TaskrunnerProcess":
         """Return once `/readyz` answers 200; fails when the process ends instead."""
         wait_for(self._is_ready, f"{self.name} is ready", within=within)
         return self
@@ -110,7 +107,7 @@ class ClaimedAttempt:
         self.process.kill()
         self.process.wait()
 
-    def wait(self, within: float = 60.0) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         """The exit code of a process that is to end."""
         try:
             return self.process.wait(within)
@@ -118,12 +115,12 @@ class ClaimedAttempt:
             raise AssertionError(f"{self.name} still runs after {within:g} s") from None
 
     def stop(self) -> int:
-        """End it in good order, by force when that takes too long; answers the exit code."""
+        """Stop the process by SIGTERM, by SIGKILL when that takes too long; returns the exit code."""
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            return self.process.wait(45.0)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not end by SIGTERM") from None

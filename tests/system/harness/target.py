@@ -1,8 +1,9 @@
 """The target: an HTTP server in a process of its own, with a ledger of every request.
 
 Run as a program it prints its port on the first line. The query of a request steers its answer:
-`delay` (seconds), `status`, `size` (bytes of body), `fail` (attempts up to this number get `status`, or 503,
-later ones 200), `retry_after` (goes with what is not 200).
+`delay` (seconds), `hold` (a name: the answer waits until `GET /_release?NAME`), `status`, `size` (bytes of
+body), `fail` (attempts up to this number get `status`, or 503, later ones 200), `retry_after` (goes with what
+is not 200).
 
 `GET /_ledger` answers the ledger, which is not noted itself; `GET /_ledger?after=N` what came after entry N.
 """
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -25,14 +27,13 @@ import uvloop
 from servers.process import end_with_parent
 
 from tests.system.harness.http import Client
-
-_STARTS_WITHIN = 30.0
+from tests.tools.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A request of an attempt; `at` is the system clock's. `answered` is False while it waits, and when its
-    client left before the answer: at `left`."""
+    client left before the answer: at `left`. `sent` is when the answer was."""
 
     task: str
     attempt: int
@@ -40,6 +41,7 @@ class Hit:
     answered: bool
     left: float | None = None
     path: str = ""
+    sent: float | None = None
 
 
 class Target:
@@ -83,8 +85,12 @@ class Target:
         """The requests in the order in which they came, without the first `after`."""
         return [Hit(*entry) for entry in self._ask(f"/_ledger?after={after}")["entries"]]
 
+    def release(self, name: str) -> None:
+        """Answer the requests that are held by this name, and do not hold later ones."""
+        self._ask(f"/_release?{name}")
+
     def _ask(self, path: str) -> Any:
-        with Client(self.port, host=self.host) as client:
+        with Client(self.port, host=self.host, timeout=PATIENCE) as client:
             return client.get(path).json
 
 
@@ -94,15 +100,23 @@ class _Request:
     headers: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a request is answered: with these bytes, after `delay` seconds and the release of `hold`."""
+
+    answer: bytes
+    delay: float = 0.0
+    hold: str | None = None
+
+
 class _Connection(asyncio.Protocol):
     """Keep-alive, bodies by Content-Length, one request at a time."""
 
-    ledger: list[list[object]]
-
-    def __init__(self, ledger: list[list[object]]) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: list[list[object]], holds: defaultdict[str, asyncio.Event]) -> None:
+        self._ledger = ledger
+        self._holds = holds
         self._received = bytearray()
-        self._waiting: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self._entry = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,7 +125,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
-            self.ledger[self._entry][4] = time.time()
+            self._ledger[self._entry][4] = time.time()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -125,6 +139,10 @@ class _Connection(asyncio.Protocol):
             if query[0] == "/_ledger":
                 self._transport.write(self._ledger_answer(query[2]))
                 continue
+            if query[0] == "/_release":
+                self._holds[query[2]].set()
+                self._transport.write(_answer(200, b"{}"))
+                continue
             attempt = int(request.headers.get("taskrunner-attempt", "0"))
             entry: list[object] = [
                 request.headers.get("taskrunner-task-id", ""),
@@ -133,29 +151,32 @@ class _Connection(asyncio.Protocol):
                 False,
                 None,
                 query[0],
+                None,
             ]
-            self._entry = len(self.ledger)
-            self.ledger.append(entry)
-            delay, answer = build_answer(query[2], attempt)
-            if delay:
-                loop = asyncio.get_running_loop()
-                self._waiting = loop.call_later(delay, self._send_late, entry, answer)
+            self._entry = len(self._ledger)
+            self._ledger.append(entry)
+            plan = _plan(query[2], attempt)
+            if plan.delay or plan.hold:
+                self._waiting = asyncio.get_running_loop().create_task(self._send_late(entry, plan))
                 return
-            self._send(entry, answer)
+            self._send(entry, plan.answer)
 
-    def _send_late(self, entry: list[object], answer: bytes) -> None:
-        self._send(entry, answer)
+    async def _send_late(self, entry: list[object], plan: _Plan) -> None:
+        await asyncio.sleep(plan.delay)
+        if plan.hold:
+            await self._holds[plan.hold].wait()
+        self._send(entry, plan.answer)
         self._serve()
 
     def _send(self, entry: list[object], answer: bytes) -> None:
         if not self._transport.is_closing():
-            entry[3] = True
+            entry[3], entry[6] = True, time.time()
             self._transport.write(answer)
 
     def _ledger_answer(self, query: str) -> bytes:
         after = int(dict(parse_qsl(query)).get("after", 0))
-        entries = self.ledger[after:] if after >= 0 else []
-        return _answer(200, json.dumps({"count": len(self.ledger), "entries": entries}).encode())
+        entries = self._ledger[after:] if after >= 0 else []
+        return _answer(200, json.dumps({"count": len(self._ledger), "entries": entries}).encode())
 
     def _take_request(self) -> _Request | None:
         end = self._received.find(b"\r\n\r\n")
@@ -172,15 +193,14 @@ class _Connection(asyncio.Protocol):
 
 
 @lru_cache(maxsize=1000)
-def build_answer(query: str, attempt: int) -> tuple[float, bytes]:
-    """The delay in seconds and the bytes of the answer to an attempt's request."""
+def _plan(query: str, attempt: int) -> _Plan:
     asked = dict(parse_qsl(query))
     status = int(asked.get("status", "503" if "fail" in asked else "200"))
     if attempt > int(asked.get("fail", attempt)):
         status = 200
     lines = [f"Retry-After: {asked['retry_after']}"] if "retry_after" in asked and status != 200 else []
     body = b"x" * int(asked["size"]) if "size" in asked else b"ok"
-    return float(asked.get("delay", 0)), _answer(status, body, lines)
+    return _Plan(_answer(status, body, lines), float(asked.get("delay", 0)), asked.get("hold"))
 
 
 def _answer(status: int, body: bytes, lines: list[str] | None = None) -> bytes:
@@ -195,8 +215,9 @@ def _answer(status: int, body: bytes, lines: list[str] | None = None) -> bytes:
 
 async def _serve_forever(host: str, port: int) -> None:
     ledger: list[list[object]] = []
+    holds: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(ledger), host, port, backlog=1024)
+    server = await loop.create_server(lambda: _Connection(ledger, holds), host, port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

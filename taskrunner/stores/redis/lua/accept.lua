@@ -1,13 +1,13 @@
--- ARGV: token, then for each task: id, spec, queue, max attempts, attempt limit,
--- attempts made before, created, due, idempotency key, fingerprint, deadline.
--- Answers for each task: created | exists | conflict, and the id that stands ('' for its own).
+-- Uses create.
+-- ARGV: token, then for each task the values of NEW_TASK.
+-- Answers for each task: created | exists | conflict, and the stored id ('' for its own).
 
 local token = ARGV[1]
 local answers, size = {}, 0
 local seen = {}
 
-local function answer(word, id)
-  answers[size + 1] = word
+local function answer(result, id)
+  answers[size + 1] = result
   answers[size + 2] = id
   size = size + 2
 end
@@ -25,8 +25,9 @@ local function holder(key)
   return nil
 end
 
-for i = 2, #ARGV, 11 do
-  local id, key, fingerprint = ARGV[i], ARGV[i + 8], ARGV[i + 9]
+for i = 2, #ARGV, NEW_TASK.size do
+  local id = ARGV[i]
+  local key, fingerprint = ARGV[i + NEW_TASK.idempotency_key], ARGV[i + NEW_TASK.fingerprint]
   local held_by, held_for = holder(key)
   if held_by and held_for ~= fingerprint then
     answer('conflict', held_by)

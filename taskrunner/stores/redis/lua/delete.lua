@@ -1,28 +1,28 @@
--- ARGV: token, ms to remember the ids, the status that they are to have ('' for any), then ids.
+-- ARGV: token, retention of the ids in ms, the status that the tasks must have ('' for any), then ids.
 -- Answers 1 for each that was removed, else 0.
 
-local token, keep, still_running = GONE .. ARGV[1], ARGV[2], ARGV[3]
+local token, retention, expected = GONE .. ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
 local seen = {}
 
 for i = 4, #ARGV do
   local id = ARGV[i]
   local task = TASK .. id
-  local state = call('HMGET', task, 'status', 'token', 'key')
+  local state = call('HMGET', task, 'status', 'token', 'idempotency_key')
   local done = 0
-  if state[1] and (still_running == '' or state[1] == still_running) then
-    -- First of all, since a server that is out of memory lets a script go on that has freed some.
+  if state[1] and (expected == '' or state[1] == expected) then
+    -- First, since a server that is out of memory lets a script go on that has freed some.
     call('UNLINK', task)
     if state[3] then
       call('UNLINK', KEY .. state[3])
     end
     call('HSET', task, 'token', token)
-    call('PEXPIRE', task, keep)
-    remove(DUE, id)
+    call('PEXPIRE', task, retention)
+    remove(DUE_TIMES, id)
     remove(DEADLINES, id)
     remove(INDEX .. state[1], id)
     remove(DEAD, 't:' .. id)
-    remove(EXPIRY, 't:' .. id)
+    remove(RETENTION, 't:' .. id)
     seen[id] = true
     done = 1
   elseif state[2] == token and not seen[id] then

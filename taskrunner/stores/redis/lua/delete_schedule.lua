@@ -2,4 +2,4 @@
 
 call('ZREM', SCHEDULES, ARGV[1])
 call('ZREM', SLOTS, ARGV[1])
-return call('DEL', SCHEDULE .. ARGV[1])
+return call('DEL', SCHEDULE_KEY .. ARGV[1])

@@ -1,3 +1,4 @@
+-- Uses records.
 -- ARGV: ids. Answers with a record, or false, for each.
 
 local answers = {}

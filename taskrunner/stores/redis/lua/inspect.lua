@@ -1,3 +1,4 @@
+-- Uses entries.
 -- ARGV: number of the set in which the ids were found, 0 for the records themselves; then ids.
 -- Answers for each flaw: id, flaw. One of a task without a record is told in the first set that has it.
 
@@ -10,12 +11,12 @@ local function tell(id, flaw)
 end
 
 local function inspect_record(id, state)
-  local kept = call('ZSCORE', EXPIRY, 't:' .. id) and true or false
+  local kept = call('ZSCORE', RETENTION, 't:' .. id) and true or false
   local misfiled = kept ~= (TERMINAL[state[1]] or false)
   for _, set in ipairs(SETS) do
     local should = belongs(set, state)
     if should ~= nil and should ~= is_in(set, id) then
-      if set == DUE then
+      if set == DUE_TIMES then
         tell(id, should and 'not_due' or 'due_though_ended')
       else
         misfiled = true
@@ -38,12 +39,12 @@ end
 
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local state = call('HMGET', TASK .. id, 'status', 'deadline')
+  local state = call('HMGET', TASK .. id, 'status', 'deadline_ms')
   if found_in == 0 then
     if state[1] then
       inspect_record(id, state)
     end
-  elseif not state[1] and is_first(id, call('ZSCORE', EXPIRY, 't:' .. id)) then
+  elseif not state[1] and is_first(id, call('ZSCORE', RETENTION, 't:' .. id)) then
     tell(id, 'no_record')
   end
 end

@@ -1,3 +1,4 @@
+-- Uses records, dead_letters.
 -- ARGV: most letters, time of death and member of the last one of the page before ('' for none),
 -- most members to look at. Answers {next died, next member ('' at the end), letter, letter, …}, latest first.
 
@@ -37,6 +38,6 @@ for i = 1, #page, 2 do
     answers[1], answers[2] = page[i - 1], page[i - 2]
     return answers
   end
-  answers[#answers + 1] = letter(page[i], page[i + 1])
+  answers[#answers + 1] = dead_letter(page[i])
 end
 return answers

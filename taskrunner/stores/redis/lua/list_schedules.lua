@@ -1,3 +1,4 @@
+-- Uses schedules.
 -- ARGV: most schedules, the last name of the page before ('' for none).
 -- Answers {1 if there are more, else 0; schedule, schedule, …} by name.
 

@@ -1,4 +1,4 @@
--- ARGV: now, most hosts. Answers for each: name, and what stands there (version, until, state).
+-- ARGV: now, most hosts. Answers for each: name, and its entry (version, until, state).
 
 local answers = {}
 for _, host in ipairs(call('ZREVRANGEBYSCORE', HOST_ENDS, '+inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])) do

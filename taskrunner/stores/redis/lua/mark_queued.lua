@@ -9,12 +9,12 @@ for i = 3, #ARGV, 3 do
   local snoozed = (state[3] or '0') ~= ARGV[i + 2]
   if PUBLISHABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1]) and not snoozed then
     if status ~= 'queued' then
-      call('HSET', TASK .. id, 'status', 'queued', 'updated', now)
+      call('HSET', TASK .. id, 'status', 'queued', 'updated_ms', now)
       move(id, status, 'queued')
     end
-    add(DUE, due, id)
+    add(DUE_TIMES, due, id)
   end
 end
 
 flush()
-return 1
+return {}

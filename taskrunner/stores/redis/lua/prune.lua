@@ -1,9 +1,9 @@
 -- ARGV: now, most. Answers how many were removed. A record is mostly gone by its TTL already.
 
-local members = call('ZRANGEBYSCORE', EXPIRY, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local members = call('ZRANGEBYSCORE', RETENTION, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 
 local function prune_task(id, member)
-  local state = call('HMGET', TASK .. id, 'status', 'key')
+  local state = call('HMGET', TASK .. id, 'status', 'idempotency_key')
   if state[1] and not TERMINAL[state[1]] then
     return
   end
@@ -24,10 +24,10 @@ for _, member in ipairs(members) do
   if string.sub(member, 1, 2) == 't:' then
     prune_task(id, member)
   else
-    call('UNLINK', LETTER .. id)
+    call('UNLINK', DEAD_MESSAGE_KEY .. id)
     remove(DEAD, member)
   end
-  remove(EXPIRY, member)
+  remove(RETENTION, member)
 end
 
 flush()

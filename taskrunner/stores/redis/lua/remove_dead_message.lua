@@ -2,5 +2,5 @@
 
 local member = 'm:' .. ARGV[1]
 call('ZREM', DEAD, member)
-call('ZREM', EXPIRY, member)
-return call('DEL', LETTER .. ARGV[1])
+call('ZREM', RETENTION, member)
+return call('DEL', DEAD_MESSAGE_KEY .. ARGV[1])

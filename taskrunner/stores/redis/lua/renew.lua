@@ -7,7 +7,7 @@ for i = 2, #ARGV, 2 do
   local state = call('HMGET', TASK .. ARGV[i], 'status', 'attempt')
   local runs = state[1] == 'running' and state[2] == ARGV[i + 1]
   if runs then
-    add(DUE, lease, ARGV[i])
+    add(DUE_TIMES, lease, ARGV[i])
   end
   answers[#answers + 1] = runs and 1 or 0
 end

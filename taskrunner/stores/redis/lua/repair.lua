@@ -1,11 +1,12 @@
--- ARGV: now, end of a lease, ms to keep what has ended, then ids. Answers 1 for each that was changed, else 0.
+-- Uses entries.
+-- ARGV: now, end of a lease, retention of what has ended in ms, then ids. Answers 1 for each that was changed, else 0.
 
-local now, lease, keep = ARGV[1], ARGV[2], ARGV[3]
+local now, lease, retention = ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
 local seen = {}
 
 local function score(set, state)
-  if set == DUE then
+  if set == DUE_TIMES then
     return state[1] == 'running' and lease or now
   elseif set == DEADLINES then
     return state[2]
@@ -15,12 +16,12 @@ local function score(set, state)
   return '0'
 end
 
-local function retained(id, state)
-  call('PEXPIRE', TASK .. id, keep)
+local function retain(id, state)
+  call('PEXPIRE', TASK .. id, retention)
   if state[4] then
-    call('PEXPIRE', KEY .. state[4], keep)
+    call('PEXPIRE', KEY .. state[4], retention)
   end
-  add(EXPIRY, tonumber(now) + tonumber(keep), 't:' .. id)
+  add(RETENTION, tonumber(now) + tonumber(retention), 't:' .. id)
 end
 
 local function live_on(id, state)
@@ -28,20 +29,20 @@ local function live_on(id, state)
   if state[4] then
     call('PERSIST', KEY .. state[4])
   end
-  remove(EXPIRY, 't:' .. id)
+  remove(RETENTION, 't:' .. id)
 end
 
 local function repair(id)
-  local state = call('HMGET', TASK .. id, 'status', 'deadline', 'updated', 'key')
-  local kept = call('ZSCORE', EXPIRY, 't:' .. id) and true or false
+  local state = call('HMGET', TASK .. id, 'status', 'deadline_ms', 'updated_ms', 'idempotency_key')
+  local kept = call('ZSCORE', RETENTION, 't:' .. id) and true or false
   local ended = TERMINAL[state[1]] or false
   local changed = kept ~= ended
   if changed and ended then
-    retained(id, state)
+    retain(id, state)
   elseif changed and state[1] then
     live_on(id, state)
   elseif changed then
-    remove(EXPIRY, 't:' .. id)
+    remove(RETENTION, 't:' .. id)
   end
   for _, set in ipairs(SETS) do
     local should, is = false, is_in(set, id)

@@ -1,10 +1,11 @@
--- ARGV: token, now, how many, then for each attempt: id, number, next status, due ('' for none), the attempt in JSON,
--- error, reason, result in JSON, body (each '' for none), ms to keep a terminal record, 1 to raise the limit, and the
--- place in ARGV of the task that follows it ('' for none); then these tasks, as `create` takes them.
+-- Uses create, retain.
+-- ARGV: token, now, how many, then for each attempt the values of SETTLEMENT ('' for none); then the tasks that
+-- follow, as `create` takes them. `retention_ms` is for a terminal record, `not_counted` raises the limit, and
+-- `follow_up` is the place in ARGV of the task that follows.
 -- Answers 1 for each that was written, 0 for each that no longer runs.
 
 local token, now = ARGV[1], ARGV[2]
-local last = 3 + 12 * tonumber(ARGV[3])
+local last = 3 + SETTLEMENT.size * tonumber(ARGV[3])
 local answers = {}
 local seen = {}
 
@@ -19,13 +20,19 @@ local function clear(task, error, result, body)
   end
 end
 
-for i = 4, last, 12 do
-  local id, number, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+local first
+local function given(name)
+  return ARGV[first + SETTLEMENT[name]]
+end
+
+for i = 4, last, SETTLEMENT.size do
+  first = i
+  local id, number, status = given('id'), given('number'), given('status')
   local task = TASK .. id
-  local state = call('HMGET', task, 'status', 'attempt', 'limit', 'token', 'key', 'deadline')
+  local state = call('HMGET', task, 'status', 'attempt', 'attempt_limit', 'token', 'idempotency_key', 'deadline_ms')
   local done = 0
   if state[1] == 'running' and state[2] == number then
-    local fields = { 'status', status, 'a' .. number, ARGV[i + 4], 'updated', now, 'token', token }
+    local fields = { 'status', status, 'a' .. number, given('attempt'), 'updated_ms', now, 'token', token }
     local size = 8
     local function set(name, value)
       if value ~= '' then
@@ -33,25 +40,25 @@ for i = 4, last, 12 do
         size = size + 2
       end
     end
-    set('error', ARGV[i + 5])
-    set('reason', ARGV[i + 6])
-    set('result', ARGV[i + 7])
-    set('body', ARGV[i + 8])
-    if ARGV[i + 10] == '1' then
-      set('limit', tonumber(state[3]) + 1)
+    set('error', given('error'))
+    set('reason', given('reason'))
+    set('result', given('result'))
+    set('body', given('body'))
+    if given('not_counted') == '1' then
+      set('attempt_limit', tonumber(state[3]) + 1)
     end
     call('HSET', task, unpack(fields))
     if number ~= '1' then
-      clear(task, ARGV[i + 5], ARGV[i + 7], ARGV[i + 8])
+      clear(task, given('error'), given('result'), given('body'))
     end
     move(id, 'running', status)
-    create_if_new(tonumber(ARGV[i + 11]), token)
+    create_if_new(tonumber(given('follow_up')), token)
     if TERMINAL[status] then
-      retain(id, task, status, state[5], now, ARGV[i + 9])
+      retain(id, task, status, state[5], now, given('retention_ms'))
     else
-      add(DUE, ARGV[i + 3], id)
+      add(DUE_TIMES, given('due_ms'), id)
       if state[6] then
-        add(DEADLINES, state[6], id) -- it may have gone from there while the attempt ran
+        add(DEADLINES, state[6], id) -- it may have left the set while the attempt ran
       end
     end
     seen[id] = true

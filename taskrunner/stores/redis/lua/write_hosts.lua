@@ -1,13 +1,13 @@
--- ARGV: now, then for each host: name, the version expected ('' for none), the new one, when it means nothing, state.
--- Answers for each: 1, or 0 and what stands there instead (version, until, state; '' for nothing).
+-- ARGV: now, then for each host: name, the version expected ('' for none), the new one, when it is void, state.
+-- Answers for each: 1, or 0 and what is stored instead (version, until, state; '' for nothing).
 
 local answers = {}
 
 for i = 2, #ARGV, 5 do
   local host, expected, version = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local found = call('HGET', HOSTS, host)
-  local stands = found and string.match(found, '^(%S*) ') or ''
-  if stands == expected or stands == version then
+  local current = found and string.match(found, '^(%S*) ') or ''
+  if current == expected or current == version then
     call('HSET', HOSTS, host, version .. ' ' .. ARGV[i + 3] .. ' ' .. ARGV[i + 4])
     add(HOST_ENDS, ARGV[i + 3], host)
     answers[#answers + 1] = { 1 }
@@ -16,7 +16,7 @@ for i = 2, #ARGV, 5 do
   end
 end
 
--- A few of those that mean nothing any more go with each write.
+-- Each write removes a few void states.
 for _, host in ipairs(call('ZRANGEBYSCORE', HOST_ENDS, '-inf', ARGV[1], 'LIMIT', 0, 20)) do
   local found = call('HGET', HOSTS, host)
   local ends = found and string.match(found, '^%S* (%d+) ')

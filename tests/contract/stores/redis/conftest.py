@@ -23,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[PrivateRedis]:
 
 @pytest.fixture
 async def backend(server: PrivateRedis) -> AsyncIterator[RedisBackend]:
-    backend = RedisBackend(server.url, timeout=1.0, dial_timeout=1.0)
+    backend = RedisBackend(server.url)
     yield backend
     await backend.close()
 

@@ -6,8 +6,8 @@ import pytest
 
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Store
-from taskrunner.stores.inspection import Flaw, Flawed
-from taskrunner.stores.redis.walk import Place
+from taskrunner.stores.inspection_store import Flaw, Flawed
+from taskrunner.stores.redis.inspection_store import WalkPosition
 from tests.contract.stores.harness import DAY, KEEP, NOW, RedisBackend, bring, entries, fetch
 from tests.contract.stores.redis.server import PrivateRedis
 from tests.contract.stores.redis.test_keys import ttls
@@ -36,7 +36,7 @@ async def findings(store: Store) -> list[tuple[str, Flaw]]:
 async def heal(store: Store, task_id: str) -> list[bool]:
     """Twice: the second repair has nothing to do."""
     moments = {"now": NOW, "lease_until": LEASE}
-    return [(await store.repair([task_id], **moments, keep=KEEP))[0] for _ in range(2)]
+    return [(await store.repair([task_id], **moments, retention=KEEP))[0] for _ in range(2)]
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED, Status.RETRYING, Status.RUNNING])
@@ -96,7 +96,7 @@ async def test_a_deadline_that_nobody_watches(store: Store, raw: Raw) -> None:
     raw("ZREM", "deadlines", task_id)
     assert await findings(store) == [(task_id, Flaw.MISFILED)]
     assert await heal(store, task_id) == [True, False]
-    assert [due.id for due in await store.expired(now=NOW + DAY, limit=9)] == [task_id]
+    assert [due.id for due in await store.past_deadline(now=NOW + DAY, limit=9)] == [task_id]
 
 
 async def test_a_finished_task_that_would_stay_for_ever(
@@ -104,7 +104,7 @@ async def test_a_finished_task_that_would_stay_for_ever(
 ) -> None:
     """It and its idempotency key go when it is time."""
     task_id = await bring(store, Status.SUCCEEDED, idempotency_key="k", fingerprint="f")
-    raw("ZREM", "expiry", f"t:{task_id}")
+    raw("ZREM", "retention", f"t:{task_id}")
     for key in (f"task:{task_id}", "key:k"):
         raw("PERSIST", key)
     assert await findings(store) == [(task_id, Flaw.MISFILED)]
@@ -117,7 +117,7 @@ async def test_a_finished_task_that_would_stay_for_ever(
 async def test_a_live_task_that_would_go_by_itself(store: Store, raw: Raw) -> None:
     """Its line among what may go, and its time to live, are taken back."""
     task_id = await bring(store, Status.QUEUED)
-    raw("ZADD", "expiry", 1, f"t:{task_id}")
+    raw("ZADD", "retention", 1, f"t:{task_id}")
     raw("PEXPIRE", f"task:{task_id}", 3_600_000)
     assert await findings(store) == [(task_id, Flaw.MISFILED)]
     assert await heal(store, task_id) == [True, False]
@@ -133,13 +133,13 @@ async def test_lines_without_a_record(
     raw("DEL", f"task:{task_id}")
     if status in {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}:
         assert await findings(store) == []
-        raw("ZREM", "expiry", f"t:{task_id}")
+        raw("ZREM", "retention", f"t:{task_id}")
     assert await findings(store) == [(task_id, Flaw.NO_RECORD)]
     assert await heal(store, task_id) == [True, False]
     assert ttls(server, backend) == {}
 
 
-async def test_lines_of_an_expired_record_that_were_left_in_the_due_index(store: Store, raw: Raw) -> None:
+async def test_entries_of_a_pruned_record_that_were_left_in_the_due_index(store: Store, raw: Raw) -> None:
     task_id = await bring(store, Status.FAILED)
     raw("DEL", f"task:{task_id}")
     raw("ZADD", "due", 1, task_id)
@@ -151,4 +151,4 @@ async def test_a_walk_goes_past_other_keys(server: PrivateRedis, store: Store) -
     server.command("HSET", "{other}:task:x", "status", "queued")
     await store.accept(entries(700))
     assert await findings(store) == []
-    assert Place().command("a[b]*:", 5)[3] == "a\\[b\\]\\*:task:*"
+    assert WalkPosition().command("a[b]*:", 5)[3] == "a\\[b\\]\\*:task:*"

@@ -29,6 +29,7 @@ from tests.contract.stores.harness import (
     settling,
 )
 from tests.contract.stores.redis.server import PrivateRedis
+from tests.tools.waiting import PATIENCE, eventually
 
 
 def ttls(server: PrivateRedis, backend: RedisBackend) -> dict[str, int]:
@@ -49,7 +50,7 @@ async def test_every_key_of_a_finished_task_has_a_time_to_live(
     for key in (f"task:{task_id}", "key:k"):
         assert 0 < found.pop(key) <= KEEP * 1000
     dead = {"dead"} if status is Status.FAILED else set()
-    assert set(found) == {f"in:{status}", "expiry"} | dead
+    assert set(found) == {f"in:{status}", "retention"} | dead
 
 
 @pytest.mark.parametrize("status", sorted(LIVE))
@@ -74,8 +75,8 @@ async def test_after_pruning_nothing_is_left(
     """Neither keys nor entries, be the hashes still there or gone by themselves."""
     for status in TERMINAL:
         await bring(store, status, idempotency_key=f"k {status}", fingerprint="f")
-    await store.add_dead_messages([message("m")], keep=0.001)
-    await store.add_dead_messages([message("n")], keep=KEEP)
+    await store.add_dead_messages([message("m")], retention=0.001)
+    await store.add_dead_messages([message("n")], retention=KEEP)
     await store.prune(now=NOW + DAY, limit=100)
     assert ttls(server, backend) == {}
 
@@ -148,7 +149,7 @@ async def test_an_answer_that_was_lost_is_given_again(server: PrivateRedis) -> N
     deaf = Deaf()
     store = RedisStore(RedisSettings(address=server.url), Events(), make_connection=deaf)
     await store.start()
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     new = entry()
     done: list[object] = []
     deaf.lose = 1
@@ -160,9 +161,9 @@ async def test_an_answer_that_was_lost_is_given_again(server: PrivateRedis) -> N
     deaf.lose = 1
     done += [due is not None for due in await store.requeue([new.id] * 2, now=NOW, due=NOW)]
     deaf.lose = 1
-    done += await store.fail([ref(new.id, 2)] * 2, now=NOW, reason="r", error="e", keep=KEEP)
+    done += await store.fail([ref(new.id, 2)] * 2, now=NOW, reason="r", error="e", retention=KEEP)
     deaf.lose = 1
-    done += await store.delete([new.id] * 2, now=NOW, keep=KEEP)
+    done += await store.delete([new.id] * 2, now=NOW, retention=KEEP)
     assert deaf.lose == 0
     assert done == [
         *(AcceptAnswer.CREATED, AcceptAnswer.EXISTS),
@@ -177,7 +178,7 @@ async def test_a_store_without_retries_gives_up_at_once(server: PrivateRedis) ->
     deaf = Deaf()
     store = RedisStore(RedisSettings(address=server.url, max_retries=0), Events(), make_connection=deaf)
     await store.start()
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     deaf.lose = 1
     with pytest.raises(Exception, match="cannot reach Redis"):
         await store.accept([entry()])
@@ -195,9 +196,7 @@ async def test_connections_go_with_the_store(server: PrivateRedis, backend: Redi
     await asyncio.gather(*(store.counts() for _ in range(50)))
     assert 1 < clients(server) - before <= 16
     await store.stop()
-    async with asyncio.timeout(5.0):
-        while clients(server) > before:  # noqa: ASYNC110 - the server closes in time
-            await asyncio.sleep(0.01)
+    await eventually(lambda: clients(server) <= before)
 
 
 async def test_warnings_of_settings_that_weaken_our_promises(
@@ -237,7 +236,7 @@ async def test_a_live_record_is_not_pruned_by_a_stray_line(
 ) -> None:
     """It is worse to lose a task than to keep a line."""
     task_id = await bring(store, Status.QUEUED)
-    server.command("ZADD", f"{backend.settings.prefix}:expiry", 1, f"t:{task_id}")
+    server.command("ZADD", f"{backend.settings.prefix}:retention", 1, f"t:{task_id}")
     await store.prune(now=NOW, limit=10)
     assert await store.get(task_id) is not None
 
@@ -246,8 +245,8 @@ async def test_messages_have_a_time_to_live(
     server: PrivateRedis, backend: RedisBackend, store: Store
 ) -> None:
     """And removing one leaves nothing."""
-    await store.add_dead_messages([message("m")], keep=KEEP)
-    assert 0 < ttls(server, backend)["letter:m"] <= KEEP * 1000
+    await store.add_dead_messages([message("m")], retention=KEEP)
+    assert 0 < ttls(server, backend)["dead-message:m"] <= KEEP * 1000
     await store.remove_dead_message("m")
     assert ttls(server, backend) == {}
 

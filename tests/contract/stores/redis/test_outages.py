@@ -9,8 +9,9 @@ from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, ServiceLost, ServiceRestored
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Store
-from tests.contract.stores.harness import RedisBackend, bring, entries, entry, eventually, status_of
+from tests.contract.stores.harness import RedisBackend, bring, entries, entry, status_of
 from tests.contract.stores.redis.server import PrivateRedis
+from tests.tools.waiting import PATIENCE, eventually, in_time
 
 
 def told(backend: RedisBackend) -> list[type]:
@@ -21,12 +22,20 @@ async def back(store: Store) -> None:
     await eventually(lambda: store.status().connected)
 
 
+async def refused(store: Store, reason: str) -> StoreUnavailable:
+    """Wait until the store has been refused; answers the error, which tells this reason."""
+    await eventually(lambda: store.status().error)
+    with pytest.raises(StoreUnavailable, match=reason) as caught:
+        await store.wait_ready(0.01)
+    return caught.value
+
+
 async def test_a_restart_is_survived(server: PrivateRedis, backend: RedisBackend, store: Store) -> None:
     """While it is away calls fail at once; afterwards everything is there. Told once each."""
     task_id = await bring(store, Status.QUEUED)
     server.down()
     await eventually(lambda: not store.status().connected)
-    async with asyncio.timeout(5.0):
+    async with in_time("calls fail at once"):
         for _ in range(20):
             with pytest.raises(StoreUnavailable, match=server.address):
                 await store.accept(entries(1))
@@ -40,11 +49,10 @@ async def test_a_restart_is_survived(server: PrivateRedis, backend: RedisBackend
 async def test_a_crash_is_noticed_by_the_call_it_meets(
     server: PrivateRedis, backend: RedisBackend, store: Store
 ) -> None:
-    """The error names the address and comes within the time limit of a call."""
+    """The error names the address, and says more than that the time limit of a call was over."""
     server.down(kill=True)
     with pytest.raises(StoreUnavailable, match=f"cannot reach Redis at {server.address}"):
-        async with asyncio.timeout(1.5):
-            await store.accept(entries(1))
+        await store.accept(entries(1))
     assert told(backend) == [ServiceLost]
     server.up()
     await back(store)
@@ -66,10 +74,9 @@ async def test_a_server_that_is_away_at_the_start(server: PrivateRedis, backend:
     events.subscribe(backend.events.append)
     store = backend.make(events)
     await store.start()
-    with pytest.raises(StoreUnavailable, match=f"cannot reach Redis at {server.address}"):
-        await store.wait_ready(0.3)
+    await refused(store, f"cannot reach Redis at {server.address}")
     server.up()
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     await store.accept(entries(1))
     assert told(backend) == [ServiceLost, ServiceRestored]
     assert store.status().reconnects == 0
@@ -84,12 +91,14 @@ async def test_calls_before_the_first_connection_fail(server: PrivateRedis, back
     await store.stop()
 
 
-async def test_a_server_that_hangs(server: PrivateRedis, backend: RedisBackend, store: Store) -> None:
+async def test_a_server_that_hangs(server: PrivateRedis) -> None:
     """A call ends by its time limit, and the socket that hung is not used again."""
+    backend = RedisBackend(server.url, timeout=3.0)
+    store = await backend.open()
     server.signal(signal.SIGSTOP)
     try:
-        async with asyncio.timeout(10.0):
-            with pytest.raises(StoreUnavailable, match=r"did not answer within 1 s"):
+        async with in_time("two calls end by their time limit"):
+            with pytest.raises(StoreUnavailable, match=r"did not answer within 3 s"):
                 await store.ping()
             with pytest.raises(StoreUnavailable):
                 await store.ping()
@@ -98,22 +107,22 @@ async def test_a_server_that_hangs(server: PrivateRedis, backend: RedisBackend, 
     await back(store)
     await store.ping()
     assert told(backend) == [ServiceLost, ServiceRestored]
+    await backend.close()
 
 
 async def test_a_wrong_password(server: PrivateRedis) -> None:
     """The error says what to check and never the password; the right one lets the store in."""
     server.command("CONFIG", "SET", "requirepass", "right-secret")
-    backend = RedisBackend(server.url, timeout=1.0, password="wrong-secret")
+    backend = RedisBackend(server.url, password="wrong-secret")
     events = Events()
     events.subscribe(backend.events.append)
     store = backend.make(events)
     await store.start()
-    with pytest.raises(StoreUnavailable, match=r"refuses our user or password: check Redis\.") as caught:
-        await store.wait_ready(0.5)
-    shown = f"{caught.value} {caught.value.__cause__} {backend.settings} {backend.events} {store.status()}"
+    error = await refused(store, r"refuses our user or password: check Redis\.")
+    shown = f"{error} {error.__cause__} {backend.settings} {backend.events} {store.status()}"
     assert "secret" not in shown
     server.command("CONFIG", "SET", "requirepass", "wrong-secret", password="right-secret")
-    await store.wait_ready(10.0)
+    await store.wait_ready(PATIENCE)
     assert told(backend) == [ServiceLost, ServiceRestored]
     await store.stop()
 
@@ -123,8 +132,7 @@ async def test_a_password_that_is_missing(server: PrivateRedis, backend: RedisBa
     server.command("CONFIG", "SET", "requirepass", "secret")
     store = backend.make(Events())
     await store.start()
-    with pytest.raises(StoreUnavailable, match="refuses our user or password"):
-        await store.wait_ready(0.5)
+    await refused(store, "refuses our user or password")
     await store.stop()
 
 
@@ -146,8 +154,7 @@ async def test_a_replica_from_the_start(server: PrivateRedis, backend: RedisBack
     server.command("REPLICAOF", "127.0.0.1", 1)
     store = backend.make(Events())
     await store.start()
-    with pytest.raises(StoreUnavailable, match="read-only replica"):
-        await store.wait_ready(0.5)
+    await refused(store, "read-only replica")
     await store.stop()
 
 
@@ -184,8 +191,7 @@ async def test_a_user_whose_rights_do_not_ssrf_policy(server: PrivateRedis) -> N
     backend = RedisBackend(server.url, user="narrow", password="secret")
     store = backend.make(Events())
     await store.start()
-    with pytest.raises(StoreUnavailable, match="forbids a command to our user"):
-        await store.wait_ready(0.5)
+    await refused(store, "forbids a command to our user")
     await store.stop()
 
 

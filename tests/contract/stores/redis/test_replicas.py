@@ -9,8 +9,9 @@ from servers.fleet import Fleet
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import Store
-from tests.contract.stores.harness import RedisBackend, entry, eventually, status_of
+from tests.contract.stores.harness import RedisBackend, entry, status_of
 from tests.contract.stores.redis.server import PrivateRedis
+from tests.tools.waiting import eventually
 
 
 @pytest.fixture
@@ -29,7 +30,15 @@ def replica(server: PrivateRedis, tmp_path: Path) -> Iterator[PrivateRedis]:
 @pytest.fixture
 async def patient(server: PrivateRedis) -> AsyncIterator[Store]:
     """A store that waits long enough for a replica that writes to its disk once a second."""
-    backend = RedisBackend(server.url, timeout=10.0)
+    backend = RedisBackend(server.url)
+    yield await backend.open()
+    await backend.close()
+
+
+@pytest.fixture
+async def store(server: PrivateRedis) -> AsyncIterator[Store]:
+    """A store that soon gives up waiting for a replica."""
+    backend = RedisBackend(server.url, timeout=3.0)
     yield await backend.open()
     await backend.close()
 
@@ -77,7 +86,7 @@ async def test_a_replica_that_writes_to_no_disk_does_not_confirm(
 
 async def test_more_replicas_than_there_are(server: PrivateRedis, replica: PrivateRedis) -> None:
     """The number is the configuration's."""
-    backend = RedisBackend(server.url, timeout=1.0, replicas=2)
+    backend = RedisBackend(server.url, timeout=3.0, replicas=2)
     store = await backend.open()
     await eventually(lambda: in_step(server))
     with pytest.raises(StoreUnfit, match="1 of the 2 replicas"):

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.domain.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, Store
-from taskrunner.stores.inspection import Flaw
+from taskrunner.stores.inspection_store import Flaw
 from tests.contract.stores.harness import (
     DAY,
     KEEP,
@@ -21,6 +21,7 @@ from tests.contract.stores.harness import (
     make_task,
 )
 from tests.tools.stores import execute
+from tests.tools.waiting import PATIENCE
 
 Raw = Callable[[str], Awaitable[None]]
 LEASE = NOW + DAY
@@ -47,7 +48,7 @@ def raw(backend: SqliteBackend | PostgresBackend) -> Raw:
         if isinstance(backend, PostgresBackend):
             await execute(backend.url, statement)
             return
-        with closing(sqlite3.connect(backend.path, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(backend.path, timeout=PATIENCE)) as connection, connection:
             connection.execute(statement)
 
     return run
@@ -67,7 +68,7 @@ async def findings(store: Store) -> list[tuple[str, Flaw]]:
 async def heal(store: Store, task_id: str) -> list[bool]:
     """Twice: the second repair has nothing to do."""
     moments = {"now": NOW, "lease_until": LEASE}
-    done = [(await store.repair([task_id], **moments, keep=KEEP))[0] for _ in range(2)]
+    done = [(await store.repair([task_id], **moments, retention=KEEP))[0] for _ in range(2)]
     assert await findings(store) == []
     return done
 
@@ -110,7 +111,7 @@ async def test_a_live_task_that_would_go_by_itself(store: Store, raw: Raw) -> No
 async def test_a_task_whose_request_is_gone(store: Store, raw: Raw) -> None:
     """Nobody knows what it was to fetch; it is counted no longer."""
     task_id = await bring(store, Status.QUEUED)
-    await raw("DELETE FROM taskrunner_specs")
+    await raw("DELETE FROM taskrunner_encoded_tasks")
     assert await findings(store) == [(task_id, Flaw.NO_RECORD)]
     assert await heal(store, task_id) == [True, False]
     assert set((await store.counts()).values()) == {0}

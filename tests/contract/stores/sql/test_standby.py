@@ -11,6 +11,7 @@ from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import entry, status_of
 from tests.tools.standby import Standby, require_standby
 from tests.tools.stores import execute, sql_store
+from tests.tools.waiting import eventually
 
 _WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
@@ -31,7 +32,7 @@ async def test_a_standby_confirms(primary_url: str, standby: Standby) -> None:
 async def test_a_standby_that_is_away_does_not_confirm(primary_url: str, standby: Standby) -> None:
     """The write is told of as unconfirmed, other calls go on, and it confirms again when it is back."""
     await require_standby(primary_url, "*")
-    async with sql_store(primary_url, timeout=2.0) as store:
+    async with sql_store(primary_url, timeout=5.0) as store:
         standby.down()
         new = entry()
         await store.accept([new])
@@ -69,9 +70,8 @@ async def has_task(url: str, task_id: str) -> bool:
     """What is on the standby's disk is visible a moment later."""
     connection = await asyncpg.connect(url)
     try:
-        async with asyncio.timeout(10):
-            while not await connection.fetchval("SELECT id FROM taskrunner_tasks WHERE id = $1", task_id):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        query = "SELECT id FROM taskrunner_tasks WHERE id = $1"
+        await eventually(lambda: connection.fetchval(query, task_id))
     finally:
         await connection.close()
     return True
@@ -81,9 +81,8 @@ async def waiting(url: str) -> int:
     """The pid of the session that waits for a standby."""
     connection = await asyncpg.connect(url)
     try:
-        async with asyncio.timeout(10):
-            while not (pid := await connection.fetchval(_WAITING)):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await eventually(lambda: connection.fetchval(_WAITING))
+        pid = await connection.fetchval(_WAITING)
     finally:
         await connection.close()
     return int(pid)
@@ -91,10 +90,12 @@ async def waiting(url: str) -> int:
 
 async def confirmed(store: SqlStore) -> None:
     """The standby takes a moment to find its primary again."""
-    for _ in range(20):
+
+    async def confirms() -> bool:
         try:
             await store.replicate([])
         except WriteUnconfirmed:
-            continue
-        return
-    raise AssertionError("the standby never confirmed")
+            return False
+        return True
+
+    await eventually(confirms)

@@ -1,5 +1,7 @@
 """The first schema."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,84 +10,80 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# The type of a column, and whether it may be NULL.
+_TEXT, _TEXT_OR_NULL = (sa.Text, False), (sa.Text, True)
+_INT = (sa.Integer, False)
+_BIG, _BIG_OR_NULL = (sa.BigInteger, False), (sa.BigInteger, True)
+_BYTES, _BYTES_OR_NULL = (sa.LargeBinary, False), (sa.LargeBinary, True)
 
 
 def upgrade() -> None:
-    op.create_table(
-        "taskrunner_tasks",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("queue", sa.Text, nullable=False),
-        sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("attempt_limit", sa.Integer, nullable=False),
-        sa.Column("max_attempts", sa.Integer, nullable=False),
-        sa.Column("updated_ms", sa.BigInteger, nullable=False),
-        sa.Column("due_ms", sa.BigInteger),
-        sa.Column("kept_until_ms", sa.BigInteger),
-        sa.Column("started_ms", sa.BigInteger),
-        sa.Column("consumer", sa.Text),
-        sa.Column("error", sa.Text),
-        sa.Column("reason", sa.Text),
-        sa.Column("attempts", sa.Text, nullable=False),
-        sa.Column("result", sa.Text),
-        sa.Column("idempotency_key", sa.Text),
-        sa.Column("fingerprint", sa.Text, nullable=False),
-    )
-    op.create_table(
-        "taskrunner_specs",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("spec", sa.Text, nullable=False),
-    )
-    op.create_table(
-        "taskrunner_bodies",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
-        "taskrunner_letters",
-        sa.Column("id", _BYTEWISE, primary_key=True),
-        sa.Column("died_ms", sa.BigInteger, nullable=False),
-        sa.Column("kept_until_ms", sa.BigInteger, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("error", sa.Text),
-        sa.Column("queue", sa.Text),
-        sa.Column("url", sa.Text),
-        sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("x_death", sa.Text),
-        sa.Column("raw", sa.LargeBinary),
-    )
-    op.create_table(
-        "taskrunner_counts",
-        sa.Column(
-            "seq",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            primary_key=True,
-            autoincrement=True,
-        ),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("delta", sa.BigInteger, nullable=False),
-    )
+    _create_tables()
     _create_indices()
     if op.get_bind().dialect.name == "postgresql":
         _vacuum_early()
 
 
-def _create_indices() -> None:
-    _partial("taskrunner_tasks_due", ["due_ms"], "due_ms IS NOT NULL")
-    op.create_index("taskrunner_tasks_status", "taskrunner_tasks", ["status", "id"])
-    _partial("taskrunner_tasks_expiry", ["kept_until_ms"], "kept_until_ms IS NOT NULL")
-    _partial("taskrunner_tasks_dead", ["updated_ms", "id"], "status = 'failed'")
-    _partial("taskrunner_tasks_key", ["idempotency_key"], "idempotency_key IS NOT NULL", unique=True)
-    op.create_index("taskrunner_letters_died", "taskrunner_letters", ["died_ms", "id"])
-    op.create_index("taskrunner_letters_expiry", "taskrunner_letters", ["kept_until_ms"])
-
-
-def _partial(name: str, columns: list[str], where: str, *, unique: bool = False) -> None:
-    condition = sa.text(where)
-    op.create_index(
-        name, "taskrunner_tasks", columns, unique=unique, postgresql_where=condition, sqlite_where=condition
+def _create_tables() -> None:
+    _table(
+        "tasks",
+        "id",
+        (_TEXT, "status queue attempts fingerprint"),
+        (_TEXT_OR_NULL, "consumer error reason result waits_for idempotency_key"),
+        (_INT, "attempt attempt_limit max_attempts snoozes"),
+        (_BIG, "updated_ms"),
+        (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
+    _table("encoded_tasks", "id", (_TEXT, "encoded"))
+    _table("bodies", "id", (_BYTES, "body"))
+    _table(
+        "dead_messages",
+        "id",
+        (_BIG, "died_at_ms kept_until_ms"),
+        (_TEXT, "reason"),
+        (_TEXT_OR_NULL, "error queue url x_death"),
+        (_INT, "attempt"),
+        (_BYTES_OR_NULL, "raw"),
+    )
+    _table("schedules", "name", (_TEXT, "version encoded"), (_BIG_OR_NULL, "next_at_ms"))
+    _table("pauses", "scope", (_BIG, "since_ms"))
+    _table("hosts", "host", (_TEXT, "version encoded"), (_BIG, "until_ms"))
+    _table("host_limits", "pattern", (_TEXT, "encoded"))
+    sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "taskrunner_counts",
+        sa.Column("seq", sequence, primary_key=True, autoincrement=True),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("delta", sa.BigInteger, nullable=False),
+    )
+
+
+def _table(name: str, key: str, *columns: tuple[tuple[Any, bool], str]) -> None:
+    """A table whose key sorts by its bytes."""
+    bytewise = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    others = (
+        sa.Column(each, kind, nullable=null) for (kind, null), names in columns for each in names.split()
+    )
+    op.create_table(f"taskrunner_{name}", sa.Column(key, bytewise, primary_key=True), *others)
+
+
+def _create_indices() -> None:
+    for index in (
+        "INDEX taskrunner_tasks_status ON taskrunner_tasks (status, id)",
+        "INDEX taskrunner_tasks_due ON taskrunner_tasks (due_ms) WHERE due_ms IS NOT NULL",
+        "INDEX taskrunner_tasks_deadline ON taskrunner_tasks (deadline_ms)"
+        " WHERE deadline_ms IS NOT NULL AND due_ms IS NOT NULL",
+        "INDEX taskrunner_tasks_retention ON taskrunner_tasks (kept_until_ms)"
+        " WHERE kept_until_ms IS NOT NULL",
+        "INDEX taskrunner_tasks_dead ON taskrunner_tasks (updated_ms, id) WHERE status = 'failed'",
+        "UNIQUE INDEX taskrunner_tasks_key ON taskrunner_tasks (idempotency_key)"
+        " WHERE idempotency_key IS NOT NULL",
+        "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
+        "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
+        "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
+        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
+    ):
+        op.execute(f"CREATE {index}")
 
 
 def _vacuum_early() -> None:

@@ -1,0 +1,47 @@
+"""The part of a store that intake asks: accept tasks, and wait for replicas."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import StrEnum
+
+from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.value import Value
+
+
+class AcceptAnswer(StrEnum):
+    """The result for one new task."""
+
+    CREATED = "created"
+    EXISTS = "exists"  # the same id, or the same key and fingerprint: nothing was written
+    CONFLICT = "conflict"  # the same key with another fingerprint, or a deleted id: nothing was written
+
+
+class Accepted(Value):
+    """The answer to a `NewTask`; `id` is the id of the stored task, which may be an earlier one."""
+
+    id: str
+    answer: AcceptAnswer
+
+
+class IntakeStore(ABC):
+    """Accepts tasks."""
+
+    @abstractmethod
+    async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        """Write each record (status `scheduled`) and its due time, in one atomic step per task."""
+
+    @abstractmethod
+    async def check_replicas(self) -> None:
+        """Check the replicas before writing something that depends on them.
+
+        Raises `StoreUnfit` where the store is set up without replicas, `StoreUnavailable` while too few are
+        connected.
+        """
+
+    @abstractmethod
+    async def replicate(self, ids: Sequence[str]) -> None:
+        """Return once the replicas have everything written before this call, including these records.
+
+        Raises `WriteUnconfirmed` when too few replicas confirm in time, or when a failover has replaced the
+        server by one that lacks a record; otherwise as `check_replicas`.
+        """

@@ -1,0 +1,65 @@
+"""The part of a store that operators ask, by API and command line: read, cancel, requeue, pause."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
+from taskrunner.stores.values import AttemptRef, Due, Page
+
+
+class OperatorStore(ABC):
+    """Shows tasks and changes them by request."""
+
+    @abstractmethod
+    async def get(self, task_id: str) -> Record | None:
+        """The record, or None."""
+
+    @abstractmethod
+    async def body(self, task_id: str) -> bytes | None:
+        """The stored beginning of the fetched body, or None where there is none."""
+
+    @abstractmethod
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        """Records by descending id, of one status or of all. `cursor` is the last id of the page before."""
+
+    @abstractmethod
+    async def counts(self) -> Mapping[Status, int]:
+        """Tasks per status, every status present."""
+
+    @abstractmethod
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+    ) -> Sequence[bool]:
+        """Like `ConsumerStore.fail`, but to `cancelled`. A running task is cancelled by settling it."""
+
+    @abstractmethod
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        """Remove tasks with their bodies; False where there is no such task, or not with `status`.
+
+        The ids are remembered as deleted for `retention` seconds: a claim is `STALE`, so that a late delivery
+        is not adopted, and accepting such an id is a `CONFLICT`.
+        """
+
+    @abstractmethod
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        """Failed tasks become `scheduled` again, with `max_attempts` more attempts and their history kept.
+
+        The deadline is dropped: it has passed, or an operator wants the task in spite of it.
+        None for an id that is not a failed task.
+        """
+
+    @abstractmethod
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        """Pause a scope; one that is already paused keeps its time."""
+
+    @abstractmethod
+    async def resume(self, scope: str) -> bool:
+        """Resume a scope; False where it was not paused."""
+
+    @abstractmethod
+    async def pauses(self) -> Mapping[str, datetime]:
+        """The paused scopes, and since when."""

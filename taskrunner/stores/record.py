@@ -1,0 +1,49 @@
+"""A record as every store keeps it, and how `Record` is made from it."""
+
+from taskrunner.domain.clock import from_ms
+from taskrunner.domain.codec import Decoder
+from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.outcome import Response
+from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.value import Value
+
+_ATTEMPT: Decoder[Attempt] = Decoder(Attempt)
+
+
+class StoredRecord(Value):
+    """The fields of a record. `encoded` is the task in JSON; times are milliseconds since 1970."""
+
+    encoded: bytes
+    status: Status
+    attempt: int
+    attempt_limit: int
+    error: str | None
+    reason: str | None
+    result: Response | None
+    updated_ms: float
+    snoozes: int = 0
+    waits_for: str | None = None
+    due_ms: float | None
+    kept_until_ms: float | None
+
+    def decode(self, attempts: list[bytes]) -> Record:
+        """The record; `attempts` are in JSON, in order. A terminal record last changed when it finished."""
+        terminal = self.status in TERMINAL
+        updated_at = from_ms(self.updated_ms)
+        return Record(
+            task=decode_task(self.encoded),
+            status=self.status,
+            attempt=self.attempt,
+            attempt_limit=self.attempt_limit,
+            due=None if terminal or self.due_ms is None else from_ms(self.due_ms),
+            attempts=tuple(map(_ATTEMPT.decode, attempts)),
+            result=self.result,
+            error=self.error,
+            reason=self.reason,
+            updated_at=updated_at,
+            finished_at=updated_at if terminal else None,
+            kept_until=from_ms(self.kept_until_ms) if terminal and self.kept_until_ms is not None else None,
+            snoozes=self.snoozes,
+            waits_for=(self.waits_for or None) if self.status is Status.SCHEDULED else None,
+        )

@@ -1,0 +1,42 @@
+-- Shared by the scripts that compare a task's entries with its record.
+
+-- The sorted sets that a task may be in, in the order in which the adapter walks through them.
+local SETS = {}
+for i, status in ipairs(STATUSES) do
+  SETS[i] = INDEX .. status
+end
+SETS[#SETS + 1] = DUE_TIMES
+SETS[#SETS + 1] = DEADLINES
+SETS[#SETS + 1] = DEAD
+
+-- A record that has outlived its retention is gone by its TTL before its entries are pruned.
+local OUTLIVES = { [DEAD] = true }
+for status in pairs(TERMINAL) do
+  OUTLIVES[INDEX .. status] = true
+end
+
+local function member(set, id)
+  return set == DEAD and 't:' .. id or id
+end
+
+local function is_in(set, id)
+  return call('ZSCORE', set, member(set, id)) and true or false
+end
+
+-- Whether a task with this status and deadline belongs in the set; nil where either is right.
+local function belongs(set, state)
+  local status, deadline = state[1], state[2]
+  if set == DUE_TIMES then
+    return not TERMINAL[status]
+  elseif set == DEAD then
+    return status == 'failed'
+  elseif set == DEADLINES then
+    if TERMINAL[status] or not deadline then
+      return false
+    elseif status == 'running' then
+      return nil
+    end
+    return true
+  end
+  return set == INDEX .. status
+end

@@ -1,0 +1,70 @@
+-- Shared by all scripts: names of keys, and changes of sorted sets with few commands.
+-- Before this text the adapter writes the status table (CLAIMABLE, PUBLISHABLE, TERMINAL, LIVE, STATUSES) and the
+-- names of stored fields: X_FIELDS lists those of a hash, and X maps a name to its place among the arguments or
+-- answers of one item, counted from 0; X.size is how many there are.
+
+local PREFIX = KEYS[1]             -- "{taskrunner}:"; its hash tag puts all keys in one slot
+local TASK = PREFIX .. 'task:'     -- hash: the record of one task
+local KEY = PREFIX .. 'key:'       -- string: "<task id> <fingerprint>" of an idempotency key
+local DEAD_MESSAGE_KEY = PREFIX .. 'dead-message:' -- hash: an unreadable message
+local SCHEDULE_KEY = PREFIX .. 'schedule:' -- hash: a schedule
+local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids, all with score 0, so they sort as text
+local DUE_TIMES = PREFIX .. 'due'  -- sorted set: ids of live tasks by due time, ms
+local DEADLINES = PREFIX .. 'deadlines' -- sorted set: ids of live tasks that have a deadline by it, ms
+local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message id>" by time of death, ms
+local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<message id>" by the end of retention, ms
+local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
+local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
+local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
+local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state is void
+
+-- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
+local PART = 2000
+
+-- What remains of a deleted task is its hash with a token that begins so, and nothing else.
+local GONE = '-'
+
+local call = redis.call
+local adds, removals = {}, {}
+
+local function gather(lists, set)
+  local list = lists[set]
+  if not list then
+    list = {}
+    lists[set] = list
+  end
+  return list
+end
+
+local function add(set, score, member)
+  local list = gather(adds, set)
+  local size = #list
+  list[size + 1] = score
+  list[size + 2] = member
+end
+
+local function remove(set, member)
+  local list = gather(removals, set)
+  list[#list + 1] = member
+end
+
+local function move(id, from, to)
+  if from ~= to then
+    remove(INDEX .. from, id)
+    add(INDEX .. to, '0', id)
+  end
+end
+
+local function send(command, lists)
+  for set, list in pairs(lists) do
+    for first = 1, #list, PART do
+      call(command, set, unpack(list, first, math.min(first + PART - 1, #list)))
+    end
+  end
+end
+
+-- Additions first: a server that is out of memory must refuse the first write of a script, not a later one.
+local function flush()
+  send('ZADD', adds)
+  send('ZREM', removals)
+end

@@ -1,0 +1,79 @@
+"""What operators ask of tasks, on Redis."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.codec import storable
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
+from taskrunner.stores.fields import retention_ms
+from taskrunner.stores.operator_store import OperatorStore
+from taskrunner.stores.redis.consumer_store import end_waiting
+from taskrunner.stores.redis.fields import DUE, pairs, read_record
+from taskrunner.stores.redis.part import LIST_SLACK, RedisPart
+from taskrunner.stores.values import AttemptRef, Due, Page
+
+
+class RedisOperatorStore(RedisPart, OperatorStore):
+    async def get(self, task_id: str) -> Record | None:
+        (found,) = await self.run("get_records", task_id)
+        return read_record(found) if found else None
+
+    async def body(self, task_id: str) -> bytes | None:
+        key = f"{self._prefix}task:{task_id}"
+        body, result = await self._connection.call("HMGET", key, "body", "result")
+        # An empty body is not stored.
+        return b"" if body is None and result is not None else body
+
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        most = limit + LIST_SLACK
+        statuses = list(Status) if status is None else [status]
+        lists = await self.run("list_ids", most, cursor or "", *statuses)
+        ids = sorted(itertools.chain.from_iterable(lists), reverse=True)[:most]
+        found: list[Record] = []
+        for first in range(0, len(ids), limit):
+            part = ids[first : first + limit]
+            for task_id, fields in zip(part, await self.run("get_records", *part), strict=True):
+                if fields:
+                    found.append(read_record(fields))
+                if len(found) == limit:
+                    at_end = task_id == ids[-1] and len(ids) < most
+                    return Page(items=found, cursor=None if at_end else task_id.decode())
+        return Page(items=found, cursor=ids[-1].decode() if len(ids) == most else None)
+
+    async def counts(self) -> Mapping[Status, int]:
+        return dict(zip(Status, await self.run("count", *Status), strict=True))
+
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+    ) -> Sequence[bool]:
+        reason = Status.CANCELLED.value
+        end = (Status.CANCELLED, to_ms(now), reason, error, retention_ms(retention), "")
+        return await end_waiting(self, refs, end)
+
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        kept_ms = retention_ms(retention)
+        answers = await self.run_batch(
+            "delete", ids, lambda part: [self.token(), kept_ms, status or "", *part]
+        )
+        return list(map(bool, answers))
+
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        answers = await self.run_batch(
+            "requeue", ids, lambda part: [self.token(), to_ms(now), to_ms(due), *part]
+        )
+        return [DUE.value(fields) if fields else None for fields in answers]
+
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        await self._connection.call("HSETNX", f"{self._prefix}paused", storable(scope), to_ms(now))
+
+    async def resume(self, scope: str) -> bool:
+        return bool(await self._connection.call("HDEL", f"{self._prefix}paused", storable(scope)))
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        found = await self._connection.call("HGETALL", f"{self._prefix}paused")
+        return {scope.decode(): from_ms(float(since)) for scope, since in pairs(found)}

@@ -1,0 +1,42 @@
+"""The part of a store that the relay and the cleaner ask: due tasks, deadlines and retention."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from taskrunner.stores.values import AttemptRef, Due
+
+
+class RelayStore(ABC):
+    """Hands out tasks whose time has come."""
+
+    @abstractmethod
+    async def take_due(self, *, now: datetime, limit: int, hold: float) -> Sequence[Due]:
+        """Up to `limit` due tasks, the longest overdue first; each is due again after `hold` seconds.
+
+        The hold keeps other relays away. Fewer tasks, though more are due, when these alone take several MiB
+        or when other relays hold them.
+        """
+
+    @abstractmethod
+    async def mark_queued(self, refs: Sequence[AttemptRef], *, now: datetime, due: datetime) -> None:
+        """Note that these attempts were published; at `due` the relay suspects that the broker lost them.
+
+        Has no effect on a task that is not scheduled, retrying or queued before that attempt, nor on one
+        snoozed since: its delivery has overtaken this call.
+        """
+
+    @abstractmethod
+    async def postpone(self, refs: Sequence[AttemptRef], *, due: datetime) -> None:
+        """Make queued tasks due at `due`, if `refs` names their next attempt."""
+
+    @abstractmethod
+    async def past_deadline(self, *, now: datetime, limit: int) -> Sequence[Due]:
+        """Up to `limit` waiting tasks whose deadline has passed, the earliest deadlines first.
+
+        Fewer, though there are more, when these alone take several MiB.
+        """
+
+    @abstractmethod
+    async def prune(self, *, now: datetime, limit: int) -> int:
+        """Remove what has outlived its retention from every index, at most `limit`; answers how many."""

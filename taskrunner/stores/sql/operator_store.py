@@ -1,0 +1,247 @@
+"""What operators ask of tasks, on SQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Select, delete, insert, literal, null, select
+
+from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.codec import encode
+from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Priority
+from taskrunner.stores.fields import retention_ms
+from taskrunner.stores.operator_store import OperatorStore
+from taskrunner.stores.record import StoredRecord
+from taskrunner.stores.sql.consumer_store import end_waiting, ending
+from taskrunner.stores.sql.counts import read_counts
+from taskrunner.stores.sql.fields import TableFields, text
+from taskrunner.stores.sql.locked_task import (
+    DELETED,
+    LockedTask,
+    delete_bodies,
+    delete_encoded,
+    lock_by_id,
+    read_encoded,
+    update_tasks,
+)
+from taskrunner.stores.sql.part import SqlPart
+from taskrunner.stores.sql.session import Row, Session, ids
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
+from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
+from taskrunner.stores.values import AttemptRef, Due, Page
+
+_RECORD = TableFields(StoredRecord, tasks, encoded_tasks)
+# Sorts behind every id, in UTF-8 as in code points.
+LAST_ID = "\U0010ffff"
+RECORD_COLUMNS = (*_RECORD.columns, tasks.c.attempts, tasks.c.started_ms, tasks.c.consumer, tasks.c.id)
+
+
+class SqlOperatorStore(SqlPart, OperatorStore):
+    async def get(self, task_id: str) -> Record | None:
+        return await self._connection.read(lambda session: read_record(session, text(task_id)))
+
+    async def body(self, task_id: str) -> bytes | None:
+        row = await self._connection.read(lambda session: session.first(_body, id=text(task_id)))
+        if row is None:
+            return None
+        content, has_result = row
+        if content is None:
+            return b"" if has_result else None
+        return bytes(content)
+
+    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+        chosen = {} if status is None else {"status": status.value}
+        listed = list_all if status is None else list_by_status
+        before = LAST_ID if cursor is None else text(cursor)
+        # One more than the page shows whether there is another page.
+        rows = await self._connection.read(
+            lambda session: session.fetch(listed, before=before, limit=limit + 1, **chosen)
+        )
+        rows = sorted(rows, key=lambda row: str(row[-1]), reverse=True)
+        following = rows[limit - 1][-1] if len(rows) > limit else None
+        return Page(items=[record(row) for row in rows[:limit]], cursor=following)
+
+    async def counts(self) -> Mapping[Status, int]:
+        return await self._connection.read(read_counts)
+
+    async def cancel(
+        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+    ) -> Sequence[bool]:
+        cancellation = ending(Status.CANCELLED, Status.CANCELLED, error, now, retention)
+        return await self._change(refs, lambda session, part: end_waiting(session, part, cancellation))
+
+    async def delete(
+        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+    ) -> Sequence[bool]:
+        """Leaves a row without an encoded task, which no read shows."""
+        now_ms = to_ms(now)
+        kept_until_ms = now_ms + retention_ms(retention)
+        return await self._change(
+            ids, lambda session, part: _delete(session, part, status, now_ms, kept_until_ms)
+        )
+
+    async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
+        now_ms, due_ms = to_ms(now), to_ms(due)
+        return await self._change(ids, lambda session, part: _requeue(session, part, now_ms, due_ms))
+
+    async def pause(self, scope: str, *, now: datetime) -> None:
+        row = {"chosen": text(scope), "since": to_ms(now)}
+        await self._connection.write(lambda session: session.run(_pause, **row))
+
+    async def resume(self, scope: str) -> bool:
+        removed = await self._connection.write(lambda session: session.run(_resume, chosen=text(scope)))
+        return removed > 0
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        found = await self._connection.read(lambda session: session.mapping(_pauses))
+        return {scope: from_ms(since) for scope, since in found.items()}
+
+
+def read_record(session: Session, task_id: str) -> Record | None:
+    rows = session.fetch(_one_record, id=task_id)
+    return record(rows[0]) if rows else None
+
+
+def record(row: Row) -> Record:
+    """The record in a row of `RECORD_COLUMNS`."""
+    attempts, started_ms, consumer, _ = row[len(_RECORD.names) :]
+    stored = _RECORD.value(row)
+    lines = attempts.encode().splitlines()
+    if stored.status is Status.RUNNING:
+        lines.append(
+            encode(Attempt(number=stored.attempt, started_at=from_ms(started_ms), consumer=consumer))
+        )
+    return stored.decode(lines)
+
+
+def _delete(
+    session: Session, part: Sequence[str], status: Status | None, now_ms: int, kept_until_ms: int
+) -> list[bool]:
+    locked = lock_by_id(session, part)
+    answers: list[bool] = []
+    deleted: list[str] = []
+    for task_id in part:
+        task = locked.get(task_id)
+        there = task is not None and task.status is not None and status in {None, task.status}
+        answers.append(there)
+        if task is not None and there:
+            session.moved(task.status, DELETED)
+            task.status = None
+            deleted.append(task_id)
+    if deleted:
+        session.run(delete_bodies, ids(deleted))
+        session.run(delete_encoded, ids(deleted))
+        session.run(_mark_deleted, ids(deleted), now=now_ms, kept_until=kept_until_ms)
+    return answers
+
+
+def _requeue(session: Session, part: Sequence[str], now_ms: int, due_ms: int) -> list[Due | None]:
+    locked = lock_by_id(session, part)
+    failed = [task_id for task_id, task in locked.items() if task.status is Status.FAILED]
+    encoded: dict[str, str] = session.mapping(read_encoded, ids(failed)) if failed else {}
+    if failed:
+        session.run(_requeue_tasks, ids(failed), now=now_ms, due=due_ms)
+    answers: list[Due | None] = []
+    for task_id in part:
+        task = locked.get(task_id)
+        if task is None or task.status is not Status.FAILED:
+            answers.append(None)
+        else:
+            task.move(session, Status.SCHEDULED)
+            answers.append(_requeued(task, encoded[task_id]))
+    return answers
+
+
+def _requeued(task: LockedTask, encoded: str) -> Due:
+    return Due(
+        id=task.id,
+        status=Status.SCHEDULED,
+        attempt=task.attempt,
+        attempt_limit=task.attempt + task.max_attempts,
+        queue=Priority(task.queue),
+        encoded=encoded.encode(),
+        snoozes=task.snoozes,
+    )
+
+
+def _records() -> "Select[Any]":
+    return select(*RECORD_COLUMNS).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
+
+
+@query
+def _one_record(_: IncomingRows) -> "Select[Any]":
+    return _records().where(tasks.c.id == parameter("id", TEXT))
+
+
+@query
+def list_all(_: IncomingRows) -> "Select[Any]":
+    page = _records().where(tasks.c.id < parameter("before", TEXT))
+    return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
+
+
+@query
+def list_by_status(_: IncomingRows) -> "Select[Any]":
+    before, status = parameter("before", TEXT), parameter("status", TEXT)
+    page = _records().where(tasks.c.status == status, tasks.c.id < before)
+    return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
+
+
+@statement
+def _body(_: IncomingRows) -> Executable:
+    return (
+        select(bodies.c.body, tasks.c.result.is_not(None))
+        .select_from(tasks.outerjoin(bodies, bodies.c.id == tasks.c.id))
+        .where(tasks.c.id == parameter("id", TEXT))
+    )
+
+
+@statement
+def _mark_deleted(rows: IncomingRows) -> Executable:
+    v = rows(tasks.c.id)
+    return update_tasks(
+        v,
+        status=literal(DELETED),
+        updated_ms=parameter("now"),
+        due_ms=null(),
+        kept_until_ms=parameter("kept_until"),
+        attempts=literal(""),
+        result=null(),
+        error=null(),
+        reason=null(),
+        idempotency_key=null(),
+    )
+
+
+@statement
+def _requeue_tasks(rows: IncomingRows) -> Executable:
+    v = rows(tasks.c.id)
+    return update_tasks(
+        v,
+        status=Status.SCHEDULED.value,
+        attempt_limit=tasks.c.attempt + tasks.c.max_attempts,
+        due_ms=parameter("due"),
+        kept_until_ms=null(),
+        updated_ms=parameter("now"),
+        reason=null(),
+        deadline_ms=null(),
+        waits_for=null(),
+    )
+
+
+@statement
+def _pause(_: IncomingRows) -> Executable:
+    scope = parameter("chosen", TEXT)
+    known = select(pauses.c.scope).where(pauses.c.scope == scope).exists()
+    return insert(pauses).from_select(["scope", "since_ms"], select(scope, parameter("since")).where(~known))
+
+
+@statement
+def _resume(_: IncomingRows) -> Executable:
+    return delete(pauses).where(pauses.c.scope == parameter("chosen", TEXT))
+
+
+@query
+def _pauses(_: IncomingRows) -> "Select[Any]":
+    return select(pauses.c.scope, pauses.c.since_ms)
