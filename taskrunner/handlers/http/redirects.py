@@ -8,11 +8,11 @@ The rules, on top of RFC 9110 section 15.4:
   `http_error` there: its body is meant for the receiver that the task names.
 - No header of the task, and none that identifies the task, goes to another origin or back from there.
 - Nor does the task's TLS profile: another origin gets a profile only by its host.
-- https never leads to http, and no redirect leads to a URL that intake would refuse. Both are `blocked`.
+- https never leads to http, and no redirect leads to a URL that intake would refuse. Both are `blocked`. A
+  Location that is no URL at all ends with `http_error`, and the error says that it is malformed.
 """
 
 from dataclasses import replace
-from urllib.parse import quote, urljoin
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
@@ -21,18 +21,22 @@ from taskrunner.domain.tls_profile import profile_for
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.diagnosis import BLOCKED, FetchFailure
 from taskrunner.handlers.http.http_request import HttpRequest, line_name
+from taskrunner.handlers.http.location import LocationMalformed, resolve
 from taskrunner.handlers.http.response_head import ResponseHead
 
 _SAFE = frozenset({"GET", "HEAD"})
-# Printable ASCII characters stay as they are, so that nothing is percent-encoded twice.
-_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
 def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -> HttpRequest | FetchFailure:
     """The next request, after `request` was answered with the redirect `head`."""
     location = head.value("location") or ""
     try:
-        url = task_fields.check_url(_target(request.url.text, location), limits)
+        url = task_fields.check_url(resolve(request.url, location), limits)
+    except LocationMalformed as exc:
+        return FetchFailure(
+            kind=OutcomeKind.HTTP_ERROR,
+            error=f"The target answered {head.status} with a malformed Location: {exc}.",
+        )
     except ValueError:
         return BLOCKED
     if request.url.scheme == "https" and url.scheme == "http":
@@ -59,12 +63,6 @@ def _on_same_origin(request: HttpRequest, method: str, url: Url) -> HttpRequest:
         line for line in request.header_lines if not line_name(line).startswith(("content-", "webhook-"))
     ]
     return replace(request, method=method, url=url, header_lines=lines, content=None, send_once=send_once)
-
-
-def _target(base: str, location: str) -> str:
-    """`location` made absolute, without its fragment; bytes outside ASCII and spaces are percent-encoded."""
-    encoded = quote(location.encode("latin-1"), safe=_PRINTABLE)
-    return urljoin(base, encoded).partition("#")[0]
 
 
 def _method(method: str, status: int) -> str:
