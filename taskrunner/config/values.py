@@ -187,6 +187,7 @@ RetentionSeconds = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
 Host = Annotated[str, AfterValidator(check_host)]
+HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], _Commas]
 AmqpUrls = Annotated[
     tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...],
     _Commas,

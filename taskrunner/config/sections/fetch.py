@@ -10,6 +10,7 @@ from taskrunner.config.values import (
     Bytes,
     Exceptions,
     HeaderNames,
+    HostPatterns,
     Ports,
     ProxyUrl,
     Seconds,
@@ -59,6 +60,9 @@ class FetchSection(Section):
     )
     user_agent: UserAgent = Field(_FETCH.user_agent, description="unless the task has its own")
     http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
+    http1_hosts: HostPatterns = Field(
+        _FETCH.http1_hosts, description="hosts that are not offered HTTP/2, such as *.example.com"
+    )
     tls: TlsProfiles = Field(
         {},
         description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",

@@ -39,15 +39,19 @@ class CurlHandle:
         self._on_sending = on_sending
         self._method_and_body = ("GET", False)
         self._send_once = False
+        self._http2: bool | None = None
         self._timeout_ms = 0
         self._set_constants()
         self._set_profile(
             settings.tls[profile] if profile else TlsProfile(), settings.key_passwords.get(profile or "")
         )
 
-    def prepare(self, request: HttpRequest, plan: DialPlan, timeout: float) -> None:
-        """Set what differs from the last request."""
+    def prepare(self, request: HttpRequest, plan: DialPlan, timeout: float, *, http2: bool) -> None:
+        """Set what differs from the last request. `http2`: offer it."""
         curl = self.curl
+        if http2 is not self._http2:
+            curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if http2 else pycurl.CURL_HTTP_VERSION_1_1)
+            self._http2 = http2
         if plan is not self.plan:
             self._set_plan(plan)
         curl.setopt(pycurl.URL, request.url.text)
@@ -79,7 +83,6 @@ class CurlHandle:
         self._set_proxy(settings.proxy)
         # Nothing but `_set_plan` changes the cache of names: no entry of it may expire.
         curl.setopt(pycurl.DNS_CACHE_TIMEOUT, -1)
-        curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if settings.http2 else pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(settings.connect_timeout))
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)
         curl.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pycurl
 
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.handlers.http import http2_faults
 from taskrunner.handlers.http.exchange import (
     E_TOO_LARGE,
     MAX_HEAD_LINES,
@@ -24,8 +25,8 @@ from taskrunner.handlers.http.settings import FetchSettings
 
 # A certificate is seldom repaired between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
-# CURLE_HTTP2_STREAM, which pycurl does not name.
-_E_HTTP2_STREAM = 92
+# CURLE_SSL_CLIENTCERT, which pycurl does not name.
+_E_SSL_CLIENTCERT = 98
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,12 @@ _NOT_HTTP = _final_protocol_error("The answer is not valid HTTP.")
 _OVERSIZED_FRAMING = _final_protocol_error("The framing of the answer's body is larger than allowed.")
 _CONNECTION_LOST = _connect_error("The connection was lost before the answer was complete.")
 _HTTP2_BROKEN = _protocol_error("The HTTP/2 connection broke.")
+_REFUSED = _connect_error("The target refused the request over HTTP/2 before it processed any of it.")
 _CERTIFICATE_NOT_TRUSTED = _tls_error("The target's certificate is not trusted.")
 _HANDSHAKE_FAILED = _tls_error("The TLS handshake failed.")
-_CERTIFICATE_REFUSED = _tls_error("The target requires a client certificate, or does not accept ours.")
+_CERTIFICATE_REFUSED = _tls_error(
+    "The target requires a client certificate (Fetch.tls), or does not accept ours."
+)
 _TOO_LARGE = FetchFailure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
 _CODING_BROKEN = FetchFailure(
     kind=OutcomeKind.DECODE_ERROR,
@@ -83,8 +87,6 @@ FAILURES: dict[int, FetchFailure] = {
     pycurl.E_COULDNT_RESOLVE_HOST: UNRESOLVED,
     pycurl.E_COULDNT_CONNECT: _connect_error("Could not connect to the target."),
     pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
-    pycurl.E_HTTP2: _HTTP2_BROKEN,
-    _E_HTTP2_STREAM: _HTTP2_BROKEN,
     pycurl.E_PARTIAL_FILE: _protocol_error("The answer ended before its announced length."),
     pycurl.E_GOT_NOTHING: _connect_error("The connection was closed without an answer."),
     pycurl.E_SEND_ERROR: _CONNECTION_LOST,
@@ -93,6 +95,7 @@ FAILURES: dict[int, FetchFailure] = {
     pycurl.E_RECV_ERROR: _protocol_error("The framing of the answer is broken."),
     pycurl.E_SSL_CONNECT_ERROR: _HANDSHAKE_FAILED,
     pycurl.E_SSL_CIPHER: _HANDSHAKE_FAILED,
+    _E_SSL_CLIENTCERT: _CERTIFICATE_REFUSED,
     # The files could be read when we started.
     pycurl.E_SSL_CERTPROBLEM: _tls_error("The files of the TLS profile cannot be used."),
     pycurl.E_SSL_CACERT_BADFILE: _tls_error("The files of trusted certificates cannot be used."),
@@ -108,15 +111,60 @@ _ALERT = re.compile(
 )
 
 # By OpenSSL's verify code (`man x509_v3_verify`), which libcurl writes in parentheses after the message.
+_OWN_AUTHORITY = "a profile in Fetch.tls with a ca_file trusts an authority of your own"
 _VERIFY_REASONS = {
     "9": "it is not yet valid",
     "10": "it has expired",
-    "18": "it is self-signed",
-    "19": "its issuer is not trusted",
-    "20": "its issuer is not trusted",
-    "21": "its issuer is not trusted",
+    "18": f"it is self-signed; {_OWN_AUTHORITY}",
+    "19": f"its issuer is not trusted; {_OWN_AUTHORITY}",
+    "20": "its issuer is not trusted: the target sends an incomplete chain, without the intermediate"
+    f" certificate, or its authority is unknown here; {_OWN_AUTHORITY}",
+    "21": "its issuer is not trusted: the target sends an incomplete chain, its own certificate alone",
+    "23": "it was revoked",
+    "24": "its issuer is no authority",
+    "26": "it is not for servers",
     "62": "it is for another host name",
+    "66": "its key is too short",
+    "67": "the key of its authority is too short",
+    "68": "its authority signs with a hash that is no longer safe",
 }
+# By OpenSSL's words (ssl/ssl_err.c, and the alerts of RFC 8446 section 6.2) in libcurl's message.
+_HANDSHAKE_REASONS = (
+    (
+        re.compile(r"alert protocol version|unsupported protocol|no protocols available"),
+        "The target and taskrunner have no TLS version in common; taskrunner speaks 1.2 and 1.3.",
+    ),
+    (
+        re.compile(r"wrong version number|packet length too long|http request|unknown protocol|record layer"),
+        "The target does not speak TLS on this port; use its port for https, or http:// in the URL.",
+    ),
+    (
+        re.compile(
+            r"alert handshake failure|no shared cipher|insufficient security|wrong cipher|wrong curve"
+        ),
+        "The target accepts none of our TLS ciphers, or requires a client certificate (Fetch.tls).",
+    ),
+    (
+        re.compile(r"unrecognized name"),
+        "The target does not know the host name of the URL (TLS alert unrecognized_name).",
+    ),
+    (
+        re.compile(r"no application protocol"),
+        "The target accepts none of the HTTP versions that we offer; Fetch.http1_hosts lists hosts to offer"
+        " only HTTP/1.1.",
+    ),
+    (
+        re.compile(r"key too small|modulus too small|bad dh value"),
+        "The target's key is too short for TLS as we accept it.",
+    ),
+    (re.compile(r"md too weak|digest"), "The target's certificate is signed with a hash that is not safe."),
+    (re.compile(r"legacy renegotiation|unsafe legacy"), "The target needs the unsafe renegotiation of TLS."),
+    (re.compile(r"alert internal error"), "The target failed in the TLS handshake (alert internal_error)."),
+    (
+        re.compile(r"alert (?:decode error|illegal parameter|unexpected message|missing extension)"),
+        "The target refused our TLS handshake as wrong; another machine may be in between.",
+    ),
+)
 
 
 def diagnose(
@@ -150,6 +198,8 @@ def diagnose(
         return FetchFailure(kind=OutcomeKind.TIMEOUT, error=error)
     if exchange.tunnel_failed:
         return _proxy_failure(exchange)
+    if exchange.refused:
+        return _REFUSED
     return _curl_failure(exchange, attempt)
 
 
@@ -159,7 +209,11 @@ def is_certificate_refused(exchange: Exchange) -> bool:
     TLS 1.3 allows that (RFC 8446 section 4.4.2.4). The target has not looked at the request, although it was
     sent.
     """
-    is_late = exchange.curl_code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR} and not exchange.lines
+    if exchange.lines:
+        return False
+    if exchange.curl_code == _E_SSL_CLIENTCERT:
+        return True
+    is_late = exchange.curl_code in {pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR}
     return is_late and _ALERT.search(exchange.curl_text) is not None
 
 
@@ -191,6 +245,8 @@ def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
         return replace(_CERTIFICATE_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if exchange.curl_code == pycurl.E_RECV_ERROR and _is_connection_lost(exchange.curl_text):
         return _CONNECTION_LOST
+    if error := http2_faults.sentence(exchange):
+        return replace(FAILURES.get(exchange.curl_code, _HTTP2_BROKEN), error=error)
     return FAILURES.get(exchange.curl_code) or _protocol_error(
         f"The exchange failed (libcurl error {exchange.curl_code})."
     )
@@ -211,11 +267,17 @@ def _tls_failure(exchange: Exchange, attempt: int) -> FetchFailure:
     if exchange.curl_code == pycurl.E_SSL_CONNECT_ERROR and _is_connection_lost(exchange.curl_text):
         return _tls_error("The connection was lost in the TLS handshake.")
     known = _CERTIFICATE_REFUSED if _ALERT.search(exchange.curl_text) else FAILURES[exchange.curl_code]
+    if known is _HANDSHAKE_FAILED:
+        known = _tls_error(_handshake_error(exchange.curl_text) or known.error)
     return FetchFailure(
         kind=known.kind,
         error=_certificate_error(exchange.curl_text) or known.error,
         retryable=attempt < _TLS_ATTEMPTS,
     )
+
+
+def _handshake_error(text: str) -> str | None:
+    return next((error for pattern, error in _HANDSHAKE_REASONS if pattern.search(text)), None)
 
 
 def _certificate_error(text: str) -> str | None:

@@ -30,7 +30,8 @@ class Exchange:
     is the time without a byte that ended the exchange. `deadline` is a time of the monotonic clock, and
     `past_deadline` says that the body was still arriving then. `oversized_framing`: the framing of the body
     (chunk extensions, say) was out of all proportion to the body. `tunnel_failed`: the egress proxy opened no
-    tunnel to the target; `proxy_status` is its answer, 0 for none.
+    tunnel to the target; `proxy_status` is its answer, 0 for none. `refused`: the target said over
+    HTTP/2 that it has processed nothing of the request.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Exchange:
         "oversized_framing",
         "past_deadline",
         "proxy_status",
+        "refused",
         "sent",
         "stall_seconds",
         "started",
@@ -65,6 +67,7 @@ class Exchange:
         self.stall_seconds: float | None = None
         self.tunnel_failed = False
         self.proxy_status = 0
+        self.refused = False
 
     @property
     def stopped_at_proxy(self) -> bool:

@@ -9,7 +9,10 @@ import time
 
 import pycurl
 
+from taskrunner.domain.host_name import host_of, patterns_for
 from taskrunner.domain.outcome import Timings
+from taskrunner.domain.url import Url
+from taskrunner.handlers.http import http2_faults
 from taskrunner.handlers.http.codings import decoder_for
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
@@ -41,6 +44,8 @@ class FetchEngine:
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._http1_hosts = network.http1_hosts
+        self._http1_patterns = frozenset(settings.http1_hosts)
         self._dialer = Dialer(guard, network, sockets)
         self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
@@ -59,7 +64,7 @@ class FetchEngine:
         self._exchange = exchange = Exchange(self._lines, timeout=timeout, sent=not request.send_once)
         self._error = None
         self._dialer.begin_request(plan)
-        self._handle.prepare(request, plan, timeout)
+        self._handle.prepare(request, plan, timeout, http2=self._offers_http2(request.url))
         self._sockets.begin_exchange(exchange)
         try:
             self._curl.perform()
@@ -70,6 +75,8 @@ class FetchEngine:
             self._exchange = self._no_exchange
         if self._error is not None:
             raise self._error
+        if exchange.curl_code and request.url.scheme == "https":
+            self._note_http2_faults(exchange, request.url)
         self._finish(exchange, encrypted=self._proxy_encrypts or request.url.scheme == "https")
         return exchange
 
@@ -121,6 +128,19 @@ class FetchEngine:
         """Close the handle and its connections."""
         self._curl.close()
         self._dialer.close()
+
+    def _offers_http2(self, url: Url) -> bool:
+        if url.scheme != "https" or not self._settings.http2 or self._http1_hosts.covers(url):
+            return False
+        return not self._http1_patterns or self._http1_patterns.isdisjoint(patterns_for(host_of(url.text)))
+
+    def _note_http2_faults(self, exchange: Exchange, url: Url) -> None:
+        if http2_faults.is_unprocessed(exchange, encrypted=True):
+            exchange.sent = False
+            exchange.refused = True
+            self._http1_hosts.note_refused(url)
+        if http2_faults.is_broken(exchange):
+            self._http1_hosts.note_broken(url)
 
     def _on_sending(self, *_: object) -> int:
         if self._exchange.sent:

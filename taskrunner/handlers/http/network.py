@@ -14,6 +14,7 @@ from typing import Any
 import pycurl
 
 from taskrunner.domain.address import Address, parse_address
+from taskrunner.handlers.http.http1_hosts import Http1Hosts
 
 # The resolver does not report the time to live of an answer. libcurl's own cache keeps one for 60 s.
 _CACHE_SECONDS = 30.0
@@ -54,6 +55,7 @@ class Network:
     sockopt_result: int = pycurl.SOCKOPT_OK
 
     def __init__(self) -> None:
+        self.http1_hosts = Http1Hosts()
         self._cache: dict[str, tuple[float, LookupAnswer]] = {}
         self._running: dict[str, _Lookup] = {}
         self._changed = threading.Condition()

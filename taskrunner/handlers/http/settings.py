@@ -61,8 +61,8 @@ class FetchSettings:
 
     `max_body_bytes` bounds a body, both on the wire and decoded; beyond it the outcome is `too_large`. The
     first `store_body_bytes` are kept, the rest is only counted and hashed. `max_header_bytes` bounds the head
-    of one answer. `http2` is offered to targets over TLS. `trust` applies to targets whose TLS profile has no
-    `ca_file`.
+    of one answer. `http2` is offered to targets over TLS, except to `http1_hosts` (patterns). `trust` applies
+    to targets whose TLS profile has no `ca_file`.
 
     With a `proxy`, nothing else is dialled. `tls` holds the TLS profiles by name, `key_passwords` the
     passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks:
@@ -78,6 +78,7 @@ class FetchSettings:
     max_redirects: int = 5
     user_agent: str = USER_AGENT
     http2: bool = True
+    http1_hosts: tuple[str, ...] = ()
     trust: TrustStore = TrustStore()
     limits: TaskLimits = TaskLimits()
     proxy: EgressProxy | None = None

@@ -1,6 +1,7 @@
 """HTTP/2: offered to targets over TLS, shown in the answer, and as strict as HTTP/1.1."""
 
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 
@@ -8,10 +9,20 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.retry import is_retryable, is_unknown
+from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools import behaviours, http2_behaviours
-from tests.tools.hostile import Hostile, Peer, wait_until
-from tests.tools.http2 import Http2Peer
+from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
+from tests.tools.http2 import (
+    GOAWAY,
+    HTTP_1_1_REQUIRED,
+    INTERNAL_ERROR,
+    REFUSED_STREAM,
+    RST_STREAM,
+    Http2Peer,
+    frame,
+)
 
 
 def http_version(fetch: Fetcher, url: str) -> str:
@@ -126,8 +137,136 @@ def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_h
 
     outcome = fetch(url, method="POST")
 
-    assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, True)
+    assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, False)
     assert len(hostile.ledger.requests) == 1
+
+
+def resets(code: int) -> Behaviour:
+    """Resets each stream with an error code of RFC 9113 section 7."""
+
+    def behaviour(peer: Peer) -> None:
+        talk = Http2Peer(peer)
+        while True:
+            talk.send(frame(RST_STREAM, 0, talk.read(), code.to_bytes(4, "big")))
+
+    return behaviour
+
+
+def goes_away(last_stream: int, code: int) -> Behaviour:
+    """Sends GOAWAY, and then waits."""
+
+    def behaviour(peer: Peer) -> None:
+        talk = Http2Peer(peer)
+        talk.read()
+        talk.send(frame(GOAWAY, 0, 0, struct.pack("!II", last_stream, code)))
+        talk.wait_for_close()
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sent"),
+    [
+        (resets(REFUSED_STREAM), False),
+        (resets(HTTP_1_1_REQUIRED), False),
+        (goes_away(0, 0), False),
+        (goes_away(0, 11), False),
+        (goes_away(0, 12), False),
+        (goes_away(0, HTTP_1_1_REQUIRED), False),
+        (goes_away(1, 0), True),
+        (resets(0), True),
+        (resets(INTERNAL_ERROR), True),
+        (resets(8), True),
+        (resets(11), True),
+        (http2_behaviours.h2_closes, True),
+        (http2_behaviours.h2_reset_in_body, True),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_post_that_was_certainly_not_processed_is_tried_again(
+    behaviour: Behaviour, sent: bool, method: str, hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
+) -> None:
+    """RFC 9113 8.7: REFUSED_STREAM, and a GOAWAY whose last stream is lower. Any other end is unknown."""
+    context = fetch.context(hostile.url(behaviour, tls=tls_http2), method=method, body="x", timeout=1.0)
+
+    outcome = fetch.handler.run(context)
+
+    assert outcome.sent is sent
+    assert is_unknown(context.task, outcome) is sent
+    assert is_retryable(outcome)
+    assert len(hostile.ledger.requests) == 1
+
+
+def broken_or_http_1(behaviour: Behaviour) -> Behaviour:
+    """Speaks HTTP/1.1 well, if the client offers only that."""
+
+    def behave(peer: Peer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        (behaviour if peer.sock.selected_alpn_protocol() == "h2" else behaviours.answer)(peer)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("name", "attempts"),
+    [
+        ("h2_http_1", 1),
+        ("h2_garbage", 1),
+        ("h2_bad_hpack", 1),
+        ("h2_huge_frame", 1),
+        ("h2_no_status", 1),
+        ("h2_wants_http_1", 2),
+        ("h2_refuses_streams", 2),
+    ],
+)
+def test_a_host_whose_http_2_is_broken_is_asked_by_http_1(
+    name: str,
+    attempts: int,
+    hostile: Hostile,
+    make_fetcher: Callable[..., Fetcher],
+    authority: trustme.CA,
+) -> None:
+    """Every worker of the process remembers it. A refusal counts when it comes twice."""
+    both = server_context(authority, "127.0.0.1")
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    url = hostile.url(broken_or_http_1(getattr(http2_behaviours, name)), tls=both)
+    network = Network()
+    first, second = make_fetcher(network=network), make_fetcher(network=network)
+
+    for _ in range(attempts):
+        assert first(url, method="POST").kind is not OutcomeKind.OK
+
+    assert http_version(second, url) == "1.1"
+    assert http_version(first, url) == "1.1"
+
+
+def test_one_failed_request_does_not_make_a_host_broken(
+    hostile: Hostile, fetch: Fetcher, authority: trustme.CA
+) -> None:
+    """A reset with INTERNAL_ERROR is about one request."""
+    both = server_context(authority, "127.0.0.1")
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    url = hostile.url(broken_or_http_1(http2_behaviours.h2_reset), tls=both)
+
+    assert [fetch(url).kind for _ in range(3)] == [OutcomeKind.PROTOCOL_ERROR] * 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "version"), [("127.0.0.1", "1.1"), ("*", "1.1"), ("*.example.com", "2"), ("127.0.0.1:1", "2")]
+)
+def test_a_listed_host_is_not_offered_http_2(
+    pattern: str,
+    version: str,
+    hostile: Hostile,
+    make_fetcher: Callable[..., Fetcher],
+    authority: trustme.CA,
+) -> None:
+    """`Fetch.http1_hosts` has patterns, as limits have."""
+    both = server_context(authority, "127.0.0.1")
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    url = hostile.url(broken_or_http_1(http2_behaviours.answer), tls=both)
+
+    assert http_version(make_fetcher(http1_hosts=(pattern,)), url) == version
 
 
 def test_a_cancelled_attempt_over_http_2_ends_at_once(

@@ -205,7 +205,9 @@ def test_a_refused_client_certificate_is_a_tls_error(
 
     assert [each.kind for each in outcomes] == [OutcomeKind.TLS_ERROR] * 2
     assert [is_retryable(each) for each in outcomes] == [True, False]
-    assert outcomes[0].error == "The target requires a client certificate, or does not accept ours."
+    assert (
+        outcomes[0].error == "The target requires a client certificate (Fetch.tls), or does not accept ours."
+    )
     assert not any(each.sent for each in outcomes)
     assert hostile.ledger.requests == []
 

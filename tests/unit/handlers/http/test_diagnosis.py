@@ -106,3 +106,81 @@ def test_a_head_beyond_its_limits_is_reported_first(code: int) -> None:
     assert failure(code, lines=many).kind is OutcomeKind.PROTOCOL_ERROR
     assert failure(code, lines=large).kind is OutcomeKind.TOO_LARGE
     assert failure(code, lines=long).kind is OutcomeKind.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("tlsv1 alert protocol version", "TLS version"),
+        ("unsupported protocol", "TLS version"),
+        ("no protocols available", "TLS version"),
+        ("wrong version number", "does not speak TLS on this port"),
+        ("packet length too long", "does not speak TLS on this port"),
+        ("http request", "does not speak TLS on this port"),
+        ("ssl/tls alert handshake failure", "client certificate (Fetch.tls)"),
+        ("tlsv1 alert insufficient security", "TLS ciphers"),
+        ("tlsv1 unrecognized name", "does not know the host name"),
+        ("tlsv1 alert no application protocol", "Fetch.http1_hosts"),
+        ("dh key too small", "too short"),
+        ("ee key too small", "too short"),
+        ("ca md too weak", "hash"),
+        ("unsafe legacy renegotiation disabled", "renegotiation"),
+        ("tlsv1 alert internal error", "internal_error"),
+        ("ssl/tls alert illegal parameter", "refused our TLS handshake"),
+        ("tlsv1 alert unknown ca", "client certificate"),
+        ("tlsv13 alert certificate required", "client certificate"),
+        ("something new", "The TLS handshake failed."),
+    ],
+)
+def test_a_failed_handshake_is_named(reason: str, word: str) -> None:
+    """OpenSSL's reason becomes our own words, with the setting that helps."""
+    made = failure(pycurl.E_SSL_CONNECT_ERROR, f"TLS connect error: error:0A000000:SSL routines::{reason}")
+    assert made.kind is OutcomeKind.TLS_ERROR
+    assert word in made.error
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (9, "not yet valid"),
+        (18, "ca_file"),
+        (19, "ca_file"),
+        (20, "incomplete chain"),
+        (21, "incomplete chain"),
+        (23, "revoked"),
+        (66, "too short"),
+        (67, "too short"),
+        (68, "hash"),
+    ],
+)
+def test_each_fault_of_a_certificate_has_words(number: int, word: str) -> None:
+    """By OpenSSL's verify code."""
+    text = f"SSL certificate OpenSSL verify result: some words ({number})"
+    assert word in failure(pycurl.E_PEER_FAILED_VERIFICATION, text).error
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "words"),
+    [
+        (
+            92,
+            "HTTP/2 stream 1 reset by server (error 0x1 PROTOCOL_ERROR)",
+            "reset the HTTP/2 stream with PROTOCOL",
+        ),
+        (92, "HTTP/2 stream 7 reset by server (error 0xb ENHANCE_YOUR_CALM)", "ENHANCE_YOUR_CALM"),
+        (92, "HTTP/2 stream 1 reset by server (error 0xffff x)", "an unknown error code"),
+        (92, "HTTP/2 stream 1 reset by curl (error 0x2 INTERNAL_ERROR)", "closed the HTTP/2 connection with"),
+        (92, "HTTP/2 stream 1 was closed cleanly, but before getting all", "without a complete answer"),
+        (92, "[HTTP2] [1] received invalid frame: FRAME[PUSH_PROMISE]", "an invalid HTTP/2 frame"),
+        (8, "[HTTP2] [1] received invalid frame: FRAME[HEADERS]", "an invalid HTTP/2 frame"),
+        (16, "nghttp2 shuts down connection with error 9: COMPRESSION_ERROR", "COMPRESSION_ERROR"),
+        (16, "unexpected data while we expected SETTINGS frame.", "does not speak it"),
+        (16, "something new", "The HTTP/2 connection broke."),
+    ],
+)
+def test_a_fault_of_http_2_is_named(code: int, text: str, words: str) -> None:
+    """With the setting that avoids HTTP/2."""
+    made = failure(code, text)
+    assert made.kind is OutcomeKind.PROTOCOL_ERROR
+    assert words in made.error
+    assert "Fetch.http1_hosts" in made.error

@@ -1,0 +1,91 @@
+"""Reads from libcurl's message what was wrong with an exchange over HTTP/2 (RFC 9113 section 7)."""
+
+import re
+
+import pycurl
+
+from taskrunner.handlers.http.exchange import Exchange
+
+# CURLE_HTTP2_STREAM, which pycurl does not name.
+E_HTTP2_STREAM = 92
+_SWITCH = "Fetch.http1_hosts lists hosts to ask by HTTP/1.1."
+_NAMES = (
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+)
+_RESET = re.compile(r"HTTP/2 stream \d+ reset by (server|curl) \(error 0x([0-9a-f]{1,8})\b")
+_SHUT_DOWN = re.compile(r"nghttp2 shuts down connection with error (\d{1,9})")
+# RFC 9113 8.7 and 9.1.1: the target has processed nothing of the request.
+_UNPROCESSED = frozenset({"REFUSED_STREAM", "HTTP_1_1_REQUIRED"})
+# With these, libcurl tells the error code of a GOAWAY whose last stream was lower than ours (6.8). Other
+# codes may also be those of a stream that libcurl itself has given up.
+_GOAWAY_ONLY = frozenset({"ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY"})
+# About one request, and no sign that the host cannot speak HTTP/2.
+_ONE_REQUEST = frozenset(
+    {"NO_ERROR", "INTERNAL_ERROR", "REFUSED_STREAM", "CANCEL", "CONNECT_ERROR", "ENHANCE_YOUR_CALM"}
+)
+
+
+def is_unprocessed(exchange: Exchange, *, encrypted: bool) -> bool:
+    """Whether the target certainly processed nothing of a request that was sent.
+
+    libcurl repeats a request by itself only after REFUSED_STREAM, HTTP_1_1_REQUIRED, or a GOAWAY whose last
+    stream is lower, as long as its connection is new. `FetchEngine` stops the repetition.
+    """
+    if exchange.lines:
+        return False
+    if exchange.curl_code == pycurl.E_ABORTED_BY_CALLBACK:
+        return encrypted
+    by, name = _reset(exchange)
+    return name in _UNPROCESSED or (by == "curl" and name in _GOAWAY_ONLY)
+
+
+def is_broken(exchange: Exchange) -> bool:
+    """Whether the host does not speak HTTP/2 well, so that HTTP/1.1 should be tried."""
+    if exchange.curl_code == pycurl.E_HTTP2 or "received invalid frame" in exchange.curl_text:
+        return True
+    by, name = _reset(exchange)
+    return by == "server" and name not in _ONE_REQUEST
+
+
+def sentence(exchange: Exchange) -> str | None:
+    """What was wrong, in our words; None if it was not HTTP/2."""
+    text = exchange.curl_text
+    by, name = _reset(exchange)
+    if by == "server":
+        return f"The target reset the HTTP/2 stream with {name}. {_SWITCH}"
+    if by == "curl":
+        return f"The target closed the HTTP/2 connection with {name}. {_SWITCH}"
+    if "received invalid frame" in text:
+        return f"The target sent an invalid HTTP/2 frame. {_SWITCH}"
+    if match := _SHUT_DOWN.search(text):
+        return f"The target broke a rule of HTTP/2: {_name(int(match[1]))}. {_SWITCH}"
+    if "expected SETTINGS" in text:
+        return f"The target agreed on HTTP/2 and does not speak it. {_SWITCH}"
+    if "closed cleanly" in text:
+        return f"The target closed the HTTP/2 stream without a complete answer. {_SWITCH}"
+    if exchange.curl_code in {pycurl.E_HTTP2, E_HTTP2_STREAM}:
+        return f"The HTTP/2 connection broke. {_SWITCH}"
+    return None
+
+
+def _reset(exchange: Exchange) -> tuple[str, str]:
+    """Who reset the stream, and the name of the error code; empty for none."""
+    match = _RESET.search(exchange.curl_text) if exchange.curl_code == E_HTTP2_STREAM else None
+    return (match[1], _name(int(match[2], 16))) if match else ("", "")
+
+
+def _name(code: int) -> str:
+    return _NAMES[code] if code < len(_NAMES) else "an unknown error code"
