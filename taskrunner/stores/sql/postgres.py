@@ -1,6 +1,7 @@
 """PostgreSQL: a pool of connections, one transaction per call, tried again after a certain rollback."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, text
@@ -12,6 +13,7 @@ from taskrunner.domain.events import Events
 from taskrunner.stores.connection import Fitness
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.counts import probe, write_counts
+from taskrunner.stores.sql.postgres_dialer import PostgresDialer
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import PostgresDatabase, SqlSettings
 from taskrunner.stores.sql.sql_connection import Answer, Operation, SqlStoreConnection
@@ -27,12 +29,12 @@ _UPGRADE_LOCK = 7_461_736_021
 
 
 class PostgresConnection(SqlStoreConnection):
-    """The pool. READ COMMITTED is enough: each operation locks the rows on which it decides."""
+    """The pool. It asks for READ COMMITTED, which is enough: operations lock the rows that they decide on."""
 
     def __init__(self, database: PostgresDatabase, settings: SqlSettings, events: Events) -> None:
         super().__init__(database, settings, events)
-        self._dsn = database.dsn
         self._settings = settings
+        self._dialer = PostgresDialer(database.url, settings.dial_timeout)
         self._pool = self._make_pool()
 
     async def _write(self, operation: Operation[Answer]) -> Answer:
@@ -83,18 +85,20 @@ class PostgresConnection(SqlStoreConnection):
 
     async def _inspect(self) -> Fitness:
         await self._pool.dispose()
+        await self._dialer.look_for_pooler()
+        self._pool = self._make_pool()
         async with self._pool.begin() as connection:
             fitness = await connection.run_sync(self._inspect_server)
             await connection.run_sync(self._probe)
         return fitness
 
     async def _upgrade(self) -> None:
-        engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=self._dial_patiently, poolclass=NullPool
-        )
+        await self._dialer.look_for_pooler()
+        engine = self._make_engine(None, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{UPGRADE_PATIENCE:.0f}s'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            await connection.run_sync(self._check_encoding)
             if not await connection.run_sync(schema.check_upgradable, self._shown):
                 await connection.run_sync(schema.upgrade)
         await engine.dispose()
@@ -161,28 +165,37 @@ class PostgresConnection(SqlStoreConnection):
         number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
         if number < MIN_VERSION:
             raise StoreUnfit(f"{self._shown} is version {version}, but at least {MIN_VERSION} is needed")
+        self._check_encoding(connection)
         schema.check(connection, self._shown)
         return Fitness(version=version, warnings=tuple(_warnings(connection)))
 
+    def _check_encoding(self, connection: Connection) -> None:
+        """Any other encoding lacks characters that a task may have."""
+        found = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if found != "UTF8":
+            raise StoreUnfit(
+                f"{self._shown} has the encoding {found}, but UTF8 is needed: create a database "
+                "(createdb --encoding=UTF8 --template=template0 NAME) and name it in the URL"
+            )
+
     def _make_pool(self) -> AsyncEngine:
-        return create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self._dial,
+        return self._make_engine(
+            self._settings.timeout,
             pool_size=self._settings.pool_size,
             max_overflow=0,
             pool_timeout=self._settings.timeout,
         )
 
-    async def _dial(self) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(
-            self._dsn,
-            timeout=self._settings.dial_timeout,
-            command_timeout=self._settings.timeout,
-            server_settings={"application_name": "taskrunner"},
+    def _make_engine(self, command_timeout: float | None, **options: Any) -> AsyncEngine:
+        # A statement without a name lives until the next one, which is in the same transaction.
+        unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda **_: self._dialer.dial(command_timeout),
+            isolation_level="READ COMMITTED",
+            connect_args=unnamed if self._dialer.pooled else {},
+            **options,
         )
-
-    async def _dial_patiently(self) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(self._dsn, timeout=self._settings.dial_timeout)
 
 
 def _with_counts(session: Session, operation: Operation[Answer]) -> Answer:
