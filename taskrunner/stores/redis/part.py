@@ -55,11 +55,7 @@ class RedisPart:
         return answers
 
     def token(self) -> str:
-        """A name for one batch.
-
-        A script that is sent again under its token, because the answer was lost, finds what it wrote the
-        first time and gives the same answers.
-        """
+        """A name for one batch: a script that is sent again under it, its answer lost, answers the same."""
         return f"{self._token_prefix}{next(self._token_numbers):x}"
 
 

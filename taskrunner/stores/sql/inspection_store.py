@@ -111,11 +111,7 @@ def _repaired(row: Row, now_ms: int, lease_ms: int, kept_until_ms: int) -> dict[
     task_id, stored, due_ms, kept_ms, _ = row
     status = read_status(stored)
     if status is None or status in TERMINAL:
-        return {
-            "id": task_id,
-            "due_ms": None,
-            "kept_until_ms": kept_until_ms if kept_ms is None else kept_ms,
-        }
+        return {"id": task_id, "due_ms": None, "kept_until_ms": kept_until_ms if kept_ms is None else kept_ms}
     again_ms = lease_ms if status is Status.RUNNING else now_ms
     return {"id": task_id, "due_ms": again_ms if due_ms is None else due_ms, "kept_until_ms": None}
 

@@ -40,10 +40,7 @@ class SqlIntakeStore(SqlPart, IntakeStore):
 
 
 def accept(session: Session, part: Sequence[NewTask]) -> list[Accepted]:
-    """See `IntakeStore.accept`.
-
-    A race with another process for an id or a key ends in a unique violation, and is tried again.
-    """
+    """A race with another process for an id or a key ends in a unique violation, and is tried again."""
     known = session.mapping(_existing, ids(task.id for task in part))
     keys = [{"idempotency_key": text(task.idempotency_key)} for task in part if task.idempotency_key]
     holders = {row[0]: (row[1], row[2]) for row in session.fetch(_keyed, keys)} if keys else {}
