@@ -108,6 +108,10 @@ class StoreUnavailable(OutsideError):
     """The store cannot be reached, or cannot take writes now."""
 
 
+class StoreRefused(OutsideError):
+    """The store answers, and refused a call for a reason that we do not know; its own code and words tell."""
+
+
 class ApiUnavailable(OutsideError):
     """The API of another process cannot be reached, or cannot serve the request now."""
 

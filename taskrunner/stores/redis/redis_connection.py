@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoPermissionError
 
-from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.stores.connection import Fault, Fitness, StoreConnection
@@ -48,17 +47,22 @@ class RedisStoreConnection(StoreConnection):
         """The answer to one command. Raises `StoreUnavailable`, and the driver's `NoScriptError`."""
         return (await self.converse(args))[0]
 
+    async def call_if_allowed(self, *args: Any) -> Any:
+        """The answer to a command that only helps; None where an ACL forbids it to our user."""
+        return await self._call(lambda: self._send_if_allowed(args))
+
     async def converse(self, *commands: Sequence[Any]) -> list[Any]:
         """The answers to several commands that need the same connection; raises as `call` does."""
-        try:
-            return await self._call(lambda: self._send_patiently(commands))
-        except NoScriptError:
-            raise
-        except ResponseError as exc:
-            raise RuntimeError(f"{self._shown} rejected {commands[0][0]}: {exc}") from exc
+        return await self._call(lambda: self._send_patiently(commands))
 
     async def ping(self) -> None:
         await self.call("PING")
+
+    async def _send_if_allowed(self, command: Sequence[Any]) -> Any:
+        try:
+            return (await self._send_patiently([command]))[0]
+        except NoPermissionError:
+            return None
 
     async def _send_patiently(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send commands again when their connection breaks: all of them are safe to repeat."""
@@ -75,13 +79,8 @@ class RedisStoreConnection(StoreConnection):
     async def _inspect(self) -> Fitness:
         # A connection that hangs or leads to a former primary must not be used again.
         await self._connections.drop_idle()
-        try:
-            fitness = await inspect(self._connections.send, self._address)
-            await self._connections.send(*self._probe)
-        except ResponseError as exc:
-            if self._fault(exc) is None:
-                raise StoreUnavailable(f"{self._shown} failed: {exc}") from exc
-            raise
+        fitness = await inspect(self._connections.send, self._address)
+        await self._connections.send(*self._probe)
         return fitness
 
     def _fault(self, exc: Exception) -> Fault | None:
