@@ -89,6 +89,11 @@ def fault(exc: Exception, server: str) -> Fault | None:
     return None
 
 
+def is_forbidden(exc: Exception) -> bool:
+    """Whether an ACL forbids something to our user."""
+    return _code(exc) == "NOPERM"
+
+
 def _code(exc: Exception) -> str | None:
     for kind, code in _CLASSES:
         if isinstance(exc, kind):

@@ -1,21 +1,25 @@
 """The connection to Redis: commands, sent again when a connection broke before their answer."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.stores.connection import Fault, Fitness, StoreConnection
 from taskrunner.stores.redis.connections import Connections
-from taskrunner.stores.redis.faults import fault
+from taskrunner.stores.redis.faults import fault, is_forbidden
 from taskrunner.stores.redis.fitness import inspect
 from taskrunner.stores.redis.settings import RedisSettings
 
 SERVICE = "redis"
+# The lines of probe.lua.
+_PROBED = re.compile(r"^call\('(\w+)', probe(.*)\)$", re.MULTILINE)
+_ARGUMENT = re.compile(r"'([^']*)'")
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
 
 
@@ -80,8 +84,19 @@ class RedisStoreConnection(StoreConnection):
         # A connection that hangs or leads to a former primary must not be used again.
         await self._connections.drop_idle()
         fitness = await inspect(self._connections.send, self._address)
-        await self._connections.send(*self._probe)
+        try:
+            await self._connections.send(*self._probe)
+        except ResponseError as exc:
+            if is_forbidden(exc):
+                await self._find_forbidden()
+            raise
         return fitness
+
+    async def _find_forbidden(self) -> None:
+        """Of a command within a script, the server does not say which one its ACL forbids: ask for each."""
+        _, source, _, prefix = self._probe
+        for name, arguments in _PROBED.findall(str(source)):
+            await self._connections.send(name, f"{prefix}probe", *_ARGUMENT.findall(arguments))
 
     def _fault(self, exc: Exception) -> Fault | None:
         return fault(exc, self._address)
