@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
@@ -47,9 +47,18 @@ class BulkSubmit:
 
     `base` has the fields of every line except the URL; the fields of a JSON line overrule it. `patience` is
     how many seconds to wait for an unavailable store. Repeating a batch is safe: its ids are made before.
+    `make_id` makes the id of a line from its number and text; otherwise ids are new.
     """
 
-    def __init__(self, intake: Intake, base: TaskDraft, *, patience: float) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        base: TaskDraft,
+        *,
+        patience: float,
+        make_id: Callable[[int, bytes], str] | None = None,
+    ) -> None:
+        self._make_id = make_id
         self._intake = intake
         self._base = base
         given = base.model_fields_set - {"url", "id"}
@@ -79,12 +88,17 @@ class BulkSubmit:
         refused: list[RefusedLine] = []
         for number, line in batch:
             try:
-                prepared.append(self._intake.prepare(self._draft(line)))
+                prepared.append(self._intake.prepare(self._with_id(self._draft(line), number, line)))
                 numbers.append(number)
             except TaskInvalid as exc:
                 refused.append(RefusedLine(number=number, error=exc))
         submitted = await self._persist(prepared) if prepared else []
         return SubmittedBatch(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
+
+    def _with_id(self, draft: TaskDraft, number: int, line: bytes) -> TaskDraft:
+        if self._make_id is None or draft.id is not None:
+            return draft
+        return draft.model_copy(update={"id": self._make_id(number, line)})
 
     def _draft(self, line: bytes) -> TaskDraft:
         check_length(line)
