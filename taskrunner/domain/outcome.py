@@ -55,6 +55,14 @@ class Response(Value):
     unchanged: bool = False
 
 
+class Hop(Value):
+    """One request of an attempt that was redirected, and the status of its answer; None without an answer."""
+
+    method: str
+    url: str
+    status: int | None = None
+
+
 class Outcome(Value):
     """The end of one attempt. `error` is a sentence for users, None for a success.
 
@@ -65,6 +73,7 @@ class Outcome(Value):
     - `rule`: the index of the task's rule that holds for the answer.
     - `address`: the `host:port` that was dialled; never that of a refused target.
     - `timings`: set if there is no response, which has its own.
+    - `hops`: all requests of an attempt that was redirected, in order; empty for a single request.
     - `of_host`: False if the egress proxy failed, which says nothing about the host.
     """
 
@@ -78,4 +87,5 @@ class Outcome(Value):
     rule: int | None = None
     address: str | None = None
     timings: Timings | None = None
+    hops: tuple[Hop, ...] = ()
     of_host: bool = True

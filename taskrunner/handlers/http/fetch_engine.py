@@ -17,6 +17,7 @@ from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.redirects import is_followed
 from taskrunner.handlers.http.response_body import BodyError, DiscardedBody, ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
 from taskrunner.handlers.http.settings import FetchSettings
@@ -45,6 +46,7 @@ class FetchEngine:
         self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
         self._no_exchange = self._exchange = Exchange()
+        self._request: HttpRequest | None = None
         self._error: BaseException | None = None
         self._proxy_encrypts = settings.proxy is not None and settings.proxy.scheme == "https"
         self._handle = CurlHandle(settings, profile, self._on_sending)
@@ -57,6 +59,7 @@ class FetchEngine:
         """Send `request` to an address of `plan` and read the answer, in at most `timeout` seconds."""
         self._lines.clear()
         self._exchange = exchange = Exchange(self._lines, timeout=timeout, sent=not request.send_once)
+        self._request = request
         self._error = None
         self._dialer.begin_request(plan)
         self._handle.prepare(request, plan, timeout)
@@ -67,7 +70,7 @@ class FetchEngine:
             exchange.curl_code, exchange.curl_text = exc.args[0], str(exc.args[-1])
         finally:
             self._sockets.end_exchange()
-            self._exchange = self._no_exchange
+            self._exchange, self._request = self._no_exchange, None
         if self._error is not None:
             raise self._error
         self._finish(exchange, encrypted=self._proxy_encrypts or request.url.scheme == "https")
@@ -150,7 +153,7 @@ class FetchEngine:
     def _begin_body(self) -> ResponseBody:
         exchange, settings = self._exchange, self._settings
         exchange.head = head = ResponseHead(self._lines)
-        if head.redirects:
+        if head.redirects and self._request and is_followed(self._request, head, settings.limits):
             exchange.body = DiscardedBody(head.value("content-length"))
         else:
             exchange.body = ResponseBody(

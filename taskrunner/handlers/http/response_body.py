@@ -106,7 +106,7 @@ class ResponseBody:
 
 
 class DiscardedBody(ResponseBody):
-    """The body of a redirect: not kept, and read only if it arrived in one piece.
+    """The body of a redirect that is followed: not kept, and read only if it arrived in one piece.
 
     The connection can then serve the next exchange. For any other body, closing the connection is cheaper and
     safer than reading on.

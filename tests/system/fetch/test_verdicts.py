@@ -17,7 +17,7 @@ from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.encoders import ENCODERS
 from tests.tools.fetching import LOOPBACK
-from tests.tools.hostile import Behaviour, Hostile
+from tests.tools.hostile import Behaviour, Hostile, Peer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -171,3 +171,75 @@ def test_no_rule_applies_to_an_incomplete_answer(hostile: Hostile, fetch: Fetche
     kind, verdict = judge(fetch, hostile.url(behaviours.f01_short_body), rules=rules)
 
     assert (kind, verdict.status) == (OutcomeKind.PROTOCOL_ERROR, Status.RETRYING)
+
+
+MOVED = answers(302, b'{"state": "queued"}', "Location: /login")
+UNUSABLE = answers(302, b"", "Location: myapp://done")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fields", "expected"),
+    [
+        (MOVED, {"method": "POST"}, (Status.FAILED, "not retryable")),
+        (MOVED, {"method": "POST", "fail_on": [302]}, (Status.FAILED, "fail_on")),
+        (MOVED, {"method": "POST", "retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (MOVED, {"redirects": "NONE", "retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (
+            MOVED,
+            {
+                "method": "POST",
+                "rules": [{"when": {"header": {"name": "Location", "equals": "/login"}}, "then": "retry"}],
+            },
+            (Status.RETRYING, "rule"),
+        ),
+        (
+            MOVED,
+            {
+                "redirects": "none",
+                "rules": [{"when": {"json": {"path": "$.state", "equals": "queued"}}, "then": "success"}],
+            },
+            (Status.SUCCEEDED, "rule"),
+        ),
+        (UNUSABLE, {}, (Status.FAILED, "not retryable")),
+        (UNUSABLE, {"retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (UNUSABLE, {"rules": [{"when": {"status": 302}, "then": "success"}]}, (Status.SUCCEEDED, "rule")),
+    ],
+)
+def test_a_redirect_that_is_not_followed_is_judged_like_any_answer(
+    behaviour: Behaviour,
+    fields: dict[str, Any],
+    expected: tuple[Status, str],
+    hostile: Hostile,
+    fetch: Fetcher,
+) -> None:
+    """Rules, `fail_on` and `retry_on` see its status, headers and body, whatever the reason."""
+    _, verdict = judge(fetch, hostile.url(behaviour), **fields)
+
+    assert (verdict.status, verdict.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        (200, {}, (Status.SUCCEEDED, "ok")),
+        (404, {}, (Status.FAILED, "not retryable")),
+        (503, {}, (Status.FAILED, "unknown")),
+        (503, {"retry_unsafe": True}, (Status.RETRYING, "retry")),
+        (503, {"retry_on": [503]}, (Status.RETRYING, "retry_on")),
+        (503, {"method": "PUT"}, (Status.RETRYING, "retry")),
+    ],
+)
+def test_the_answer_after_a_303_does_not_repeat_the_post(
+    status: int, fields: dict[str, Any], expected: tuple[Status, str], hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A 503 to the GET says nothing of the POST, which the target has served (RFC 9110 15.4.4)."""
+
+    def behaviour(peer: Peer) -> None:
+        while True:
+            first = peer.read().target == "/"
+            head = "303 X\r\nLocation: /end" if first else f"{status} X"
+            peer.send(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    _, verdict = judge(fetch, hostile.url(behaviour), **{"method": "POST", **fields})
+
+    assert (verdict.status, verdict.reason) == expected
