@@ -93,6 +93,7 @@ def _result(response: Response) -> dict[str, Any]:
         "size": response.size_bytes,
         "sha256": response.sha256,
         "truncated": response.truncated,
+        "undecodable": response.undecodable,
         "url": response.url,
         "redirects": response.redirects,
         "http_version": response.http_version,

@@ -37,8 +37,10 @@ class Response(Value):
     """The final answer of the target.
 
     `size_bytes` and `sha256` (hex) are those of the whole decoded body; `body` is its beginning, up to the
-    configured size, and `truncated` says whether there was more. `url` is the last URL after redirects.
-    `unchanged`: the request asked for a newer version and there is none (RFC 9110 15.4.5).
+    configured size, and `truncated` says whether there was more. `undecodable`: the Content-Encoding is
+    wrong, cut, unknown or of a partial answer, and all this is about the body as it came. `url` is the last
+    URL after redirects. `unchanged`: the request asked for a newer version, and there is none (RFC 9110
+    15.4.5).
     """
 
     status: int
@@ -49,6 +51,7 @@ class Response(Value):
     timings: Timings = Timings()
     body: bytes = b""
     truncated: bool = False
+    undecodable: bool = False
     url: str = ""
     redirects: int = 0
     http_version: str = "1.1"

@@ -27,12 +27,18 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.INTERRUPTED,
     }
 )
-# Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
-_WITHOUT_ANSWER = RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED}
 # The last two with a response: that of a redirect which was not followed.
 _ANSWERED = frozenset(
-    {OutcomeKind.OK, OutcomeKind.HTTP_ERROR, OutcomeKind.TOO_MANY_REDIRECTS, OutcomeKind.BLOCKED}
+    {
+        OutcomeKind.OK,
+        OutcomeKind.HTTP_ERROR,
+        OutcomeKind.DECODE_ERROR,
+        OutcomeKind.TOO_MANY_REDIRECTS,
+        OutcomeKind.BLOCKED,
+    }
 )
+# Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
+_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
 # A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
 MAX_UNCOUNTED = 1000
 # The reasons of verdicts. The first two add nothing to the outcome.

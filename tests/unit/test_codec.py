@@ -67,6 +67,7 @@ RESPONSE = Response(
     timings=Timings(dns=1.0, connect=2.0, tls=3.0, first_byte=4.0, total=5.0),
     body=b"\x00\xff",
     truncated=True,
+    undecodable=True,
     url="http://b/",
     redirects=2,
     http_version="2",

@@ -39,7 +39,10 @@ class HeaderView(View):
 
 
 class ResponseView(View):
-    """A target's answer, without its body. `unchanged`: the target has nothing newer (304)."""
+    """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
+
+    `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
+    """
 
     status_code: int
     unchanged: bool
@@ -48,6 +51,7 @@ class ResponseView(View):
     size: int
     sha256: str
     truncated: bool
+    undecodable: bool
     url: str
     redirects: int
     http_version: str

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response
-from taskrunner.domain.rules import Rules, first_match
+from taskrunner.domain.rules import BodyUndecodable, Rules, first_match
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
@@ -168,12 +168,17 @@ class HttpHandler(Handler):
         kind, error = OutcomeKind.HTTP_ERROR, f"The target answered {phrase}."
         if not_followed is not None:
             kind, error = not_followed.kind, not_followed.error
+        rule = None
+        try:
+            rule = first_match(rules, response) if rules else None
+        except BodyUndecodable as exc:
+            is_ok, kind, error = False, OutcomeKind.DECODE_ERROR, str(exc)
         return Outcome(
             kind=OutcomeKind.OK if is_ok else kind,
             error=None if is_ok else error,
             response=response,
             retry_after=retry_after(waits, datetime.now(UTC)) if waits else None,
-            rule=first_match(rules, response) if rules else None,
+            rule=rule,
             address=self._engine.address(),
         )
 
@@ -184,10 +189,7 @@ class HttpHandler(Handler):
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
         address = self._engine.address()
-        if exchange.body is None or exchange.body.error not in {
-            BodyError.TOO_LARGE,
-            BodyError.BROKEN_CODING,
-        }:
+        if exchange.body is None or exchange.body.error is not BodyError.TOO_LARGE:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
             of_host = not exchange.stopped_at_proxy
             return replace(_outcome(failure), address=address, timings=timings, of_host=of_host)
@@ -200,11 +202,12 @@ class HttpHandler(Handler):
             status=head.status,
             headers=tuple(head.headers),
             content_type=head.value("content-type"),
-            size_bytes=body.size_bytes if body is not None else 0,
-            sha256=body.sha256 if body is not None else _EMPTY_SHA256,
+            size_bytes=body.bytes.size_bytes if body is not None else 0,
+            sha256=body.bytes.sha256 if body is not None else _EMPTY_SHA256,
             timings=self._engine.timings(self._lookup_seconds, elapsed),
-            body=body.content if body is not None else b"",
-            truncated=body is not None and body.truncated,
+            body=body.bytes.content if body is not None else b"",
+            truncated=body is not None and body.bytes.truncated,
+            undecodable=body is not None and body.undecodable,
             url=request.url.text,
             redirects=max(0, len(self._hops) - 1),
             http_version=self._engine.http_version(),

@@ -137,6 +137,9 @@ def _header_lines(task: Task, ours: list[str], content: bytes | None) -> list[st
 def _merged(task: Task, ours: list[str]) -> list[str]:
     given = {name.lower() for name in task.headers} - RESERVED
     lines = [line for line in ours if line_name(line) not in given]
+    if "range" in given and "accept-encoding" not in given:
+        # RFC 9110 14.2: a range is counted in coded bytes, and a part of a coded body cannot be decoded.
+        lines[lines.index(ACCEPT_ENCODING)] = "Accept-Encoding: identity"
     for name, value in task.headers.items():
         if name.lower() not in RESERVED:
             lines.append(header_line(name, value))
