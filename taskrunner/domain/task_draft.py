@@ -27,7 +27,7 @@ from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft, Seconds
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
@@ -76,6 +76,7 @@ class TaskDraft(BaseModel):
     retry_on: Statuses = ()
     fail_on: Statuses = ()
     retry_unsafe: bool | None = None
+    redirects: Redirects = Redirects.FOLLOW
     rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
@@ -227,9 +228,9 @@ class TaskDraft(BaseModel):
             check_profile(value, parse_url(url), limits_of(info).tls_profiles)
         return value
 
-    @field_validator("write_concern", mode="before")
+    @field_validator("write_concern", "redirects", mode="before")
     @classmethod
-    def _lower_concern(cls, value: Any) -> Any:
+    def _in_lower_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
     @field_validator("rules")
