@@ -71,6 +71,7 @@ def settlement(
         counted=verdict.counted,
         address=outcome.address,
         timings=outcome.timings,
+        hops=outcome.hops,
         response=None if response is None or verdict.status is Status.SUCCEEDED else _head(response),
     )
     error = None if verdict.status is Status.SUCCEEDED else verdict.error or outcome.error
