@@ -113,7 +113,7 @@ def read_postgres_url(url: str) -> PostgresUrl:
         options=options,
         search_path=path,
     )
-    parameters.refuse_others(_REFUSED)
+    parameters.refuse_others(_REFUSED, "; a setting of the server is given as options=-c%20NAME%3DVALUE")
     return found
 
 

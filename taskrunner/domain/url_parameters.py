@@ -88,12 +88,12 @@ class UrlParameters:
             if name.startswith(prefix):
                 raise ValueError(f"has the parameter {shown(name)}, which {why}")
 
-    def refuse_others(self, reasons: Mapping[str, str]) -> None:
+    def refuse_others(self, reasons: Mapping[str, str], way_out: str = "") -> None:
         """Refuse what is left; `reasons` says why a documented parameter is not supported."""
         for name in self._left:
             if name in self._unnameable and name not in reasons:
                 raise ValueError("has an unknown parameter after a password; percent-encode & as %26")
             if name in reasons:
                 raise ValueError(f"has the parameter {name}, which is not supported: {reasons[name]}")
-            hint = did_you_mean(name, self._known) or f", known are {', '.join(sorted(self._known))}"
+            hint = did_you_mean(name, self._known) or way_out or f", known are {', '.join(self._known)}"
             raise ValueError(f"has the unknown parameter {shown(name)}{hint}")
