@@ -85,11 +85,12 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-class DeliveryLimitReached(Event):
-    """The broker dead-lettered a task's message at its delivery limit; the task goes on."""
+class TaskSentBack(Event):
+    """The broker by itself dead-lettered the message of a task, for `reason`; the task goes on."""
 
     task_id: str
     attempt: int
+    reason: str
 
 
 class TaskExpired(Event):
