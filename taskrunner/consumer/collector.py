@@ -12,7 +12,7 @@ from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
 from taskrunner.domain.follow_up import follow_up
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.record import BY_POLICY, DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskSettings
@@ -111,8 +111,10 @@ class Collector:
         wrong with the task. A task that kills its workers has been claimed, so its attempts are counted.
         """
         task, now = envelope.task, self._clock.now()
-        due = now + timedelta(seconds=_BY_THE_BROKER[reason])
-        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=due)
+        pause = _BY_THE_BROKER[reason]
+        due = now + timedelta(seconds=pause)
+        why = f"{BY_POLICY}{reason}" if pause else None
+        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=due, waits_for=why)
         if not all(await self._store.snooze([snooze], now=now)):
             # Makes the record of a task that the store has lost or never had; leaves one that it has.
             await self._store.accept([NewTask.of(task, due=due, attempt=envelope.attempt - 1)])
