@@ -199,6 +199,14 @@ class ServiceLost(Event):
     error: str
 
 
+class ServiceStillLost(Event):
+    """A lost server has been away for `outage` seconds. Emitted every half a minute."""
+
+    service: str
+    error: str
+    outage: float
+
+
 class ServiceRestored(Event):
     """A lost server is back; `outage` is in seconds."""
 
@@ -233,6 +241,13 @@ class StopRequested(Event):
     """A signal asked this process to stop gracefully; a second one ends it at once."""
 
     signal: str
+
+
+class StopWaits(Event):
+    """The stop that was requested `waited` seconds ago waits for something. Emitted every 10 seconds."""
+
+    waited: float
+    waits_for: str
 
 
 Listener = Callable[[Event], None]
