@@ -260,7 +260,7 @@ def cases() -> dict[str, Case]:
         "hosts limit set --burst": host_limit("--burst", "--rate", "9/s", "--burst", "3"),
         "hosts list --limit": hosts_limit,
         "doctor --json": doctor_json,
-        "doctor --fix": lambda cli: cli.ok("doctor", "--fix"),
+        "doctor --fix": doctor_fix,
         "config show --json": config_json,
         "dev --data": data_folder,
     }
