@@ -48,6 +48,7 @@ from taskrunner.domain.errors import (
     TaskUnknown,
     WriteUnconfirmed,
 )
+from taskrunner.domain.json_text import JsonUnfit
 
 CONTENT_TYPE = "application/problem+json"
 # Seconds. Adapters reconnect within a few seconds of a service's return; sooner is only load.
@@ -168,7 +169,9 @@ def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = N
 
 def _fields_invalid(exc: FieldsInvalid) -> Problem:
     if _is_syntax(exc):
-        return Problem(status=400, code="bad_json", detail=f"the body is no JSON: {exc}", errors=exc.errors)
+        return Problem(
+            status=400, code="bad_json", detail=f"the body is no JSON that we take: {exc}", errors=exc.errors
+        )
     count = len(exc.errors)
     fields = "1 field is" if count == 1 else f"{count} fields are"
     code = next(code for kind, code in _INVALID.items() if isinstance(exc, kind))
@@ -177,6 +180,8 @@ def _fields_invalid(exc: FieldsInvalid) -> Problem:
 
 def _is_syntax(exc: FieldsInvalid) -> bool:
     cause = exc.__cause__
+    if isinstance(cause, JsonUnfit):
+        return True
     if not isinstance(cause, ValidationError):
         return False
     return any(error["type"] == "json_invalid" for error in cause.errors(include_url=False))

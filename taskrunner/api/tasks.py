@@ -1,7 +1,5 @@
 """The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
-import json
-
 from aiohttp import web
 
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
@@ -13,6 +11,7 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.task import BulkAnswer, TaskPage, TaskView, as_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.json_text import BOM, JsonUnfit, elements
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -211,17 +210,13 @@ def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
 
 def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
     """The tasks of a bulk: its lines, or the elements of its JSON array, as numbered lines."""
-    if not raw.lstrip().startswith(b"["):
-        return list(meaningful(raw.split(b"\n")))
+    text = raw.removeprefix(BOM)
+    if not text.lstrip().startswith(b"["):
+        return list(meaningful(text.split(b"\n")))
     try:
-        elements = json.loads(raw)
-    except (ValueError, RecursionError) as exc:
+        return list(enumerate(elements(text), start=1))
+    except JsonUnfit as exc:
         raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
-    lines = (
-        element.encode(errors="replace") if isinstance(element, str) else json.dumps(element).encode()
-        for element in elements
-    )
-    return list(enumerate(lines, start=1))
 
 
 def _same_request(submitted: Submitted, record: Record, draft: TaskDraft) -> bool:

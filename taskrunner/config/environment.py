@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
+from taskrunner.config.near_misses import OWN_NAMES, PREFIX, near_miss
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.service_url import (
     REDIS_PORT,
@@ -15,22 +16,26 @@ from taskrunner.domain.service_url import (
     split_url,
 )
 
-PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
     """The settings of the variables with our prefix.
 
-    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting. An empty variable counts as unset:
-    container tools pass on an unset variable as an empty one.
+    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting; one that is nearly ours is refused. An
+    empty variable counts as unset: container tools pass on an unset variable as an empty one.
     """
     layer = Layer()
     for variable, value in sorted(environ.items()):
         section, separator, name = variable.removeprefix(PREFIX).partition("__")
-        if not variable.startswith(PREFIX) or not separator or not value:
+        if not value:
             continue
         source = f"environment {variable}"
+        if not variable.startswith(PREFIX) or not separator:
+            meant = near_miss(variable, value, (*OWN_NAMES, *_OPERATOR_NAMES))
+            if meant is not None:
+                layer.refuse(source, f"is not read, did you mean {meant}?")
+            continue
         known = find_section(section)
         if known is None:
             proposed = did_you_mean(section, [name.upper() for name in section_names()])

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import task_fields
+from taskrunner.domain.duration import read_duration
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
@@ -174,6 +175,11 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _duration(value: Any) -> Any:
+    """The seconds of a text such as 10m; any other value unchanged."""
+    return read_duration(value) if isinstance(value, str) else value
+
+
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
@@ -181,9 +187,11 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 _Commas = BeforeValidator(split_commas)
 _Finite = Field(allow_inf_nan=False)
 
-Seconds = Annotated[float, _Finite, Field(gt=0, le=86_400)]
-SecondsOrNone = Annotated[float, _Finite, Field(ge=0, le=86_400)]
-RetentionSeconds = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
+# Seconds, or a duration with units (`domain/duration.py`).
+Duration = Annotated[float, BeforeValidator(_duration), _Finite]
+Seconds = Annotated[Duration, Field(gt=0, le=86_400)]
+SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
+RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
 Host = Annotated[str, AfterValidator(check_host)]
@@ -212,7 +220,7 @@ Queues = Annotated[
     AfterValidator(_unique),
 ]
 Delays = Annotated[
-    tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
+    tuple[Annotated[Duration, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
 ]
 Exceptions = Annotated[
     tuple[Annotated[str, AfterValidator(_check_exception)], ...], _Commas, Field(max_length=1000)

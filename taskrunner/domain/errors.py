@@ -20,7 +20,8 @@
     │   └── ApiUnavailable          the API that a command uses cannot be reached
     └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
-        └── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        ├── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        └── ApiUnfit                something else than a taskrunner API answers
 
 A message names the thing, the value, what was expected and the next step. It never holds a secret.
 """
@@ -126,3 +127,7 @@ class TopologyConflict(SetupError):
 
 class StoreUnfit(SetupError):
     """The store's version, schema or settings cannot keep our promises."""
+
+
+class ApiUnfit(SetupError):
+    """What answers at the URL of an API is not taskrunner."""

@@ -11,7 +11,7 @@ import orjson
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Redirects, Task
 
 # The label by which the callbacks of a task are found.
 LABEL = "callback"
@@ -48,6 +48,8 @@ def follow_up(
         retry=callback.retry,
         # Receivers recognise a repeated callback by its id.
         retry_unsafe=True,
+        # Only a 2xx to the request that carried body and signature delivers it.
+        redirects=Redirects.KEEP,
         labels={LABEL: task.id},
         created_at=now,
         signed_by=callback.secret,
@@ -91,6 +93,7 @@ def _result(response: Response) -> dict[str, Any]:
         "size": response.size_bytes,
         "sha256": response.sha256,
         "truncated": response.truncated,
+        "undecodable": response.undecodable,
         "url": response.url,
         "redirects": response.redirects,
         "http_version": response.http_version,

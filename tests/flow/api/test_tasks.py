@@ -87,11 +87,13 @@ async def test_json_that_is_no_object_is_422(api: Api, value: Any) -> None:
     await api.refusal(422, "task_invalid", "POST", "/tasks", data=json.dumps(value), headers=headers)
 
 
-async def test_json_as_deep_as_the_parser_goes_is_taken(api: Api) -> None:
-    deep: Any = 1
-    for _ in range(150):
+async def test_a_body_is_nested_up_to_32_deep(api: Api) -> None:
+    deep: Any = []
+    for _ in range(31):
         deep = [deep]
     assert (await api.submit(body=deep)).status == 202
+    problem = await api.refusal(400, "bad_json", "POST", "/tasks", json={"url": URL, "body": [deep]})
+    assert problem["errors"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("kind", [None, "application/json", "application/json; charset=utf-8", "a/b+json"])
@@ -333,3 +335,26 @@ async def test_a_deadline_is_shown(api: Api) -> None:
     assert (answer.json["expires_at"], answer.json["kept_until"]) == ("2046-01-01T00:00:00Z", None)
     assert (await api.get(f"/tasks/{answer.json['id']}")).json["expires_at"] == "2046-01-01T00:00:00Z"
     await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": "http://a/", "expires_at": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        ('{"url":"http://a/","url":"http://b/"}', "url"),
+        ('{"url":"http://a/","headers":{"X":"1","X":"2"},"body":[]}', "headers.X"),
+        (r'{"url":"http://a/","lab\u0065ls":{},"labels":{}}', "labels"),
+    ],
+)
+async def test_a_member_that_is_given_twice_is_named(api: Api, raw: str, field: str) -> None:
+    """Nobody can say which of the two is meant (RFC 8259 section 4)."""
+    headers = {"Content-Type": "application/json"}
+    problem = await api.refusal(400, "bad_json", "POST", "/tasks", data=raw, headers=headers)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert field in problem["detail"]
+
+
+async def test_a_byte_order_mark_is_ignored(api: Api) -> None:
+    """RFC 8259 8.1 allows it."""
+    raw = b'\xef\xbb\xbf{"url":"http://example.com/"}'
+    answer = await api.ask("POST", "/tasks", data=raw, headers={"Content-Type": "application/json"})
+    assert answer.status == 202
