@@ -43,6 +43,7 @@ from taskrunner.domain.errors import (
     ScheduleInvalid,
     ScheduleUnknown,
     StateConflict,
+    StoreRefused,
     StoreUnavailable,
     TaskInvalid,
     TaskUnknown,
@@ -196,6 +197,8 @@ def _unavailable(exc: OutsideError) -> Problem:
         )
     elif isinstance(exc, StoreUnavailable):
         code, what = "store_unavailable", "The store cannot be reached or cannot take writes."
+    elif isinstance(exc, StoreRefused):
+        code, what = "store_refused", "The store refused the call; the log tells its code and words."
     elif isinstance(exc, BrokerUnavailable):
         code, what = "broker_unavailable", "The broker cannot be reached."
     return Problem(

@@ -214,6 +214,14 @@ class ServiceRestored(Event):
     outage: float
 
 
+class ServerFault(Event):
+    """A server refused a call with a code that we do not know; `error` has its own words."""
+
+    service: str
+    code: str
+    error: str
+
+
 class LoopFailed(Event):
     """The loop of a service had an unexpected error; it goes on after a pause."""
 

@@ -25,8 +25,12 @@ _SECRET_NAME = re.compile(
 _SECRET_PARAMETER = re.compile(r"(?:^|[-_.])(?:key|sig|auth|pwd|code)$", re.IGNORECASE)
 # Up to the last @, since a password that is not percent-encoded can hold any character.
 _USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
-# libpq also takes the password as a parameter.
-_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
+# The parameters of our servers' URLs that say how to connect, and nothing secret; all others are masked.
+_PLAIN_PARAMETER = re.compile(
+    r"(?:db|dbname|host|port|user|sslmode|ssl|verify|search_path|heartbeat|keepalives|application_name"
+    r"|channel_binding|target_session_attrs|\w+_timeout|ssl_cert_reqs|ssl_check_hostname)=.*",
+    re.DOTALL,
+)
 _URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
 # A URL can be 8 KiB long; its beginning is enough to recognise a target.
 _MAX_LOGGED_CHARS = 512
@@ -71,7 +75,10 @@ def masked_setting(value: Any) -> Any:
         return [masked_setting(item) for item in value]
     if not value:
         return value
-    return _PASSWORD_PARAMETER.sub(MASK, mask_user_info(value)) if "://" in value else MASK
+    if "://" not in value:
+        return MASK
+    place, mark, query = mask_user_info(value).partition("?")
+    return f"{place}{mark}{'&'.join(map(_masked_service_parameter, query.split('&')))}"
 
 
 def logged_url(url: str) -> str:
@@ -88,6 +95,11 @@ def logged_path(path: str) -> str:
 def strip_urls(text: str) -> str:
     """`text` with user information, query and fragment removed from every URL in it."""
     return _URL_IN_TEXT.sub(r"\1\2", text) if "://" in text else text
+
+
+def _masked_service_parameter(parameter: str) -> str:
+    name = parameter.partition("=")[0]
+    return parameter if not parameter or _PLAIN_PARAMETER.fullmatch(parameter) else f"{name}={MASK}"
 
 
 def _masked_parameter(parameter: str) -> str:

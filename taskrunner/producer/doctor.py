@@ -119,6 +119,8 @@ class Doctor:
         began = self._clock.now()
         theirs = await self._store.time()
         ended = self._clock.now()
+        if theirs is None:
+            return []
         # The store read its clock between our two readings.
         ahead = (theirs - ended).total_seconds()
         behind = (began - theirs).total_seconds()

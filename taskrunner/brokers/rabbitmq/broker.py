@@ -166,11 +166,10 @@ class RabbitBroker(Broker):
         return ReconnectingConnection(
             name,
             [
-                connection_parameters(address, heartbeat=settings.heartbeat, client_name=client_name)
+                connection_parameters(address, settings, client_name=client_name)
                 for address in settings.addresses
             ],
             role,
-            dial_timeout=settings.dial_timeout,
             events=self._events,
             on_change=self._on_change,
         )
