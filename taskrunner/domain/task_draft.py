@@ -31,12 +31,13 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.domain.validation import field_errors, limits_of
+from taskrunner.domain.validation import excess, field_errors, limits_of
 from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
+_ANY_JSON = frozenset({"body"})
 
 
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
@@ -80,6 +81,8 @@ class TaskDraft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `TaskInvalid` with all findings."""
+        if too_much := excess(raw, _ANY_JSON):
+            raise TaskInvalid([too_much])
         try:
             return cls.model_validate_json(raw, context=limits)
         except ValidationError as exc:
@@ -102,6 +105,8 @@ class TaskDraft(BaseModel):
     @classmethod
     def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
         """As `from_json`, but unknown fields are ignored: foreign clients add their own."""
+        if too_much := excess(raw, _ANY_JSON):
+            raise TaskInvalid([too_much])
         try:
             return cls.model_validate_json(raw, context=limits, extra="ignore")
         except ValidationError as exc:
