@@ -1,5 +1,7 @@
 """The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
+import asyncio
+
 from aiohttp import web
 
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
@@ -32,6 +34,8 @@ _SAFE_HEADERS = (
 )
 
 _LINES = ("application/x-ndjson", "application/jsonl")
+# Checking more takes longer than the loop's other clients should wait.
+_LARGE_BYTES = 64 * 1024
 # Some 20 ms of the loop's time.
 _BULK_TASKS = 1000
 _SUBMIT = Operation(
@@ -113,7 +117,12 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = header_value(request, IDEMPOTENCY_KEY)
-        draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
+        limits = self._intake.task_settings.limits
+        if len(raw) > _LARGE_BYTES:
+            draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
+        else:
+            draft = TaskDraft.from_json(raw, limits)
+        draft = _traced(draft, request)
         try:
             submitted = await self._intake.submit(draft, idempotency_key=key)
         except StateConflict as exc:

@@ -98,7 +98,9 @@ async def test_a_body_is_nested_up_to_32_deep(api: Api) -> None:
 
 @pytest.mark.parametrize("kind", [None, "application/json", "application/json; charset=utf-8", "a/b+json"])
 async def test_json_by_any_name_or_none_is_taken(api: Api, kind: str | None) -> None:
-    head = f"POST /tasks HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(URL) + 10}\r\n"
+    head = (
+        f"POST /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(URL) + 10}\r\n"
+    )
     kind_line = f"Content-Type: {kind}\r\n" if kind else ""
     answer = await api.talk(f'{head}{kind_line}\r\n{{"url":"{URL}"}}'.encode())
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -109,12 +111,6 @@ async def test_what_curl_sends_by_default_is_refused_with_the_way_out(api: Api) 
     options: Any = {"data": b'{"url": "http://example.com/"}', "headers": headers}
     problem = await api.refusal(415, "unsupported_media_type", "POST", "/tasks", **options)
     assert "-H 'Content-Type: application/json'" in problem["detail"]
-
-
-async def test_a_web_page_cannot_post_without_a_type(api: Api) -> None:
-    """A browser sends such a request for any site without asking; with a JSON type it would ask."""
-    head = b"POST /tasks HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\nConnection: close\r\n"
-    assert (await api.talk(head + b"Content-Length: 2\r\n\r\n{}")).startswith(b"HTTP/1.1 415 ")
 
 
 async def test_a_body_as_large_as_allowed_is_taken_and_a_larger_one_is_not(api: Api) -> None:
