@@ -203,7 +203,6 @@ def _mark_deleted(rows: IncomingRows) -> Executable:
         result=null(),
         error=null(),
         reason=null(),
-        idempotency_key=null(),
     )
 
 
