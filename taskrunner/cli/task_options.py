@@ -41,6 +41,9 @@ _OPTIONS = (
         help="Retry a POST or PATCH although the target may have acted on it.",
     ),
     click.option(
+        "--redirects", metavar="WHICH", help="Which to follow: none, keep, follow (default) or rewrite."
+    ),
+    click.option(
         "--rules", metavar="JSON", help="Rules that decide by the response; @FILE reads them from a file."
     ),
     click.option("--timeout", type=DURATION, help="The limit for one attempt: 30s, 2m."),

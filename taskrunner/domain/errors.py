@@ -17,6 +17,7 @@
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
     │   │   └── WriteUnconfirmed    it took the write, but too few replicas confirmed it in time
+    │   ├── StoreRefused            the store answers, and refused a call for a reason that we do not know
     │   └── ApiUnavailable          the API that a command uses cannot be reached
     └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
@@ -107,6 +108,10 @@ class BrokerUnavailable(OutsideError):
 
 class StoreUnavailable(OutsideError):
     """The store cannot be reached, or cannot take writes now."""
+
+
+class StoreRefused(OutsideError):
+    """The store answers, and refused a call for a reason that we do not know; its own code and words tell."""
 
 
 class ApiUnavailable(OutsideError):

@@ -1,11 +1,13 @@
 """Bulk submit: many drafts from a stream, in overlapping batches, with results in the stream's order."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
@@ -104,7 +106,7 @@ class BulkSubmit:
         check_length(line)
         if not line.startswith(b"{"):
             # The other fields were checked with `base`.
-            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.task_settings.limits)
+            return self._base.with_url(_url(line), self._intake.task_settings.limits)
         draft = TaskDraft.from_json(line, self._intake.task_settings.limits)
         given_fields = draft.model_fields_set
         return draft.model_copy(
@@ -128,6 +130,17 @@ class BulkSubmit:
                 await asyncio.sleep(backoff.next())
 
 
+def _url(line: bytes) -> str:
+    """A line with a URL, plain or as a JSON string. What is not UTF-8 is in no URL."""
+    text = line.decode("utf-8", "replace")
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError as exc:
+        raise TaskInvalid([FieldError(field="url", message=f"is no JSON string: {exc}")]) from exc
+
+
 def bounded_lines(source: BinaryIO) -> Iterator[bytes]:
     """The lines of `source`; a line that is too long is cut right after the limit."""
     size = LINE_LIMIT_BYTES + 2  # one byte too many, and the line's end
@@ -147,6 +160,6 @@ def check_length(line: bytes) -> None:
 def meaningful(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Numbered lines, without blank lines and `#` comments."""
     for number, line in enumerate(lines, start=1):
-        stripped = line.strip()
+        stripped = (line.removeprefix(BOM) if number == 1 else line).strip()
         if stripped and not stripped.startswith(b"#"):
             yield number, stripped

@@ -93,7 +93,7 @@ def test_slots_that_were_missed_run_once_each(
     first = next_at - timedelta(hours=3)
     with closing(sqlite3.connect(tmp_path / "taskrunner.db", timeout=PATIENCE)) as connection, connection:
         connection.execute(
-            "UPDATE taskrunner_schedules SET next_ms = ?, body = replace(body, ?, ?)",
+            "UPDATE taskrunner_schedules SET next_at_ms = ?, encoded = replace(encoded, ?, ?)",
             (int(first.timestamp() * 1000), f"{next_at:%Y-%m-%dT%H}", f"{first:%Y-%m-%dT%H}"),
         )
     (port,) = free_ports(1)

@@ -8,12 +8,12 @@ from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime, Priority, Task, Validators
+from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
 from taskrunner.producer.bulk_submit import SubmittedBatch
 
 
@@ -39,7 +39,10 @@ class HeaderView(View):
 
 
 class ResponseView(View):
-    """A target's answer, without its body. `unchanged`: the target has nothing newer (304)."""
+    """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
+
+    `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
+    """
 
     status_code: int
     unchanged: bool
@@ -48,6 +51,7 @@ class ResponseView(View):
     size: int
     sha256: str
     truncated: bool
+    undecodable: bool
     url: str
     redirects: int
     http_version: str
@@ -82,8 +86,23 @@ class ResultView(ResponseView):
         return cls.of(response, masking, body=text, body_url=body_url, timings=timings)
 
 
+class HopView(View):
+    """One request of an attempt that was redirected. `status_code` is null if it got no answer."""
+
+    method: str
+    url: str
+    status_code: int | None
+
+    @classmethod
+    def of(cls, hop: Hop) -> Self:
+        return cls(method=hop.method, url=masked_url(hop.url), status_code=hop.status)
+
+
 class AttemptView(View):
-    """One run of a task. An attempt that is not `counted` ended because of a fault of taskrunner."""
+    """One run of a task. An attempt that is not `counted` ended because of a fault of taskrunner.
+
+    `hops` are all requests of an attempt that was redirected, in order.
+    """
 
     number: int
     started_at: AwareDatetime
@@ -94,10 +113,11 @@ class AttemptView(View):
     counted: bool
     consumer: str | None
     address: str | None
+    hops: Sequence[HopView]
 
     @classmethod
     def of(cls, attempt: Attempt, **more: Any) -> Self:
-        return cls.copy(attempt, **more)
+        return cls.copy(attempt, hops=[HopView.of(hop) for hop in attempt.hops], **more)
 
 
 class CallbackView(View):
@@ -162,6 +182,7 @@ class TaskView(View):
     retry_on: Sequence[int]
     fail_on: Sequence[int]
     retry_unsafe: bool
+    redirects: Redirects
     rules: Sequence[Rule]
     labels: Mapping[str, str]
     tls: str | None
@@ -205,6 +226,7 @@ class TaskView(View):
             retry_on=task.retry_on,
             fail_on=task.fail_on,
             retry_unsafe=task.retry_unsafe,
+            redirects=task.redirects,
             rules=task.rules,
             labels=task.labels,
             tls=task.tls,

@@ -71,10 +71,6 @@ _CERTIFICATE_NOT_TRUSTED = _tls_error("The target's certificate is not trusted."
 _HANDSHAKE_FAILED = _tls_error("The TLS handshake failed.")
 _CERTIFICATE_REFUSED = _tls_error("The target requires a client certificate, or does not accept ours.")
 _TOO_LARGE = FetchFailure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
-_CODING_BROKEN = FetchFailure(
-    kind=OutcomeKind.DECODE_ERROR,
-    error="The body is damaged: it does not match its Content-Encoding.",
-)
 
 # By libcurl's error code (https://curl.se/libcurl/c/libcurl-errors.html). Other codes are reported by number.
 FAILURES: dict[int, FetchFailure] = {
@@ -139,8 +135,6 @@ def diagnose(
         return _TOO_LARGE
     if failure := _head_failure(exchange, settings.max_header_bytes):
         return failure
-    if body_error is BodyError.BROKEN_CODING and exchange.curl_code in {0, pycurl.E_WRITE_ERROR}:
-        return _CODING_BROKEN
     if exchange.curl_code == 0:
         if exchange.oversized_framing:
             return _OVERSIZED_FRAMING

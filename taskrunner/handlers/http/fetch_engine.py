@@ -10,13 +10,14 @@ import time
 import pycurl
 
 from taskrunner.domain.outcome import Timings
-from taskrunner.handlers.http.codings import decoder_for
+from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, decoder_for
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.redirects import is_followed
 from taskrunner.handlers.http.response_body import BodyError, DiscardedBody, ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
 from taskrunner.handlers.http.settings import FetchSettings
@@ -45,6 +46,7 @@ class FetchEngine:
         self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
         self._no_exchange = self._exchange = Exchange()
+        self._request: HttpRequest | None = None
         self._error: BaseException | None = None
         self._proxy_encrypts = settings.proxy is not None and settings.proxy.scheme == "https"
         self._handle = CurlHandle(settings, profile, self._on_sending)
@@ -57,6 +59,7 @@ class FetchEngine:
         """Send `request` to an address of `plan` and read the answer, in at most `timeout` seconds."""
         self._lines.clear()
         self._exchange = exchange = Exchange(self._lines, timeout=timeout, sent=not request.send_once)
+        self._request = request
         self._error = None
         self._dialer.begin_request(plan)
         self._handle.prepare(request, plan, timeout)
@@ -67,7 +70,7 @@ class FetchEngine:
             exchange.curl_code, exchange.curl_text = exc.args[0], str(exc.args[-1])
         finally:
             self._sockets.end_exchange()
-            self._exchange = self._no_exchange
+            self._exchange, self._request = self._no_exchange, None
         if self._error is not None:
             raise self._error
         self._finish(exchange, encrypted=self._proxy_encrypts or request.url.scheme == "https")
@@ -150,14 +153,18 @@ class FetchEngine:
     def _begin_body(self) -> ResponseBody:
         exchange, settings = self._exchange, self._settings
         exchange.head = head = ResponseHead(self._lines)
-        if head.redirects:
+        if head.redirects and self._request and is_followed(self._request, head, settings.limits):
             exchange.body = DiscardedBody(head.value("content-length"))
-        else:
-            exchange.body = ResponseBody(
-                max_bytes=settings.max_body_bytes,
-                store_bytes=settings.store_body_bytes,
-                decoder=decoder_for(head.value("content-encoding") or ""),
-            )
+            return exchange.body
+        decoder, undecodable = None, False
+        if head.value("content-encoding"):
+            decoder, undecodable = _decoder(head, settings.max_body_bytes)
+        exchange.body = ResponseBody(
+            max_bytes=settings.max_body_bytes,
+            store_bytes=settings.store_body_bytes,
+            decoder=decoder,
+            undecodable=undecodable,
+        )
         return exchange.body
 
     def _finish(self, exchange: Exchange, *, encrypted: bool) -> None:
@@ -170,7 +177,8 @@ class FetchEngine:
             self._check_tunnel(exchange)
         if exchange.body is None:
             exchange.head = ResponseHead(self._lines)
-        if exchange.curl_code == pycurl.E_RECV_ERROR and _is_closed_without_notice(exchange):
+        without_notice = exchange.curl_code == pycurl.E_RECV_ERROR and _is_closed_without_notice(exchange)
+        if without_notice:
             exchange.curl_code = 0
         if exchange.curl_code == 0:
             self._check_framing(exchange, encrypted=encrypted)
@@ -180,7 +188,9 @@ class FetchEngine:
         if exchange.body is None:
             return
         if exchange.curl_code == 0:
-            exchange.body.finish()
+            if not exchange.body.finish() and without_notice:
+                # RFC 9112 9.8: neither the connection nor the coding says that the body is complete.
+                exchange.curl_code = pycurl.E_RECV_ERROR
         elif exchange.curl_code == pycurl.E_WRITE_ERROR and exchange.body.error is BodyError.UNWANTED:
             exchange.curl_code = 0
 
@@ -212,6 +222,18 @@ class FetchEngine:
             byte_counts.report(number, known_bytes)
             return
         byte_counts.report_everything(number)
+
+
+def _decoder(head: ResponseHead, max_bytes: int) -> tuple[ContentDecoder | None, bool]:
+    """The decoder of a body, and whether there is none although the body is coded.
+
+    A part of a coded body (206) cannot be decoded: RFC 9110 14.2 counts ranges in the coded bytes.
+    """
+    try:
+        decoder = decoder_for(",".join(head.values("content-encoding")), max_bytes)
+    except CodingUnknown:
+        return None, True
+    return (None, decoder is not None) if head.status == 206 else (decoder, False)
 
 
 def _is_closed_without_notice(exchange: Exchange) -> bool:

@@ -16,9 +16,9 @@ from taskrunner.cli.main import main
 from taskrunner.config import load
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
@@ -125,8 +125,8 @@ async def _fail(platform: Platform, name: str, kind: OutcomeKind, now: datetime)
     ref = AttemptRef(id=name, attempt=1)
     await platform.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c")
     answered = Response(status=500, url=record.task.url) if kind is OutcomeKind.HTTP_ERROR else None
-    ended = EndedAttempt(task=record.task, number=1, consumer="c", started_at=now, finished_at=now)
+    attempt = Attempt(number=1, consumer="c", started_at=now)
     outcome = Outcome(kind=kind, error="failed in a test", response=answered)
     verdict = Verdict(status=Status.FAILED, reason=kind.value)
-    settled = settlement(ended, outcome, verdict, RetentionSettings())
+    settled = settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)
     assert await platform.store.settle([settled], now=now) == [True]
