@@ -42,6 +42,7 @@ from taskrunner.domain.errors import (
     FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
+    KeyReused,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
@@ -146,6 +147,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code="schedule_unknown", detail=str(exc))
     if isinstance(exc, HostLimitUnknown):
         return Problem(status=404, code="host_limit_unknown", detail=str(exc))
+    if isinstance(exc, KeyReused):
+        return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):
