@@ -7,7 +7,7 @@ from taskrunner.cli.streams import LineOutput
 
 # Rows whose widths decide those of the columns.
 _MEASURED = 500
-_GAP = "  "
+_GAP = " "
 
 
 async def print_table(headers: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> None:

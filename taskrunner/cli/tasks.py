@@ -28,7 +28,7 @@ from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
 from taskrunner.producer.bulk_actions import BulkAction
 
-_HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "ATTEMPT", "REQUEST")
+_HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
 
 
 @click.group(cls=CommandGroup, name="tasks")
@@ -115,6 +115,5 @@ def task_row(record: Record, now: datetime) -> Sequence[str]:
         record.status.value,
         duration_text((now - task.created_at).total_seconds()),
         task.priority.value,
-        str(record.attempt),
         " ".join([task.method, masked_url(task.url), *([f"({reason})"] if reason else [])]),
     )

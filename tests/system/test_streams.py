@@ -283,7 +283,8 @@ def test_the_line_that_dev_prints_is_enough(tmp_path: Path) -> None:
         "dev", port=0, log=port_file, settings={}, words=("--data", str(tmp_path), "--port", "0")
     )
     try:
-        export = re.search(r"export .*", wait_for(lambda: "export" in dev.logged() and dev.logged(), "ready"))
+        wait_for(lambda: "export" in dev.logged(), "the welcome")
+        export = re.search(r"export .*", dev.logged())
         assert export is not None
         api = re.search(r"TASKRUNNER_API_URL=(\S+)", export[0])
         assert api is not None

@@ -48,7 +48,7 @@ RECORD = Record(
 )
 def test_a_row_says_why_a_task_waits(fields: dict[str, Any], reason: str) -> None:
     row = task_row(replace(RECORD, **fields), NOW + timedelta(minutes=5))
-    assert row == ("one", "scheduled", "5m", "medium", "1", f"GET http://a.test/?token=***{reason}")
+    assert row == ("one", "scheduled", "5m", "medium", f"GET http://a.test/?token=***{reason}")
 
 
 @pytest.mark.parametrize("columns", [20, 60, 80, 200])

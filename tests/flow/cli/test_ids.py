@@ -77,7 +77,7 @@ def test_a_list_says_when_it_is_cut(cli: Cli) -> None:
     """On stderr, so that a script's input stays a list."""
     result = cli.run("tasks", "list", "--limit", "3")
     header, *rows = result.stdout.splitlines()
-    assert header.split() == ["ID", "STATUS", "AGE", "QUEUE", "ATTEMPT", "REQUEST"]
+    assert header.split() == ["ID", "STATUS", "AGE", "QUEUE", "REQUEST"]
     assert len(rows) == 3
     assert result.stderr == "taskrunner: only the first 3; --limit N prints more\n"
     assert cli.run("tasks", "list", "--limit", "4").stderr == ""

@@ -58,12 +58,13 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
 }
 TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
     "--method": ("PUT", "method", "PUT"),
-    "--header": ("X-A: b", "headers", {"X-A": "b"}),
+    "--header": ("Accept: text/html", "headers", {"Accept": "text/html"}),
     "--priority": ("low", "priority", "low"),
     "--max-attempts": ("7", "max_attempts", 7),
     "--retry-on": ("404", "retry_on", [404]),
     "--fail-on": ("409", "fail_on", [409]),
     "--retry-unsafe": ("", "retry_unsafe", True),
+    "--redirects": ("none", "redirects", "none"),
     "--timeout": ("1m5s", "timeout", 65.0),
     "--label": ("a=b", "labels", {"a": "b"}),
 }
