@@ -7,6 +7,9 @@ error is shown only as an id, under which the log has the rest.
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
+| 403 | `cross_site_request` | a page of another site made a browser send it |
+| 412 | `precondition_failed` | a condition on entity tags, which we do not have |
+| 421 | `host_unknown` | a name of this server that `Api.hosts` does not have |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
 | 422 | `schedule_invalid` | the same for a schedule |
@@ -39,6 +42,7 @@ from taskrunner.domain.errors import (
     FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
+    KeyReused,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
@@ -143,6 +147,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code="schedule_unknown", detail=str(exc))
     if isinstance(exc, HostLimitUnknown):
         return Problem(status=404, code="host_limit_unknown", detail=str(exc))
+    if isinstance(exc, KeyReused):
+        return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):

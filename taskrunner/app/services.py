@@ -123,7 +123,9 @@ async def server_running(
 async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
     """Serve the page of health and statistics inside."""
     page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
-    async with server_running(page, platform, platform.config.server, ServerSettings(), "Server"):
+    config = platform.config
+    settings = ServerSettings(hosts=config.api.hosts)
+    async with server_running(page, platform, config.server, settings, "Server"):
         yield
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from taskrunner.cli.streams import READER_GONE, OutputClosed, discard_output
+from taskrunner.cli.streams import DISK_FULL, READER_GONE, OutputClosed, discard_output, report_unwritable
 from taskrunner.domain.errors import (
     CallerError,
     FieldsInvalid,
@@ -53,6 +53,8 @@ def exit_codes() -> Iterator[None]:
             click.echo(f"taskrunner: {why}", err=True)
         raise SystemExit(READER_GONE) from None
     except Exception as exc:  # noqa: BLE001 - the boundary of the process
+        if isinstance(exc, OSError) and exc.errno in DISK_FULL:
+            raise SystemExit(report_unwritable(exc)) from None
         for line in describe(exc):
             click.echo(f"taskrunner: {line}", err=True)
         raise SystemExit(exit_code(exc)) from None

@@ -9,11 +9,12 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import produce
 from taskrunner.cli import submit_to_store
 from taskrunner.cli.command_group import Command
+from taskrunner.cli.interruption import signals_as_interrupts
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import task_fields, task_options
-from taskrunner.config import load
+from taskrunner.config import Config, load
 from taskrunner.domain.task_draft import TaskDraft
 
 _WAIT_TIMEOUT = 3600.0
@@ -83,22 +84,30 @@ def produce_command(
         as_json=as_json, wait=wait, wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout
     )
     line_ids = None if source is None or again else LineIds.of(source, fields)
-    if api:
-        raise SystemExit(_submit_to_api(api, source, fields, output, line_ids))
-    config = load(config_path)
+    with signals_as_interrupts():
+        if api:
+            code = _submit_to_api(api, source, fields, output, line_ids)
+        else:
+            code = _submit_to_store(load(config_path), source, fields, output, line_ids)
+    raise SystemExit(code)
+
+
+def _submit_to_store(
+    config: Config,
+    source: BinaryIO | None,
+    fields: dict[str, Any],
+    output: OutputOptions,
+    line_ids: LineIds | None,
+) -> int:
     if source is None:
         draft = TaskDraft.from_fields(fields, config.task_limits())
-        raise SystemExit(
-            run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
-        )
+        return run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
     # Checked here, so that a wrong option is reported once and not for every line.
     base = TaskDraft.base(fields, config.task_limits())
-    raise SystemExit(
-        run(
-            produce(
-                config,
-                lambda platform: submit_to_store.submit_file(platform, source, base, output, line_ids),
-            )
+    return run(
+        produce(
+            config,
+            lambda platform: submit_to_store.submit_file(platform, source, base, output, line_ids),
         )
     )
 

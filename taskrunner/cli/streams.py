@@ -1,5 +1,6 @@
 """The standard streams of a command: missing ones, and an output whose reader goes away."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -11,6 +12,8 @@ import click
 
 # 128 + SIGPIPE: what a shell reports for a command whose reader has gone.
 READER_GONE = 141
+# What a write to a full disk, or beyond a quota or limit, reports.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class OutputClosed(BrokenPipeError):
@@ -68,10 +71,15 @@ def flush_output() -> int:
         discard_output()
         return READER_GONE
     except OSError as exc:
-        discard_output()
-        click.echo(f"taskrunner: cannot write the output: {exc.strerror}", err=True)
-        return 1
+        return report_unwritable(exc)
     return 0
+
+
+def report_unwritable(exc: OSError) -> int:
+    """Tell that stdout takes no more; returns the exit code."""
+    discard_output()
+    click.echo(f"taskrunner: cannot write the output: {exc.strerror}", err=True)
+    return 1
 
 
 def discard_output() -> None:

@@ -21,7 +21,13 @@ from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.postgres_url import read_postgres_url
 from taskrunner.domain.redis_url import read_redis_url
 from taskrunner.domain.service_tls import ServiceTls
-from taskrunner.domain.service_url import SCHEMES, check_host, check_redis_addr, split_service_url
+from taskrunner.domain.service_url import (
+    SCHEMES,
+    check_host,
+    check_redis_addr,
+    is_host_name,
+    split_service_url,
+)
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
@@ -105,6 +111,13 @@ def _check_exception(value: str) -> str:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         raise ValueError(f"must be addresses such as 10.0.0.0/8, got {shown(value)}") from None
+
+
+def _check_host_pattern(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if name != "*" and not is_host_name(name.removeprefix("*.")):
+        raise ValueError(f"must be a host name without a port, *.example.com or *, got {shown(value)}")
+    return name
 
 
 def _check_prefix(value: str) -> str:
@@ -238,6 +251,12 @@ Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
     _Commas,
     Field(min_length=1, max_length=1000),
+    AfterValidator(_unique),
+]
+HostPatterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_host_pattern)], ...],
+    _Commas,
+    Field(max_length=100),
     AfterValidator(_unique),
 ]
 HeaderNames = Annotated[

@@ -13,6 +13,7 @@
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   └── StateConflict           the task's status does not allow this
+    │       └── KeyReused           an Idempotency-Key came with another request before
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
@@ -96,6 +97,10 @@ class HostLimitUnknown(CallerError):
 
 class StateConflict(CallerError):
     """The current status of the task does not allow the request."""
+
+
+class KeyReused(StateConflict):
+    """An `Idempotency-Key` came with another request before."""
 
 
 class OutsideError(TaskrunnerError):

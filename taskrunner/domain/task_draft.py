@@ -33,12 +33,13 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.domain.validation import field_errors, limits_of
+from taskrunner.domain.validation import excess, field_errors, limits_of
 from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
+_ANY_JSON = frozenset({"body"})
 
 
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
@@ -93,6 +94,8 @@ class TaskDraft(BaseModel):
     def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
         """The body's object or array stays as it is spelt, and is not one of our values."""
         given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        if too_much := excess(given, _ANY_JSON):
+            raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
             document, is_json = set_aside(given.removeprefix(BOM), "body")

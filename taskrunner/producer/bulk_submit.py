@@ -4,14 +4,15 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import BinaryIO
 
-from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import FieldError, StateConflict, StoreUnavailable, TaskInvalid
 from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.intake import BULK_KEY_MARK, Intake, Submitted
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.thread_reader import ThreadReader
@@ -26,10 +27,10 @@ LINE_LIMIT_BYTES = 1024 * 1024
 
 
 class RefusedLine(Value):
-    """A line that is not a valid task; `number` counts from 1."""
+    """A line that is not a valid task, or whose id or key is taken; `number` counts from 1."""
 
     number: int
-    error: TaskInvalid
+    error: TaskInvalid | StateConflict
 
 
 class SubmittedBatch(Value):
@@ -83,19 +84,33 @@ class BulkSubmit:
         finally:
             await cancel_and_wait(*under_way)
 
-    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> SubmittedBatch:
-        """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds."""
+    async def submit_batch(
+        self, batch: list[tuple[int, bytes]], *, idempotency_key: str | None = None
+    ) -> SubmittedBatch:
+        """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds.
+
+        The key holds for each line with its number, so a repeated batch makes no second task.
+        """
         prepared: list[NewTask] = []
         numbers: list[int] = []
         refused: list[RefusedLine] = []
         for number, line in batch:
             try:
-                prepared.append(self._intake.prepare(self._with_id(self._draft(line), number, line)))
+                draft = self._with_id(self._draft(line), number, line)
+                key = idempotency_key and f"{idempotency_key}{BULK_KEY_MARK}{number}"
+                prepared.append(self._intake.prepare(draft, idempotency_key=key))
                 numbers.append(number)
             except TaskInvalid as exc:
                 refused.append(RefusedLine(number=number, error=exc))
-        submitted = await self._persist(prepared) if prepared else []
-        return SubmittedBatch(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
+        answered = list(zip(numbers, await self._persist(prepared) if prepared else [], strict=True))
+        refused += [RefusedLine(number=n, error=each.refusal) for n, each in answered if each.refusal]
+        accepted = [(number, each) for number, each in answered if not each.refusal]
+        return SubmittedBatch(
+            submitted=[each for _, each in accepted],
+            numbers=[number for number, _ in accepted],
+            refused=sorted(refused, key=attrgetter("number")),
+            lines=batch[-1][0],
+        )
 
     def _with_id(self, draft: TaskDraft, number: int, line: bytes) -> TaskDraft:
         if self._make_id is None or draft.id is not None:

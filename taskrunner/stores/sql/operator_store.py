@@ -228,7 +228,6 @@ def _mark_deleted(rows: IncomingRows) -> Executable:
         result=null(),
         error=null(),
         reason=null(),
-        idempotency_key=null(),
     )
 
 

@@ -60,7 +60,8 @@ class PostgresConnection(SqlStoreConnection):
             except _Undone as exc:
                 failures += 1
                 if failures >= (CONTENDED_TRIES if exc.fault.answers else TRIES):
-                    raise exc.error from exc
+                    # Its cause is the driver's own error, which tells what was wrong.
+                    raise exc.error from exc.error.__cause__
                 if exc.fault.unknown in LOST_STATEMENT and not self._dialer.pooled:
                     self._dialer.pooled = True
                     await self._renew_pool()

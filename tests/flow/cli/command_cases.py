@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.flow.cli.harness import ALL, Case, Cli, lines, scheduled, task_of
+from tests.flow.cli.harness import ALL, Case, Cli, lines, scheduled, submitted, task_of
 
 
 def produce_file(cli: Cli) -> None:
@@ -24,6 +24,14 @@ def produce_wait(cli: Cli) -> None:
     assert result.exit_code == 7
     assert f"{result.stdout.strip()}: still " in result.stderr
     assert cli.run("produce", "--url", "http://a.test/", "--wait-timeout", "1s").exit_code == 2
+
+
+def produce_url(cli: Cli) -> None:
+    assert submitted(cli)["url"] == "http://a.test/"
+
+
+def doctor_fix(cli: Cli) -> None:
+    assert cli.ok("doctor", "--fix").startswith("no problems found")
 
 
 def produce_json(cli: Cli) -> None:

@@ -72,10 +72,9 @@ def scheduled(cli: Cli, command: str, *words: str) -> Any:
     if command == "schedule update":
         cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
         return lines(cli.ok("schedule", "update", "s", "--json", *words))[0]
-    given: tuple[str, ...] = ("--cron", "@daily", "--url", "http://a.test/")
-    kept: tuple[str, ...] = given if "--cron" not in words else given[2:]
-    kept = kept if "--url" not in words else kept[:-2]
-    return lines(cli.ok("schedule", "create", "s", "--json", *kept, *words))[0]
+    needed = {"--cron": "@daily", "--url": "http://a.test/"}
+    given = [word for name, value in needed.items() if name not in words for word in (name, value)]
+    return lines(cli.ok("schedule", "create", "s", "--json", *given, *words))[0]
 
 
 def task_of(cli: Cli, command: str, *words: str) -> Any:

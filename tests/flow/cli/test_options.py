@@ -13,6 +13,7 @@ from tests.flow.cli.command_cases import (
     body,
     config_json,
     data_folder,
+    doctor_fix,
     doctor_json,
     elsewhere,
     host_limit,
@@ -21,6 +22,7 @@ from tests.flow.cli.command_cases import (
     produce_again,
     produce_file,
     produce_json,
+    produce_url,
     produce_wait,
     raw,
     requeue_rate,
@@ -29,7 +31,7 @@ from tests.flow.cli.command_cases import (
     schedule_option,
     schedule_url,
 )
-from tests.flow.cli.harness import ALL, Case, Cli, lines, submitted, task_of
+from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
@@ -139,7 +141,9 @@ def refused(words: str, option: str, value: str, message: str) -> Case:
     """A wrong value shows that the value is used, where using a right one needs more than a command."""
 
     def case(cli: Cli) -> None:
-        result = cli.run(*words.split(), option, value)
+        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
+        given = words.replace("schedule create s", "schedule create other")
+        result = cli.run(*given.split(), option, value)
         assert result.exit_code == 2
         assert message in result.output
 
@@ -196,7 +200,7 @@ def dry(command: str) -> Case:
     return case
 
 
-def cases() -> dict[str, Case]:
+def selecting_cases() -> dict[str, Case]:
     found: dict[str, Case] = {}
     for command, (_, status, left) in SELECTING.items():
         for option, (value, chosen) in CHOSEN.items():
@@ -206,14 +210,17 @@ def cases() -> dict[str, Case]:
         found[f"{command} --limit"] = limited(command)
         if not command.endswith("list"):
             found |= {f"{command} {option}": dry(command) for option in ("--dry-run", "--all")}
+    return found
+
+
+def task_cases() -> dict[str, Case]:
+    found: dict[str, Case] = {}
     for command in ("produce", "schedule create", "schedule update"):
         for option, (value, field, expected) in TASK_OPTIONS.items():
             found[f"{command} {option}"] = task_option(command, option, value, field, expected)
         for option, (value, field, expected) in CALLBACK_OPTIONS.items():
             found[f"{command} {option}"] = callback_option(command, option, value, field, expected)
         words = f"{command} {' '.join(named(command))}"
-        if command == "schedule update":
-            words = "schedule create s --cron @daily --url http://a.test/"
         with_hook = f"{words} {' '.join(CALLBACK)}"
         found[f"{command} --tls"] = refused(words, "--tls", "nobody", "nobody")
         found[f"{command} --callback-tls"] = refused(with_hook, "--callback-tls", "nobody", "nobody")
@@ -232,6 +239,11 @@ def cases() -> dict[str, Case]:
         ):
             found[f"{command} {option}"] = schedule_option(command, option, value, field, expected)
         found[f"{command} --url"] = schedule_url(command)
+    return found
+
+
+def cases() -> dict[str, Case]:
+    found = {**selecting_cases(), **task_cases()}
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)
@@ -241,7 +253,7 @@ def cases() -> dict[str, Case]:
         )
     one = "produce --url http://a.test/"
     found |= {
-        "produce --url": lambda cli: submitted(cli),
+        "produce --url": produce_url,
         "produce --file": produce_file,
         "produce --again": produce_again,
         "produce --wait": produce_wait,
