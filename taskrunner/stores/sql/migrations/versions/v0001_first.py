@@ -75,7 +75,7 @@ def _create_indices() -> None:
         " WHERE deadline_ms IS NOT NULL AND due_ms IS NOT NULL",
         "INDEX taskrunner_tasks_retention ON taskrunner_tasks (kept_until_ms)"
         " WHERE kept_until_ms IS NOT NULL",
-        "INDEX taskrunner_tasks_dead ON taskrunner_tasks (updated_ms, id) WHERE status = 'failed'",
+        "INDEX taskrunner_tasks_dead ON taskrunner_tasks (status, updated_ms, id) WHERE status = 'failed'",
         "UNIQUE INDEX taskrunner_tasks_key ON taskrunner_tasks (idempotency_key)"
         " WHERE idempotency_key IS NOT NULL",
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
