@@ -16,6 +16,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem, internal_error, problem_of
+from taskrunner.api.request_guard import RequestGuard
 from taskrunner.api.responses import problem_response
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestFailed
@@ -120,6 +121,7 @@ class ConnectionServer(web.Server):
         self._handle_in_app = app_server.request_handler
         self._events = events
         self._options = options
+        self._guard = RequestGuard(options.hosts)
         self._open = 0
         self._draining = False
         self._all_closed = asyncio.Event()
@@ -192,6 +194,7 @@ class ConnectionServer(web.Server):
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            self._guard.check(request)
             return await self._handle_in_app(request)
         except web.HTTPException as exc:
             if exc.status < 400:

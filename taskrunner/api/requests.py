@@ -79,9 +79,6 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
     if given == "application/json":
         return
     if given is None:
-        # A page of another site can make a browser post without a type and without asking us first.
-        if "Origin" in request.headers:
-            raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
         return
     media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json") and media_type not in also:

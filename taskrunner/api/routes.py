@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
+from taskrunner.api.query import Query
 from taskrunner.api.responses import problem_response
 from taskrunner.api.views.view import View
 
@@ -63,6 +64,8 @@ class Routes:
         self, method: str, add: Callable[..., object], path: str, handler: Handler, operation: Operation
     ) -> None:
         self.operations[method, path] = operation
+        if not any(each.place == "query" for each in operation.parameters):
+            handler = _without_query(handler)
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=self._expect)
 
@@ -81,3 +84,17 @@ class Routes:
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0
         return None
+
+
+def _without_query(handler: Handler) -> Handler:
+    """`handler` for requests without a query; the routes that take one read it with `Query`.
+
+    A parameter that is ignored does harm: `DELETE /tasks/x?dry_run=true` would delete.
+    """
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query_string:
+            Query(request, ()).refuse_if_wrong()
+        return await handler(request)
+
+    return answer

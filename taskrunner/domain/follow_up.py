@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from taskrunner.domain.masking import masked_url, strip_urls
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
@@ -62,7 +63,7 @@ def follow_up(
 def _payload(
     task: Task, status: Status, *, attempt: int, error: str | None, outcome: Outcome | None, now: datetime
 ) -> dict[str, Any]:
-    """The field names are those of the task. Headers and body are left out: they may be secret."""
+    """The field names are those of the task. Headers and body are left out, since they may be secret."""
     response = None if outcome is None else outcome.response
     return {
         "type": f"task.{status}",
@@ -70,7 +71,7 @@ def _payload(
         "data": {
             "id": task.id,
             "status": status,
-            "url": task.url,
+            "url": masked_url(task.url),
             "method": task.method,
             "priority": task.priority,
             "labels": task.labels,
@@ -79,7 +80,7 @@ def _payload(
             "created_at": task.created_at,
             "finished_at": now,
             "outcome": None if outcome is None else outcome.kind,
-            "error": error,
+            "error": None if error is None else strip_urls(error),
             "result": None if response is None else _result(response),
         },
     }
@@ -94,7 +95,7 @@ def _result(response: Response) -> dict[str, Any]:
         "sha256": response.sha256,
         "truncated": response.truncated,
         "undecodable": response.undecodable,
-        "url": response.url,
+        "url": masked_url(response.url),
         "redirects": response.redirects,
         "http_version": response.http_version,
     }

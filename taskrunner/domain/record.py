@@ -31,6 +31,10 @@ class Attempt(Value):
     response: Response | None = None
 
 
+# How `waits_for` begins while a task waits since a policy of the broker removed its message.
+BY_POLICY = "the broker, whose policy removed its message: "
+
+
 class Record(Value):
     """A task's record. `attempt` is the number of the last attempt that started, 0 before the first.
 

@@ -14,7 +14,7 @@ from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, check_time_zone
-from taskrunner.domain.validation import field_errors
+from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
 
 # Shorter than a task id: the ids of a schedule's tasks begin with its name.
@@ -41,6 +41,8 @@ class ScheduleDraft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `ScheduleInvalid` with all findings."""
+        if too_much := excess(raw, {"task"}):
+            raise ScheduleInvalid([too_much])
         try:
             draft = cls.model_validate_json(raw)
         except ValidationError as exc:

@@ -6,6 +6,7 @@ The URL that is stored and fetched is rebuilt from the checked parts.
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from taskrunner.domain.address import Address, parse_address
@@ -21,7 +22,8 @@ _PLAIN = re.compile(
 _AUTHORITY = re.compile(r"[^/?#]*")
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# Public DNS has labels that begin or end with a hyphen, whatever RFC 1123 says of host names.
+_LABEL = r"[a-z0-9_-]{1,63}"
 _NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Only ASCII: str.lower would turn the Kelvin sign into a k.
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -40,6 +42,11 @@ class Url(Value):
     host: str
     address: Address | None
     port: int
+
+    @property
+    def target(self) -> str:
+        """Path and query, byte for byte as they were given (RFC 9112 section 3.2.1)."""
+        return self.text[self.text.index("/", 8) :]
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -121,6 +128,8 @@ def _checked_host(host: str) -> tuple[str, Address | None]:
         return host, address
     if not _NAME.fullmatch(host):
         raise ValueError(f"has a host that is not a name: {shown(host)}")
+    if "xn--" in host and not all(map(_decodes, host.split("."))):
+        raise ValueError(f"has a host with an xn-- label that does not decode: {shown(host)}")
     return host, None
 
 
@@ -130,9 +139,33 @@ def _in_ascii(name: str) -> str:
     import idna
 
     try:
-        return idna.encode(name, strict=True, uts46=False).decode("ascii")
+        return ".".join(
+            label if label.isascii() else idna.encode(label, strict=True, uts46=False).decode("ascii")
+            for label in name.split(".")
+        )
     except UnicodeError as exc:
         raise ValueError(f"has a host that is not a name by IDNA 2008: {shown(name)}") from exc
+
+
+def _decodes(label: str) -> bool:
+    """Whether an A-label (RFC 5890 2.3.2.1) means a name; any other label does.
+
+    Symbols are let in, although IDNA 2008 refuses them: names with emoji are registered and in use.
+    """
+    if not label.startswith("xn--"):
+        return True
+    import idna
+
+    try:
+        decoded = label[4:].encode().decode("punycode")
+        if decoded.encode("punycode").decode() != label[4:] or decoded.isascii():
+            return False
+        letters = "".join(char for char in decoded if unicodedata.category(char) != "So")
+        if not letters.isascii():
+            idna.check_label(letters)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _shown(url: str) -> str:

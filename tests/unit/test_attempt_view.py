@@ -24,7 +24,7 @@ TASK = Task(
     id="t",
     url="http://a.test/p?q=1&api_key=s3cret",
     method="POST",
-    headers={"Authorization": "Basic s3cret", "X-Quote": "it's $HOME", "X-Empty": "", "User-Agent": "mine"},
+    headers={"Authorization": "Basic s3cret", "Warning": "it's $HOME", "X-Empty": "", "User-Agent": "mine"},
     body="s3cret",
     timeout=30,
     max_attempts=5,
@@ -168,7 +168,7 @@ def test_a_command_is_one_to_the_shell() -> None:
     assert words[words.index("--max-time") + 1] == "2.5"
     assert words[words.index("--data-binary") + 1] == "@BODY"
     headers = [value for name, value in pairwise(words) if name == "--header"]
-    assert "X-Quote: it's $HOME" in headers
+    assert "Warning: it's $HOME" in headers
     assert "X-Empty;" in headers
     assert "6 bytes" in text
 

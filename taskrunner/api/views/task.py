@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
-from taskrunner.domain.errors import FieldError
+from taskrunner.domain.errors import FieldError, KeyReused, StateConflict, TaskInvalid
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -263,13 +263,13 @@ class TaskPage(View):
 
 
 class BulkItem(View):
-    """What became of one task of a bulk: `status` 202 with its `id`, or 422 with `errors`.
+    """What became of one task of a bulk: `status` as `POST /tasks` answers: 202 with its `id`, else `errors`.
 
     `line` counts from 1. `created` is false for an id that existed before.
     """
 
     line: int
-    status: Literal[202, 422]
+    status: Literal[202, 409, 422]
     id: str | None
     url: str | None
     created: bool
@@ -300,16 +300,23 @@ class BulkAnswer(View):
         items += [
             BulkItem(
                 line=refused.number,
-                status=422,
+                status=422 if isinstance(refused.error, TaskInvalid | KeyReused) else 409,
                 id=None,
                 url=None,
                 created=False,
                 published=False,
-                errors=refused.error.errors,
+                errors=_errors(refused.error),
             )
             for refused in done.refused
         ]
         return cls(items=sorted(items, key=attrgetter("line")))
+
+
+def _errors(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:
+    if isinstance(error, TaskInvalid):
+        return error.errors
+    field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
+    return [FieldError(field=field, message=str(error))]
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

@@ -51,6 +51,8 @@ class CurlHandle:
         if plan is not self.plan:
             self._set_plan(plan)
         curl.setopt(pycurl.URL, request.url.text)
+        # libcurl would write `%2f` as `%2F` and drop an empty query; a signature may cover every byte.
+        curl.setopt(pycurl.REQUEST_TARGET, request.url.target)
         curl.setopt(pycurl.HTTPHEADER, request.all_header_lines)
         method_and_body = (request.method, request.content is not None)
         if method_and_body != self._method_and_body:
@@ -75,7 +77,8 @@ class CurlHandle:
         curl.setopt(pycurl.HTTP09_ALLOWED, 0)
         curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
         self._set_proxy(settings.proxy)
-        curl.setopt(pycurl.PATH_AS_IS, 1)
+        # Nothing but `_set_plan` changes the cache of names: no entry of it may expire.
+        curl.setopt(pycurl.DNS_CACHE_TIMEOUT, -1)
         curl.setopt(pycurl.HTTP_VERSION, _WITH_HTTP_2 if settings.http2 else pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(settings.connect_timeout))
         curl.setopt(pycurl.MAXCONNECTS, _KEPT_CONNECTIONS)

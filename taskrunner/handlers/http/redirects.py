@@ -11,13 +11,13 @@ The rules, on top of RFC 9110 section 15.4. The task's `redirects` picks among t
   receiver that the task names.
 - No header of the task, and none that identifies the task, goes to another origin or back from there.
 - Nor does the task's TLS profile: another origin gets a profile only by its host.
-- https never leads to http, and no redirect leads to a URL that intake would refuse. Both are `blocked`.
+- https never leads to http, and no redirect leads to a URL that intake would refuse. Both are `blocked`. A
+  Location that is no URL at all ends with `http_error`, and the error says that it is malformed.
 
 A redirect that is not followed is the answer, which the task's rules judge like any other.
 """
 
 from dataclasses import replace
-from urllib.parse import quote, urljoin
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.outcome import OutcomeKind
@@ -26,6 +26,7 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import profile_for
 from taskrunner.handlers.http.diagnosis import BLOCKED, FetchFailure
 from taskrunner.handlers.http.http_request import HttpRequest, line_name
+from taskrunner.handlers.http.location import LocationMalformed, resolve
 from taskrunner.handlers.http.response_head import ResponseHead
 
 _SAFE = frozenset({"GET", "HEAD"})
@@ -38,8 +39,6 @@ _REWRITING = {
 # RFC 9110 15.4, on changing the method: these belong to content that is not sent, as does the signature of a
 # callback. An idempotency key would make a server repeat its answer to the first request.
 _OF_CONTENT = ("content-", "webhook-", "digest", "repr-digest", "last-modified", "idempotency-key")
-# Printable ASCII characters stay as they are, so that nothing is percent-encoded twice.
-_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
 def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -> HttpRequest | FetchFailure:
@@ -53,7 +52,12 @@ def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -
         return FetchFailure(kind=OutcomeKind.TOO_MANY_REDIRECTS, error="The target redirects too many times.")
     location = head.value("location") or ""
     try:
-        url = task_fields.check_url(_target(request.url.text, location), limits)
+        url = task_fields.check_url(resolve(request.url, location), limits)
+    except LocationMalformed as exc:
+        return FetchFailure(
+            kind=OutcomeKind.HTTP_ERROR,
+            error=f"The target answered {head.status} with a malformed Location: {exc}.",
+        )
     except ValueError:
         return BLOCKED
     if request.url.scheme == "https" and url.scheme == "http":
@@ -90,9 +94,3 @@ def _not_followed(head: ResponseHead, reason: str) -> FetchFailure:
 def _bare_get(request: HttpRequest) -> HttpRequest:
     lines = [line for line in request.header_lines if not line_name(line).startswith(_OF_CONTENT)]
     return replace(request, method="GET", header_lines=lines, content=None, send_once=False)
-
-
-def _target(base: str, location: str) -> str:
-    """`location` made absolute, without its fragment; bytes outside ASCII and spaces are percent-encoded."""
-    encoded = quote(location.encode("latin-1"), safe=_PRINTABLE)
-    return urljoin(base, encoded).partition("#")[0]

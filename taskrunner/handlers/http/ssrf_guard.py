@@ -73,7 +73,9 @@ class DialPlan:
                 self.addresses = (next((each for each in addresses if each.version == 4), addresses[0]),)
                 self.connect_to = f"{url.host}:{url.port}:{_in_url(self.addresses[0])}:{url.port}"
         is_name = parse_address(host) is None
-        self.resolve_entry = f"{host}:{port}:{','.join(map(_in_url, dialled))}" if is_name else None
+        # An entry that begins with a hyphen would be a removal; a plus says that it is none.
+        plus = "+" if host.startswith("-") else ""
+        self.resolve_entry = f"{plus}{host}:{port}:{','.join(map(_in_url, dialled))}" if is_name else None
         self.resolve_removal = f"-{host}:{port}"
 
     @property

@@ -17,7 +17,7 @@ from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 
 LARGE_BYTES = 50_000_000
-HEAD = b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def problem(answer: bytes) -> Any:
@@ -43,7 +43,7 @@ async def write_on(client: socket.socket) -> None:
 
 @hasty
 async def test_a_half_sent_head_is_cut_off(api: Api) -> None:
-    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Slow")
+    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow")
     assert problem(answer)["code"] == "request_timeout"
 
 
@@ -66,7 +66,7 @@ async def test_a_head_that_drips_in_is_cut_off(api: Api) -> None:
 @hasty
 async def test_a_second_request_that_stalls_is_cut_off(api: Api) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
     writer.write(b"GET /livez HTTP/1.1\r\nHo")
     async with in_time("the second request is cut off"):
@@ -116,7 +116,7 @@ async def large() -> AsyncIterator[WebServer]:
 async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
     with socket.create_connection(("127.0.0.1", large.port)) as client:
         client.setblocking(False)
-        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         async with in_time("the client is cut off"):
             with pytest.raises(ConnectionResetError):
                 await write_on(client)
@@ -124,7 +124,7 @@ async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
 
 async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", large.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     loop, got = asyncio.get_running_loop(), 0
     started = loop.time()
     async with in_time("the whole answer"):
@@ -140,19 +140,19 @@ async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> N
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [
-        (b"GET /" + b"a" * 8200 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
-        (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
+        (b"GET /" + b"a" * 8200 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "url_too_long"),
+        (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "url_too_long"),
         (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 17_000 + b"\r\n\r\n", 431, "headers_too_large"),
         (b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"),
         (b"nonsense\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nA: b\r\n folded: c\r\nHost\x00: a\r\n\r\n", 400, "bad_request"),
         (
-            b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST /tasks HTTP/1.1\r\nHost: ::1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
             400,
             "bad_request",
         ),
-        (b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
+        (b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
     ],
     ids=["path", "query", "header", "headers", "TLS", "nonsense", "field", "smuggling", "length", "chunk"],
@@ -257,7 +257,7 @@ async def test_a_request_in_flight_ends_before_the_server_stops() -> None:
     server = WebServer(app, "127.0.0.1", 0, events=Events())
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
     stopping = asyncio.create_task(server.stop())
     await asyncio.sleep(0)
@@ -275,11 +275,11 @@ async def test_a_kept_connection_may_ask_once_more_while_the_server_stops(api: A
     """A request that was on its way is answered; a connection that stays idle is closed."""
     asking, idle = [await asyncio.open_connection("127.0.0.1", api.server.port) for _ in range(2)]
     for reader, writer in (asking, idle):
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"Connection: close" not in await reader.readuntil(b"}")
     stopping = asyncio.create_task(api.server.stop())
     await asyncio.sleep(0)
-    asking[1].write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    asking[1].write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"\r\nConnection: close\r\n" in await asking[0].read()
     assert await idle[0].read() == b""
     await stopping

@@ -1,5 +1,6 @@
 """A request holds what the task says, plus what names us and the attempt. The environment changes nothing."""
 
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from taskrunner.domain.trace import traceparent
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
-from tests.tools import behaviours
+from tests.tools import behaviours, http2_behaviours
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Hostile, Seen
 
@@ -247,3 +248,24 @@ def test_headers_that_we_add_do_not_count_against_limits(
         assert fetch.handler.run(AttemptContext(task=each, number=1)).kind is OutcomeKind.OK
 
     assert [seen.header("content-type") for seen in hostile.ledger.requests] == ["application/json"] * 2
+
+
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize(
+    "target",
+    ["/a%2fb%2Fc%7e?x=%2f", "/a?", "/?", "/a/../b/./c", "//a//b", "/a?b?c", "/%2e%2e/x", '/{}|^`"<>'],
+)
+def test_the_request_line_is_what_was_handed_in(
+    target: str,
+    http2: bool,
+    hostile: Hostile,
+    fetch: Fetcher,
+    tls_http2: ssl.SSLContext,
+) -> None:
+    """Byte for byte: a signature may cover it."""
+    behaviour = http2_behaviours.answer if http2 else behaviours.answer
+    url = hostile.url(behaviour, tls=tls_http2 if http2 else None).rstrip("/")
+
+    assert fetch(url + target).kind is OutcomeKind.OK
+
+    assert hostile.ledger.requests[0].target == target

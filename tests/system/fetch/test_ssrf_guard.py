@@ -165,6 +165,18 @@ def test_an_operator_may_open_a_private_target(staged: Staging) -> None:
     assert network.dials == [("10.1.0.1", 9000), ("10.2.0.1", 80)]
 
 
+@pytest.mark.parametrize("host", ["-a.test", "a-.test", "-"])
+def test_a_label_may_begin_or_end_with_a_hyphen(host: str, staged: Staging) -> None:
+    """libcurl would take a hyphen at the start for the removal of a name, and look it up by itself."""
+    fetch, network = staged({host: [[PUBLIC]], "b.test": [[PUBLIC]]})
+
+    for each in (host, "b.test", host):
+        assert fetch(f"http://{each}/").kind is OutcomeKind.OK
+
+    assert {*network.dials} == {(PUBLIC, 80)}
+    assert host in network.lookups
+
+
 def test_loopback_may_be_opened_for_development(staged: Staging) -> None:
     """Loopback is open on any port, also by name; other targets keep to the listed ports."""
     names = {"localhost": [["::1", "127.0.0.1"]], "a.test": [[PUBLIC]]}

@@ -101,3 +101,11 @@ def test_https_to_http_is_blocked() -> None:
     following = follow("https://h/", "http://h/")
     assert isinstance(following, FetchFailure)
     assert following.kind is OutcomeKind.BLOCKED
+
+
+def test_a_malformed_location_is_the_targets_error() -> None:
+    """It is not called blocked."""
+    following = follow("http://h/", "http://h:99999/")
+    assert isinstance(following, FetchFailure)
+    assert following.kind is OutcomeKind.HTTP_ERROR
+    assert "malformed Location" in following.error

@@ -31,7 +31,7 @@ def _create_tables() -> None:
         (_TEXT, "status queue attempts fingerprint"),
         (_TEXT_OR_NULL, "consumer error reason result waits_for idempotency_key"),
         (_INT, "attempt attempt_limit max_attempts snoozes"),
-        (_BIG, "updated_ms"),
+        (_BIG, "created_at_ms updated_ms"),
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
     _table("encoded_tasks", "id", (_TEXT, "encoded"))
@@ -69,7 +69,7 @@ def _table(name: str, key: str, *columns: tuple[tuple[Any, bool], str]) -> None:
 
 def _create_indices() -> None:
     for index in (
-        "INDEX taskrunner_tasks_status ON taskrunner_tasks (status, id)",
+        "INDEX taskrunner_tasks_status ON taskrunner_tasks (status, created_at_ms, id)",
         "INDEX taskrunner_tasks_due ON taskrunner_tasks (due_ms) WHERE due_ms IS NOT NULL",
         "INDEX taskrunner_tasks_deadline ON taskrunner_tasks (deadline_ms)"
         " WHERE deadline_ms IS NOT NULL AND due_ms IS NOT NULL",
