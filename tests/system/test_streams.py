@@ -283,7 +283,9 @@ def test_the_line_that_dev_prints_is_enough(tmp_path: Path) -> None:
         "dev", port=0, log=port_file, settings={}, words=("--data", str(tmp_path), "--port", "0")
     )
     try:
-        export = re.search(r"export .*", wait_for(lambda: "export" in dev.logged() and dev.logged(), "ready"))
+        export = re.search(
+            r"export .*", str(wait_for(lambda: "export" in dev.logged() and dev.logged(), "ready"))
+        )
         assert export is not None
         api = re.search(r"TASKRUNNER_API_URL=(\S+)", export[0])
         assert api is not None
