@@ -40,7 +40,7 @@ class Response(Value):
     configured size, and `truncated` says whether there was more. `undecodable`: the Content-Encoding is
     wrong, cut, unknown or of a partial answer, and all this is about the body as it came. `url` is the last
     URL after redirects. `unchanged`: the request asked for a newer version, and there is none (RFC 9110
-    15.4.5).
+    15.4.5). `headers_truncated`: there were more headers than are kept.
     """
 
     status: int
@@ -52,6 +52,7 @@ class Response(Value):
     body: bytes = b""
     truncated: bool = False
     undecodable: bool = False
+    headers_truncated: bool = False
     url: str = ""
     redirects: int = 0
     http_version: str = "1.1"

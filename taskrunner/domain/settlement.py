@@ -108,7 +108,8 @@ def _head(response: Response) -> Response:
         if room < 0:
             break
         kept.append((name, content))
-    return replace(response, headers=tuple(kept), body=b"")
+    cut = response.headers_truncated or len(kept) < len(response.headers)
+    return replace(response, headers=tuple(kept), headers_truncated=cut, body=b"")
 
 
 def _reason(outcome: Outcome, verdict: Verdict) -> str | None:

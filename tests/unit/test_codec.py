@@ -68,6 +68,7 @@ RESPONSE = Response(
     body=b"\x00\xff",
     truncated=True,
     undecodable=True,
+    headers_truncated=True,
     url="http://b/",
     redirects=2,
     http_version="2",

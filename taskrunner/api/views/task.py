@@ -42,6 +42,7 @@ class ResponseView(View):
     """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
 
     `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
+    `headers_truncated`: there were more headers than are kept.
     """
 
     status_code: int
@@ -52,6 +53,7 @@ class ResponseView(View):
     sha256: str
     truncated: bool
     undecodable: bool
+    headers_truncated: bool
     url: str
     redirects: int
     http_version: str

@@ -49,7 +49,7 @@ class FetchSection(Section):
         description="the beginning of a body that is kept; the rest is only hashed",
     )
     max_header_bytes: int = Field(
-        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="ends floods of response headers"
+        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="of a response's headers are kept"
     )
     max_redirects: int = Field(
         _FETCH.max_redirects,

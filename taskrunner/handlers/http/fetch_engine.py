@@ -14,7 +14,7 @@ from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, deco
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
-from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
+from taskrunner.handlers.http.exchange import E_TOO_LARGE, Exchange
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.redirects import is_followed
@@ -26,6 +26,7 @@ from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
 # Allowed framing for each chunk of a body, or each record of TLS, beside one long line.
 _FRAMING_BYTES = 64
+_LONG_LINE_BYTES = 64 * 1024
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
@@ -43,7 +44,6 @@ class FetchEngine:
         self._settings = settings
         self._sockets = sockets
         self._dialer = Dialer(guard, network, sockets)
-        self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
         self._no_exchange = self._exchange = Exchange()
         self._request: HttpRequest | None = None
@@ -57,8 +57,9 @@ class FetchEngine:
 
     def fetch(self, request: HttpRequest, plan: DialPlan, timeout: float) -> Exchange:
         """Send `request` to an address of `plan` and read the answer, in at most `timeout` seconds."""
-        self._lines.clear()
-        self._exchange = exchange = Exchange(self._lines, timeout=timeout, sent=not request.send_once)
+        self._exchange = exchange = Exchange(
+            max_header_bytes=self._settings.max_header_bytes, timeout=timeout, sent=not request.send_once
+        )
         self._request = request
         self._error = None
         self._dialer.begin_request(plan)
@@ -110,10 +111,8 @@ class FetchEngine:
         return _HTTP_VERSIONS.get(self._curl.getinfo(pycurl.INFO_HTTP_VERSION), "")
 
     def phase(self) -> str:
-        """What the last exchange was doing when it ended, in words that follow "while"."""
+        """What the last exchange was doing before any answer, in words that follow "while"."""
         info = self._curl.getinfo
-        if self._lines:
-            return "reading the answer"
         if info(pycurl.REQUEST_SIZE) > 0:
             return "waiting for the answer"
         if info(pycurl.CONNECT_TIME) > 0:
@@ -132,10 +131,7 @@ class FetchEngine:
         return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
 
     def _on_line(self, line: bytes) -> int | None:
-        """Stop at a head that is far too long: the lines so far are enough to report it."""
-        lines = self._lines
-        lines.append(line)
-        return 0 if len(lines) == MAX_LINES else None
+        return None if self._exchange.head_lines.add(line) else 0
 
     def _on_body(self, chunk: bytes) -> int | None:
         """libcurl checks the time between two reads only, and one read can hold thousands of tiny chunks."""
@@ -152,7 +148,7 @@ class FetchEngine:
 
     def _begin_body(self) -> ResponseBody:
         exchange, settings = self._exchange, self._settings
-        exchange.head = head = ResponseHead(self._lines)
+        exchange.head = head = ResponseHead(exchange.lines)
         if head.redirects and self._request and is_followed(self._request, head, settings.limits):
             exchange.body = DiscardedBody(head.value("content-length"))
             return exchange.body
@@ -176,11 +172,14 @@ class FetchEngine:
         if exchange.curl_code and self._settings.proxy is not None:
             self._check_tunnel(exchange)
         if exchange.body is None:
-            exchange.head = ResponseHead(self._lines)
+            exchange.head = ResponseHead(exchange.lines)
+        if exchange.head.status >= 200 and exchange.is_over_limit:
+            exchange.cut_by_limit = True
+            exchange.curl_code = 0
         without_notice = exchange.curl_code == pycurl.E_RECV_ERROR and _is_closed_without_notice(exchange)
         if without_notice:
             exchange.curl_code = 0
-        if exchange.curl_code == 0:
+        if exchange.curl_code == 0 and not exchange.cut_by_limit:
             self._check_framing(exchange, encrypted=encrypted)
         else:
             # libcurl would keep an HTTP/2 connection of which one stream failed, even a dead one.
@@ -210,12 +209,12 @@ class FetchEngine:
         """Compare the kernel's count with head and body. Only a chunked body can hide more in its framing."""
         number: int = self._curl.getinfo(pycurl.ACTIVESOCKET)
         body, byte_counts = exchange.body, self._dialer.byte_counts
-        known_bytes = sum(map(len, exchange.lines)) + (body.wire_bytes if body is not None else 0)
+        known_bytes = exchange.head_lines.size_bytes + (body.wire_bytes if body is not None else 0)
         if body is not None and exchange.head.value("transfer-encoding"):
             # A TLS record may hold as little as one byte.
             pieces = body.wire_bytes if encrypted else body.chunks
             framing_bytes = byte_counts.unreported_bytes(number) - known_bytes
-            exchange.oversized_framing = framing_bytes > MAX_LINE_BYTES + _FRAMING_BYTES * pieces
+            exchange.oversized_framing = framing_bytes > _LONG_LINE_BYTES + _FRAMING_BYTES * pieces
             if exchange.oversized_framing:
                 self._sockets.shut_down(number)
         elif not encrypted:

@@ -17,7 +17,6 @@ from taskrunner.handlers.http.http_request import HttpRequest, first_request, si
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
-from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
@@ -112,7 +111,6 @@ class HttpHandler(Handler):
             now = time.monotonic()
             failure = diagnose(
                 exchange,
-                self._settings,
                 attempt=context.number,
                 elapsed=now - started,
                 phase=self._engine.phase,
@@ -185,11 +183,11 @@ class HttpHandler(Handler):
     def _failed(
         self, failure: FetchFailure, exchange: Exchange, request: HttpRequest, elapsed: float
     ) -> Outcome:
-        """Without an answer, an error; with an answer whose body was not read to its end, also the head."""
+        """The error, with the head of the answer as far as it was read, and no part of its body."""
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
         address = self._engine.address()
-        if exchange.body is None or exchange.body.error is not BodyError.TOO_LARGE:
+        if exchange.head.status < 200:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
             of_host = not exchange.stopped_at_proxy
             return replace(_outcome(failure), address=address, timings=timings, of_host=of_host)
@@ -206,7 +204,8 @@ class HttpHandler(Handler):
             sha256=body.bytes.sha256 if body is not None else _EMPTY_SHA256,
             timings=self._engine.timings(self._lookup_seconds, elapsed),
             body=body.bytes.content if body is not None else b"",
-            truncated=body is not None and body.bytes.truncated,
+            truncated=not head.is_complete or (body is not None and body.bytes.truncated),
+            headers_truncated=exchange.headers_truncated,
             undecodable=body is not None and body.undecodable,
             url=request.url.text,
             redirects=max(0, len(self._hops) - 1),
