@@ -58,6 +58,15 @@ class Schedule(Value):
         """Raises `ValueError` when this machine does not know the time zone."""
         return Timetable(self.cron, self.time_zone)
 
+    def next_slots(self, count: int) -> list[datetime]:
+        """The slots from `next_at` on; none while paused, or if this machine does not know the time zone."""
+        if self.next_at is None:
+            return []
+        try:
+            return self.timetable.first(count, since=self.next_at)
+        except ValueError:
+            return []
+
     def resumed(self, now: datetime) -> "Schedule":
         """Continues with the next slot; slots that passed during the pause do not count as missed."""
         return replace(self, paused=False, error=None, next_at=self.timetable.after(now))

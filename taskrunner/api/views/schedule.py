@@ -8,9 +8,14 @@ from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task import AwareDatetime
 
+_NEXT_RUNS = 5
+
 
 class ScheduleView(View):
-    """A cron schedule and what it has done. `task` is as submitted, without its body and secrets."""
+    """A cron schedule and what it has done. `task` is as submitted, without its body and secrets.
+
+    `next_runs` are its next five slots; there are none while it is paused.
+    """
 
     name: str
     cron: str
@@ -21,6 +26,7 @@ class ScheduleView(View):
     conditional: bool
     paused: bool
     next_at: AwareDatetime | None
+    next_runs: Sequence[AwareDatetime]
     last_at: AwareDatetime | None
     last_task_id: str | None
     last_task_url: str | None
@@ -34,7 +40,12 @@ class ScheduleView(View):
         """`prefix` goes before the paths of links."""
         last = schedule.last_task_id
         last_url = None if last is None else f"{prefix}/tasks/{last}"
-        return cls.copy(schedule, last_task_url=last_url, task=_template(schedule.task, masking))
+        return cls.copy(
+            schedule,
+            last_task_url=last_url,
+            task=_template(schedule.task, masking),
+            next_runs=schedule.next_slots(_NEXT_RUNS),
+        )
 
 
 class SchedulePage(View):
