@@ -1,9 +1,11 @@
 """The view of a schedule."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from taskrunner.api.views.view import View
+from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task import AwareDatetime
@@ -55,12 +57,14 @@ class SchedulePage(View):
     next_cursor: str | None
 
 
-def _template(template: Mapping[str, Any], masking: Masking) -> Mapping[str, Any]:
+def _template(text: str, masking: Masking) -> Mapping[str, Any]:
     """The fields of the task; in place of its body, which may be secret, there is `has_body`."""
-    shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
+    template = members(text, opaque="body")
+    bodies = [template.pop(name, "null") for name in ("body", "body_base64")]
+    shown: dict[str, Any] = json.loads(join(template))
     if "headers" in shown:
         shown["headers"] = masking.headers(shown["headers"])
     shown["url"] = masked_url(shown["url"])
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
-    return {**shown, "has_body": any(template.get(name) is not None for name in ("body", "body_base64"))}
+    return {**shown, "has_body": bodies != ["null", "null"]}

@@ -1,5 +1,6 @@
 """Schedules over HTTP."""
 
+import json
 from typing import Any
 
 import pytest
@@ -169,3 +170,52 @@ async def test_stars_elsewhere_are_taken(api: Api) -> None:
     fine = {"headers": {"Accept": "a/***"}, "body": "***", "labels": {"a": "***"}}
     assert (await api.submit(**fine)).status == 202
     assert (await api.submit(url="http://a.test/***?q=a***b")).status == 202
+
+
+async def test_a_patch_keeps_what_it_does_not_name(api: Api) -> None:
+    """The secret header and the body stay as they came; null removes a field (RFC 7396)."""
+    body = '{"n": 1.10, "n": 12345678901234567890.123456789}'
+    raw = (
+        '{"name":"report","cron":"@hourly","jitter":5,"task":{"url":"http://a.test/","method":"POST",'
+        f'"headers":{{"Authorization":"s3cret","X-A":"b"}},"timeout":9,"body":{body}}}}}'
+    )
+    headers = {"Content-Type": "application/json"}
+    assert (await api.ask("POST", "/schedules", data=raw, headers=headers)).status == 201
+    patch = {
+        "cron": "@daily",
+        "jitter": None,
+        "task": {"headers": {"X-A": None, "X-B": "c"}, "timeout": None},
+    }
+    headers = {"Content-Type": "application/merge-patch+json"}
+    answer = await api.ask("PATCH", "/schedules/report", data=json.dumps(patch), headers=headers)
+    assert answer.status == 200, answer.content
+    assert (answer.json["cron"], answer.json["jitter"]) == ("@daily", 0)
+    assert answer.json["task"]["headers"] == {"Authorization": "***", "X-B": "c"}
+    assert "timeout" not in answer.json["task"]
+    run = await api.ask("POST", "/schedules/report/run")
+    record = await api.store.get(run.json["id"])
+    assert record is not None
+    assert record.task.body == body
+    assert record.task.headers["Authorization"] == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("patch", "status", "code"),
+    [
+        ({"task": {"headers": {"Authorization": "***"}}}, 422, "schedule_invalid"),
+        ({"cron": "*/90 * * * *"}, 422, "schedule_invalid"),
+        ({"cron": None}, 422, "schedule_invalid"),
+        ({"next_at": None, "colour": "blue"}, 422, "schedule_invalid"),
+        ({"name": "other"}, 422, "schedule_invalid"),
+        ({"task": None}, 422, "schedule_invalid"),
+        ([], 400, "bad_json"),
+    ],
+)
+async def test_a_patch_that_makes_no_schedule_is_refused(
+    api: Api, patch: Any, status: int, code: str
+) -> None:
+    """And changes nothing."""
+    before = (await create(api)).json
+    await api.refusal(status, code, "PATCH", "/schedules/report", json=patch)
+    assert (await api.get("/schedules/report")).json == before
+    await api.refusal(404, "schedule_unknown", "PATCH", "/schedules/nobody", json={"cron": "@daily"})
