@@ -57,6 +57,9 @@ class Routes:
     def put(self, path: str, handler: Handler, operation: Operation) -> None:
         self._add("PUT", self._router.add_put, path, handler, operation)
 
+    def patch(self, path: str, handler: Handler, operation: Operation) -> None:
+        self._add("PATCH", self._router.add_patch, path, handler, operation)
+
     def delete(self, path: str, handler: Handler, operation: Operation) -> None:
         self._add("DELETE", self._router.add_delete, path, handler, operation)
 

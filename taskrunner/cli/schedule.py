@@ -1,5 +1,6 @@
 """`taskrunner schedule`: manage cron schedules, directly in the store."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
+from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
@@ -95,13 +97,15 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
 
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         known = await schedules.get(name)
-        merged = {each: getattr(known, each) for each in _SCHEDULE_FIELDS}
-        if given["method"] is None and "method" in known.task:
+        task = members(known.task, opaque="body")
+        if given["method"] is None and "method" in task:
             fields["task"].pop("method", None)  # that of --data is for a task without a method
-        merged |= {**fields, "task": {**known.task, **fields["task"]}}
+        task |= {each: json.dumps(value) for each, value in fields["task"].items()}
         if "body" in fields["task"]:
-            merged["task"].pop("body_base64", None)
-        schedule, _ = await schedules.put(name, ScheduleDraft.from_fields(merged, limits))
+            task.pop("body_base64", None)
+        merged = {each: json.dumps(getattr(known, each)) for each in _SCHEDULE_FIELDS}
+        merged |= {each: json.dumps(value) for each, value in fields.items()} | {"task": join(task)}
+        schedule, _ = await schedules.put(name, ScheduleDraft.from_json(join(merged), limits))
         _print(schedule, masking, as_json=as_json)
 
     _use(config_path, use)
@@ -219,5 +223,6 @@ def _line(schedule: Schedule, masking: Masking, *, as_json: bool) -> str:
     if as_json:
         return encode(ScheduleView.of(schedule, masking)).decode()
     when = "paused" if schedule.next_at is None else f"next {schedule.next_at:%Y-%m-%dT%H:%M:%SZ}"
-    words = [schedule.name, schedule.cron, schedule.time_zone, when, masked_url(schedule.task["url"])]
+    url = masked_url(json.loads(members(schedule.task, opaque="body")["url"]))
+    words = [schedule.name, schedule.cron, schedule.time_zone, when, url]
     return "  ".join([*words, *([f"({schedule.error})"] if schedule.error else [])])

@@ -44,7 +44,7 @@ class JsonText(str):
     __slots__ = ()
 
 
-def set_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
+def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, bool]:
     """`raw` with its object or array `name` replaced by a string that holds its text; whether there was one.
 
     All other members are ours: raises `JsonUnfit` if one is given twice. A text that is malformed
@@ -53,7 +53,7 @@ def set_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
     if not re.search(rb'"%b"\s*:\s*[\[{]' % name.encode(), raw):
         if _is_distinct(raw):
             return raw, False
-    elif (found := _cut(raw, name)) is not None:
+    elif (found := _cut(raw, name, depth)) is not None:
         return found, True
     try:
         text = raw.decode()
@@ -63,6 +63,7 @@ def set_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
     value = given.get(name, "")
     if not value.startswith(("{", "[")):
         return raw, False
+    _check_part(value.encode(), name, depth)
     return join({**given, name: json.dumps(value)}).encode(), True
 
 
@@ -72,7 +73,7 @@ def _is_distinct(raw: bytes) -> bool:
     return len({*names}) == len(names) and b"\\" not in b"".join(names)
 
 
-def _cut(raw: bytes, name: str) -> bytes | None:
+def _cut(raw: bytes, name: str, depth: int) -> bytes | None:
     """As `set_aside`, for most texts in a tenth of its time; None for the others."""
     try:
         value = bytes(_MEMBERS.decode(raw)[name])
@@ -82,20 +83,25 @@ def _cut(raw: bytes, name: str) -> bytes | None:
     before, _, after = raw.partition(value)
     if value in after or not _is_distinct(before + b"null" + after):
         return None
-    try:
-        check_depth(value)
-    except JsonUnfit as exc:
-        raise JsonUnfit(exc.reason, name) from exc
+    _check_part(value, name, depth)
     return before + msgspec.json.encode(text) + after
 
 
-def members(text: str, *, opaque: str | None = None) -> dict[str, str]:
+def _check_part(value: bytes, name: str, depth: int) -> None:
+    try:
+        check_depth(value, depth)
+    except JsonUnfit as exc:
+        raise JsonUnfit(exc.reason, name) from exc
+
+
+def members(text: str, *, opaque: str | None = None, is_shallow: bool = False) -> dict[str, str]:
     """The members of an object by name, each value as it is spelt.
 
-    Raises `JsonUnfit`, also for a member that is given twice at any depth, except within `opaque`.
+    Raises `JsonUnfit`, also for a member that is given twice at any depth, except within `opaque`,
+    or within any of them if `is_shallow`.
     """
-    # A member may be as deep as if it stood alone.
-    check_depth(text.encode("utf-8", "surrogateescape"), MAX_DEPTH + 1)
+    # The body of a schedule's task may be as deep as if it stood alone.
+    check_depth(text.encode("utf-8", "surrogatepass"), MAX_DEPTH + 2)
     found: dict[str, str] = {}
 
     def read_one(position: int) -> int:
@@ -104,7 +110,7 @@ def members(text: str, *, opaque: str | None = None) -> dict[str, str]:
             raise JsonUnfit(_TWICE, name)
         start = _past(":", text, position)
         try:
-            end = _value(text, start, _THEIRS if name == opaque else _OURS)
+            end = _value(text, start, _ANY if is_shallow else _THEIRS if name == opaque else _OURS)
         except _Repeated as exc:
             raise JsonUnfit(_TWICE, f"{name}.{exc.name}") from exc
         except _NotJson as exc:
@@ -139,8 +145,8 @@ def merge(target: str, patch: str) -> str:
     """`target` changed by `patch` (RFC 7396 section 2). Raises `JsonUnfit`."""
     if not patch.startswith("{"):
         return patch
-    merged = members(target) if target.startswith("{") else {}
-    for name, value in members(patch).items():
+    merged = members(target, is_shallow=True) if target.startswith("{") else {}
+    for name, value in members(patch, is_shallow=True).items():
         if value == "null":
             merged.pop(name, None)
         else:

@@ -118,6 +118,11 @@ def masked_url(url: str) -> str:
     return f"{place}{mark}{query}{hash_mark}{fragment}"
 
 
+def is_masked_url(url: str) -> bool:
+    """Whether `url` has the value of a parameter as `masked_url` shows it."""
+    return any(each.endswith(f"={MASK}") for each in url.partition("?")[2].split("&"))
+
+
 def mask_user_info(text: str) -> str:
     """`text` with everything between `//` and `@` masked."""
     return _USER_INFO.sub(f"{MASK}@", text)

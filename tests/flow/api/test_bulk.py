@@ -113,9 +113,7 @@ async def test_each_item_is_answered_as_a_submit_is(api: Api) -> None:
     assert [item["created"] for item in items] == [False, False, False, True, False, False]
     assert "another content" in items[1]["errors"][0]["message"]
     assert "deleted" in items[2]["errors"][0]["message"]
-    assert len(msgspec.json.decode(msgspec.json.encode({"items": items}), type=BulkAnswer).items) == len(
-        items
-    )
+    assert msgspec.json.decode(msgspec.json.encode({"items": items}), type=BulkAnswer).items[0].status == 202
 
 
 async def test_a_key_holds_for_each_item(api: Api) -> None:
