@@ -26,8 +26,7 @@ from taskrunner.api.responses import compress_if_asked, problem_response
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestFailed
 
-# How long the rest of a refused body is read and thrown away, so that the client gets to see the refusal.
-_LINGER = 1.0
+_LINGER = 1.0  # how long the rest of a refused body is read, so that the client gets to see the refusal
 # After these the rest of the request may still be on its way, so the connection cannot be used again.
 _CLOSING = frozenset({408, 413})
 _PROBE_PLACES = 20  # connections beyond `max_connections` that may still ask `/livez` and `/readyz`

@@ -12,7 +12,7 @@ from aiohttp import web
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
-from taskrunner.domain.events import Events, RequestFailed
+from taskrunner.domain.events import Event, Events, PortOpened, RequestFailed
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 
@@ -404,4 +404,16 @@ async def test_a_server_can_be_stopped_twice_and_before_it_started() -> None:
     server = WebServer(web.Application(), "127.0.0.1", 0, events=Events())
     await server.start()
     await server.stop()
+    await server.stop()
+
+
+async def test_every_address_is_listened_on_in_both_families() -> None:
+    events, seen = Events(), list[Event]()
+    events.subscribe(seen.append)
+    server = WebServer(web.Application(), "::", 0, events=events)
+    await server.start()
+    for address in ("127.0.0.1", "::1"):
+        _, writer = await asyncio.open_connection(address, server.port)
+        writer.close()
+    assert PortOpened(address=f"[::]:{server.port}", setting="Api.port") in seen
     await server.stop()
