@@ -68,7 +68,9 @@ _HTTP_CODES = {
     414: "url_too_long",
     417: "expectation_failed",
     431: "headers_too_large",
+    501: "method_unknown",
     503: "too_many_connections",
+    505: "http_version_unsupported",
 }
 
 
@@ -77,6 +79,14 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
 }
+
+
+# RFC 9110 section 15; Python has older names.
+_TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+
+def title_of(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 class ProblemView(View):
@@ -104,7 +114,7 @@ class Problem:
 
     @property
     def title(self) -> str:
-        return HTTPStatus(self.status).phrase
+        return title_of(self.status)
 
     def encode(self) -> bytes:
         """The JSON body."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from taskrunner.api.parameters import Parameter
@@ -74,6 +74,9 @@ class Routes:
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""
+        # A client of HTTP/1.0 would not understand 100.
+        if request.version < HttpVersion11:
+            return None
         if request.headers["Expect"].lower() != "100-continue":
             return problem_response(http_problem(417, "the only expectation we know is 100-continue"))
         length = request.content_length

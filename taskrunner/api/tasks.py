@@ -27,7 +27,6 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/java
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 # A fetched body is not ours: no browser may run it, guess its type, or show it as a page of ours.
 _SAFE_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )

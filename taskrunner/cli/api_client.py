@@ -1,11 +1,14 @@
 """The client of taskrunner's HTTP API that `produce --api` uses."""
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 
 from taskrunner.domain.errors import ApiUnavailable, ApiUnfit, CallerError, FieldError, TaskInvalid
 from taskrunner.domain.masking import mask_user_info
@@ -34,6 +37,11 @@ class ApiClient:
         self._url = url.rstrip("/")
         self._masked_url = mask_user_info(self._url)
         self._session = requests.Session()
+        # A proxy of the environment cannot reach our loopback.
+        self._session.trust_env = not _is_loopback(self._url)
+        # Without credentials of its own, a request would get those that ~/.netrc has for the host.
+        user, password = get_auth_from_url(self._url)
+        self._session.auth = HTTPBasicAuth(user, password) if user or password else _as_it_is
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
 
     def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +146,23 @@ def _is_item(item: Any) -> bool:
     if not _has(item, {"status": int}):
         return False
     return _has(item, _ACCEPTED) if item["status"] == 202 else _are_errors(item.get("errors"))
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _reason(exc: requests.RequestException) -> str:

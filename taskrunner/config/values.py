@@ -193,6 +193,12 @@ def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
 
+def _without_brackets(value: Any) -> Any:
+    """An IPv6 address as URLs write it."""
+    bracketed = isinstance(value, str) and value.startswith("[") and value.endswith("]") and ":" in value
+    return value[1:-1] if bracketed else value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -216,7 +222,7 @@ SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
 RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
-Host = Annotated[str, AfterValidator(check_host)]
+Host = Annotated[str, BeforeValidator(_without_brackets), AfterValidator(check_host)]
 AmqpUrls = Annotated[
     tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...],
     _Commas,

@@ -153,6 +153,9 @@ def check_time_zone(name: str) -> str:
 
 def _zone(name: str) -> ZoneInfo:
     try:
+        # Files that some systems keep beside the zones: what they mean differs from machine to machine.
+        if name.lower() in {"localtime", "posixrules", "factory"}:
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as exc:
         hint = did_you_mean(name, available_timezones())
