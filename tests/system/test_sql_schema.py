@@ -1,5 +1,6 @@
 """The migrations and the code agree on the tables, and the hot statements find their rows by an index."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -63,8 +64,10 @@ def plan_of(statement: Statement, file: Path) -> list[str]:
     compiled = statement("sqlite").compile(dialect=dialect.dialect())  # type: ignore[attr-defined]  # all can be
     values = dict.fromkeys(compiled.params, 1) | {"rows": orjson.dumps([{"id": "x"}]).decode()}
     parameters = [compiled.params[key] or values[key] for key in compiled.positiontup or ()]
+    # The store has SQLAlchemy write literals such as the status of an index into the text.
+    text = re.sub(r"__\[POSTCOMPILE_(\w+)\]", lambda found: f"'{compiled.params[found[1]]}'", str(compiled))
     with closing(sqlite3.connect(file)) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
     return [str(row[3]) for row in plan]
 
 
