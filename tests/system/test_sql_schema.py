@@ -63,9 +63,11 @@ def plan_of(statement: Statement, file: Path) -> list[str]:
     """What SQLite would do, step by step."""
     compiled = statement("sqlite").compile(dialect=dialect.dialect())  # type: ignore[attr-defined]  # all can be
     values = dict.fromkeys(compiled.params, 1) | {"rows": orjson.dumps([{"id": "x"}]).decode()}
-    parameters = [compiled.params[key] or values[key] for key in compiled.positiontup or ()]
-    # The store has SQLAlchemy write literals such as the status of an index into the text.
+    # SQLAlchemy writes literals, such as the status of a partial index, into the text when it executes.
+    literals = set(re.findall(r"__\[POSTCOMPILE_(\w+)\]", str(compiled)))
     text = re.sub(r"__\[POSTCOMPILE_(\w+)\]", lambda found: f"'{compiled.params[found[1]]}'", str(compiled))
+    names = [key for key in compiled.positiontup or () if key not in literals]
+    parameters = [compiled.params[key] or values[key] for key in names]
     with closing(sqlite3.connect(file)) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
     return [str(row[3]) for row in plan]
