@@ -9,6 +9,8 @@ from taskrunner.config.keys import key_names, section_names
 PREFIX = "TASKRUNNER_"
 # Ours that are not settings.
 OWN_NAMES = ("TASKRUNNER_CONFIG", "TASKRUNNER_API_URL", "TASKRUNNER_HEALTH_URL")
+# The servers of the test suite, which every command that a test starts inherits.
+_TEST_PREFIX = "TASKRUNNER_TEST_"
 # What Kubernetes and Docker links set for a service that is called taskrunner, or taskrunner-api:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 # https://docs.docker.com/engine/network/links/#environment-variables
@@ -27,7 +29,9 @@ def near_miss(variable: str, value: str, others: Iterable[str]) -> str | None:
     `others` are the names that are read although they are not settings.
     """
     folded = _folded(variable)
-    if not folded.startswith(_FOLDED_PREFIX[:4]) or variable in OWN_NAMES or is_injected(variable, value):
+    if variable.startswith(_TEST_PREFIX) or variable in OWN_NAMES or is_injected(variable, value):
+        return None
+    if not folded.startswith(_FOLDED_PREFIX[:4]):
         return None
     if folded.startswith(_FOLDED_PREFIX):
         rest, cutoff = folded.removeprefix(_FOLDED_PREFIX), _ALIKE
