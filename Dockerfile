@@ -31,7 +31,7 @@ WORKDIR /etc/taskrunner
 EXPOSE 8000 8080
 # `consume` answers on port 8080: set TASKRUNNER_HEALTH_URL there.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['TASKRUNNER_HEALTH_URL'], timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.build_opener(urllib.request.ProxyHandler({})).open(os.environ['TASKRUNNER_HEALTH_URL'], timeout=4)"]
 # In exec form taskrunner is PID 1 and gets SIGTERM itself. It needs no init before it: it handles the signals on its
 # own, and it starts threads but no processes, so there is nothing to reap.
 ENTRYPOINT ["taskrunner"]

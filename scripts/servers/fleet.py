@@ -20,6 +20,7 @@ from typing import Any
 
 from servers.base import Server
 from servers.container import Container
+from servers.pgbouncer import PgBouncer
 from servers.ports import free_ports
 from servers.postgres import Postgres
 from servers.process import Process, ServerFailed, launch, tail
@@ -28,7 +29,9 @@ from servers.rabbitmq import RabbitMQ
 from servers.redis import Redis
 from servers.sentinel import Sentinel
 
-KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, Redis, Sentinel, Postgres)}
+KINDS: dict[str, type[Server]] = {
+    kind.name: kind for kind in (RabbitMQ, Redis, Sentinel, Postgres, PgBouncer)
+}
 FOLDER_PREFIX = "taskrunner-services-"
 READY_WITHIN = 240.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -19,8 +19,14 @@ _PROGRAMS = {
     "rabbitmq": ("rabbitmq-server", "rabbitmqctl", "epmd"),
     "redis": ("redis-server",),
     "postgres": ("initdb", "postgres"),
+    "pgbouncer": ("pgbouncer",),
 }
-_PACKAGES = {"rabbitmq": "rabbitmq-server", "redis": "redis-server", "postgres": "postgresql"}
+_PACKAGES = {
+    "rabbitmq": "rabbitmq-server",
+    "redis": "redis-server",
+    "postgres": "postgresql",
+    "pgbouncer": "pgbouncer",
+}
 # Before PATH: for RabbitMQ, the scripts behind Debian's wrapper; PostgreSQL's programs are not on PATH.
 _PLACES = (
     "/usr/lib/rabbitmq/bin",

@@ -1,53 +1,115 @@
 """Connections of clients, with limits on how long a request may take to arrive and an answer to leave.
 
 aiohttp limits how long a connection may idle, but not how slowly the head of a request may arrive, nor how
-long a client may leave an answer unread. Exceptions of a request become problems here.
+long a client may leave an answer unread. When all places are taken, the connection that has been idle longest
+gives way, and probes have places of their own. Exceptions of a request become problems here.
 """
 
 import asyncio
+import re
 import uuid
 from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http import HttpVersion11
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import ERROR
 
 from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem, internal_error, problem_of
-from taskrunner.api.responses import problem_response
+from taskrunner.api.request_guard import PROBES, RequestGuard
+from taskrunner.api.resources import METHODS, allow_of, options_response, redirect_without_slash
+from taskrunner.api.responses import compress_if_asked, problem_response
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestFailed
 
-# How long the rest of a refused body is read and thrown away, so that the client gets to see the refusal.
-_LINGER = 1.0
+_LINGER = 1.0  # how long the rest of a refused body is read, so that the client gets to see the refusal
 # After these the rest of the request may still be on its way, so the connection cannot be used again.
 _CLOSING = frozenset({408, 413})
+_PROBE_PLACES = 20  # connections beyond `max_connections` that may still ask `/livez` and `/readyz`
+_MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
+_HEAD_END = b"\r\n\r\n"
+# As the parser's message quotes the line.
+_REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
+
+
+_TOO_MANY = http_problem(503, "too many connections", {"Retry-After": "1"})
 
 
 class ClientConnection(web.RequestHandler):
-    """aiohttp's protocol with two clocks, which `end_if_slow` reads.
+    """aiohttp's protocol with three clocks, which `end_if_slow` reads.
 
-    `receiving_since`: the first byte of a request arrived, its head is not complete. `unread_since`: the
+    `silent_since`: no byte has arrived since the connection was made. `receiving_since`: the first byte of a
+    request arrived, its head is not complete. `unread_since`: the
     client has not read any of the `unread_bytes` that we wrote. Both are on the loop's clock, None while they
     do not run.
     """
 
-    __slots__ = ("_clock", "handling", "receiving_since", "unread_bytes", "unread_since")
+    __slots__ = (
+        "_clock",
+        "_head_bytes",
+        "foreign_version",
+        "handling",
+        "only_probes",
+        "payload",
+        "receiving_since",
+        "silent_since",
+        "unread_bytes",
+        "unread_since",
+    )
 
     def __init__(self, server: "ConnectionServer", loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(server, loop=loop, **limits)
         self._clock = loop.time
+        self._head_bytes = 0
+        self.foreign_version = False
         self.handling = False
+        self.only_probes = False
+        self.payload: StreamReader | None = None
+        self.silent_since: float | None = self._clock()
         self.receiving_since: float | None = None
         self.unread_since: float | None = None
         self.unread_bytes = 0
 
     def data_received(self, data: bytes) -> None:
+        self.silent_since = None
         if self.receiving_since is None and not self.handling:
             self.receiving_since = self._clock()
-        super().data_received(data)
+        # The parser forgets the requests before a malformed one in the same piece, so it gets heads singly.
+        start, end = 0, data.find(_HEAD_END)
+        while end >= 0 and self.transport is not None:
+            self._feed(data[start : end + 4])
+            start, end = end + 4, data.find(_HEAD_END, end + 4)
+        if start < len(data) and self.transport is not None:
+            self._feed(data[start:])
+
+    def _feed(self, piece: bytes) -> None:
+        in_body = self.payload is not None and not self.payload.is_eof()
+        in_head = self.receiving_since is not None and not in_body and not self._messages
+        super().data_received(piece)
+        last = self._messages[-1][0] if self._messages else None
+        if last is not None and not isinstance(last, RawRequestMessage):
+            self._break_body()
+        elif in_head:
+            self._head_bytes += len(piece)
+            if self._head_bytes > _MAX_HEAD_BYTES + self.max_line_size:
+                self.end_with(http_problem(431, f"the headers are larger than {_MAX_HEAD_BYTES} bytes"))
+
+    def _break_body(self) -> None:
+        """The parser has given up: whoever reads the body before must not wait for the rest."""
+        payload = self._messages[-2][1] if len(self._messages) > 1 else self.payload
+        if payload is not None and not payload.is_eof():
+            payload.set_exception(web.RequestPayloadError())
+
+    def begin(self, payload: StreamReader) -> None:
+        """The head of a request is complete."""
+        self.handling = True
+        self.receiving_since = None
+        self._head_bytes = 0
+        self.payload = payload
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -65,6 +127,8 @@ class ClientConnection(web.RequestHandler):
         if self._is_unread(transport, now, limit):
             # Nobody reads, so an answer would not arrive.
             transport.abort()
+        elif self.silent_since is not None and now - self.silent_since > limit:
+            self.force_close()
         elif self.receiving_since is not None and now - self.receiving_since > limit:
             detail = f"the headers were not complete within {limit:g} s"
             self.end_with(http_problem(408, detail))
@@ -104,6 +168,10 @@ class ClientConnection(web.RequestHandler):
             return http_problem(431, f"a header is larger than {self.max_field_size} bytes")
         if "Too many headers" in str(exc):
             return http_problem(431, f"more than {self.max_headers} headers")
+        if isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(str(exc)):
+            return http_problem(501, f"there are only the methods {', '.join(METHODS)}, in upper case")
+        if isinstance(exc, BadStatusLine) and _REQUEST_LINE.search(str(exc)):
+            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
         return http_problem(400, "this is not an HTTP request by RFC 9112")
 
 
@@ -120,7 +188,10 @@ class ConnectionServer(web.Server):
         self._handle_in_app = app_server.request_handler
         self._events = events
         self._options = options
+        self._guard = RequestGuard(options.hosts)
         self._open = 0
+        # Connections without a request in progress, the one that has been idle longest first.
+        self._idle: dict[ClientConnection, None] = {}
         self._draining = False
         self._all_closed = asyncio.Event()
 
@@ -140,12 +211,28 @@ class ConnectionServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self._open += 1
-        if self._open > self._options.max_connections and isinstance(handler, ClientConnection):
-            handler.end_with(http_problem(503, "too many connections", {"Retry-After": "1"}))
+        if not isinstance(handler, ClientConnection):
+            return
+        if self._open > self._options.max_connections:
+            self._make_room_for(handler)
+        self._idle[handler] = None
+
+    def _make_room_for(self, handler: ClientConnection) -> None:
+        """Close the connection that has been idle longest; if all are busy, only probes get an answer."""
+        idlest = next(iter(self._idle), None)
+        if idlest is not None:
+            del self._idle[idlest]
+            idlest.force_close()
+        elif self._open <= self._options.max_connections + _PROBE_PLACES:
+            handler.only_probes = True
+        else:
+            handler.end_with(_TOO_MANY)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self._open -= 1
+        if isinstance(handler, ClientConnection):
+            self._idle.pop(handler, None)
         if self._open == 0:
             self._all_closed.set()
 
@@ -175,27 +262,42 @@ class ConnectionServer(web.Server):
     ) -> web.BaseRequest:
         """Called by aiohttp when the head of a request is complete."""
         if isinstance(protocol, ClientConnection):
-            protocol.handling = True
-            protocol.receiving_since = None
+            protocol.begin(payload)
+            self._idle.pop(protocol, None)
+            protocol.foreign_version = message.version.major != 1
+        if message is ERROR or message.version.major != 1:
+            # The parser marks its errors as HTTP/1.0; we answer in the version that we speak.
+            message = message._replace(version=HttpVersion11)
         return self._make(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             response = await self._answer(request)
-            if self._draining:
+            # RFC 9112 9.6: who closes says so. The rest of a body that nobody read is in the way.
+            if self._draining or not request.content.is_eof():
                 response.force_close()
+            compress_if_asked(response, request.headers.get("Accept-Encoding"))
             return response
         finally:
             protocol = request.protocol
             if isinstance(protocol, ClientConnection):
                 protocol.handling = False
+                if protocol.transport is not None:
+                    self._idle[protocol] = None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            if refusal := self._refusal(request):
+                response = problem_response(refusal)
+                response.force_close()
+                return response
+            self._guard.check(request)
             return await self._handle_in_app(request)
         except web.HTTPException as exc:
             if exc.status < 400:
                 raise
+            if other := options_response(exc, request) or await redirect_without_slash(exc, request):
+                return other
             problem = _of_aiohttp(exc, request)
         except (asyncio.CancelledError, ConnectionError):
             raise
@@ -206,6 +308,20 @@ class ConnectionServer(web.Server):
             response.force_close()
         return response
 
+    def _refusal(self, request: web.BaseRequest) -> Problem | None:
+        """What is refused whatever the path has (RFC 9110 9.1)."""
+        protocol = request.protocol
+        # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
+        if isinstance(protocol, ClientConnection) and protocol.foreign_version:
+            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+        if request.method not in METHODS:
+            return http_problem(501, f"there are only the methods {', '.join(METHODS)}")
+        if isinstance(protocol, ClientConnection) and protocol.only_probes and request.path not in PROBES:
+            if self._open > self._options.max_connections:
+                return _TOO_MANY
+            protocol.only_probes = False
+        return None
+
     def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:
         error_id = str(uuid.uuid4())
         self._events.emit(RequestFailed(id=error_id, method=request.method, path=request.path, error=exc))
@@ -214,7 +330,7 @@ class ConnectionServer(web.Server):
 
 def _of_aiohttp(exc: web.HTTPException, request: web.BaseRequest) -> Problem:
     if isinstance(exc, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(exc.allowed_methods))
+        allowed = allow_of(exc, request)
         detail = f"{request.method} is not for {request.path}; allowed: {allowed}"
         return http_problem(405, detail, {"Allow": allowed})
     if exc.status == 404:

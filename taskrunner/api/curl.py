@@ -32,7 +32,7 @@ def _header(header: HeaderView) -> str:
 def _comments(attempt: AttemptDetail) -> list[str]:
     request = attempt.request
     comments = [f"# task {attempt.task_id}, attempt {attempt.number}"]
-    if MASK in request.url or any(each.value == MASK for each in request.headers):
+    if MASK in request.url or any(MASK in each.value for each in request.headers):
         comments.append(f"# Replace what is masked ({MASK}) with the real values.")
     if request.body_size:
         comments.append(

@@ -3,22 +3,37 @@
 http://www.softwareishard.com/blog/har-12-spec/
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from taskrunner.api.views.attempt import AttemptDetail
+from taskrunner.api.views.attempt import AttemptDetail, RequestView
+from taskrunner.api.views.task import HopView
 from taskrunner.version import __version__
 
 Entry = dict[str, Any]
 _NONE = -1
+_NO_RESPONSE: Entry = {
+    "status": 0,
+    "statusText": "",
+    "httpVersion": "",
+    "cookies": [],
+    "headers": [],
+    "content": {"size": 0, "mimeType": ""},
+    "redirectURL": "",
+    "headersSize": _NONE,
+    "bodySize": _NONE,
+}
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 def archive(attempts: Sequence[AttemptDetail]) -> Entry:
-    """The archive of `attempts`. A running attempt has no entry yet."""
-    entries = [_entry(attempt) for attempt in attempts if attempt.finished_at is not None]
+    """The archive of `attempts`, with an entry for each request. A running attempt has no entry yet."""
+    entries = [
+        entry for attempt in attempts if attempt.finished_at is not None for entry in _entries(attempt)
+    ]
     return {
         "log": {
             "version": "1.2",
@@ -26,6 +41,28 @@ def archive(attempts: Sequence[AttemptDetail]) -> Entry:
             "entries": entries,
         }
     }
+
+
+def _entries(attempt: AttemptDetail) -> Iterator[Entry]:
+    """One for each redirect that was followed, then one for the request that ended the attempt.
+
+    Of the former, method, URL and status are known; headers and body are those of the first request.
+    """
+    entry, hops = _entry(attempt), attempt.hops
+    for hop, following in pairwise(hops):
+        response = {**_NO_RESPONSE, **_status(hop.status_code or 0), "redirectURL": following.url}
+        request = entry["request"] if hop is hops[0] else _bare_request(hop)
+        timings = {"blocked": _NONE, "dns": _NONE, "connect": _NONE, "send": 0, "wait": 0, "receive": 0}
+        yield {
+            "startedDateTime": attempt.started_at,
+            "time": 0,
+            "request": request,
+            "response": response,
+            "cache": {},
+            "timings": timings,
+            "comment": "redirect; its time is part of the last request of the attempt",
+        }
+    yield entry | {"request": _bare_request(hops[-1])} if hops else entry
 
 
 def _entry(attempt: AttemptDetail) -> Entry:
@@ -52,15 +89,9 @@ def _comment(attempt: AttemptDetail) -> str:
 
 def _request(attempt: AttemptDetail) -> Entry:
     request = attempt.request
-    query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
-    shown: Entry = {
-        "method": request.method,
-        "url": request.url,
+    shown = _bare_request(request) | {
         "httpVersion": _version(attempt),
-        "cookies": [],
         "headers": request.headers,
-        "queryString": [{"name": name, "value": value} for name, value in query],
-        "headersSize": _NONE,
         "bodySize": request.body_size,
     }
     if request.body_size:
@@ -69,24 +100,37 @@ def _request(attempt: AttemptDetail) -> Entry:
     return shown
 
 
+def _bare_request(request: RequestView | HopView) -> Entry:
+    """Method and URL, without headers and body."""
+    query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
+    return {
+        "method": request.method,
+        "url": request.url,
+        "httpVersion": "",
+        "cookies": [],
+        "headers": [],
+        "queryString": [{"name": name, "value": value} for name, value in query],
+        "headersSize": _NONE,
+        "bodySize": 0,
+    }
+
+
 def _response(attempt: AttemptDetail) -> Entry:
     """Status 0 without an answer, as browsers write it."""
     response = attempt.response
-    status = 0 if response is None else response.status_code
+    if response is None:
+        return {**_NO_RESPONSE, "httpVersion": _version(attempt)}
     return {
-        "status": status,
-        "statusText": _REASONS.get(status, ""),
+        **_NO_RESPONSE,
+        **_status(response.status_code),
         "httpVersion": _version(attempt),
-        "cookies": [],
-        "headers": [] if response is None else response.headers,
-        "content": {
-            "size": 0 if response is None else response.size,
-            "mimeType": "" if response is None else response.content_type or "",
-        },
-        "redirectURL": "",
-        "headersSize": _NONE,
-        "bodySize": _NONE,
+        "headers": response.headers,
+        "content": {"size": response.size, "mimeType": response.content_type or ""},
     }
+
+
+def _status(status: int) -> Entry:
+    return {"status": status, "statusText": _REASONS.get(status, "")}
 
 
 def _version(attempt: AttemptDetail) -> str:

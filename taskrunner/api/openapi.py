@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
-from taskrunner.api.problems import CONTENT_TYPE, ProblemView
+from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
 from taskrunner.api.routes import Operation
 from taskrunner.api.views.view import View
 from taskrunner.version import __version__
@@ -70,7 +69,7 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     for status in operation.problems:
-        described["responses"][str(status)] = {"description": HTTPStatus(status).phrase, "content": problem}
+        described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
     if parameters:
@@ -92,7 +91,7 @@ def _tag(path: str) -> str:
 
 
 def _answer(status: int, answer: type[View] | str | None, references: References) -> Schema:
-    described: Schema = {"description": HTTPStatus(status).phrase}
+    described: Schema = {"description": title_of(status)}
     if isinstance(answer, str):
         described["content"] = {answer: {"schema": {"type": "string"}}}
     elif answer is not None:

@@ -4,15 +4,16 @@ The monitor is in the same layer as the adapters and may not import their seams;
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from taskrunner.brokers.base import Broker
+from taskrunner.brokers.base import Broker, BrokerStatus
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.monitor.health import Check, Checker
 from taskrunner.stores.base import Store
+from taskrunner.stores.lifecycle import StoreStatus
 
 # Enough to notice; half a millisecond of Redis' time.
 _STUCK_MOST = 1000
@@ -23,10 +24,8 @@ def store_check(store: Store) -> Checker:
 
     def check() -> Check:
         status = store.status()
-        details = {**status.details, **({"warnings": list(status.warnings)} if status.warnings else {})}
-        return Check(
-            ok=status.connected, error=_why(status.connected, status.error, "not connected"), details=details
-        )
+        error = _why(status.connected, status.error, "not connected")
+        return Check(ok=status.connected, error=error, details=_details(status))
 
     return check
 
@@ -37,17 +36,21 @@ def broker_check(broker: Broker, *, consuming: bool) -> Checker:
     def check() -> Check:
         status = broker.status()
         if not status.connected:
-            return Check(ok=False, error=status.error or "not connected", details=status.details)
+            return Check(ok=False, error=status.error or "not connected", details=_details(status))
         if consuming and not status.consuming:
             why = f": {status.error}" if status.error else ""
-            return Check(ok=False, error=f"connected, but not consuming{why}", details=status.details)
+            return Check(ok=False, error=f"connected, but not consuming{why}", details=_details(status))
         if status.blocked is not None:
             blocked = f"the broker refuses publishes: {status.blocked}"
             # A blocked connection still delivers, so a consumer can do its work.
-            return Check(ok=consuming, error=blocked, details=status.details)
-        return Check(ok=True, details=status.details)
+            return Check(ok=consuming, error=blocked, details=_details(status))
+        return Check(ok=True, details=_details(status))
 
     return check
+
+
+def _details(status: StoreStatus | BrokerStatus) -> Mapping[str, object]:
+    return {**status.details, **({"warnings": list(status.warnings)} if status.warnings else {})}
 
 
 def queue_depths(broker: Broker) -> Callable[[], Awaitable[dict[str, Any]]]:

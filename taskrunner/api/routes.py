@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
+from taskrunner.api.query import Query
 from taskrunner.api.responses import problem_response
 from taskrunner.api.views.view import View
 
@@ -56,6 +57,9 @@ class Routes:
     def put(self, path: str, handler: Handler, operation: Operation) -> None:
         self._add("PUT", self._router.add_put, path, handler, operation)
 
+    def patch(self, path: str, handler: Handler, operation: Operation) -> None:
+        self._add("PATCH", self._router.add_patch, path, handler, operation)
+
     def delete(self, path: str, handler: Handler, operation: Operation) -> None:
         self._add("DELETE", self._router.add_delete, path, handler, operation)
 
@@ -63,11 +67,16 @@ class Routes:
         self, method: str, add: Callable[..., object], path: str, handler: Handler, operation: Operation
     ) -> None:
         self.operations[method, path] = operation
+        if not any(each.place == "query" for each in operation.parameters):
+            handler = _without_query(handler)
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=self._expect)
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""
+        # A client of HTTP/1.0 would not understand 100.
+        if request.version < HttpVersion11:
+            return None
         if request.headers["Expect"].lower() != "100-continue":
             return problem_response(http_problem(417, "the only expectation we know is 100-continue"))
         length = request.content_length
@@ -81,3 +90,17 @@ class Routes:
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0
         return None
+
+
+def _without_query(handler: Handler) -> Handler:
+    """`handler` for requests without a query; the routes that take one read it with `Query`.
+
+    A parameter that is ignored does harm: `DELETE /tasks/x?dry_run=true` would delete.
+    """
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query_string:
+            Query(request, ()).refuse_if_wrong()
+        return await handler(request)
+
+    return answer

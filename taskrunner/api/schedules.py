@@ -18,6 +18,7 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
@@ -37,6 +38,12 @@ _PUT = Operation(
     takes={_JSON: ScheduleDraft},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
+_PATCH = Operation(
+    summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
+    answers={200: ScheduleView},
+    takes={_MERGE_PATCH: {"type": "object"}, _JSON: {"type": "object"}},
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
+)
 _DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
 _PAUSE = Operation(
     summary="Run no slot until the schedule is resumed.",
@@ -54,7 +61,7 @@ _RUN = Operation(
 
 
 class ScheduleRoutes:
-    """`POST /schedules`, `GET /schedules`, `GET`, `PUT`, `DELETE /schedules/{name}`, and its verbs."""
+    """`POST /schedules`, `GET /schedules`, the methods of `/schedules/{name}`, and its verbs."""
 
     def __init__(
         self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
@@ -69,6 +76,7 @@ class ScheduleRoutes:
         routes.get("/schedules", self.list, _LIST)
         routes.get("/schedules/{name}", self.read, _READ)
         routes.put("/schedules/{name}", self.put, _PUT)
+        routes.patch("/schedules/{name}", self.patch, _PATCH)
         routes.delete("/schedules/{name}", self.delete, _DELETE)
         routes.post("/schedules/{name}/pause", self.pause, _PAUSE)
         routes.post("/schedules/{name}/resume", self.resume, _RESUME)
@@ -106,6 +114,13 @@ class ScheduleRoutes:
             raise ScheduleInvalid([FieldError(field="name", message=message)])
         schedule, is_new = await self._schedules.put(given, draft)
         return self._response(request, schedule, status=201 if is_new else 200)
+
+    async def patch(self, request: web.Request) -> web.Response:
+        name = path_value(request, SCHEDULE_NAME)
+        raw = await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout
+        )
+        return self._response(request, await self._schedules.patch(name, raw))
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._schedules.delete(path_value(request, SCHEDULE_NAME))

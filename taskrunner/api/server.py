@@ -62,7 +62,7 @@ class WebServer:
             await self.stop()
             raise SetupError(self._why(exc)) from exc
         self._sweeper = asyncio.create_task(self._end_slow(server), name="slow connections")
-        self._events.emit(PortOpened(address=f"{self.host}:{self.port}", setting=self._setting))
+        self._events.emit(PortOpened(address=self._address, setting=self._setting))
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
@@ -78,8 +78,23 @@ class WebServer:
             self._sweeper = None
         await self._app_runner.cleanup()
 
+    @property
+    def _address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     async def _listen(self, runner: web.ServerRunner) -> None:
-        site = web.TCPSite(runner, self.host, self.port, backlog=self._options.backlog)
+        site: web.BaseSite
+        if self.host == "::" and socket.has_dualstack_ipv6():
+            # asyncio would restrict it to IPv6, and `::` means all addresses of the machine.
+            listener = socket.create_server(
+                (self.host, self.port),
+                family=socket.AF_INET6,
+                backlog=self._options.backlog,
+                dualstack_ipv6=True,
+            )
+            site = web.SockSite(runner, listener, backlog=self._options.backlog)
+        else:
+            site = web.TCPSite(runner, self.host, self.port, backlog=self._options.backlog)
         await site.start()
         self.port = runner.addresses[0][1]
 
@@ -89,7 +104,7 @@ class WebServer:
             server.end_slow()
 
     def _why(self, exc: OSError) -> str:
-        where = f"{self.host}:{self.port}"
+        where = self._address
         if exc.errno == errno.EADDRINUSE:
             return f"{where} is in use: stop what listens there, or set {self._setting} to another port"
         if exc.errno == errno.EACCES:

@@ -16,7 +16,8 @@ class ServerSettings:
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
     first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
     the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
-    in flight may continue after `stop`.
+    in flight may continue after `stop`. `hosts` are the names that clients may ask for, beside loopback and
+    addresses.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -28,6 +29,7 @@ class ServerSettings:
     # Each connection is a file descriptor, and 1,024 of them is the usual limit of a process.
     max_connections: int = 900
     backlog: int = 1024
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

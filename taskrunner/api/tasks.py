@@ -1,6 +1,6 @@
 """The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
 
-import json
+import asyncio
 
 from aiohttp import web
 
@@ -12,11 +12,11 @@ from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.task import BulkAnswer, TaskPage, TaskView, as_text
-from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.json_text import BOM, JsonUnfit, elements
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.value import replace
 from taskrunner.producer.bulk_submit import BulkSubmit, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
@@ -27,12 +27,13 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/java
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 # A fetched body is not ours: no browser may run it, guess its type, or show it as a page of ours.
 _SAFE_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 
 _LINES = ("application/x-ndjson", "application/jsonl")
+# Checking more takes longer than the loop's other clients should wait.
+_LARGE_BYTES = 64 * 1024
 # Some 20 ms of the loop's time.
 _BULK_TASKS = 1000
 _SUBMIT = Operation(
@@ -49,6 +50,7 @@ _BULK = Operation(
         "application/json": {"type": "array", "maxItems": _BULK_TASKS},
         **{kind: {"type": "string"} for kind in _LINES},
     },
+    parameters=(IDEMPOTENCY_KEY,),
     problems=(400, 408, 413, 415, 503),
 )
 _LIST = Operation(
@@ -114,21 +116,20 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = header_value(request, IDEMPOTENCY_KEY)
-        draft = _traced(TaskDraft.from_json(raw, self._intake.task_settings.limits), request)
-        try:
-            submitted = await self._intake.submit(draft, idempotency_key=key)
-        except StateConflict as exc:
-            if key is None:
-                raise
-            raise refuse(422, "idempotency_key_reused", str(exc)) from exc
+        limits = self._intake.task_settings.limits
+        if len(raw) > _LARGE_BYTES:
+            draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
+        else:
+            draft = TaskDraft.from_json(raw, limits)
+        submitted = await self._intake.submit(_traced(draft, request), idempotency_key=key)
         location = ("Location", f"{request.path}/{submitted.id}")
         if not submitted.created:
-            return await self._replay(draft, submitted, location, prefix_of(request))
+            return await self._replay(submitted, location, prefix_of(request))
         view = TaskView.of_accepted(submitted.task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
 
     async def submit_bulk(self, request: web.Request) -> web.Response:
-        """200 with one item for each task. Safe to repeat for tasks with ids of their own."""
+        """200 with one item for each task. Safe to repeat for tasks with ids of their own, or with a key."""
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
         )
@@ -139,7 +140,8 @@ class TaskRoutes:
                 "body_too_large",
                 f"{len(numbered)} tasks, at most {_BULK_TASKS} in one request are allowed",
             )
-        done = await self._bulk.submit_batch(numbered) if numbered else None
+        key = header_value(request, IDEMPOTENCY_KEY)
+        done = await self._bulk.submit_batch(numbered, idempotency_key=key) if numbered else None
         return json_response(BulkAnswer(items=()) if done is None else BulkAnswer.of(done))
 
     async def list(self, request: web.Request) -> web.Response:
@@ -190,12 +192,8 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _replay(
-        self, draft: TaskDraft, submitted: Submitted, location: tuple[str, str], prefix: str
-    ) -> web.Response:
+    async def _replay(self, submitted: Submitted, location: tuple[str, str], prefix: str) -> web.Response:
         record = await self._record(submitted.id)
-        if draft.id == submitted.id and not _same_request(submitted, record, draft):
-            raise StateConflict(f"the id {draft.id} is taken by a task with another content; use a new id")
         body = await self._inline_body(record)
         view = TaskView.of(record, self._options.masking, prefix=prefix, body=body)
         return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
@@ -211,28 +209,13 @@ def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
 
 def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
     """The tasks of a bulk: its lines, or the elements of its JSON array, as numbered lines."""
-    if not raw.lstrip().startswith(b"["):
-        return list(meaningful(raw.split(b"\n")))
+    text = raw.removeprefix(BOM)
+    if not text.lstrip().startswith(b"["):
+        return list(meaningful(text.split(b"\n")))
     try:
-        elements = json.loads(raw)
-    except (ValueError, RecursionError) as exc:
+        return list(enumerate(elements(text), start=1))
+    except JsonUnfit as exc:
         raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
-    lines = (
-        element.encode(errors="replace") if isinstance(element, str) else json.dumps(element).encode()
-        for element in elements
-    )
-    return list(enumerate(lines, start=1))
-
-
-def _same_request(submitted: Submitted, record: Record, draft: TaskDraft) -> bool:
-    """A delay counts from the time of the request, so `run_at` differs between repetitions.
-
-    So does the trace, in which each request is a span of its own.
-    """
-    known = record.task
-    run_at = known.run_at if draft.delay else submitted.task.run_at
-    task = replace(submitted.task, created_at=known.created_at, run_at=run_at, traceparent=known.traceparent)
-    return task == known
 
 
 def _body_response(task_id: str, result: Response, content: bytes) -> web.Response:

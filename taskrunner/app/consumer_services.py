@@ -37,6 +37,7 @@ class ConsumerServices:
         self._config = config
         self._events = platform.events
         self._pauses = platform.pauses
+        self._grace = config.workers.shutdown_grace
         factory = HttpHandlerFactory(_fetch_settings(config))
         pool = (
             ProcessPool(config.workers.process_count(), factory, platform.events)
@@ -63,6 +64,11 @@ class ConsumerServices:
     def providers(self) -> dict[str, Provider]:
         """The consumer's part of `/stats`."""
         return {"workers": self._autoscaler.describe, "in_flight": lambda: self._consumer.in_flight}
+
+    def waits_for(self) -> str | None:
+        """What a stop waits for, None for nothing of the consumer's."""
+        running = self._consumer.in_flight
+        return f"{running} running attempts, for up to {self._grace:g} s" if running else None
 
     def check(self) -> Check:
         """Whether tasks can run."""

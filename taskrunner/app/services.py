@@ -1,7 +1,7 @@
 """The services that several commands run, each for as long as its context lasts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,9 +12,11 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, StopRequested
+from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.relay import Relay
 from taskrunner.producer.scheduler import Scheduler
@@ -40,6 +42,21 @@ async def running(service: Service) -> AsyncIterator[None]:
 async def relay_running(platform: Platform) -> AsyncIterator[None]:
     """Run the relay and the cleaner inside. Every long-lived process runs them, as any number may run."""
     async with running(make_relay(platform)), running(_make_cleaner(platform)):
+        yield
+
+
+@asynccontextmanager
+async def stop_and_outages_told(
+    platform: Platform, signals: Signals, waits_for: Callable[[], str | None] = lambda: None
+) -> AsyncIterator[None]:
+    """Tell inside what a long stop waits for, and that a service is still away. Enter it first."""
+    events, clock = platform.events, platform.clock
+
+    def all_that_stops() -> str:
+        return waits_for() or "requests under way, and the relay, the broker and the store to close"
+
+    reminder = OutageReminder(events, clock)
+    async with running(reminder), stop_reported(signals.first, events, clock, all_that_stops):
         yield
 
 
@@ -106,7 +123,9 @@ async def server_running(
 async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
     """Serve the page of health and statistics inside."""
     page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
-    async with server_running(page, platform, platform.config.server, ServerSettings(), "Server"):
+    config = platform.config
+    settings = ServerSettings(hosts=config.api.hosts)
+    async with server_running(page, platform, config.server, settings, "Server"):
         yield
 
 

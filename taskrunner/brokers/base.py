@@ -34,8 +34,10 @@ class PublishAnswer(StrEnum):
 class Delivery:
     """A message received and not yet acknowledged, released or rejected.
 
-    `tag` and `epoch` belong to the adapter. A queue gets a higher `epoch` with each new subscription. The
-    broker has already taken back the deliveries of lower epochs, so the adapter ignores them.
+    `coding` is the content-encoding that a foreign client gave. A byte of `message_id` that is not UTF-8 is a
+    surrogate escape. `tag` and `epoch` belong to the adapter. A queue gets a higher `epoch` with each new
+    subscription. The broker has already taken back the deliveries of lower epochs, so the adapter ignores
+    them.
     """
 
     body: bytes
@@ -44,11 +46,15 @@ class Delivery:
     message_id: str | None
     tag: int
     epoch: int
+    coding: str | None = None
 
 
 @dataclass(slots=True, eq=False)
 class DeadDelivery:
-    """A message of the dead letter queue: its bytes, why it died, and RabbitMQ's `x-death` header as JSON."""
+    """A message of the dead letter queue: its bytes, why it died, and RabbitMQ's `x-death` header as JSON.
+
+    `reason` is that of its last death; `expires` when its publisher, not a policy, gave it a time to live.
+    """
 
     body: bytes
     queue: str | None
@@ -57,6 +63,8 @@ class DeadDelivery:
     x_death: str | None
     tag: int
     epoch: int
+    coding: str | None = None
+    expires: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,6 +203,13 @@ class MemoryBroker(Broker):
     def unblock(self) -> None:
         self._blocked = None
 
+    def dead_letter_ready(self, queue: str, reason: str) -> None:
+        """Dead-letter the ready messages, as a policy does: `expired` or `maxlen`."""
+        ready = self._queues[queue].ready
+        while ready:
+            self._dead_letter(ready.popleft(), reason)
+        self._schedule_delivery()
+
     def lose(self, queue: str) -> int:
         """Drop the ready messages of a queue, as a purge does, and return their number."""
         ready = self._queues[queue].ready

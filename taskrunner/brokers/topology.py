@@ -17,6 +17,11 @@ from taskrunner.domain.errors import TopologyConflict
 from taskrunner.domain.task import Priority
 
 DEAD_KEY = "dead"
+# RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there
+# is no dead letter exchange, as behind the dead letters: https://www.rabbitmq.com/docs/quorum-queues
+_NO_LIMIT = 1_000_000_000
+# RabbitMQ's reasons for what a policy does to our queues: https://www.rabbitmq.com/docs/dlx
+POLICY_REASONS = frozenset({"expired", "maxlen"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,15 @@ class Topology:
         return next((queue for queue in self.queues if self.amqp_name(queue) == amqp_name), None)
 
     @property
+    def rights(self) -> str:
+        """What a user needs: without the right to configure, an operator must have declared everything."""
+        names = rf"^{re.escape(self.exchange)}(\.|$)"
+        return (
+            f"a user needs the rights to write and read {names!r} "
+            f"(and to configure it, unless it is declared already): rabbitmqctl set_permissions"
+        )
+
+    @property
     def exchanges(self) -> Sequence[str]:
         """All are direct and durable."""
         return (self.exchange, self.dead_exchange)
@@ -65,7 +79,8 @@ class Topology:
     @property
     def declarations(self) -> Sequence[QueueDeclaration]:
         """The dead letter queue comes first: no other queue may exist without it."""
-        dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, {"x-queue-type": "quorum"})
+        endless: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT}
+        dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, endless)
         # At-least-once dead lettering requires reject-publish:
         # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
         arguments: dict[str, str | int] = {

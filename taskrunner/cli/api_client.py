@@ -1,18 +1,25 @@
 """The client of taskrunner's HTTP API that `produce --api` uses."""
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 
-from taskrunner.domain.errors import ApiUnavailable, CallerError, FieldError, TaskInvalid
+from taskrunner.domain.errors import ApiUnavailable, ApiUnfit, CallerError, FieldError, TaskInvalid
 from taskrunner.domain.masking import mask_user_info
 from taskrunner.version import __version__
 
 # Seconds to connect, and to wait for a response.
 _TIMEOUT = (10.0, 60.0)
+# What the answers of taskrunner have, of all that this client reads.
+_TASK = {"id": str, "url": str, "status": str}
+_ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
+_ERROR = {"field": str, "message": str}
 
 
 class _RequestTooLarge(CallerError):
@@ -20,18 +27,27 @@ class _RequestTooLarge(CallerError):
 
 
 class ApiClient:
-    """An API by its base URL. Raises `ApiUnavailable`, `TaskInvalid`, or `CallerError` for other refusals."""
+    """An API by its base URL.
+
+    Raises `ApiUnavailable`, `ApiUnfit` for an answer that is not ours, `TaskInvalid`, or `CallerError` for
+    other refusals.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._masked_url = mask_user_info(self._url)
         self._session = requests.Session()
+        # A proxy of the environment cannot reach our loopback.
+        self._session.trust_env = not _is_loopback(self._url)
+        # Without credentials of its own, a request would get those that ~/.netrc has for the host.
+        user, password = get_auth_from_url(self._url)
+        self._session.auth = HTTPBasicAuth(user, password) if user or password else _as_it_is
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
 
     def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The `id`, `url`, `created` and `published` of the accepted task."""
         response = self._request("POST", "/tasks", json.dumps(fields).encode(), "application/json")
-        task: dict[str, Any] = response.json()
+        task = self._resource(response, _TASK)
         created = "Idempotency-Replayed" not in response.headers
         published = created and task["status"] == "queued"
         return {"id": task["id"], "url": task["url"], "created": created, "published": published}
@@ -45,13 +61,14 @@ class ApiClient:
                 return [{"status": 413, "errors": [{"field": "", "message": str(exc)}]}]
             half = len(lines) // 2
             return self.submit_lines(lines[:half]) + self.submit_lines(lines[half:])
-        items: list[dict[str, Any]] = response.json()["items"]
+        items: list[dict[str, Any]] = self._resource(response, {"items": list})["items"]
+        if len(items) != len(lines) or not all(_is_item(item) for item in items):
+            raise self._unfit(response)
         return items
 
     def task(self, task_id: str) -> dict[str, Any] | None:
         response = self._request("GET", f"/tasks/{quote(task_id)}", allow_unknown=True)
-        task: dict[str, Any] | None = None if response.status_code == 404 else response.json()
-        return task
+        return None if response.status_code == 404 else self._resource(response, _TASK)
 
     def _request(
         self,
@@ -72,24 +89,80 @@ class ApiClient:
         except requests.RequestException as exc:
             raise ApiUnavailable(f"cannot reach the API at {self._masked_url}: {_reason(exc)}") from exc
         content = _json_object(response)
-        if response.ok and response.status_code < 300 and content is not None:
+        if response.ok and response.status_code < 300:
             return response
-        unknown = response.status_code == 404 and content and content.get("code") == "task_unknown"
+        unknown = (
+            response.status_code == 404 and content is not None and content.get("code") == "task_unknown"
+        )
         if allow_unknown and unknown:
             return response
-        raise self._refusal(response.status_code, content)
+        raise self._refusal(response, content or {})
 
-    def _refusal(self, status: int, problem: dict[str, Any] | None) -> Exception:
+    def _resource(self, response: requests.Response, fields: Mapping[str, type]) -> dict[str, Any]:
+        """The JSON object of an answer. Raises `ApiUnfit` unless it has these fields of these types."""
+        content = _json_object(response)
+        if content is None or not _has(content, fields):
+            raise self._unfit(response)
+        return content
+
+    def _unfit(self, response: requests.Response) -> ApiUnfit:
+        kind = response.headers.get("Content-Type", "no content type").partition(";")[0][:40]
+        moved = "; it redirects, so use the URL that it leads to" if response.is_redirect else ""
+        return ApiUnfit(
+            f"--api: {self._masked_url} is not a taskrunner API: it answered {response.status_code} with "
+            f"{kind}{moved}; give the URL of `serve`, `all` or `dev`"
+        )
+
+    def _refusal(self, response: requests.Response, problem: dict[str, Any]) -> Exception:
+        status = response.status_code
         if status >= 500:
-            detail = (problem or {}).get("detail", "not a response of taskrunner")
+            # A proxy in front of the API may answer while the API is away.
+            detail = problem.get("detail", "not a response of taskrunner")
             return ApiUnavailable(f"the API at {self._masked_url} answered {status}: {detail}")
-        if problem is None or "code" not in problem:
-            return CallerError(f"--api: no taskrunner API at {self._masked_url} (answered {status})")
+        if not _has(problem, {"code": str, "detail": str}):
+            return self._unfit(response)
         if status == 413:
             return _RequestTooLarge(problem["detail"])
-        if problem.get("errors"):
-            return TaskInvalid([FieldError(**error) for error in problem["errors"]])
+        errors = problem.get("errors")
+        if errors and _are_errors(errors):
+            return TaskInvalid([FieldError(**error) for error in errors])
         return CallerError(f"the API at {self._masked_url} answered {status}: {problem['detail']}")
+
+
+def _has(content: Any, fields: Mapping[str, type]) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(content.get(name), kind) for name, kind in fields.items()
+    )
+
+
+def _are_errors(errors: Any) -> bool:
+    return isinstance(errors, list) and all(
+        _has(error, _ERROR) and error.keys() == _ERROR.keys() for error in errors
+    )
+
+
+def _is_item(item: Any) -> bool:
+    """Whether this is the result of one line: an accepted task, or its errors."""
+    if not _has(item, {"status": int}):
+        return False
+    return _has(item, _ACCEPTED) if item["status"] == 202 else _are_errors(item.get("errors"))
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _reason(exc: requests.RequestException) -> str:

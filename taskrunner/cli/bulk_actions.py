@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from taskrunner.cli.errors import PARTLY_DONE
 from taskrunner.cli.options import task_filter
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value
@@ -41,6 +42,8 @@ def read_bulk_selection(given: Mapping[str, Any], *, ids: Collection[str] | None
     rest = dict(given)
     limit, dry_run, everything = rest.pop("limit"), rest.pop("dry_run"), rest.pop("everything")
     selected = task_filter(rest)
+    if ids and limit is not None:
+        raise click.UsageError("--limit is for conditions or --all; give fewer ids")
     if bool(ids) + everything + (not selected.is_empty) != 1:
         kinds = "conditions or --all" if ids is None else "ids, conditions or --all"
         raise click.UsageError(f"give exactly one of: {kinds}")
@@ -60,6 +63,19 @@ async def iterate_pages(
         cursor = page.cursor
         if cursor is None:
             return
+
+
+async def iterate_list(
+    read: Callable[[int, str | None], Awaitable[Page[Item]]], limit: int
+) -> AsyncIterator[Item]:
+    """As `iterate_pages`, for a list that is printed: a line on stderr tells that more would follow."""
+    left = limit
+    async for item in iterate_pages(read, limit + 1):
+        if not left:
+            click.echo(f"taskrunner: only the first {limit}; --limit N prints more", err=True)
+            return
+        left -= 1
+        yield item
 
 
 async def run_bulk_action(
@@ -86,10 +102,10 @@ async def run_bulk_action(
 
 
 def print_counts(verb: str, counts: tuple[int, int], selection: BulkSelection) -> int:
-    """Print the counts; returns the exit code: 1 unless all that matched were changed."""
+    """Print the counts; returns the exit code: `PARTLY_DONE` unless all that matched were changed."""
     matched, done = counts
     if selection.dry_run:
         click.echo(f"{matched} would be {verb}")
         return 0
     click.echo(f"{done} of {matched} {verb}")
-    return int(done < matched)
+    return PARTLY_DONE if done < matched else 0

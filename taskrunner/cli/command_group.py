@@ -1,10 +1,25 @@
-"""A group of commands that suggests names; the root imports it, so it imports nothing heavy."""
+"""Commands and groups that help with wrong usage; the root imports them, so they import nothing heavy."""
+
+from collections import Counter
 
 import click
 
 
+class Command(click.Command):
+    """Refuses an option that is given twice; click would obey the last one only."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for param, count in Counter(given).items():
+            if count > 1 and isinstance(param, click.Option) and not (param.multiple or param.is_flag):
+                ctx.fail(f"{param.opts[-1]} is given more than once; keep one")
+        return super().parse_args(ctx, args)
+
+
 class CommandGroup(click.Group):
     """Suggests a command for a misspelt name, as click does for options."""
+
+    command_class = Command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

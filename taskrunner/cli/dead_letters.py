@@ -1,6 +1,8 @@
 """`taskrunner dead-letters`: failed tasks and unreadable messages."""
 
 import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,20 +14,26 @@ from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_actions import (
     BulkSelection,
     bulk_action_options,
-    iterate_pages,
+    iterate_list,
     print_counts,
     read_bulk_selection,
     run_bulk_action,
 )
 from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
+from taskrunner.cli.streams import LineOutput
+from taskrunner.cli.table import print_table
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.duration import duration_text
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.masking import masked_url
 from taskrunner.domain.record import DeadLetter
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
 from taskrunner.producer.gradual_requeue import GradualRequeue
 
+_HEADERS = ("ID", "KIND", "AGE", "REASON", "URL")
 _letter_filter_options = filter_options(LETTER_CONDITIONS)
 
 
@@ -39,17 +47,21 @@ def dead_letters_command() -> None:
 @_letter_filter_options
 @limit_option
 @json_option
-def list_letters(
-    config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]
-) -> None:
-    """Print dead letters, the latest first."""
+def list_letters(config_path: Path | None, limit: int, as_json: bool, **given: tuple[str, ...]) -> None:
+    """Print dead letters, the latest first. AGE is the time since it failed."""
     wanted = task_filter(given)
 
     async def use(platform: Platform) -> int:
-        async for letter in iterate_pages(
+        letters = iterate_list(
             lambda size, cursor: platform.search.dead_letters(wanted, limit=size, cursor=cursor), limit
-        ):
-            sys.stdout.write(_line(letter, as_json=as_json) + "\n")
+        )
+        if not as_json:
+            now = platform.clock.now()
+            await print_table(_HEADERS, (_row(letter, now) async for letter in letters))
+            return 0
+        with LineOutput() as output:
+            async for letter in letters:
+                output.write(encode(DeadLetterView.of(letter)).decode())
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -63,9 +75,9 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
     """Print a dead letter in full, as JSON."""
 
     async def use(platform: Platform) -> int:
-        letter = await platform.store.dead_letter(letter_id)
-        if letter is None:
-            raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
+        letter = await _letter(platform, letter_id)
+        if raw and letter.raw is None:
+            raise StateConflict(f"dead letter {letter_id} is a task and has no message; leave out --raw")
         if raw:
             sys.stdout.buffer.write(letter.raw or b"")
             return 0
@@ -103,12 +115,12 @@ def requeue(
     if stop_at is not None and rate is None:
         raise click.UsageError("--stop-at needs --rate, which sets the size of a wave")
     selection = read_bulk_selection(given, ids=ids)
+    if ids and stop_at is not None:
+        raise click.UsageError("--stop-at is for conditions or --all; leave it out with ids")
 
     async def use(platform: Platform) -> int:
-        for letter_id in ids:
-            click.echo(f"{letter_id} requeued as {await platform.requeue.requeue(letter_id)}")
         if ids:
-            return 0
+            return await _requeue_ids(platform, ids, rate=rate, dry_run=selection.dry_run)
         if rate is not None and stop_at is not None and not selection.dry_run:
             return await _requeue_in_waves(platform, selection, rate, stop_at)
         counts = await run_bulk_action(
@@ -130,10 +142,11 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Delete dead letters by id. A failed task is deleted with its result and history."""
 
     async def use(platform: Platform) -> int:
-        for letter_id in ids:
+        async def delete_one(letter_id: str) -> str:
             await platform.bulk_actions.purge_one(letter_id)
-            click.echo(f"{letter_id} deleted")
-        return 0
+            return "deleted"
+
+        return await act_on_ids(ids, delete_one)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -158,6 +171,30 @@ def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
     raise SystemExit(run(operate(load(config_path), use)))
 
 
+async def _letter(platform: Platform, letter_id: str) -> DeadLetter:
+    letter = await platform.store.dead_letter(letter_id)
+    if letter is None:
+        raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
+    return letter
+
+
+async def _requeue_ids(platform: Platform, ids: tuple[str, ...], *, rate: float | None, dry_run: bool) -> int:
+    first = platform.clock.now()
+    requeued = 0
+
+    async def requeue_one(letter_id: str) -> str:
+        nonlocal requeued
+        if dry_run:
+            await _letter(platform, letter_id)
+            return "would be requeued"
+        due = None if rate is None else first + timedelta(seconds=requeued / rate)
+        task_id = await platform.requeue.requeue(letter_id, due=due)
+        requeued += 1
+        return f"requeued as {task_id}"
+
+    return await act_on_ids(ids, requeue_one)
+
+
 async def _requeue_in_waves(platform: Platform, selection: BulkSelection, rate: float, stop_at: float) -> int:
     gradual_requeue = GradualRequeue(platform.bulk_actions, platform.store, stop_at=stop_at)
     result = await gradual_requeue.run(selection.filter, rate=rate, limit=selection.limit)
@@ -168,9 +205,12 @@ async def _requeue_in_waves(platform: Platform, selection: BulkSelection, rate: 
     return int(result.stopped)
 
 
-def _line(letter: DeadLetter, *, as_json: bool) -> str:
-    if as_json:
-        return encode(DeadLetterView.of(letter)).decode()
-    died = letter.died_at.isoformat(timespec="seconds")
-    words = [letter.id, letter.kind.value, died, letter.reason, letter.url or "-"]
-    return " ".join([*words, *([f"({letter.error})"] if letter.error else [])])
+def _row(letter: DeadLetter, now: datetime) -> Sequence[str]:
+    url = masked_url(letter.url or "-")
+    return (
+        letter.id,
+        letter.kind.value,
+        duration_text((now - letter.died_at).total_seconds()),
+        letter.reason,
+        f"{url} ({letter.error})" if letter.error else url,
+    )

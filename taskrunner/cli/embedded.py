@@ -1,5 +1,9 @@
 """`taskrunner dev` and `demo`: everything in one process, without servers or setup."""
 
+import os
+import shlex
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,10 +12,12 @@ import click
 from taskrunner.app.all import run_all
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
 from taskrunner.app.loop import run
+from taskrunner.cli.command_group import Command
+from taskrunner.config.values import MEMORY
 from taskrunner.demo.show import demo
 
 
-@click.command("dev")
+@click.command("dev", cls=Command)
 @click.option(
     "--config",
     "config_path",
@@ -38,14 +44,14 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
-        for line in _welcome(f"http://{ADDRESS}:{bound}", file):
+        for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path):
             click.echo(line)
 
     main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
     raise SystemExit(run(main))
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 def demo_command() -> None:
     """Run a few tasks against an unreliable target and print how each one ends.
 
@@ -56,14 +62,31 @@ def demo_command() -> None:
     raise SystemExit(code)
 
 
-def _welcome(api: str, file: Path) -> list[str]:
+def _welcome(api: str, file: Path, config_path: Path | None) -> list[str]:
     body = '{"url": "https://example.com/"}'
     return [
         f"taskrunner is ready: open {api}/ in a browser",
         f"  try      curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
         f"  API      {api}/docs documents every route",
-        f"  CLI      export TASKRUNNER_STORE__URL={store_url(file)} TASKRUNNER_API_URL={api}",
+        f"  CLI      in another terminal: {_export(api, file, config_path)}",
         f"  data     {file} (keep this file to continue at the next start)",
         "  targets  tasks may fetch from this machine's loopback, on any port: not for production",
         "  stop     Ctrl-C",
     ]
+
+
+def _export(api: str, file: Path, config_path: Path | None) -> str:
+    """The line after which every command in another terminal works on these tasks, from any folder."""
+    # Without a file of its own, `dev` reads none; a config.yaml in the other terminal's folder would count.
+    settings = {
+        "TASKRUNNER_CONFIG": os.devnull if config_path is None else str(config_path.absolute()),
+        "TASKRUNNER_RABBIT__ADDR": MEMORY,
+        "TASKRUNNER_STORE__URL": store_url(file),
+        "TASKRUNNER_FETCH__ALLOW_LOOPBACK": "true",
+        "TASKRUNNER_API_URL": api,
+    }
+    words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+    command = Path(sys.executable).with_name("taskrunner")
+    if command.exists() and shutil.which("taskrunner") != str(command):
+        words.insert(0, f"PATH={shlex.quote(str(command.parent))}:$PATH")
+    return f"export {' '.join(words)}"

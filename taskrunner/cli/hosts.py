@@ -10,6 +10,7 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.streams import LineOutput
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.domain.host_view import HostView
@@ -26,16 +27,19 @@ def hosts_command() -> None:
 
 @hosts_command.command(name="list")
 @config_option
-@click.option("--limit", type=click.IntRange(min=1, max=2000), default=200, help="Print at most this many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1, max=2000), default=200, help="Print at most this many hosts."
+)
 @json_option
 def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
     """Print hosts that are limited, slowed or stopped, then all limits."""
 
     async def use(hosts: HostAdmin) -> None:
-        for host in await hosts.list(limit=limit):
-            _print_host(host, as_json=as_json)
-        for shown in await hosts.limits():
-            _print_limit(shown, as_json=as_json)
+        with LineOutput() as output:
+            for host in await hosts.list(limit=limit):
+                output.write(_host_line(host, as_json=as_json))
+            for shown in await hosts.limits():
+                output.write(_limit_line(shown, as_json=as_json))
 
     _use(config_path, use)
 
@@ -48,7 +52,7 @@ def show(config_path: Path | None, host: str, as_json: bool) -> None:
     """Print the state of a host."""
 
     async def use(hosts: HostAdmin) -> None:
-        _print_host(await hosts.show(host), as_json=as_json)
+        click.echo(_host_line(await hosts.show(host), as_json=as_json))
 
     _use(config_path, use)
 
@@ -64,7 +68,7 @@ def reset(config_path: Path | None, host: str, as_json: bool) -> None:
     """
 
     async def use(hosts: HostAdmin) -> None:
-        _print_host(await hosts.reset(host), as_json=as_json)
+        click.echo(_host_line(await hosts.reset(host), as_json=as_json))
 
     _use(config_path, use)
 
@@ -98,7 +102,7 @@ def set_limit(
     fields = {"concurrency": concurrency, "rate": rate, "burst": burst}
 
     async def use(hosts: HostAdmin) -> None:
-        _print_limit(await hosts.set_limit(pattern, fields), as_json=as_json)
+        click.echo(_limit_line(await hosts.set_limit(pattern, fields), as_json=as_json))
 
     _use(config_path, use)
 
@@ -123,10 +127,9 @@ def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) 
     raise SystemExit(run(operate(load(config_path), on_platform)))
 
 
-def _print_host(host: HostView, *, as_json: bool) -> None:
+def _host_line(host: HostView, *, as_json: bool) -> str:
     if as_json:
-        click.echo(encode(HostDetail.of(host)).decode())
-        return
+        return encode(HostDetail.of(host)).decode()
     words = [host.host, host.condition.value]
     if host.until is not None:
         words.append(f"until {host.until:%Y-%m-%dT%H:%M:%SZ}")
@@ -138,12 +141,11 @@ def _print_host(host: HostView, *, as_json: bool) -> None:
         words.append(f"tasks wait until {host.waiting_until:%Y-%m-%dT%H:%M:%SZ}")
     if host.applied is not None:
         words.append(f"limited by {host.applied.pattern}: {host.applied.limit.text}")
-    click.echo("  ".join(words))
+    return "  ".join(words)
 
 
-def _print_limit(shown: HostLimitEntry, *, as_json: bool) -> None:
+def _limit_line(shown: HostLimitEntry, *, as_json: bool) -> str:
     if as_json:
-        click.echo(encode(HostLimitView.of(shown)).decode())
-        return
+        return encode(HostLimitView.of(shown)).decode()
     source = "" if shown.given else "  (configuration)"
-    click.echo(f"limit {shown.pattern}  {shown.limit.text}{source}")
+    return f"limit {shown.pattern}  {shown.limit.text}{source}"

@@ -1,11 +1,13 @@
 """The `taskrunner` command: the table of its subcommands, each imported only when it is called."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.errors import exit_codes
+from taskrunner.cli.streams import flush_output, open_missing_streams
 from taskrunner.version import __version__
 
 # By name: the module in `taskrunner.cli` that defines `<name>_command`, and the line in `--help`.
@@ -46,6 +48,13 @@ class RootGroup(CommandGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        open_missing_streams()
+        try:
+            return super().main(*args, **extra)
+        except SystemExit as exc:
+            raise SystemExit(flush_output() or exc.code) from None
+
     def invoke(self, ctx: click.Context) -> object:
         with exit_codes():
             return super().invoke(ctx)
@@ -55,7 +64,8 @@ class RootGroup(CommandGroup):
     cls=RootGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unusable."
+        "Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 a service is unreachable or unusable, "
+        "4 not found, 5 the status does not allow it, 6 partly done."
     ),
 )
 @click.version_option(__version__, prog_name="taskrunner")

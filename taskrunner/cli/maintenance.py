@@ -7,7 +7,7 @@ import click
 from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
-from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.command_group import Command, CommandGroup
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
 from taskrunner.config import Config, load
@@ -15,7 +15,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.producer.doctor import Finding
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @config_option
 @click.option("--fix", is_flag=True, help="Repair what can be repaired. Without --fix, no task is changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per finding.")

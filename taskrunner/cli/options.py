@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from taskrunner.domain.duration import read_duration
 from taskrunner.domain.task_filter import CONDITIONS, TaskFilter, read_filter
 
 config_option = click.option(
@@ -18,7 +19,29 @@ config_option = click.option(
     help="Configuration file [default: $TASKRUNNER_CONFIG, else ./config.yaml if it exists].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
-limit_option = click.option("--limit", type=click.IntRange(min=1), help="Print at most this many.")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Print at most this many.",
+)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a duration with units."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return read_duration(value) if isinstance(value, str) else float(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+DURATION = Duration()
 
 
 def filter_options(names: Sequence[str] = tuple(CONDITIONS)) -> Callable[[Any], Any]:

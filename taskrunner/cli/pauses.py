@@ -7,6 +7,7 @@ import click
 
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.pauses import read_scopes
@@ -19,7 +20,7 @@ def _scope_options(function: Any) -> Any:
     return queue(label(everything(function)))
 
 
-@click.command("pause")
+@click.command("pause", cls=Command)
 @config_option
 @_scope_options
 def pause_command(
@@ -42,7 +43,7 @@ def pause_command(
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-@click.command("resume")
+@click.command("resume", cls=Command)
 @config_option
 @_scope_options
 def resume_command(

@@ -8,14 +8,19 @@ import click
 from taskrunner.app.loop import run
 from taskrunner.app.platform import produce
 from taskrunner.cli import submit_to_store
-from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.command_group import Command
+from taskrunner.cli.interruption import signals_as_interrupts
+from taskrunner.cli.line_ids import LineIds
+from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import task_fields, task_options
-from taskrunner.config import load
+from taskrunner.config import Config, load
 from taskrunner.domain.task_draft import TaskDraft
 
+_WAIT_TIMEOUT = 3600.0
 
-@click.command("produce")
+
+@click.command("produce", cls=Command)
 @config_option
 @click.option("--url", help="The URL to fetch.")
 @click.option(
@@ -24,7 +29,7 @@ from taskrunner.domain.task_draft import TaskDraft
     type=click.File("rb"),
     help="Many tasks: one URL or JSON object per line; - is standard input.",
 )
-@click.option("--delay", type=float, metavar="SECONDS", help="Start no attempt before this delay is over.")
+@click.option("--delay", type=DURATION, help="Start no attempt before this delay is over: 90s, 10m, 1h30m.")
 @click.option("--run-at", metavar="TIME", help="Start no attempt before this time (RFC 3339).")
 @click.option("--expires-at", metavar="TIME", help="Start no attempt from this time on (RFC 3339).")
 @task_options
@@ -40,36 +45,80 @@ from taskrunner.domain.task_draft import TaskDraft
 @click.option(
     "--wait", is_flag=True, help="Wait for the results, print them, and exit with 1 if a task failed."
 )
+@click.option(
+    "--wait-timeout",
+    type=DURATION,
+    help="Wait no longer than this, and exit with 7 if a task has not ended. Needs --wait. [default: 1h]",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Submit the lines of --file as new tasks, although the same command has submitted them before.",
+)
 @json_option
 def produce_command(
     config_path: Path | None,
     source: BinaryIO | None,
     api: str | None,
     wait: bool,
+    wait_timeout: float | None,
+    again: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Submit tasks and print their ids, one per line."""
+    """Submit tasks and print their ids, one per line.
+
+    The ids of the lines of a file derive from its path, the line, its number and the options: the same
+    command again submits only lines that it has not submitted before.
+    """
     if (given["url"] is None) == (source is None):
         raise click.UsageError("give either --url or --file")
+    if wait_timeout is not None and not wait:
+        raise click.UsageError("--wait-timeout needs --wait")
+    if again and source is None:
+        raise click.UsageError("--again is for --file; --url always submits a new task")
+    if api and config_path is not None:
+        raise click.UsageError("--config has no effect on --api ($TASKRUNNER_API_URL); leave out one of them")
     fields = task_fields(given)
-    output = OutputOptions(as_json=as_json, wait=wait)
-    if api:
-        raise SystemExit(_submit_to_api(api, source, fields, output))
-    config = load(config_path)
+    output = OutputOptions(
+        as_json=as_json, wait=wait, wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout
+    )
+    line_ids = None if source is None or again else LineIds.of(source, fields)
+    with signals_as_interrupts():
+        if api:
+            code = _submit_to_api(api, source, fields, output, line_ids)
+        else:
+            code = _submit_to_store(load(config_path), source, fields, output, line_ids)
+    raise SystemExit(code)
+
+
+def _submit_to_store(
+    config: Config,
+    source: BinaryIO | None,
+    fields: dict[str, Any],
+    output: OutputOptions,
+    line_ids: LineIds | None,
+) -> int:
     if source is None:
         draft = TaskDraft.from_fields(fields, config.task_limits())
-        raise SystemExit(
-            run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
-        )
+        return run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
     # Checked here, so that a wrong option is reported once and not for every line.
     base = TaskDraft.base(fields, config.task_limits())
-    raise SystemExit(
-        run(produce(config, lambda platform: submit_to_store.submit_file(platform, source, base, output)))
+    return run(
+        produce(
+            config,
+            lambda platform: submit_to_store.submit_file(platform, source, base, output, line_ids),
+        )
     )
 
 
-def _submit_to_api(api: str, source: BinaryIO | None, fields: dict[str, Any], output: OutputOptions) -> int:
+def _submit_to_api(
+    api: str,
+    source: BinaryIO | None,
+    fields: dict[str, Any],
+    output: OutputOptions,
+    line_ids: LineIds | None,
+) -> int:
     """Submit through an API, which has its own configuration."""
     # Importing requests takes 0.1 s, which a submit to the store can do without.
     from taskrunner.cli import submit_to_api
@@ -79,4 +128,4 @@ def _submit_to_api(api: str, source: BinaryIO | None, fields: dict[str, Any], ou
         raise click.UsageError(f"--api: must start with http:// or https://, got {api[:40]!r}")
     if source is None:
         return submit_to_api.submit_one(ApiClient(api), fields, output)
-    return submit_to_api.submit_file(ApiClient(api), source, fields, output)
+    return submit_to_api.submit_file(ApiClient(api), source, fields, output, line_ids)

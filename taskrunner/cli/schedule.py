@@ -1,5 +1,6 @@
 """`taskrunner schedule`: manage cron schedules, directly in the store."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from msgspec import to_builtins
 from taskrunner.api.views.schedule import ScheduleView
 from taskrunner.app.loop import run as run_loop
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.bulk_actions import iterate_pages
 from taskrunner.cli.command_group import CommandGroup
-from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.options import DURATION, config_option, json_option
+from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
-from taskrunner.domain.masking import Masking
+from taskrunner.domain.json_text import join, members
+from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -36,9 +40,7 @@ def schedule_command() -> None:
 def schedule_options(function: Any) -> Any:
     """The options of a schedule, besides those of its task."""
     for option in (
-        click.option(
-            "--jitter", type=float, metavar="SECONDS", help="Start a random time later, up to this."
-        ),
+        click.option("--jitter", type=DURATION, help="Start a random time later, up to this: 30s, 5m."),
         click.option(
             "--conditional/--unconditional",
             default=None,
@@ -95,11 +97,15 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
 
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         known = await schedules.get(name)
-        merged = {each: getattr(known, each) for each in _SCHEDULE_FIELDS}
-        merged |= {**fields, "task": {**known.task, **fields["task"]}}
+        task = members(known.task, opaque="body")
+        if given["method"] is None and "method" in task:
+            fields["task"].pop("method", None)  # that of --data is for a task without a method
+        task |= {each: json.dumps(value) for each, value in fields["task"].items()}
         if "body" in fields["task"]:
-            merged["task"].pop("body_base64", None)
-        schedule, _ = await schedules.put(name, ScheduleDraft.from_fields(merged, limits))
+            task.pop("body_base64", None)
+        merged = {each: json.dumps(getattr(known, each)) for each in _SCHEDULE_FIELDS}
+        merged |= {each: json.dumps(value) for each, value in fields.items()} | {"task": join(task)}
+        schedule, _ = await schedules.put(name, ScheduleDraft.from_json(join(merged), limits))
         _print(schedule, masking, as_json=as_json)
 
     _use(config_path, use)
@@ -112,14 +118,12 @@ def list_all(config_path: Path | None, as_json: bool) -> None:
     """Print every schedule, one per line."""
 
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
-        cursor: str | None = None
-        while True:
-            page = await schedules.list(limit=_PAGE, cursor=cursor)
-            for schedule in page.items:
-                _print(schedule, masking, as_json=as_json)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        pages = iterate_pages(
+            lambda size, cursor: schedules.list(limit=min(size, _PAGE), cursor=cursor), None
+        )
+        with LineOutput() as output:
+            async for schedule in pages:
+                output.write(_line(schedule, masking, as_json=as_json))
 
     _use(config_path, use)
 
@@ -212,9 +216,13 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(schedule: Schedule, masking: Masking, *, as_json: bool) -> None:
+    click.echo(_line(schedule, masking, as_json=as_json))
+
+
+def _line(schedule: Schedule, masking: Masking, *, as_json: bool) -> str:
     if as_json:
-        click.echo(encode(ScheduleView.of(schedule, masking)).decode())
-        return
+        return encode(ScheduleView.of(schedule, masking)).decode()
     when = "paused" if schedule.next_at is None else f"next {schedule.next_at:%Y-%m-%dT%H:%M:%SZ}"
-    words = [schedule.name, schedule.cron, schedule.time_zone, when, schedule.task["url"]]
-    click.echo("  ".join([*words, *([f"({schedule.error})"] if schedule.error else [])]))
+    url = masked_url(json.loads(members(schedule.task, opaque="body")["url"]))
+    words = [schedule.name, schedule.cron, schedule.time_zone, when, url]
+    return "  ".join([*words, *([f"({schedule.error})"] if schedule.error else [])])

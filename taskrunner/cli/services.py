@@ -8,11 +8,12 @@ from taskrunner.app.all import run_all
 from taskrunner.app.consume import consume
 from taskrunner.app.loop import run
 from taskrunner.app.serve import serve
+from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 
 
-@click.command("serve")
+@click.command("serve", cls=Command)
 @config_option
 @click.option("--addr", help="Address to listen on (Api.addr).")
 @click.option("--port", help="Port to listen on (Api.port).")
@@ -22,7 +23,7 @@ def serve_command(config_path: Path | None, addr: str | None, port: str | None) 
     raise SystemExit(run(serve(config)))
 
 
-@click.command("consume")
+@click.command("consume", cls=Command)
 @config_option
 @click.option("--queues", help="Queues to serve, separated by commas: high,medium,low (Workers.queues).")
 @click.option("--min-workers", help="Workers to keep when idle (Workers.min_workers).")
@@ -48,7 +49,7 @@ def consume_command(
     raise SystemExit(run(consume(load(config_path, flags=flags))))
 
 
-@click.command("all")
+@click.command("all", cls=Command)
 @config_option
 def all_command(config_path: Path | None) -> None:
     """Run the API, the relay and the workers in one process.

@@ -1,79 +1,115 @@
 """What `produce` prints: the same lines for a submit to the store and to an API."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import click
 import orjson
 
+from taskrunner.cli.progress import Progress
 from taskrunner.domain.codec import encode
+from taskrunner.domain.masking import masked_url
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
-from taskrunner.producer.bulk_submit import RefusedLine, bounded_lines
+from taskrunner.producer.bulk_submit import RefusedLine
 
 # RefusedLine lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
+EXIT_NOT_ENDED = 7
 
 
 class OutputOptions(Value):
-    """What to print; `wait` for the results instead of the ids."""
+    """What to print; `wait` for the results, `wait_timeout` seconds at most."""
 
     as_json: bool
     wait: bool
+    wait_timeout: float
 
 
 @dataclass(slots=True)
 class SubmitSummary:
-    """Counts what became of the lines of a file. `ids` are collected only to wait for their results."""
+    """Counts and prints what became of the lines of a file. `ids` are collected only to wait for results.
+
+    `repeatable`: the ids derive from the lines, so the same command makes no second tasks. `lines` is the
+    number of lines up to which all are done.
+    """
 
     source: BinaryIO
     output: OutputOptions
-    ids: list[str]
+    repeatable: bool
+    progress: Progress
+    ids: list[str] = field(default_factory=list)
+    lines: int = 0
     accepted: int = 0
     known: int = 0
     refused: int = 0
 
-    def add(self, answer: Mapping[str, Any]) -> None:
-        """An accepted task: its `id`, `url`, `created` and `published`."""
-        if self.output.wait:
-            self.ids.append(answer["id"])
-        else:
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Print at the end what became of the lines, or after an interruption how to go on."""
+        try:
+            yield
+        except BaseException:
+            self.progress.erase()
+            with suppress(BrokenPipeError):
+                click.echo(f"taskrunner: {self._interruption()}", err=True)
+            raise
+        self.progress.erase()
+        self._print_totals()
+
+    def count(self, answers: Sequence[Mapping[str, Any]], *, lines: int) -> None:
+        """Count accepted tasks, each with its `id`, `url`, `created` and `published`, then print them."""
+        created = sum(answer["created"] for answer in answers)
+        self.accepted += created
+        self.known += len(answers) - created
+        self.lines = lines
+        self.progress.erase()
+        for answer in answers:
             print_submitted(answer, self.output)
-        self.accepted += answer["created"]
-        self.known += not answer["created"]
+        if self.output.wait:
+            sys.stdout.flush()
+            self.ids += [answer["id"] for answer in answers]
+        self.progress.update(lines)
 
     def add_refused(self, refused: RefusedLine) -> None:
         if self.refused < _SHOWN_REFUSALS:
+            self.progress.erase()
             name = getattr(self.source, "name", "-")
             click.echo(f"{name}:{refused.number}: {refused.error}", err=True)
         self.refused += 1
 
-    def print_totals(self) -> None:
+    def _interruption(self) -> str:
+        done = f"stopped: {_count(self.accepted, 'task')} accepted, the lines up to {self.lines} are done; "
+        if self.repeatable:
+            return f"{done}repeat the command to go on: a line that was taken makes no second task"
+        return (
+            f"{done}continue after line {self.lines}. Later lines may have been taken: a file instead of a "
+            "pipe, or an id on each line, makes a repetition safe"
+        )
+
+    def _print_totals(self) -> None:
         if self.known:
-            click.echo(f"taskrunner: {self.known} ids already existed and were left unchanged", err=True)
+            ids = f"{_count(self.known, 'line')} had been submitted before and made no new task"
+            hint = "; --again submits them once more" if self.repeatable else ""
+            click.echo(f"taskrunner: {ids}{hint}", err=True)
         if self.refused:
             counts = f"{_count(self.refused, 'line')} refused, {_count(self.accepted, 'task')} accepted"
             click.echo(f"taskrunner: {counts}", err=True)
 
 
-def progress(source: BinaryIO) -> Any:
-    """A context that yields the lines of `source`, with a progress bar on a terminal."""
-    return click.progressbar(
-        bounded_lines(source),
-        label="submitting",
-        show_pos=True,
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    )
-
-
 def print_submitted(answer: Mapping[str, Any], output: OutputOptions) -> None:
-    sys.stdout.write((encode(answer).decode() if output.as_json else answer["id"]) + "\n")
+    """Print an accepted task; with `wait` and `as_json` on stderr, as stdout is for the results."""
+    if output.wait and output.as_json:
+        click.echo(answer["id"], err=True)
+        return
+    shown = {**answer, "url": masked_url(answer["url"])}
+    sys.stdout.write((encode(shown).decode() if output.as_json else answer["id"]) + "\n")
 
 
 def print_result(resource: Mapping[str, Any], output: OutputOptions) -> int:
@@ -88,6 +124,14 @@ def print_result(resource: Mapping[str, Any], output: OutputOptions) -> int:
 def print_not_found(task_id: str) -> int:
     click.echo(f"{task_id}: not found: its retention is over", err=True)
     return EXIT_FAILED
+
+
+def print_not_ended(task_id: str, status: str, output: OutputOptions) -> int:
+    waited = f"still {status} after {output.wait_timeout:g} seconds"
+    click.echo(
+        f"taskrunner: {task_id}: {waited}; `taskrunner task show {task_id}` tells how it ends", err=True
+    )
+    return EXIT_NOT_ENDED
 
 
 def _count(count: int, noun: str) -> str:

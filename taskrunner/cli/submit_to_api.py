@@ -1,19 +1,22 @@
 """Submits through the API for `produce --api`, prints, and waits for results."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeVar
 
 from taskrunner.cli.api_client import ApiClient
+from taskrunner.cli.line_ids import LineIds
+from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
     SubmitSummary,
+    print_not_ended,
     print_not_found,
     print_result,
     print_submitted,
-    progress,
 )
 from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
 from taskrunner.domain.new_task import new_task_id
@@ -35,36 +38,42 @@ Response = TypeVar("Response")
 def submit_one(client: ApiClient, fields: Mapping[str, Any], output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
     answer = client.submit(fields)
-    if output.wait:
-        return _print_results(client, [answer["id"]], output)
     print_submitted(answer, output)
-    return 0
+    if not output.wait:
+        return 0
+    sys.stdout.flush()
+    return _print_results(client, [answer["id"]], output)
 
 
-def submit_file(client: ApiClient, source: BinaryIO, fields: Mapping[str, Any], output: OutputOptions) -> int:
+def submit_file(
+    client: ApiClient,
+    source: BinaryIO,
+    fields: Mapping[str, Any],
+    output: OutputOptions,
+    line_ids: LineIds | None,
+) -> int:
     """Submit every line that is a task and print the others as errors; returns the exit code.
 
     Each line gets its id here, so that a request whose response was lost can be repeated.
     """
-    summary = SubmitSummary(source, output, [])
-    lines = 0
-    with progress(source) as shown:
-        for batch in _batches(meaningful(shown), summary):
-            try:
-                _submit_batch(client, batch, fields, summary)
-            except ApiUnavailable as exc:
-                where = f"{summary.accepted} tasks accepted; continue after line {lines}"
-                raise ApiUnavailable(f"{exc}; {where}") from exc
-            lines = batch[-1][0]
-    summary.print_totals()
+    progress = Progress(source)
+    summary = SubmitSummary(source, output, line_ids is not None, progress)
+    make_id = (lambda number, line: new_task_id()) if line_ids is None else line_ids.id_of
+    with summary.reporting():
+        for batch in _batches(meaningful(progress.lines()), summary):
+            _submit_batch(client, batch, fields, make_id, summary)
     failed = _print_results(client, summary.ids, output)
     return EXIT_REFUSED if summary.refused else failed
 
 
 def _submit_batch(
-    client: ApiClient, batch: list[tuple[int, bytes]], fields: Mapping[str, Any], summary: SubmitSummary
+    client: ApiClient,
+    batch: list[tuple[int, bytes]],
+    fields: Mapping[str, Any],
+    make_id: Callable[[int, bytes], str],
+    summary: SubmitSummary,
 ) -> None:
-    sent = [_task_line(line, fields) for _, line in batch]
+    sent = [_task_line(number, line, fields, make_id) for number, line in batch]
     requests = 0
 
     def send() -> list[dict[str, Any]]:
@@ -73,18 +82,22 @@ def _submit_batch(
         return client.submit_lines([line for line, _ in sent])
 
     items = _retry_while_unavailable(send)
+    accepted: list[dict[str, Any]] = []
     for (number, _), (_, has_our_id), item in zip(batch, sent, items, strict=True):
         if item["status"] == 202:
             # An earlier request of ours may have created the task.
             created = item["created"] or (requests > 1 and has_our_id)
             answer = {name: item[name] for name in ("id", "url", "published")}
-            summary.add({**answer, "created": created})
+            accepted.append({**answer, "created": created})
         else:
             errors = [FieldError(**error) for error in item["errors"]]
             summary.add_refused(RefusedLine(number=number, error=TaskInvalid(errors)))
+    summary.count(accepted, lines=batch[-1][0])
 
 
-def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
+def _task_line(
+    number: int, line: bytes, fields: Mapping[str, Any], make_id: Callable[[int, bytes], str]
+) -> tuple[bytes, bool]:
     """The line with `fields` added where it does not set them, and whether its id was made here.
 
     An unreadable line is sent unchanged: the API explains best what is wrong with it.
@@ -95,7 +108,7 @@ def _task_line(line: bytes, fields: Mapping[str, Any]) -> tuple[bytes, bool]:
         return line, False
     kept = {name: value for name, value in fields.items() if EXCLUSIVE_FIELDS.get(name) not in given}
     needs_id = "id" not in given
-    new_id = {"id": new_task_id()} if needs_id else {}
+    new_id = {"id": make_id(number, line)} if needs_id else {}
     return json.dumps({**kept, **new_id, **given}).encode(), needs_id
 
 
@@ -119,16 +132,22 @@ def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iter
 
 def _print_results(client: ApiClient, ids: Iterable[str], output: OutputOptions) -> int:
     code = 0
+    give_up = time.monotonic() + output.wait_timeout
     for task_id in ids:
-        task = _wait(client, task_id)
-        code = max(code, print_not_found(task_id) if task is None else print_result(task, output))
+        task = _wait(client, task_id, give_up)
+        if task is None:
+            code = max(code, print_not_found(task_id))
+        elif task["status"] in TERMINAL:
+            code = max(code, print_result(task, output))
+        else:
+            code = print_not_ended(task_id, task["status"], output)
     return code
 
 
-def _wait(client: ApiClient, task_id: str) -> dict[str, Any] | None:
+def _wait(client: ApiClient, task_id: str, give_up: float) -> dict[str, Any] | None:
     while True:
         task = _retry_while_unavailable(lambda: client.task(task_id))
-        if task is None or task["status"] in TERMINAL:
+        if task is None or task["status"] in TERMINAL or time.monotonic() >= give_up:
             return task
         time.sleep(_POLL)
 

@@ -1,6 +1,8 @@
 """Submits to the store and the broker for `produce`, prints, and waits for results."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -9,14 +11,16 @@ from msgspec import to_builtins
 
 from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
+from taskrunner.cli.line_ids import LineIds
+from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
     SubmitSummary,
+    print_not_ended,
     print_not_found,
     print_result,
     print_submitted,
-    progress,
 )
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.masking import Masking
@@ -44,32 +48,34 @@ async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions
         why = platform.broker.status().error
         note = "stored; RabbitMQ has not confirmed it yet, the relay will publish it"
         click.echo(f"taskrunner: {note} ({why})" if why else f"taskrunner: {note}", err=True)
+    print_submitted(_submitted_fields(submitted), output)
     if not output.wait:
-        print_submitted(_submitted_fields(submitted), output)
         return 0
+    sys.stdout.flush()
     return await _print_results(platform, [submitted.id], output)
 
 
-async def submit_file(platform: Platform, source: BinaryIO, base: TaskDraft, output: OutputOptions) -> int:
+async def submit_file(
+    platform: Platform,
+    source: BinaryIO,
+    base: TaskDraft,
+    output: OutputOptions,
+    line_ids: LineIds | None,
+) -> int:
     """Submit every line that is a task and print the others as errors; returns the exit code."""
-    bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE)
-    summary = SubmitSummary(source, output, [])
-    lines = 0
+    make_id = None if line_ids is None else line_ids.id_of
+    bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE, make_id=make_id)
+    progress = Progress(source)
+    summary = SubmitSummary(source, output, line_ids is not None, progress)
     unpublished = 0
-    with progress(source) as shown:
-        try:
-            async for done in bulk.submit(shown):
-                for submitted in done.submitted:
-                    summary.add(_submitted_fields(submitted))
-                    unpublished += submitted.created and not submitted.published and not submitted.task.run_at
-                for refused in done.refused:
-                    summary.add_refused(refused)
-                lines = done.lines
-        except StoreUnavailable as exc:
-            # Accepted tasks stay accepted: the line number says where to continue.
-            where = f"{summary.accepted} tasks accepted; continue after line {lines}"
-            raise StoreUnavailable(f"{exc}; {where}") from exc
-    summary.print_totals()
+    with summary.reporting():
+        async for done in bulk.submit(progress.lines()):
+            for refused in done.refused:
+                summary.add_refused(refused)
+            unpublished += sum(
+                each.created and not each.published and not each.task.run_at for each in done.submitted
+            )
+            summary.count([_submitted_fields(each) for each in done.submitted], lines=done.lines)
     why = platform.broker.status().error
     if unpublished and why and platform.publishes:
         note = f"RabbitMQ has not confirmed {unpublished} of them yet, the relay will publish them"
@@ -88,27 +94,34 @@ def _submitted_fields(submitted: Submitted) -> dict[str, Any]:
 
 
 async def _print_results(platform: Platform, ids: Iterable[str], output: OutputOptions) -> int:
-    """Wait for the tasks in turn and print each; returns 1 if any did not succeed."""
+    """Wait for the tasks in turn and print each; returns the exit code."""
     code = 0
+    give_up = time.monotonic() + output.wait_timeout
     masking = Masking(platform.config.fetch.mask_headers)
     for task_id in ids:
-        record = await _wait(platform, task_id)
+        record = await _wait(platform, task_id, give_up)
         if record is None:
-            code = print_not_found(task_id)
+            code = max(code, print_not_found(task_id))
+            continue
+        if record.status not in TERMINAL:
+            code = print_not_ended(task_id, record.status, output)
             continue
         body = await platform.store.body(task_id) if output.as_json else None
         code = max(code, print_result(to_builtins(TaskView.of(record, masking, body=body)), output))
     return code
 
 
-async def _wait(platform: Platform, task_id: str) -> Record | None:
+async def _wait(platform: Platform, task_id: str, give_up: float) -> Record | None:
+    """The record once the task has ended, or as it is at `give_up`. Raises `StoreUnavailable` then."""
     backoff = Backoff()
     while True:
         try:
             record = await platform.store.get(task_id)
         except StoreUnavailable:
+            if time.monotonic() >= give_up:
+                raise
             await asyncio.sleep(backoff.next())
             continue
-        if record is None or record.status in TERMINAL:
+        if record is None or record.status in TERMINAL or time.monotonic() >= give_up:
             return record
         await asyncio.sleep(_POLL)

@@ -11,6 +11,7 @@ from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.domain.errors import TaskUnknown
@@ -69,10 +70,10 @@ def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Cancel tasks that have not finished. A running fetch is aborted within a second."""
 
     async def use(platform: Platform) -> int:
-        for task_id in ids:
-            record = await platform.cancellation.cancel(task_id)
-            click.echo(f"{task_id} {record.status}")
-        return 0
+        async def cancel_one(task_id: str) -> str:
+            return (await platform.cancellation.cancel(task_id)).status
+
+        return await act_on_ids(ids, cancel_one)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -84,9 +85,10 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Delete tasks in any status, with results and history. A running fetch is aborted."""
 
     async def use(platform: Platform) -> int:
-        for task_id in ids:
+        async def delete_one(task_id: str) -> str:
             await platform.cancellation.delete(task_id)
-            click.echo(f"{task_id} deleted")
-        return 0
+            return "deleted"
+
+        return await act_on_ids(ids, delete_one)
 
     raise SystemExit(run(operate(load(config_path), use)))

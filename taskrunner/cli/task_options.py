@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from taskrunner.cli.options import DURATION
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
 _CALLBACK_FIELDS = {
@@ -40,9 +41,12 @@ _OPTIONS = (
         help="Retry a POST or PATCH although the target may have acted on it.",
     ),
     click.option(
+        "--redirects", metavar="WHICH", help="Which to follow: none, keep, follow (default) or rewrite."
+    ),
+    click.option(
         "--rules", metavar="JSON", help="Rules that decide by the response; @FILE reads them from a file."
     ),
-    click.option("--timeout", type=float, metavar="SECONDS", help="The limit for one attempt."),
+    click.option("--timeout", type=DURATION, help="The limit for one attempt: 30s, 2m."),
     click.option(
         "--label",
         "labels",

@@ -1,7 +1,7 @@
 """`taskrunner tasks`: list, cancel, requeue or delete all tasks that match conditions."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,18 +12,23 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_actions import (
     bulk_action_options,
-    iterate_pages,
+    iterate_list,
     print_counts,
     read_bulk_selection,
     run_bulk_action,
 )
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
+from taskrunner.cli.streams import LineOutput
+from taskrunner.cli.table import print_table
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
+from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
 from taskrunner.producer.bulk_actions import BulkAction
+
+_HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
 
 
 @click.group(cls=CommandGroup, name="tasks")
@@ -36,16 +41,22 @@ def tasks_command() -> None:
 @filter_options()
 @limit_option
 @json_option
-def list_tasks(config_path: Path | None, limit: int | None, as_json: bool, **given: tuple[str, ...]) -> None:
-    """Print tasks, the newest ids first."""
+def list_tasks(config_path: Path | None, limit: int, as_json: bool, **given: tuple[str, ...]) -> None:
+    """Print tasks, the newest first. AGE is the time since a task was accepted."""
     wanted = task_filter(given)
 
     async def use(platform: Platform) -> int:
-        masking = Masking(platform.config.fetch.mask_headers)
-        async for record in iterate_pages(
+        records = iterate_list(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
-        ):
-            sys.stdout.write(task_line(record, masking, as_json=as_json) + "\n")
+        )
+        if not as_json:
+            now = platform.clock.now()
+            await print_table(_HEADERS, (task_row(record, now) async for record in records))
+            return 0
+        masking = Masking(platform.config.fetch.mask_headers)
+        with LineOutput() as output:
+            async for record in records:
+                output.write(encode(TaskView.of(record, masking)).decode())
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
@@ -95,18 +106,14 @@ def _run_action(
     raise SystemExit(run(operate(load(config_path), use)))
 
 
-def task_line(record: Record, masking: Masking, *, as_json: bool) -> str:
-    """A task as one line of the list, with the reason why it waits or failed."""
-    if as_json:
-        return encode(TaskView.of(record, masking)).decode()
+def task_row(record: Record, now: datetime) -> Sequence[str]:
+    """A task as a row of the list; the reason why it waits or failed follows its URL."""
     task = record.task
-    words = [
+    reason = f"waits for {record.waits_for}" if record.waits_for else record.error
+    return (
         task.id,
         record.status.value,
+        duration_text((now - task.created_at).total_seconds()),
         task.priority.value,
-        f"attempt {record.attempt}",
-        task.method,
-        masked_url(task.url),
-    ]
-    reason = f"waits for {record.waits_for}" if record.waits_for else record.error
-    return " ".join([*words, *([f"({reason})"] if reason else [])])
+        " ".join([task.method, masked_url(task.url), *([f"({reason})"] if reason else [])]),
+    )

@@ -73,8 +73,8 @@ class Config(BaseModel):
 
     def ssrf_policy(self) -> SsrfPolicy:
         """The targets that tasks may have."""
-        redis = f"redis://{','.join(self.redis.addr)}"
-        urls = (*self.rabbit.addr, self.store.url or redis, self.fetch.proxy or "")
+        stores = [self.store.url] if self.store.url else [f"redis://{addr}" for addr in self.redis.addr]
+        urls = (*self.rabbit.addr, *stores, self.fetch.proxy or "")
         listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
         endpoints = tuple(chain(*map(service_endpoints, urls), *listeners))
         return self.fetch.settings(SsrfPolicy, endpoints=endpoints)

@@ -2,35 +2,35 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
+from taskrunner.config.near_misses import OWN_NAMES, PREFIX, near_miss
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.service_url import (
-    REDIS_PORT,
-    SENTINEL_SCHEMES,
-    SentinelUrl,
-    read_sentinel_url,
-    split_url,
-)
+from taskrunner.domain.redis_url import RedisUrl, read_redis_url
+from taskrunner.domain.service_tls import ServiceTls
+from taskrunner.domain.service_url import shown_place
 
-PREFIX = "TASKRUNNER_"
 _FILE_SUFFIX = "_FILE"
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
     """The settings of the variables with our prefix.
 
-    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting. An empty variable counts as unset:
-    container tools pass on an unset variable as an empty one.
+    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting; one that is nearly ours is refused. An
+    empty variable counts as unset: container tools pass on an unset variable as an empty one.
     """
     layer = Layer()
     for variable, value in sorted(environ.items()):
         section, separator, name = variable.removeprefix(PREFIX).partition("__")
-        if not variable.startswith(PREFIX) or not separator or not value:
+        if not value:
             continue
         source = f"environment {variable}"
+        if not variable.startswith(PREFIX) or not separator:
+            meant = near_miss(variable, value, (*OWN_NAMES, *_OPERATOR_NAMES))
+            if meant is not None:
+                layer.refuse(source, f"is not read, did you mean {meant}?")
+            continue
         known = find_section(section)
         if known is None:
             proposed = did_you_mean(section, [name.upper() for name in section_names()])
@@ -80,41 +80,29 @@ def _as(section: str, name: str) -> Callable[[str], dict[Key, object]]:
 
 
 def _from_redis_url(url: str) -> dict[Key, object]:
-    """Every setting of the connection, also where the URL says nothing: its server gets no other password.
-
-    https://www.iana.org/assignments/uri-schemes/prov/redis
-    """
-    scheme, separator, _ = url.partition("://")
-    if separator and scheme in SENTINEL_SCHEMES:
-        values = _by_sentinel(read_sentinel_url(urlsplit(url)))
-    elif separator and scheme in {"redis", "rediss"}:
-        values = _direct(split_url(url))
-    else:
+    """Every setting of the connection, also where the URL says nothing: its server gets no other password."""
+    found = read_redis_url(url, ServiceTls())
+    if found.path is not None:
         raise ValueError("must be redis://[user:password@]host[:port][/db], rediss://… or redis+sentinel://…")
+    values: dict[str, object] = {
+        "addr": ",".join(map(shown_place, found.places)),
+        "sentinel": found.service,
+        "user": found.user,
+        "password": found.password,
+        "db": found.db or 0,
+        "tls": found.tls is not None,
+        **_said(found),
+    }
     return {Key(section="Redis", name=name): value for name, value in values.items()}
 
 
-def _direct(parts: SplitResult) -> dict[str, object]:
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return {
-        "addr": f"{host}:{parts.port or REDIS_PORT}",
-        "sentinel": None,
-        "user": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "db": parts.path.strip("/") or 0,
-        "tls": parts.scheme == "rediss",
-    }
-
-
-def _by_sentinel(url: SentinelUrl) -> dict[str, object]:
-    return {
-        "addr": ",".join(url.addresses),
-        "sentinel": url.service,
-        "user": url.user,
-        "password": url.password,
-        "db": url.db,
-        "tls": url.tls,
-    }
+def _said(url: RedisUrl) -> dict[str, object]:
+    """What a URL says beyond the address and the login."""
+    tls, default = url.tls or ServiceTls(), ServiceTls()
+    names = ("ca_file", "cert_file", "key_file", "verify")
+    said = {name: getattr(tls, name) for name in names if getattr(tls, name) != getattr(default, name)}
+    limits = {"dial_timeout": url.dial_timeout, "timeout": url.timeout}
+    return said | {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _from_max_retries(value: str) -> dict[Key, object]:

@@ -12,16 +12,25 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import task_fields
+from taskrunner.domain.amqp_url import read_amqp_url
+from taskrunner.domain.duration import read_duration
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.service_url import check_host, check_redis_addr, check_store_url, split_url
+from taskrunner.domain.postgres_url import read_postgres_url
+from taskrunner.domain.redis_url import read_redis_url
+from taskrunner.domain.service_tls import ServiceTls
+from taskrunner.domain.service_url import (
+    SCHEMES,
+    check_host,
+    check_redis_addr,
+    is_host_name,
+    split_service_url,
+)
 from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
 from taskrunner.domain.write_concern import WriteConcern
-
-AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 
 # The broker within `taskrunner all`.
 MEMORY = "memory://"
@@ -47,9 +56,21 @@ def split_commas(value: Any) -> Any:
 def _check_amqp_url(url: str) -> str:
     if url == MEMORY:
         return url
-    if not url.startswith(("amqp://", "amqps://")):
-        raise ValueError("must start with amqp:// or amqps://, or be memory:// for `taskrunner all`")
-    split_url(url)
+    read_amqp_url(url, ServiceTls())
+    return url
+
+
+def _check_store_url(url: str) -> str:
+    """A relative path of SQLite starts at the current folder."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        raise ValueError("must start with redis://, redis+sentinel://, postgresql:// or sqlite:///")
+    if SCHEMES[scheme] == "redis":
+        read_redis_url(url, ServiceTls())
+    elif SCHEMES[scheme] == "postgresql":
+        read_postgres_url(url)
+    elif not rest.startswith("/") or rest in {"/", "/:memory:"} or "?" in rest:
+        raise ValueError("must be sqlite:///relative/file or sqlite:////absolute/file")
     return url
 
 
@@ -67,14 +88,9 @@ def _check_header_name(name: str) -> str:
 def _check_proxy_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must be http(s)://[user:password@]host[:port], of a proxy that allows CONNECT")
-    parts = split_url(url)
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    parts = split_service_url(url, 80)
+    if parts.path.strip("/") or "?" in url or len(parts.places) != 1 or parts.places[0][0].startswith("/"):
         raise ValueError("must end with the port; percent-encode special characters of a password")
-    try:
-        check_host(parts.hostname or "")
-    except ValueError:
-        # The host may be part of a password.
-        raise ValueError("has no usable host; percent-encode special characters of a password") from None
     return url
 
 
@@ -95,6 +111,13 @@ def _check_exception(value: str) -> str:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         raise ValueError(f"must be addresses such as 10.0.0.0/8, got {shown(value)}") from None
+
+
+def _check_host_pattern(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if name != "*" and not is_host_name(name.removeprefix("*.")):
+        raise ValueError(f"must be a host name without a port, *.example.com or *, got {shown(value)}")
+    return name
 
 
 def _check_prefix(value: str) -> str:
@@ -170,8 +193,19 @@ def _without_colon(value: Any) -> Any:
     return value.strip().removeprefix(":") if isinstance(value, str) else value
 
 
+def _without_brackets(value: Any) -> Any:
+    """An IPv6 address as URLs write it."""
+    bracketed = isinstance(value, str) and value.startswith("[") and value.endswith("]") and ":" in value
+    return value[1:-1] if bracketed else value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+def _duration(value: Any) -> Any:
+    """The seconds of a text such as 10m; any other value unchanged."""
+    return read_duration(value) if isinstance(value, str) else value
 
 
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -181,13 +215,20 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 _Commas = BeforeValidator(split_commas)
 _Finite = Field(allow_inf_nan=False)
 
-Seconds = Annotated[float, _Finite, Field(gt=0, le=86_400)]
-SecondsOrNone = Annotated[float, _Finite, Field(ge=0, le=86_400)]
-RetentionSeconds = Annotated[float, _Finite, Field(ge=60, le=10 * 366 * 86_400)]
+# Seconds, or a duration with units (`domain/duration.py`).
+Duration = Annotated[float, BeforeValidator(_duration), _Finite]
+Seconds = Annotated[Duration, Field(gt=0, le=86_400)]
+SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
+RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
-Host = Annotated[str, AfterValidator(check_host)]
-HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(check_pattern)], ...], _Commas]
+Host = Annotated[str, BeforeValidator(_without_brackets), AfterValidator(check_host)]
+TargetPatterns = Annotated[
+    tuple[Annotated[str, AfterValidator(check_pattern)], ...],
+    _Commas,
+    Field(max_length=1000),
+    AfterValidator(_unique),
+]
 AmqpUrls = Annotated[
     tuple[Annotated[str, AfterValidator(_check_amqp_url)], ...],
     _Commas,
@@ -199,7 +240,7 @@ RedisAddrs = Annotated[
     _Commas,
     Field(min_length=1, max_length=100),
 ]
-StoreUrl = Annotated[str, AfterValidator(check_store_url), Field(max_length=4096)]
+StoreUrl = Annotated[str, AfterValidator(_check_store_url), Field(max_length=4096)]
 Prefix = Annotated[str, AfterValidator(_check_prefix), Field(max_length=100)]
 # AMQP allows 255, but the names of queues begin with it.
 Exchange = Annotated[
@@ -213,7 +254,7 @@ Queues = Annotated[
     AfterValidator(_unique),
 ]
 Delays = Annotated[
-    tuple[Annotated[float, _Finite, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
+    tuple[Annotated[Duration, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
 ]
 Exceptions = Annotated[
     tuple[Annotated[str, AfterValidator(_check_exception)], ...], _Commas, Field(max_length=1000)
@@ -222,6 +263,12 @@ Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
     _Commas,
     Field(min_length=1, max_length=1000),
+    AfterValidator(_unique),
+]
+HostPatterns = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_host_pattern)], ...],
+    _Commas,
+    Field(max_length=100),
     AfterValidator(_unique),
 ]
 HeaderNames = Annotated[

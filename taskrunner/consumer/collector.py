@@ -3,17 +3,18 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 
 from taskrunner.brokers.base import Broker, DeadDelivery
+from taskrunner.consumer.incoming_message import IncomingMessage, read_message
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import Envelope, decode_envelope
+from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
-from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, Events, LoopFailed
+from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
 from taskrunner.domain.follow_up import follow_up
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.record import BY_POLICY, DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
@@ -21,8 +22,10 @@ from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
 
 _PREFETCH = 50
 _BATCH = 50
-# RabbitMQ's reason for a message that was delivered too often: https://www.rabbitmq.com/docs/dlx#effects
-DELIVERY_LIMIT = "delivery_limit"
+# RabbitMQ's reasons for what it does by itself, each with the pause before the task is published again:
+# https://www.rabbitmq.com/docs/dlx. Without a pause, a queue of no length would send tasks round in a circle.
+_BY_THE_BROKER = {"delivery_limit": 0.0, "expired": 5.0, "maxlen": 5.0}
+_Content = IncomingMessage | EnvelopeUnreadable
 
 
 class Collector:
@@ -69,56 +72,64 @@ class Collector:
             await self._store.add_dead_messages([self._letter(dead, unread)], retention=self._keep)
 
     async def _store_letter(self, dead: DeadDelivery) -> None:
-        """An envelope fails its task, which then is the dead letter; anything else is kept as a message.
+        """What the broker dead-lettered by itself goes on. A rejected envelope fails its task, which then is
+        the dead letter; anything else is kept as a message.
 
-        A task that was only delivered too often goes on. An envelope whose task is running, finished or
-        waiting for another attempt is a stale double, and fails nothing.
+        An envelope whose task is running, finished or waiting for another attempt is a stale double, and
+        changes nothing.
         """
         content = self._read(dead)
-        if isinstance(content, Envelope) and dead.reason == DELIVERY_LIMIT:
-            await self._schedule_again(content)
-            return
-        record = await self._store.get(content.task.id) if isinstance(content, Envelope) else None
-        if isinstance(content, Envelope) and record is not None:
-            now, error = self._clock.now(), _broker_says(dead)
-            following = follow_up(
-                record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
-            )
-            ref = AttemptRef(id=record.task.id, attempt=content.attempt, follow_up=following)
-            await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
-            letter_id = content.task.id
-        else:
-            letter = self._letter(dead, content)
-            await self._store.add_dead_messages([letter], retention=self._keep)
-            letter_id = letter.id
-        self._events.emit(DeadLetterCollected(id=letter_id, reason=dead.reason))
+        if isinstance(content, IncomingMessage):
+            # A time to live that a foreign client gave its own message is its wish.
+            if dead.reason in _BY_THE_BROKER and not (content.foreign and dead.expires):
+                await self._send_back(content.envelope, dead.reason)
+                return
+            if not content.foreign and await self._fail(content.envelope, dead):
+                return
+        letter = self._letter(dead, content)
+        await self._store.add_dead_messages([letter], retention=self._keep)
+        self._events.emit(DeadLetterCollected(id=letter.id, reason=dead.reason))
 
-    async def _schedule_again(self, envelope: Envelope) -> None:
-        """Let the relay publish the task in a new message, whose deliveries count from 0.
+    async def _fail(self, envelope: Envelope, dead: DeadDelivery) -> bool:
+        """Whether the task has a record."""
+        record = await self._store.get(envelope.task.id)
+        if record is None:
+            return False
+        now, error = self._clock.now(), _broker_says(dead)
+        following = follow_up(
+            record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
+        )
+        ref = AttemptRef(id=record.task.id, attempt=envelope.attempt, follow_up=following)
+        await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
+        self._events.emit(DeadLetterCollected(id=envelope.task.id, reason=dead.reason))
+        return True
+
+    async def _send_back(self, envelope: Envelope, reason: str) -> None:
+        """Let the relay publish the task in a new message, whose deliveries and age count from 0.
 
         A consumer that releases a message, at a pause or a shutdown, costs it a delivery, though nothing is
         wrong with the task. A task that kills its workers has been claimed, so its attempts are counted.
         """
         task, now = envelope.task, self._clock.now()
-        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=now)
+        pause = _BY_THE_BROKER[reason]
+        due = now + timedelta(seconds=pause)
+        why = f"{BY_POLICY}{reason}" if pause else None
+        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=due, waits_for=why)
         if not all(await self._store.snooze([snooze], now=now)):
-            # Makes the record of a task that the store has lost; leaves one that it has.
-            await self._store.accept([NewTask.of(task, due=now, attempt=envelope.attempt - 1)])
-        self._events.emit(DeliveryLimitReached(task_id=task.id, attempt=envelope.attempt))
+            # Makes the record of a task that the store has lost or never had; leaves one that it has.
+            await self._store.accept([NewTask.of(task, due=due, attempt=envelope.attempt - 1)])
+        self._events.emit(TaskSentBack(task_id=task.id, attempt=envelope.attempt, reason=reason))
 
-    def _read(self, dead: DeadDelivery) -> Envelope | TaskDraft | EnvelopeUnreadable:
+    def _read(self, dead: DeadDelivery) -> _Content:
         """As the consumer reads it, so that the letter says why it was rejected."""
         try:
-            content = decode_envelope(dead.body, self._task_settings.limits)
-            if isinstance(content, TaskDraft):
-                content.to_task(self._task_settings, task_id=_letter_id(dead), now=self._clock.now())
+            return read_message(dead, dead.queue, self._task_settings, now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
         except TaskInvalid as exc:
             return EnvelopeUnreadable(str(exc))
-        return content
 
-    def _letter(self, dead: DeadDelivery, content: Envelope | TaskDraft | EnvelopeUnreadable) -> DeadLetter:
+    def _letter(self, dead: DeadDelivery, content: _Content) -> DeadLetter:
         return DeadLetter(
             id=_letter_id(dead),
             kind=DeadLetterKind.MESSAGE,
@@ -126,7 +137,7 @@ class Collector:
             error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
             queue=None if dead.queue is None else Priority(dead.queue),
-            url=_url(content),
+            url=None if isinstance(content, EnvelopeUnreadable) else content.envelope.task.url,
             raw=dead.body,
             x_death=dead.x_death,
         )
@@ -136,13 +147,9 @@ def _broker_says(dead: DeadDelivery) -> str:
     return f"the broker dead-lettered it: {dead.reason}"
 
 
-def _url(content: Envelope | TaskDraft | EnvelopeUnreadable) -> str | None:
-    if isinstance(content, EnvelopeUnreadable):
-        return None
-    return content.url if isinstance(content, TaskDraft) else content.task.url
-
-
 def _letter_id(dead: DeadDelivery) -> str:
     """The same id for a message that is delivered twice, so that it leaves one letter."""
-    content = dead.body + (dead.x_death or "").encode() + (dead.message_id or "").encode()
+    content = (
+        dead.body + (dead.x_death or "").encode() + (dead.message_id or "").encode(errors="surrogateescape")
+    )
     return "message-" + hashlib.sha256(content).hexdigest()[:32]

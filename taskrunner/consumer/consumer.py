@@ -17,6 +17,7 @@ from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.incoming_message import read_message
 from taskrunner.consumer.lease_keeper import LeaseKeeper
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
@@ -24,15 +25,11 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
-from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task import Priority
-from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
@@ -184,17 +181,8 @@ class Consumer:
             self._claimer.wake_for_delivery()
 
     def _read(self, delivery: Delivery) -> WaitingDelivery:
-        content = decode_envelope(delivery.body, self._task_settings.limits)
-        if isinstance(content, Envelope):
-            return WaitingDelivery(content, delivery)
-        # A foreign client names its task in the body or by the AMQP message id. Otherwise a redelivery after
-        # a crash is another task.
-        message_id = delivery.message_id or ""
-        task_id = message_id if ID_PATTERN.fullmatch(message_id) else new_task_id()
-        task = content.model_copy(update={"priority": content.priority or Priority(delivery.queue)}).to_task(
-            self._task_settings, task_id=task_id, now=self._clock.now()
-        )
-        return WaitingDelivery(Envelope(attempt=1, task=task), delivery, foreign=True)
+        found = read_message(delivery, delivery.queue, self._task_settings, now=self._clock.now())
+        return WaitingDelivery(found.envelope, delivery, foreign=found.foreign)
 
     def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])

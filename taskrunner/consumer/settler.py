@@ -19,8 +19,9 @@ from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
+from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import ConsumerStore
@@ -100,7 +101,9 @@ class Settler:
         self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> Sequence[bool]:
         settlements = [
-            settlement(self._ended(attempt, now), attempt.outcome, verdict, self._retention)
+            settlement(
+                attempt.task, self._record(attempt, now), attempt.outcome, verdict, self._retention, now=now
+            )
             for attempt, verdict in zip(group, verdicts, strict=True)
         ]
         backoff = Backoff()
@@ -110,13 +113,11 @@ class Settler:
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
 
-    def _ended(self, attempt: ClaimedAttempt, now: datetime) -> EndedAttempt:
-        return EndedAttempt(
-            task=attempt.task,
+    def _record(self, attempt: ClaimedAttempt, now: datetime) -> Attempt:
+        return Attempt(
             number=attempt.number,
             consumer=self._consumer,
             started_at=now - timedelta(seconds=attempt.elapsed) if attempt.started else attempt.claimed_at,
-            finished_at=now,
         )
 
     def _remove(self, attempt: ClaimedAttempt) -> None:

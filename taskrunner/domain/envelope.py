@@ -5,13 +5,14 @@ so that a task is encoded once. A message from a foreign client is a draft: `{"u
 """
 
 from base64 import b64decode
-from datetime import MAXYEAR
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.moment import check_moment
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import check_id
@@ -71,10 +72,13 @@ def _check_storable(task: Task) -> None:
         check_id(task.id)
     except ValueError as exc:
         raise EnvelopeUnreadable(f"task.id: {exc}") from exc
-    for name, moment in (("created_at", task.created_at), ("run_at", task.run_at)):
-        # A zone's offset would leave the calendar within a day of its first and last year.
-        if moment is not None and not 1 < moment.year < MAXYEAR:
-            raise EnvelopeUnreadable(f"task.{name}: must lie between the years 2 and {MAXYEAR - 1}")
+    for name in ("created_at", "run_at", "expires_at", "keep_until"):
+        moment: datetime | None = getattr(task, name)
+        try:
+            if moment is not None:
+                check_moment(moment)
+        except ValueError as exc:
+            raise EnvelopeUnreadable(f"task.{name}: {exc}") from exc
     if task.body_base64 is not None:
         try:
             b64decode(task.body_base64, validate=True)

@@ -13,14 +13,17 @@
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   └── StateConflict           the task's status does not allow this
+    │       └── KeyReused           an Idempotency-Key came with another request before
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
     │   │   └── WriteUnconfirmed    it took the write, but too few replicas confirmed it in time
+    │   ├── StoreRefused            the store answers, and refused a call for a reason that we do not know
     │   └── ApiUnavailable          the API that a command uses cannot be reached
     └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
-        └── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        ├── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        └── ApiUnfit                something else than a taskrunner API answers
 
 A message names the thing, the value, what was expected and the next step. It never holds a secret.
 """
@@ -96,6 +99,10 @@ class StateConflict(CallerError):
     """The current status of the task does not allow the request."""
 
 
+class KeyReused(StateConflict):
+    """An `Idempotency-Key` came with another request before."""
+
+
 class OutsideError(TaskrunnerError):
     """A service failed; the same call may work later."""
 
@@ -106,6 +113,10 @@ class BrokerUnavailable(OutsideError):
 
 class StoreUnavailable(OutsideError):
     """The store cannot be reached, or cannot take writes now."""
+
+
+class StoreRefused(OutsideError):
+    """The store answers, and refused a call for a reason that we do not know; its own code and words tell."""
 
 
 class ApiUnavailable(OutsideError):
@@ -126,3 +137,7 @@ class TopologyConflict(SetupError):
 
 class StoreUnfit(SetupError):
     """The store's version, schema or settings cannot keep our promises."""
+
+
+class ApiUnfit(SetupError):
+    """What answers at the URL of an API is not taskrunner."""

@@ -85,11 +85,12 @@ class DeadLetterCollected(Event):
     reason: str
 
 
-class DeliveryLimitReached(Event):
-    """The broker dead-lettered a task's message at its delivery limit; the task goes on."""
+class TaskSentBack(Event):
+    """The broker by itself dead-lettered the message of a task, for `reason`; the task goes on."""
 
     task_id: str
     attempt: int
+    reason: str
 
 
 class TaskExpired(Event):
@@ -198,11 +199,27 @@ class ServiceLost(Event):
     error: str
 
 
+class ServiceStillLost(Event):
+    """A lost server has been away for `outage` seconds. Emitted every half a minute."""
+
+    service: str
+    error: str
+    outage: float
+
+
 class ServiceRestored(Event):
     """A lost server is back; `outage` is in seconds."""
 
     service: str
     outage: float
+
+
+class ServerFault(Event):
+    """A server refused a call with a code that we do not know; `error` has its own words."""
+
+    service: str
+    code: str
+    error: str
 
 
 class LoopFailed(Event):
@@ -232,6 +249,13 @@ class StopRequested(Event):
     """A signal asked this process to stop gracefully; a second one ends it at once."""
 
     signal: str
+
+
+class StopWaits(Event):
+    """The stop that was requested `waited` seconds ago waits for something. Emitted every 10 seconds."""
+
+    waited: float
+    waits_for: str
 
 
 Listener = Callable[[Event], None]

@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
+from taskrunner.domain.masking import masked_url, strip_urls
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.task import Redirects, Task
 
 # The label by which the callbacks of a task are found.
 LABEL = "callback"
@@ -48,6 +49,8 @@ def follow_up(
         retry=callback.retry,
         # Receivers recognise a repeated callback by its id.
         retry_unsafe=True,
+        # Only a 2xx to the request that carried body and signature delivers it.
+        redirects=Redirects.KEEP,
         labels={LABEL: task.id},
         created_at=now,
         signed_by=callback.secret,
@@ -60,7 +63,7 @@ def follow_up(
 def _payload(
     task: Task, status: Status, *, attempt: int, error: str | None, outcome: Outcome | None, now: datetime
 ) -> dict[str, Any]:
-    """The field names are those of the task. Headers and body are left out: they may be secret."""
+    """The field names are those of the task. Headers and body are left out, since they may be secret."""
     response = None if outcome is None else outcome.response
     return {
         "type": f"task.{status}",
@@ -68,7 +71,7 @@ def _payload(
         "data": {
             "id": task.id,
             "status": status,
-            "url": task.url,
+            "url": masked_url(task.url),
             "method": task.method,
             "priority": task.priority,
             "labels": task.labels,
@@ -77,7 +80,7 @@ def _payload(
             "created_at": task.created_at,
             "finished_at": now,
             "outcome": None if outcome is None else outcome.kind,
-            "error": error,
+            "error": None if error is None else strip_urls(error),
             "result": None if response is None else _result(response),
         },
     }
@@ -91,7 +94,8 @@ def _result(response: Response) -> dict[str, Any]:
         "size": response.size_bytes,
         "sha256": response.sha256,
         "truncated": response.truncated,
-        "url": response.url,
+        "undecodable": response.undecodable,
+        "url": masked_url(response.url),
         "redirects": response.redirects,
         "http_version": response.http_version,
     }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host_name import patterns_for
 from taskrunner.domain.messages import shown
-from taskrunner.domain.validation import field_errors
+from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.value import Value
 
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
@@ -101,6 +101,8 @@ def read_limit(given: Any) -> HostLimit:
     """
     if not isinstance(given, bytes | Mapping):
         given = _named(given)
+    if isinstance(given, bytes) and (too_much := excess(given)):
+        raise HostLimitInvalid([too_much])
     try:
         if isinstance(given, bytes):
             return HostLimit.model_validate_json(given)

@@ -61,7 +61,7 @@ def host_signal(task: Task, outcome: Outcome) -> HostSignal:
     if outcome.kind in _FAILING_KINDS:
         return HostSignal.FAILED
     status = 0 if outcome.response is None else outcome.response.status
-    if outcome.kind is OutcomeKind.HTTP_ERROR:
+    if outcome.kind in {OutcomeKind.HTTP_ERROR, OutcomeKind.DECODE_ERROR}:
         if status == TOO_MANY_REQUESTS or (status >= 400 and outcome.retry_after is not None):
             return HostSignal.THROTTLED
         if status in _FAILING_STATUSES:

@@ -3,8 +3,11 @@
 The promise, for answers, command output, error messages, logs and configuration dumps:
 
 - User information of a URL is never shown.
-- The values of query parameters and headers whose names suggest a secret are never shown, nor those of the
-  headers in `Fetch.mask_headers`. A secret in the path of a URL cannot be recognised, so paths are shown.
+- The value of a header is shown only if its name is on our list of harmless ones, and not in
+  `Fetch.mask_headers`. URLs in headers are masked like all URLs.
+- The value of a query parameter, and of one in a fragment or after `;` in a path, is shown only if its name
+  suggests no secret, and either the name is on our list or the value is too plain to be one. Other secrets in
+  a path cannot be recognised, so paths are shown.
 - Log lines have no query, no fragment and no header at all.
 - Settings marked as secret are not shown, except the address part of a URL.
 - Request bodies are never shown: no answer has a field for them.
@@ -19,21 +22,65 @@ from urllib.parse import unquote
 MASK = "***"
 
 _SECRET_NAME = re.compile(
-    r"authorization|cookie|token|secret|passw|api[-_]?key|credential|signature|session", re.IGNORECASE
+    r"auth|cookie|token|secret|passw|api[-_]?key|credential|signature|session|jwt|assertion|nonce|ticket",
+    re.IGNORECASE,
 )
 # Query strings also use short names: map services, Azure, and many home-made APIs.
-_SECRET_PARAMETER = re.compile(r"(?:^|[-_.])(?:key|sig|auth|pwd|code)$", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    r"(?:^|[-_.])(?:key|sig|hmac|auth|pwd|pw|pass|code|otp|pin|sid|sas|hash|saml\w*)$", re.IGNORECASE
+)
+_SHOWN_HEADERS_TEXT = """
+accept accept-ch accept-charset accept-encoding accept-language accept-patch accept-ranges age allow
+alt-svc cache-control cf-cache-status cf-ray connection content-disposition content-encoding
+content-language content-length content-range content-security-policy content-type
+cross-origin-opener-policy cross-origin-resource-policy date deprecation dnt etag expect expires from
+host idempotency-key if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive
+last-modified origin permissions-policy pragma prefer preference-applied priority proxy-status range
+referrer-policy request-id retry-after server server-timing strict-transport-security sunset te
+traceparent tracestate trailer transfer-encoding upgrade user-agent vary via warning webhook-id
+webhook-timestamp x-cache x-content-type-options x-correlation-id x-frame-options x-powered-by
+x-request-id x-requested-with x-runtime x-trace-id x-xss-protection
+"""
+_SHOWN_HEADERS = frozenset(_SHOWN_HEADERS_TEXT.split())
+# The IETF's draft and what came before it; their values are numbers.
+_SHOWN_PREFIXES = (
+    "access-control-",
+    "ratelimit",
+    "x-ratelimit-",
+    "x-rate-limit-",
+    "taskrunner-",
+    "sec-fetch-",
+)
+# Values that are URLs or hold some.
+_URL_HEADERS = frozenset({"location", "content-location", "referer"})
+_SHOWN_PARAMETERS_TEXT = """
+page per_page page_size limit offset count size sort order order_by q query search lang language locale
+format type kind status category tag from to since until start end date year month day hour width height
+version v fields include exclude filter currency country city unit units id ids user_id api-version
+"""
+_SHOWN_PARAMETERS = frozenset(_SHOWN_PARAMETERS_TEXT.split())
+_PLAIN_VALUE = re.compile(r"[0-9]{0,10}|true|false|[A-Za-z0-9._-]{1,4}|[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?")
+_NAMED_VALUE = re.compile(r"[A-Za-z0-9._,:+%~ -]{0,64}")
+# RFC 8288 section 3; RFC 3986 3.3 for the parameters of a path.
+_LINK_TARGET = re.compile(r"<([^>]*)>?")
+_REFRESH = re.compile(r"""(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?["']?)(.*)""", re.IGNORECASE | re.DOTALL)
+_PATH_PARAMETER = re.compile(r";[^;/=]*=[^;/]*")
+_URL_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
 # Up to the last @, since a password that is not percent-encoded can hold any character.
 _USER_INFO = re.compile(r"(?<=//).*@", re.DOTALL)
-# libpq also takes the password as a parameter.
-_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]*", re.IGNORECASE)
+# The parameters of our servers' URLs that say how to connect, and nothing secret; all others are masked.
+_PLAIN_PARAMETER = re.compile(
+    r"(?:db|dbname|host|port|user|sslmode|ssl|verify|search_path|heartbeat|keepalives|application_name"
+    r"|channel_binding|target_session_attrs|\w+_timeout|ssl_cert_reqs|ssl_check_hostname)=.*",
+    re.DOTALL,
+)
 _URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
 # A URL can be 8 KiB long; its beginning is enough to recognise a target.
 _MAX_LOGGED_CHARS = 512
 
 
 class Masking:
-    """Masks header values by name: built-in patterns, and `further` names in any case."""
+    """Masks the values of headers that are not known to be harmless, and of `further` names in any case."""
 
     def __init__(self, further: Iterable[str] = ()) -> None:
         self._further = frozenset(name.lower() for name in further)
@@ -43,19 +90,37 @@ class Masking:
         return {name: self.value(name, value) for name, value in headers.items()} if headers else {}
 
     def value(self, name: str, value: str) -> str:
-        """The value of one header, or `MASK`."""
-        return MASK if _is_secret_header(name) or name.lower() in self._further else value
+        """The value of one header, its URLs masked, or `MASK`."""
+        folded = name.lower()
+        if folded in self._further:
+            return MASK
+        if not value or _is_shown_header(folded):
+            return value
+        return _masked_urls(folded, value)
 
 
 def masked_url(url: str) -> str:
-    """`url` with `MASK` for the value of every query parameter whose name suggests a secret.
+    """`url` with `MASK` for its user information and for the value of every parameter that may be secret.
 
     Everything else keeps its spelling.
     """
-    place, mark, query = url.partition("?")
-    if not mark:
+    if "?" not in url and "#" not in url and ";" not in url and "@" not in url:
         return url
-    return f"{place}?{'&'.join([_masked_parameter(each) for each in query.split('&')])}"
+    rest, hash_mark, fragment = url.partition("#")
+    place, mark, query = rest.partition("?")
+    place = _URL_USER.sub(rf"\1{MASK}@", place)
+    place = _PATH_PARAMETER.sub(lambda match: f";{_masked_parameter(match[0][1:])}", place)
+    if mark:
+        query = _masked_parameters(query)
+    if hash_mark and "=" in fragment:
+        route, question, parameters = fragment.rpartition("?")
+        fragment = f"{route}{question}{_masked_parameters(parameters)}"
+    return f"{place}{mark}{query}{hash_mark}{fragment}"
+
+
+def is_masked_url(url: str) -> bool:
+    """Whether `url` has the value of a parameter as `masked_url` shows it."""
+    return any(each.endswith(f"={MASK}") for each in url.partition("?")[2].split("&"))
 
 
 def mask_user_info(text: str) -> str:
@@ -71,7 +136,10 @@ def masked_setting(value: Any) -> Any:
         return [masked_setting(item) for item in value]
     if not value:
         return value
-    return _PASSWORD_PARAMETER.sub(MASK, mask_user_info(value)) if "://" in value else MASK
+    if "://" not in value:
+        return MASK
+    place, mark, query = mask_user_info(value).partition("?")
+    return f"{place}{mark}{'&'.join(map(_masked_service_parameter, query.split('&')))}"
 
 
 def logged_url(url: str) -> str:
@@ -90,18 +158,43 @@ def strip_urls(text: str) -> str:
     return _URL_IN_TEXT.sub(r"\1\2", text) if "://" in text else text
 
 
+def _masked_service_parameter(parameter: str) -> str:
+    name = parameter.partition("=")[0]
+    return parameter if not parameter or _PLAIN_PARAMETER.fullmatch(parameter) else f"{name}={MASK}"
+
+
+def _masked_urls(name: str, value: str) -> str:
+    """The value of a header that holds URLs, or `MASK`."""
+    if name in _URL_HEADERS:
+        return masked_url(value)
+    if name == "link":
+        return _LINK_TARGET.sub(lambda match: f"<{masked_url(match[1])}>", value)
+    if name == "refresh" and (match := _REFRESH.fullmatch(value)):
+        return f"{match[1]}{masked_url(match[2])}"
+    return MASK
+
+
+def _masked_parameters(text: str) -> str:
+    return "&".join([_masked_parameter(each) for each in text.split("&")])
+
+
 def _masked_parameter(parameter: str) -> str:
-    name, equals, _ = parameter.partition("=")
-    return f"{name}={MASK}" if equals and _is_secret_parameter(name) else parameter
+    name, equals, value = parameter.partition("=")
+    if not equals or not value:
+        return parameter
+    plain = unquote(name)
+    if _is_secret_parameter(plain):
+        return f"{name}={MASK}"
+    pattern = _NAMED_VALUE if plain.lower() in _SHOWN_PARAMETERS else _PLAIN_VALUE
+    return parameter if pattern.fullmatch(value) else f"{name}={MASK}"
 
 
 # Each answer to a submit asks for the same few names; a look-up costs a tenth of the search.
 @lru_cache(maxsize=256)
-def _is_secret_header(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
+def _is_shown_header(name: str) -> bool:
+    return name in _SHOWN_HEADERS or (name.startswith(_SHOWN_PREFIXES) and not _SECRET_NAME.search(name))
 
 
 @lru_cache(maxsize=256)
 def _is_secret_parameter(name: str) -> bool:
-    plain = unquote(name)
-    return bool(_SECRET_NAME.search(plain) or _SECRET_PARAMETER.search(plain))
+    return bool(_SECRET_NAME.search(name) or _SECRET_PARAMETER.search(name))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from taskrunner.domain.masking import mask_user_info
+from taskrunner.domain.masking import mask_user_info, masked_url
 
 _SHOWN_CHARS = 60
 
@@ -16,6 +16,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` as an error message may show it: short, on one line, without user information of a URL."""
-    text = repr(mask_user_info(value) if isinstance(value, str) else value)
+    """`value` as an error message may show it: short, on one line, without the secrets of a URL."""
+    text = repr(masked_url(mask_user_info(value)) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

@@ -37,8 +37,10 @@ class Response(Value):
     """The final answer of the target.
 
     `size_bytes` and `sha256` (hex) are those of the whole decoded body; `body` is its beginning, up to the
-    configured size, and `truncated` says whether there was more. `url` is the last URL after redirects.
-    `unchanged`: the request asked for a newer version and there is none (RFC 9110 15.4.5).
+    configured size, and `truncated` says whether there was more. `undecodable`: the Content-Encoding is
+    wrong, cut, unknown or of a partial answer, and all this is about the body as it came. `url` is the last
+    URL after redirects. `unchanged`: the request asked for a newer version, and there is none (RFC 9110
+    15.4.5). `headers_truncated`: there were more headers than are kept.
     """
 
     status: int
@@ -49,10 +51,20 @@ class Response(Value):
     timings: Timings = Timings()
     body: bytes = b""
     truncated: bool = False
+    undecodable: bool = False
+    headers_truncated: bool = False
     url: str = ""
     redirects: int = 0
     http_version: str = "1.1"
     unchanged: bool = False
+
+
+class Hop(Value):
+    """One request of an attempt that was redirected, and the status of its answer; None without an answer."""
+
+    method: str
+    url: str
+    status: int | None = None
 
 
 class Outcome(Value):
@@ -65,6 +77,7 @@ class Outcome(Value):
     - `rule`: the index of the task's rule that holds for the answer.
     - `address`: the `host:port` that was dialled; never that of a refused target.
     - `timings`: set if there is no response, which has its own.
+    - `hops`: all requests of an attempt that was redirected, in order; empty for a single request.
     - `of_host`: False if the egress proxy failed, which says nothing about the host.
     """
 
@@ -78,4 +91,5 @@ class Outcome(Value):
     rule: int | None = None
     address: str | None = None
     timings: Timings | None = None
+    hops: tuple[Hop, ...] = ()
     of_host: bool = True

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.task import Priority
+from taskrunner.domain.task_limits import TaskLimits
 
 ALL = "all"
+# With the sign between name and value.
+_MAX_LABEL_BYTES = TaskLimits().max_label_bytes + 1
 _QUEUE, _LABEL = "queue:", "label:"
 
 
@@ -26,6 +29,9 @@ def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: boo
             errors.append(
                 FieldError(field="label", message=f"must be NAME=VALUE or NAME, got {shown(label)}")
             )
+        elif len(label.encode()) > _MAX_LABEL_BYTES:
+            message = f"is {len(label.encode())} bytes long; a task's label has at most {_MAX_LABEL_BYTES}"
+            errors.append(FieldError(field="label", message=message))
     if not scopes:
         errors.append(FieldError(field="all", message="give a queue, a label or all"))
     if errors:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import Value, field
@@ -14,7 +14,7 @@ class Attempt(Value):
     """One attempt. `finished_at` and `outcome` are None while it runs.
 
     `response` is the head of the answer to an attempt that did not succeed: the record's `result` is only
-    that of the last ended attempt. `timings` are set if there was no answer.
+    that of the last ended attempt. `timings` are set if there was no answer. `hops` as in `Outcome`.
     """
 
     number: int
@@ -27,7 +27,12 @@ class Attempt(Value):
     consumer: str | None = None
     address: str | None = None
     timings: Timings | None = None
+    hops: tuple[Hop, ...] = ()
     response: Response | None = None
+
+
+# How `waits_for` begins while a task waits since a policy of the broker removed its message.
+BY_POLICY = "the broker, whose policy removed its message: "
 
 
 class Record(Value):

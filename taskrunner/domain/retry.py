@@ -1,8 +1,8 @@
 """Retry decisions: the verdict on an outcome is succeeded, failed, or when to start the next attempt.
 
 A complete answer is judged by the task's rules, then by its `fail_on` and `retry_on`, then by the status, for
-any method. Without an answer, a POST or PATCH that may have been sent is not repeated, since the target may
-have acted on it, unless the task sets `retry_unsafe`.
+any method. A redirect that was not followed is such an answer. Without an answer, a POST or PATCH that may
+have been sent is not repeated, since the target may have acted on it, unless the task sets `retry_unsafe`.
 """
 
 from datetime import datetime, timedelta
@@ -27,9 +27,18 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.INTERRUPTED,
     }
 )
+# The last two with a response: that of a redirect which was not followed.
+_ANSWERED = frozenset(
+    {
+        OutcomeKind.OK,
+        OutcomeKind.HTTP_ERROR,
+        OutcomeKind.DECODE_ERROR,
+        OutcomeKind.TOO_MANY_REDIRECTS,
+        OutcomeKind.BLOCKED,
+    }
+)
 # Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
-_WITHOUT_ANSWER = RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED}
-_ANSWERED = frozenset({OutcomeKind.OK, OutcomeKind.HTTP_ERROR})
+_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
 # A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
 MAX_UNCOUNTED = 1000
 # The reasons of verdicts. The first two add nothing to the outcome.
@@ -97,8 +106,15 @@ def may_repeat(task: Task) -> bool:
 
 
 def is_unknown(task: Task, outcome: Outcome) -> bool:
-    """Whether the target may have acted on a request that must not be repeated."""
-    return outcome.kind in _WITHOUT_ANSWER and outcome.sent and not may_repeat(task)
+    """Whether the target may have acted on a request that must not be repeated.
+
+    The answer to the GET of a 303 is about that GET: "try later" does not mean that the POST may be repeated.
+    """
+    if may_repeat(task) or not outcome.sent:
+        return False
+    if outcome.kind is OutcomeKind.HTTP_ERROR:
+        return bool(outcome.hops) and outcome.hops[-1].method != task.method and is_retryable(outcome)
+    return outcome.kind in _WITHOUT_ANSWER
 
 
 def is_retryable(outcome: Outcome) -> bool:

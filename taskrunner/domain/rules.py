@@ -8,6 +8,7 @@ are left out, since the answer of a target would decide how long they take.
 """
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
@@ -158,6 +159,10 @@ class Rule(Value):
 Rules = tuple[Rule, ...]
 
 
+class BodyUndecodable(Exception):
+    """A `json` condition needs a body that cannot be decoded. The message is a sentence for users."""
+
+
 class JsonBody:
     """A response body, parsed when a rule needs it."""
 
@@ -168,7 +173,7 @@ class JsonBody:
 
     @property
     def document(self) -> Any:
-        """`_MISSING` for a body that is not JSON, truncated, or too large."""
+        """`_MISSING` for a body that is not JSON, truncated, or too large. Raises `BodyUndecodable`."""
         if not self._parsed:
             self._parsed = True
             self._document = _parse(self._response)
@@ -176,18 +181,23 @@ class JsonBody:
 
 
 def first_match(rules: Rules, response: Response) -> int | None:
-    """The index of the first rule that holds for a complete answer."""
+    """The index of the first rule that holds for a complete answer.
+
+    Raises `BodyUndecodable` if that depends on a body that cannot be decoded.
+    """
     body = JsonBody(response)
     return next((index for index, rule in enumerate(rules) if rule.holds(response, body)), None)
 
 
 def _parse(response: Response) -> Any:
-    if response.truncated or len(response.body) > MAX_JSON_BYTES:
-        return _MISSING
-    try:
-        return orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return _MISSING
+    document: Any = _MISSING
+    if not response.truncated and len(response.body) <= MAX_JSON_BYTES:
+        with suppress(orjson.JSONDecodeError):
+            # JSON under the name of a coding that was never applied is read too.
+            document = orjson.loads(response.body)
+    if document is _MISSING and response.undecodable:
+        raise BodyUndecodable("A rule of the task needs the body, which does not match its Content-Encoding.")
+    return document
 
 
 def _find(document: Any, steps: tuple[str | int, ...]) -> Any:

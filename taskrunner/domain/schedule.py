@@ -1,10 +1,8 @@
 """A schedule: a task that runs at the slots of a timetable, and what happens to missed slots."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.timetable import Timetable
@@ -30,7 +28,9 @@ class Overlap(StrEnum):
 
 
 class Schedule(Value):
-    """`task` has the fields of `POST /tasks`. A run is late by a random time of up to `jitter` seconds.
+    """`task` is JSON as it came, with the fields of `POST /tasks`.
+
+    A run is late by a random time of up to `jitter` seconds.
 
     `conditional`: each run fetches only a version newer than that of the previous run. `next_at` is the next
     slot, None while paused. `last_at` and `last_task_id` are those of the last slot that ran; `error` is why
@@ -44,7 +44,7 @@ class Schedule(Value):
     overlap: Overlap = Overlap.ALLOW
     jitter: float = 0.0
     conditional: bool = False
-    task: Mapping[str, Any]
+    task: str
     created_at: datetime
     updated_at: datetime
     paused: bool = False
@@ -57,6 +57,15 @@ class Schedule(Value):
     def timetable(self) -> Timetable:
         """Raises `ValueError` when this machine does not know the time zone."""
         return Timetable(self.cron, self.time_zone)
+
+    def next_slots(self, count: int) -> list[datetime]:
+        """The slots from `next_at` on; none while paused, or if this machine does not know the time zone."""
+        if self.next_at is None:
+            return []
+        try:
+            return self.timetable.first(count, since=self.next_at)
+        except ValueError:
+            return []
 
     def resumed(self, now: datetime) -> "Schedule":
         """Continues with the next slot; slots that passed during the pause do not count as missed."""

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
+from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, check_time_zone
-from taskrunner.domain.validation import field_errors
+from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
 
 # Shorter than a task id: the ids of a schedule's tasks begin with its name.
@@ -36,38 +37,70 @@ class ScheduleDraft(BaseModel):
     overlap: Overlap = Overlap.ALLOW
     jitter: Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)] = 0.0
     conditional: bool = False
-    task: dict[str, Any]
+    task: Annotated[str, WithJsonSchema({"type": "object", "additionalProperties": True})]
 
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `ScheduleInvalid` with all findings."""
+        given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        if too_much := excess(given, {"task"}):
+            raise ScheduleInvalid([too_much])
         try:
-            draft = cls.model_validate_json(raw)
+            document, is_object = set_aside(given.removeprefix(BOM), "task", depth=MAX_DEPTH + 1)
+            draft = cls.model_validate_json(document)
+        except JsonUnfit as exc:
+            raise ScheduleInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             raise ScheduleInvalid(field_errors(exc, cls.model_fields, {"task"})) from exc
+        if not is_object or not draft.task.startswith("{"):
+            raise ScheduleInvalid([FieldError(field="task", message="must be an object")])
         draft.check_task(limits)
         return draft
 
     @classmethod
+    def patched(cls, schedule: Schedule, patch: bytes, limits: TaskLimits) -> Self:
+        """The draft of `schedule` after a JSON merge patch (RFC 7396). Raises `ScheduleInvalid`."""
+        try:
+            text = patch.removeprefix(BOM).decode().strip()
+            changes = members(text, is_shallow=True)
+            if changes.pop("name", None) not in {None, json.dumps(schedule.name)}:
+                raise ScheduleInvalid([FieldError(field="name", message="cannot be changed")])
+            known = {
+                each: json.dumps(getattr(schedule, each))
+                for each in cls.model_fields
+                if each not in {"name", "task"}
+            }
+            merged = merge(join({**known, "task": schedule.task}), join(changes))
+        except JsonUnfit as exc:
+            raise ScheduleInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
+        except UnicodeDecodeError as exc:
+            raise ScheduleInvalid([FieldError(field="", message=f"is not UTF-8: {exc.reason}")]) from exc
+        return cls.from_json(merged, limits)
+
+    @classmethod
     def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
-        return cls.from_json(json.dumps(fields), limits)
+        return cls.from_json(json.dumps(fields, ensure_ascii=False, separators=(",", ":")), limits)
 
     def check_task(self, limits: TaskLimits) -> None:
         """Raises `ScheduleInvalid` unless `task` is a valid template."""
-        errors = [
-            FieldError(field=f"task.{name}", message="is set for each run and cannot be given in a schedule")
-            for name in _PER_RUN_FIELDS
-            if name in self.task
-        ]
-        if not errors:
-            try:
-                errors = self._condition_errors(TaskDraft.from_fields(self.task, limits))
-            except TaskInvalid as exc:
-                errors = [
-                    FieldError(field=f"task.{error.field}".rstrip("."), message=error.message)
-                    for error in exc.errors
-                ]
+        try:
+            given = members(self.task, opaque="body")
+            errors = [
+                FieldError(
+                    field=f"task.{name}", message="is set for each run and cannot be given in a schedule"
+                )
+                for name in _PER_RUN_FIELDS
+                if name in given
+            ]
+            errors = errors or self._condition_errors(TaskDraft.from_json(self.task, limits))
+        except JsonUnfit as exc:
+            errors = [FieldError(field=f"task.{exc.path}".rstrip("."), message=exc.reason)]
+        except TaskInvalid as exc:
+            errors = [
+                FieldError(field=f"task.{error.field}".rstrip("."), message=error.message)
+                for error in exc.errors
+            ]
         if errors:
             raise ScheduleInvalid(errors)
 

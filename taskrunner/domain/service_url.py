@@ -1,18 +1,19 @@
-"""The addresses of the broker and the store: checks, and the parts of the URLs of Sentinels.
+"""The URL of a server that we use, in its parts: what is dialled and what is shown come from one reading.
 
-Each check raises `ValueError` with the reason and without naming the URL, which may hold a password.
+RFC 3986, section 3.2: the authority ends at the first "/", "?" or "#", so a password with one of them must be
+percent-encoded. Where another reading is possible, the URL is refused: a reader that takes a part of the
+password for a path would show it. Every check raises `ValueError` with the reason, and never shows the URL.
 """
 
 import ipaddress
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from taskrunner.domain.messages import shown
+from taskrunner.domain.url_parameters import UrlParameters
 
 REDIS_PORT = 6379
-SENTINEL_PORT = 26379
 # The kind of store that each scheme means.
 SCHEMES = {
     "redis": "redis",
@@ -23,70 +24,77 @@ SCHEMES = {
     "postgres": "postgresql",
     "sqlite": "sqlite",
 }
-SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
-_SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],…/service[/number of the database]"
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT = re.compile(r"[0-9]{1,5}")
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
+_ENCODE = "percent-encode special characters of a password (@ is %40, / is %2F, : is %3A, # is %23, ? is %3F)"
+
+# A host name or an IP address, and a port.
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SentinelUrl:
-    """A Redis that Sentinels watch; each of `addresses` is the `host:port` of a Sentinel.
+class ServiceUrl:
+    """The parts of a URL, decoded except for `path`, which begins with a slash unless it is empty."""
 
-    `user` and `password` are those of Redis. `tls` also encrypts the connections to the Sentinels.
-    """
-
-    addresses: Sequence[str]
-    service: str
-    db: int
+    scheme: str
     user: str | None
     password: str | None = field(repr=False)
-    tls: bool
+    places: tuple[Place, ...]
+    path: str
+    parameters: UrlParameters = field(repr=False)
 
 
-def check_store_url(url: str) -> str:
-    """The URL of a store; a relative path of SQLite starts at the current folder."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in SCHEMES:
-        raise ValueError("must start with redis://, redis+sentinel://, postgresql:// or sqlite:///")
-    if scheme == "sqlite" and (not rest.startswith("/") or rest in {"/", "/:memory:"} or "?" in rest):
-        raise ValueError("must be sqlite:///relative/file or sqlite:////absolute/file")
-    if scheme in SENTINEL_SCHEMES:
-        read_sentinel_url(urlsplit(url))
-    elif SCHEMES[scheme] == "redis":
-        parts = split_url(url)
-        if not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
-            raise ValueError("must be redis://[user:password@]host[:port][/number of the database]")
-    return url
-
-
-def read_sentinel_url(parts: SplitResult) -> SentinelUrl:
-    """The parts of a URL with one of `SENTINEL_SCHEMES`."""
-    who, _, places = parts.netloc.rpartition("@")
-    user, _, password = who.partition(":")
-    service, _, db = parts.path.strip("/").partition("/")
-    if not service or (db and not db.isdecimal()):
-        raise ValueError(f"must be {_SENTINEL_FORM}")
-    return SentinelUrl(
-        addresses=[check_redis_addr(place, SENTINEL_PORT) for place in places.split(",")],
-        service=unquote(service),
-        db=int(db or 0),
-        user=unquote(user) or None,
-        password=unquote(password) or None,
-        tls=parts.scheme.startswith("rediss"),
+def split_service_url(url: str, default_port: int) -> ServiceUrl:
+    """The parts of `SCHEME://[user[:password]@][host[:port][,…]][/path][?parameters]`."""
+    if _BLANK.search(url):
+        raise ValueError("must not contain blanks or line breaks; percent-encode them (a blank is %20)")
+    if _BAD_ESCAPE.search(url):
+        raise ValueError("has a % without two hexadecimal digits; percent-encode it as %25")
+    scheme, _, rest = url.partition("://")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    if "#" in url or "@" in path or "@" in query or authority.count("@") > 1:
+        raise ValueError(f"has a # or @ that may belong to a password; {_ENCODE}")
+    who, at, places = authority.rpartition("@")
+    user, colon, password = who.partition(":")
+    return ServiceUrl(
+        scheme=scheme,
+        user=_decoded(user) or None,
+        password=_decoded(password) if at and colon else None,
+        places=tuple(split_place(place, default_port) for place in places.split(",")) if places else (),
+        path=slash + path,
+        parameters=UrlParameters.of(query),
     )
 
 
-def split_url(url: str) -> SplitResult:
-    """The parts of a URL that has a host. Raises `ValueError` without naming the URL."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("has no usable host or port; percent-encode special characters of a password")
-    return parts
+def split_place(text: str, default_port: int) -> Place:
+    """The parts of `host`, `host:port`, `[IPv6]` or `[IPv6]:port`; a host may be the path of a socket."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        usable = bool(bracket) and ":" in host and port[:1] in {"", ":"}
+        port = port[1:]
+    else:
+        host, _, port = text.partition(":")
+        usable = ":" not in port
+    host = _decoded(host)
+    number = (
+        int(port) if port.isdecimal() and port.isascii() and len(port) <= 5 else 0 if port else default_port
+    )
+    if not usable or not 0 < number < 65_536 or not _is_place(host):
+        raise ValueError(f"has no usable host or port; {_ENCODE}")
+    return host, number
+
+
+def shown_place(place: Place) -> str:
+    """`host:port`, with brackets around an IPv6 address; the path of a Unix socket alone."""
+    host, port = place
+    if host.startswith("/"):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_host(host: str) -> str:
@@ -108,9 +116,25 @@ def check_redis_addr(addr: str, default_port: int = REDIS_PORT) -> str:
     """`host`, `host:port` or `[IPv6]:port`; returns it with the port."""
     if "://" in addr or "@" in addr:
         raise ValueError("must be host:port; a whole URL goes into the environment variable REDIS_URL")
-    parts = split_url(f"//{addr}")
-    if parts.path or parts.query or parts.fragment or parts.hostname is None:
+    if any(mark in addr for mark in "/?#"):
         raise ValueError(f"must be host:port, got {shown(addr)}")
-    host = check_host(parts.hostname)
-    port = parts.port or default_port
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not addr.startswith("[") and ":" not in addr:
+        check_host(addr)
+    return shown_place(split_place(addr, default_port))
+
+
+def _is_place(host: str) -> bool:
+    if host.startswith("/"):
+        return True
+    try:
+        check_host(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("has percent-encoded bytes that are not UTF-8") from None

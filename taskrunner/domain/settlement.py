@@ -51,58 +51,53 @@ class RetentionSettings(Value):
         }.get(status, 0.0)
 
 
-class EndedAttempt(Value):
-    """An attempt that has ended: its number, where it ran, and when."""
-
-    task: Task
-    number: int
-    consumer: str | None
-    started_at: datetime
-    finished_at: datetime
-
-
 def settlement(
-    ended: EndedAttempt, outcome: Outcome, verdict: Verdict, retention: RetentionSettings
+    task: Task,
+    attempt: Attempt,
+    outcome: Outcome,
+    verdict: Verdict,
+    retention: RetentionSettings,
+    *,
+    now: datetime,
 ) -> Settlement:
-    """What to write for an ended attempt, its outcome and the verdict on that."""
+    """What to write for `attempt`, which ended `now`, by its outcome and the verdict."""
     response = outcome.response
-    attempt = Attempt(
-        number=ended.number,
-        started_at=ended.started_at,
-        finished_at=ended.finished_at,
+    ended = replace(
+        attempt,
+        finished_at=now,
         outcome=outcome.kind,
         status_code=None if response is None else response.status,
         error=outcome.error,
         counted=verdict.counted,
-        consumer=ended.consumer,
         address=outcome.address,
         timings=outcome.timings,
+        hops=outcome.hops,
         response=None if response is None or verdict.status is Status.SUCCEEDED else _head(response),
     )
     error = None if verdict.status is Status.SUCCEEDED else verdict.error or outcome.error
     return Settlement(
-        id=ended.task.id,
-        attempt=attempt,
+        id=task.id,
+        attempt=ended,
         status=verdict.status,
         due=verdict.due,
         error=error,
         reason=_reason(outcome, verdict),
         result=response,
-        keep=_keep(ended, retention.keep(verdict.status)),
+        keep=_keep(task, now, retention.keep(verdict.status)),
         follow_up=follow_up(
-            ended.task,
+            task,
             verdict.status,
-            attempt=ended.number,
+            attempt=attempt.number,
             error=error,
             outcome=outcome,
-            now=ended.finished_at,
+            now=now,
         ),
     )
 
 
-def _keep(ended: EndedAttempt, seconds: float) -> float:
-    until = ended.task.keep_until
-    return seconds if until is None else max(seconds, (until - ended.finished_at).total_seconds())
+def _keep(task: Task, now: datetime, seconds: float) -> float:
+    until = task.keep_until
+    return seconds if until is None else max(seconds, (until - now).total_seconds())
 
 
 def _head(response: Response) -> Response:
@@ -113,7 +108,8 @@ def _head(response: Response) -> Response:
         if room < 0:
             break
         kept.append((name, content))
-    return replace(response, headers=tuple(kept), body=b"")
+    cut = response.headers_truncated or len(kept) < len(response.headers)
+    return replace(response, headers=tuple(kept), headers_truncated=cut, body=b"")
 
 
 def _reason(outcome: Outcome, verdict: Verdict) -> str | None:

@@ -26,6 +26,22 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+class Redirects(StrEnum):
+    """Which redirects are followed: each value adds to the one before it.
+
+    - `NONE`: a redirect is the answer.
+    - `KEEP`: those that keep method and body. All of a callback, which a GET would not deliver.
+    - `FOLLOW`: also a 303, by a bare GET (RFC 9110 15.4.4): the request was served.
+    - `REWRITE`: also a 301 or 302 of a POST, by a bare GET. RFC 9110 15.4.2 and 15.4.3 allow that "for
+      historical reasons"; the target at the Location never sees what was posted.
+    """
+
+    NONE = "none"
+    KEEP = "keep"
+    FOLLOW = "follow"
+    REWRITE = "rewrite"
+
+
 class Validators(Value):
     """The version of `url` that the answer to task `task_id` had; see `validators`."""
 
@@ -47,6 +63,7 @@ class Task(Value):
     - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text.
     - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
     - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
+    - `redirects`: which redirects are followed; another is the answer.
     - `tls`: the name of the TLS profile to fetch with.
     - `validators`: fetch only if the target has a newer version.
     - `keep_until`: the record is kept at least until then.
@@ -70,6 +87,7 @@ class Task(Value):
     rules: Rules = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: AwareDatetime
+    redirects: Redirects = Redirects.FOLLOW
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     tls: str | None = None

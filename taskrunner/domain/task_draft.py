@@ -4,16 +4,16 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,27 +22,34 @@ from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
+from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft, Seconds
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.domain.validation import field_errors, limits_of
+from taskrunner.domain.validation import excess, field_errors, limits_of
 from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
+_ANY_JSON = frozenset({"body"})
 
 
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
 _DRAFT_ONLY = ("delay", "write_concern")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
+_BODY_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
+    "default": None,
+}
 
 
 class TaskDraft(BaseModel):
@@ -58,18 +65,19 @@ class TaskDraft(BaseModel):
     url: str
     method: str = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
-    body: str | dict[str, Any] | list[Any] | None = None
+    body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
     body_base64: str | None = None
     priority: Priority | None = None
     delay: Seconds | None = Field(default=None, ge=0)
-    run_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    run_at: Moment | None = None
+    expires_at: Moment | None = None
     timeout: Seconds | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
     retry_on: Statuses = ()
     fail_on: Statuses = ()
     retry_unsafe: bool | None = None
+    redirects: Redirects = Redirects.FOLLOW
     rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
@@ -80,17 +88,32 @@ class TaskDraft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `TaskInvalid` with all findings."""
+        return cls._read(raw, limits, extra=None)
+
+    @classmethod
+    def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
+        """The body's object or array stays as it is spelt, and is not one of our values."""
+        given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        if too_much := excess(given, _ANY_JSON):
+            raise TaskInvalid([too_much])
         try:
-            return cls.model_validate_json(raw, context=limits)
+            # RFC 8259 8.1 allows to ignore a byte order mark.
+            document, is_json = set_aside(given.removeprefix(BOM), "body")
+            draft = cls.model_validate_json(document, context=limits, extra=extra)
+        except JsonUnfit as exc:
+            raise TaskInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
+        if is_json and draft.body is not None:
+            draft.body = JsonText(draft.body)
+        return draft
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """As `from_json`, from Python values that JSON can hold."""
         # Not orjson: it turns NaN into null, which would pass for a field that was left out, and it raises
         # TypeError for command-line arguments that are not UTF-8.
-        return cls.from_json(json.dumps(fields), limits)
+        return cls.from_json(json.dumps(fields, ensure_ascii=False, separators=(",", ":")), limits)
 
     @classmethod
     def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
@@ -102,10 +125,7 @@ class TaskDraft(BaseModel):
     @classmethod
     def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
         """As `from_json`, but unknown fields are ignored: foreign clients add their own."""
-        try:
-            return cls.model_validate_json(raw, context=limits, extra="ignore")
-        except ValidationError as exc:
-            raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
+        return cls._read(raw, limits, extra="ignore")
 
     def with_url(self, url: str, limits: TaskLimits) -> Self:
         """This draft with another URL. Raises `TaskInvalid`."""
@@ -147,11 +167,12 @@ class TaskDraft(BaseModel):
         task_fields.check_headers(value, limits_of(info))
         return value
 
-    @field_validator("body", mode="after")
+    @field_validator("body", mode="before")
     @classmethod
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
-        text = value if isinstance(value, str) or value is None else _as_json(value)
-        _check_size(text.encode() if text else b"", limits_of(info))
+        if not isinstance(value, str | None):
+            raise ValueError("must be text, an object or an array")
+        _check_size(value.encode() if value else b"", limits_of(info))
         return value
 
     @field_validator("body_base64")
@@ -172,14 +193,6 @@ class TaskDraft(BaseModel):
         if value is not None and value > limit:
             raise ValueError(f"must be at most {limit:.0f} seconds, got {value:g}")
         return value
-
-    @field_validator("run_at", "expires_at")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        try:
-            return value if value is None else value.astimezone(UTC)
-        except OverflowError as exc:
-            raise ValueError("must lie between the years 1 and 9999 in UTC") from exc
 
     @field_validator("timeout")
     @classmethod
@@ -218,9 +231,9 @@ class TaskDraft(BaseModel):
             check_profile(value, parse_url(url), limits_of(info).tls_profiles)
         return value
 
-    @field_validator("write_concern", mode="before")
+    @field_validator("write_concern", "redirects", mode="before")
     @classmethod
-    def _lower_concern(cls, value: Any) -> Any:
+    def _in_lower_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
     @field_validator("rules")
@@ -278,17 +291,12 @@ class TaskDraft(BaseModel):
         return run_at
 
     def _content(self) -> tuple[dict[str, str], str | None]:
-        if self.body is None or isinstance(self.body, str):
+        if not isinstance(self.body, JsonText):
             return self.headers, self.body
         headers = self.headers
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
-        return headers, _as_json(self.body)
-
-
-def _as_json(value: dict[str, Any] | list[Any]) -> str:
-    """Compact JSON, with whole numbers of any size. Raises `ValueError` for NaN, which JSON cannot hold."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return headers, str(self.body)
 
 
 def _check_size(content: bytes, limits: TaskLimits) -> None:

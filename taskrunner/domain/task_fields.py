@@ -6,6 +6,7 @@ Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 
 import re
 from collections.abc import Iterable, Mapping
 
+from taskrunner.domain.masking import MASK, is_masked_url
 from taskrunner.domain.messages import shown
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
@@ -61,6 +62,8 @@ def check_url(text: str, limits: TaskLimits) -> Url:
     if len(text) > limits.max_url_bytes or (not text.isascii() and len(text.encode()) > limits.max_url_bytes):
         raise ValueError(f"is {len(text.encode())} bytes long, at most {limits.max_url_bytes} are allowed")
     url = parse_url(text)
+    if MASK in text and is_masked_url(url.text):
+        raise ValueError(f"has a value that is masked ({MASK}); give the real one")
     if refusal := limits.ssrf_policy.refusal(url):
         raise ValueError(refusal)
     return url
@@ -81,6 +84,9 @@ def check_headers(headers: Mapping[str, str], limits: TaskLimits) -> None:
     check_sound_headers(headers)
     total_bytes = 0
     for name, value in headers.items():
+        if value == MASK:
+            # An answer of ours was sent back, and the secret that it hides would be lost.
+            raise ValueError(f"the value of {shown(name)} is masked ({MASK}); give the real one")
         size_bytes = len(name) + len(value) + 4
         if size_bytes > limits.max_header_bytes:
             raise ValueError(f"{shown(name)} is larger than {limits.max_header_bytes} bytes")

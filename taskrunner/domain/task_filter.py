@@ -1,16 +1,16 @@
 """The task filter: which tasks or dead letters a request is about. One grammar for API queries and the CLI.
 
-All given conditions must hold. Times are RFC 3339, or an age such as `90s`, `15m`, `12h`, `7d`:
+All given conditions must hold. Times are RFC 3339, or an age such as `90s`, `15m`, `1h30m`, `7d`:
 `created_before=7d` means older than seven days.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from taskrunner.domain.duration import has_units, read_duration
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
@@ -32,7 +32,7 @@ CONDITIONS: Mapping[str, str] = {
     "handler": "the handler: http",
     "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
     "reason": "why the task ended, as dead letters show it",
-    "created_after": "a time (RFC 3339), or an age: 90s, 15m, 12h, 7d",
+    "created_after": "a time (RFC 3339), or an age: 90s, 15m, 1h30m, 7d",
     "created_before": "the same",
     "finished_after": "the same, for the end of the task",
     "finished_before": "the same",
@@ -41,8 +41,6 @@ CONDITIONS: Mapping[str, str] = {
 LETTER_CONDITIONS = tuple(name for name in CONDITIONS if name != "status")
 # The built-in handler, which runs every task.
 _HANDLER = "http"
-_AGE = re.compile(r"([0-9]{1,9})([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class TaskFacts(Value):
@@ -173,10 +171,9 @@ def _label(text: str) -> tuple[str, str | None]:
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    age = _AGE.fullmatch(text)
     try:
-        if age is not None:
-            return now - timedelta(seconds=int(age[1]) * _UNITS[age[2]])
+        if has_units(text):
+            return now - timedelta(seconds=read_duration(text))
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError("has no offset")

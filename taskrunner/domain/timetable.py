@@ -2,11 +2,14 @@
 
 The library follows Debian's cron where clocks change: a fixed time that falls into the gap of spring runs
 right after the gap, one that autumn repeats runs once, the first time. An expression whose minute or hour
-begins with `*` follows elapsed time.
+begins with `*` follows elapsed time. As in Debian's cron, a day must match the day of the month or the
+weekday if both fields are restricted, and both fields if one of them begins with `*`.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -24,6 +27,13 @@ _NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+# The values of each field; a weekday 7 is Sunday again, so no step reaches it.
+_RANGES = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 6)}
+_STEP = re.compile(
+    r"(?:(?P<all>\*)|(?P<first>\w{1,3})(?:-(?P<last>\w{1,3}))?)/(?P<step>[0-9]{1,9})", re.ASCII
+)
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 # The first period that `between` searches; each further one is twice as long.
 _FIRST_PERIOD = timedelta(hours=2)
@@ -42,6 +52,10 @@ class Timetable:
     def after(self, moment: datetime) -> datetime | None:
         """The first slot after `moment`; None if there is none within 50 years."""
         return next(self._from(moment), None)
+
+    def first(self, count: int, *, since: datetime) -> list[datetime]:
+        """The first `count` slots from `since` on, that moment included."""
+        return list(islice(self._from(since - timedelta(microseconds=1)), count))
 
     def between(self, start: datetime, end: datetime, limit: int) -> list[datetime]:
         """The last `limit` slots from `start` to `end`, both included, in order.
@@ -90,6 +104,9 @@ def check_cron(cron: str) -> str:
             f"must have {_FIELDS} fields (minute hour day month weekday) or be a name such as @hourly, "
             f"got {shown(text)}"
         )
+    for name, field in zip(_RANGES, text.split(), strict=True):
+        for term in field.upper().split(","):
+            _check_step(name, term)
     try:
         possible = next(CronSim(text, _ANY_TIME), None)
     except (CronSimError, AssertionError, ValueError) as exc:
@@ -97,6 +114,35 @@ def check_cron(cron: str) -> str:
     if possible is None:
         raise ValueError(f"never matches: {shown(text)}")
     return text
+
+
+def _check_step(name: str, term: str) -> None:
+    """Raises `ValueError` for a step that leaves a single value: `*/90` minutes would be every hour."""
+    match = _STEP.fullmatch(term)
+    if match is None:
+        return
+    lowest, highest = _RANGES[name]
+    first = lowest if match["all"] else _value(match["first"])
+    last = _value(match["last"]) if match["last"] else highest
+    # An unreadable or empty range is refused by the library.
+    if first is None or last is None or first > last:
+        return
+    step = int(match["step"])
+    if step > 1 and step > last - first:
+        raise ValueError(
+            f"has the step {shown(term)} in the field {name}, which is beyond {first}-{last}: it means "
+            f"{match['first'] or first} only; write {match['first'] or first} if that is meant"
+        )
+
+
+def _value(text: str) -> int | None:
+    """A number, or the number of a month or weekday."""
+    if text.isdecimal():
+        return int(text)
+    for names, start in ((_MONTHS, 1), (_WEEKDAYS, 0)):
+        if text in names:
+            return names.index(text) + start
+    return None
 
 
 def check_time_zone(name: str) -> str:
@@ -107,6 +153,9 @@ def check_time_zone(name: str) -> str:
 
 def _zone(name: str) -> ZoneInfo:
     try:
+        # Files that some systems keep beside the zones: what they mean differs from machine to machine.
+        if name.lower() in {"localtime", "posixrules", "factory"}:
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as exc:
         hint = did_you_mean(name, available_timezones())

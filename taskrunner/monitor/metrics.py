@@ -41,6 +41,7 @@ COUNTERS = {
     "leases_expired": "Attempts whose worker disappeared",
     "written_off": "Workers replaced because an attempt outlived its deadline",
     "processes_lost": "Worker processes that died and were replaced",
+    "server_faults": "Refusals of a server with a code unknown to taskrunner; the log has code and words",
     "faults": "Unexpected errors in a loop or a request",
 }
 # The rates in `/stats`; the other counters change too seldom for a rate.
@@ -78,6 +79,7 @@ class Metrics:
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
             events.WorkerProcessLost: lambda _: self._add("processes_lost"),
+            events.ServerFault: lambda _: self._add("server_faults"),
             events.LoopFailed: lambda _: self._add("faults"),
             events.RequestFailed: lambda _: self._add("faults"),
         }

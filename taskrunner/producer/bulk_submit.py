@@ -1,15 +1,18 @@
 """Bulk submit: many drafts from a stream, in overlapping batches, with results in the stream's order."""
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import BinaryIO
 
-from taskrunner.domain.errors import FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import FieldError, StateConflict, StoreUnavailable, TaskInvalid
+from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.intake import BULK_KEY_MARK, Intake, Submitted
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.thread_reader import ThreadReader
@@ -24,10 +27,10 @@ LINE_LIMIT_BYTES = 1024 * 1024
 
 
 class RefusedLine(Value):
-    """A line that is not a valid task; `number` counts from 1."""
+    """A line that is not a valid task, or whose id or key is taken; `number` counts from 1."""
 
     number: int
-    error: TaskInvalid
+    error: TaskInvalid | StateConflict
 
 
 class SubmittedBatch(Value):
@@ -47,9 +50,18 @@ class BulkSubmit:
 
     `base` has the fields of every line except the URL; the fields of a JSON line overrule it. `patience` is
     how many seconds to wait for an unavailable store. Repeating a batch is safe: its ids are made before.
+    `make_id` makes the id of a line from its number and text; otherwise ids are new.
     """
 
-    def __init__(self, intake: Intake, base: TaskDraft, *, patience: float) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        base: TaskDraft,
+        *,
+        patience: float,
+        make_id: Callable[[int, bytes], str] | None = None,
+    ) -> None:
+        self._make_id = make_id
         self._intake = intake
         self._base = base
         given = base.model_fields_set - {"url", "id"}
@@ -72,25 +84,44 @@ class BulkSubmit:
         finally:
             await cancel_and_wait(*under_way)
 
-    async def submit_batch(self, batch: list[tuple[int, bytes]]) -> SubmittedBatch:
-        """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds."""
+    async def submit_batch(
+        self, batch: list[tuple[int, bytes]], *, idempotency_key: str | None = None
+    ) -> SubmittedBatch:
+        """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds.
+
+        The key holds for each line with its number, so a repeated batch makes no second task.
+        """
         prepared: list[NewTask] = []
         numbers: list[int] = []
         refused: list[RefusedLine] = []
         for number, line in batch:
             try:
-                prepared.append(self._intake.prepare(self._draft(line)))
+                draft = self._with_id(self._draft(line), number, line)
+                key = idempotency_key and f"{idempotency_key}{BULK_KEY_MARK}{number}"
+                prepared.append(self._intake.prepare(draft, idempotency_key=key))
                 numbers.append(number)
             except TaskInvalid as exc:
                 refused.append(RefusedLine(number=number, error=exc))
-        submitted = await self._persist(prepared) if prepared else []
-        return SubmittedBatch(submitted=submitted, numbers=numbers, refused=refused, lines=batch[-1][0])
+        answered = list(zip(numbers, await self._persist(prepared) if prepared else [], strict=True))
+        refused += [RefusedLine(number=n, error=each.refusal) for n, each in answered if each.refusal]
+        accepted = [(number, each) for number, each in answered if not each.refusal]
+        return SubmittedBatch(
+            submitted=[each for _, each in accepted],
+            numbers=[number for number, _ in accepted],
+            refused=sorted(refused, key=attrgetter("number")),
+            lines=batch[-1][0],
+        )
+
+    def _with_id(self, draft: TaskDraft, number: int, line: bytes) -> TaskDraft:
+        if self._make_id is None or draft.id is not None:
+            return draft
+        return draft.model_copy(update={"id": self._make_id(number, line)})
 
     def _draft(self, line: bytes) -> TaskDraft:
         check_length(line)
         if not line.startswith(b"{"):
             # The other fields were checked with `base`.
-            return self._base.with_url(line.decode("utf-8", "replace"), self._intake.task_settings.limits)
+            return self._base.with_url(_url(line), self._intake.task_settings.limits)
         draft = TaskDraft.from_json(line, self._intake.task_settings.limits)
         given_fields = draft.model_fields_set
         return draft.model_copy(
@@ -114,6 +145,17 @@ class BulkSubmit:
                 await asyncio.sleep(backoff.next())
 
 
+def _url(line: bytes) -> str:
+    """A line with a URL, plain or as a JSON string. What is not UTF-8 is in no URL."""
+    text = line.decode("utf-8", "replace")
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError as exc:
+        raise TaskInvalid([FieldError(field="url", message=f"is no JSON string: {exc}")]) from exc
+
+
 def bounded_lines(source: BinaryIO) -> Iterator[bytes]:
     """The lines of `source`; a line that is too long is cut right after the limit."""
     size = LINE_LIMIT_BYTES + 2  # one byte too many, and the line's end
@@ -133,6 +175,6 @@ def check_length(line: bytes) -> None:
 def meaningful(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Numbered lines, without blank lines and `#` comments."""
     for number, line in enumerate(lines, start=1):
-        stripped = line.strip()
+        stripped = (line.removeprefix(BOM) if number == 1 else line).strip()
         if stripped and not stripped.startswith(b"#"):
             yield number, stripped

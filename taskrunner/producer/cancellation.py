@@ -12,9 +12,9 @@ from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, TasksCancelled, TasksDeleted
 from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.record import Record
+from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
+from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.stores.base import AttemptRef, Store
 
@@ -87,14 +87,8 @@ class Cancellation:
     def _cancelled_attempt(self, record: Record) -> Settlement:
         now = self._clock.now()
         last = record.attempts[-1]
-        ended = EndedAttempt(
-            task=record.task,
-            number=record.attempt,
-            consumer=last.consumer,
-            started_at=last.started_at,
-            finished_at=now,
-        )
-        return settlement(ended, _OUTCOME, _VERDICT, self._retention)
+        attempt = Attempt(number=record.attempt, consumer=last.consumer, started_at=last.started_at)
+        return settlement(record.task, attempt, _OUTCOME, _VERDICT, self._retention, now=now)
 
 
 def _waiting(record: Record, now: datetime) -> AttemptRef:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.domain.record import BY_POLICY
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
@@ -51,7 +52,7 @@ class Finding(Value):
     """One kind of problem: `message` describes it, `count` is the number of cases.
 
     `remedy` is what a fix does if `repairable`, else who can help. `fixed` is the number of repaired cases,
-    None if no repair was tried.
+    None if no repair was tried. A `notice` asks nothing of anybody.
     """
 
     kind: str
@@ -61,11 +62,12 @@ class Finding(Value):
     examples: Sequence[str] = ()
     repairable: bool = False
     fixed: int | None = None
+    notice: bool = False
 
     @property
     def is_left(self) -> bool:
-        """Whether the problem remains."""
-        return self.fixed is None or self.fixed < self.count
+        """Whether a problem remains."""
+        return not self.notice and (self.fixed is None or self.fixed < self.count)
 
 
 class DoctorSettings(Value):
@@ -104,7 +106,7 @@ class Doctor:
         findings += await self._overdue(before, depths)
         if depths is not None:
             findings += await self._surplus(depths)
-        return findings
+        return [*findings, *await self._policies()]
 
     def _store_settings(self) -> list[Finding]:
         warnings = self._store.status().warnings
@@ -117,6 +119,8 @@ class Doctor:
         began = self._clock.now()
         theirs = await self._store.time()
         ended = self._clock.now()
+        if theirs is None:
+            return []
         # The store read its clock between our two readings.
         ahead = (theirs - ended).total_seconds()
         behind = (began - theirs).total_seconds()
@@ -236,9 +240,26 @@ class Doctor:
         surplus = min(sum(before.values()), sum(after.values())) - waiting
         if surplus <= 0:
             return []
-        message = "more messages in the broker than waiting tasks: some have no record, or are duplicates"
-        remedy = "none needed: consumers create missing records and drop duplicates"
-        return [Finding(kind="surplus_messages", message=message, remedy=remedy, count=surplus)]
+        message = (
+            "more messages in the broker than waiting tasks: of cancelled tasks, doubles, or without record"
+        )
+        remedy = "none needed: consumers create missing records and drop the others"
+        return [Finding(kind="surplus_messages", message=message, remedy=remedy, count=surplus, notice=True)]
+
+    async def _policies(self) -> list[Finding]:
+        """Waiting tasks among the latest that the broker dead-lettered by a policy; they go on."""
+        found: list[str] = []
+        for status in (Status.SCHEDULED, Status.QUEUED):
+            page = await self._store.list_tasks(status, limit=_PAGE, cursor=None)
+            found += [each.task.id for each in page.items if (each.waits_for or "").startswith(BY_POLICY)]
+        if not found:
+            return []
+        message = (
+            "waiting tasks whose messages the broker expired or dropped by a policy, such as "
+            f"{', '.join(found[:_EXAMPLES])}"
+        )
+        remedy = "exempt our queues from message-ttl and max-length (rabbitmqctl list_policies)"
+        return [Finding(kind="broker_policy", message=message, remedy=remedy, count=len(found))]
 
 
 def _overdue_kind(overdue: Overdue, depths: Mapping[str, int] | None) -> str:

@@ -4,13 +4,14 @@ A task is accepted once the store has its record and due entry. Publishing it he
 publishes what the fast path leaves.
 """
 
-import hashlib
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import StateConflict
+from taskrunner.domain.errors import KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
+from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
@@ -20,22 +21,25 @@ from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AcceptAnswer, Accepted, IntakeStore, NewTask
+from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
+# Between the key of a bulk and the number of the item: no client can send it.
+BULK_KEY_MARK = "\n"
 
 
 class Submitted(Value):
     """An accepted task. `created` is False when the same id or key had been submitted before.
 
     `published` is False while the broker has not confirmed it: the task is delayed, the relay will publish
-    it, or its write concern does not wait for the broker.
+    it, or its write concern does not wait for the broker. With a `refusal` nothing was accepted.
     """
 
     id: str
     task: Task
     created: bool
     published: bool
+    refusal: StateConflict | None = None
 
 
 class Intake:
@@ -43,7 +47,7 @@ class Intake:
 
     def __init__(
         self,
-        store: IntakeStore,
+        store: Store,
         publisher: Publisher,
         events: Events,
         clock: Clock,
@@ -64,12 +68,15 @@ class Intake:
         """The task of a draft, ready to be accepted. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.task_settings, task_id=new_task_id(), now=now)
+        concern = draft.effective_write_concern(self.task_settings)
         return NewTask.of(
             task,
             due=task.run_at or self._due(now),
             idempotency_key=idempotency_key,
-            fingerprint=_fingerprint(draft) if idempotency_key else "",
-            write_concern=draft.effective_write_concern(self.task_settings),
+            fingerprint=fingerprint(task, given_id=draft.id, delay=draft.delay, write_concern=concern)
+            if idempotency_key
+            else "",
+            write_concern=concern,
         )
 
     def _due(self, now: datetime) -> datetime:
@@ -78,8 +85,8 @@ class Intake:
     async def submit(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> Submitted:
         """Accept one task, in a batch with whatever else is being submitted.
 
-        Raises `TaskInvalid`, `StateConflict` (the key was used for another request, or the id belonged to a
-        deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
+        Raises `TaskInvalid`, `KeyReused`, `StateConflict` (the id is that of another or a deleted task),
+        `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
         new = self.prepare(draft, idempotency_key=idempotency_key)
@@ -87,7 +94,8 @@ class Intake:
         if is_replicated:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
-        _refuse_conflict(accepted, idempotency_key)
+        if refusal := await self._refusal(new, accepted):
+            raise refusal
         if is_replicated:
             # Also for a task that existed: its first submit may have ended unconfirmed.
             await self._replication.confirm([accepted.id])
@@ -102,7 +110,10 @@ class Intake:
         return await self._publisher.publish_accepted(new)
 
     async def submit_many(self, batch: Sequence[NewTask]) -> list[Submitted]:
-        """Accept a batch: one write, one flush of publishes. Safe to repeat. Raises as `submit` does."""
+        """Accept a batch: one write, one flush of publishes. Safe to repeat.
+
+        Raises as `submit` does, except for conflicts: those are told by the `refusal` of each.
+        """
         is_replicated = any(new.write_concern is WriteConcern.REPLICATED for new in batch)
         if is_replicated:
             await self._replication.check()
@@ -123,15 +134,40 @@ class Intake:
                 self._publisher.publish_later(new)
         if awaited:
             unpublished |= {new.id for new in await self._publisher.publish(awaited, by_relay=False)}
+        refusals = await asyncio.gather(*map(self._refusal, batch, answers)) if not all(created) else []
         return [
             Submitted(
                 id=answer.id,
                 task=new.task,
                 created=is_created,
                 published=is_created and _runs_at_once(new) and answer.id not in unpublished,
+                refusal=refusal,
             )
-            for new, answer, is_created in zip(batch, answers, created, strict=True)
+            for new, answer, is_created, refusal in zip(
+                batch, answers, created, refusals or [None] * len(batch), strict=True
+            )
         ]
+
+    async def _refusal(self, new: NewTask, accepted: Accepted) -> StateConflict | None:
+        """Why `new` was not accepted although the store can be reached; None if it was, now or before."""
+        key = new.idempotency_key
+        if accepted.answer is AcceptAnswer.CREATED:
+            return None
+        if accepted.answer is AcceptAnswer.CONFLICT:
+            if key is None:
+                return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
+            shown = key.partition(BULK_KEY_MARK)[0]
+            return KeyReused(
+                f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
+            )
+        known = await self._store.get(accepted.id)
+        if known is None:
+            return StateConflict(
+                f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"
+            )
+        if accepted.id == new.id and not is_same_request(new.task, known.task):
+            return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
+        return None
 
     async def drain(self) -> None:
         """Wait for the submits under way."""
@@ -146,19 +182,3 @@ class Intake:
 
 def _runs_at_once(new: NewTask) -> bool:
     return new.task.run_at is None
-
-
-def _fingerprint(draft: TaskDraft) -> str:
-    return hashlib.sha256(
-        draft.model_dump_json(exclude_none=True, exclude={"traceparent"}).encode()
-    ).hexdigest()
-
-
-def _refuse_conflict(accepted: Accepted, key: str | None) -> None:
-    if accepted.answer is not AcceptAnswer.CONFLICT:
-        return
-    if key is None:
-        raise StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-    raise StateConflict(
-        f"Idempotency-Key {key!r} was used for another request (task {accepted.id}); use a new key"
-    )

@@ -16,7 +16,8 @@ from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, Settlement, settlement
+from taskrunner.domain.record import Attempt
+from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Publisher
@@ -155,12 +156,5 @@ class Relay(Service):
             now=now,
             random=random.random(),
         )
-        attempt = due.running
-        ended = EndedAttempt(
-            task=task,
-            number=due.attempt,
-            consumer=None if attempt is None else attempt.consumer,
-            started_at=now if attempt is None else attempt.started_at,
-            finished_at=now,
-        )
-        return settlement(ended, outcome, verdict, self._retention)
+        attempt = due.running or Attempt(number=due.attempt, started_at=now)
+        return settlement(task, attempt, outcome, verdict, self._retention, now=now)

@@ -27,8 +27,8 @@ class Requeuer:
         self._clock = clock
         self._hold = timedelta(seconds=hold)
 
-    async def requeue(self, letter_id: str) -> str:
-        """Requeue one dead letter; returns the id of its task.
+    async def requeue(self, letter_id: str, *, due: datetime | None = None) -> str:
+        """Requeue one dead letter, to run at `due` or at once; returns the id of its task.
 
         Raises `TaskUnknown`, `StateConflict` (it is no longer failed, or still unreadable),
         `StoreUnavailable`.
@@ -37,8 +37,8 @@ class Requeuer:
         if letter is None:
             raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
         if letter.kind is DeadLetterKind.MESSAGE:
-            return await self._read_again(letter, None)
-        if not await self.requeue_tasks([letter_id]):
+            return await self._read_again(letter, due)
+        if not await self.requeue_tasks([letter_id], due=due):
             raise StateConflict(f"task {letter_id} is not failed, so there is nothing to requeue")
         return letter_id
 

@@ -44,6 +44,13 @@ class ScheduleAdmin:
                 return schedule, True
         return await self._change(name, lambda known: self._changed(known, draft)), False
 
+    async def patch(self, name: str, patch: bytes) -> Schedule:
+        """Change what a JSON merge patch (RFC 7396) names. Raises `ScheduleInvalid`."""
+        limits = self._intake.task_settings.limits
+        return await self._change(
+            name, lambda known: self._changed(known, ScheduleDraft.patched(known, patch, limits))
+        )
+
     def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
         changed = draft.to_schedule(known.name, now=self._clock.now())
         same_times = (known.cron, known.time_zone) == (changed.cron, changed.time_zone)
@@ -116,5 +123,5 @@ def stored_form(schedule: Schedule) -> StoredSchedule:
 
 def draft_of(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
     """The draft of its tasks, with the label that names the schedule. Raises `TaskInvalid`."""
-    draft = TaskDraft.from_fields(schedule.task, limits)
+    draft = TaskDraft.from_json(schedule.task, limits)
     return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})

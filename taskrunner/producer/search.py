@@ -1,7 +1,8 @@
 """The search finds the tasks and dead letters that a filter matches, with bounded work per call.
 
-The store has an index by status. The other conditions are checked here, on the records, since every task
-would pay for an index per condition. So a page may have fewer items than its limit, or none, and a cursor.
+The store has an index by status and time of creation. The other conditions are checked here, on the records,
+since every task would pay for an index per condition. So a page may have fewer items than its limit, or none,
+and a cursor.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,31 +10,41 @@ from typing import TypeVar
 
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.task_filter import TaskFilter, dead_letter_facts, task_facts
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import Page, Store
+from taskrunner.stores.values import Created, Place
 
 Item = TypeVar("Item")
 
-# The most reads of the store by one call.
+# The most reads of the store by one call, and the records of one read: a read of a few, because few are still
+# wanted, would make a rare match cost a round trip for each record.
 _MAX_READS = 40
+_BATCH = 250
 
 
 class Search:
-    """Tasks by descending id, dead letters the latest first.
+    """The latest first: tasks by their creation, dead letters by their death.
 
-    One call checks `max_checked` items, or a page more: some 50 ms of decoding.
+    One call checks `max_checked` items, or a read more: some 50 ms of decoding.
     """
 
     def __init__(self, store: Store, *, max_checked: int = 2000) -> None:
         self._store = store
         self._max_checked = max_checked
+        self._batch = min(_BATCH, max_checked)
 
     async def tasks(self, task_filter: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
-        """Raises `StoreUnavailable`."""
+        """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
+        created = Created(after=task_filter.created_after, before=task_filter.created_before)
         return await self._scan(
-            lambda limit, cursor: self._store.list_tasks(task_filter.status, limit=limit, cursor=cursor),
+            lambda size, cursor: self._store.list_tasks(
+                task_filter.status, limit=size, cursor=cursor, created=created
+            ),
             lambda record: task_filter.matches(task_facts(record)),
+            Place.of_task,
             limit=limit,
             cursor=cursor,
+            batch=limit if replace(task_filter, status=None).is_empty else max(limit, self._batch),
         )
 
     async def dead_letters(
@@ -41,27 +52,36 @@ class Search:
     ) -> Page[DeadLetter]:
         """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
         return await self._scan(
-            lambda limit, cursor: self._store.list_dead_letters(limit=limit, cursor=cursor),
+            lambda size, cursor: self._store.list_dead_letters(limit=size, cursor=cursor),
             lambda letter: task_filter.matches(dead_letter_facts(letter)),
+            Place.of_dead_letter,
             limit=limit,
             cursor=cursor,
+            batch=limit if task_filter.is_empty else max(limit, self._batch),
         )
 
     async def _scan(
         self,
         read: Callable[[int, str | None], Awaitable[Page[Item]]],
         matches: Callable[[Item], bool],
+        place_of: Callable[[Item], Place],
         *,
         limit: int,
         cursor: str | None,
+        batch: int,
     ) -> Page[Item]:
         found: list[Item] = []
         checked = 0
         for _ in range(_MAX_READS):
-            page = await read(limit - len(found), cursor)
-            found += filter(matches, page.items)
+            page = await read(batch, cursor)
+            for item in page.items:
+                if matches(item):
+                    found.append(item)
+                if len(found) == limit:
+                    at_end = item is page.items[-1] and page.cursor is None
+                    return Page(items=found, cursor=None if at_end else str(place_of(item)))
             checked += len(page.items)
             cursor = page.cursor
-            if cursor is None or len(found) >= limit or checked >= self._max_checked:
+            if cursor is None or checked >= self._max_checked:
                 break
         return Page(items=found, cursor=cursor)

@@ -1,4 +1,6 @@
-"""SIGTERM and SIGINT as events: the first asks for an orderly shutdown, the second for an immediate one."""
+"""SIGTERM, SIGINT and SIGHUP as events: the first asks for an orderly shutdown, the second for an immediate
+one.
+"""
 
 import asyncio
 import os
@@ -10,6 +12,8 @@ class Signals:
 
     After the second signal the process has `abort_within` seconds to give back what it holds. Then it exits
     wherever it is, as in a crash, which every command survives without loss.
+
+    A terminal that closes sends SIGHUP, often twice, which counts once. Under `nohup` SIGHUP stays ignored.
     """
 
     def __init__(self, *, abort_within: float) -> None:
@@ -18,7 +22,9 @@ class Signals:
         self._abort_within = abort_within
         self._last = 0
         self._loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._loop.add_signal_handler(number, self._on_signal, number)
 
     @property
@@ -32,6 +38,8 @@ class Signals:
         return signal.Signals(self._last).name
 
     def _on_signal(self, number: int) -> None:
+        if number == self._last == signal.SIGHUP:
+            return
         self._last = number
         if self.first.is_set() and not self.second.is_set():
             self.second.set()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
-from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
+from taskrunner.domain.errors import StoreRefused, StoreUnavailable, StoreUnfit, WriteUnconfirmed
+from taskrunner.domain.events import Events, LoopFailed, ServerFault, ServiceLost, ServiceRestored
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.lifecycle import StoreLifecycle, StoreStatus
@@ -40,13 +40,15 @@ class Fault:
     """Why a call failed.
 
     `answers`: the server can be read, but refuses writes. `unfit`: only an operator can fix it.
-    `undone`: the call was certainly rolled back, and may succeed if repeated at once.
+    `undone`: the call was certainly rolled back, and may succeed if repeated at once. `unknown` is the
+    server's code of a fault that we do not know.
     """
 
     message: str
     answers: bool = False
     unfit: bool = False
     undone: bool = False
+    unknown: str = ""
 
     @property
     def state(self) -> ConnectionState:
@@ -146,7 +148,10 @@ class StoreConnection(ABC):
         """Close all connections."""
 
     async def _call(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of `work`. Raises `StoreUnavailable`, and errors that are our own fault as they are."""
+        """The answer of `work`.
+
+        Raises `StoreUnavailable`, `StoreRefused`, and errors that are our own fault as they are.
+        """
         if self._state not in {ConnectionState.UP, ConnectionState.REFUSING}:
             raise StoreUnavailable(self._error or f"still connecting to {self._shown}")
         connects = self._connects
@@ -163,7 +168,14 @@ class StoreConnection(ABC):
             found = self._fault(exc)
             if found is None:
                 raise
+            if found.unknown:
+                self._tell_unknown(found)
+                if found.answers:
+                    raise StoreRefused(found.message) from exc
             raise self._failed(found, connects) from exc
+
+    def _tell_unknown(self, found: Fault) -> None:
+        self._events.emit(ServerFault(service=self._service, code=found.unknown, error=found.message))
 
     def _no_answer(self, seconds: float) -> str:
         return f"{self._shown} did not answer within {seconds:g} s"
@@ -234,6 +246,8 @@ class StoreConnection(ABC):
             if found is None:
                 self._lose(ConnectionState.DOWN, f"{self._shown} failed: {type(exc).__name__}")
                 raise
+            if found.unknown:
+                self._tell_unknown(found)
             self._lose(ConnectionState.UNFIT if found.unfit else found.state, found.message)
         else:
             self._restore(fitness)

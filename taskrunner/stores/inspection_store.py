@@ -50,8 +50,8 @@ class InspectionStore(ABC):
         """Up to `limit` live tasks that were due by `before`, the longest overdue first. Reads only."""
 
     @abstractmethod
-    async def time(self) -> datetime:
-        """The time by the store's own clock."""
+    async def time(self) -> datetime | None:
+        """The time by the store's own clock; None where our user may not ask for it."""
 
     @abstractmethod
     async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:

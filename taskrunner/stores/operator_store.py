@@ -6,7 +6,9 @@ from datetime import datetime
 
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.stores.values import AttemptRef, Due, Page
+from taskrunner.stores.values import AttemptRef, Created, Due, Page
+
+ANY_TIME = Created()
 
 
 class OperatorStore(ABC):
@@ -21,8 +23,14 @@ class OperatorStore(ABC):
         """The stored beginning of the fetched body, or None where there is none."""
 
     @abstractmethod
-    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
-        """Records by descending id, of one status or of all. `cursor` is the last id of the page before."""
+    async def list_tasks(
+        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+    ) -> Page[Record]:
+        """Records of one status or of all, the latest created first; of one millisecond, by descending id.
+
+        At the edges of `created` there may be tasks of a millisecond too many. Raises `ValueError` for a
+        foreign cursor, which is a `Place`.
+        """
 
     @abstractmethod
     async def counts(self) -> Mapping[Status, int]:

@@ -1,14 +1,19 @@
 """The values that more than one part of a store takes or answers with."""
 
+import re
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Generic, Self, TypeVar
 
+from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask, StoredTask
-from taskrunner.domain.record import Attempt
+from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
+
+_PLACE = re.compile(r"(-?\d{1,15}):(.*)", re.DOTALL)
 
 
 class AttemptRef(Value):
@@ -33,6 +38,54 @@ class Due(StoredTask):
     status: Status
     attempt_limit: int
     running: Attempt | None = None
+
+
+class Place(Value):
+    """A place in a list of tasks or dead letters, which are ordered by a time and then by `member`.
+
+    As text it is the cursor of the page that follows it.
+    """
+
+    ms: int
+    member: str
+
+    @classmethod
+    def read(cls, cursor: str) -> Self:
+        """Raises `ValueError` for a foreign cursor."""
+        found = _PLACE.fullmatch(cursor)
+        if found is None:
+            raise ValueError(f"no cursor of a list: {cursor!r}")
+        return cls(ms=int(found[1]), member=found[2])
+
+    @classmethod
+    def of_task(cls, record: Record) -> Self:
+        """Tasks are ordered by their creation."""
+        return cls(ms=to_ms(record.task.created_at), member=record.task.id)
+
+    @classmethod
+    def of_dead_letter(cls, letter: DeadLetter) -> Self:
+        """Dead letters are ordered by their death; tasks come before messages of the same moment."""
+        kind = "t" if letter.kind is DeadLetterKind.TASK else "m"
+        return cls(ms=to_ms(letter.died_at), member=f"{kind}:{letter.id}")
+
+    def __str__(self) -> str:
+        return f"{self.ms}:{self.member}"
+
+
+class Created(Value):
+    """A span of creation, `before` excluded; None is open."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+    def place(self) -> Place | None:
+        """The place at which a list of the span begins; it may have tasks of a millisecond too many."""
+        return None if self.before is None else Place(ms=to_ms(self.before) + 1, member="")
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The first millisecond of the span, or one before."""
+        return None if self.after is None else to_ms(self.after) - 1
 
 
 class Page(Value, Generic[Item]):

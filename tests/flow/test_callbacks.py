@@ -134,7 +134,7 @@ async def test_a_cancel_of_what_runs_is_told_and_the_late_answer_is_not(runner: 
     assert await told(runner) == ["task.cancelled"]
 
 
-@pytest.mark.parametrize("method", ["expired", "fail"])
+@pytest.mark.parametrize("method", ["past_deadline", "fail"])
 @pytest.mark.parametrize("cut", CUTS)
 async def test_a_deadline_that_passes_is_told(runner: LocalRunner, method: str, cut: Cut) -> None:
     """Once, also if a cleaner died at it."""

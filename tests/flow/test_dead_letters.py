@@ -1,13 +1,16 @@
 """Dead letters as a resource: requeued and deleted by conditions, with their history, whoever dies."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from taskrunner.brokers.base import Publication
+from taskrunner.domain.codec import encode
+from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
-from taskrunner.domain.events import DeadLetterCollected, DeliveryLimitReached, TaskSettled
+from taskrunner.domain.events import DeadLetterCollected, TaskSentBack, TaskSettled
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.status import Status
@@ -158,7 +161,7 @@ async def test_a_rollout_that_goes_well_goes_on_to_its_limit(runner: LocalRunner
 async def give_back_until_dead(runner: LocalRunner) -> None:
     """As consumers do that are paused, or end, before they get to it."""
     runner.broker.consume([Priority.MEDIUM], 10, lambda delivery: runner.broker.release([delivery]))
-    await runner.heard(DeliveryLimitReached)
+    await runner.heard(TaskSentBack)
     runner.broker.cancel_consume()
 
 
@@ -195,3 +198,63 @@ async def test_one_that_was_cancelled_meanwhile_stays_so(runner: LocalRunner) ->
     runner.collect()
     await give_back_until_dead(runner)
     assert await runner.status(submitted.id) is Status.CANCELLED
+
+
+@pytest.mark.parametrize("reason", ["expired", "maxlen", "delivery_limit"])
+async def test_what_the_broker_does_by_itself_ends_no_task(runner: LocalRunner, reason: str) -> None:
+    """A policy of an operator for other queues: message-ttl, max-length, a low delivery limit."""
+    ids = [(await runner.submit()).id for _ in range(3)]
+    runner.collect()
+    runner.broker.dead_letter_ready(Priority.MEDIUM, reason)
+    await runner.heard(TaskSentBack, 3)
+    assert {(event.task_id, event.reason) for event in runner.told(TaskSentBack)} == {
+        (task_id, reason) for task_id in ids
+    }
+    assert [await runner.status(task_id) for task_id in ids] == [Status.SCHEDULED] * 3
+    await runner.consumer()
+    await runner.later(5)
+    await runner.heard(TaskSettled, 3)
+    assert [await runner.status(task_id) for task_id in ids] == [Status.SUCCEEDED] * 3
+    assert [runner.target.runs(task_id) for task_id in ids] == [1, 1, 1]
+    assert (await runner.store.list_dead_letters(limit=10, cursor=None)).items == []
+
+
+@pytest.mark.parametrize("reason", ["expired", "maxlen", "delivery_limit"])
+async def test_a_foreign_message_that_the_broker_gave_up_is_adopted(runner: LocalRunner, reason: str) -> None:
+    """It never reached a consumer, so the collector makes its task: one, however often the message comes."""
+    publication = Publication(queue=Priority.LOW, body=b'{"url":"http://target.test/"}', task_id="{7F9C24E8}")
+    runner.collect()
+    for turn in range(2):
+        await runner.broker.publish([publication])
+        runner.broker.dead_letter_ready(Priority.LOW, reason)
+        await runner.heard(TaskSentBack, turn + 1)
+    (task_id,) = {event.task_id for event in runner.told(TaskSentBack)}
+    await runner.consumer()
+    await runner.later(5)
+    await runner.heard(TaskSettled)
+    assert (await runner.record(task_id)).task.priority is Priority.LOW
+    assert runner.target.runs(task_id) == 1
+
+
+async def test_a_finished_task_is_not_sent_back(runner: LocalRunner) -> None:
+    """A double of its message that expires changes nothing."""
+    await runner.consumer()
+    submitted = await runner.submit()
+    await runner.heard(TaskSettled)
+    await runner.consumers.pop().stop(1, asyncio.Event())
+    record = await runner.record(submitted.id)
+    envelope = encode_envelope(encode(record.task), 1)
+    await runner.broker.publish([Publication(queue=Priority.MEDIUM, body=envelope, task_id=submitted.id)])
+    runner.collect()
+    runner.broker.dead_letter_ready(Priority.MEDIUM, "expired")
+    await runner.heard(TaskSentBack)
+    assert await runner.status(submitted.id) is Status.SUCCEEDED
+
+
+async def test_an_envelope_that_was_rejected_is_a_dead_letter(runner: LocalRunner) -> None:
+    """Somebody could not read it: sent back, it would go round for ever."""
+    submitted = await runner.submit()
+    runner.collect()
+    runner.broker.dead_letter_ready(Priority.MEDIUM, "rejected")
+    await runner.heard(DeadLetterCollected)
+    assert (await runner.record(submitted.id)).status is Status.FAILED

@@ -48,7 +48,7 @@ async def test_its_delivery_comes_too_late(runner: LocalRunner) -> None:
     runner.clock.advance(60)
     await runner.consumer()
     await runner.heard(DeliveryDropped, 2)
-    assert {event.reason for event in runner.told(DeliveryDropped)} == {"expired"}
+    assert {event.reason for event in runner.told(DeliveryDropped)} == {"past_deadline"}
     await runner.later(0)
     await has_expired(runner)
 
@@ -128,7 +128,7 @@ async def test_one_that_came_too_late_by_itself(runner: LocalRunner) -> None:
     assert runner.target.ledger == []
 
 
-@pytest.mark.parametrize("method", ["expired", "fail"])
+@pytest.mark.parametrize("method", ["past_deadline", "fail"])
 @pytest.mark.parametrize("cut", list(Cut))
 async def test_the_cleaner_dies(runner: LocalRunner, method: str, cut: Cut) -> None:
     """Another one does it, or finds it done."""

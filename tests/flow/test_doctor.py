@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from taskrunner.domain.events import TaskAdopted, TaskSettled
+from taskrunner.domain.events import TaskAdopted, TaskSentBack, TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
@@ -108,7 +108,7 @@ async def test_a_message_without_a_record_is_told_and_adopted_by_a_consumer(runn
     await runner.submit()
     await runner.lose_store()
     (finding,) = await examine(runner, fix=True)
-    assert (finding.kind, finding.count, finding.is_left) == ("surplus_messages", 1, True)
+    assert (finding.kind, finding.count, finding.is_left) == ("surplus_messages", 1, False)
     await runner.consumer()
     await runner.heard(TaskAdopted)
     await runner.heard(TaskSettled)
@@ -144,3 +144,24 @@ async def test_what_becomes_due_during_a_long_walk_is_not_overdue(
 
     monkeypatch.setattr(runner.store, "inspect", slowly)
     assert await examine(runner) == []
+
+
+async def test_a_cancelled_task_leaves_nothing_to_do(runner: LocalRunner) -> None:
+    """Its message is dropped when a consumer meets it: the doctor mentions it, and is content."""
+    ids = [(await runner.submit()).id for _ in range(2)]
+    await runner.cancellation.cancel(ids[0])
+    (finding,) = await examine(runner)
+    assert (finding.kind, finding.count, finding.is_left) == ("surplus_messages", 1, False)
+
+
+@pytest.mark.parametrize(("reason", "expected"), [("expired", 2), ("maxlen", 2), ("delivery_limit", 0)])
+async def test_a_policy_that_hurts_is_told(runner: LocalRunner, reason: str, expected: int) -> None:
+    """By the tasks that it sent back. A delivery limit is ours, and hurts nobody."""
+    for _ in range(2):
+        await runner.submit()
+    runner.collect()
+    runner.broker.dead_letter_ready(Priority.MEDIUM, reason)
+    await runner.heard(TaskSentBack, 2)
+    findings = await examine(runner)
+    assert sum(each.count for each in findings if each.kind == "broker_policy") == expected
+    assert all("list_policies" in each.remedy for each in findings)

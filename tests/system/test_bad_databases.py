@@ -93,5 +93,5 @@ def test_a_wrong_password(url: str, tmp_path: Path, words: tuple[str, ...]) -> N
 
 def test_transactions_that_are_read_only(url: str, tmp_path: Path) -> None:
     """By default, for this role or this database; a standby says the same."""
-    done = command(tmp_path, f"{url}?default_transaction_read_only=on", *PRODUCE)
+    done = command(tmp_path, f"{url}?options=-c%20default_transaction_read_only%3Don", *PRODUCE)
     refused(done, where(url), "default_transaction_read_only")

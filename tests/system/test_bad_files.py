@@ -78,13 +78,19 @@ def test_a_read_only_file(file: Path, words: tuple[str, ...]) -> None:
 def test_a_disk_that_takes_no_more(file: Path, words: tuple[str, ...]) -> None:
     """What was written before stays as it is."""
     done = on(file, *words, before=with_small_files)
-    refused(done, str(file), "is it full?", "its disk is full")
+    refused(done, str(file), "is it full?", "its disk is full", "limits on file sizes")
 
 
 def test_no_new_file_on_a_disk_that_takes_no_more(file: Path) -> None:
     """Tables are made whole or not at all."""
     new = file.with_name("new.db")
-    refused(on(new, *UPGRADE, before=with_small_files), str(new), "is it full?", "its disk is full")
+    refused(
+        on(new, *UPGRADE, before=with_small_files),
+        str(new),
+        "is it full?",
+        "its disk is full",
+        "limits on file sizes",
+    )
     assert on(new, *UPGRADE).returncode == 0
 
 

@@ -90,9 +90,9 @@ def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> Non
     letter = json.loads(deployment.run(*listing).stdout)
     raw = deployment.run("dead-letters", "show", letter["id"])
     assert json.loads(raw.stdout)["raw_base64"] == "/yBubyB0YXNr"
-    assert deployment.run("dead-letters", "requeue", letter["id"]).returncode == 2
+    assert deployment.run("dead-letters", "requeue", letter["id"]).returncode == 5
     assert deployment.run("dead-letters", "delete", letter["id"]).returncode == 0
-    assert deployment.run("dead-letters", "show", letter["id"]).returncode == 2
+    assert deployment.run("dead-letters", "show", letter["id"]).returncode == 4
 
 
 def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
@@ -114,7 +114,7 @@ def test_many_tasks_are_ended_by_command(deployment: Deployment) -> None:
     wait_for(lambda: getattr(hit(deployment, slow), "left", None), "the socket is closed")
     assert {deployment.record(each)["status"] for each in (*waiting, slow)} == {"cancelled"}
     listed = deployment.run("tasks", "list", "--label", "many", "--status", "cancelled")
-    assert len(listed.stdout.splitlines()) == 4
+    assert len(listed.stdout.splitlines()) == 5
     assert deployment.run("tasks", "delete", "--label", "many").stdout == "4 of 4 deleted\n"
     assert deployment.run("tasks", "delete").returncode == 2
     assert deployment.run("tasks", "requeue", "--status", "queued").returncode == 2
@@ -156,7 +156,7 @@ def test_the_command_shows_cancels_and_deletes(deployment: Deployment) -> None:
     assert deployment.record(task_id)["status"] == "cancelled"
     assert deployment.run("task", "delete", task_id).returncode == 0
     unknown = deployment.run("task", "show", task_id)
-    assert (unknown.returncode, task_id in unknown.stderr) == (2, True)
+    assert (unknown.returncode, task_id in unknown.stderr) == (4, True)
 
 
 def test_a_task_that_was_given_back_too_often_runs_all_the_same(deploy: Deploy) -> None:

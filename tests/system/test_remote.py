@@ -21,10 +21,12 @@ def api(deployment: Deployment) -> str:
 def test_one_task_goes_by_the_api(deployment: Deployment) -> None:
     """Its id is printed; the store that the environment names is not looked at."""
     url = deployment.target.url("/remote")
-    done = deployment.run("produce", "--api", api(deployment), "--url", url, "--header", "X-A: b", **NOWHERE)
+    done = deployment.run(
+        "produce", "--api", api(deployment), "--url", url, "--header", "X-Request-Id: b", **NOWHERE
+    )
     assert (done.returncode, done.stderr) == (0, "")
     record = deployment.wait_finished(done.stdout.strip())
-    assert (record["url"], record["headers"], record["status"]) == (url, {"X-A": "b"}, "succeeded")
+    assert (record["url"], record["headers"], record["status"]) == (url, {"X-Request-Id": "b"}, "succeeded")
 
 
 @pytest.mark.parametrize("way", [[], ["--api"]], ids=["store", "api"])
@@ -63,7 +65,7 @@ def test_a_file_goes_by_the_api(deployment: Deployment, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["--url", "ftp://x/", "--method", "?"], 2, "url: must start with"),
+        (["--api", "{api}", "--url", "ftp://x/", "--method", "?"], 2, "url: must start with"),
         (["--url", "http://x/", "--api", "nowhere"], 2, "must start with http://"),
         (["--url", "http://x/", "--api", "{api}/elsewhere"], 2, "answered 404"),
         (
@@ -79,7 +81,7 @@ def test_a_refusal_has_the_same_exit_codes(
     """2 for what the caller must change, 3 for an API that is away; a line each on stderr."""
     (closed,) = free_ports(1)
     given = [word.format(api=api(deployment), closed=closed) for word in words]
-    done = deployment.run("produce", "--api", api(deployment), *given, **NOWHERE)
+    done = deployment.run("produce", *given, **NOWHERE)
     assert (done.returncode, done.stdout) == (code, ""), done
     assert told.format(closed=closed) in done.stderr
     assert "Traceback" not in done.stderr

@@ -78,9 +78,9 @@ def test_a_schedules_life_by_command(schedule: Schedules) -> None:
     assert schedule.json("resume", "report")["paused"] is False
     assert len(schedule("run", "report").strip()) == 36
     schedule("delete", "report")
-    assert "no schedule has the name" in schedule("show", "report", code=2)
+    assert "no schedule has the name" in schedule("show", "report", code=4)
     assert "cron" in schedule("create", "x", "--cron", "61 * * * *", "--url", url, code=2)
-    assert "already" in schedule("create", "other", "--cron", "@daily", "--url", url, code=2)
+    assert "already" in schedule("create", "other", "--cron", "@daily", "--url", url, code=5)
 
 
 def test_slots_that_were_missed_run_once_each(
@@ -93,7 +93,7 @@ def test_slots_that_were_missed_run_once_each(
     first = next_at - timedelta(hours=3)
     with closing(sqlite3.connect(tmp_path / "taskrunner.db", timeout=PATIENCE)) as connection, connection:
         connection.execute(
-            "UPDATE taskrunner_schedules SET next_ms = ?, body = replace(body, ?, ?)",
+            "UPDATE taskrunner_schedules SET next_at_ms = ?, encoded = replace(encoded, ?, ?)",
             (int(first.timestamp() * 1000), f"{next_at:%Y-%m-%dT%H}", f"{first:%Y-%m-%dT%H}"),
         )
     (port,) = free_ports(1)

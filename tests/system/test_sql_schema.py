@@ -1,5 +1,6 @@
 """The migrations and the code agree on the tables, and the hot statements find their rows by an index."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import sqlite as dialect
 
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.consumer_store import settle_attempts, start_attempts
+from taskrunner.stores.sql.dead_letter_store import failed_tasks
 from taskrunner.stores.sql.locked_task import lock_tasks, set_due
 from taskrunner.stores.sql.operator_store import list_by_status
 from taskrunner.stores.sql.relay_store import lock_due, lock_outlived, set_queued
@@ -57,16 +59,34 @@ async def test_the_migrations_make_the_tables_of_the_code(tmp_path: Path) -> Non
     engine.dispose()
 
 
+def plan_of(statement: Statement, file: Path) -> list[str]:
+    """What SQLite would do, step by step."""
+    compiled = statement("sqlite").compile(dialect=dialect.dialect())  # type: ignore[attr-defined]  # all can be
+    values = dict.fromkeys(compiled.params, 1) | {"rows": orjson.dumps([{"id": "x"}]).decode()}
+    # SQLAlchemy writes literals, such as the status of a partial index, into the text when it executes.
+    literals = set(re.findall(r"__\[POSTCOMPILE_(\w+)\]", str(compiled)))
+    text = re.sub(r"__\[POSTCOMPILE_(\w+)\]", lambda found: f"'{compiled.params[found[1]]}'", str(compiled))
+    names = [key for key in compiled.positiontup or () if key not in literals]
+    parameters = [compiled.params[key] or values[key] for key in names]
+    with closing(sqlite3.connect(file)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
+    return [str(row[3]) for row in plan]
+
+
+@pytest.mark.parametrize("page", [list_by_status, failed_tasks])
+async def test_a_page_of_a_list_is_not_sorted(tmp_path: Path, page: Statement) -> None:
+    """It comes from an index in its order: sorting 100,000 tasks for a page of 50 takes 100 ms."""
+    async with sql_store(sqlite_url(tmp_path / "x.db")):
+        pass
+    steps = plan_of(page, tmp_path / "x.db")
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
 @pytest.mark.parametrize("hot", HOT)
 async def test_hot_statements_use_an_index(tmp_path: Path, hot: Statement) -> None:
     """None walks through all tasks, whatever the planner knows of their number."""
     async with sql_store(sqlite_url(tmp_path / "x.db")):
         pass
-    compiled = hot("sqlite").compile(dialect=dialect.dialect())  # type: ignore[attr-defined]  # all can be compiled
-    values = dict.fromkeys(compiled.params, 1) | {"rows": orjson.dumps([{"id": "x"}]).decode()}
-    parameters = [compiled.params[key] or values[key] for key in compiled.positiontup or ()]
-    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters).fetchall()
-    steps = [str(row[3]) for row in plan]
+    steps = plan_of(hot, tmp_path / "x.db")
     assert not [step for step in steps if step.startswith("SCAN taskrunner_tasks")], steps
     assert [step for step in steps if step.startswith("SEARCH taskrunner_tasks")], steps

@@ -96,7 +96,7 @@ def t08_never_reads_the_body(peer: Peer) -> None:
 def t11_endless_100(peer: Peer) -> None:
     peer.read()
     while True:
-        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
         peer.rest(0.001)
 
 

@@ -11,7 +11,6 @@ TIMEOUT = OutcomeKind.TIMEOUT
 PROTOCOL = OutcomeKind.PROTOCOL_ERROR
 TOO_LARGE = OutcomeKind.TOO_LARGE
 CONNECT = OutcomeKind.CONNECT_ERROR
-DECODE = OutcomeKind.DECODE_ERROR
 HTTP_ERROR = OutcomeKind.HTTP_ERROR
 
 
@@ -66,17 +65,17 @@ CASES = [
     Case("b04_endless_gzip", TOO_LARGE),
     Case("b06_redirect_with_a_large_body", OK),
     Case("b07_redirect_with_a_bomb", OK),
-    Case("b09_large_headers", TOO_LARGE),
-    Case("b10_many_headers", PROTOCOL),
-    Case("b10_endless_headers", PROTOCOL),
-    Case("b11_long_header_line", PROTOCOL),
+    Case("b09_large_headers", OK),
+    Case("b10_many_headers", OK),
+    Case("b10_endless_headers", OK),
+    Case("b11_long_header_line", OK),
     Case("b12_chunk_extension", PROTOCOL),
     Case("b12_chunk_extension", PROTOCOL, tls=True),
     Case("b12_endless_extension", TIMEOUT, True, 0.5),
     Case("b12_cut_extension", PROTOCOL, True),
     Case("b12_cut_last_extension", PROTOCOL, True),
-    Case("b13_many_trailers", PROTOCOL),
-    Case("b13_large_trailer", PROTOCOL),
+    Case("b13_many_trailers", OK),
+    Case("b13_large_trailer", OK),
     Case("b14_long_status_line", PROTOCOL),
     Case("b15_binary_body", OK),
     Case("f01_short_body", PROTOCOL, True),
@@ -94,10 +93,10 @@ CASES = [
     Case("f17_empty", CONNECT, True),
     Case("f18_reset_before_reply", CONNECT, True),
     Case("f18_reset_in_body", CONNECT, True),
-    Case("e02_gzip_cut", DECODE, True),
-    Case("e02_brotli_cut", DECODE, True),
-    Case("e02_zstd_cut", DECODE, True),
-    Case("e03_gzip_garbage", DECODE, True),
+    Case("e02_gzip_cut", OK),
+    Case("e02_brotli_cut", OK),
+    Case("e02_zstd_cut", OK),
+    Case("e03_gzip_garbage", OK),
     Case("e04_no_close_notify", OK, tls=True),
     Case("e05_members_and_garbage", OK),
     Case("e06_unknown_charset", OK),
@@ -113,8 +112,8 @@ CASES = [
     Case("h2_flood_of_100", PROTOCOL, True),
     Case("h2_endless", TOO_LARGE),
     Case("h2_gzip_bomb", TOO_LARGE),
-    Case("h2_many_headers", PROTOCOL),
-    Case("h2_large_headers", TOO_LARGE),
+    Case("h2_many_headers", OK),
+    Case("h2_large_headers", OK),
     Case("h2_header_bomb", PROTOCOL, True),
     Case("h2_endless_continuation", PROTOCOL, True),
     Case("h2_reset", PROTOCOL, True),

@@ -12,7 +12,7 @@ from taskrunner.api.views.attempt import AttemptDetail, AttemptList, waterfall
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import MASK, Masking
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
@@ -24,7 +24,7 @@ TASK = Task(
     id="t",
     url="http://a.test/p?q=1&api_key=s3cret",
     method="POST",
-    headers={"Authorization": "Basic s3cret", "X-Quote": "it's $HOME", "X-Empty": "", "User-Agent": "mine"},
+    headers={"Authorization": "Basic s3cret", "Warning": "it's $HOME", "X-Empty": "", "User-Agent": "mine"},
     body="s3cret",
     timeout=30,
     max_attempts=5,
@@ -168,7 +168,7 @@ def test_a_command_is_one_to_the_shell() -> None:
     assert words[words.index("--max-time") + 1] == "2.5"
     assert words[words.index("--data-binary") + 1] == "@BODY"
     headers = [value for name, value in pairwise(words) if name == "--header"]
-    assert "X-Quote: it's $HOME" in headers
+    assert "Warning: it's $HOME" in headers
     assert "X-Empty;" in headers
     assert "6 bytes" in text
 
@@ -179,3 +179,35 @@ def test_a_plain_get_is_a_plain_command() -> None:
     assert "--request" not in text
     assert "BODY" not in text
     assert MASK not in text
+
+
+def test_every_request_of_a_redirected_attempt_is_told() -> None:
+    """POST → 303 → GET 200, in the attempt and as entries of the archive, without secrets."""
+    hops = (
+        Hop(method="POST", url=TASK.url, status=303),
+        Hop(method="GET", url="http://a.test/login?token=s3cret", status=200),
+    )
+    told = detail(3, replace(RECORD, attempts=(*RECORD.attempts[:2], ended(3, hops=hops))))
+
+    shown = [(hop.method, hop.url, hop.status_code) for hop in told.hops]
+    assert shown == [
+        ("POST", "http://a.test/p?q=1&api_key=***", 303),
+        ("GET", "http://a.test/login?token=***", 200),
+    ]
+    entries = har.archive([told])["log"]["entries"]
+    assert [(e["request"]["method"], e["request"]["url"], e["response"]["status"]) for e in entries] == shown
+    assert entries[0]["response"]["redirectURL"] == "http://a.test/login?token=***"
+    assert entries[0]["request"]["headers"]
+    assert not entries[1]["request"]["headers"]
+
+
+def test_a_hop_without_an_answer_is_the_last_entry() -> None:
+    hops = (Hop(method="POST", url=TASK.url, status=307), Hop(method="POST", url="http://b.test/"))
+    late = replace(RECORD.attempts[1], hops=hops)
+    told = detail(2, replace(RECORD, attempts=(RECORD.attempts[0], late, RECORD.attempts[2])))
+
+    entries = har.archive([told])["log"]["entries"]
+    assert [(e["request"]["url"], e["response"]["status"]) for e in entries] == [
+        ("http://a.test/p?q=1&api_key=***", 307),
+        ("http://b.test/", 0),
+    ]

@@ -12,9 +12,12 @@ from click.testing import CliRunner, Result
 from taskrunner.cli import errors
 from taskrunner.cli.main import COMMANDS, RootGroup, main
 from taskrunner.domain.errors import (
+    ApiUnfit,
     BrokerUnavailable,
     ConfigInvalid,
     FieldError,
+    HostLimitUnknown,
+    ScheduleUnknown,
     StateConflict,
     StoreUnfit,
     TaskInvalid,
@@ -144,11 +147,15 @@ def fail_with(error: BaseException) -> Result:
             ["a: b", "c: d"],
         ),
         (TaskInvalid([FieldError(field="url", message="is required")]), 2, ["url: is required"]),
-        (TaskUnknown("no task x"), 2, ["no task x"]),
-        (StateConflict("is\n running"), 2, ["is running"]),
+        (TaskUnknown("no task x"), 4, ["no task x"]),
+        (StateConflict("is\n running"), 5, ["is running"]),
         (BrokerUnavailable("refused"), 3, ["refused"]),
         (TopologyConflict("queue x"), 3, ["queue x"]),
         (StoreUnfit("too old"), 3, ["too old"]),
+        (ApiUnfit("a web shop"), 3, ["a web shop"]),
+        (ScheduleUnknown("no schedule x"), 4, ["no schedule x"]),
+        (HostLimitUnknown("no limit x"), 4, ["no limit x"]),
+        (BrokenPipeError(), 141, ["the output was closed by its reader"]),
         (TaskrunnerError("other"), 1, ["other"]),
     ],
 )

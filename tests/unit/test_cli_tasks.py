@@ -1,12 +1,13 @@
-"""The line of `taskrunner tasks list`."""
+"""`taskrunner tasks list`: its rows, and the table that they stand in."""
 
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from taskrunner.cli.tasks import task_line
-from taskrunner.domain.masking import Masking
+from taskrunner.cli.table import print_table
+from taskrunner.cli.tasks import task_row
 from taskrunner.domain.record import Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
@@ -45,6 +46,26 @@ RECORD = Record(
         ({"error": "no answer", "waits_for": "a.test: rate limit"}, " (waits for a.test: rate limit)"),
     ],
 )
-def test_a_line_says_why_a_task_waits(fields: dict[str, Any], reason: str) -> None:
-    line = task_line(replace(RECORD, **fields), Masking(), as_json=False)
-    assert line == f"one scheduled medium attempt 1 GET http://a.test/?token=***{reason}"
+def test_a_row_says_why_a_task_waits(fields: dict[str, Any], reason: str) -> None:
+    row = task_row(replace(RECORD, **fields), NOW + timedelta(minutes=5))
+    assert row == ("one", "scheduled", "5m", "medium", f"GET http://a.test/?token=***{reason}")
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80, 200])
+@pytest.mark.parametrize("text", ["short", "x" * 79, "x" * 300, "two\nlines", "with  blanks " * 30, ""])
+async def test_no_line_is_wider_than_the_terminal(
+    text: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last column is cut, at `$COLUMNS` as everywhere; each row is one line, below the header."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    async def rows() -> AsyncIterator[Sequence[str]]:
+        for name in ("a", "long-name"):
+            yield name, text
+
+    await print_table(("ID", "REQUEST"), rows())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split() == ["ID", "REQUEST"]
+    assert [line.index(word) for line, word in zip(lines[1:], ("a", "long-name"), strict=True)] == [0, 0]
+    assert max(map(len, lines)) <= columns

@@ -9,12 +9,12 @@ import pytest
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.codec import Decoder, encode, pack, storable
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
+from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task, Validators
+from taskrunner.domain.task import Priority, Redirects, Task, Validators
 from taskrunner.domain.value import Value, replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, UTC)
@@ -36,6 +36,7 @@ TASK = Task(
     retry_on=(404, 410),
     fail_on=(503,),
     retry_unsafe=True,
+    redirects=Redirects.KEEP,
     rules=(
         Rule(
             when=When(status=(200,), json=JsonCondition(path="$.a", equals=(None, True, 1))),
@@ -66,6 +67,8 @@ RESPONSE = Response(
     timings=Timings(dns=1.0, connect=2.0, tls=3.0, first_byte=4.0, total=5.0),
     body=b"\x00\xff",
     truncated=True,
+    undecodable=True,
+    headers_truncated=True,
     url="http://b/",
     redirects=2,
     http_version="2",
@@ -82,6 +85,7 @@ OUTCOME = Outcome(
     rule=3,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
+    hops=(Hop(method="POST", url="http://a/", status=303), Hop(method="GET", url="http://b/")),
     of_host=False,
 )
 ATTEMPT = Attempt(
@@ -95,6 +99,7 @@ ATTEMPT = Attempt(
     consumer="host:1:a",
     address="[2001:db8::1]:443",
     timings=RESPONSE.timings,
+    hops=OUTCOME.hops,
     response=replace(RESPONSE, body=b""),
 )
 VALUES = [TASK, OUTCOME, ATTEMPT, RESPONSE]

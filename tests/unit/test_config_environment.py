@@ -139,7 +139,11 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("RABBITMQ_URL", "amqp://a:99999/", "no usable host or port"),
         ("REDIS_URL", "cache:6379", "must be redis://"),
         ("REDIS_URL", "redis://:6379", "no usable host or port"),
-        ("REDIS_URL", "redis://cache/zero", "must be a whole number"),
+        (
+            "REDIS_URL",
+            "redis://cache/zero",
+            "must be redis://[user:password@]host[:port][/number of the database]",
+        ),
         ("REDIS_URL", "redis+sentinel://s1,s2", "must be redis+sentinel://"),
         ("REDIS_URL", "redis+sentinel://s1,,s2/main", "no usable host or port"),
         ("REDIS_URL", "redis+sentinel://s1/main/zero", "must be redis+sentinel://"),

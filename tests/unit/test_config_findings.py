@@ -51,8 +51,8 @@ def findings_of(tmp_path: Path, text: str | bytes, **environ: str) -> list[str]:
         ("Server: {addr: '0.0.0.0:80'}", "config.yaml: Server.addr: must be a host name or an IP address"),
         ("Server: {addr: 300.1.1.1}", "config.yaml: Server.addr: must be a host name or an IP address"),
         ("Logger: {level: loud}", "config.yaml: Logger.level: must be 'debug', 'info', 'warning' or 'error'"),
-        ("Fetch: {timeout: 30s}", "config.yaml: Fetch.timeout: must be a number"),
-        ("Fetch: {timeout: .inf}", "config.yaml: Fetch.timeout: must be a number"),
+        ("Fetch: {timeout: 30 s}", "config.yaml: Fetch.timeout: must be seconds, or a duration such as"),
+        ("Fetch: {timeout: .inf}", "config.yaml: Fetch.timeout: must be seconds, or a duration such as"),
         (
             "Fetch: {allow_private: 10.0.0.0/33}",
             "config.yaml: Fetch.allow_private: must be addresses such as",

@@ -141,7 +141,7 @@ def test_a_foreign_message_is_a_draft() -> None:
         (b"{}", "url: is required"),
         (b'{"url":"ftp://h/"}', "url: must start with"),
         (b'{"url":"http://h/","timeout":-1}', "timeout: must be greater than 0"),
-        (b'{"url":"http://h/","body":[NaN]}', "body: Out of range float"),
+        (b'{"url":"http://h/","body":[NaN]}', "body: NaN is not JSON"),
         (b'{"url":"http://h/","run_at":"0001-01-01T00:00:00+14:00"}', "run_at: must lie between"),
         (b'{"v":1}', "missing required field `attempt`"),
         (b'{"v":1,"attempt":"one","task":{}}', "attempt: Expected `int`, got `str`"),

@@ -56,7 +56,7 @@ def test_a_callback_is_a_task_of_its_own() -> None:
     task = decode_task(new.encoded)
     assert (new.id, new.queue, new.max_attempts, new.due) == (task.id, Priority.HIGH, 3, NOW)
     assert (task.method, task.url, task.signed_by) == ("POST", "http://told.test/", "name")
-    assert task.tls == "profile"
+    assert (task.tls, task.redirects) == ("profile", "keep")
     assert (task.timeout, task.max_attempts, task.retry) == (7, 3, CALLBACK.retry)
     assert (task.labels, task.traceparent) == ({"callback": "task"}, TASK.traceparent)
     assert task.headers == {"Content-Type": "application/json", "webhook-id": task.id}

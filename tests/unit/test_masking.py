@@ -17,7 +17,20 @@ from taskrunner.domain.masking import (
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "Proxy-Authorization", "COOKIE", "X-Api-Key", "x-auth-token", "X-Hub-Signature"]
+    "name",
+    [
+        "Ocp-Apim-Subscription-Key",
+        "X-Auth",
+        "X-Private-Key",
+        "X-Anything-New",
+        "X-RateLimit-Token",
+        "authorization",
+        "Proxy-Authorization",
+        "COOKIE",
+        "X-Api-Key",
+        "x-auth-token",
+        "X-Hub-Signature",
+    ],
 )
 def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
     assert Masking().headers({name: "s3cret", "Accept": "*/*"}) == {name: MASK, "Accept": "*/*"}
@@ -26,9 +39,9 @@ def test_a_header_that_may_be_a_secret_is_masked(name: str) -> None:
 def test_further_headers_are_masked_by_their_names() -> None:
     """In any case, and no others that are only like them."""
     masking = Masking(["X-Tenant"])
-    assert masking.headers({"x-tenant": "s3cret", "X-Tenant-Id": "7", "Cookie": "s3cret"}) == {
+    assert masking.headers({"x-tenant": "s3cret", "Server": "7", "Cookie": "s3cret"}) == {
         "x-tenant": MASK,
-        "X-Tenant-Id": "7",
+        "Server": "7",
         "Cookie": MASK,
     }
 
@@ -41,6 +54,18 @@ def test_further_headers_are_masked_by_their_names() -> None:
         ("http://a/?key=s3cret&sig=s3cret&monkey=1", "http://a/?key=***&sig=***&monkey=1"),
         ("http://a/?api%5Fkey=s3cret", "http://a/?api%5Fkey=***"),
         ("http://a/?code=a=b", "http://a/?code=***"),
+        ("http://a/?jwt=s3cret", "http://a/?jwt=***"),
+        ("http://a/?anything=s3cret", "http://a/?anything=***"),
+        ("http://a/?x=12&day=2030-01-31&q=two%20words", "http://a/?x=12&day=2030-01-31&q=two%20words"),
+        ("http://a/?page=1;token=s3cret", "http://a/?page=***"),
+        ("http://a/#access_token=s3cret", "http://a/#access_token=***"),
+        ("http://a/#/route?id=3&code=s3cret", "http://a/#/route?id=3&code=***"),
+        ("http://a/b;jsessionid=s3cret/c;v=1?x=1", "http://a/b;jsessionid=***/c;v=1?x=1"),
+        ("http://me:s3cret@a/b@c", "http://***@a/b@c"),
+        ("//me:s3cret@a/", "//***@a/"),
+        ("/x?sig=s3cret", "/x?sig=***"),
+        ("http://a/?otp=123456&pin=1234", "http://a/?otp=***&pin=***"),
+        ("http://a/?url=http%3A%2F%2Fb%2F%3Ftoken%3Ds3cret", "http://a/?url=***"),
         ("http://a/token/x?b&token", "http://a/token/x?b&token"),
         ("http://a/", "http://a/"),
     ],
@@ -48,6 +73,28 @@ def test_further_headers_are_masked_by_their_names() -> None:
 def test_a_parameter_that_may_be_a_secret_is_masked(url: str, shown: str) -> None:
     """All else stays as it was spelt."""
     assert masked_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Location", "/next?sig=s3cret&page=2", "/next?sig=***&page=2"),
+        ("location", "https://u:s3cret@h/#id_token=s3cret", "https://***@h/#id_token=***"),
+        ("Content-Location", "?token=s3cret", "?token=***"),
+        ("Referer", "https://h/?session=s3cret", "https://h/?session=***"),
+        (
+            "Link",
+            '<https://h/?token=s3cret>; rel="next", </b?sig=s3cret>',
+            '<https://h/?token=***>; rel="next", </b?sig=***>',
+        ),
+        ("Link", "<https://h/?token=s3cret", "<https://h/?token=***>"),
+        ("Refresh", "5; url=https://h/?token=s3cret", "5; url=https://h/?token=***"),
+        ("Refresh", "0;URL='/a?sig=s3cret'", "0;URL='/a?sig=***"),
+        ("Refresh", "7", "7"),
+    ],
+)
+def test_urls_in_headers_are_masked(name: str, value: str, shown: str) -> None:
+    assert Masking().value(name, value) == shown
 
 
 def test_user_information_is_masked() -> None:

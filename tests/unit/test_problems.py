@@ -63,7 +63,7 @@ def test_the_members_are_those_of_rfc_9457() -> None:
     assert problem is not None
     assert json.loads(problem.encode()) == {
         "type": "about:blank",
-        "title": "Unprocessable Entity",
+        "title": "Unprocessable Content",
         "status": 422,
         "code": "task_invalid",
         "detail": "1 field is not right; see errors",

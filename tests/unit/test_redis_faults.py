@@ -47,7 +47,48 @@ def test_outages(exc: Exception, told: str, answers: bool) -> None:
     assert found.answers is answers
 
 
-@pytest.mark.parametrize("text", ["WRONGTYPE Operation against a key", "wrong number of arguments", "OOMPH"])
-def test_what_is_our_own_fault_is_no_outage(text: str) -> None:
-    """It must be loud instead."""
-    assert fault(driver.ResponseError(text), "h:1") is None
+@pytest.mark.parametrize(
+    ("exc", "code", "words"),
+    [
+        (driver.ResponseError("WRONGTYPE Operation against a key"), "WRONGTYPE", "WRONGTYPE Operation"),
+        (driver.ResponseError("CROSSSLOT Keys in request don't hash"), "CROSSSLOT", "CROSSSLOT Keys"),
+        (driver.ResponseError("wrong number of arguments"), "ERR", "wrong number of arguments"),
+        (driver.ResponseError("OOMPH"), "ERR", "OOMPH"),
+    ],
+)
+def test_what_we_do_not_know_is_told_with_its_code_and_words(exc: Exception, code: str, words: str) -> None:
+    """And is no outage: the server answers."""
+    found = fault(exc, "h:1")
+    assert found is not None
+    assert (found.unknown, found.answers) == (code, True)
+    assert found.message == f"Redis at h:1 refused a command: {exc}"
+    assert words in found.message
+
+
+def test_the_arguments_of_an_unknown_command_are_not_told() -> None:
+    """They are values of a task."""
+    found = fault(driver.ResponseError("unknown command 'X', with args beginning with: 's3cret'"), "h:1")
+    assert found is not None
+    assert found.message == "Redis at h:1 refused a command: unknown command 'X'"
+
+
+@pytest.mark.parametrize(
+    ("exc", "told"),
+    [
+        (driver.AskError("16 10.0.0.1:7001"), "is moving: calls wait until the move is over"),
+        (driver.TryAgainError("Multiple keys request during rehashing"), "is moving"),
+        (driver.MovedError("16 10.0.0.1:7001"), "without our slot"),
+        (driver.MovedError("16 10.0.0.1:7001"), "(10.0.0.1:7001)"),
+        (driver.NoPermissionError("User u has no permissions to run the 'zadd' command"), "'zadd' command"),
+    ],
+)
+def test_the_culprit_is_named(exc: Exception, told: str) -> None:
+    """A slot on its way to another node, and a command that an ACL forbids."""
+    found = fault(exc, "h:1")
+    assert found is not None
+    assert told in found.message
+    assert (found.answers, found.unknown) == (False, "")
+
+
+def test_a_script_that_is_not_loaded_is_no_fault() -> None:
+    assert fault(driver.NoScriptError("No matching script"), "h:1") is None

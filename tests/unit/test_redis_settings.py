@@ -3,33 +3,36 @@
 import pytest
 
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.stores.redis.settings import Endpoint, RedisSettings, endpoint
+from taskrunner.domain.redis_url import RedisUrl
+from taskrunner.domain.service_tls import ServiceTls
+from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
 
-def parse(address: str, **settings: object) -> Endpoint:
+def parse(address: str, **settings: object) -> RedisUrl:
     return endpoint(RedisSettings(address=address, **settings))  # type: ignore[arg-type]  # mixed values
 
 
 @pytest.mark.parametrize(
     ("address", "expected", "shown"),
     [
-        ("redis:6379", Endpoint(host="redis", port=6379), "redis:6379"),
-        ("redis", Endpoint(host="redis", port=6379), "redis:6379"),
-        ("redis://h:1", Endpoint(host="h", port=1), "h:1"),
-        ("redis://h/3", Endpoint(host="h", db=3), "h:6379"),
-        ("rediss://h", Endpoint(host="h", tls=True), "h:6379"),
-        ("redis://u:p%40@h", Endpoint(host="h", user="u", password="p@"), "h:6379"),
-        ("redis://:p@h", Endpoint(host="h", password="p"), "h:6379"),
-        ("[::1]:7", Endpoint(host="::1", port=7), "[::1]:7"),
+        ("redis:6379", RedisUrl(places=(("redis", 6379),), db=0), "redis:6379"),
+        ("redis", RedisUrl(places=(("redis", 6379),), db=0), "redis:6379"),
+        ("redis://h:1", RedisUrl(places=(("h", 1),), db=0), "h:1"),
+        ("redis://h/3", RedisUrl(places=(("h", 6379),), db=3), "h:6379"),
+        ("redis://h?db=3", RedisUrl(places=(("h", 6379),), db=3), "h:6379"),
+        ("rediss://h", RedisUrl(places=(("h", 6379),), db=0, tls=ServiceTls()), "h:6379"),
+        ("redis://u:p%40@h", RedisUrl(places=(("h", 6379),), db=0, user="u", password="p@"), "h:6379"),
+        ("redis://:p@h", RedisUrl(places=(("h", 6379),), db=0, password="p"), "h:6379"),
+        ("[::1]:7", RedisUrl(places=(("::1", 7),), db=0), "[::1]:7"),
         (
             "redis+sentinel://u:p%40@s1,[::1]:2/main/3",
-            Endpoint(sentinels=(("s1", 26379), ("::1", 2)), service="main", user="u", password="p@", db=3),
+            RedisUrl(places=(("s1", 26379), ("::1", 2)), service="main", user="u", password="p@", db=3),
             "main (by Sentinel s1:26379, [::1]:2)",
         ),
-        ("unix:///run/redis.sock", Endpoint(path="/run/redis.sock"), "/run/redis.sock"),
+        ("unix:///run/redis.sock", RedisUrl(path="/run/redis.sock", db=0), "/run/redis.sock"),
     ],
 )
-def test_addresses(address: str, expected: Endpoint, shown: str) -> None:
+def test_addresses(address: str, expected: RedisUrl, shown: str) -> None:
     """Host and port, or a URL with as much as it holds."""
     assert parse(address) == expected
     assert str(parse(address)) == shown
@@ -38,14 +41,14 @@ def test_addresses(address: str, expected: Endpoint, shown: str) -> None:
 def test_the_url_goes_before_the_other_settings() -> None:
     """What it does not say comes from them."""
     found = parse("redis://u@h/3", user="other", password="p", db=5, tls=True)
-    assert found == Endpoint(host="h", user="u", password="p", db=3, tls=True)
+    assert found == RedisUrl(places=(("h", 6379),), user="u", password="p", db=3, tls=ServiceTls())
 
 
 def test_the_settings_may_name_sentinels() -> None:
     """The rest of them is for the server that those tell of."""
     found = parse("s1:1,s2:2", sentinel="main", user="u", password="p", db=5, tls=True)
     places = (("s1", 1), ("s2", 2))
-    assert found == Endpoint(sentinels=places, service="main", user="u", password="p", db=5, tls=True)
+    assert found == RedisUrl(places=places, service="main", user="u", password="p", db=5, tls=ServiceTls())
 
 
 @pytest.mark.parametrize("address", ["http://h", "redis://h/x", "h:99999", "redis://h:port", "redis://[::1"])

@@ -199,7 +199,7 @@ def ok(status: int = 200) -> Outcome:
     return Outcome(kind=OutcomeKind.OK, response=Response(status=status))
 
 
-WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED})
+WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED, OutcomeKind.DECODE_ERROR})
 
 
 @pytest.mark.parametrize("kind", WITHOUT_ANSWER)

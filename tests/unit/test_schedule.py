@@ -1,5 +1,6 @@
 """Schedules: what a draft must be, and what is to run when slots have passed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,12 @@ from taskrunner.domain.value import replace
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TASK = {"url": "http://target.test/"}
 HOURLY = Schedule(
-    name="report", cron="@hourly", task=TASK, created_at=NOON, updated_at=NOON, next_at=NOON.replace(hour=9)
+    name="report",
+    cron="@hourly",
+    task=json.dumps(TASK),
+    created_at=NOON,
+    updated_at=NOON,
+    next_at=NOON.replace(hour=9),
 )
 
 
@@ -85,7 +91,7 @@ def test_jitter_is_the_same_for_everybody_and_bounded() -> None:
 def test_a_schedule_comes_back_as_it_was() -> None:
     """Numbers of any size in a body included."""
     full = replace(
-        HOURLY, task={"url": "http://a/", "body": {"n": 10**30, "t": "ä"}}, last_at=NOON, error="e"
+        HOURLY, task='{"url":"http://a/", "body":{"n":1.10,"n":2,"t":"ä\\ud83d"}}', last_at=NOON, error="e"
     )
     assert decode_schedule(encode(full)) == full
 

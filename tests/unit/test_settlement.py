@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
+from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(), created_at=NOW)
-ENDED = EndedAttempt(task=TASK, number=1, consumer="c", started_at=NOW, finished_at=NOW)
+ENDED = Attempt(number=1, consumer="c", started_at=NOW)
 RESPONSE = Response(status=503, headers=(("A", "b"),), body=b"x" * 9999, size_bytes=9999)
 OUTCOME = Outcome(kind=OutcomeKind.HTTP_ERROR, error="503", response=RESPONSE, address="203.0.113.1:80")
 
@@ -26,7 +27,7 @@ def verdict(status: Status) -> Verdict:
 @pytest.mark.parametrize("status", [Status.RETRYING, Status.FAILED])
 def test_the_head_of_an_answer_stays_in_the_line(status: Status) -> None:
     """The next attempt's result takes the place of this one's, also that of a requeued task."""
-    item = settlement(ENDED, OUTCOME, verdict(status), RetentionSettings())
+    item = settlement(TASK, ENDED, OUTCOME, verdict(status), RetentionSettings(), now=NOW)
     assert item.attempt.response == replace(RESPONSE, body=b"")
     assert (item.attempt.address, item.result) == ("203.0.113.1:80", RESPONSE)
 
@@ -34,7 +35,12 @@ def test_the_head_of_an_answer_stays_in_the_line(status: Status) -> None:
 def test_a_success_is_the_last_there_is() -> None:
     """Its answer is the result, and stands nowhere else."""
     item = settlement(
-        ENDED, replace(OUTCOME, kind=OutcomeKind.OK), verdict(Status.SUCCEEDED), RetentionSettings()
+        TASK,
+        ENDED,
+        replace(OUTCOME, kind=OutcomeKind.OK),
+        verdict(Status.SUCCEEDED),
+        RetentionSettings(),
+        now=NOW,
     )
     assert (item.attempt.response, item.result) == (None, RESPONSE)
 
@@ -43,7 +49,7 @@ def test_a_line_has_room_for_some_headers() -> None:
     """A task may have a hundred attempts, each with 64 KiB of headers."""
     flood = tuple((f"x-{number}", "y" * 500) for number in range(100))
     outcome = replace(OUTCOME, response=replace(RESPONSE, headers=flood))
-    line = settlement(ENDED, outcome, verdict(Status.RETRYING), RetentionSettings()).attempt
+    line = settlement(TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW).attempt
     assert line.response is not None
     assert line.response.headers == flood[:4]
 
@@ -52,5 +58,8 @@ def test_an_attempt_without_an_answer_has_its_times() -> None:
     timings = Timings(dns=0.1, total=1.0)
     outcome = Outcome(kind=OutcomeKind.TIMEOUT, error="late", timings=timings)
     assert (
-        settlement(ENDED, outcome, verdict(Status.RETRYING), RetentionSettings()).attempt.timings == timings
+        settlement(
+            TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW
+        ).attempt.timings
+        == timings
     )

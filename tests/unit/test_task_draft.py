@@ -22,7 +22,11 @@ URL = "http://example.com/"
 
 
 def task_of(fields: dict[str, Any], rules: TaskSettings = RULES) -> Task:
-    draft = TaskDraft.from_json(json.dumps(fields), rules.limits)
+    return task_of_json(json.dumps(fields), rules)
+
+
+def task_of_json(raw: str, rules: TaskSettings = RULES) -> Task:
+    draft = TaskDraft.from_json(raw, rules.limits)
     return draft.to_task(rules, task_id="new", now=NOW)
 
 
@@ -124,20 +128,27 @@ def test_a_delay_is_a_time_to_run_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoded"),
+    "encoded",
     [
-        ({"a": [1, "\u00e9"]}, '{"a":[1,"\u00e9"]}'),
-        ([], "[]"),
-        ({}, "{}"),
-        ([2**64], "[18446744073709551616]"),
+        '{"a":[1, "\u00e9"]}',
+        "[]",
+        "{ }",
+        "[18446744073709551616]",
+        "[12345678901234567890.123456789,1.10,1e400]",
+        f"[{'9' * 5000}]",
+        '{"a":1,"a":2}',
+        r'["\ud83d", "\/\u0041"]',
     ],
 )
-def test_a_json_body_is_sent_as_json(body: Any, encoded: str) -> None:
+def test_a_json_body_is_sent_as_it_came(encoded: str) -> None:
     """With the content type, unless the task names one in any case."""
-    task = task_of({"url": URL, "body": body})
+    raw = f'{{"url": "{URL}", "body": {encoded} }}'
+    task = task_of_json(raw)
     assert (task.body, task.headers) == (encoded, {"Content-Type": "application/json"})
-    task = task_of({"url": URL, "body": body, "headers": {"content-type": "x/y"}})
+    task = task_of({"url": URL, "body": [], "headers": {"content-type": "x/y"}})
     assert task.headers == {"content-type": "x/y"}
+    raw = raw.replace("{", '\ufeff{"headers":{"Content-TYPE":"x/y"},', 1)
+    assert task_of_json(raw).headers == {"Content-TYPE": "x/y"}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +199,7 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"headers": {"a b": "c"}}, "headers", "'a b' is not a header name"),
         ({"headers": {"a": 5}}, "headers.a", "must be a valid string"),
         ({"headers": ["a"]}, "headers", "must be an object"),
-        ({"body": 5}, "body.str", "must be a valid string"),
+        ({"body": 5}, "body", "must be text, an object or an array"),
         ({"body": "x" * (256 * 1024 + 1)}, "body", "is 262145 bytes long, at most 262144 are allowed"),
         ({"body": "\u00e9" * (128 * 1024 + 1)}, "body", "is 262146 bytes long"),
         ({"body_base64": "???"}, "body_base64", "is not base64"),
@@ -200,10 +211,10 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"delay": "soon"}, "delay", "must be a number, got 'soon'"),
         ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),
         ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
-        ({"run_at": "2026-01-01T00:00:00"}, "run_at", "must have timezone info"),
-        ({"run_at": "tomorrow"}, "run_at", "must be a valid datetime"),
-        ({"run_at": "0001-01-01T00:00:00+14:00"}, "run_at", "must lie between the years 1 and 9999"),
-        ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at", "must lie between the years 1 and 9999"),
+        ({"run_at": "2026-01-01T00:00:00"}, "run_at", "RFC 3339"),
+        ({"run_at": "tomorrow"}, "run_at", "RFC 3339"),
+        ({"run_at": "0001-01-01T00:00:00+14:00"}, "run_at", "must lie between the years 1970 and 9998"),
+        ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at", "must lie between the years 1970 and 9998"),
         ({"timeout": 0}, "timeout", "must be greater than 0"),
         ({"timeout": 901}, "timeout", "must be at most 900 seconds, got 901"),
         ({"timeout": True}, "timeout", "must be a number"),

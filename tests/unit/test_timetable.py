@@ -133,3 +133,80 @@ def test_what_is_no_time_zone_is_refused(zone: str) -> None:
     """It is no path, either."""
     with pytest.raises(ValueError, match="must be an IANA time zone"):
         check_time_zone(zone)
+
+
+@pytest.mark.parametrize(
+    ("cron", "meaning"),
+    [
+        ("*/90 * * * *", "0 only"),
+        ("*/60 * * * *", "0 only"),
+        ("0 */24 * * *", "0 only"),
+        ("0 */36 * * *", "0 only"),
+        ("0 0 */31 * *", "1 only"),
+        ("0 0 1 */12 *", "1 only"),
+        ("0 0 * * */7", "0 only"),
+        ("5/90 * * * *", "5 only"),
+        ("0-10/20 * * * *", "0 only"),
+        ("0 8-18/12 * * *", "8 only"),
+        ("0 0 * * MON-FRI/5", "MON only"),
+        ("0 0 1 jan-mar/3 *", "JAN only"),
+        ("0 0 1 FEB/11 *", "FEB only"),
+        ("1,*/90 * * * *", "0 only"),
+        ("*/30,40-50/11 * * * *", "40 only"),
+    ],
+)
+def test_a_step_beyond_its_field_is_refused(cron: str, meaning: str) -> None:
+    """With what it would mean: nobody writes */90 for once an hour."""
+    with pytest.raises(ValueError, match=meaning):
+        check_cron(cron)
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "*/59 * * * *",
+        "*/45 * * * *",
+        "0 */23 * * *",
+        "0 0 */30 * *",
+        "0 0 1 */11 *",
+        "0 0 * * */6",
+        "*/1 * * * *",
+        "5-5/1 * * * *",
+        "0-10/10 * * * *",
+        "0 0 * * MON-FRI/4",
+        "0 0 1 JAN-MAR/2 *",
+        "3/56 * * * *",
+        "0 0 L * *",
+    ],
+)
+def test_a_step_within_its_field_is_taken(cron: str) -> None:
+    assert check_cron(cron) == cron
+
+
+@given(st.sampled_from(["minute", "hour", "day", "month", "weekday"]), st.integers(0, 59), st.integers(1, 99))
+def test_a_taken_step_reaches_a_second_value(name: str, first: int, step: int) -> None:
+    """Whatever passes has at least two slots in a year that differ in that field."""
+    fields = {"minute": "0", "hour": "0", "day": "1", "month": "1", "weekday": "*"}
+    if name == "weekday":
+        fields |= {"day": "*", "month": "*"}
+    spelt = " ".join((fields | {name: f"{first}/{step}"}).values())
+    try:
+        check_cron(spelt)
+    except ValueError:
+        return
+    found = Timetable(spelt, "UTC").first(2, since=at("2026-01-01T00:00"))
+    assert found[1] - found[0] < timedelta(days=365) or step == 1
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 0 13 * FRI", ["02-06", "02-13", "02-20"]),
+        ("0 0 */5 * MON", ["02-16", "03-16", "04-06"]),
+        ("0 0 13 * *", ["02-13", "03-13", "04-13"]),
+    ],
+)
+def test_a_day_matches_the_date_or_the_weekday(cron: str, days: list[str]) -> None:
+    """Either of two restricted fields; both, if one begins with a star."""
+    found = Timetable(cron, "UTC").first(3, since=at("2026-02-02T00:00"))
+    assert [f"{slot:%m-%d}" for slot in found] == days

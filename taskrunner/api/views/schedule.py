@@ -1,16 +1,23 @@
 """The view of a schedule."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from taskrunner.api.views.view import View
+from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task import AwareDatetime
 
+_NEXT_RUNS = 5
+
 
 class ScheduleView(View):
-    """A cron schedule and what it has done. `task` is as submitted, without its body and secrets."""
+    """A cron schedule and what it has done. `task` is as submitted, without its body and secrets.
+
+    `next_runs` are its next five slots; there are none while it is paused.
+    """
 
     name: str
     cron: str
@@ -21,6 +28,7 @@ class ScheduleView(View):
     conditional: bool
     paused: bool
     next_at: AwareDatetime | None
+    next_runs: Sequence[AwareDatetime]
     last_at: AwareDatetime | None
     last_task_id: str | None
     last_task_url: str | None
@@ -34,7 +42,12 @@ class ScheduleView(View):
         """`prefix` goes before the paths of links."""
         last = schedule.last_task_id
         last_url = None if last is None else f"{prefix}/tasks/{last}"
-        return cls.copy(schedule, last_task_url=last_url, task=_template(schedule.task, masking))
+        return cls.copy(
+            schedule,
+            last_task_url=last_url,
+            task=_template(schedule.task, masking),
+            next_runs=schedule.next_slots(_NEXT_RUNS),
+        )
 
 
 class SchedulePage(View):
@@ -44,12 +57,14 @@ class SchedulePage(View):
     next_cursor: str | None
 
 
-def _template(template: Mapping[str, Any], masking: Masking) -> Mapping[str, Any]:
+def _template(text: str, masking: Masking) -> Mapping[str, Any]:
     """The fields of the task; in place of its body, which may be secret, there is `has_body`."""
-    shown = {name: value for name, value in template.items() if name not in {"body", "body_base64"}}
+    template = members(text, opaque="body")
+    bodies = [template.pop(name, "null") for name in ("body", "body_base64")]
+    shown: dict[str, Any] = json.loads(join(template))
     if "headers" in shown:
         shown["headers"] = masking.headers(shown["headers"])
     shown["url"] = masked_url(shown["url"])
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
-    return {**shown, "has_body": any(template.get(name) is not None for name in ("body", "body_base64"))}
+    return {**shown, "has_body": bodies != ["null", "null"]}

@@ -6,14 +6,14 @@ from typing import Any, Literal, Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
-from taskrunner.domain.errors import FieldError
+from taskrunner.domain.errors import FieldError, KeyReused, StateConflict, TaskInvalid
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime, Priority, Task, Validators
+from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
 from taskrunner.producer.bulk_submit import SubmittedBatch
 
 
@@ -39,7 +39,11 @@ class HeaderView(View):
 
 
 class ResponseView(View):
-    """A target's answer, without its body. `unchanged`: the target has nothing newer (304)."""
+    """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
+
+    `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
+    `headers_truncated`: there were more headers than are kept.
+    """
 
     status_code: int
     unchanged: bool
@@ -48,6 +52,8 @@ class ResponseView(View):
     size: int
     sha256: str
     truncated: bool
+    undecodable: bool
+    headers_truncated: bool
     url: str
     redirects: int
     http_version: str
@@ -82,8 +88,23 @@ class ResultView(ResponseView):
         return cls.of(response, masking, body=text, body_url=body_url, timings=timings)
 
 
+class HopView(View):
+    """One request of an attempt that was redirected. `status_code` is null if it got no answer."""
+
+    method: str
+    url: str
+    status_code: int | None
+
+    @classmethod
+    def of(cls, hop: Hop) -> Self:
+        return cls(method=hop.method, url=masked_url(hop.url), status_code=hop.status)
+
+
 class AttemptView(View):
-    """One run of a task. An attempt that is not `counted` ended because of a fault of taskrunner."""
+    """One run of a task. An attempt that is not `counted` ended because of a fault of taskrunner.
+
+    `hops` are all requests of an attempt that was redirected, in order.
+    """
 
     number: int
     started_at: AwareDatetime
@@ -94,10 +115,11 @@ class AttemptView(View):
     counted: bool
     consumer: str | None
     address: str | None
+    hops: Sequence[HopView]
 
     @classmethod
     def of(cls, attempt: Attempt, **more: Any) -> Self:
-        return cls.copy(attempt, **more)
+        return cls.copy(attempt, hops=[HopView.of(hop) for hop in attempt.hops], **more)
 
 
 class CallbackView(View):
@@ -162,6 +184,7 @@ class TaskView(View):
     retry_on: Sequence[int]
     fail_on: Sequence[int]
     retry_unsafe: bool
+    redirects: Redirects
     rules: Sequence[Rule]
     labels: Mapping[str, str]
     tls: str | None
@@ -205,6 +228,7 @@ class TaskView(View):
             retry_on=task.retry_on,
             fail_on=task.fail_on,
             retry_unsafe=task.retry_unsafe,
+            redirects=task.redirects,
             rules=task.rules,
             labels=task.labels,
             tls=task.tls,
@@ -239,13 +263,13 @@ class TaskPage(View):
 
 
 class BulkItem(View):
-    """What became of one task of a bulk: `status` 202 with its `id`, or 422 with `errors`.
+    """What became of one task of a bulk: `status` as `POST /tasks` answers: 202 with its `id`, else `errors`.
 
     `line` counts from 1. `created` is false for an id that existed before.
     """
 
     line: int
-    status: Literal[202, 422]
+    status: Literal[202, 409, 422]
     id: str | None
     url: str | None
     created: bool
@@ -276,16 +300,23 @@ class BulkAnswer(View):
         items += [
             BulkItem(
                 line=refused.number,
-                status=422,
+                status=422 if isinstance(refused.error, TaskInvalid | KeyReused) else 409,
                 id=None,
                 url=None,
                 created=False,
                 published=False,
-                errors=refused.error.errors,
+                errors=_errors(refused.error),
             )
             for refused in done.refused
         ]
         return cls(items=sorted(items, key=attrgetter("line")))
+
+
+def _errors(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:
+    if isinstance(error, TaskInvalid):
+        return error.errors
+    field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
+    return [FieldError(field=field, message=str(error))]
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

@@ -6,15 +6,19 @@ does not answer. All frames off the fast path go through pika.
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Protocol
 
-from pika import URLParameters
+from pika import ConnectionParameters, PlainCredentials, SSLOptions
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.frame import decode_frame
 
 from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.errors import translate
-from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
+from taskrunner.brokers.rabbitmq.settings import RabbitSettings
+from taskrunner.domain.amqp_url import read_amqp_url
+from taskrunner.domain.errors import BrokerUnavailable, ConfigInvalid, FieldError, TaskrunnerError
+from taskrunner.domain.service_tls import ServiceTls
+from taskrunner.runtime.tls_context import make_tls_context
 
 # pika's own deadlines for the handshake end this much later than ours, whose error says more.
 _PIKA_SLACK = 5.0
@@ -52,7 +56,7 @@ class AmqpConnection(AsyncioConnection):  # type: ignore[misc]  # pika is untype
     _frame_buffer: bytes
     bytes_received: int
 
-    def __init__(self, parameters: URLParameters) -> None:
+    def __init__(self, parameters: ConnectionParameters) -> None:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[TaskrunnerError] = loop.create_future()
         self._handshake_done: asyncio.Future[None] = loop.create_future()
@@ -171,9 +175,9 @@ class AmqpConnection(AsyncioConnection):  # type: ignore[misc]  # pika is untype
         return False
 
 
-async def dial(parameters: URLParameters, timeout: float) -> AmqpConnection:
-    """An open connection; raises `BrokerUnavailable` when there is none after `timeout` seconds."""
-    parameters.socket_timeout = parameters.stack_timeout = timeout + _PIKA_SLACK
+async def dial(parameters: ConnectionParameters) -> AmqpConnection:
+    """An open connection; raises `BrokerUnavailable` when there is none within the time limit of its URL."""
+    timeout = parameters.stack_timeout - _PIKA_SLACK
     connection = AmqpConnection(parameters)
     try:
         async with asyncio.timeout(timeout):
@@ -188,12 +192,30 @@ async def dial(parameters: URLParameters, timeout: float) -> AmqpConnection:
     return connection
 
 
-def connection_parameters(address: str, *, heartbeat: int, client_name: str) -> URLParameters:
-    """pika's form of an AMQP URL, whose query may set another heartbeat. Raises ValueError."""
-    parameters: Any = URLParameters(address)
-    if parameters.heartbeat is None:
-        parameters.heartbeat = heartbeat
-    parameters.client_properties = {"connection_name": client_name, "product": "taskrunner"}
-    parameters.connection_attempts = 1
-    parameters.blocked_connection_timeout = None
-    return parameters
+def connection_parameters(
+    address: str, settings: RabbitSettings, *, client_name: str
+) -> ConnectionParameters:
+    """pika's form of an AMQP URL, whose parameters go before the settings.
+
+    Raises `ConfigInvalid`, which does not show the URL.
+    """
+    try:
+        url = read_amqp_url(address, ServiceTls(ca_file=settings.ca_file))
+    except ValueError as exc:
+        raise ConfigInvalid([FieldError(field="Rabbit.addr", message=str(exc))]) from exc
+    host, port = url.place
+    context = None if url.tls is None else make_tls_context(url.tls, "Rabbit")
+    slack = (url.dial_timeout or settings.dial_timeout) + _PIKA_SLACK
+    return ConnectionParameters(
+        host=host,
+        port=port,
+        virtual_host=url.vhost,
+        credentials=PlainCredentials(url.user, url.password),
+        ssl_options=context and SSLOptions(context, (url.tls and url.tls.server_name) or host),
+        heartbeat=settings.heartbeat if url.heartbeat is None else url.heartbeat,
+        client_properties={"connection_name": client_name, "product": "taskrunner"},
+        connection_attempts=1,
+        socket_timeout=slack,
+        stack_timeout=slack,
+        blocked_connection_timeout=None,
+    )

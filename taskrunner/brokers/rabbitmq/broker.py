@@ -21,6 +21,7 @@ from taskrunner.brokers.base import (
 )
 from taskrunner.brokers.rabbitmq.amqp_connection import connection_parameters
 from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
+from taskrunner.brokers.rabbitmq.policy_watch import PolicyWatch
 from taskrunner.brokers.rabbitmq.received_message import ReceivedMessage, to_dead_delivery, to_delivery
 from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole, ReconnectingConnection
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
@@ -49,6 +50,7 @@ class RabbitBroker(Broker):
         self._topology = Topology(exchange=settings.exchange, delivery_limit=settings.delivery_limit)
         self._publisher = ConfirmedPublisher(self._topology, settings.publish_timeout)
         self._subscriber = Subscriber(self._topology, settings.probe_timeout)
+        self._policies = PolicyWatch(self._topology)
         self._changed = asyncio.Event()
         self._lost_at: float | None = None
         self._stopping = False
@@ -101,7 +103,7 @@ class RabbitBroker(Broker):
             reconnects=max(max(0, connection.connects - 1) for connection in self._connections),
             blocked=self._publisher.blocked,
             error=self._error or stall,
-            warnings=version_warnings(self._consuming.version),
+            warnings=(*version_warnings(self._consuming.version), *self._policies.warnings),
             details={
                 "version": self._consuming.version,
                 "stalls_healed": str(self._watchdog.stall_count),
@@ -110,7 +112,10 @@ class RabbitBroker(Broker):
         )
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
-        return await self._publisher.publish(publications)
+        answers = await self._publisher.publish(publications)
+        if any(answer is not PublishAnswer.CONFIRMED for answer in answers):
+            self._policies.note_answers(publications, answers)
+        return answers
 
     async def try_publishing(self) -> None:
         await self._publisher.try_publishing()
@@ -131,7 +136,9 @@ class RabbitBroker(Broker):
 
     def consume_dead_letters(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
         def deliver(epoch: int, message: ReceivedMessage) -> None:
-            on_dead(to_dead_delivery(message, epoch, self._topology))
+            dead = to_dead_delivery(message, epoch, self._topology)
+            self._policies.note_dead(dead)
+            on_dead(dead)
 
         request = SubscriptionRequest(self._topology.dead_queue, prefetch, self._log_errors(deliver))
         self._subscriber.subscribe((request,))
@@ -159,11 +166,10 @@ class RabbitBroker(Broker):
         return ReconnectingConnection(
             name,
             [
-                connection_parameters(address, heartbeat=settings.heartbeat, client_name=client_name)
+                connection_parameters(address, settings, client_name=client_name)
                 for address in settings.addresses
             ],
             role,
-            dial_timeout=settings.dial_timeout,
             events=self._events,
             on_change=self._on_change,
         )

@@ -7,9 +7,9 @@ from typing import Any
 from pika.exceptions import AMQPError
 
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
-from taskrunner.brokers.rabbitmq.errors import translate
+from taskrunner.brokers.rabbitmq.errors import AccessRefused, translate
 from taskrunner.brokers.topology import Topology
-from taskrunner.domain.errors import TaskrunnerError
+from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 
 # How long a queue stays deleted before we declare it again. If a queue of the same name exists by the time
 # that RabbitMQ (3.10, measured) tells a channel of the deletion, RabbitMQ sends no basic.cancel but moves the
@@ -80,22 +80,42 @@ async def redeclare(connection: AmqpConnection, topology: Topology) -> None:
 async def declare(connection: AmqpConnection, topology: Topology) -> None:
     """Declare the topology on a channel of its own, since the broker closes the channel upon a conflict.
 
-    Raises `TopologyConflict` or `BrokerUnavailable`.
+    A user without the right to configure works with what is declared already, since passive declarations
+    need no right: https://www.rabbitmq.com/docs/access-control#authorisation. Raises `TopologyConflict`,
+    `AccessRefused` or `BrokerUnavailable`.
     """
+    channel = await Channel.open(connection)
+    try:
+        await _declare(channel, topology)
+    except AccessRefused as exc:
+        await _check_declared(connection, topology, exc)
+    finally:
+        channel.close()
+
+
+async def _declare(channel: Channel, topology: Topology) -> None:
+    raw = channel.raw
+    for exchange in topology.exchanges:
+        await channel.call(raw.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
+    for declaration in topology.declarations:
+        await channel.call(
+            raw.queue_declare, queue=declaration.name, durable=True, arguments=dict(declaration.arguments)
+        )
+        await channel.call(
+            raw.queue_bind, queue=declaration.name, exchange=declaration.exchange, routing_key=declaration.key
+        )
+
+
+async def _check_declared(connection: AmqpConnection, topology: Topology, refusal: AccessRefused) -> None:
+    """Raises `AccessRefused` unless every exchange and queue exists."""
     channel = await Channel.open(connection)
     raw = channel.raw
     try:
         for exchange in topology.exchanges:
-            await channel.call(raw.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
+            await channel.call(raw.exchange_declare, exchange=exchange, passive=True)
         for declaration in topology.declarations:
-            await channel.call(
-                raw.queue_declare, queue=declaration.name, durable=True, arguments=dict(declaration.arguments)
-            )
-            await channel.call(
-                raw.queue_bind,
-                queue=declaration.name,
-                exchange=declaration.exchange,
-                routing_key=declaration.key,
-            )
+            await channel.call(raw.queue_declare, queue=declaration.name, passive=True)
+    except BrokerUnavailable as exc:
+        raise AccessRefused(f"{refusal}; {exc}; {topology.rights}") from exc
     finally:
         channel.close()

@@ -25,6 +25,8 @@ def translate(exc: BaseException) -> TaskrunnerError:
     text = _text(cause)
     if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 406:
         return topology.parse_conflict(text) or BrokerUnavailable(text)
+    if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 403:
+        return AccessRefused(f"{text}; see the rights of its user: rabbitmqctl list_permissions")
     refused = isinstance(
         cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError
     ) or (isinstance(cause, exceptions.ConnectionClosedByBroker) and cause.reply_code in _REFUSALS)

@@ -114,6 +114,22 @@ def message_id_of(header: bytes) -> str | None:
         return None
 
 
+def content_encoding_of(header: bytes) -> str | None:
+    """The content-encoding in a content header's payload; None if there is none or it cannot be read."""
+    if header.startswith(_PERSISTENT_JSON, _PROPERTIES):
+        return None
+    try:
+        flags, *_ = _parse_properties(header)
+        if not flags & spec.BasicProperties.FLAG_CONTENT_ENCODING:
+            return None
+        offset = _PROPERTIES + 2
+        if flags & spec.BasicProperties.FLAG_CONTENT_TYPE:
+            offset += 1 + header[offset]
+        return _read_short_string(header, offset)
+    except IndexError:
+        return None
+
+
 def headers_of(header: bytes) -> bytes:
     """The raw headers table in a content header's payload, without its length; empty when there is none."""
     try:
@@ -143,4 +159,4 @@ def _parse_properties(header: bytes) -> tuple[int, int, int, int]:
 
 
 def _read_short_string(header: bytes, offset: int) -> str:
-    return header[offset + 1 : offset + 1 + header[offset]].decode(errors="replace")
+    return header[offset + 1 : offset + 1 + header[offset]].decode(errors="surrogateescape")

@@ -12,7 +12,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from pika import URLParameters
+from pika import ConnectionParameters
 
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection, dial
 from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
@@ -53,17 +53,15 @@ class ReconnectingConnection:
     def __init__(
         self,
         name: str,
-        addresses: Sequence[URLParameters],
+        addresses: Sequence[ConnectionParameters],
         role: ConnectionRole,
         *,
-        dial_timeout: float,
         events: Events,
         on_change: Callable[[], None],
     ) -> None:
         self._name = name
         self._addresses = addresses
         self._role = role
-        self._dial_timeout = dial_timeout
         self._events = events
         self._on_change = on_change
         self._backoff = Backoff(cap=_RECONNECT_CAP)
@@ -115,7 +113,7 @@ class ReconnectingConnection:
         parameters = self._addresses[self._dials % len(self._addresses)]
         where = f"RabbitMQ at {parameters.host}:{parameters.port}"
         try:
-            self._connection = connection = await dial(parameters, self._dial_timeout)
+            self._connection = connection = await dial(parameters)
             async with asyncio.timeout(ATTACH_TIMEOUT):
                 await self._role.attach(connection)
             self.version = connection.version

@@ -13,7 +13,8 @@ class RabbitSettings:
 
     `addresses` are AMQP URLs of one cluster's nodes, dialled in turn. `publish_timeout` bounds a call of
     `publish`; a connection that confirms nothing for as long is made again. `stall_after` is how long a
-    queue may have ready messages and deliver none before the watchdog acts.
+    queue may have ready messages and deliver none before the watchdog acts. `ca_file` is a PEM file of the
+    authorities that `amqps://` trusts.
     """
 
     addresses: tuple[str, ...] = ("amqp://guest:guest@rabbitmq:5672/",)
@@ -25,3 +26,4 @@ class RabbitSettings:
     probe_timeout: float = 5.0
     stall_after: float = 30.0
     client_name: str = "taskrunner"
+    ca_file: str | None = None

@@ -11,6 +11,7 @@ from taskrunner.config.values import (
     AmqpUrls,
     Concern,
     Exchange,
+    LowerCase,
     Prefix,
     RedisAddrs,
     Seconds,
@@ -18,6 +19,7 @@ from taskrunner.config.values import (
     StoreUrl,
 )
 from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.domain.service_tls import TlsVerify
 from taskrunner.domain.service_url import SCHEMES
 from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
@@ -55,6 +57,12 @@ class RabbitSection(Section):
     )
     exchange: Exchange = Field(
         _RABBIT.exchange, description="the name of the exchange, and the start of the queues' names"
+    )
+
+    ca_file: str | None = Field(
+        _RABBIT.ca_file,
+        max_length=4096,
+        description="a PEM file of authorities that amqps:// trusts, not the system's",
     )
 
     @property
@@ -125,3 +133,17 @@ class RedisSection(Section):
         _REDIS.prefix, description="the start of every key; the braces keep all keys in one slot of a cluster"
     )
     tls: bool = Field(_REDIS.tls, description="encrypt the connection, as rediss:// does")
+    ca_file: str | None = Field(
+        _REDIS.ca_file,
+        max_length=4096,
+        description="a PEM file of trusted authorities, instead of the system's",
+    )
+    cert_file: str | None = Field(
+        _REDIS.cert_file, max_length=4096, description="our certificate in PEM, for servers that ask for one"
+    )
+    key_file: str | None = Field(
+        _REDIS.key_file, max_length=4096, description="its key, unless it is in cert_file"
+    )
+    verify: Annotated[TlsVerify, LowerCase] = Field(
+        _REDIS.verify, description="what the server's certificate must prove: full, ca (any name) or none"
+    )

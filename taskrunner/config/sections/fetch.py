@@ -10,11 +10,11 @@ from taskrunner.config.values import (
     Bytes,
     Exceptions,
     HeaderNames,
-    HostPatterns,
     Ports,
     ProxyUrl,
     Seconds,
     Secret,
+    TargetPatterns,
     UserAgent,
 )
 from taskrunner.domain.ssrf_policy import SsrfPolicy
@@ -50,7 +50,7 @@ class FetchSection(Section):
         description="the beginning of a body that is kept; the rest is only hashed",
     )
     max_header_bytes: int = Field(
-        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="ends floods of response headers"
+        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="of a response's headers are kept"
     )
     max_redirects: int = Field(
         _FETCH.max_redirects,
@@ -60,7 +60,7 @@ class FetchSection(Section):
     )
     user_agent: UserAgent = Field(_FETCH.user_agent, description="unless the task has its own")
     http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
-    http1_hosts: HostPatterns = Field(
+    http1_hosts: TargetPatterns = Field(
         _FETCH.http1_hosts, description="hosts that are not offered HTTP/2, such as *.example.com"
     )
     tls: TlsProfiles = Field(

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from taskrunner.config.sections.section import DAY, Section
-from taskrunner.config.values import Seconds
+from taskrunner.config.values import Duration, Seconds
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 
 _RELAY, _SCHEDULER = RelaySettings(), SchedulerSettings()
@@ -12,7 +12,7 @@ _RELAY, _SCHEDULER = RelaySettings(), SchedulerSettings()
 class RelaySection(Section):
     """The loop that does what is due: publish, retry, rescue."""
 
-    poll_interval: float = Field(
+    poll_interval: Duration = Field(
         _RELAY.poll_interval,
         gt=0,
         le=60,
@@ -35,7 +35,7 @@ class RelaySection(Section):
 class SchedulesSection(Section):
     """The runs of cron schedules."""
 
-    grace: float = Field(
+    grace: Duration = Field(
         _SCHEDULER.grace,
         ge=1,
         le=DAY,

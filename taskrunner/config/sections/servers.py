@@ -6,7 +6,7 @@ from pydantic import Field
 
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.config.sections.section import MIB, Section
-from taskrunner.config.values import Bytes, Host, LowerCase, Port, Seconds, SecondsOrNone
+from taskrunner.config.values import Bytes, Host, HostPatterns, LowerCase, Port, Seconds, SecondsOrNone
 
 _API, _SERVER = ApiSettings(), ServerSettings()
 
@@ -23,6 +23,10 @@ class ApiSection(Section):
 
     addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for containers
     port: Port = Field(8000, description='the port, also as ":8000"; 0 means any free one')
+    hosts: HostPatterns = Field(
+        _SERVER.hosts,
+        description="names that clients use for it, also *.example.com; loopback and addresses always work",
+    )
     max_request_bytes: Bytes = Field(
         _API.max_request_bytes,
         description="the largest request; fits the largest task body in base64",

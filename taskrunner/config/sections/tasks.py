@@ -9,6 +9,7 @@ from taskrunner.config.values import (
     Bytes,
     CallbackSecrets,
     Delays,
+    Duration,
     LowerCase,
     RetentionSeconds,
     Seconds,
@@ -34,7 +35,7 @@ class RetrySection(Section):
         _RETRY.strategy, description="constant, linear or exponential growth of the delays"
     )
     base: SecondsOrNone = Field(_RETRY.base, description="the delay after the first failed attempt")
-    cap: float = Field(
+    cap: Duration = Field(
         _RETRY.cap, ge=0, le=30 * DAY, allow_inf_nan=False, description="the strategy's longest delay"
     )
     jitter: float = Field(
@@ -80,7 +81,7 @@ class LimitsSection(Section):
     max_attempts: int = Field(
         _LIMITS.max_attempts, ge=1, le=10_000, description="attempts that a task may ask for"
     )
-    max_delay: float = Field(
+    max_delay: Duration = Field(
         _LIMITS.max_delay,
         ge=0,
         le=FIVE_YEARS * 20,

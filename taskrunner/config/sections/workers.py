@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from taskrunner.config.sections.section import Section
-from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, SecondsOrNone
+from taskrunner.config.values import ConsumerName, Duration, LowerCase, Queues, Seconds, SecondsOrNone
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.messages import shown
 from taskrunner.domain.scaling import ScalingSettings
@@ -40,10 +40,10 @@ class WorkersSection(Section):
     affinity: Annotated[Literal["auto", "off"], LowerCase] = Field(
         "auto", description="auto: one processor while tasks are short, which makes them cheaper; off: all"
     )
-    interval: float = Field(
+    interval: Duration = Field(
         0.25, gt=0, le=60, allow_inf_nan=False, description="between two decisions of the autoscaler"
     )
-    lease: float = Field(
+    lease: Duration = Field(
         _CONSUMER.lease,
         ge=1,
         le=3600,

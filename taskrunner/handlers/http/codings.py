@@ -6,7 +6,7 @@ count both the bytes on the wire and the decoded ones.
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import brotli
@@ -27,14 +27,29 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
+# Of one body, as libcurl decodes them: each stage may unfold what the one before it has unfolded.
+_MAX_CODINGS = 5
+
+
 class CodingBroken(Exception):
     """The body does not match its Content-Encoding."""
 
 
-class ContentDecoder(Protocol):
-    """Decodes one coding. `ended` says whether the end of the coded data was seen."""
+class CodingUnknown(Exception):
+    """The Content-Encoding is not one that we decode."""
 
-    ended: bool
+
+class CodingTooLarge(Exception):
+    """Between two codings, the body is larger than allowed."""
+
+
+class ContentDecoder(Protocol):
+    """Decodes a coding, or several."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the coded data was seen."""
+        ...
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
         """The decoded bytes in pieces of at most `PIECE_BYTES`. Raises `CodingBroken`."""
@@ -145,18 +160,50 @@ class ZstdDecoder:
             raise CodingBroken from exc
 
 
-def decoder_for(content_encoding: str) -> ContentDecoder | None:
-    """A decoder for the value of the header; None to leave the body as it is (identity, unknown)."""
-    coding = content_encoding.strip().lower()
-    if coding in {"gzip", "x-gzip"}:
-        return GzipDecoder()
-    if coding == "deflate":
-        return DeflateDecoder()
-    if coding == "br":
-        return BrotliDecoder()
-    if coding == "zstd":
-        return ZstdDecoder()
-    return None
+class StackedDecoder:
+    """Undoes `outer`, which was applied last, then `inner`; between them there may be `max_bytes`."""
+
+    def __init__(self, outer: ContentDecoder, inner: ContentDecoder, max_bytes: int) -> None:
+        self._outer = outer
+        self._inner = inner
+        self._bytes_left = max_bytes
+
+    @property
+    def ended(self) -> bool:
+        return self._outer.ended and self._inner.ended
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        for piece in self._outer.decode(chunk):
+            self._bytes_left -= len(piece)
+            if self._bytes_left < 0:
+                raise CodingTooLarge
+            yield from self._inner.decode(piece)
+
+
+_DECODERS: dict[str, Callable[[], ContentDecoder]] = {
+    "gzip": GzipDecoder,
+    "x-gzip": GzipDecoder,
+    "deflate": DeflateDecoder,
+    "br": BrotliDecoder,
+    "zstd": ZstdDecoder,
+}
+
+
+def decoder_for(content_encoding: str, max_bytes: int) -> ContentDecoder | None:
+    """A decoder for the value of the header, lines of which are joined by commas; None for no coding.
+
+    RFC 9110 8.4: a list, in the order in which the codings were applied. `identity` means none; it does not
+    belong there, but is often sent. Raises `CodingUnknown`.
+    """
+    names = [name.strip().lower() for name in content_encoding.split(",")]
+    names = [name for name in names if name not in {"", "identity"}]
+    if len(names) > _MAX_CODINGS or not _DECODERS.keys() >= set(names):
+        raise CodingUnknown
+    decoder = None
+    for name in names:
+        outer = _DECODERS[name]()
+        decoder = outer if decoder is None else StackedDecoder(outer, decoder, max_bytes)
+    return decoder
 
 
 def _inflate(stream: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:

@@ -12,16 +12,8 @@ import pycurl
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.handlers.http import http2_faults
-from taskrunner.handlers.http.exchange import (
-    E_TOO_LARGE,
-    MAX_HEAD_LINES,
-    MAX_INTERIM,
-    MAX_LINE_BYTES,
-    MAX_LINES,
-    Exchange,
-)
+from taskrunner.handlers.http.exchange import E_TOO_LARGE, Exchange
 from taskrunner.handlers.http.response_body import BodyError
-from taskrunner.handlers.http.settings import FetchSettings
 
 # A certificate is seldom repaired between two attempts, but a half-deployed fleet has good and bad ones.
 _TLS_ATTEMPTS = 2
@@ -65,6 +57,8 @@ def _final_protocol_error(error: str) -> FetchFailure:
 
 
 _NOT_HTTP = _final_protocol_error("The answer is not valid HTTP.")
+_HEAD_CUT = _protocol_error("The answer ended in the middle of its head.")
+_INTERIM_FLOOD = _protocol_error("The target sent too many interim (1xx) answers, and no final one.")
 _OVERSIZED_FRAMING = _final_protocol_error("The framing of the answer's body is larger than allowed.")
 _CONNECTION_LOST = _connect_error("The connection was lost before the answer was complete.")
 _HTTP2_BROKEN = _protocol_error("The HTTP/2 connection broke.")
@@ -75,10 +69,6 @@ _CERTIFICATE_REFUSED = _tls_error(
     "The target requires a client certificate (Fetch.tls), or does not accept ours."
 )
 _TOO_LARGE = FetchFailure(kind=OutcomeKind.TOO_LARGE, error="The answer is larger than allowed.")
-_CODING_BROKEN = FetchFailure(
-    kind=OutcomeKind.DECODE_ERROR,
-    error="The body is damaged: it does not match its Content-Encoding.",
-)
 
 # By libcurl's error code (https://curl.se/libcurl/c/libcurl-errors.html). Other codes are reported by number.
 FAILURES: dict[int, FetchFailure] = {
@@ -101,7 +91,19 @@ FAILURES: dict[int, FetchFailure] = {
     pycurl.E_SSL_CACERT_BADFILE: _tls_error("The files of trusted certificates cannot be used."),
     pycurl.E_PEER_FAILED_VERIFICATION: _CERTIFICATE_NOT_TRUSTED,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
-    E_TOO_LARGE: _final_protocol_error("A header line of the answer is larger than allowed."),
+    E_TOO_LARGE: _final_protocol_error("A line of the answer's head is larger than allowed."),
+}
+
+# libcurl's codes for a line that it does not accept, and its words for the reason. They quote no header.
+_MALFORMED_LINE = frozenset(
+    {pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_BAD_CONTENT_ENCODING}
+)
+_LINE_FAULTS = {
+    "without colon": "it has no colon",
+    "NUL byte": "it holds a NUL byte",
+    "Carriage return": "it holds a carriage return",
+    "Content-Length": "it is a Content-Length that is no number, or not the one before it",
+    "Transfer-Encoding": "it names a Transfer-Encoding that we did not offer",
 }
 
 # OpenSSL's words for the alerts about our certificate (RFC 8446 section 6.2).
@@ -168,7 +170,7 @@ _HANDSHAKE_REASONS = (
 
 
 def diagnose(
-    exchange: Exchange, settings: FetchSettings, *, attempt: int, elapsed: float, phase: Callable[[], str]
+    exchange: Exchange, *, attempt: int, elapsed: float, phase: Callable[[], str]
 ) -> FetchFailure | None:
     """Why `exchange` failed; None for a sound answer, whatever its status.
 
@@ -185,14 +187,12 @@ def diagnose(
     body_error = exchange.body.error if exchange.body is not None else None
     if body_error is BodyError.TOO_LARGE:
         return _TOO_LARGE
-    if failure := _head_failure(exchange, settings.max_header_bytes):
-        return failure
-    if body_error is BodyError.BROKEN_CODING and exchange.curl_code in {0, pycurl.E_WRITE_ERROR}:
-        return _CODING_BROKEN
     if exchange.curl_code == 0:
         if exchange.oversized_framing:
             return _OVERSIZED_FRAMING
-        return None if exchange.head.status >= 200 else _NOT_HTTP
+        if exchange.head.status < 200:
+            return _NOT_HTTP
+        return None if exchange.head.is_complete or exchange.cut_by_limit else _HEAD_CUT
     if exchange.curl_code == pycurl.E_OPERATION_TIMEDOUT:
         error = f"Timed out after {elapsed:.3g} s while {_phase(exchange, phase)}."
         return FetchFailure(kind=OutcomeKind.TIMEOUT, error=error)
@@ -218,29 +218,18 @@ def is_certificate_refused(exchange: Exchange) -> bool:
 
 
 def _phase(exchange: Exchange, phase: Callable[[], str]) -> str:
-    return "waiting for the egress proxy" if exchange.tunnel_failed else phase()
-
-
-def _head_failure(exchange: Exchange, max_bytes: int) -> FetchFailure | None:
-    size_bytes = sum(map(len, exchange.lines))
-    if size_bytes <= max_bytes and len(exchange.lines) <= MAX_HEAD_LINES:
-        return None
-    if exchange.head.interim > MAX_INTERIM:
-        return _protocol_error(f"The target sent more than {MAX_INTERIM} interim (1xx) answers.")
-    if max(map(len, exchange.lines)) > MAX_LINE_BYTES:
-        return FAILURES[E_TOO_LARGE]
-    if len(exchange.head.headers) > MAX_HEAD_LINES or len(exchange.lines) >= MAX_LINES:
-        return _final_protocol_error(f"The answer has more than {MAX_HEAD_LINES} header lines.")
-    if size_bytes > max_bytes:
-        return FetchFailure(
-            kind=OutcomeKind.TOO_LARGE, error=f"The answer's headers are larger than {max_bytes} bytes."
-        )
-    return None
+    if exchange.tunnel_failed:
+        return "waiting for the egress proxy"
+    return "reading the answer" if exchange.lines else phase()
 
 
 def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
     if exchange.curl_code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure(exchange, attempt)
+    if exchange.is_over_limit and 100 <= exchange.head.status < 200:
+        return _INTERIM_FLOOD
+    if exchange.curl_code in _MALFORMED_LINE and exchange.lines:
+        return _malformed_line(exchange)
     if is_certificate_refused(exchange):
         return replace(_CERTIFICATE_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if exchange.curl_code == pycurl.E_RECV_ERROR and _is_connection_lost(exchange.curl_text):
@@ -250,6 +239,26 @@ def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
     return FAILURES.get(exchange.curl_code) or _protocol_error(
         f"The exchange failed (libcurl error {exchange.curl_code})."
     )
+
+
+def _malformed_line(exchange: Exchange) -> FetchFailure:
+    """Names the line by its number: our sentences hold no byte of the peer.
+
+    libcurl passes each line on once it has accepted it, so the malformed one is next.
+    """
+    head = exchange.head
+    fault = next(
+        (said for sign, said in _LINE_FAULTS.items() if sign in exchange.curl_text), "it is not HTTP"
+    )
+    if exchange.head_lines.truncated:
+        place = "A line of the answer's head"
+    elif head.is_complete and head.status >= 200:
+        place = "A trailer of the answer"
+    elif head.is_complete:
+        place = "Line 1 of the answer after an interim one"
+    else:
+        place = f"Line {head.size_lines + 1} of the answer's head"
+    return _final_protocol_error(f"{place} is malformed: {fault}.")
 
 
 def _proxy_failure(exchange: Exchange) -> FetchFailure:

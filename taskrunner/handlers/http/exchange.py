@@ -1,21 +1,19 @@
 """One request and its answer inside an attempt: the raw result, before it is judged."""
 
 import time
-from collections.abc import Sequence
 
+import pycurl
+
+from taskrunner.handlers.http.head_lines import HeadLines
 from taskrunner.handlers.http.response_body import ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
 
-# Lines of one answer's head, and of a whole exchange with its 1xx answers and trailers. libcurl itself
-# stops at 300 KB per head and 6 MB per exchange, so this many lines cannot be large either.
-MAX_HEAD_LINES = 100
-MAX_LINES = 256
-MAX_LINE_BYTES = 64 * 1024
-MAX_INTERIM = 16
 # With these statuses a proxy speaks of the target (RFC 9110 15.6.3, 15.6.5); with any other, of itself.
 _TARGET_STATUSES = frozenset({502, 504})
 # CURLE_TOO_LARGE, which pycurl does not name: a head exceeded one of libcurl's own limits.
 E_TOO_LARGE = 100
+# libcurl's words for another of its limits.
+_HEAD_LIMIT = "Too large response headers"
 
 NO_HEAD = ResponseHead(())
 
@@ -24,7 +22,8 @@ class Exchange:
     """`curl_code` is 0 for an answer, else libcurl's error code, and `curl_text` libcurl's message.
 
     `curl_text` may hold bytes of the peer: it serves to tell cases apart and is never shown. `body` is None
-    when no byte of one arrived. `lines` are all lines outside the body: heads and trailers.
+    when no byte of one arrived. `head_lines` are the lines outside the body: heads and trailers.
+    `cut_by_limit`: a limit of ours or of libcurl ended them; the status counts all the same.
 
     `sent` is False only if certainly no request was sent, or none that the target looked at. `stall_seconds`
     is the time without a byte that ended the exchange. `deadline` is a time of the monotonic clock, and
@@ -38,10 +37,11 @@ class Exchange:
         "body",
         "curl_code",
         "curl_text",
+        "cut_by_limit",
         "deadline",
         "dial_refused",
         "head",
-        "lines",
+        "head_lines",
         "oversized_framing",
         "past_deadline",
         "proxy_status",
@@ -52,7 +52,7 @@ class Exchange:
         "tunnel_failed",
     )
 
-    def __init__(self, lines: Sequence[bytes] = (), *, timeout: float = 0.0, sent: bool = True) -> None:
+    def __init__(self, *, max_header_bytes: int = 0, timeout: float = 0.0, sent: bool = True) -> None:
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.past_deadline = False
@@ -60,7 +60,8 @@ class Exchange:
         self.body: ResponseBody | None = None
         self.curl_code = 0
         self.curl_text = ""
-        self.lines = lines
+        self.cut_by_limit = False
+        self.head_lines = HeadLines(max_header_bytes)
         self.oversized_framing = False
         self.dial_refused = False
         self.sent = sent
@@ -70,12 +71,29 @@ class Exchange:
         self.refused = False
 
     @property
+    def lines(self) -> list[bytes]:
+        return self.head_lines.lines
+
+    @property
+    def headers_truncated(self) -> bool:
+        """Whether headers are missing."""
+        return self.head_lines.truncated or not self.head.is_complete
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether heads, or the trailers after a complete body, went beyond a limit."""
+        if self.curl_code == pycurl.E_WRITE_ERROR:
+            return self.head_lines.flooded
+        too_long = self.curl_code == pycurl.E_RECV_ERROR and self.curl_text.startswith(_HEAD_LIMIT)
+        return too_long or self.curl_code == E_TOO_LARGE
+
+    @property
     def stopped_at_proxy(self) -> bool:
         """Whether the egress proxy failed by itself, as far as its answer shows."""
         return self.tunnel_failed and self.proxy_status not in _TARGET_STATUSES
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Lines and bytes of the body received so far. Safe to read from any thread."""
+        """Bytes outside and inside the body received so far. Safe to read from any thread."""
         body = self.body
-        return len(self.lines), 0 if body is None else body.wire_bytes
+        return self.head_lines.size_bytes, 0 if body is None else body.wire_bytes

@@ -13,13 +13,14 @@ from taskrunner.domain.host_name import host_of, patterns_for
 from taskrunner.domain.outcome import Timings
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http import http2_faults
-from taskrunner.handlers.http.codings import decoder_for
+from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, decoder_for
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
 from taskrunner.handlers.http.dialer import Dialer
-from taskrunner.handlers.http.exchange import E_TOO_LARGE, MAX_LINE_BYTES, MAX_LINES, Exchange
+from taskrunner.handlers.http.exchange import E_TOO_LARGE, Exchange
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.redirects import is_followed
 from taskrunner.handlers.http.response_body import BodyError, DiscardedBody, ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
 from taskrunner.handlers.http.settings import FetchSettings
@@ -28,6 +29,7 @@ from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
 # Allowed framing for each chunk of a body, or each record of TLS, beside one long line.
 _FRAMING_BYTES = 64
+_LONG_LINE_BYTES = 64 * 1024
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
@@ -47,9 +49,9 @@ class FetchEngine:
         self._http1_hosts = network.http1_hosts
         self._http1_patterns = frozenset(settings.http1_hosts)
         self._dialer = Dialer(guard, network, sockets)
-        self._lines: list[bytes] = []
         # Between fetches an empty exchange stands here, so that an idle worker holds no body.
         self._no_exchange = self._exchange = Exchange()
+        self._request: HttpRequest | None = None
         self._error: BaseException | None = None
         self._proxy_encrypts = settings.proxy is not None and settings.proxy.scheme == "https"
         self._handle = CurlHandle(settings, profile, self._on_sending)
@@ -60,8 +62,10 @@ class FetchEngine:
 
     def fetch(self, request: HttpRequest, plan: DialPlan, timeout: float) -> Exchange:
         """Send `request` to an address of `plan` and read the answer, in at most `timeout` seconds."""
-        self._lines.clear()
-        self._exchange = exchange = Exchange(self._lines, timeout=timeout, sent=not request.send_once)
+        self._exchange = exchange = Exchange(
+            max_header_bytes=self._settings.max_header_bytes, timeout=timeout, sent=not request.send_once
+        )
+        self._request = request
         self._error = None
         self._dialer.begin_request(plan)
         self._handle.prepare(request, plan, timeout, http2=self._offers_http2(request.url))
@@ -72,7 +76,7 @@ class FetchEngine:
             exchange.curl_code, exchange.curl_text = exc.args[0], str(exc.args[-1])
         finally:
             self._sockets.end_exchange()
-            self._exchange = self._no_exchange
+            self._exchange, self._request = self._no_exchange, None
         if self._error is not None:
             raise self._error
         if exchange.curl_code and request.url.scheme == "https":
@@ -114,10 +118,8 @@ class FetchEngine:
         return _HTTP_VERSIONS.get(self._curl.getinfo(pycurl.INFO_HTTP_VERSION), "")
 
     def phase(self) -> str:
-        """What the last exchange was doing when it ended, in words that follow "while"."""
+        """What the last exchange was doing before any answer, in words that follow "while"."""
         info = self._curl.getinfo
-        if self._lines:
-            return "reading the answer"
         if info(pycurl.REQUEST_SIZE) > 0:
             return "waiting for the answer"
         if info(pycurl.CONNECT_TIME) > 0:
@@ -149,10 +151,7 @@ class FetchEngine:
         return pycurl.PREREQFUNC_OK  # type: ignore[no-any-return]  # pycurl has no types
 
     def _on_line(self, line: bytes) -> int | None:
-        """Stop at a head that is far too long: the lines so far are enough to report it."""
-        lines = self._lines
-        lines.append(line)
-        return 0 if len(lines) == MAX_LINES else None
+        return None if self._exchange.head_lines.add(line) else 0
 
     def _on_body(self, chunk: bytes) -> int | None:
         """libcurl checks the time between two reads only, and one read can hold thousands of tiny chunks."""
@@ -169,15 +168,19 @@ class FetchEngine:
 
     def _begin_body(self) -> ResponseBody:
         exchange, settings = self._exchange, self._settings
-        exchange.head = head = ResponseHead(self._lines)
-        if head.redirects:
+        exchange.head = head = ResponseHead(exchange.lines)
+        if head.redirects and self._request and is_followed(self._request, head, settings.limits):
             exchange.body = DiscardedBody(head.value("content-length"))
-        else:
-            exchange.body = ResponseBody(
-                max_bytes=settings.max_body_bytes,
-                store_bytes=settings.store_body_bytes,
-                decoder=decoder_for(head.value("content-encoding") or ""),
-            )
+            return exchange.body
+        decoder, undecodable = None, False
+        if head.value("content-encoding"):
+            decoder, undecodable = _decoder(head, settings.max_body_bytes)
+        exchange.body = ResponseBody(
+            max_bytes=settings.max_body_bytes,
+            store_bytes=settings.store_body_bytes,
+            decoder=decoder,
+            undecodable=undecodable,
+        )
         return exchange.body
 
     def _finish(self, exchange: Exchange, *, encrypted: bool) -> None:
@@ -189,10 +192,14 @@ class FetchEngine:
         if exchange.curl_code and self._settings.proxy is not None:
             self._check_tunnel(exchange)
         if exchange.body is None:
-            exchange.head = ResponseHead(self._lines)
-        if exchange.curl_code == pycurl.E_RECV_ERROR and _is_closed_without_notice(exchange):
+            exchange.head = ResponseHead(exchange.lines)
+        if exchange.head.status >= 200 and exchange.is_over_limit:
+            exchange.cut_by_limit = True
             exchange.curl_code = 0
-        if exchange.curl_code == 0:
+        without_notice = exchange.curl_code == pycurl.E_RECV_ERROR and _is_closed_without_notice(exchange)
+        if without_notice:
+            exchange.curl_code = 0
+        if exchange.curl_code == 0 and not exchange.cut_by_limit:
             self._check_framing(exchange, encrypted=encrypted)
         else:
             # libcurl would keep an HTTP/2 connection of which one stream failed, even a dead one.
@@ -200,7 +207,9 @@ class FetchEngine:
         if exchange.body is None:
             return
         if exchange.curl_code == 0:
-            exchange.body.finish()
+            if not exchange.body.finish() and without_notice:
+                # RFC 9112 9.8: neither the connection nor the coding says that the body is complete.
+                exchange.curl_code = pycurl.E_RECV_ERROR
         elif exchange.curl_code == pycurl.E_WRITE_ERROR and exchange.body.error is BodyError.UNWANTED:
             exchange.curl_code = 0
 
@@ -220,18 +229,30 @@ class FetchEngine:
         """Compare the kernel's count with head and body. Only a chunked body can hide more in its framing."""
         number: int = self._curl.getinfo(pycurl.ACTIVESOCKET)
         body, byte_counts = exchange.body, self._dialer.byte_counts
-        known_bytes = sum(map(len, exchange.lines)) + (body.wire_bytes if body is not None else 0)
+        known_bytes = exchange.head_lines.size_bytes + (body.wire_bytes if body is not None else 0)
         if body is not None and exchange.head.value("transfer-encoding"):
             # A TLS record may hold as little as one byte.
             pieces = body.wire_bytes if encrypted else body.chunks
             framing_bytes = byte_counts.unreported_bytes(number) - known_bytes
-            exchange.oversized_framing = framing_bytes > MAX_LINE_BYTES + _FRAMING_BYTES * pieces
+            exchange.oversized_framing = framing_bytes > _LONG_LINE_BYTES + _FRAMING_BYTES * pieces
             if exchange.oversized_framing:
                 self._sockets.shut_down(number)
         elif not encrypted:
             byte_counts.report(number, known_bytes)
             return
         byte_counts.report_everything(number)
+
+
+def _decoder(head: ResponseHead, max_bytes: int) -> tuple[ContentDecoder | None, bool]:
+    """The decoder of a body, and whether there is none although the body is coded.
+
+    A part of a coded body (206) cannot be decoded: RFC 9110 14.2 counts ranges in the coded bytes.
+    """
+    try:
+        decoder = decoder_for(",".join(head.values("content-encoding")), max_bytes)
+    except CodingUnknown:
+        return None, True
+    return (None, decoder is not None) if head.status == 206 else (decoder, False)
 
 
 def _is_closed_without_notice(exchange: Exchange) -> bool:

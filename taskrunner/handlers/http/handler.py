@@ -6,8 +6,8 @@ import traceback
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.rules import Rules, first_match
+from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response
+from taskrunner.domain.rules import BodyUndecodable, Rules, first_match
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
@@ -17,7 +17,6 @@ from taskrunner.handlers.http.http_request import HttpRequest, first_request, si
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
-from taskrunner.handlers.http.response_body import BodyError
 from taskrunner.handlers.http.retry_after import retry_after
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
@@ -39,6 +38,8 @@ _PROXY_UNRESOLVED = Outcome(
     error="The name of the egress proxy could not be resolved.",
     of_host=False,
 )
+# A record keeps the hops of every attempt: a longer URL is cut.
+_MAX_HOP_URL = 1024
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -61,14 +62,18 @@ class HttpHandler(Handler):
         self._engine = self._engines.get(None)
         self._lookup_seconds = 0.0
         self._sent = False
+        self._hops: list[Hop] = []
 
     def run(self, context: AttemptContext) -> Outcome:
         started = time.monotonic()
         self._sockets.begin_attempt(context)
         self._sent = False
+        self._hops = []
         try:
             outcome = self._attempt(context, started)
-            return outcome if self._sent else replace(outcome, sent=False)
+            if self._sent and not self._hops:
+                return outcome
+            return replace(outcome, sent=self._sent, hops=self._all_hops(outcome.response))
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
             return self._recover(context, exc)
         finally:
@@ -90,7 +95,7 @@ class HttpHandler(Handler):
         except KeyError:
             return _SECRET_MISSING
         now = started
-        for redirects in range(self._settings.max_redirects + 1):
+        while True:
             if context.cancelled:
                 return _CANCELLED
             plan = self._plan_dial(request, deadline - now)
@@ -106,24 +111,28 @@ class HttpHandler(Handler):
             now = time.monotonic()
             failure = diagnose(
                 exchange,
-                self._settings,
                 attempt=context.number,
                 elapsed=now - started,
                 phase=self._engine.phase,
             )
             if failure is not None:
-                return self._failed(failure, exchange, request, redirects, now - started)
+                return self._failed(failure, exchange, request, now - started)
             if not exchange.head.redirects:
-                return self._answered(exchange, request, task.rules, redirects, now - started)
-            next_or_failure = next_request(request, exchange.head, self._settings.limits)
-            if isinstance(next_or_failure, FetchFailure):
-                return _outcome(next_or_failure, self._response(exchange, request, redirects, now - started))
-            request = next_or_failure
+                return self._answered(exchange, request, task.rules, now - started)
+            following = next_request(request, exchange.head, self._settings.limits)
+            if isinstance(following, FetchFailure):
+                return self._answered(exchange, request, task.rules, now - started, following)
+            self._hops[-1:] = [_hop(request, exchange.head.status), _hop(following)]
+            request = following
             if now >= deadline:
                 error = f"Timed out after {task.timeout:.3g} s while following redirects."
                 return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
-        error = f"The target redirected more than {self._settings.max_redirects} times."
-        return Outcome(kind=OutcomeKind.TOO_MANY_REDIRECTS, error=error)
+
+    def _all_hops(self, response: Response | None) -> tuple[Hop, ...]:
+        """With the status of the last one, if it got an answer."""
+        if response is None or not self._hops:
+            return tuple(self._hops)
+        return (*self._hops[:-1], replace(self._hops[-1], status=response.status))
 
     def _plan_dial(self, request: HttpRequest, time_left: float) -> DialPlan | Outcome:
         timeout = min(time_left, self._settings.connect_timeout)
@@ -142,53 +151,64 @@ class HttpHandler(Handler):
             return Outcome(kind=OutcomeKind.TIMEOUT, error=error)
 
     def _answered(
-        self, exchange: Exchange, request: HttpRequest, rules: Rules, redirects: int, elapsed: float
+        self,
+        exchange: Exchange,
+        request: HttpRequest,
+        rules: Rules,
+        elapsed: float,
+        not_followed: FetchFailure | None = None,
     ) -> Outcome:
-        response = self._response(exchange, request, redirects, elapsed)
+        """A complete answer; `not_followed` says why it is the last one although it is a redirect."""
+        response = self._response(exchange, request, elapsed)
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         phrase = _PHRASES.get(response.status, str(response.status))
         waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
+        kind, error = OutcomeKind.HTTP_ERROR, f"The target answered {phrase}."
+        if not_followed is not None:
+            kind, error = not_followed.kind, not_followed.error
+        rule = None
+        try:
+            rule = first_match(rules, response) if rules else None
+        except BodyUndecodable as exc:
+            is_ok, kind, error = False, OutcomeKind.DECODE_ERROR, str(exc)
         return Outcome(
-            kind=OutcomeKind.OK if is_ok else OutcomeKind.HTTP_ERROR,
-            error=None if is_ok else f"The target answered {phrase}.",
+            kind=OutcomeKind.OK if is_ok else kind,
+            error=None if is_ok else error,
             response=response,
             retry_after=retry_after(waits, datetime.now(UTC)) if waits else None,
-            rule=first_match(rules, response) if rules else None,
+            rule=rule,
             address=self._engine.address(),
         )
 
     def _failed(
-        self, failure: FetchFailure, exchange: Exchange, request: HttpRequest, redirects: int, elapsed: float
+        self, failure: FetchFailure, exchange: Exchange, request: HttpRequest, elapsed: float
     ) -> Outcome:
-        """Without an answer, an error; with an answer whose body was not read to its end, also the head."""
+        """The error, with the head of the answer as far as it was read, and no part of its body."""
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
         address = self._engine.address()
-        if exchange.body is None or exchange.body.error not in {
-            BodyError.TOO_LARGE,
-            BodyError.BROKEN_CODING,
-        }:
+        if exchange.head.status < 200:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
             of_host = not exchange.stopped_at_proxy
             return replace(_outcome(failure), address=address, timings=timings, of_host=of_host)
-        response = replace(
-            self._response(exchange, request, redirects, elapsed), body=b"", sha256="", truncated=True
-        )
+        response = replace(self._response(exchange, request, elapsed), body=b"", sha256="", truncated=True)
         return replace(_outcome(failure, response), address=address)
 
-    def _response(self, exchange: Exchange, request: HttpRequest, redirects: int, elapsed: float) -> Response:
+    def _response(self, exchange: Exchange, request: HttpRequest, elapsed: float) -> Response:
         head, body = exchange.head, exchange.body
         return Response(
             status=head.status,
             headers=tuple(head.headers),
             content_type=head.value("content-type"),
-            size_bytes=body.size_bytes if body is not None else 0,
-            sha256=body.sha256 if body is not None else _EMPTY_SHA256,
+            size_bytes=body.bytes.size_bytes if body is not None else 0,
+            sha256=body.bytes.sha256 if body is not None else _EMPTY_SHA256,
             timings=self._engine.timings(self._lookup_seconds, elapsed),
-            body=body.content if body is not None else b"",
-            truncated=body is not None and body.truncated,
+            body=body.bytes.content if body is not None else b"",
+            truncated=not head.is_complete or (body is not None and body.bytes.truncated),
+            headers_truncated=exchange.headers_truncated,
+            undecodable=body is not None and body.undecodable,
             url=request.url.text,
-            redirects=redirects,
+            redirects=max(0, len(self._hops) - 1),
             http_version=self._engine.http_version(),
             unchanged=head.status == 304 and request.can_get_304,
         )
@@ -217,3 +237,9 @@ _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 
 def _outcome(failure: FetchFailure, response: Response | None = None) -> Outcome:
     return Outcome(kind=failure.kind, error=failure.error, response=response, retryable=failure.retryable)
+
+
+def _hop(request: HttpRequest, status: int | None = None) -> Hop:
+    url = request.url.text
+    shown = url if len(url) <= _MAX_HOP_URL else f"{url[:_MAX_HOP_URL]}…"
+    return Hop(method=request.method, url=shown, status=status)

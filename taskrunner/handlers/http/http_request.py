@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
 from taskrunner.domain.retry import may_repeat
-from taskrunner.domain.task import Task, Validators
+from taskrunner.domain.task import Redirects, Task, Validators
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import check_profile, profile_for
 from taskrunner.domain.url import Url
@@ -31,7 +31,7 @@ class HttpRequest:
 
     `tls` names the TLS profile. `cross_origin_lines` are the header lines for a redirect to another origin:
     they name us, and hold nothing of the task. `send_once`: the request must not be sent twice, since the
-    target may act on each.
+    target may act on each. `redirects` and `redirects_left` say which redirects are followed, and how many.
     """
 
     method: str
@@ -42,6 +42,8 @@ class HttpRequest:
     content: bytes | None = None
     send_once: bool = False
     validators: Validators | None = None
+    redirects: Redirects = Redirects.FOLLOW
+    redirects_left: int = 1
 
     @property
     def is_conditional(self) -> bool:
@@ -85,6 +87,8 @@ def first_request(task: Task, number: int, settings: FetchSettings) -> HttpReque
         content=content,
         send_once=not may_repeat(task),
         validators=task.validators if method in METHODS else None,
+        redirects=task.redirects if settings.max_redirects else Redirects.NONE,
+        redirects_left=settings.max_redirects,
     )
 
 
@@ -133,6 +137,9 @@ def _header_lines(task: Task, ours: list[str], content: bytes | None) -> list[st
 def _merged(task: Task, ours: list[str]) -> list[str]:
     given = {name.lower() for name in task.headers} - RESERVED
     lines = [line for line in ours if line_name(line) not in given]
+    if "range" in given and "accept-encoding" not in given:
+        # RFC 9110 14.2: a range is counted in coded bytes, and a part of a coded body cannot be decoded.
+        lines[lines.index(ACCEPT_ENCODING)] = "Accept-Encoding: identity"
     for name, value in task.headers.items():
         if name.lower() not in RESERVED:
             lines.append(header_line(name, value))

@@ -3,100 +3,52 @@
 import hashlib
 from enum import Enum, auto
 
-from taskrunner.handlers.http.codings import CodingBroken, ContentDecoder
+from taskrunner.handlers.http.codings import CodingBroken, CodingTooLarge, ContentDecoder
 
 
 class BodyError(Enum):
     """Why the rest of a body is not read."""
 
     TOO_LARGE = auto()
-    BROKEN_CODING = auto()
     UNWANTED = auto()
 
 
-class ResponseBody:
-    """Takes the bytes of one body as they arrive.
+class KeptBytes:
+    """The first `limit` bytes of a stream, with the size and the hash of all of it."""
 
-    `size_bytes` counts decoded bytes, `wire_bytes` those that arrived, in `chunks` pieces. Each may be at
-    most `max_bytes`. The first `store_bytes` of the decoded bytes are kept.
-    """
+    __slots__ = ("_hash", "_kept", "_limit", "size_bytes")
 
-    __slots__ = (
-        "_decoder",
-        "_hash",
-        "_kept",
-        "_max_bytes",
-        "_store_bytes",
-        "chunks",
-        "error",
-        "size_bytes",
-        "wire_bytes",
-    )
-
-    def __init__(self, *, max_bytes: int, store_bytes: int, decoder: ContentDecoder | None) -> None:
+    def __init__(self, limit: int) -> None:
         self.size_bytes = 0
-        self.error: BodyError | None = None
-        self.wire_bytes = 0
-        self.chunks = 0
-        self._max_bytes = max_bytes
-        self._store_bytes = store_bytes
-        self._decoder = decoder
-        self._hash = hashlib.sha256()
+        self._limit = limit
         self._kept: bytes | bytearray = b""
+        # Not needed while all bytes are kept: most streams that are read in two forms end before that.
+        self._hash: hashlib._Hash | None = None
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take a piece that arrived; False when the rest is not wanted, and `error` says why."""
-        self.wire_bytes += len(chunk)
-        self.chunks += 1
-        if self.wire_bytes > self._max_bytes:
-            self.error = BodyError.TOO_LARGE
-        elif self._decoder is None:
-            self._take(chunk)
-        else:
-            self._decode(self._decoder, chunk)
-        return self.error is None
-
-    def finish(self) -> None:
-        """The body is complete: a content coding that has not ended was cut short."""
-        if self.error is None and self._decoder is not None and not self._decoder.ended:
-            self.error = BodyError.BROKEN_CODING
+    def take(self, piece: bytes) -> None:
+        self.size_bytes += len(piece)
+        room = self._limit - len(self._kept)
+        if len(piece) > room and self._hash is None:
+            self._hash = hashlib.sha256(self._kept)
+        if self._hash is not None:
+            self._hash.update(piece)
+        if room > 0:
+            self._keep(piece if len(piece) <= room else piece[:room])
 
     @property
     def content(self) -> bytes:
-        """The part that was kept."""
         return bytes(self._kept)
 
     @property
     def truncated(self) -> bool:
-        """Whether only the beginning was kept."""
         return self.size_bytes > len(self._kept)
 
     @property
     def sha256(self) -> str:
-        """Of the whole decoded body, in hex."""
-        return self._hash.hexdigest()
-
-    def _decode(self, decoder: ContentDecoder, chunk: bytes) -> None:
-        try:
-            for piece in decoder.decode(chunk):
-                if not self._take(piece):
-                    return
-        except CodingBroken:
-            self.error = BodyError.BROKEN_CODING
-
-    def _take(self, piece: bytes) -> bool:
-        self.size_bytes += len(piece)
-        if self.size_bytes > self._max_bytes:
-            self.error = BodyError.TOO_LARGE
-            return False
-        self._hash.update(piece)
-        room = self._store_bytes - len(self._kept)
-        if room > 0:
-            self._keep(piece if len(piece) <= room else piece[:room])
-        return True
+        return (self._hash or hashlib.sha256(self._kept)).hexdigest()
 
     def _keep(self, piece: bytes) -> None:
-        """A body in one piece is not copied, and one in a million pieces takes no more than its size."""
+        """A stream in one piece is not copied, and one in a million pieces takes no more than its size."""
         if not self._kept:
             self._kept = piece
             return
@@ -105,8 +57,76 @@ class ResponseBody:
         self._kept += piece
 
 
+class ResponseBody:
+    """Takes the bytes of one body as they arrive.
+
+    `wire_bytes` counts those that arrived, in `chunks` pieces; they and the decoded ones may be at most
+    `max_bytes` each. `bytes` are the decoded bytes, of which the first `store_bytes` are kept. With
+    `undecodable` they are those that arrived: a coding that is wrong, cut or unknown says nothing against the
+    answer, whose head and framing are sound (RFC 9112 section 8).
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_max_bytes",
+        "_raw",
+        "bytes",
+        "chunks",
+        "error",
+        "undecodable",
+        "wire_bytes",
+    )
+
+    def __init__(
+        self, *, max_bytes: int, store_bytes: int, decoder: ContentDecoder | None, undecodable: bool = False
+    ) -> None:
+        self.error: BodyError | None = None
+        self.wire_bytes = 0
+        self.chunks = 0
+        self.undecodable = undecodable
+        self.bytes = KeptBytes(store_bytes)
+        self._max_bytes = max_bytes
+        self._decoder = decoder
+        self._raw = KeptBytes(store_bytes) if decoder is not None else self.bytes
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take a piece that arrived; False when the rest is not wanted, and `error` says why."""
+        self.wire_bytes += len(chunk)
+        self.chunks += 1
+        if self.wire_bytes > self._max_bytes:
+            self.error = BodyError.TOO_LARGE
+            return False
+        self._raw.take(chunk)
+        if self._decoder is not None:
+            self._decode(self._decoder, chunk)
+        return self.error is None
+
+    def finish(self) -> bool:
+        """The body is complete. False if its coding is not: the end is missing."""
+        if self.error is not None or self._decoder is None or self._decoder.ended:
+            return True
+        self._give_up_decoding()
+        return False
+
+    def _decode(self, decoder: ContentDecoder, chunk: bytes) -> None:
+        try:
+            for piece in decoder.decode(chunk):
+                if self.bytes.size_bytes + len(piece) > self._max_bytes:
+                    raise CodingTooLarge
+                self.bytes.take(piece)
+        except CodingTooLarge:
+            self.error = BodyError.TOO_LARGE
+        except CodingBroken:
+            self._give_up_decoding()
+
+    def _give_up_decoding(self) -> None:
+        self.undecodable = True
+        self._decoder = None
+        self.bytes = self._raw
+
+
 class DiscardedBody(ResponseBody):
-    """The body of a redirect: not kept, and read only if it arrived in one piece.
+    """The body of a redirect that is followed: not kept, and read only if it arrived in one piece.
 
     The connection can then serve the next exchange. For any other body, closing the connection is cheaper and
     safer than reading on.

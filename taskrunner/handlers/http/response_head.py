@@ -6,7 +6,7 @@ from collections.abc import Sequence
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # RFC 9112 5.2: a folded line continues the value before it.
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
-_ENDS = (b"\r\n", b"\n")
+ENDS = (b"\r\n", b"\n")
 
 
 # libcurl itself writes "HTTP/2" and "HTTP/3" for heads in binary frames; no server answers with "HTTP/2.0".
@@ -17,14 +17,17 @@ _FRAMED = ("HTTP/2 ", "HTTP/3 ")
 class ResponseHead:
     """The last head among `lines`. Its status is 0 if there is none, or if it is not HTTP as we know it.
 
-    `interim` counts the 1xx answers before it. `headers` keep their order. Their values are Latin-1 text,
+    `interim` counts the 1xx answers before it, `size_lines` its lines. `is_complete`: its end was received.
+    `headers` keep their order. Their values are Latin-1 text,
     which loses no byte: servers send header values in no particular encoding.
     """
 
-    __slots__ = ("_first", "_is_framed", "headers", "interim", "status")
+    __slots__ = ("_first", "_is_framed", "headers", "interim", "is_complete", "size_lines", "status")
 
     def __init__(self, lines: Sequence[bytes]) -> None:
-        block, self.interim = _last_block(lines)
+        block, self.interim = last_block(lines)
+        self.size_lines = len(block)
+        self.is_complete = bool(block) and block[-1] in ENDS
         text = b"".join(block).decode("latin-1")
         self.status = _status(text)
         self._is_framed = text.startswith(_FRAMED)
@@ -65,9 +68,9 @@ class ResponseHead:
         return not self._is_framed and not self._first.keys() & {"content-length", "transfer-encoding"}
 
 
-def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
+def last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
     """The lines of the last head, and the number of heads before it. Trailers are ignored."""
-    if lines and lines[-1] in _ENDS and lines.index(lines[-1]) == len(lines) - 1:
+    if lines and lines[-1] in ENDS and lines.index(lines[-1]) == len(lines) - 1:
         # Only the last line is empty: a single head, the usual case.
         return lines, 0
     blocks: list[list[bytes]] = []
@@ -78,7 +81,7 @@ def _last_block(lines: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
             is_open = True
         if is_open:
             blocks[-1].append(line)
-            is_open = line not in _ENDS
+            is_open = line not in ENDS
     return (blocks[-1], len(blocks) - 1) if blocks else ((), 0)
 
 

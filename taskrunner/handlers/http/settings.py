@@ -60,9 +60,9 @@ class FetchSettings:
     included. `idle_timeout` runs between two bytes of an answer.
 
     `max_body_bytes` bounds a body, both on the wire and decoded; beyond it the outcome is `too_large`. The
-    first `store_body_bytes` are kept, the rest is only counted and hashed. `max_header_bytes` bounds the head
-    of one answer. `http2` is offered to targets over TLS, except to `http1_hosts` (patterns). `trust` applies
-    to targets whose TLS profile has no `ca_file`.
+    first `store_body_bytes` are kept, the rest is only counted and hashed. `max_header_bytes` bounds what is
+    kept of the head of one answer. `http2` is offered to targets over TLS, except to `http1_hosts`
+    (patterns). `trust` applies to targets whose TLS profile has no `ca_file`.
 
     With a `proxy`, nothing else is dialled. `tls` holds the TLS profiles by name, `key_passwords` the
     passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks:

@@ -5,29 +5,32 @@ The driver's own client and pool cost 100 µs more per call.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from ssl import SSLContext
 from typing import Any
 
 import hiredis
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
-    SSLConnection,
     UnixDomainSocketConnection,
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
+from taskrunner.domain.redis_url import RedisUrl
 from taskrunner.stores.redis.sentinel import Address, Sentinels
-from taskrunner.stores.redis.settings import Endpoint, RedisSettings
+from taskrunner.stores.redis.settings import RedisSettings
 
 # Group commits need one connection per kind of change; the others are for reads of the API.
 MAX_CONNECTIONS = 16
 # Seconds after which a connection that a busy moment opened, and nobody needs, is closed.
 SPARE_FOR = 10.0
+_NAME = "taskrunner"
 
-MakeConnection = Callable[[RedisSettings, Endpoint], AbstractConnection]
+MakeConnection = Callable[[RedisSettings, RedisUrl, SSLContext | None], AbstractConnection]
 
 
 class Connections:
@@ -104,15 +107,32 @@ class _Packing:
         return [hiredis.pack_command(args)]
 
 
-class _PlainConnection(_Packing, Connection):
+class _Named(_Packing):
+    """Names itself in the server's list of clients, where our user may: an ACL need not allow it."""
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        await super().on_connect_check_health(check_health)  # type: ignore[misc]  # of the connection behind this
+        with suppress(ResponseError):
+            await self.send_command("CLIENT", "SETNAME", _NAME, check_health=False)  # type: ignore[attr-defined]
+            await self.read_response()  # type: ignore[attr-defined]
+
+
+class _PlainConnection(_Named, Connection):
     pass
 
 
-class _TlsConnection(_Packing, SSLConnection):
-    pass
+class _TlsConnection(_Named, Connection):
+    """The driver makes a context per connection, from files that it reads anew; ours is made once."""
+
+    def __init__(self, *, context: SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self._context = context
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        return {**super()._connection_arguments(), "ssl": self._context}
 
 
-class _Promoted(_Packing):
+class _Promoted:
     """Connects to the server that the Sentinels currently call the primary."""
 
     sentinels: Sentinels
@@ -124,38 +144,45 @@ class _Promoted(_Packing):
         await super()._connect()  # type: ignore[misc]  # the method of the connection that this is mixed into
 
 
-class _PromotedPlain(_Promoted, Connection):
+class _PromotedPlain(_Promoted, _PlainConnection):
     pass
 
 
-class _PromotedTls(_Promoted, SSLConnection):
+class _PromotedTls(_Promoted, _TlsConnection):
     pass
 
 
-class _UnixConnection(_Packing, UnixDomainSocketConnection):
+class _UnixConnection(_Named, UnixDomainSocketConnection):
     pass
 
 
-def make_connection(settings: RedisSettings, endpoint: Endpoint) -> AbstractConnection:
+def make_connection(
+    settings: RedisSettings, endpoint: RedisUrl, context: SSLContext | None
+) -> AbstractConnection:
     """A connection that is not open yet; it neither retries nor times out once it is."""
-    options = _options(settings, user=endpoint.user, password=endpoint.password, db=endpoint.db)
+    options = _options(settings, user=endpoint.user, password=endpoint.password, db=endpoint.db or 0)
     if endpoint.path is not None:
         return _UnixConnection(path=endpoint.path, **options)
-    if endpoint.sentinels:
-        kind = _PromotedTls if endpoint.tls else _PromotedPlain
-        connection = kind(socket_keepalive=True, **options)
-        connection.sentinels = _sentinels(settings, endpoint)
-        return connection
-    return _tcp(endpoint.tls, (endpoint.host, endpoint.port), options)
+    if endpoint.service is None:
+        return _tcp(endpoint.places[0], context, options)
+    connection = (
+        _PromotedPlain(socket_keepalive=True, **options)
+        if context is None
+        else _PromotedTls(socket_keepalive=True, context=context, **options)
+    )
+    connection.sentinels = _sentinels(settings, endpoint, endpoint.service, context)
+    return connection
 
 
-def _sentinels(settings: RedisSettings, endpoint: Endpoint) -> Sentinels:
+def _sentinels(
+    settings: RedisSettings, endpoint: RedisUrl, service: str, context: SSLContext | None
+) -> Sentinels:
     options = _options(settings, user=None, password=settings.sentinel_password, db=0)
     return Sentinels(
-        endpoint.sentinels,
-        endpoint.service,
+        endpoint.places,
+        service,
         timeout=settings.dial_timeout,
-        connect=lambda address: _tcp(endpoint.tls, address, options),
+        connect=lambda address: _tcp(address, context, options),
     )
 
 
@@ -168,11 +195,11 @@ def _options(settings: RedisSettings, *, user: str | None, password: str | None,
         "socket_connect_timeout": settings.dial_timeout,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        "client_name": "taskrunner",
     }
 
 
-def _tcp(tls: bool, address: Address, options: dict[str, Any]) -> AbstractConnection:
+def _tcp(address: Address, context: SSLContext | None, options: dict[str, Any]) -> AbstractConnection:
     host, port = address
-    kind = _TlsConnection if tls else _PlainConnection
-    return kind(host=host, port=port, socket_keepalive=True, **options)
+    if context is None:
+        return _PlainConnection(host=host, port=port, socket_keepalive=True, **options)
+    return _TlsConnection(host=host, port=port, socket_keepalive=True, context=context, **options)

@@ -9,7 +9,7 @@ from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import DEAD_MESSAGE, Argument, read_record
 from taskrunner.stores.redis.part import LIST_SLACK, RedisPart
-from taskrunner.stores.values import Page
+from taskrunner.stores.values import Page, Place
 
 
 class RedisDeadLetterStore(RedisPart, DeadLetterStore):
@@ -41,12 +41,10 @@ class RedisDeadLetterStore(RedisPart, DeadLetterStore):
         return _letter(answer[0], answer[1]) if answer else None
 
     async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
-        """The cursor is when the last letter of the page died, a colon, and its member of the sorted set."""
-        died, _, member = (cursor or ":").partition(":")
-        if cursor is not None and not (died.isdecimal() and member):
-            raise ValueError(f"no cursor of a list of dead letters: {cursor!r}")
+        place = None if cursor is None else Place.read(cursor)
+        begin = ("", "") if place is None else (place.ms, place.member)
         next_died, next_member, *found = await self.run(
-            "list_dead_letters", limit, died, member, limit + LIST_SLACK
+            "list_dead_letters", limit, *begin, limit + LIST_SLACK
         )
         following = f"{next_died.decode()}:{next_member.decode()}" if next_member else None
         return Page(items=[_letter(fields) for fields in found], cursor=following)

@@ -3,6 +3,7 @@
 import re
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
@@ -10,10 +11,12 @@ from redis.exceptions import (
     MasterDownError,
     MovedError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
 from taskrunner.stores.connection import Fault
@@ -29,6 +32,10 @@ _REASONS = {
     "BUSY": "is busy with another client's long script",
     "CLUSTERDOWN": "belongs to a cluster that is down",
     "MOVED": "is a cluster node without our slot: point Redis.addr at the node that has it",
+    # While a slot moves, a script would find a part of our keys on each of two nodes.
+    # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#live-reconfiguration
+    "ASK": "is a cluster node whose slot with our keys is moving: calls wait until the move is over",
+    "TRYAGAIN": "is a cluster node whose slot with our keys is moving: calls wait until the move is over",
     "NOAUTH": _REFUSAL,
     "WRONGPASS": _REFUSAL,
     "NOPERM": "forbids a command to our user: its ACL must allow all commands of scripts on our keys",
@@ -44,6 +51,8 @@ _CLASSES: tuple[tuple[type[RedisError], str], ...] = (
     (MasterDownError, "MASTERDOWN"),
     (OutOfMemoryError, "OOM"),
     (MovedError, "MOVED"),
+    (AskError, "ASK"),
+    (TryAgainError, "TRYAGAIN"),
     (ClusterDownError, "CLUSTERDOWN"),
 )
 # Errors without a code: NOPERM within a script, by Redis 7 and by Redis 8, and the refusal of SELECT.
@@ -54,21 +63,35 @@ _TEXTS = (
 )
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_REASONS)})\b")
 
+_ERROR_CODE = re.compile(r"[A-Z]{2,}(?=\s)")
+_ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)
 _DIALLING = re.compile(r"^Error -?\d+ connecting to \S+\. ")
 
 
 def fault(exc: Exception, server: str) -> Fault | None:
-    """The fault of `server` that `exc` shows; None when the fault is ours."""
+    """The fault of `server` that `exc` shows; None when it is none: a script must be loaded again."""
     code = _code(exc)
     if code is not None:
-        return Fault(message=f"Redis at {server} {_REASONS[code]}", answers=code in _ANSWERING)
-    if isinstance(exc, ResponseError):
+        message = f"Redis at {server} {_REASONS[code]}{_culprit(exc, code)}"
+        return Fault(message=message, answers=code in _ANSWERING)
+    if isinstance(exc, NoScriptError):
         return None
+    if isinstance(exc, ResponseError):
+        found = _ERROR_CODE.match(str(exc))
+        unknown = found[0] if found else "ERR"
+        return Fault(
+            message=f"Redis at {server} refused a command: {_brief(exc)}", answers=True, unknown=unknown
+        )
     if isinstance(exc, ConnectionError | OSError):
         return Fault(message=f"cannot reach Redis at {server}: {_brief(exc)}")
     if isinstance(exc, RedisError):
         return Fault(message=f"Redis at {server} failed: {_brief(exc)}")
     return None
+
+
+def is_forbidden(exc: Exception) -> bool:
+    """Whether an ACL forbids something to our user."""
+    return _code(exc) == "NOPERM"
 
 
 def _code(exc: Exception) -> str | None:
@@ -85,7 +108,16 @@ def _code(exc: Exception) -> str | None:
     return found[1] if found else None
 
 
+def _culprit(exc: Exception, code: str) -> str:
+    """What only the server knows: the command that an ACL forbids, and the node that a slot went to."""
+    if isinstance(exc, MovedError):
+        return f" ({exc.host}:{exc.port})"
+    return f" ({_brief(exc)})" if code == "NOPERM" else ""
+
+
 def _brief(exc: Exception) -> str:
     text = str(exc).strip() or type(exc).__name__
+    # The arguments of a command are the values of a task.
+    text = _ARGUMENTS.sub("", text)
     # The driver's "Error 111 connecting to HOST:PORT. Connection refused." repeats the address.
     return _DIALLING.sub("", text.splitlines()[0]).rstrip(".")

@@ -26,8 +26,11 @@ class RedisInspectionStore(RedisPart, InspectionStore):
     async def overdue(self, *, before: datetime, limit: int) -> Sequence[Overdue]:
         return _OVERDUE.values(await self.run("overdue", to_ms(before), limit))
 
-    async def time(self) -> datetime:
-        seconds, micros = await self._connection.call("TIME")
+    async def time(self) -> datetime | None:
+        found = await self._connection.call_if_allowed("TIME")
+        if found is None:
+            return None
+        seconds, micros = found
         return from_ms(int(seconds) * 1000 + int(micros) / 1000)
 
     async def inspect(self, *, cursor: str | None, limit: int) -> Inspection:

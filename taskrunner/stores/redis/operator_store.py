@@ -1,6 +1,5 @@
 """What operators ask of tasks, on Redis."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -9,11 +8,11 @@ from taskrunner.domain.codec import storable
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.stores.fields import retention_ms
-from taskrunner.stores.operator_store import OperatorStore
+from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.redis.consumer_store import end_waiting
 from taskrunner.stores.redis.fields import DUE, pairs, read_record
 from taskrunner.stores.redis.part import LIST_SLACK, RedisPart
-from taskrunner.stores.values import AttemptRef, Due, Page
+from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
 
 class RedisOperatorStore(RedisPart, OperatorStore):
@@ -27,21 +26,28 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         # An empty body is not stored.
         return b"" if body is None and result is not None else body
 
-    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+    async def list_tasks(
+        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+    ) -> Page[Record]:
         most = limit + LIST_SLACK
+        place = created.place() if cursor is None else Place.read(cursor)
+        begin = ("", "") if place is None else (place.ms, place.member)
+        oldest = "-inf" if created.oldest_ms is None else created.oldest_ms
         statuses = list(Status) if status is None else [status]
-        lists = await self.run("list_ids", most, cursor or "", *statuses)
-        ids = sorted(itertools.chain.from_iterable(lists), reverse=True)[:most]
+        lists = await self.run("list_ids", most, *begin, oldest, *statuses)
+        entries = ((int(ms), task_id) for found in lists for task_id, ms in pairs(found))
+        places = sorted(entries, reverse=True)[:most]
         found: list[Record] = []
-        for first in range(0, len(ids), limit):
-            part = ids[first : first + limit]
-            for task_id, fields in zip(part, await self.run("get_records", *part), strict=True):
+        for first in range(0, len(places), limit):
+            part = places[first : first + limit]
+            records = await self.run("get_records", *(task_id for _, task_id in part))
+            for each, fields in zip(part, records, strict=True):
                 if fields:
                     found.append(read_record(fields))
                 if len(found) == limit:
-                    at_end = task_id == ids[-1] and len(ids) < most
-                    return Page(items=found, cursor=None if at_end else task_id.decode())
-        return Page(items=found, cursor=ids[-1].decode() if len(ids) == most else None)
+                    at_end = each == places[-1] and len(places) < most
+                    return Page(items=found, cursor=None if at_end else _cursor(each))
+        return Page(items=found, cursor=_cursor(places[-1]) if len(places) == most else None)
 
     async def counts(self) -> Mapping[Status, int]:
         return dict(zip(Status, await self.run("count", *Status), strict=True))
@@ -77,3 +83,7 @@ class RedisOperatorStore(RedisPart, OperatorStore):
     async def pauses(self) -> Mapping[str, datetime]:
         found = await self._connection.call("HGETALL", f"{self._prefix}paused")
         return {scope.decode(): from_ms(float(since)) for scope, since in pairs(found)}
+
+
+def _cursor(entry: tuple[int, bytes]) -> str:
+    return str(Place(ms=entry[0], member=entry[1].decode()))

@@ -1,22 +1,25 @@
 """The connection to Redis: commands, sent again when a connection broke before their answer."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
-from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.stores.connection import Fault, Fitness, StoreConnection
 from taskrunner.stores.redis.connections import Connections
-from taskrunner.stores.redis.faults import fault
+from taskrunner.stores.redis.faults import fault, is_forbidden
 from taskrunner.stores.redis.fitness import inspect
 from taskrunner.stores.redis.settings import RedisSettings
 
 SERVICE = "redis"
+# The lines of probe.lua.
+_PROBED = re.compile(r"^call\('(\w+)', probe(.*)\)$", re.MULTILINE)
+_ARGUMENT = re.compile(r"'([^']*)'")
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
 
 
@@ -48,17 +51,22 @@ class RedisStoreConnection(StoreConnection):
         """The answer to one command. Raises `StoreUnavailable`, and the driver's `NoScriptError`."""
         return (await self.converse(args))[0]
 
+    async def call_if_allowed(self, *args: Any) -> Any:
+        """The answer to a command that only helps; None where an ACL forbids it to our user."""
+        return await self._call(lambda: self._send_if_allowed(args))
+
     async def converse(self, *commands: Sequence[Any]) -> list[Any]:
         """The answers to several commands that need the same connection; raises as `call` does."""
-        try:
-            return await self._call(lambda: self._send_patiently(commands))
-        except NoScriptError:
-            raise
-        except ResponseError as exc:
-            raise RuntimeError(f"{self._shown} rejected {commands[0][0]}: {exc}") from exc
+        return await self._call(lambda: self._send_patiently(commands))
 
     async def ping(self) -> None:
         await self.call("PING")
+
+    async def _send_if_allowed(self, command: Sequence[Any]) -> Any:
+        try:
+            return (await self._send_patiently([command]))[0]
+        except NoPermissionError:
+            return None
 
     async def _send_patiently(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send commands again when their connection breaks: all of them are safe to repeat."""
@@ -75,14 +83,20 @@ class RedisStoreConnection(StoreConnection):
     async def _inspect(self) -> Fitness:
         # A connection that hangs or leads to a former primary must not be used again.
         await self._connections.drop_idle()
+        fitness = await inspect(self._connections.send, self._address)
         try:
-            fitness = await inspect(self._connections.send, self._address)
             await self._connections.send(*self._probe)
         except ResponseError as exc:
-            if self._fault(exc) is None:
-                raise StoreUnavailable(f"{self._shown} failed: {exc}") from exc
+            if is_forbidden(exc):
+                await self._find_forbidden()
             raise
         return fitness
+
+    async def _find_forbidden(self) -> None:
+        """Of a command within a script, the server does not say which one its ACL forbids: ask for each."""
+        _, source, _, prefix = self._probe
+        for name, arguments in _PROBED.findall(str(source)):
+            await self._connections.send(name, f"{prefix}probe", *_ARGUMENT.findall(arguments))
 
     def _fault(self, exc: Exception) -> Fault | None:
         return fault(exc, self._address)

@@ -1,11 +1,11 @@
 """The address of the Redis server, and its time limits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.service_url import REDIS_PORT, SENTINEL_SCHEMES, read_sentinel_url
+from taskrunner.domain.redis_url import SENTINEL_PORT, RedisUrl, read_redis_url
+from taskrunner.domain.service_tls import ServiceTls, TlsVerify
+from taskrunner.domain.service_url import REDIS_PORT, split_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,10 @@ class RedisSettings:
     password: str | None = field(default=None, repr=False)
     db: int = 0
     tls: bool = False
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: TlsVerify = TlsVerify.FULL
     max_retries: int = 5
     dial_timeout: float = 10.0
     timeout: float = 5.0
@@ -33,89 +37,40 @@ class RedisSettings:
     replicas: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """The parts of an address. There is no host with `path` (a unix socket), nor with `sentinels`, which know
-    the host of the primary called `service`.
+def endpoint(settings: RedisSettings) -> RedisUrl:
+    """The address in its parts; what a URL says goes before the other settings.
+
+    Raises `ConfigInvalid`, which does not show the address: it may hold a password.
     """
-
-    host: str = ""
-    port: int = REDIS_PORT
-    path: str | None = None
-    sentinels: tuple[tuple[str, int], ...] = ()
-    service: str = ""
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    db: int = 0
-    tls: bool = False
-
-    def __str__(self) -> str:
-        """The address as a message may show it: without user and password."""
-        if self.path is not None:
-            return self.path
-        if self.sentinels:
-            return f"{self.service} (by Sentinel {', '.join(_shown(*place) for place in self.sentinels)})"
-        return _shown(self.host, self.port)
-
-
-def endpoint(settings: RedisSettings) -> Endpoint:
-    """The parts of the settings' address; the URL goes before the other settings.
-
-    Raises `ConfigInvalid`.
-    """
-    address = settings.address if "://" in settings.address else f"redis://{settings.address}"
+    tls = ServiceTls(
+        ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
+        verify=settings.verify,
+    )
     try:
-        if settings.sentinel is not None:
-            return _by_sentinel(settings, settings.address.split(","), settings.sentinel)
-        return _from_url(urlsplit(address), settings)
+        if "://" in settings.address:
+            found = read_redis_url(settings.address, tls)
+        else:
+            port = REDIS_PORT if settings.sentinel is None else SENTINEL_PORT
+            places = tuple(split_place(place, port) for place in settings.address.split(","))
+            found = RedisUrl(places=places, service=settings.sentinel)
     except ValueError as exc:
-        # The address itself may hold a password, so it is not shown.
         problem = FieldError(field="redis.addr", message=f"expected host:port or redis://host:port/db, {exc}")
         raise ConfigInvalid([problem]) from exc
-
-
-def _from_url(url: SplitResult, settings: RedisSettings) -> Endpoint:
-    if url.scheme in SENTINEL_SCHEMES:
-        parts = read_sentinel_url(url)
-        own = replace(settings, user=parts.user, password=parts.password, db=parts.db, tls=parts.tls)
-        return _by_sentinel(own, parts.addresses, parts.service)
-    if url.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("the scheme must be redis, rediss or unix")
-    user = unquote(url.username) if url.username else settings.user
-    password = unquote(url.password) if url.password else settings.password
-    if url.scheme == "unix":
-        return Endpoint(path=url.path, user=user, password=password, db=settings.db)
-    database = url.path.strip("/")
-    if database and not database.isdecimal():
-        raise ValueError("the database must be a number")
-    return Endpoint(
-        host=url.hostname or "localhost",
-        port=_port(url),
-        user=user,
-        password=password,
-        db=int(database) if database else settings.db,
-        tls=settings.tls or url.scheme == "rediss",
+    return replace(
+        found,
+        user=found.user or settings.user,
+        password=found.password or settings.password,
+        db=settings.db if found.db is None else found.db,
+        tls=found.tls or (tls if settings.tls else None),
     )
 
 
-def _by_sentinel(settings: RedisSettings, addresses: Sequence[str], service: str) -> Endpoint:
-    places = [urlsplit(f"//{address}") for address in addresses]
-    return Endpoint(
-        sentinels=tuple((place.hostname or "localhost", _port(place)) for place in places),
-        service=service,
-        user=settings.user,
-        password=settings.password,
-        db=settings.db,
-        tls=settings.tls,
+def with_limits(settings: RedisSettings, url: RedisUrl) -> RedisSettings:
+    """The settings with the time limits of `url`, where it has some."""
+    return replace(
+        settings,
+        dial_timeout=url.dial_timeout or settings.dial_timeout,
+        timeout=url.timeout or settings.timeout,
     )
-
-
-def _shown(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _port(url: SplitResult) -> int:
-    try:
-        return REDIS_PORT if url.port is None else url.port
-    except ValueError:
-        raise ValueError("the port must be a number up to 65535") from None

@@ -1,6 +1,7 @@
 """The store on Redis: its parts, on one connection."""
 
 from taskrunner.domain.events import Events
+from taskrunner.runtime.tls_context import make_tls_context
 from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
@@ -15,7 +16,7 @@ from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
-from taskrunner.stores.redis.settings import RedisSettings, endpoint
+from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
 
 
 class RedisStore(
@@ -42,8 +43,10 @@ class RedisStore(
         self, settings: RedisSettings, events: Events, *, make_connection: MakeConnection = make_connection
     ) -> None:
         where = endpoint(settings)
+        settings = with_limits(settings, where)
         scripts, prefix = Scripts(), f"{settings.prefix}:"
-        connections = Connections(lambda: make_connection(settings, where))
+        context = None if where.tls is None else make_tls_context(where.tls, "Redis")
+        connections = Connections(lambda: make_connection(settings, where, context))
         probe = ("EVAL", scripts["probe"].source, 1, prefix)
         connection = RedisStoreConnection(connections, settings, str(where), events, probe=probe)
         super().__init__(connection, scripts, prefix)

@@ -47,7 +47,7 @@ class SqlDeadLetterStore(SqlPart, DeadLetterStore):
 
         def look(session: Session) -> list[tuple[_Place, DeadLetter]]:
             most = limit + 1
-            failed = session.fetch(_failed_tasks, died=died, before=before_task, limit=most)
+            failed = session.fetch(failed_tasks, died=died, before=before_task, limit=most)
             dead = session.fetch(_dead_messages, died=died, before=before_message, limit=most)
             letters = [("t", dead_task(record(row))) for row in failed]
             letters += [("m", _message(row)) for row in dead]
@@ -133,7 +133,7 @@ def _dead_messages(_: IncomingRows) -> "Select[Any]":
 
 
 @query
-def _failed_tasks(_: IncomingRows) -> "Select[Any]":
+def failed_tasks(_: IncomingRows) -> "Select[Any]":
     return (
         select(*RECORD_COLUMNS)
         .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)

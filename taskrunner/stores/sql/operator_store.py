@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, delete, insert, literal, null, select
+from sqlalchemy import Executable, Select, delete, insert, literal, null, select, tuple_, union_all
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
@@ -12,7 +12,7 @@ from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.stores.fields import retention_ms
-from taskrunner.stores.operator_store import OperatorStore
+from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
 from taskrunner.stores.sql.counts import read_counts
@@ -29,11 +29,12 @@ from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
-from taskrunner.stores.values import AttemptRef, Due, Page
+from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
 _RECORD = TableFields(StoredRecord, tasks, encoded_tasks)
 # Sorts behind every id, in UTF-8 as in code points.
 LAST_ID = "\U0010ffff"
+_LATEST = 2**62
 RECORD_COLUMNS = (*_RECORD.columns, tasks.c.attempts, tasks.c.started_ms, tasks.c.consumer, tasks.c.id)
 
 
@@ -50,17 +51,24 @@ class SqlOperatorStore(SqlPart, OperatorStore):
             return b"" if has_result else None
         return bytes(content)
 
-    async def list_tasks(self, status: Status | None, *, limit: int, cursor: str | None) -> Page[Record]:
+    async def list_tasks(
+        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+    ) -> Page[Record]:
+        place = created.place() if cursor is None else Place.read(text(cursor))
+        place = place or Place(ms=_LATEST, member="")
         chosen = {} if status is None else {"status": status.value}
         listed = list_all if status is None else list_by_status
-        before = LAST_ID if cursor is None else text(cursor)
+        oldest = -_LATEST if created.oldest_ms is None else created.oldest_ms
         # One more than the page shows whether there is another page.
+        bounds = {"ms": place.ms, "before": place.member, "oldest": oldest}
         rows = await self._connection.read(
-            lambda session: session.fetch(listed, before=before, limit=limit + 1, **chosen)
+            lambda session: session.fetch(listed, **bounds, limit=limit + 1, **chosen)
         )
-        rows = sorted(rows, key=lambda row: str(row[-1]), reverse=True)
-        following = rows[limit - 1][-1] if len(rows) > limit else None
-        return Page(items=[record(row) for row in rows[:limit]], cursor=following)
+        rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=True)
+        following = None
+        if len(rows) > limit:
+            following = str(Place(ms=rows[limit - 1][-1], member=rows[limit - 1][-2]))
+        return Page(items=[record(row[:-1]) for row in rows[:limit]], cursor=following)
 
     async def counts(self) -> Mapping[Status, int]:
         return await self._connection.read(read_counts)
@@ -172,13 +180,30 @@ def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
 
 
-def _records_page() -> "Select[Any]":
-    page = _records().where(tasks.c.id < parameter("before", TEXT))
-    return page.order_by(tasks.c.id.desc()).limit(parameter("limit"))
+def _page(columns: Sequence[Any], status: Any) -> "Select[Any]":
+    """A part of the index by status and creation."""
+    order = tasks.c.created_at_ms, tasks.c.id
+    found = select(*columns).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
+    found = found.where(tasks.c.status == status, tasks.c.created_at_ms >= parameter("oldest"))
+    found = found.where(tuple_(*order) < tuple_(parameter("ms"), parameter("before", TEXT)))
+    return found.order_by(*(each.desc() for each in order)).limit(parameter("limit"))
 
 
-list_all = query(lambda _: _records_page())
-list_by_status = query(lambda _: _records_page().where(tasks.c.status == parameter("status", TEXT)))
+@query
+def list_by_status(_: IncomingRows) -> "Select[Any]":
+    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT))
+
+
+@query
+def list_all(_: IncomingRows) -> "Select[Any]":
+    """The pages of all statuses, merged: an index for this list alone would cost each change of a status."""
+    names = [literal(status.value, literal_execute=True) for status in Status]
+    pages = [_page((tasks.c.id,), name).subquery() for name in names]
+    latest = union_all(*(select(page.c.id) for page in pages)).subquery("latest")
+    found = select(*RECORD_COLUMNS, tasks.c.created_at_ms).join(latest, latest.c.id == tasks.c.id)
+    found = found.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
+    found = found.order_by(tasks.c.created_at_ms.desc(), tasks.c.id.desc())
+    return found.limit(parameter("limit"))
 
 
 @statement
@@ -203,7 +228,6 @@ def _mark_deleted(rows: IncomingRows) -> Executable:
         result=null(),
         error=null(),
         reason=null(),
-        idempotency_key=null(),
     )
 
 

@@ -1,6 +1,9 @@
 """PostgreSQL: a pool of connections, one transaction per call, tried again after a certain rollback."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, text
@@ -9,9 +12,12 @@ from sqlalchemy.pool import NullPool
 
 from taskrunner.domain.errors import StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
-from taskrunner.stores.connection import Fitness
+from taskrunner.runtime.backoff import Backoff
+from taskrunner.stores.connection import Fault, Fitness
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.counts import probe, write_counts
+from taskrunner.stores.sql.faults import LOST_STATEMENT
+from taskrunner.stores.sql.postgres_dialer import PostgresDialer
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.settings import PostgresDatabase, SqlSettings
 from taskrunner.stores.sql.sql_connection import Answer, Operation, SqlStoreConnection
@@ -19,6 +25,9 @@ from taskrunner.stores.sql.sql_connection import Answer, Operation, SqlStoreConn
 MIN_VERSION = 13
 # Of the pool's connections each may turn out dead once after a restart, and races are rare.
 TRIES = 4
+# A lost race, or a place that was taken: about a second of them.
+CONTENDED_TRIES = 12
+_PAUSE_FIRST, _PAUSE_CAP = 0.01, 0.2
 UPGRADE_PATIENCE = 60.0
 # The share of a call's timeout spent waiting for a standby; the rest is for the answer.
 _WAIT_SHARE = 0.8
@@ -27,33 +36,41 @@ _UPGRADE_LOCK = 7_461_736_021
 
 
 class PostgresConnection(SqlStoreConnection):
-    """The pool. READ COMMITTED is enough: each operation locks the rows on which it decides."""
+    """The pool. It asks for READ COMMITTED, which is enough: operations lock the rows that they decide on."""
 
     def __init__(self, database: PostgresDatabase, settings: SqlSettings, events: Events) -> None:
         super().__init__(database, settings, events)
-        self._dsn = database.dsn
         self._settings = settings
+        self._dialer = PostgresDialer(database.url, settings.dial_timeout)
         self._pool = self._make_pool()
 
     async def _write(self, operation: Operation[Answer]) -> Answer:
-        for _ in range(TRIES - 1):
-            try:
-                return await self._write_once(operation)
-            except _Undone:
-                continue
-        try:
-            return await self._write_once(operation)
-        except _Undone as exc:
-            raise exc.error from exc
+        return await self._repeat(lambda: self._write_once(operation))
 
     async def _read(self, operation: Operation[Answer]) -> Answer:
-        for _ in range(TRIES - 1):
+        return await self._repeat(lambda: self._read_once(operation))
+
+    async def _repeat(self, once: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Try again what certainly had no effect: after a pause where the server is crowded or contended."""
+        pause = Backoff(_PAUSE_FIRST, _PAUSE_CAP)
+        failures = 0
+        while True:
             try:
-                return await self._read_once(operation)
-            except Exception as exc:
-                if not self._is_undone(exc):
-                    raise
-        return await self._read_once(operation)
+                return await once()
+            except _Undone as exc:
+                failures += 1
+                if failures >= (CONTENDED_TRIES if exc.fault.answers else TRIES):
+                    # Its cause is the driver's own error, which tells what was wrong.
+                    raise exc.error from exc.error.__cause__
+                if exc.fault.unknown in LOST_STATEMENT and not self._dialer.pooled:
+                    self._dialer.pooled = True
+                    await self._renew_pool()
+                elif exc.fault.answers:
+                    await asyncio.sleep(pause.next())
+
+    async def _renew_pool(self) -> None:
+        old, self._pool = self._pool, self._make_pool()
+        await old.dispose()
 
     async def ping(self) -> None:
         await self.read(lambda session: session.first(lambda _: text("SELECT 1")))
@@ -83,18 +100,20 @@ class PostgresConnection(SqlStoreConnection):
 
     async def _inspect(self) -> Fitness:
         await self._pool.dispose()
+        await self._dialer.look_for_pooler()
+        await self._renew_pool()
         async with self._pool.begin() as connection:
             fitness = await connection.run_sync(self._inspect_server)
             await connection.run_sync(self._probe)
         return fitness
 
     async def _upgrade(self) -> None:
-        engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=self._dial_patiently, poolclass=NullPool
-        )
+        await self._dialer.look_for_pooler()
+        engine = self._make_engine(None, poolclass=NullPool)
         async with engine.begin() as connection:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{UPGRADE_PATIENCE:.0f}s'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            await connection.run_sync(self._check_encoding)
             if not await connection.run_sync(schema.check_upgradable, self._shown):
                 await connection.run_sync(schema.upgrade)
         await engine.dispose()
@@ -134,55 +153,82 @@ class PostgresConnection(SqlStoreConnection):
         probe(Session(connection))
 
     async def _write_once(self, operation: Operation[Answer]) -> Answer:
-        async with self._pool.connect() as connection:
-            answer = await self._perform(connection, operation)
-            # A failure from here on leaves open whether it was written: no further try.
-            await connection.commit()
+        async with self._connected() as connection:
+            answer = await self._perform(connection, lambda session: _with_counts(session, operation))
+            # A failure from here on leaves open whether it was written: no further try, unless the server
+            # says that it rolled back, as one that checks serializability at the commit does.
+            try:
+                await connection.commit()
+            except Exception as exc:
+                found = self._fault(exc)
+                if found is not None and found.undone and found.answers:
+                    raise _Undone(exc, found) from exc
+                raise
         return answer
+
+    async def _read_once(self, operation: Operation[Answer]) -> Answer:
+        async with self._connected() as connection:
+            return await self._perform(connection, operation)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool; one that was not made had no effect."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._pool.connect())
+            except Exception as exc:
+                self._raise_undone(exc)
+                raise
+            yield connection
 
     async def _perform(self, connection: AsyncConnection, operation: Operation[Answer]) -> Answer:
         try:
-            return await connection.run_sync(lambda sync: _with_counts(Session(sync), operation))
+            return await connection.run_sync(lambda sync: operation(Session(sync)))
         except Exception as exc:
-            if self._is_undone(exc):
-                raise _Undone(exc) from exc
+            self._raise_undone(exc)
             raise
 
-    async def _read_once(self, operation: Operation[Answer]) -> Answer:
-        async with self._pool.connect() as connection:
-            return await connection.run_sync(lambda sync: operation(Session(sync)))
-
-    def _is_undone(self, exc: Exception) -> bool:
+    def _raise_undone(self, exc: Exception) -> None:
         found = self._fault(exc)
-        return found is not None and found.undone
+        if found is not None and found.undone:
+            raise _Undone(exc, found) from exc
 
     def _inspect_server(self, connection: Connection) -> Fitness:
         version = connection.exec_driver_sql("SHOW server_version").scalar_one()
         number = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
         if number < MIN_VERSION:
             raise StoreUnfit(f"{self._shown} is version {version}, but at least {MIN_VERSION} is needed")
+        self._check_encoding(connection)
         schema.check(connection, self._shown)
         return Fitness(version=version, warnings=tuple(_warnings(connection)))
 
+    def _check_encoding(self, connection: Connection) -> None:
+        """Any other encoding lacks characters that a task may have."""
+        found = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if found != "UTF8":
+            raise StoreUnfit(
+                f"{self._shown} has the encoding {found}, but UTF8 is needed: create a database "
+                "(createdb --encoding=UTF8 --template=template0 NAME) and name it in the URL"
+            )
+
     def _make_pool(self) -> AsyncEngine:
-        return create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self._dial,
+        return self._make_engine(
+            self._settings.timeout,
             pool_size=self._settings.pool_size,
             max_overflow=0,
             pool_timeout=self._settings.timeout,
         )
 
-    async def _dial(self) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(
-            self._dsn,
-            timeout=self._settings.dial_timeout,
-            command_timeout=self._settings.timeout,
-            server_settings={"application_name": "taskrunner"},
+    def _make_engine(self, command_timeout: float | None, **options: Any) -> AsyncEngine:
+        # A statement without a name lives until the next one, which is in the same transaction.
+        unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda **_: self._dialer.dial(command_timeout),
+            isolation_level="READ COMMITTED",
+            connect_args=unnamed if self._dialer.pooled else {},
+            **options,
         )
-
-    async def _dial_patiently(self) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(self._dsn, timeout=self._settings.dial_timeout)
 
 
 def _with_counts(session: Session, operation: Operation[Answer]) -> Answer:
@@ -192,8 +238,9 @@ def _with_counts(session: Session, operation: Operation[Answer]) -> Answer:
 
 
 class _Undone(Exception):
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, fault: Fault) -> None:
         self.error = error
+        self.fault = fault
         super().__init__(str(error))
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from taskrunner.domain.errors import ConfigInvalid, FieldError
+from taskrunner.domain.postgres_url import PostgresUrl, read_postgres_url
 
 _EXPECTED = (
     "expected sqlite:///relative/file, sqlite:////absolute/file or postgresql://user@host:port/database"
@@ -13,7 +14,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlSettings:
-    """`url` is `sqlite:///FILE` or `postgresql://…`, the latter with any parameter of libpq (`?sslmode=…`).
+    """`url` is `sqlite:///FILE` or `postgresql://…`, the latter with parameters of libpq (`?sslmode=…`).
 
     `dial_timeout` bounds the opening of a connection, `timeout` every call as a whole. `pool_size` is
     the most connections to PostgreSQL at once; SQLite always has two, one of them for reading.
@@ -39,15 +40,14 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresDatabase:
-    """A database on a server, or on one of several; `dsn` may hold a password, `shown` never does."""
+    """A database on a server, or on one of several: what is dialled and what is shown come from `url`."""
 
-    dsn: str = field(repr=False)
-    shown: str
+    url: PostgresUrl
     service = "postgresql"
     title = "PostgreSQL at"
 
     def __str__(self) -> str:
-        return self.shown
+        return str(self.url)
 
 
 Database = SqliteFile | PostgresDatabase
@@ -72,11 +72,9 @@ def _file(url: str) -> SqliteFile:
 
 def _server(url: str) -> PostgresDatabase:
     try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise _invalid(_EXPECTED) from None
-    hosts = parts.netloc.rpartition("@")[2] or "the local socket"
-    return PostgresDatabase(dsn=url, shown=hosts + parts.path.rstrip("/"))
+        return PostgresDatabase(url=read_postgres_url(url))
+    except ValueError as exc:
+        raise _invalid(f"{_EXPECTED}, {exc}") from exc
 
 
 def _invalid(problem: str) -> ConfigInvalid:

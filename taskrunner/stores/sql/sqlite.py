@@ -106,7 +106,8 @@ class SqliteConnection(SqlStoreConnection):
             return self._commit_together(operations)
         except Exception as exc:
             # A fault of the file itself would meet each of them.
-            if len(operations) == 1 or self._fault(exc) is not None:
+            found = self._fault(exc)
+            if len(operations) == 1 or (found is not None and not found.unknown):
                 raise
         return [self._commit_alone(operation) for operation in operations]
 

@@ -22,6 +22,7 @@ tasks = Table(
     Column("attempt", Integer, nullable=False),
     Column("attempt_limit", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
     Column("due_ms", BigInteger),  # set exactly while the task is live
     Column("kept_until_ms", BigInteger),  # set exactly once it is terminal
@@ -118,9 +119,10 @@ _partial("taskrunner_tasks_due", tasks.c.due_ms, where="due_ms IS NOT NULL")
 _partial(
     "taskrunner_tasks_deadline", tasks.c.deadline_ms, where="deadline_ms IS NOT NULL AND due_ms IS NOT NULL"
 )
-Index("taskrunner_tasks_status", tasks.c.status, tasks.c.id)
+Index("taskrunner_tasks_status", tasks.c.status, tasks.c.created_at_ms, tasks.c.id)
 _partial("taskrunner_tasks_retention", tasks.c.kept_until_ms, where="kept_until_ms IS NOT NULL")
-_partial("taskrunner_tasks_dead", tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
+# With the status, which is always the same here: otherwise SQLite prefers the index above, and sorts.
+_partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)

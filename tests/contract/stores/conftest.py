@@ -1,6 +1,6 @@
 """Every contract test runs on every store: adding one is one line of `BACKENDS`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.contract.stores.harness import (
     RedisBackend,
     SqliteBackend,
 )
+from tests.tools.pgbouncer import pgbouncer
 
 
 def _redis(request: pytest.FixtureRequest) -> Backend:
@@ -22,11 +23,23 @@ def _postgres(request: pytest.FixtureRequest) -> Backend:
     return PostgresBackend(request.getfixturevalue("postgres_url"))
 
 
+def _pgbouncer(request: pytest.FixtureRequest) -> Backend:
+    return PostgresBackend(request.getfixturevalue("pgbouncer_url"))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_url(postgres_url: str) -> Iterator[str]:
+    """The PostgreSQL of this run behind a pooler, with fewer places than a store asks for."""
+    with pgbouncer(postgres_url, pool_size=3) as url:
+        yield url
+
+
 BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
     "redis": _redis,
     "fakeredis": lambda _: FakeRedisBackend(),
     "sqlite": lambda _: SqliteBackend(),
     "postgres": _postgres,
+    "pgbouncer": _pgbouncer,
 }
 
 

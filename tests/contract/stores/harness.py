@@ -14,12 +14,13 @@ from taskrunner.domain.events import Event, Events
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.redis_url import RedisUrl
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
-from taskrunner.stores.redis.settings import Endpoint, RedisSettings
+from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
@@ -97,7 +98,7 @@ class FakeRedisBackend(Backend):
         self._server = FakeServer(version=(7,))
 
     def make(self, events: Events) -> RedisStore:
-        def connect(settings: RedisSettings, endpoint: Endpoint) -> FakeAsyncRedisConnection:
+        def connect(settings: RedisSettings, endpoint: RedisUrl, context: object) -> FakeAsyncRedisConnection:
             return FakeAsyncRedisConnection(server=self._server, lua_modules=set(), protocol=2)
 
         return RedisStore(RedisSettings(timeout=30.0), events, make_connection=connect)

@@ -16,7 +16,7 @@ def loaded_by(*modules: str) -> set[str]:
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """The modules of a child with the built-in handler."""
-    return loaded_by("taskrunner.consumer.processes.child_main", "taskrunner.handlers.http.fetchers")
+    return loaded_by("taskrunner.consumer.processes.child_main", "taskrunner.handlers.http.handler")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.events import Event
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.intake import Intake
@@ -80,12 +81,10 @@ class Api:
         failed = status is Status.FAILED
         kind = OutcomeKind.HTTP_ERROR if failed else OutcomeKind.OK
         outcome = Outcome(kind=kind, error="answered 500" if failed else None, response=response)
-        ended = EndedAttempt(
-            task=record.task, number=ref.attempt, consumer="c1", started_at=now, finished_at=now
-        )
+        attempt = Attempt(number=ref.attempt, consumer="c1", started_at=now)
         verdict = Verdict(status=status, reason="in a test")
         assert await self.store.settle(
-            [settlement(ended, outcome, verdict, RetentionSettings())], now=now
+            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)], now=now
         ) == [True]
 
     async def talk(self, sent: bytes) -> bytes:

@@ -61,3 +61,71 @@ async def test_what_is_no_bulk_is_refused_whole(
 async def test_without_the_store_nothing_is_accepted(api: Api) -> None:
     api.redis.connected = False
     await api.refusal(503, "store_unavailable", "POST", "/tasks/bulk", data=URL, headers=LINES)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+async def test_an_array_is_cut_into_its_elements(api: Api, mark: bytes) -> None:
+    """A bad element changes no other; a number, a string and a body stay as they are spelt."""
+    elements = [
+        rb'"http://example.com/x?name=a\ud83d&b=1"',
+        b'{"url":"http://example.com/","body":[1.10,12345678901234567890.123456789]}',
+        b'{"url":"http://example.com/","body":[%b]}' % (b"9" * 5000),
+        rb'{"url":"http://example.com/x?name=a\ud83d&b=1"}',
+        b'{"url":"http://example.com/\xff"}',
+        b'{"url":"http://example.com/","max_attempts":%b}' % (b"9" * 5000),
+        b'{"url":"http://example.com/","timeout":NaN}',
+        b'{"url":"http://example.com/","url":"http://example.net/"}',
+        b'{"url":"http://example.com/","body":' + b"[" * 100 + b"]" * 100 + b"}",
+        b' "http://example.com/last" ',
+    ]
+    raw = mark + b"[" + b" , ".join(elements) + b"]\n"
+    answer = await api.ask("POST", "/tasks/bulk", data=raw, headers={"Content-Type": "application/json"})
+    items = answer.json["items"]
+    assert [item["status"] for item in items] == [422, 202, 202, 422, 422, 422, 422, 422, 422, 202]
+    bodies = [record.task.body for item in items[1:3] if (record := await api.store.get(item["id"]))]
+    assert bodies == ["[1.10,12345678901234567890.123456789]", f"[{'9' * 5000}]"]
+
+
+async def test_a_byte_order_mark_hides_no_line(api: Api) -> None:
+    """It is no part of the first one."""
+    raw = b"\xef\xbb\xbf" + f"{URL}\n{URL}".encode()
+    answer = await api.ask("POST", "/tasks/bulk", data=raw, headers=LINES)
+    assert [item["status"] for item in answer.json["items"]] == [202, 202]
+
+
+async def test_each_item_is_answered_as_a_submit_is(api: Api) -> None:
+    """A taken id is told, also one of a deleted task, and one that is taken within the same bulk."""
+    for task_id in ("same", "other", "gone"):
+        await api.submit(id=task_id, delay=60)
+    await api.ask("DELETE", "/tasks/gone")
+    tasks = [
+        {"id": "same", "url": URL, "delay": 60.0},
+        {"id": "other", "url": URL + "b", "delay": 60},
+        {"id": "gone", "url": URL, "delay": 60},
+        {"id": "new", "url": URL},
+        {"id": "new", "url": URL + "b"},
+        {"id": "new", "url": URL},
+    ]
+    alone = [(await api.ask("POST", "/tasks", json=task)).status for task in tasks[:3]]
+    items = (await api.ask("POST", "/tasks/bulk", json=tasks)).json["items"]
+    assert [item["status"] for item in items] == [202, 409, 409, 202, 409, 202]
+    assert alone == [202, 409, 409]
+    assert [item["created"] for item in items] == [False, False, False, True, False, False]
+    assert "another content" in items[1]["errors"][0]["message"]
+    assert "deleted" in items[2]["errors"][0]["message"]
+    assert msgspec.json.decode(msgspec.json.encode({"items": items}), type=BulkAnswer).items[0].status == 202
+
+
+async def test_a_key_holds_for_each_item(api: Api) -> None:
+    """By its place: a repeated bulk makes no second task, and a changed item is told."""
+    headers = {"Idempotency-Key": "k"}
+    first = await api.ask("POST", "/tasks/bulk", json=[URL, {"url": URL}], headers=headers)
+    again = await api.ask(
+        "POST", "/tasks/bulk", json=[{"url": URL}, {"url": URL + "b"}, URL], headers=headers
+    )
+    ids = [item["id"] for item in first.json["items"]]
+    assert [item["status"] for item in again.json["items"]] == [202, 422, 202]
+    assert [item["created"] for item in again.json["items"]] == [False, False, True]
+    assert again.json["items"][0]["id"] == ids[0]
+    assert again.json["items"][1]["errors"][0]["field"] == "Idempotency-Key"
+    assert (await api.ask("POST", "/tasks", json={"url": URL}, headers=headers)).json["id"] not in ids

@@ -1,5 +1,6 @@
 """Schedules over HTTP."""
 
+import json
 from typing import Any
 
 import pytest
@@ -78,11 +79,11 @@ async def test_the_list_is_by_name_in_pages(api: Api) -> None:
 
 async def test_no_secret_of_a_template_is_shown(api: Api) -> None:
     """Its headers are masked, of its body only that there is one."""
-    task = {"url": "http://a.test/", "headers": {"Authorization": "s3cret", "X-A": "b"}, "body": "s3cret"}
+    task = {"url": "http://a.test/", "headers": {"Authorization": "s3cret", "Accept": "b"}, "body": "s3cret"}
     answer = await create(api, task=task)
     assert answer.json["task"] == {
         "url": "http://a.test/",
-        "headers": {"Authorization": "***", "X-A": "b"},
+        "headers": {"Authorization": "***", "Accept": "b"},
         "has_body": True,
     }
 
@@ -127,3 +128,94 @@ async def test_the_store_is_away(api: Api) -> None:
     """503 with a time to try again."""
     api.redis.connected = False
     await api.refusal(503, "store_unavailable", "POST", "/schedules", json={"name": "a", **FIELDS})
+
+
+async def test_every_answer_shows_the_next_five_runs(api: Api) -> None:
+    """None while it is paused."""
+    shown = (await create(api, cron="0 6 * * *", time_zone="UTC")).json
+    assert shown["next_runs"][0] == shown["next_at"]
+    assert len(shown["next_runs"]) == 5
+    assert all(each.endswith("T06:00:00Z") for each in shown["next_runs"])
+    (listed,) = (await api.get("/schedules")).json["schedules"]
+    assert listed["next_runs"] == shown["next_runs"] == (await api.get("/schedules/report")).json["next_runs"]
+    assert (await api.ask("POST", "/schedules/report/pause")).json["next_runs"] == []
+    assert (await api.ask("POST", "/schedules/report/resume")).json["next_runs"] == shown["next_runs"]
+
+
+@pytest.mark.parametrize(
+    ("task", "field"),
+    [
+        ({"url": "http://a.test/", "headers": {"Authorization": "***"}}, "headers"),
+        ({"url": "http://a.test/", "headers": {"x-any": "***"}}, "headers"),
+        ({"url": "http://a.test/?a=1&token=***"}, "url"),
+        ({"url": "http://a.test/?token=***&a=1#x"}, "url"),
+        ({"url": "http://a.test/", "callback": {"url": "http://a.test/?sig=***"}}, "callback.url"),
+    ],
+)
+async def test_a_masked_value_is_refused_in_every_write(api: Api, task: Any, field: str) -> None:
+    """What an answer shows in place of a secret is no secret."""
+    problem = await api.refusal(422, "task_invalid", "POST", "/tasks", json=task)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert "masked" in problem["errors"][0]["message"]
+    (item,) = (await api.ask("POST", "/tasks/bulk", json=[task])).json["items"]
+    assert item["status"] == 422
+    for method, path in (("POST", "/schedules"), ("PUT", "/schedules/report")):
+        body = {**FIELDS, "name": "report", "task": task}
+        problem = await api.refusal(422, "schedule_invalid", method, path, json=body)
+        assert [error["field"] for error in problem["errors"]] == [f"task.{field}"]
+
+
+async def test_stars_elsewhere_are_taken(api: Api) -> None:
+    """They mask nothing there."""
+    fine = {"headers": {"Accept": "a/***"}, "body": "***", "labels": {"a": "***"}}
+    assert (await api.submit(**fine)).status == 202
+    assert (await api.submit(url="http://a.test/***?q=a***b")).status == 202
+
+
+async def test_a_patch_keeps_what_it_does_not_name(api: Api) -> None:
+    """The secret header and the body stay as they came; null removes a field (RFC 7396)."""
+    body = '{"n": 1.10, "n": 12345678901234567890.123456789}'
+    raw = (
+        '{"name":"report","cron":"@hourly","jitter":5,"task":{"url":"http://a.test/","method":"POST",'
+        f'"headers":{{"Authorization":"s3cret","X-A":"b"}},"timeout":9,"body":{body}}}}}'
+    )
+    headers = {"Content-Type": "application/json"}
+    assert (await api.ask("POST", "/schedules", data=raw, headers=headers)).status == 201
+    patch = {
+        "cron": "@daily",
+        "jitter": None,
+        "task": {"headers": {"X-A": None, "Accept": "c"}, "timeout": None},
+    }
+    headers = {"Content-Type": "application/merge-patch+json"}
+    answer = await api.ask("PATCH", "/schedules/report", data=json.dumps(patch), headers=headers)
+    assert answer.status == 200, answer.content
+    assert (answer.json["cron"], answer.json["jitter"]) == ("@daily", 0)
+    assert answer.json["task"]["headers"] == {"Authorization": "***", "Accept": "c"}
+    assert "timeout" not in answer.json["task"]
+    run = await api.ask("POST", "/schedules/report/run")
+    record = await api.store.get(run.json["id"])
+    assert record is not None
+    assert record.task.body == body
+    assert record.task.headers["Authorization"] == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("patch", "status", "code"),
+    [
+        ({"task": {"headers": {"Authorization": "***"}}}, 422, "schedule_invalid"),
+        ({"cron": "*/90 * * * *"}, 422, "schedule_invalid"),
+        ({"cron": None}, 422, "schedule_invalid"),
+        ({"next_at": None, "colour": "blue"}, 422, "schedule_invalid"),
+        ({"name": "other"}, 422, "schedule_invalid"),
+        ({"task": None}, 422, "schedule_invalid"),
+        ([], 400, "bad_json"),
+    ],
+)
+async def test_a_patch_that_makes_no_schedule_is_refused(
+    api: Api, patch: Any, status: int, code: str
+) -> None:
+    """And changes nothing."""
+    before = (await create(api)).json
+    await api.refusal(status, code, "PATCH", "/schedules/report", json=patch)
+    assert (await api.get("/schedules/report")).json == before
+    await api.refusal(404, "schedule_unknown", "PATCH", "/schedules/nobody", json={"cron": "@daily"})

@@ -12,20 +12,20 @@ from aiohttp import web
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
-from taskrunner.domain.events import Events, RequestFailed
+from taskrunner.domain.events import Event, Events, PortOpened, RequestFailed
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 
 LARGE_BYTES = 50_000_000
-HEAD = b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def problem(answer: bytes) -> Any:
     """The problem in a raw response, whose connection is not to be used again."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head, answer
-    # aiohttp answers what it could not read as HTTP/1.0, where to close is the rule.
-    assert head.startswith(b"HTTP/1.0 ") or b"connection: close" in head.lower()
+    assert head.startswith(b"HTTP/1.1 ")
+    assert b"connection: close" in head.lower()
     members = json.loads(body)
     assert head.split()[1] == str(members["status"]).encode()
     return members
@@ -43,7 +43,7 @@ async def write_on(client: socket.socket) -> None:
 
 @hasty
 async def test_a_half_sent_head_is_cut_off(api: Api) -> None:
-    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Slow")
+    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow")
     assert problem(answer)["code"] == "request_timeout"
 
 
@@ -66,7 +66,7 @@ async def test_a_head_that_drips_in_is_cut_off(api: Api) -> None:
 @hasty
 async def test_a_second_request_that_stalls_is_cut_off(api: Api) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
     writer.write(b"GET /livez HTTP/1.1\r\nHo")
     async with in_time("the second request is cut off"):
@@ -116,7 +116,7 @@ async def large() -> AsyncIterator[WebServer]:
 async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
     with socket.create_connection(("127.0.0.1", large.port)) as client:
         client.setblocking(False)
-        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         async with in_time("the client is cut off"):
             with pytest.raises(ConnectionResetError):
                 await write_on(client)
@@ -124,7 +124,7 @@ async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
 
 async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", large.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     loop, got = asyncio.get_running_loop(), 0
     started = loop.time()
     async with in_time("the whole answer"):
@@ -140,22 +140,32 @@ async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> N
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [
-        (b"GET /" + b"a" * 8200 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
-        (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "url_too_long"),
+        (b"GET /" + b"a" * 8200 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "url_too_long"),
+        (b"GET /?" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "url_too_long"),
         (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 17_000 + b"\r\n\r\n", 431, "headers_too_large"),
         (b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"),
         (b"nonsense\r\n\r\n", 400, "bad_request"),
+        (b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "method_unknown"),
+        (b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "method_unknown"),
+        (b"PROPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "method_unknown"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "http_version_unsupported"),
+        (b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505, "http_version_unsupported"),
+        (b"GET / HTTP/0.9\r\nHost: localhost\r\n\r\n", 505, "http_version_unsupported"),
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + (b"X-A: " + b"b" * 8000 + b"\r\n") * 10 + b"\r\n",
+            431,
+            "headers_too_large",
+        ),
         (b"GET / HTTP/1.1\r\nA: b\r\n folded: c\r\nHost\x00: a\r\n\r\n", 400, "bad_request"),
         (
-            b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST /tasks HTTP/1.1\r\nHost: ::1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
             400,
             "bad_request",
         ),
-        (b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
+        (b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
     ],
-    ids=["path", "query", "header", "headers", "TLS", "nonsense", "field", "smuggling", "length", "chunk"],
 )
 async def test_what_breaks_http_is_a_problem(api: Api, sent: bytes, status: int, code: str) -> None:
     members = problem(await api.talk(sent))
@@ -168,7 +178,7 @@ async def test_a_long_but_allowed_url_gets_through(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v1/nothing", "/api/v2/tasks", "/tasks/", "//tasks", "/a%00"]
+    "path", ["/nothing", "/api/v1/nothing", "/api/v2/tasks", "/no/", "//tasks/", "/a%00"]
 )
 async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
     await api.refusal(404, "not_found", "GET", path)
@@ -177,11 +187,11 @@ async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/tasks", "GET, HEAD, POST"),
-        ("POST", "/api/v1/tasks/x", "DELETE, GET, HEAD"),
-        ("GET", "/dead-letters/x/requeue", "POST"),
-        ("OPTIONS", "/health", "GET, HEAD"),
-        ("DELETE", "/dead-letters", "GET, HEAD"),
+        ("PUT", "/tasks", "GET, HEAD, OPTIONS, POST"),
+        ("POST", "/api/v1/tasks/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET", "/dead-letters/x/requeue", "OPTIONS, POST"),
+        ("PUT", "/tasks/cancel", "OPTIONS, POST"),
+        ("DELETE", "/dead-letters", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_method_that_is_not_for_a_path_tells_which_are(
@@ -230,18 +240,119 @@ async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
         await server.start()
 
 
-async def test_more_clients_than_allowed_are_told_so() -> None:
-    options = ServerSettings(max_connections=1)
-    server = WebServer(web.Application(), "127.0.0.1", 0, events=Events(), options=options)
+async def test_the_idlest_connection_gives_way_when_all_places_are_taken() -> None:
+    """Silent sockets lock nobody out."""
+
+    async def here(_: web.Request) -> web.Response:
+        return web.Response(text="here")
+
+    app = web.Application()
+    app.router.add_get("/", here)
+    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(max_connections=2))
     await server.start()
-    first = await asyncio.open_connection("127.0.0.1", server.port)
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    answer = await reader.read()
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).endswith(b"here")
+    assert await silent[0][0].read() == b""
+    for _, each in (*silent, (reader, writer)):
+        each.close()
+    await server.stop()
+
+
+async def test_probes_are_answered_when_all_places_are_busy() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        begun.set()
+        await go_on.wait()
+        return web.Response(text="done")
+
+    async def live(_: web.Request) -> web.Response:
+        return web.Response(text="alive")
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    app.router.add_get("/livez", live)
+    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(max_connections=1))
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    await begun.wait()
+    for path, end in ((b"/livez", b"alive"), (b"/", b"}")):
+        probe = await asyncio.open_connection("127.0.0.1", server.port)
+        probe[1].write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = await probe[0].read()
+        assert answer.endswith(end)
+        probe[1].close()
     assert problem(answer)["code"] == "too_many_connections"
     assert b"Retry-After: 1\r\n" in answer
-    first[1].close()
+    go_on.set()
+    assert (await reader.read()).endswith(b"done")
     writer.close()
     await server.stop()
+
+
+@hasty
+async def test_a_silent_connection_is_closed_long_before_the_keepalive_time(api: Api) -> None:
+    assert await api.talk(b"") == b""
+
+
+async def test_requests_before_garbage_are_answered(api: Api) -> None:
+    asked = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = await api.talk(asked + asked + b"\x00garbage\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/health", "GET, HEAD, OPTIONS"),
+        ("/tasks", "GET, HEAD, OPTIONS, POST"),
+        ("/tasks/bulk", "OPTIONS, POST"),
+    ],
+)
+async def test_options_tell_the_methods(api: Api, path: str, allowed: str) -> None:
+    answer = await api.ask("OPTIONS", path)
+    assert (answer.status, answer.headers["Allow"], answer.content) == (204, allowed, b"")
+
+
+async def test_a_trailing_slash_leads_to_the_path_without(api: Api) -> None:
+    answer = await api.ask("GET", "/tasks/?limit=1", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (308, "/tasks?limit=1")
+    assert (await api.ask("POST", "/tasks/", json={"url": "http://example.com/"})).status == 202
+
+
+async def test_an_expectation_of_http_1_0_is_ignored(api: Api) -> None:
+    head = b"POST /tasks HTTP/1.0\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    answer = await api.talk(head + b'Content-Length: 29\r\n\r\n{"url":"http://example.com/"} ')
+    assert answer.startswith(b"HTTP/1.0 202 ")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip"), ("*", "gzip"), ("gzip;q=0", None), ("identity", None)],
+)
+async def test_a_large_answer_is_compressed_on_request(api: Api, accepted: str, coding: str | None) -> None:
+    answer = await api.ask("GET", "/openapi.json", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == coding
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.json["openapi"] == "3.1.1"
+
+
+@pytest.mark.parametrize("coding", ["zstd", "br", "snappy", "gzip, gzip"])
+async def test_an_unknown_coding_is_415(api: Api, coding: str) -> None:
+    head = (
+        HEAD
+        + b"Content-Encoding: "
+        + coding.encode()
+        + b"\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    answer = await api.talk(head)
+    assert problem(answer)["code"] == "unsupported_media_type"
+    assert b"Accept-Encoding: gzip" in answer
 
 
 async def test_a_request_in_flight_ends_before_the_server_stops() -> None:
@@ -257,7 +368,7 @@ async def test_a_request_in_flight_ends_before_the_server_stops() -> None:
     server = WebServer(app, "127.0.0.1", 0, events=Events())
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
     stopping = asyncio.create_task(server.stop())
     await asyncio.sleep(0)
@@ -275,11 +386,11 @@ async def test_a_kept_connection_may_ask_once_more_while_the_server_stops(api: A
     """A request that was on its way is answered; a connection that stays idle is closed."""
     asking, idle = [await asyncio.open_connection("127.0.0.1", api.server.port) for _ in range(2)]
     for reader, writer in (asking, idle):
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"Connection: close" not in await reader.readuntil(b"}")
     stopping = asyncio.create_task(api.server.stop())
     await asyncio.sleep(0)
-    asking[1].write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    asking[1].write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"\r\nConnection: close\r\n" in await asking[0].read()
     assert await idle[0].read() == b""
     await stopping
@@ -293,4 +404,16 @@ async def test_a_server_can_be_stopped_twice_and_before_it_started() -> None:
     server = WebServer(web.Application(), "127.0.0.1", 0, events=Events())
     await server.start()
     await server.stop()
+    await server.stop()
+
+
+async def test_every_address_is_listened_on_in_both_families() -> None:
+    events, seen = Events(), list[Event]()
+    events.subscribe(seen.append)
+    server = WebServer(web.Application(), "::", 0, events=events)
+    await server.start()
+    for address in ("127.0.0.1", "::1"):
+        _, writer = await asyncio.open_connection(address, server.port)
+        writer.close()
+    assert PortOpened(address=f"[::]:{server.port}", setting="Api.port") in seen
     await server.stop()

@@ -87,16 +87,20 @@ async def test_json_that_is_no_object_is_422(api: Api, value: Any) -> None:
     await api.refusal(422, "task_invalid", "POST", "/tasks", data=json.dumps(value), headers=headers)
 
 
-async def test_json_as_deep_as_the_parser_goes_is_taken(api: Api) -> None:
-    deep: Any = 1
-    for _ in range(150):
+async def test_a_body_is_nested_up_to_32_deep(api: Api) -> None:
+    deep: Any = []
+    for _ in range(31):
         deep = [deep]
     assert (await api.submit(body=deep)).status == 202
+    problem = await api.refusal(400, "bad_json", "POST", "/tasks", json={"url": URL, "body": [deep]})
+    assert problem["errors"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("kind", [None, "application/json", "application/json; charset=utf-8", "a/b+json"])
 async def test_json_by_any_name_or_none_is_taken(api: Api, kind: str | None) -> None:
-    head = f"POST /tasks HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(URL) + 10}\r\n"
+    head = (
+        f"POST /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(URL) + 10}\r\n"
+    )
     kind_line = f"Content-Type: {kind}\r\n" if kind else ""
     answer = await api.talk(f'{head}{kind_line}\r\n{{"url":"{URL}"}}'.encode())
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -107,12 +111,6 @@ async def test_what_curl_sends_by_default_is_refused_with_the_way_out(api: Api) 
     options: Any = {"data": b'{"url": "http://example.com/"}', "headers": headers}
     problem = await api.refusal(415, "unsupported_media_type", "POST", "/tasks", **options)
     assert "-H 'Content-Type: application/json'" in problem["detail"]
-
-
-async def test_a_web_page_cannot_post_without_a_type(api: Api) -> None:
-    """A browser sends such a request for any site without asking; with a JSON type it would ask."""
-    head = b"POST /tasks HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\nConnection: close\r\n"
-    assert (await api.talk(head + b"Content-Length: 2\r\n\r\n{}")).startswith(b"HTTP/1.1 415 ")
 
 
 async def test_a_body_as_large_as_allowed_is_taken_and_a_larger_one_is_not(api: Api) -> None:
@@ -333,3 +331,96 @@ async def test_a_deadline_is_shown(api: Api) -> None:
     assert (answer.json["expires_at"], answer.json["kept_until"]) == ("2046-01-01T00:00:00Z", None)
     assert (await api.get(f"/tasks/{answer.json['id']}")).json["expires_at"] == "2046-01-01T00:00:00Z"
     await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": "http://a/", "expires_at": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        ('{"url":"http://a/","url":"http://b/"}', "url"),
+        ('{"url":"http://a/","headers":{"X":"1","X":"2"},"body":[]}', "headers.X"),
+        (r'{"url":"http://a/","lab\u0065ls":{},"labels":{}}', "labels"),
+    ],
+)
+async def test_a_member_that_is_given_twice_is_named(api: Api, raw: str, field: str) -> None:
+    """Nobody can say which of the two is meant (RFC 8259 section 4)."""
+    headers = {"Content-Type": "application/json"}
+    problem = await api.refusal(400, "bad_json", "POST", "/tasks", data=raw, headers=headers)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert field in problem["detail"]
+
+
+async def test_a_byte_order_mark_is_ignored(api: Api) -> None:
+    """RFC 8259 8.1 allows it."""
+    raw = b'\xef\xbb\xbf{"url":"http://example.com/"}'
+    answer = await api.ask("POST", "/tasks", data=raw, headers={"Content-Type": "application/json"})
+    assert answer.status == 202
+
+
+EVERY = ["succeeded", "failed", "cancelled"]
+SAID = {
+    "url": URL,
+    "method": "POST",
+    "headers": {"X-A": "1", "X-B": "2"},
+    "labels": {"a": "1", "b": "2"},
+    "timeout": 60,
+    "retry_on": [404, 500],
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (SAID, dict(reversed(SAID.items()))),
+        (SAID, {**SAID, "headers": {"x-b": "2", "X-A": "1"}}),
+        (SAID, {**SAID, "labels": {"b": "2", "a": "1"}}),
+        (SAID, {**SAID, "timeout": 60.0}),
+        (SAID, {**SAID, "method": "post", "retry_on": [500, 404]}),
+        (SAID, {**SAID, "url": "HTTP://EXAMPLE.com:80/"}),
+        (SAID, {**SAID, "priority": "medium", "max_attempts": 5, "delay": 0, "retry_unsafe": False}),
+        (SAID, {**SAID, "write_concern": "broker", "body": None, "retry": {"strategy": "exponential"}}),
+        ({"url": URL, "delay": 60}, {"url": URL, "delay": 60.0}),
+        ({"url": URL, "body": {"a": 1, "b": [60]}}, {"url": URL, "body": {"b": [60.0], "a": 1e0}}),
+        (
+            {"url": URL, "run_at": "2027-01-01T00:00:00Z"},
+            {"url": URL, "run_at": "2027-01-01T01:00:00.0+01:00"},
+        ),
+        ({"url": URL, "callback": {"url": URL}}, {"url": URL, "callback": {"events": EVERY, "url": URL}}),
+    ],
+)
+async def test_the_same_meaning_is_the_same_request(api: Api, first: Any, again: Any) -> None:
+    """However it is spelt; for a key, and for an id."""
+    headers = {"Idempotency-Key": "k"}
+    answers = [await api.ask("POST", "/tasks", json=task, headers=headers) for task in (first, again)]
+    assert [answer.status for answer in answers] == [202, 202], answers[1].content
+    assert answers[0].json["id"] == answers[1].json["id"]
+    answers = [await api.ask("POST", "/tasks", json={**task, "id": "mine"}) for task in (first, again)]
+    assert [answer.status for answer in answers] == [202, 202], answers[1].content
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**SAID, "timeout": 61},
+        {**SAID, "headers": {"X-A": "2", "X-B": "1"}},
+        {**SAID, "body": ""},
+        {**SAID, "body": [1]},
+        {**SAID, "delay": 1},
+        {**SAID, "id": "mine"},
+        {**SAID, "write_concern": "store"},
+        {**SAID, "labels": {}},
+    ],
+)
+async def test_another_meaning_is_another_request(api: Api, other: Any) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert (await api.ask("POST", "/tasks", json=SAID, headers=headers)).status == 202
+    await api.refusal(422, "idempotency_key_reused", "POST", "/tasks", json=other, headers=headers)
+
+
+async def test_a_key_stays_taken_when_its_task_is_deleted(api: Api) -> None:
+    """A late repetition must not run the task again."""
+    headers = {"Idempotency-Key": "k"}
+    first = await api.ask("POST", "/tasks", json=SAID, headers=headers)
+    assert (await api.ask("DELETE", f"/tasks/{first.json['id']}")).status == 204
+    problem = await api.refusal(409, "state_conflict", "POST", "/tasks", json=SAID, headers=headers)
+    assert "deleted" in problem["detail"]
+    await api.refusal(422, "idempotency_key_reused", "POST", "/tasks", json={"url": URL}, headers=headers)

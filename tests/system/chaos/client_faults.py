@@ -86,7 +86,7 @@ def delivered_twice(stage: Stage) -> None:
                 ),  # type: ignore[misc]
                 "its end",
             )
-            task = _spec(stage, task_id)
+            task = _encoded_task(stage, task_id)
             for attempt in (1, 2):
                 body = b'{"v":1,"attempt":%d,"task":%b}' % (attempt, task)
                 stage.publish(body, message_id=task_id)
@@ -100,7 +100,7 @@ def newer_schema(stage: Stage) -> None:
         for order in orders:
             stage.traffic.submit(order, client)
     for submit in [each for each in stage.traffic.accepted if "-newer-" in each.id]:
-        task = {**json.loads(_spec(stage, submit.task_id)), "a_field_of_tomorrow": {"x": 1}}
+        task = {**json.loads(_encoded_task(stage, submit.task_id)), "a_field_of_tomorrow": {"x": 1}}
         envelope = {"v": 1, "attempt": 1, "task": task, "trace": "of tomorrow"}
         stage.publish(json.dumps(envelope, separators=(",", ":")).encode(), message_id=submit.task_id)
 
@@ -113,9 +113,9 @@ def strangers_publish(stage: Stage) -> None:
         stage.publish(body.encode(), queue=stage.random.choice(["high", "medium", "low"]))
 
 
-def _spec(stage: Stage, task_id: str) -> bytes:
+def _encoded_task(stage: Stage, task_id: str) -> bytes:
     with stage.redis() as redis:
-        found = redis.hget(f"{{{stage.deployment.name}}}:task:{task_id}", "spec")
+        found = redis.hget(f"{{{stage.deployment.name}}}:task:{task_id}", "encoded")
     assert isinstance(found, bytes), task_id
     return found
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.outcome import Hop, OutcomeKind
+from taskrunner.domain.task import Redirects
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer
@@ -49,8 +50,6 @@ def test_safe_methods_are_followed_on_the_same_connection(
 @pytest.mark.parametrize(
     ("method", "status", "expected", "keeps_body"),
     [
-        ("POST", 301, "GET", False),
-        ("POST", 302, "GET", False),
         ("POST", 303, "GET", False),
         ("POST", 307, "POST", True),
         ("POST", 308, "POST", True),
@@ -110,8 +109,8 @@ def test_dropped_headers_do_not_come_back(hostile: Hostile, fetch: Fetcher) -> N
         assert home.ledger.requests[-1].header("Authorization") is None
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_other_methods_do_not_leave_their_origin(
     method: str, status: int, hostile: Hostile, fetch: Fetcher
 ) -> None:
@@ -127,11 +126,100 @@ def test_other_methods_do_not_leave_their_origin(
     assert len(hostile.ledger.requests) == 1
 
 
+# By status and `redirects`: the method of the second request to the same origin, and whether it may go to
+# another one.
+FOLLOWED = {
+    (301, "none"): (None, False),
+    (303, "none"): (None, False),
+    (308, "none"): (None, False),
+    (301, "keep"): (None, False),
+    (302, "keep"): (None, False),
+    (303, "keep"): (None, False),
+    (307, "keep"): ("POST", False),
+    (308, "keep"): ("POST", False),
+    (301, "follow"): (None, False),
+    (302, "follow"): (None, False),
+    (303, "follow"): ("GET", True),
+    (307, "follow"): ("POST", False),
+    (308, "follow"): ("POST", False),
+    (301, "rewrite"): ("GET", True),
+    (302, "rewrite"): ("GET", True),
+    (303, "rewrite"): ("GET", True),
+    (307, "rewrite"): ("POST", False),
+}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(("status", "redirects"), FOLLOWED)
+def test_the_task_says_which_redirects_of_a_post_are_followed(
+    status: int, redirects: str, elsewhere: bool, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """RFC 9110 15.4: whether the second request is a POST again, a GET without the body, or not sent."""
+    method, leaves = FOLLOWED[status, redirects]
+    location = hostile.url(redirecting(302, "unused")) + "end" if elsewhere else "/end"
+    url = hostile.url(redirecting(status, location, b"moved"))
+
+    outcome = fetch(url, method="POST", body="data", headers=SECRETS, redirects=Redirects(redirects))
+
+    assert outcome.response is not None
+    if method is None or (elsewhere and not leaves):
+        assert (outcome.kind, outcome.response.status) == (OutcomeKind.HTTP_ERROR, status)
+        assert (outcome.response.body, outcome.hops) == (b"moved", ())
+        assert len(hostile.ledger.requests) == 1
+        return
+    second = hostile.ledger.requests[1]
+    end = location if elsewhere else url + "end"
+    assert (outcome.kind, second.method) == (OutcomeKind.OK, method)
+    assert outcome.hops == (
+        Hop(method="POST", url=url, status=status),
+        Hop(method=method, url=end, status=200),
+    )
+    assert second.body == (b"data" if method == "POST" else b"")
+    # Nothing but the Content-Length that a POST needs describes a body that was not sent.
+    assert second.header("Content-Length") == ("4" if method == "POST" else None)
+    assert (second.header("Idempotency-Key") == "k") is (method == "POST")
+    assert (second.header("Authorization") is None) is elsewhere
+
+
+def test_a_login_page_is_told_from_the_answer(hostile: Hostile, fetch: Fetcher) -> None:
+    """POST → 303 /end → 200: each request shows its method and status."""
+    outcome = fetch(hostile.url(redirecting(303, "/end")), method="POST", body="x")
+
+    assert [(hop.method, hop.status) for hop in outcome.hops] == [("POST", 303), ("GET", 200)]
+
+
+def test_hops_are_kept_without_an_answer(hostile: Hostile, fetch: Fetcher) -> None:
+    """A target behind a redirect that does not answer is named, with what led there."""
+    with Hostile() as short_lived:
+        gone = short_lived.url(behaviours.answer)
+    url = hostile.url(redirecting(302, gone))
+
+    outcome = fetch(url)
+
+    assert (outcome.kind, outcome.response) == (OutcomeKind.CONNECT_ERROR, None)
+    assert outcome.hops == (Hop(method="GET", url=url, status=302), Hop(method="GET", url=gone))
+
+
+def test_without_redirects_a_redirect_is_the_answer(
+    hostile: Hostile, make_fetcher: Callable[..., Fetcher]
+) -> None:
+    """`Fetch.max_redirects: 0`, as the configuration says."""
+    outcome = make_fetcher(max_redirects=0)(hostile.url(redirecting(302, "/end", b"moved")))
+
+    assert outcome.kind is OutcomeKind.HTTP_ERROR
+    assert outcome.response is not None
+    assert (outcome.response.status, outcome.response.body) == (302, b"moved")
+    assert ("Location", "/end") in outcome.response.headers
+
+
 def test_a_chain_of_redirects_has_an_end(hostile: Hostile, make_fetcher: Callable[..., Fetcher]) -> None:
-    """With five redirects allowed, six requests are sent and no seventh."""
+    """With five redirects allowed, six requests are sent and no seventh; all six are told."""
     outcome = make_fetcher(max_redirects=5)(hostile.url(redirecting(302, "/again")))
 
     assert outcome.kind is OutcomeKind.TOO_MANY_REDIRECTS
+    assert [hop.status for hop in outcome.hops] == [302] * 6
+    assert outcome.response is not None
+    assert (outcome.response.status, outcome.response.redirects) == (302, 5)
     assert len(hostile.ledger.requests) == 6
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.retry import Verdict, decide
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
@@ -17,12 +17,18 @@ from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.encoders import ENCODERS
 from tests.tools.fetching import LOOPBACK
-from tests.tools.hostile import Behaviour, Hostile
+from tests.tools.hostile import Behaviour, Hostile, Peer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[OutcomeKind, Verdict]:
+def judge(fetch: Fetcher, url: str, **fields: Any) -> tuple[OutcomeKind, Verdict]:
+    """As `attempt`, of which most tests want no more than the kind."""
+    outcome, verdict = attempt(fetch, url, **fields)
+    return outcome.kind, verdict
+
+
+def attempt(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[Outcome, Verdict]:
     """Submit a task without a retry delay of its own, make one attempt, and judge it."""
     draft = TaskDraft.from_fields(
         {"url": url, "timeout": 1, "retry": {"base": 0, "cap": 0}, **fields}, LOOPBACK
@@ -30,7 +36,7 @@ def judge(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tuple[
     task = draft.to_task(TaskSettings(limits=LOOPBACK), task_id=new_task_id(), now=NOW)
     outcome = fetch.handler.run(AttemptContext(task=task, number=number))
     verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
-    return outcome.kind, verdict
+    return outcome, verdict
 
 
 def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
@@ -65,7 +71,6 @@ def test_the_status_decides(
         (behaviours.f17_empty, OutcomeKind.CONNECT_ERROR),
         (behaviours.f18_reset_before_reply, OutcomeKind.CONNECT_ERROR),
         (behaviours.f01_short_body, OutcomeKind.PROTOCOL_ERROR),
-        (behaviours.e02_gzip_cut, OutcomeKind.DECODE_ERROR),
     ],
 )
 def test_without_an_answer_only_an_idempotent_request_is_retried(
@@ -171,3 +176,192 @@ def test_no_rule_applies_to_an_incomplete_answer(hostile: Hostile, fetch: Fetche
     kind, verdict = judge(fetch, hostile.url(behaviours.f01_short_body), rules=rules)
 
     assert (kind, verdict.status) == (OutcomeKind.PROTOCOL_ERROR, Status.RETRYING)
+
+
+MOVED = answers(302, b'{"state": "queued"}', "Location: /login")
+UNUSABLE = answers(302, b"", "Location: myapp://done")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fields", "expected"),
+    [
+        (MOVED, {"method": "POST"}, (Status.FAILED, "not retryable")),
+        (MOVED, {"method": "POST", "fail_on": [302]}, (Status.FAILED, "fail_on")),
+        (MOVED, {"method": "POST", "retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (MOVED, {"redirects": "NONE", "retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (
+            MOVED,
+            {
+                "method": "POST",
+                "rules": [{"when": {"header": {"name": "Location", "equals": "/login"}}, "then": "retry"}],
+            },
+            (Status.RETRYING, "rule"),
+        ),
+        (
+            MOVED,
+            {
+                "redirects": "none",
+                "rules": [{"when": {"json": {"path": "$.state", "equals": "queued"}}, "then": "success"}],
+            },
+            (Status.SUCCEEDED, "rule"),
+        ),
+        (UNUSABLE, {}, (Status.FAILED, "not retryable")),
+        (UNUSABLE, {"retry_on": [302]}, (Status.RETRYING, "retry_on")),
+        (UNUSABLE, {"rules": [{"when": {"status": 302}, "then": "success"}]}, (Status.SUCCEEDED, "rule")),
+    ],
+)
+def test_a_redirect_that_is_not_followed_is_judged_like_any_answer(
+    behaviour: Behaviour,
+    fields: dict[str, Any],
+    expected: tuple[Status, str],
+    hostile: Hostile,
+    fetch: Fetcher,
+) -> None:
+    """Rules, `fail_on` and `retry_on` see its status, headers and body, whatever the reason."""
+    _, verdict = judge(fetch, hostile.url(behaviour), **fields)
+
+    assert (verdict.status, verdict.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        (200, {}, (Status.SUCCEEDED, "ok")),
+        (404, {}, (Status.FAILED, "not retryable")),
+        (503, {}, (Status.FAILED, "unknown")),
+        (503, {"retry_unsafe": True}, (Status.RETRYING, "retry")),
+        (503, {"retry_on": [503]}, (Status.RETRYING, "retry_on")),
+        (503, {"method": "PUT"}, (Status.RETRYING, "retry")),
+    ],
+)
+def test_the_answer_after_a_303_does_not_repeat_the_post(
+    status: int, fields: dict[str, Any], expected: tuple[Status, str], hostile: Hostile, fetch: Fetcher
+) -> None:
+    """A 503 to the GET says nothing of the POST, which the target has served (RFC 9110 15.4.4)."""
+
+    def behaviour(peer: Peer) -> None:
+        while True:
+            first = peer.read().target == "/"
+            head = "303 X\r\nLocation: /end" if first else f"{status} X"
+            peer.send(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    _, verdict = judge(fetch, hostile.url(behaviour), **{"method": "POST", **fields})
+
+    assert (verdict.status, verdict.reason) == expected
+
+
+GZIP = "Content-Encoding: gzip"
+CUT = ENCODERS["gzip"](b'{"state": "running"}')[:-4]
+STATE = {"when": {"json": {"path": "$.state", "equals": "running"}}, "then": "throttle"}
+BAD_BODIES: dict[str, tuple[bytes, *tuple[str, ...]]] = {
+    "not gzip": (b"plain text", GZIP),
+    "cut": (CUT, GZIP),
+    "empty member": (b"\x1f\x8b", GZIP),
+    "unknown": (b"abc", "Content-Encoding: rot13"),
+    "wrong order": (ENCODERS["gzip"](ENCODERS["br"](b"abc")), "Content-Encoding: gzip, br"),
+    "twice announced": (ENCODERS["gzip"](b"abc"), GZIP, GZIP),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("status", "fields", "expected"),
+    [
+        (200, {}, (Status.SUCCEEDED, "ok")),
+        (503, {}, (Status.RETRYING, "retry")),
+        (404, {}, (Status.FAILED, "not retryable")),
+        (200, {"fail_on": [200]}, (Status.FAILED, "fail_on")),
+        (404, {"retry_on": [404]}, (Status.RETRYING, "retry_on")),
+        (404, {"rules": [{"when": {"status": 404}, "then": "success"}]}, (Status.SUCCEEDED, "rule")),
+    ],
+)
+@pytest.mark.parametrize("body", BAD_BODIES)
+def test_a_wrong_coding_does_not_outrank_the_status(
+    body: str,
+    status: int,
+    fields: dict[str, Any],
+    expected: tuple[Status, str],
+    method: str,
+    hostile: Hostile,
+    fetch: Fetcher,
+) -> None:
+    """Head and framing are complete (RFC 9112 section 8): the answer counts, the body stays as it came."""
+    raw, *headers = BAD_BODIES[body]
+    url = hostile.url(answers(status, raw, *headers, "Retry-After: 5"))
+
+    outcome, verdict = attempt(fetch, url, method=method, **fields)
+
+    assert (verdict.status, verdict.reason) == expected
+    if verdict.due is not None:
+        assert (verdict.due - NOW).total_seconds() == 5
+    assert outcome.response is not None
+    assert (outcome.response.body, outcome.response.undecodable) == (raw, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fields", "kind", "expected"),
+    [
+        (200, CUT, {}, OutcomeKind.DECODE_ERROR, (Status.RETRYING, "retry")),
+        (200, CUT, {"fail_on": [200]}, OutcomeKind.DECODE_ERROR, (Status.FAILED, "fail_on")),
+        (200, CUT, {"rules": [{"when": {"status": 200}, "then": "success"}, STATE]}, OutcomeKind.OK, None),
+        (204, b"", {}, OutcomeKind.OK, None),
+        (200, b'{"state": "running"}', {}, OutcomeKind.OK, (Status.RETRYING, "rule")),
+    ],
+)
+def test_a_json_rule_needs_the_content(
+    status: int,
+    body: bytes,
+    fields: dict[str, Any],
+    kind: OutcomeKind,
+    expected: tuple[Status, str] | None,
+    hostile: Hostile,
+    fetch: Fetcher,
+) -> None:
+    """A job that may still run is not taken for done; the POST was answered, so it is no `unknown`.
+
+    JSON that claims a coding which was never applied is read.
+    """
+    url = hostile.url(answers(status, body, GZIP))
+
+    found, verdict = judge(fetch, url, method="POST", **{"rules": [STATE], **fields})
+
+    assert found is kind
+    if expected is None:
+        assert verdict.status is Status.SUCCEEDED
+    else:
+        assert (verdict.status, verdict.reason) == expected
+
+
+@pytest.mark.parametrize("given", [{"Range": "bytes=0-3"}, {"range": "bytes=0-3", "Accept-Encoding": "br"}])
+@pytest.mark.parametrize(("status", "coded"), [(206, True), (206, False), (200, True)])
+def test_a_part_is_asked_for_without_a_coding(
+    given: dict[str, str], status: int, coded: bool, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """RFC 9110 14.2: a range counts coded bytes, so a coded part is kept as it came."""
+    whole = ENCODERS["gzip"](b"hello")
+    body = (whole[:4] if status == 206 else whole) if coded else b"hell"
+    lines = [GZIP] if coded else []
+    url = hostile.url(answers(status, body, "Content-Range: bytes 0-3/25", *lines))
+
+    outcome = fetch(url, headers=given)
+
+    asked = hostile.ledger.requests[0].header("Accept-Encoding")
+    assert asked == given.get("Accept-Encoding", "identity")
+    assert (outcome.kind, outcome.response is None) == (OutcomeKind.OK, False)
+    assert outcome.response is not None
+    assert outcome.response.undecodable is (coded and status == 206)
+    assert outcome.response.body == (b"hello" if coded and status == 200 else body)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [("Content-Encoding: gzip, br",), ("Content-Encoding: gzip", "content-encoding: br, identity")],
+)
+def test_codings_are_listed_in_one_line_or_several(
+    headers: tuple[str, ...], hostile: Hostile, fetch: Fetcher
+) -> None:
+    body = ENCODERS["br"](ENCODERS["gzip"](b"hello"))
+    outcome = fetch(hostile.url(answers(200, body, *headers)))
+
+    assert outcome.response is not None
+    assert (outcome.response.body, outcome.response.undecodable) == (b"hello", False)

@@ -13,11 +13,11 @@ for i = 4, #ARGV do
   if state[1] and (expected == '' or state[1] == expected) then
     -- First, since a server that is out of memory lets a script go on that has freed some.
     call('UNLINK', task)
-    if state[3] then
-      call('UNLINK', KEY .. state[3])
-    end
     call('HSET', task, 'token', token)
     call('PEXPIRE', task, retention)
+    if state[3] then
+      call('PEXPIRE', KEY .. state[3], retention)
+    end
     remove(DUE_TIMES, id)
     remove(DEADLINES, id)
     remove(INDEX .. state[1], id)

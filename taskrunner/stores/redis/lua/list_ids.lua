@@ -1,10 +1,14 @@
--- ARGV: most ids per status, the last id of the page before ('' for none), then the statuses.
--- Answers one list per status, by descending id. They are merged by the adapter: Redis sorts by bytes, but
--- Lua's < goes by the server's locale.
+-- Uses position.
+-- ARGV: most ids per status, the time of creation in ms and id where the page begins ('' for the latest), the time
+-- before which no task is listed (-inf for none), then the statuses.
+-- Answers one list per status, {id, time, id, time, …}, the latest first. They are merged by the adapter.
 
-local from = ARGV[2] == '' and '+' or '(' .. ARGV[2]
+local most, score, member, oldest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local answers = {}
-for i = 3, #ARGV do
-  answers[i - 2] = call('ZREVRANGEBYLEX', INDEX .. ARGV[i], from, '-', 'LIMIT', 0, ARGV[1])
+for i = 5, #ARGV do
+  local set = INDEX .. ARGV[i]
+  local start = score ~= '' and position(set, score, member) or 0
+  local stop = math.min(start + most, oldest == '-inf' and math.huge or call('ZCOUNT', set, oldest, '+inf'))
+  answers[i - 4] = stop > start and call('ZREVRANGE', set, start, stop - 1, 'WITHSCORES') or {}
 end
 return answers

@@ -10,10 +10,8 @@ local function score(set, state)
     return state[1] == 'running' and lease or now
   elseif set == DEADLINES then
     return state[2]
-  elseif set == DEAD then
-    return state[3]
   end
-  return '0'
+  return state[3]
 end
 
 local function retain(id, state)

@@ -96,4 +96,5 @@ async def test_a_store_tells_its_time(store: Store) -> None:
     """By the same clock as ours here, since it runs on this machine."""
     before = datetime.now(UTC)
     theirs = await store.time()
+    assert theirs is not None
     assert before - 2 * BRIEF <= theirs <= datetime.now(UTC) + 2 * BRIEF

@@ -108,12 +108,14 @@ async def test_a_deleted_id_is_a_conflict_until_it_is_forgotten(store: Store) ->
     assert set((await store.counts()).values()) == {0}
 
 
-async def test_the_key_of_a_deleted_task_is_free(store: Store) -> None:
-    """The same Idempotency-Key makes a new task."""
-    first, second = (entry(idempotency_key="key") for _ in range(2))
+async def test_the_key_of_a_deleted_task_stays_taken(store: Store) -> None:
+    """A late repetition makes no second task; another request under the key is a conflict."""
+    first, second = (entry(idempotency_key="key", fingerprint="a") for _ in range(2))
     await store.accept([first])
     await store.delete([first.id], now=NOW, retention=KEEP)
-    assert await store.accept([second]) == [Accepted(id=second.id, answer=AcceptAnswer.CREATED)]
+    assert await store.accept([second]) == [Accepted(id=first.id, answer=AcceptAnswer.EXISTS)]
+    other = entry(idempotency_key="key", fingerprint="b")
+    assert await store.accept([other]) == [Accepted(id=first.id, answer=AcceptAnswer.CONFLICT)]
 
 
 @every_status

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from ssl import SSLContext
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 
 from taskrunner.domain.events import Events
+from taskrunner.domain.redis_url import RedisUrl
 from taskrunner.domain.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from taskrunner.stores.redis.connections import make_connection
-from taskrunner.stores.redis.settings import Endpoint, RedisSettings
+from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.contract.stores.harness import (
     DAY,
@@ -129,8 +131,10 @@ class Deaf:
     def __init__(self) -> None:
         self.lose = 0
 
-    def __call__(self, settings: RedisSettings, endpoint: Endpoint) -> AbstractConnection:
-        connection = make_connection(settings, endpoint)
+    def __call__(
+        self, settings: RedisSettings, endpoint: RedisUrl, context: SSLContext | None
+    ) -> AbstractConnection:
+        connection = make_connection(settings, endpoint, context)
         read = connection.read_response
 
         async def read_or_lose(*args: Any, **options: Any) -> Any:

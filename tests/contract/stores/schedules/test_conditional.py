@@ -6,10 +6,10 @@ import pytest
 
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Record
+from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry import decide
 from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.settlement import EndedAttempt, RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.task import Validators
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
@@ -58,9 +58,11 @@ class Feed:
             now=now,
             lease_until=now + timedelta(seconds=30),
         )
-        ended = EndedAttempt(task=record.task, number=number, consumer="c", started_at=now, finished_at=now)
+        ended = Attempt(number=number, consumer="c", started_at=now)
         verdict = decide(record.task, outcome, attempt=number, attempt_limit=1, now=now, random=0.0)
-        assert await self.store.settle([settlement(ended, outcome, verdict, KEEP)], now=now) == [True]
+        assert await self.store.settle(
+            [settlement(record.task, ended, outcome, verdict, KEEP, now=now)], now=now
+        ) == [True]
         return await fetch(self.store, task_id)
 
 

@@ -8,7 +8,6 @@ from taskrunner.domain.retry import RETRYABLE_KINDS
 from taskrunner.handlers.http.diagnosis import FAILURES, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.response_head import ResponseHead
-from taskrunner.handlers.http.settings import FetchSettings
 
 BANNER = "SSH-2.0-secret-banner"
 
@@ -16,9 +15,11 @@ BANNER = "SSH-2.0-secret-banner"
 def judge(
     code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1
 ) -> FetchFailure | None:
-    exchange = Exchange(lines)
+    exchange = Exchange(max_header_bytes=1_000_000)
+    for line in lines:
+        exchange.head_lines.add(line)
     exchange.curl_code, exchange.curl_text, exchange.head = code, text, ResponseHead(lines)
-    return diagnose(exchange, FetchSettings(), attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
+    return diagnose(exchange, attempt=attempt, elapsed=1.0, phase=lambda: "connecting")
 
 
 def failure(code: int, text: str = "", *, lines: tuple[bytes, ...] = (), attempt: int = 1) -> FetchFailure:
@@ -93,19 +94,27 @@ def test_an_answer_without_a_status_is_no_http() -> None:
     assert failure(0, lines=(b"HTTP/2.0 200 OK\r\n", b"\r\n")).kind is OutcomeKind.PROTOCOL_ERROR
 
 
-@pytest.mark.parametrize("code", [0, pycurl.E_OPERATION_TIMEDOUT, pycurl.E_RECV_ERROR])
-def test_a_head_beyond_its_limits_is_reported_first(code: int) -> None:
-    """It does not matter how the exchange ended after that."""
-    start = b"HTTP/1.1 200 OK\r\n"
-    interim = (b"HTTP/1.1 100 X\r\n", b"\r\n") * 60
-    many = (start, *(b"A: b\r\n" for _ in range(101)), b"\r\n")
-    large = (start, b"A: " + b"x" * 40_000 + b"\r\n", b"B: " + b"x" * 40_000 + b"\r\n", b"\r\n")
-    long = (start, b"A: " + b"x" * 70_000 + b"\r\n", b"\r\n")
+def test_a_flood_of_interim_answers_is_called_that() -> None:
+    """`HeadLines` stopped the exchange, which libcurl reports as a failed write."""
+    interim = (b"HTTP/1.1 100 X\r\n", b"\r\n") * 70_000
 
-    assert "interim" in failure(code, lines=interim).error
-    assert failure(code, lines=many).kind is OutcomeKind.PROTOCOL_ERROR
-    assert failure(code, lines=large).kind is OutcomeKind.TOO_LARGE
-    assert failure(code, lines=long).kind is OutcomeKind.PROTOCOL_ERROR
+    assert "interim" in failure(pycurl.E_WRITE_ERROR, lines=interim).error
+
+
+def test_a_head_without_its_end_is_no_answer() -> None:
+    """Unless a limit ended it: then the status counts."""
+    assert "in the middle of its head" in failure(0, lines=(b"HTTP/1.1 200 OK\r\n",)).error
+
+
+@pytest.mark.parametrize("text", ["Header without colon", "NUL byte in header", "Invalid secret-banner"])
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_the_malformed_line_is_the_next_one(text: str, count: int) -> None:
+    """libcurl has passed on each line before it."""
+    lines = (b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * (count - 1))
+    error = failure(pycurl.E_FTP_WEIRD_SERVER_REPLY, text, lines=lines).error
+
+    assert f"Line {count + 1} " in error
+    assert "secret" not in error
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ local TASK = PREFIX .. 'task:'     -- hash: the record of one task
 local KEY = PREFIX .. 'key:'       -- string: "<task id> <fingerprint>" of an idempotency key
 local DEAD_MESSAGE_KEY = PREFIX .. 'dead-message:' -- hash: an unreadable message
 local SCHEDULE_KEY = PREFIX .. 'schedule:' -- hash: a schedule
-local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids, all with score 0, so they sort as text
+local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids by time of creation, ms
 local DUE_TIMES = PREFIX .. 'due'  -- sorted set: ids of live tasks by due time, ms
 local DEADLINES = PREFIX .. 'deadlines' -- sorted set: ids of live tasks that have a deadline by it, ms
 local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message id>" by time of death, ms
@@ -26,6 +26,7 @@ local GONE = '-'
 
 local call = redis.call
 local adds, removals = {}, {}
+local moves, created = {}, {} -- from where to where; the score of a task that moves
 
 local function gather(lists, set)
   local list = lists[set]
@@ -51,7 +52,12 @@ end
 local function move(id, from, to)
   if from ~= to then
     remove(INDEX .. from, id)
-    add(INDEX .. to, '0', id)
+    local last = moves[#moves]
+    if not last or last.from ~= from or last.to ~= to then
+      last = { from = from, to = to, ids = {} }
+      moves[#moves + 1] = last
+    end
+    last.ids[#last.ids + 1] = id
   end
 end
 
@@ -63,8 +69,24 @@ local function send(command, lists)
   end
 end
 
+-- A task keeps its score: one look for many. One that is misfiled gets the time of its last change.
+local function add_moved()
+  for _, group in ipairs(moves) do
+    for first = 1, #group.ids, PART do
+      local last = math.min(first + PART - 1, #group.ids)
+      local scores = call('ZMSCORE', INDEX .. group.from, unpack(group.ids, first, last))
+      for i = first, last do
+        local id = group.ids[i]
+        created[id] = scores[i - first + 1] or created[id] or call('HGET', TASK .. id, 'updated_ms')
+        add(INDEX .. group.to, created[id], id)
+      end
+    end
+  end
+end
+
 -- Additions first: a server that is out of memory must refuse the first write of a script, not a later one.
 local function flush()
+  add_moved()
   send('ZADD', adds)
   send('ZREM', removals)
 end

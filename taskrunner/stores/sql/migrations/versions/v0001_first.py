@@ -31,7 +31,7 @@ def _create_tables() -> None:
         (_TEXT, "status queue attempts fingerprint"),
         (_TEXT_OR_NULL, "consumer error reason result waits_for idempotency_key"),
         (_INT, "attempt attempt_limit max_attempts snoozes"),
-        (_BIG, "updated_ms"),
+        (_BIG, "created_at_ms updated_ms"),
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
     _table("encoded_tasks", "id", (_TEXT, "encoded"))
@@ -69,13 +69,13 @@ def _table(name: str, key: str, *columns: tuple[tuple[Any, bool], str]) -> None:
 
 def _create_indices() -> None:
     for index in (
-        "INDEX taskrunner_tasks_status ON taskrunner_tasks (status, id)",
+        "INDEX taskrunner_tasks_status ON taskrunner_tasks (status, created_at_ms, id)",
         "INDEX taskrunner_tasks_due ON taskrunner_tasks (due_ms) WHERE due_ms IS NOT NULL",
         "INDEX taskrunner_tasks_deadline ON taskrunner_tasks (deadline_ms)"
         " WHERE deadline_ms IS NOT NULL AND due_ms IS NOT NULL",
         "INDEX taskrunner_tasks_retention ON taskrunner_tasks (kept_until_ms)"
         " WHERE kept_until_ms IS NOT NULL",
-        "INDEX taskrunner_tasks_dead ON taskrunner_tasks (updated_ms, id) WHERE status = 'failed'",
+        "INDEX taskrunner_tasks_dead ON taskrunner_tasks (status, updated_ms, id) WHERE status = 'failed'",
         "UNIQUE INDEX taskrunner_tasks_key ON taskrunner_tasks (idempotency_key)"
         " WHERE idempotency_key IS NOT NULL",
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",

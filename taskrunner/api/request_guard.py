@@ -1,0 +1,151 @@
+"""The request guard: what every request must pass before its route is asked.
+
+Nothing that a client says about a request is ignored: either we obey, or we refuse and name the way out.
+"""
+
+import ipaddress
+from collections.abc import Collection
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from taskrunner.api.problems import refuse
+from taskrunner.domain.messages import shown
+
+# Kubernetes and load balancers ask by whatever name they have; the answers tell nothing.
+PROBES = frozenset({"/livez", "/readyz", "/api/v1/livez", "/api/v1/readyz"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# RFC 9110 13.1: a condition on what is there. We have no entity tags, so none can be known to hold.
+_CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
+_LOOPBACK = "localhost"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class RequestGuard:
+    """Refuses requests that another web site makes a browser send, and conditions that we cannot check.
+
+    `hosts` are the names of this server beside loopback and addresses: `api.example.com`, `*.example.com`,
+    or `*` for any. A page of another site can point its own name at our address (DNS rebinding), but not an
+    address, and not `localhost`.
+    """
+
+    def __init__(self, hosts: Collection[str] = ()) -> None:
+        self._hosts = frozenset(hosts)
+        # Clients spell the few names of a server in the same few ways.
+        self._is_ours = lru_cache(maxsize=256)(self._is_ours_uncached)
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Raises `RequestRefused`."""
+        headers = request.headers
+        authority = _authority(request)
+        if authority is not None and not self._is_ours(authority) and request.path not in PROBES:
+            raise refuse(
+                421,
+                "host_unknown",
+                f"this server does not know the host {shown(authority)}; add its name to Api.hosts",
+            )
+        if request.method not in _SAFE:
+            _refuse_other_sites(request, authority)
+            _refuse_conditions(request)
+        elif headers.get("If-Match", "*") != "*":
+            raise _condition_refused("If-Match")
+
+    def _is_ours_uncached(self, authority: str) -> bool:
+        name = _host(authority)
+        if name is None:
+            return False
+        return (
+            "*" in self._hosts
+            or _is_local(name)
+            or any(name == host or _below(name, host) for host in self._hosts)
+        )
+
+
+def _authority(request: web.BaseRequest) -> str | None:
+    """RFC 9112 3.2.2: the authority of an absolute target replaces `Host`."""
+    target = request.raw_path
+    if target.startswith("/") or "://" not in target:
+        return request.headers.get("Host")
+    return target.partition("://")[2].partition("/")[0].partition("?")[0]
+
+
+def _refuse_other_sites(request: web.BaseRequest, authority: str | None) -> None:
+    """A browser sends a POST of a foreign page without asking us, but says where the page came from.
+
+    https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header; browsers without it send `Origin`. No other
+    client sends either.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None and site not in {"same-origin", "none"}:
+        raise refuse(
+            403,
+            "cross_site_request",
+            f"a page of another site sent this request (Sec-Fetch-Site: {shown(site)}); "
+            "only pages of this server may change anything",
+        )
+    if site is None and origin is not None and not _is_same(origin, authority):
+        raise refuse(
+            403,
+            "cross_site_request",
+            f"a page of {shown(origin)} sent this request; only pages of this server may change anything",
+        )
+
+
+def _refuse_conditions(request: web.BaseRequest) -> None:
+    for name in _CONDITIONS:
+        if name in request.headers:
+            raise _condition_refused(name)
+    # RFC 9110 14.5: a part of a resource must not be taken for the whole.
+    if "Content-Range" in request.headers:
+        raise refuse(400, "bad_header", "Content-Range: parts cannot be written; send the whole without it")
+
+
+def _condition_refused(name: str) -> Exception:
+    return refuse(
+        412,
+        "precondition_failed",
+        f"{name}: this API has no entity tags, so the condition cannot be checked; leave the header out",
+    )
+
+
+def _is_same(origin: str, authority: str | None) -> bool:
+    """RFC 6454 section 5, without the scheme: a proxy may have ended TLS before us."""
+    try:
+        parts = urlsplit(origin)
+        default = _DEFAULT_PORTS[parts.scheme]
+        asked = urlsplit(f"{parts.scheme}://{authority}")
+        return parts.hostname is not None and (parts.hostname, parts.port or default) == (
+            asked.hostname,
+            asked.port or default,
+        )
+    except (KeyError, ValueError):
+        return False
+
+
+def _host(authority: str) -> str | None:
+    """The host of `host[:port]` in its one spelling; None for anything else."""
+    try:
+        parts = urlsplit(f"//{authority}")
+        _ = parts.port
+    except ValueError:
+        return None
+    if parts.netloc != authority or "@" in authority or not parts.hostname:
+        return None
+    return parts.hostname.removesuffix(".")
+
+
+def _is_local(name: str) -> bool:
+    # RFC 6761 6.3: names below localhost are loopback, too.
+    if name == _LOOPBACK or name.endswith(f".{_LOOPBACK}"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _below(name: str, pattern: str) -> bool:
+    return pattern.startswith("*.") and name.endswith(pattern[1:])

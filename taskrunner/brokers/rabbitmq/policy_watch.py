@@ -1,0 +1,52 @@
+"""What the broker's policies do to our queues, as their effects show it.
+
+AMQP tells no client which policy is in force. https://www.rabbitmq.com/docs/parameters#policies
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from taskrunner.brokers.base import DeadDelivery, Publication, PublishAnswer
+from taskrunner.brokers.topology import POLICY_REASONS, Topology
+
+# Seconds for which an effect is told after it was last seen.
+_TOLD_FOR = 3600.0
+_SENTENCES = {
+    "expired": "expires waiting tasks; look for message-ttl",
+    "maxlen": "drops waiting tasks; look for max-length",
+    "refused": "is full and refuses tasks; look for max-length",
+    "returned": "was missing, and was declared again; look for expires, or who deletes it",
+}
+
+
+class PolicyWatch:
+    """Remembers when each effect was last seen on each queue. The tasks themselves go on."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def note_dead(self, dead: DeadDelivery) -> None:
+        """Call this for each dead letter."""
+        if dead.queue is not None and dead.reason in POLICY_REASONS and not dead.expires:
+            self._note(dead.queue, dead.reason)
+
+    def note_answers(self, publications: Sequence[Publication], answers: Sequence[PublishAnswer]) -> None:
+        """Call this for each publish."""
+        for publication, answer in zip(publications, answers, strict=True):
+            if answer in {PublishAnswer.REFUSED, PublishAnswer.RETURNED}:
+                self._note(publication.queue, answer.value)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """One sentence for each effect that was seen lately."""
+        since = asyncio.get_running_loop().time() - _TOLD_FOR
+        return [
+            f"the RabbitMQ queue {self._topology.amqp_name(queue)} {_SENTENCES[effect]} in "
+            "rabbitmqctl list_policies, and exempt our queues"
+            for (queue, effect), seen in self._seen.items()
+            if seen > since
+        ]
+
+    def _note(self, queue: str, effect: str) -> None:
+        self._seen[queue, effect] = asyncio.get_running_loop().time()

@@ -1,0 +1,31 @@
+"""Acts on several ids in one command: each id is told, and the exit code says how they ended."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import click
+
+from taskrunner.cli.errors import PARTLY_DONE, exit_code
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+
+
+async def act_on_ids(ids: Sequence[str], act: Callable[[str], Awaitable[str]]) -> int:
+    """Print for each id what `act` returns, or on stderr why not; returns the exit code.
+
+    The code is that of the refusals if every id was refused for the same reason, else `PARTLY_DONE`. When a
+    service fails or the command is interrupted, the ids that are left are printed.
+    """
+    left = list(dict.fromkeys(ids))
+    codes: set[int] = set()
+    try:
+        while left:
+            try:
+                click.echo(f"{left[0]} {await act(left[0])}")
+                codes.add(0)
+            except (TaskUnknown, StateConflict) as exc:
+                click.echo(f"taskrunner: {exc}", err=True)
+                codes.add(exit_code(exc))
+            del left[0]
+    finally:
+        if left:
+            click.echo(f"taskrunner: not done: {' '.join(left)}", err=True)
+    return codes.pop() if len(codes) == 1 else PARTLY_DONE

@@ -1,0 +1,51 @@
+"""Lists for people: a header, aligned columns, and lines that fit the terminal."""
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+
+from taskrunner.cli.streams import LineOutput
+
+# Rows whose widths decide those of the columns.
+_MEASURED = 500
+_GAP = " "
+
+
+async def print_table(headers: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> None:
+    """Print rows below a header; the last column is cut where the terminal ends: $COLUMNS, its width, or 80.
+
+    Raises `OutputClosed` when the reader goes away.
+    """
+    waiting: list[Sequence[str]] = []
+    widths: list[int] | None = None
+    with LineOutput() as output:
+        async for row in rows:
+            waiting.append(row)
+            if len(waiting) == _MEASURED:
+                widths = _print(output, headers, waiting, widths)
+                waiting = []
+        if waiting or widths is None:
+            _print(output, headers, waiting, widths)
+
+
+def _print(
+    output: LineOutput, headers: Sequence[str], rows: Sequence[Sequence[str]], widths: list[int] | None
+) -> list[int]:
+    if widths is None:
+        widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+        output.write(_line(headers, widths))
+    for row in rows:
+        output.write(_line(row, widths))
+    return widths
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    *cells, last = row
+    start = _GAP.join([cell.ljust(width) for cell, width in zip(cells, widths, strict=False)])
+    room = shutil.get_terminal_size().columns - len(start) - len(_GAP)
+    return f"{start}{_GAP}{_cut(last, room)}".rstrip()
+
+
+def _cut(text: str, room: int) -> str:
+    """`text` on one line, with at most `room` characters."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= room else f"{plain[: max(0, room - 1)]}…"[: max(0, room)]

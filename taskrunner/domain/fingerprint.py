@@ -1,0 +1,89 @@
+"""A fingerprint: what a request means, however it is spelt, so that a repetition is known as one.
+
+The order of members, the case of header names, the spelling of a number, and whether a default was given or
+left out make no difference (draft-ietf-httpapi-idempotency-key-header, section 2.4).
+"""
+
+import hashlib
+import json
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
+
+_SORTED = msgspec.json.Encoder(order="sorted")
+
+
+def fingerprint(task: Task, *, given_id: str | None, delay: float | None, write_concern: str) -> str:
+    """The fingerprint of a request that is to make `task`.
+
+    The times of a delay count from the request, and each request may be a span of its own.
+    """
+    timeless = replace(task, id=given_id or "", run_at=None if delay else task.run_at)
+    parts = [_meaning(timeless), f"{delay or 0:g}".encode(), write_concern.encode()]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+def is_same_request(task: Task, known: Task) -> bool:
+    """Whether the request for `task` repeats the one that made `known`, which has the same id."""
+    if task.run_at != known.run_at:
+        if task.run_at is None or known.run_at is None:
+            return False
+        if task.run_at - task.created_at != known.run_at - known.created_at:
+            return False
+    return _meaning(replace(task, run_at=None)) == _meaning(replace(known, run_at=None))
+
+
+def _meaning(task: Task) -> bytes:
+    headers = {name.lower(): value for name, value in task.headers.items()}
+    body = task.body
+    if body is not None and "json" in headers.get("content-type", "").lower():
+        body = _canonical(body)
+    fields = _written_out(task) | {
+        "headers": headers,
+        "body": body,
+        "retry_on": sorted({*task.retry_on}),
+        "fail_on": sorted({*task.fail_on}),
+    }
+    del fields["created_at"], fields["traceparent"]
+    return _SORTED.encode(fields)
+
+
+def _written_out(value: Any) -> Any:
+    """With every default: the codec leaves out some that are given, and writes others."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _written_out(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [_written_out(part) for part in value]
+    # A store gives back 5.0 for a delay of 5.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def _canonical(text: str) -> str:
+    """The same for every spelling of a JSON text. Repeated members count, since the target gets them."""
+    try:
+        return repr(json.loads(text, object_pairs_hook=_by_name, parse_int=_number, parse_float=_number))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _by_name(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return sorted(pairs, key=itemgetter(0))
+
+
+def _number(text: str) -> tuple[str, ...]:
+    """The exact value: 60, 60.0 and 6e1 are the same."""
+    try:
+        sign, digits, exponent = Decimal(text).as_tuple()
+    except ArithmeticError:
+        return (text,)
+    significant = "".join(map(str, digits)).lstrip("0")
+    stripped = significant.rstrip("0")
+    shift = int(exponent) + len(significant) - len(stripped) if stripped else 0
+    return ("-" if sign and stripped else "", stripped, str(shift))

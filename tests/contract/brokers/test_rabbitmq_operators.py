@@ -1,0 +1,118 @@
+"""What operators of RabbitMQ do to our queues: policies, and users with few rights."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from taskrunner.brokers.base import PublishAnswer
+from taskrunner.brokers.rabbitmq.broker import RabbitBroker
+from taskrunner.domain.errors import BrokerUnavailable
+from tests.contract.brokers.harness import Inbox, RabbitBackend, messages
+from tests.contract.brokers.test_rabbitmq import control
+from tests.tools.waiting import PATIENCE, eventually
+
+
+@asynccontextmanager
+async def policy(backend: RabbitBackend, definition: str) -> AsyncIterator[None]:
+    name = f"policy-{backend.topology.exchange}"
+    pattern = f"^{re.escape(backend.topology.amqp_name('medium'))}$"
+    await control("set_policy", name, pattern, definition, "--apply-to", "queues")
+    try:
+        yield
+    finally:
+        await control("clear_policy", name)
+
+
+@asynccontextmanager
+async def user(backend: RabbitBackend, configure: str, write: str, read: str) -> AsyncIterator[RabbitBroker]:
+    name = f"user-{backend.topology.exchange}"
+    await control("add_user", name, "secret")
+    address = urlsplit(backend.settings().addresses[0])
+    netloc = f"{name}:secret@{address.hostname}:{address.port}"
+    broker = RabbitBroker(
+        backend.settings(addresses=(address._replace(netloc=netloc).geturl(),)), backend.bus
+    )
+    try:
+        await control("set_permissions", name, configure, write, read)
+        await broker.start()
+        yield broker
+    finally:
+        await broker.stop()
+        await control("delete_user", name)
+
+
+async def test_a_policy_that_expires_messages_is_told(unstarted: RabbitBackend) -> None:
+    """The dead letter says `expired`, and the status names the queue and what to look for."""
+    await unstarted.start()
+    inbox = Inbox()
+    unstarted.broker.consume_dead_letters(10, inbox.take_dead)
+    async with policy(unstarted, '{"message-ttl":1}'):
+        await unstarted.broker.publish(messages(1))
+        (dead,) = await inbox.wait_dead(1)
+    assert (dead.reason, dead.queue, dead.expires) == ("expired", "medium", False)
+    (warning,) = [each for each in unstarted.broker.status().warnings if "policies" in each]
+    assert unstarted.topology.amqp_name("medium") in warning
+    assert "message-ttl" in warning
+
+
+async def test_a_policy_that_limits_the_length_is_told(unstarted: RabbitBackend) -> None:
+    """Refused publishes stay in the store, which tries again."""
+    await unstarted.start()
+    async with policy(unstarted, '{"max-length":1}'):
+
+        async def refused() -> bool:
+            return PublishAnswer.REFUSED in await unstarted.broker.publish(messages(5))
+
+        await eventually(refused)
+    (warning,) = [each for each in unstarted.broker.status().warnings if "policies" in each]
+    assert "max-length" in warning
+
+
+@pytest.mark.parametrize("configure", ["^$", "^other"])
+async def test_a_user_without_the_right_to_configure_works_with_what_is_declared(
+    unstarted: RabbitBackend, configure: str
+) -> None:
+    """Publishing, consuming, depths and dead letters need to write and read only."""
+    await unstarted.start()
+    async with user(unstarted, configure, ".*", ".*") as broker:
+        await broker.wait_ready(PATIENCE)
+        inbox = Inbox()
+        assert list(await broker.publish(messages(1))) == [PublishAnswer.CONFIRMED]
+        assert set(await broker.depths()) == {"high", "medium", "low"}
+        broker.consume_dead_letters(10, inbox.take_dead)
+        broker.consume(["medium"], 10, inbox.take)
+        broker.reject(await inbox.wait(1))
+        assert (await inbox.wait_dead(1))[0].reason == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("rights", "declared", "named"),
+    [
+        (("^$", ".*", ".*"), False, "configure"),
+        (("^$", "^$", ".*"), True, "access to exchange|write access"),
+    ],
+)
+async def test_missing_rights_are_named(
+    unstarted: RabbitBackend, rights: tuple[str, str, str], declared: bool, named: str
+) -> None:
+    """The error says which right is missing on what, and how to give it."""
+    if declared:
+        await unstarted.start()
+    async with user(unstarted, *rights) as broker:
+        if not declared:
+            with pytest.raises(BrokerUnavailable):
+                await broker.wait_ready(3)
+            text = broker.status().error or ""
+            assert "rabbitmqctl set_permissions" in text
+        else:
+            await broker.wait_ready(PATIENCE)
+            with pytest.raises(BrokerUnavailable) as caught:
+                await broker.try_publishing()
+            text = str(caught.value)
+            assert "rabbitmqctl list_permissions" in text
+    assert re.search(named, text)
+    if not declared:
+        await unstarted.start()

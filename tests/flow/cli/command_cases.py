@@ -1,0 +1,148 @@
+"""Cases of options that only one or two commands have."""
+
+import json
+from typing import Any
+
+from tests.flow.cli.harness import ALL, Case, Cli, lines, scheduled, submitted, task_of
+
+
+def produce_file(cli: Cli) -> None:
+    (cli.folder / "f").write_text("http://a.test/\nhttp://b.test/\n")
+    assert len(cli.ok("produce", "--file", "f").split()) == 2
+    assert len(cli.ok("produce", "--file", "f").split()) == 2
+    assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL) + 2
+
+
+def produce_again(cli: Cli) -> None:
+    produce_file(cli)
+    assert len(cli.ok("produce", "--file", "f", "--again").split()) == 2
+    assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL) + 4
+
+
+def produce_wait(cli: Cli) -> None:
+    result = cli.run("produce", "--url", "http://a.test/", "--wait", "--wait-timeout", "100ms")
+    assert result.exit_code == 7
+    assert f"{result.stdout.strip()}: still " in result.stderr
+    assert cli.run("produce", "--url", "http://a.test/", "--wait-timeout", "1s").exit_code == 2
+
+
+def produce_url(cli: Cli) -> None:
+    assert submitted(cli)["url"] == "http://a.test/"
+
+
+def doctor_fix(cli: Cli) -> None:
+    assert cli.ok("doctor", "--fix").startswith("no problems found")
+
+
+def produce_json(cli: Cli) -> None:
+    (task,) = lines(cli.ok("produce", "--url", "http://a.test/", "--json"))
+    assert task["created"]
+
+
+def requeue_rate(cli: Cli) -> None:
+    cli.ok("dead-letters", "requeue", "red", "pale", "--rate", "0.01")
+    due = {task["id"]: task["due_at"] for task in lines(cli.ok("tasks", "list", "--json"))}
+    assert due["pale"] > due["red"]
+
+
+def requeue_stop_at(cli: Cli) -> None:
+    words = ("--host", "a.test", "--rate", "100", "--stop-at", "50")
+    result = cli.run("dead-letters", "requeue", *words)
+    assert (result.exit_code, "have ended" in result.stderr) == (0, True)
+    assert cli.run("dead-letters", "requeue", "red", *words[2:]).exit_code == 2
+
+
+def raw(cli: Cli) -> None:
+    assert cli.ok("dead-letters", "show", "message", "--raw") == '{"url": "ftp://b.test/"}'
+    result = cli.run("dead-letters", "show", "red", "--raw")
+    assert (result.exit_code, "has no message" in result.stderr) == (5, True)
+
+
+def attempt_format(cli: Cli) -> None:
+    assert (
+        cli.ok("task", "show", "red", "--attempt", "1", "--format", "curl")
+        .splitlines()[1]
+        .startswith("curl ")
+    )
+    assert "log" in json.loads(cli.ok("task", "show", "red", "--attempt", "1", "--format", "har"))
+
+
+def host_limit(option: str, *words: str) -> Case:
+    def case(cli: Cli) -> None:
+        name = option.removeprefix("--")
+        (limit,) = lines(cli.ok("hosts", "limit", "set", "a.test", "--json", *words))
+        assert limit[name] == 3
+
+    return case
+
+
+def hosts_limit(cli: Cli) -> None:
+    for number in range(3):
+        cli.ok("hosts", "limit", "set", f"{number}.test", "--concurrency", "1")
+    assert cli.run("hosts", "list", "--limit", "0").exit_code == 2
+    assert len(lines(cli.ok("hosts", "list", "--limit", "1", "--json"))) == 3
+
+
+def pausing(command: str, words: str, scope: str) -> Case:
+    def case(cli: Cli) -> None:
+        paused = cli.ok("pause", *words.split())
+        assert paused.startswith(f"{scope} paused since ")
+        if command == "resume":
+            assert cli.ok("resume", *words.split()) == f"{scope} resumed\n"
+            assert cli.ok("pause") == ""
+
+    return case
+
+
+def schedule_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
+    words = (option, value) if value else (option,)
+
+    def case(cli: Cli) -> None:
+        assert scheduled(cli, command, *words)[field] == expected
+
+    return case
+
+
+def schedule_url(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        assert scheduled(cli, command, "--url", "http://c.test/")["task"]["url"] == "http://c.test/"
+
+    return case
+
+
+def body(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        (cli.folder / "f").write_text("12345")
+        shown = task_of(cli, command, "--data", "@f")
+        assert shown["method"] == "POST"
+        assert shown["body_size"] == 5 if command == "produce" else shown["has_body"]
+
+    return case
+
+
+def rules(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        text = '[{"when": {"status": [404]}, "then": "fail"}]'
+        assert task_of(cli, command, "--rules", text)["rules"]
+
+    return case
+
+
+def doctor_json(cli: Cli) -> None:
+    assert cli.ok("doctor").startswith("no problems found")
+    assert cli.ok("doctor", "--json") == ""
+
+
+def config_json(cli: Cli) -> None:
+    assert "Store" in json.loads(cli.ok("config", "show", "--json"))
+
+
+def data_folder(cli: Cli) -> None:
+    (cli.folder / "file").touch()
+    result = cli.run("dev", "--data", str(cli.folder / "file" / "x"))
+    assert (result.exit_code, "name another with --data" in result.stderr) == (3, True)
+
+
+def elsewhere(cli: Cli) -> None:
+    result = cli.run("produce", "--url", "http://a.test/", "--api", "http://127.0.0.1:1")
+    assert (result.exit_code, "cannot reach the API" in result.stderr) == (3, True)

@@ -1,0 +1,324 @@
+"""Closed and broken streams, interruptions and repetitions, as a shell makes them; the line of `dev`."""
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness.process import TaskrunnerProcess, command, environment, run
+from tests.tools.waiting import PATIENCE, wait_for
+
+COMMAND = shlex.join(command())
+CLOSED = [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, object]:
+    given: dict[str, object] = {"STORE__URL": f"sqlite:///{tmp_path}/x.db", "RABBIT__ADDR": "memory://"}
+    assert run(tmp_path, given, "db", "upgrade").returncode == 0
+    return given
+
+
+def shell(folder: Path, settings: dict[str, object], line: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment(settings),
+        cwd=folder,
+    )
+
+
+def tasks(folder: Path, settings: dict[str, object]) -> list[str]:
+    done = run(folder, settings, "tasks", "list", "--json", "--limit", "100000")
+    return [json.loads(line)["id"] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "produce --url http://a.test/",
+        "tasks list",
+        "doctor",
+        "config show",
+        "--version",
+        "pause",
+        "schedule list",
+    ],
+)
+def test_closed_streams_are_no_crash(
+    tmp_path: Path, settings: dict[str, object], words: str, closed: str
+) -> None:
+    """Nothing is printed there, and the command does what it does otherwise."""
+    done = shell(tmp_path, settings, f"{COMMAND} {words} {closed}")
+    assert done.returncode == 0, done
+    assert "Traceback" not in done.stderr
+    if words.startswith("produce"):
+        assert len(tasks(tmp_path, settings)) == 1
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_wrong_usage_has_its_code_with_closed_streams(
+    tmp_path: Path, settings: dict[str, object], closed: str
+) -> None:
+    assert shell(tmp_path, settings, f"{COMMAND} task show none {closed}").returncode == 4
+    assert shell(tmp_path, settings, f"{COMMAND} task {closed}").returncode == 2
+
+
+def test_a_reader_that_goes_away_ends_a_list(tmp_path: Path, settings: dict[str, object]) -> None:
+    """One line on stderr says how far it got; the code is that of SIGPIPE."""
+    (tmp_path / "urls").write_text("http://a.test/\n" * 3000)
+    assert run(tmp_path, settings, "produce", "--file", "urls").returncode == 0
+    for words in ("tasks list --limit 3000", "tasks list --limit 3000 --json"):
+        done = shell(tmp_path, settings, f"{COMMAND} {words} | head -1")
+        assert (done.returncode, len(done.stdout.splitlines())) == (141, 1)
+        assert re.fullmatch(
+            r"taskrunner: the output was closed by its reader; \d+ lines were printed to it\n", done.stderr
+        )
+
+
+def test_a_reader_that_goes_away_ends_a_submit_that_can_be_repeated(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """It says what was taken; the same command then submits the rest."""
+    (tmp_path / "urls").write_text("".join(f"http://a.test/{n}\n" for n in range(5000)))
+    done = shell(tmp_path, settings, f"{COMMAND} produce --file urls | head -1")
+    told, closed = done.stderr.splitlines()
+    assert (done.returncode, closed) == (141, "taskrunner: the output was closed by its reader")
+    assert re.search(r"stopped: \d+ tasks accepted, the lines up to \d+ are done; repeat the command", told)
+    again = run(tmp_path, settings, "produce", "--file", "urls")
+    assert again.returncode == 0
+    assert "had been submitted before" in again.stderr
+    assert len(tasks(tmp_path, settings)) == 5000
+
+
+def test_a_full_device_is_told(tmp_path: Path, settings: dict[str, object]) -> None:
+    done = shell(tmp_path, settings, f"{COMMAND} config show > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "taskrunner: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_submit_can_be_repeated(
+    tmp_path: Path, settings: dict[str, object], ended_by: signal.Signals
+) -> None:
+    """After a signal in the middle, the same command makes each line one task."""
+    (tmp_path / "urls").write_text("".join(f"http://a.test/{n}\n" for n in range(20_000)))
+    process = subprocess.Popen(
+        command("produce", "--file", "urls"),
+        env=environment(settings),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(ended_by)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + ended_by, told
+    assert re.search(r"stopped: \d+ tasks accepted, the lines up to \d+ are done; repeat the command", told)
+    assert run(tmp_path, settings, "produce", "--file", "urls").returncode == 0
+    assert len(tasks(tmp_path, settings)) == 20_000
+
+
+def test_an_interrupted_pipe_says_after_which_line(tmp_path: Path, settings: dict[str, object]) -> None:
+    """A pipe has no name, so its ids are new: the line number is what there is."""
+    process = subprocess.Popen(
+        command("produce", "--file", "-"),
+        env=environment(settings),
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write("http://a.test/\n" * 3)
+    process.stdin.flush()
+    wait_for(lambda: len(tasks(tmp_path, settings)) == 3, "the lines are taken")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "stopped: 3 tasks accepted, the lines up to 3 are done; continue after line 3." in told
+
+
+@pytest.mark.parametrize("change", ["line", "options", "path"])
+def test_what_makes_a_line_another_task(tmp_path: Path, settings: dict[str, object], change: str) -> None:
+    """The same line of the same file with the same options is one task; equal lines are two."""
+    file = tmp_path / "urls"
+    file.write_text("http://a.test/\nhttp://a.test/\n")
+    for _ in range(2):
+        run(tmp_path, settings, "produce", "--file", "urls")
+        shell(tmp_path, settings, f"{COMMAND} produce --file - < urls")
+        run(tmp_path, settings, "produce", "--file", str(file))
+    assert len(tasks(tmp_path, settings)) == 2
+    if change == "line":
+        file.write_text("http://a.test/\nhttp://b.test/\n")
+        assert run(tmp_path, settings, "produce", "--file", "urls").returncode == 0
+        assert len(tasks(tmp_path, settings)) == 3
+    elif change == "options":
+        run(tmp_path, settings, "produce", "--file", "urls", "--priority", "low")
+        assert len(tasks(tmp_path, settings)) == 4
+    else:
+        (tmp_path / "other").write_text(file.read_text())
+        run(tmp_path, settings, "produce", "--file", "other")
+        assert len(tasks(tmp_path, settings)) == 4
+
+
+def test_progress_on_a_terminal_is_sparse_and_apart_from_errors(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """20,000 lines are a few hundred bytes of progress; each error is a line of its own."""
+    lines = [f"http://a.test/{n}" if n % 2000 else "nope" for n in range(20_000)]
+    (tmp_path / "urls").write_text("\n".join(lines))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("produce", "--file", "urls"),
+        env=environment(settings),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65_536)
+        except OSError:
+            break  # EIO: the other side is closed
+        shown += part
+    assert process.wait(PATIENCE) == 2
+    text = shown.decode()
+    assert len(text) < 20_000
+    assert re.search(r"submitting: \d+ %, [\d,]+ lines, [\d,]+ a second", text)
+    errors = [line.rpartition("\x1b[K")[2].rstrip("\r") for line in text.split("\n") if "urls:" in line]
+    assert len(errors) == 10
+    assert all(line.startswith("urls:") for line in errors)
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that is not ours: it answers the same to every request."""
+
+    answer: tuple[int, str, bytes]
+
+    def do_POST(self) -> None:
+        status, kind, body = self.answer
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if status == 301:
+            self.send_header("Location", "https://elsewhere.test/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(
+    params=[
+        (200, "text/html", b"<html>shop</html>"),
+        (200, "application/json", b"{}"),
+        (200, "application/json", b"[]"),
+        (200, "application/json", b'{"items": [1]}'),
+        (200, "application/json", b'{"items": []}'),
+        (200, "application/json", b'{"items": [{"status": 202}]}'),
+        (200, "application/json", b'{"id": 7, "url": "x", "status": "queued"}'),
+        (200, "application/json", b"\xff\xfe"),
+        (200, "application/json", b'"' + b"x" * 100_000 + b'"'),
+        (204, "text/plain", b""),
+        (301, "text/html", b""),
+        (401, "text/html", b"who are you"),
+        (403, "application/json", b'{"message": "Forbidden"}'),
+        (404, "text/html", b"not here"),
+        (404, "application/json", b'{"code": 5, "detail": []}'),
+        (405, "application/json", b'{"detail": "Method Not Allowed"}'),
+        (422, "application/json", b'{"detail": [{"loc": ["body"]}]}'),
+    ],
+    ids=lambda param: f"{param[0]} {param[2][:30]!r}",
+)
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[str]:
+    handler = type("Handler", (Elsewhere,), {"answer": request.param})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("words", [["--url", "http://a.test/"], ["--file", "urls"]], ids=["url", "file"])
+def test_an_answer_that_is_not_ours_is_told(tmp_path: Path, elsewhere: str, words: list[str]) -> None:
+    """Exit 3 at once: waiting would not help."""
+    (tmp_path / "urls").write_text("http://a.test/\n")
+    done = run(tmp_path, {}, "produce", "--api", elsewhere, *words)
+    assert (done.returncode, done.stdout) == (3, ""), done
+    assert f"--api: {elsewhere} is not a taskrunner API: it answered " in done.stderr
+    assert "internal error" not in done.stderr
+
+
+def test_the_line_that_dev_prints_is_enough(tmp_path: Path) -> None:
+    """In a new shell, in a folder with a config.yaml of servers that are away, every command works."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.yaml").write_text(
+        "Redis: {addr: '127.0.0.1:1'}\nRabbit: {addr: 'amqp://127.0.0.1:1/'}\n"
+    )
+    port_file = tmp_path / "dev.log"
+    dev = TaskrunnerProcess(
+        "dev", port=0, log=port_file, settings={}, words=("--data", str(tmp_path), "--port", "0")
+    )
+    try:
+        wait_for(lambda: "export" in dev.logged(), "the welcome")
+        export = re.search(r"export .*", dev.logged())
+        assert export is not None
+        api = re.search(r"TASKRUNNER_API_URL=(\S+)", export[0])
+        assert api is not None
+        for words in (
+            f"produce --url {api[1]}/livez --wait",
+            "doctor",
+            f"schedule create s --cron @daily --url {api[1]}/livez",
+            "schedule run s",
+            "tasks list",
+            "dead-letters list",
+            "hosts list",
+            "pause --queue low",
+            "resume --queue low",
+            "config check",
+            "db upgrade",
+        ):
+            done = shell(other, {}, f"{export[0]}; {COMMAND} {words}")
+            assert done.returncode == 0, (words, done)
+        named = shell(other, {}, f"{export[0]}; taskrunner --version")
+        assert named.returncode == 0 or not Path(sys.executable).with_name("taskrunner").exists()
+    finally:
+        dev.stop()
+
+
+def test_waiting_prints_the_id_at_once(tmp_path: Path, settings: dict[str, object]) -> None:
+    """Before the result, which nobody produces here; at Ctrl-C the id is known."""
+    process = subprocess.Popen(
+        command("produce", "--url", "http://a.test/", "--wait"),
+        env=environment(settings),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() in tasks(tmp_path, settings)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130

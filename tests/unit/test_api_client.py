@@ -1,0 +1,44 @@
+"""The client of the API leaves alone what the environment has for others."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from taskrunner.cli.api_client import ApiClient
+
+
+def sent(client: ApiClient, url: str) -> tuple[requests.PreparedRequest, dict[str, str]]:
+    session = client._session
+    prepared = session.prepare_request(requests.Request("GET", url))
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    return prepared, dict(settings["proxies"])
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password s3cret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9", "app.localhost"])
+def test_loopback_is_asked_without_proxy_and_without_netrc(host: str) -> None:
+    url = f"http://{host}:8000"
+    request, proxies = sent(ApiClient(url), f"{url}/tasks")
+    assert "Authorization" not in request.headers
+    assert not proxies
+
+
+def test_another_host_is_asked_by_the_proxy_but_without_netrc() -> None:
+    request, proxies = sent(ApiClient("http://api.test"), "http://api.test/tasks")
+    assert "Authorization" not in request.headers
+    assert proxies["http"] == "http://proxy.test:3128"
+
+
+def test_credentials_of_the_url_are_sent() -> None:
+    request, _ = sent(ApiClient("http://me:pw@api.test"), "http://api.test/tasks")
+    assert request.headers["Authorization"].startswith("Basic ")
