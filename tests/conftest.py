@@ -1,6 +1,7 @@
 """The servers that tests may use, as fixtures. A missing server fails the run; it does not skip it."""
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("deep", max_examples=200, deadline=None)
 settings.load_profile("quick")
+
+# Under `nohup` or in the background of a shell these signals are ignored, also by every program that a test
+# starts: an ignored signal is inherited, one with a handler is not.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -79,11 +79,15 @@ async def snoozed(runner: LocalRunner, count: int) -> None:
 
 
 async def opened(runner: LocalRunner, failure: Outcome, **fields: object) -> None:
-    """Open the slow host's circuit by three failures, and let the task `late` wait."""
+    """Open the slow host's circuit by three failures, and let the task `late` wait.
+
+    All three are settled then, so that no lease ends when the test moves the clock.
+    """
     runner.target.answer = by_host(slow=failure)
     await start_consumer(runner)
     for number in range(3):
         await runner.submit(SLOW, id=f"slow-{number}", max_attempts=1)
+    await runner.heard(TaskSettled, 3)
     await runner.heard(CircuitOpened)
     await runner.submit(SLOW, id="late", **fields)
     await snoozed(runner, 1)

@@ -48,14 +48,7 @@ def run_child(code: str) -> str:
 )
 def test_signals(names: list[str], expected: str) -> None:
     """A closing terminal sends SIGHUP, which is no reason to drop what runs."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD.format(names=names)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert done.stdout.strip() == expected
+    assert run_child(CHILD.format(names=names)) == expected
 
 
 def test_nohup_stays_in_force() -> None:

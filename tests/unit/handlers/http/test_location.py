@@ -1,7 +1,7 @@
 """A Location is resolved as RFC 3986 section 5 says, and one that is no URL is called malformed."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from taskrunner.domain.url import parse_url
@@ -118,10 +118,9 @@ def test_a_malformed_location_is_called_that(location: str, reason: str) -> None
 @given(st.lists(st.sampled_from(["", ".", "..", "a", "b;c", "..d", "%2e"]), max_size=8).map("/".join))
 def test_no_dot_segment_is_left(path: str) -> None:
     """Resolving the result again changes nothing."""
-    try:
-        text = resolve(BASE, path)
-    except LocationMalformed:
-        return
+    # A reference that begins with two slashes has a host, which is another test's subject.
+    assume(not path.startswith("//"))
+    text = resolve(BASE, path)
     segments = parse_url(text).target.split("/")
     assert not {".", ".."} & set(segments)
     assert resolve(BASE, text) == text
