@@ -5,12 +5,14 @@ Errors leave an application as exceptions; `WebServer` turns them into problems.
 
 from aiohttp import web
 
+from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
+from taskrunner.api.keys import KeyRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
@@ -25,6 +27,7 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
@@ -45,12 +48,14 @@ def build_api(
     health: Health,
     stats: Stats,
     metrics: Metrics,
+    access: Access,
+    keys: KeyAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
     max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
-    routes = Routes(app, max_request_bytes=max_request_bytes)
+    routes = Routes(app, access, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     BulkActionRoutes(bulk_actions).add_to(routes)
@@ -59,16 +64,17 @@ def build_api(
     ScheduleRoutes(
         schedules, intake.task_settings.limits, options, max_request_bytes=max_request_bytes
     ).add_to(routes)
+    KeyRoutes(keys, options).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
-    HealthRoutes(health, stats, metrics).add_to(routes)
+    HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app
 
 
-def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics) -> web.Application:
+def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics, access: Access) -> web.Application:
     """What `consume` answers: health and statistics."""
     app = web.Application(client_max_size=_MONITOR_REQUEST_BYTES)
-    routes = Routes(app, max_request_bytes=_MONITOR_REQUEST_BYTES)
-    HealthRoutes(health, stats, metrics).add_to(routes)
+    routes = Routes(app, access, max_request_bytes=_MONITOR_REQUEST_BYTES)
+    HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api import curl, har
+from taskrunner.api.access import stored_id
 from taskrunner.api.parameters import ATTEMPT_NUMBER, TASK_ID, Parameter, choice
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value
@@ -46,21 +47,28 @@ class AttemptRoutes:
     async def list(self, request: web.Request) -> web.Response:
         form = _form(request, _LIST_FORMAT)
         record = await self._record(request)
-        view = AttemptList.of(record, self._masking, user_agent=self._user_agent)
+        known_as = path_value(request, TASK_ID)
+        view = AttemptList.of(record, self._masking, user_agent=self._user_agent, known_as=known_as)
         return json_response(har.archive(view.attempts) if form == "har" else view)
 
     async def read(self, request: web.Request) -> web.Response:
         form = _form(request, _FORMAT)
         number = path_value(request, ATTEMPT_NUMBER)
         record = await self._record(request)
-        detail = AttemptDetail.of_record(record, number, self._masking, user_agent=self._user_agent)
+        detail = AttemptDetail.of_record(
+            record,
+            number,
+            self._masking,
+            user_agent=self._user_agent,
+            known_as=path_value(request, TASK_ID),
+        )
         if form == "curl":
             text = curl.command(detail, timeout=record.task.timeout)
             return raw_response(text.encode(), 200, "text/plain; charset=utf-8")
         return json_response(har.archive([detail]) if form == "har" else detail)
 
     async def _record(self, request: web.Request) -> Record:
-        task_id = path_value(request, TASK_ID)
+        task_id = stored_id(request)
         record = await self._store.get(task_id)
         if record is None:
             raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from taskrunner.api.access import caller_of
 from taskrunner.api.parameters import BULK, TASK_CONDITIONS, Parameter
 from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
@@ -40,9 +41,10 @@ class BulkActionRoutes:
         query = Query(request, _PARAMETERS)
         asked = query.bulk()
         query.refuse_if_wrong()
+        selection = caller_of(request).selection(asked.selection)
         result = await query.with_cursor(
             lambda: self._bulk_actions.tasks(
-                action, asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
+                action, selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
             )
         )
         return json_response(BulkResultView.of(action, result, dry_run=asked.dry_run))

@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
-from taskrunner.api.parameters import BULK, CURSOR, DEAD_LETTER_CONDITIONS, LIMIT, RATE, STOP_AT, TASK_ID
+from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.parameters import BULK, CURSOR, DEAD_LETTER_CONDITIONS, LIMIT, RATE, STOP_AT
 from taskrunner.api.query import BulkQuery, Query
-from taskrunner.api.requests import path_value, prefix_of
+from taskrunner.api.requests import prefix_of
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
@@ -17,6 +18,7 @@ from taskrunner.api.views.dead_letter import (
 )
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.value import replace
 from taskrunner.producer.bulk_actions import BulkActions, BulkResult
 from taskrunner.producer.gradual_requeue import GradualRequeue, RequeueSample, RequeueWave
 from taskrunner.producer.requeuer import Requeuer
@@ -25,7 +27,7 @@ from taskrunner.stores.base import Store
 
 _WATCHED = 20  # ids in a cursor
 # Characters that occur in no id, and in no cursor of a list.
-_PARTS, _IDS = "|", "~"
+_PARTS, _IDS = "|", "="
 _LIST = Operation(
     summary="Failed tasks and unreadable messages, the newest first.",
     answers={200: DeadLetterPage},
@@ -83,33 +85,38 @@ class DeadLetterRoutes:
         query = Query(request, _LIST.parameters)
         selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
+        caller = caller_of(request)
         page = await query.with_cursor(
-            lambda: self._search.dead_letters(selection, limit=limit, cursor=cursor)
+            lambda: self._search.dead_letters(caller.selection(selection), limit=limit, cursor=cursor)
         )
         prefix = prefix_of(request)
-        letters = [DeadLetterView.of(letter, prefix=prefix) for letter in page.items]
+        letters = [DeadLetterView.of(caller.shown_letter(each), prefix=prefix) for each in page.items]
         return json_response(DeadLetterPage(dead_letters=letters, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        letter_id = path_value(request, TASK_ID)
+        caller, letter_id = caller_of(request), stored_id(request)
         letter = await self._store.dead_letter(letter_id)
         if letter is None:
             raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
-        return json_response(DeadLetterDetail.of_letter(letter, prefix=prefix_of(request)))
+        shown = caller.shown_letter(letter)
+        return json_response(DeadLetterDetail.of_letter(shown, prefix=prefix_of(request)))
 
     async def requeue(self, request: web.Request) -> web.Response:
         """202 with the task that is scheduled again. A request body is ignored."""
-        task_id = await self._requeue.requeue(path_value(request, TASK_ID))
-        prefix = prefix_of(request)
+        caller, prefix = caller_of(request), prefix_of(request)
+        task_id = await self._requeue.requeue(stored_id(request))
         record = await self._store.get(task_id)
+        known_as = caller.shown(task_id)
         view = (
-            {"id": task_id} if record is None else TaskView.of(record, self._options.masking, prefix=prefix)
+            {"id": known_as}
+            if record is None
+            else TaskView.of(caller.shown_record(record), self._options.masking, prefix=prefix)
         )
-        return json_response(view, status=202, headers=(("Location", f"{prefix}/tasks/{task_id}"),))
+        return json_response(view, status=202, headers=(("Location", f"{prefix}/tasks/{known_as}"),))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once it is removed."""
-        await self._bulk_actions.purge_one(path_value(request, TASK_ID))
+        await self._bulk_actions.purge_one(stored_id(request))
         return empty_response()
 
     async def requeue_all(self, request: web.Request) -> web.Response:
@@ -118,7 +125,7 @@ class DeadLetterRoutes:
         With `stop_at` the cursor carries a sample of what was requeued, which the next request examines.
         """
         query = Query(request, _REQUEUE_ALL.parameters)
-        asked = query.bulk()
+        asked = _asked(query, request)
         rate, stop_at = query.get(RATE), query.get(STOP_AT)
         query.refuse_if_wrong()
         wave = await query.with_cursor(lambda: self._wave(asked, rate, stop_at))
@@ -139,7 +146,7 @@ class DeadLetterRoutes:
     async def purge(self, request: web.Request) -> web.Response:
         """Delete up to `limit` that meet the conditions."""
         query = Query(request, _PURGE.parameters)
-        asked = query.bulk()
+        asked = _asked(query, request)
         query.refuse_if_wrong()
         result = await query.with_cursor(
             lambda: self._bulk_actions.purge(
@@ -147,6 +154,12 @@ class DeadLetterRoutes:
             ),
         )
         return json_response(BulkResultView.of("purge", result, dry_run=asked.dry_run))
+
+
+def _asked(query: Query, request: web.Request) -> BulkQuery:
+    """What to change of what the caller can see."""
+    asked = query.bulk()
+    return replace(asked, selection=caller_of(request).selection(asked.selection))
 
 
 def _requeue_view(wave: RequeueWave, asked: BulkQuery) -> RequeueView:

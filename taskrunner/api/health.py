@@ -6,6 +6,7 @@ from typing import Any, Literal
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
+from taskrunner.api.access import Access
 from taskrunner.api.responses import json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.views.view import View
@@ -32,10 +33,10 @@ class CheckView(View):
 
 
 class HealthView(View):
-    """One check per dependency."""
+    """One check per dependency; only the status for a caller without a key, where statistics need one."""
 
     status: Literal["ok", "degraded"]
-    checks: Mapping[str, CheckView]
+    checks: Mapping[str, CheckView] | UnsetType = UNSET
 
 
 class LivenessView(View):
@@ -87,7 +88,8 @@ _METRICS = Operation(summary="The same for Prometheus.", answers={200: "text/pla
 class HealthRoutes:
     """No request here ever waits for a service that is unavailable."""
 
-    def __init__(self, health: Health, stats: Stats, metrics: Metrics) -> None:
+    def __init__(self, health: Health, stats: Stats, metrics: Metrics, access: Access) -> None:
+        self._access = access
         self._health = health
         self._stats = stats
         self._metrics = metrics
@@ -102,12 +104,14 @@ class HealthRoutes:
         ):
             routes.get(path, handler, operation)
 
-    async def health(self, _: web.Request) -> web.Response:
+    async def health(self, request: web.Request) -> web.Response:
         checks = self._health.report()
         ok = all(report.check.ok for report in checks.values())
         view = HealthView(
             status="ok" if ok else "degraded",
-            checks={name: CheckView.of(report) for name, report in checks.items()},
+            checks={name: CheckView.of(report) for name, report in checks.items()}
+            if await self._access.sees_details(request)
+            else UNSET,
         )
         return json_response(view, status=200 if ok else 503)
 

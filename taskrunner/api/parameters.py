@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
-from taskrunner.domain.errors import ScheduleUnknown, TaskUnknown
+from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
+from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown
 from taskrunner.domain.messages import shown
+from taskrunner.domain.namespace import STORED_ID, with_namespace
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
 from taskrunner.domain.trace import read_traceparent
 
@@ -18,6 +19,8 @@ Type = TypeVar("Type")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
+# Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
+_STORED_NAME = with_namespace(NAME_PATTERN)
 # Long enough for the ids that a gradual requeue watches.
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
 BAD_CURSOR = "is not one that this API gave out; leave it out to start from the beginning"
@@ -116,14 +119,20 @@ def _read_key(text: str) -> str:
 
 
 def _read_task_id(text: str) -> str:
-    if not ID_PATTERN.fullmatch(text):
+    if not STORED_ID.fullmatch(text):
         raise TaskUnknown(f"no task can have the id {shown(text)}")
     return text
 
 
 def _read_schedule_name(text: str) -> str:
-    if not NAME_PATTERN.fullmatch(text):
+    if not _STORED_NAME.fullmatch(text):
         raise ScheduleUnknown(f"no schedule can have the name {shown(text)}")
+    return text
+
+
+def _read_key_name(text: str) -> str:
+    if not KEY_NAME.fullmatch(text):
+        raise KeyUnknown(f"no API key can have the name {shown(text)}")
     return text
 
 
@@ -145,8 +154,9 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
     return {"type": "string", "pattern": f"^{pattern.pattern}$"}
 
 
-TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(ID_PATTERN), _read_task_id, "")
-SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(NAME_PATTERN), _read_schedule_name, "")
+TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
+SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
+API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
 )
@@ -159,7 +169,7 @@ HOST = _path(
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
-    each.name: each for each in (TASK_ID, SCHEDULE_NAME, ATTEMPT_NUMBER, HOST, FILE)
+    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, FILE)
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(

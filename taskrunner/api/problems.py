@@ -7,6 +7,8 @@ error is shown only as an id, under which the log has the rest.
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
+| 401 | `key_missing`, `key_unknown` | the route needs an API key; the key is unknown, expired or revoked |
+| 403 | `scope_missing` | the key lacks a scope that the route needs |
 | 403 | `cross_site_request` | a page of another site made a browser send it |
 | 412 | `precondition_failed` | a condition on entity tags, which we do not have |
 | 421 | `host_unknown` | a name of this server that `Api.hosts` does not have |
@@ -14,7 +16,9 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `idempotency_key_reused` | the key came with another request before |
 | 422 | `schedule_invalid` | the same for a schedule |
 | 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
-| 404, 405 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `method_not_allowed` | |
+| 422 | `key_invalid` | the same for an API key to create |
+| 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `api_key_unknown` | |
+| 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
@@ -42,7 +46,9 @@ from taskrunner.domain.errors import (
     FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
+    KeyInvalid,
     KeyReused,
+    KeyUnknown,
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
@@ -78,6 +84,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     TaskInvalid: "task_invalid",
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
+    KeyInvalid: "key_invalid",
 }
 
 
@@ -147,7 +154,7 @@ def problem_of(exc: BaseException) -> Problem | None:
     """The problem for `exc`; None for an unexpected error."""
     if isinstance(exc, RequestRefused):
         return exc.problem
-    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid):
+    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
@@ -157,6 +164,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code="schedule_unknown", detail=str(exc))
     if isinstance(exc, HostLimitUnknown):
         return Problem(status=404, code="host_limit_unknown", detail=str(exc))
+    if isinstance(exc, KeyUnknown):
+        return Problem(status=404, code="api_key_unknown", detail=str(exc))
     if isinstance(exc, KeyReused):
         return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, StateConflict):

@@ -11,10 +11,12 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
+from taskrunner.api.access import Access
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
 from taskrunner.api.responses import problem_response
+from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,11 +41,13 @@ class Operation:
 class Routes:
     """Adds handlers to an application and keeps their descriptions in `operations`.
 
-    `max_request_bytes` is what a request with `Expect: 100-continue` is judged by.
+    `access` is asked before each handler. `max_request_bytes` is what a request with `Expect: 100-continue`
+    is judged by.
     """
 
-    def __init__(self, app: web.Application, *, max_request_bytes: int) -> None:
+    def __init__(self, app: web.Application, access: Access, *, max_request_bytes: int) -> None:
         self._router = app.router
+        self._access = access
         self._max_request_bytes = max_request_bytes
         self.operations: dict[tuple[str, str], Operation] = {}
 
@@ -69,8 +73,20 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
+        # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
+        handler = self._admitted(handler, ROUTES[method, path])
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=self._expect)
+
+    def _admitted(self, handler: Handler, needs: Needs) -> Handler:
+        """`handler` for callers that `access` admits."""
+        access = self._access
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            await access.admit(request, needs)
+            return await handler(request)
+
+        return answer
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from taskrunner.api.access import caller_of
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
@@ -86,21 +87,24 @@ class ScheduleRoutes:
         draft = await self._draft(request)
         if draft.name is None:
             raise ScheduleInvalid([FieldError(field="name", message="is required")])
-        schedule = await self._schedules.create(draft.name, draft)
+        caller = caller_of(request)
+        schedule = await self._schedules.create(caller.stored(draft.name), draft, created_by=caller.name)
         return self._response(request, schedule, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
         cursor, limit = query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
-        page = await self._schedules.list(limit=limit, cursor=cursor)
+        caller, prefix = caller_of(request), prefix_of(request)
+        page = await self._schedules.list(limit=limit, cursor=cursor, namespace=caller.namespace)
         schedules = [
-            ScheduleView.of(each, self._options.masking, prefix=prefix_of(request)) for each in page.items
+            ScheduleView.of(caller.shown_schedule(each), self._options.masking, prefix=prefix)
+            for each in page.items
         ]
         return json_response(SchedulePage(schedules=schedules, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.get(path_value(request, SCHEDULE_NAME)))
+        return self._response(request, await self._schedules.get(_stored_name(request)))
 
     async def put(self, request: web.Request) -> web.Response:
         """201 for a new schedule, 200 for a changed one."""
@@ -112,31 +116,33 @@ class ScheduleRoutes:
         if draft.name not in {None, given}:
             message = f"is {shown(draft.name)}, but the path says {shown(given)}"
             raise ScheduleInvalid([FieldError(field="name", message=message)])
-        schedule, is_new = await self._schedules.put(given, draft)
+        caller = caller_of(request)
+        schedule, is_new = await self._schedules.put(caller.stored(given), draft, created_by=caller.name)
         return self._response(request, schedule, status=201 if is_new else 200)
 
     async def patch(self, request: web.Request) -> web.Response:
-        name = path_value(request, SCHEDULE_NAME)
+        name = _stored_name(request)
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         return self._response(request, await self._schedules.patch(name, raw))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._schedules.delete(path_value(request, SCHEDULE_NAME))
+        await self._schedules.delete(_stored_name(request))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.pause(path_value(request, SCHEDULE_NAME)))
+        return self._response(request, await self._schedules.pause(_stored_name(request)))
 
     async def resume(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.resume(path_value(request, SCHEDULE_NAME)))
+        return self._response(request, await self._schedules.resume(_stored_name(request)))
 
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
-        submitted = await self._schedules.run(path_value(request, SCHEDULE_NAME))
-        view = TaskView.of_accepted(submitted.task, self._options.masking, published=submitted.published)
-        location = ("Location", f"{prefix_of(request)}/tasks/{submitted.id}")
+        submitted = await self._schedules.run(_stored_name(request))
+        task = caller_of(request).shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
+        location = ("Location", f"{prefix_of(request)}/tasks/{task.id}")
         return json_response(view, status=202, headers=(location,))
 
     async def _draft(self, request: web.Request) -> ScheduleDraft:
@@ -146,7 +152,12 @@ class ScheduleRoutes:
         return ScheduleDraft.from_json(raw, self._limits)
 
     def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
-        prefix = prefix_of(request)
+        prefix, schedule = prefix_of(request), caller_of(request).shown_schedule(schedule)
         headers = (("Location", f"{prefix}/schedules/{schedule.name}"),) if status == 201 else ()
         view = ScheduleView.of(schedule, self._options.masking, prefix=prefix)
         return json_response(view, status=status, headers=headers)
+
+
+def _stored_name(request: web.Request) -> str:
+    """The name in the path, as the store has it."""
+    return caller_of(request).stored(path_value(request, SCHEDULE_NAME))

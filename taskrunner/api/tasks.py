@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
 from taskrunner.api.problems import refuse
 from taskrunner.api.query import Query
@@ -121,11 +122,15 @@ class TaskRoutes:
             draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
         else:
             draft = TaskDraft.from_json(raw, limits)
-        submitted = await self._intake.submit(_traced(draft, request), idempotency_key=key)
-        location = ("Location", f"{request.path}/{submitted.id}")
+        caller = caller_of(request)
+        submitted = await self._intake.submit(
+            _traced(draft, request), idempotency_key=key, submitter=caller.submitter
+        )
+        location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
         if not submitted.created:
-            return await self._replay(submitted, location, prefix_of(request))
-        view = TaskView.of_accepted(submitted.task, self._options.masking, published=submitted.published)
+            return await self._replay(submitted, location, request)
+        task = caller.shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
 
     async def submit_bulk(self, request: web.Request) -> web.Response:
@@ -141,40 +146,45 @@ class TaskRoutes:
                 f"{len(numbered)} tasks, at most {_BULK_TASKS} in one request are allowed",
             )
         key = header_value(request, IDEMPOTENCY_KEY)
-        done = await self._bulk.submit_batch(numbered, idempotency_key=key) if numbered else None
-        return json_response(BulkAnswer(items=()) if done is None else BulkAnswer.of(done))
+        if not numbered:
+            return json_response(BulkAnswer(items=()))
+        caller = caller_of(request)
+        done = await self._bulk.submit_batch(numbered, idempotency_key=key, submitter=caller.submitter)
+        return json_response(BulkAnswer.of(done, shown=caller.shown))
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
         selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
-        page = await self._search.tasks(selection, limit=limit, cursor=cursor)
-        prefix = prefix_of(request)
-        tasks = [TaskView.of(record, self._options.masking, prefix=prefix) for record in page.items]
+        caller = caller_of(request)
+        page = await self._search.tasks(caller.selection(selection), limit=limit, cursor=cursor)
+        tasks = [self._view(request, record) for record in page.items]
         return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        record = await self._record(path_value(request, TASK_ID))
-        body = await self._inline_body(record)
-        return json_response(TaskView.of(record, self._options.masking, prefix=prefix_of(request), body=body))
+        record = await self._record(stored_id(request))
+        return json_response(self._view(request, record, await self._inline_body(record)))
 
     async def body(self, request: web.Request) -> web.Response:
-        record = await self._record(path_value(request, TASK_ID))
+        record = await self._record(stored_id(request))
         result = record.result
         content = None if result is None else await self._content(record.task.id, result)
         if result is None or content is None:
             raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
-        return _body_response(record.task.id, result, content)
+        return _body_response(path_value(request, TASK_ID), result, content)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """200 with the cancelled task. A request body is ignored."""
-        record = await self._cancellation.cancel(path_value(request, TASK_ID))
-        return json_response(TaskView.of(record, self._options.masking, prefix=prefix_of(request)))
+        return json_response(self._view(request, await self._cancellation.cancel(stored_id(request))))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once the task is removed."""
-        await self._cancellation.delete(path_value(request, TASK_ID))
+        await self._cancellation.delete(stored_id(request))
         return empty_response()
+
+    def _view(self, request: web.Request, record: Record, body: bytes | None = None) -> TaskView:
+        shown = caller_of(request).shown_record(record)
+        return TaskView.of(shown, self._options.masking, prefix=prefix_of(request), body=body)
 
     async def _record(self, task_id: str) -> Record:
         record = await self._store.get(task_id)
@@ -192,10 +202,11 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _replay(self, submitted: Submitted, location: tuple[str, str], prefix: str) -> web.Response:
+    async def _replay(
+        self, submitted: Submitted, location: tuple[str, str], request: web.Request
+    ) -> web.Response:
         record = await self._record(submitted.id)
-        body = await self._inline_body(record)
-        view = TaskView.of(record, self._options.masking, prefix=prefix, body=body)
+        view = self._view(request, record, await self._inline_body(record))
         return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 

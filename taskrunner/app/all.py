@@ -13,11 +13,12 @@ from taskrunner.app.services import (
     finish_unless,
     make_scheduler,
     monitor_page_running,
-    pause_watch_running,
+    refuse_open_address,
     relay_running,
     running,
     stop_and_outages_told,
     until_signal,
+    watches_running,
 )
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
@@ -57,7 +58,8 @@ async def run_all(
         await platform.refuse_unkept_concern()
         if lock is not None:
             await end_leases(platform.store, platform.clock)
-        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(watches_running(platform))
+        refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         if not platform.broker.durable:

@@ -9,10 +9,10 @@ from taskrunner.app.platform import Platform
 from taskrunner.app.services import (
     ABORT_WITHIN,
     monitor_page_running,
-    pause_watch_running,
     relay_running,
     stop_and_outages_told,
     until_signal,
+    watches_running,
 )
 from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
@@ -30,7 +30,7 @@ async def consume(config: Config) -> int:
         await stack.enter_async_context(stop_and_outages_told(platform, signals, consumer.waits_for))
         await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(platform.running())
-        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(watches_running(platform))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(consumer.running(signals.second))
         await until_signal(signals, monitor, platform.events)

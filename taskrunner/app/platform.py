@@ -13,6 +13,8 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -55,6 +57,8 @@ class Platform:
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
+        self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.key_admin = KeyAdmin(self.store, self.clock, config.api_keys())
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)

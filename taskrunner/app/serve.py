@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from taskrunner.api.access import Access
 from taskrunner.api.app import build_api
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
@@ -11,12 +12,13 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import (
     make_scheduler,
-    pause_watch_running,
+    refuse_open_address,
     relay_running,
     running,
     server_running,
     stop_and_outages_told,
     until_signal,
+    watches_running,
 )
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
@@ -36,7 +38,8 @@ async def serve(config: Config) -> int:
         server = await stack.enter_async_context(api_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()
-        await stack.enter_async_context(pause_watch_running(platform))
+        await stack.enter_async_context(watches_running(platform))
+        refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await until_signal(signals, monitor, platform.events)
@@ -60,6 +63,8 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
+        access=Access(platform.keys, config.access_settings(config.api.addr)),
+        keys=platform.key_admin,
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

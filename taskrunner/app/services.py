@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from taskrunner.api.access import Access
+from taskrunner.api.access_settings import Auth
 from taskrunner.api.app import build_monitor_app
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
@@ -14,7 +16,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
-from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
 from taskrunner.domain.events import Events, StopRequested
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
@@ -87,12 +89,30 @@ def make_scheduler(platform: Platform) -> Scheduler:
 
 
 @asynccontextmanager
-async def pause_watch_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch the pauses inside; they are known from the start if the store answers."""
+async def watches_running(platform: Platform) -> AsyncIterator[None]:
+    """Watch pauses and API keys inside; they are known from the start if the store answers."""
     with suppress(OutsideError):
         await platform.pauses.turn()
-    async with running(platform.pauses):
+        await platform.keys.turn()
+    async with running(platform.pauses), running(platform.keys):
         yield
+
+
+def refuse_open_address(platform: Platform) -> None:
+    """Raises `ConfigInvalid` for an API that other machines reach and that everybody could use.
+
+    While the store is away its keys are not known; until they are, the API answers nobody without one.
+    """
+    config, keys = platform.config, platform.keys
+    access = config.access_settings(config.api.addr)
+    if access.local or access.auth is Auth.NONE or keys.names or not keys.is_known:
+        return
+    message = (
+        f"{config.api.addr} can be reached from other machines, and there is no API key: make one with "
+        "`taskrunner keys create NAME --scope admin` or give Api.keys, or listen on 127.0.0.1; "
+        "Api.auth: none lets everybody in"
+    )
+    raise ConfigInvalid([FieldError(field="Api.addr", message=message)])
 
 
 @asynccontextmanager
@@ -122,8 +142,11 @@ async def server_running(
 @asynccontextmanager
 async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
     """Serve the page of health and statistics inside."""
-    page = build_monitor_app(health=monitor.health, stats=monitor.stats, metrics=monitor.metrics)
     config = platform.config
+    access = Access(platform.keys, config.access_settings(config.server.addr))
+    page = build_monitor_app(
+        health=monitor.health, stats=monitor.stats, metrics=monitor.metrics, access=access
+    )
     settings = ServerSettings(hosts=config.api.hosts)
     async with server_running(page, platform, config.server, settings, "Server"):
         yield

@@ -16,6 +16,7 @@ from taskrunner.domain.errors import (
     CallerError,
     FieldsInvalid,
     HostLimitUnknown,
+    KeyUnknown,
     OutsideError,
     ScheduleUnknown,
     SetupError,
@@ -62,7 +63,7 @@ def exit_codes() -> Iterator[None]:
 
 def exit_code(exc: Exception) -> int:
     """The exit code for an error."""
-    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown):
+    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown):
         return NOT_FOUND
     if isinstance(exc, StateConflict):
         return CONFLICT

@@ -23,6 +23,7 @@ COMMANDS = {
     "tasks": ("tasks", "List, cancel, requeue or delete tasks that match conditions."),
     "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
+    "keys": ("keys", "Create, list, revoke or rotate API keys."),
     "pause": ("pauses", "Pause a queue, a label or everything."),
     "resume": ("pauses", "Resume what was paused."),
     "doctor": ("maintenance", "Find and repair inconsistencies in the store and the broker."),

@@ -9,14 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from taskrunner.api.access_settings import AccessSettings
 from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.sections.backends import RabbitSection, RedisSection, StoreSection
 from taskrunner.config.sections.fetch import FetchSection
 from taskrunner.config.sections.hosts import HostsSection
 from taskrunner.config.sections.producer import RelaySection, SchedulesSection
-from taskrunner.config.sections.servers import ApiSection, LoggerSection, ServerSection
+from taskrunner.config.sections.servers import ApiSection, LoggerSection, MonitorSection, ServerSection
 from taskrunner.config.sections.tasks import CallbacksSection, LimitsSection, RetentionSection, RetrySection
 from taskrunner.config.sections.workers import QueuesSection, WorkersSection
+from taskrunner.domain.address import is_loopback, parse_address
+from taskrunner.domain.api_key import ApiKey, Scope, configured_key, read_scopes
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.circuit_breaker import BreakerSettings
 from taskrunner.domain.host_settings import HostSettings
@@ -38,6 +41,7 @@ class Config(BaseModel):
     rabbit: RabbitSection = RabbitSection()
     store: StoreSection = StoreSection()
     redis: RedisSection = RedisSection()
+    monitor: MonitorSection = MonitorSection()
     logger: LoggerSection = LoggerSection()
     workers: WorkersSection = Field(default_factory=WorkersSection)
     queues: QueuesSection = QueuesSection()
@@ -53,6 +57,19 @@ class Config(BaseModel):
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and setting by the names of the file, as JSON values, with secrets masked."""
         return {name.capitalize(): section.redacted() for name, section in self}
+
+    def api_keys(self) -> tuple[ApiKey, ...]:
+        """The keys that the configuration has."""
+        return tuple(
+            configured_key(name, secret, read_scopes(scopes) if scopes else (Scope.ADMIN,))
+            for name, (secret, *scopes) in self.api.keys.items()
+        )
+
+    def access_settings(self, addr: str) -> AccessSettings:
+        """Who may ask a server that listens on `addr`."""
+        address = parse_address(addr)
+        local = addr == "localhost" or (address is not None and is_loopback(address))
+        return AccessSettings(auth=self.api.auth, local=local, monitor=self.monitor.auth == "keys")
 
     def task_settings(self) -> TaskSettings:
         """The limits and defaults that turn a draft into a task."""

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.amqp_url import read_amqp_url
+from taskrunner.domain.api_key import NAME_PATTERN, check_secret, read_scopes
 from taskrunner.domain.duration import read_duration
-from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.errors import HostLimitInvalid, KeyInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
@@ -42,6 +43,8 @@ _TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ACTIVE_SECRETS = 2
+# The name of a key that is given without one.
+_ONLY_KEY = "default"
 
 
 class Secret:
@@ -170,6 +173,38 @@ def _check_secrets(secrets: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple
     return secrets
 
 
+def _split_keys(value: Any) -> Any:
+    """Keys by name with their scopes, from `NAME=tr_… [SCOPE …]`, several with commas or on lines."""
+    if isinstance(value, str):
+        named: dict[str, list[str]] = {}
+        for part in filter(None, map(str.strip, re.split(r"[,\n]", value))):
+            name, found, words = part.partition("=")
+            if not found:
+                name, words = _ONLY_KEY, part
+            if name.strip() in named:
+                raise ValueError(f"{shown(name.strip())} is given twice; give each key a name: NAME=tr_…")
+            named[name.strip()] = words.split()
+        return named
+    if isinstance(value, dict):
+        return {name: words.split() if isinstance(words, str) else words for name, words in value.items()}
+    return value
+
+
+def _check_keys(keys: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for name, words in keys.items():
+        if not NAME_PATTERN.fullmatch(name):
+            raise ValueError("a key's name must be 1 to 63 lower-case letters, digits, - or _")
+        if not words:
+            raise ValueError(f"{name}: must be NAME=tr_… and the scopes, if not all")
+        try:
+            check_secret(words[0])
+            if words[1:]:
+                read_scopes(words[1:])
+        except (ValueError, KeyInvalid) as exc:
+            raise ValueError(f"{name}: {exc}") from None
+    return keys
+
+
 def _read_limits(value: Any) -> Any:
     """`PATTERN: LIMITS` in the file; elsewhere `PATTERN concurrency=4 rate=10/s`, several with commas."""
     if isinstance(value, str):
@@ -279,6 +314,7 @@ HeaderNames = Annotated[
 ]
 ProxyUrl = Annotated[str, AfterValidator(_check_proxy_url), Field(max_length=4096)]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
+ApiKeys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_split_keys), AfterValidator(_check_keys)]
 CallbackSecrets = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
 ]

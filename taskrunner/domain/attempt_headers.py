@@ -1,5 +1,6 @@
 """The request headers of an attempt: the task's own, and those that every attempt sends."""
 
+from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.task import Task
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.validators import condition
@@ -12,7 +13,7 @@ def identity(task: Task, attempt: int) -> dict[str, str]:
     """The headers that identify the task and the attempt."""
     return {
         "Idempotency-Key": task.id,
-        "Taskrunner-Task-Id": task.id,
+        "Taskrunner-Task-Id": without_namespace(task.id),
         "Taskrunner-Attempt": str(attempt),
         "traceparent": traceparent(task.id, attempt, task.traceparent),
     }

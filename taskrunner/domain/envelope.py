@@ -13,9 +13,9 @@ import msgspec
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.moment import check_moment
+from taskrunner.domain.namespace import check_stored_id
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_fields import check_id
 from taskrunner.domain.task_limits import COUNT_LIMIT, TaskLimits
 from taskrunner.domain.value import Value
 
@@ -69,7 +69,7 @@ def _decode_ours(raw: bytes) -> Envelope:
 def _check_storable(task: Task) -> None:
     """Check what the types do not: the id is safe as a key and path, dates and body can be read again."""
     try:
-        check_id(task.id)
+        check_stored_id(task.id)
     except ValueError as exc:
         raise EnvelopeUnreadable(f"task.id: {exc}") from exc
     for name in ("created_at", "run_at", "expires_at", "keep_until"):

@@ -7,11 +7,13 @@
     │   │   ├── TaskInvalid         a submitted task breaks a rule
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
-    │   │   └── HostLimitInvalid    a host limit breaks a rule
+    │   │   ├── HostLimitInvalid    a host limit breaks a rule
+    │   │   └── KeyInvalid          an API key breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
+    │   ├── KeyUnknown              no API key has this name
     │   └── StateConflict           the task's status does not allow this
     │       └── KeyReused           an Idempotency-Key came with another request before
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
@@ -79,6 +81,10 @@ class HostLimitInvalid(FieldsInvalid):
     """A host limit, or its pattern, breaks at least one rule."""
 
 
+class KeyInvalid(FieldsInvalid):
+    """An API key that somebody asks for breaks at least one rule."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -93,6 +99,10 @@ class ScheduleUnknown(CallerError):
 
 class HostLimitUnknown(CallerError):
     """The API has set no limit for this pattern; configured limits are changed in the configuration."""
+
+
+class KeyUnknown(CallerError):
+    """No API key has this name."""
 
 
 class StateConflict(CallerError):

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from taskrunner.domain.masking import masked_url, strip_urls
+from taskrunner.domain.namespace import namespace_of, without_namespace
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
@@ -34,14 +35,14 @@ def follow_up(
     callback = task.callback
     if callback is None or status not in callback.events:
         return None
-    task_id = new_task_id()
+    task_id = namespace_of(task.id) + new_task_id()
     payload = _payload(task, status, attempt=attempt, error=error, outcome=outcome, now=now)
     caller = Task(
         id=task_id,
         url=callback.url,
         method="POST",
         # Standard Webhooks: the id is the same at every attempt. Time and signature are added on sending.
-        headers={"Content-Type": "application/json", "webhook-id": task_id},
+        headers={"Content-Type": "application/json", "webhook-id": without_namespace(task_id)},
         body=orjson.dumps(payload, option=orjson.OPT_UTC_Z).decode(),
         priority=task.priority,
         timeout=callback.timeout,
@@ -51,10 +52,11 @@ def follow_up(
         retry_unsafe=True,
         # Only a 2xx to the request that carried body and signature delivers it.
         redirects=Redirects.KEEP,
-        labels={LABEL: task.id},
+        labels={LABEL: without_namespace(task.id)},
         created_at=now,
         signed_by=callback.secret,
         tls=callback.tls,
+        created_by=task.created_by,
         traceparent=task.traceparent,
     )
     return NewTask.of(caller, due=now)
@@ -69,7 +71,7 @@ def _payload(
         "type": f"task.{status}",
         "timestamp": now,
         "data": {
-            "id": task.id,
+            "id": without_namespace(task.id),
             "status": status,
             "url": masked_url(task.url),
             "method": task.method,

@@ -85,6 +85,7 @@ class DeadLetter(Value):
     labels: Mapping[str, str] = field(default_factory=dict)
     outcome: OutcomeKind | None = None
     created_at: datetime | None = None
+    created_by: str | None = None
     raw: bytes | None = None
     x_death: str | None = None
 
@@ -104,4 +105,5 @@ def dead_task(failed: Record) -> DeadLetter:
         labels=failed.task.labels,
         outcome=last,
         created_at=failed.task.created_at,
+        created_by=failed.task.created_by,
     )

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from taskrunner.domain.codec import Decoder
+from taskrunner.domain.namespace import without_namespace
+from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.timetable import Timetable
 from taskrunner.domain.value import Value, replace
 
@@ -33,8 +35,8 @@ class Schedule(Value):
     A run is late by a random time of up to `jitter` seconds.
 
     `conditional`: each run fetches only a version newer than that of the previous run. `next_at` is the next
-    slot, None while paused. `last_at` and `last_task_id` are those of the last slot that ran; `error` is why
-    the slot after it did not.
+    slot, None while paused. `created_by` is the API key that it was created with. `last_at` and
+    `last_task_id` are those of the last slot that ran; `error` is why the slot after it did not.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Schedule(Value):
     jitter: float = 0.0
     conditional: bool = False
     task: str
+    created_by: str | None = None
     created_at: datetime
     updated_at: datetime
     paused: bool = False
@@ -52,6 +55,13 @@ class Schedule(Value):
     last_at: datetime | None = None
     last_task_id: str | None = None
     error: str | None = None
+
+    @property
+    def submitter(self) -> Submitter | None:
+        """Whose tasks it makes."""
+        if self.created_by is None:
+            return None
+        return Submitter(name=self.created_by, isolated=without_namespace(self.name) != self.name)
 
     @property
     def timetable(self) -> Timetable:

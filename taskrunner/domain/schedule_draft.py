@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
+from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -63,7 +64,7 @@ class ScheduleDraft(BaseModel):
         try:
             text = patch.removeprefix(BOM).decode().strip()
             changes = members(text, is_shallow=True)
-            if changes.pop("name", None) not in {None, json.dumps(schedule.name)}:
+            if changes.pop("name", None) not in {None, json.dumps(without_namespace(schedule.name))}:
                 raise ScheduleInvalid([FieldError(field="name", message="cannot be changed")])
             known = {
                 each: json.dumps(getattr(schedule, each))

@@ -31,6 +31,7 @@ CONDITIONS: Mapping[str, str] = {
     "host": "the URL's host, on any port, or HOST:PORT",
     "handler": "the handler: http",
     "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
+    "created_by": "the name of the API key that it was submitted with",
     "reason": "why the task ended, as dead letters show it",
     "created_after": "a time (RFC 3339), or an age: 90s, 15m, 1h30m, 7d",
     "created_before": "the same",
@@ -46,6 +47,8 @@ _HANDLER = "http"
 class TaskFacts(Value):
     """What the conditions look at, of a task or of a dead letter."""
 
+    id: str
+    created_by: str | None
     status: Status | None
     queue: str | None
     labels: Mapping[str, str]
@@ -57,8 +60,13 @@ class TaskFacts(Value):
 
 
 class TaskFilter(Value):
-    """The conditions; None matches everything. A label whose value is None matches any value."""
+    """The conditions; None matches everything. A label whose value is None matches any value.
 
+    `namespace` is how all ids begin, see `Submitter`: no condition, but the tasks that the asker can see.
+    """
+
+    namespace: str = ""
+    created_by: str | None = None
     status: Status | None = None
     queue: str | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
@@ -73,13 +81,15 @@ class TaskFilter(Value):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it matches everything."""
-        return self == TaskFilter()
+        """Whether it has no condition."""
+        return self == TaskFilter(namespace=self.namespace)
 
     def matches(self, facts: TaskFacts) -> bool:
         """Whether all conditions hold."""
         return (
-            self.status in {None, facts.status}
+            facts.id.startswith(self.namespace)
+            and self.created_by in {None, facts.created_by}
+            and self.status in {None, facts.status}
             and self.queue in {None, facts.queue}
             and self.host in {None, *facts.hosts}
             and self.handler in {None, _HANDLER}
@@ -98,6 +108,8 @@ def task_facts(record: Record) -> TaskFacts:
     """The facts of a task."""
     last = record.attempts[-1].outcome if record.attempts else None
     return TaskFacts(
+        id=record.task.id,
+        created_by=record.task.created_by,
         status=record.status,
         queue=record.task.priority,
         labels=record.task.labels,
@@ -112,6 +124,8 @@ def task_facts(record: Record) -> TaskFacts:
 def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
     """The facts of a dead letter. A message has no labels, outcome or creation time."""
     return TaskFacts(
+        id=letter.id,
+        created_by=letter.created_by,
         status=None,
         queue=letter.queue,
         labels=letter.labels,

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from taskrunner.domain.errors import FieldError, StateConflict, StoreUnavailable, TaskInvalid
 from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import BULK_KEY_MARK, Intake, Submitted
@@ -85,7 +86,11 @@ class BulkSubmit:
             await cancel_and_wait(*under_way)
 
     async def submit_batch(
-        self, batch: list[tuple[int, bytes]], *, idempotency_key: str | None = None
+        self,
+        batch: list[tuple[int, bytes]],
+        *,
+        idempotency_key: str | None = None,
+        submitter: Submitter | None = None,
     ) -> SubmittedBatch:
         """Submit numbered lines. Raises `StoreUnavailable` after `patience` seconds.
 
@@ -98,7 +103,7 @@ class BulkSubmit:
             try:
                 draft = self._with_id(self._draft(line), number, line)
                 key = idempotency_key and f"{idempotency_key}{BULK_KEY_MARK}{number}"
-                prepared.append(self._intake.prepare(draft, idempotency_key=key))
+                prepared.append(self._intake.prepare(draft, idempotency_key=key, submitter=submitter))
                 numbers.append(number)
             except TaskInvalid as exc:
                 refused.append(RefusedLine(number=number, error=exc))

@@ -13,6 +13,7 @@ from taskrunner.domain.errors import KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.submitter import KEY_MARK, Submitter
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings
@@ -64,10 +65,15 @@ class Intake:
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    def prepare(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> NewTask:
+    def prepare(
+        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
+    ) -> NewTask:
         """The task of a draft, ready to be accepted. Raises `TaskInvalid`."""
         now = self._clock.now()
         task = draft.to_task(self.task_settings, task_id=new_task_id(), now=now)
+        if submitter is not None:
+            task = submitter.owned(task)
+            idempotency_key = submitter.stored_key(idempotency_key)
         concern = draft.effective_write_concern(self.task_settings)
         return NewTask.of(
             task,
@@ -82,14 +88,16 @@ class Intake:
     def _due(self, now: datetime) -> datetime:
         return now + self._hold if self._publisher.is_available else now
 
-    async def submit(self, draft: TaskDraft, *, idempotency_key: str | None = None) -> Submitted:
+    async def submit(
+        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
+    ) -> Submitted:
         """Accept one task, in a batch with whatever else is being submitted.
 
         Raises `TaskInvalid`, `KeyReused`, `StateConflict` (the id is that of another or a deleted task),
         `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
-        new = self.prepare(draft, idempotency_key=idempotency_key)
+        new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
         is_replicated = new.write_concern is WriteConcern.REPLICATED
         if is_replicated:
             await self._replication.check()
@@ -156,7 +164,7 @@ class Intake:
         if accepted.answer is AcceptAnswer.CONFLICT:
             if key is None:
                 return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-            shown = key.partition(BULK_KEY_MARK)[0]
+            shown = key.rpartition(KEY_MARK)[2].partition(BULK_KEY_MARK)[0]
             return KeyReused(
                 f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
             )

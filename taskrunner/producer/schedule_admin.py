@@ -9,6 +9,7 @@ from collections.abc import Callable
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
+from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
@@ -29,17 +30,21 @@ class ScheduleAdmin:
         self._intake = intake
         self._clock = clock
 
-    async def create(self, name: str, draft: ScheduleDraft) -> Schedule:
+    async def create(self, name: str, draft: ScheduleDraft, *, created_by: str | None = None) -> Schedule:
         """Raises `StateConflict` if the name is taken."""
-        schedule = draft.to_schedule(name, now=self._clock.now())
+        schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
         if not await self._store.save_schedule(stored_form(schedule), expected=None):
-            raise StateConflict(f"there is a schedule {name!r} already; update it, or delete it first")
+            raise StateConflict(
+                f"there is a schedule {without_namespace(name)!r} already; update it, or delete it first"
+            )
         return schedule
 
-    async def put(self, name: str, draft: ScheduleDraft) -> tuple[Schedule, bool]:
+    async def put(
+        self, name: str, draft: ScheduleDraft, *, created_by: str | None = None
+    ) -> tuple[Schedule, bool]:
         """Create or change a schedule; True if it is new. Its history and its pause stay."""
         if await self._store.schedule(name) is None:
-            schedule = draft.to_schedule(name, now=self._clock.now())
+            schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
             if await self._store.save_schedule(stored_form(schedule), expected=None):
                 return schedule, True
         return await self._change(name, lambda known: self._changed(known, draft)), False
@@ -59,6 +64,7 @@ class ScheduleAdmin:
         return replace(
             changed,
             created_at=known.created_at,
+            created_by=known.created_by,
             paused=known.paused,
             next_at=next_at,
             last_at=known.last_at,
@@ -71,10 +77,15 @@ class ScheduleAdmin:
             raise ScheduleUnknown(f"no schedule has the name {name!r}")
         return decode_schedule(found.encoded)
 
-    async def list(self, *, limit: int, cursor: str | None) -> Page[Schedule]:
-        """By name, ascending."""
-        page = await self._store.list_schedules(limit=limit, cursor=cursor)
-        return Page(items=[decode_schedule(item.encoded) for item in page.items], cursor=page.cursor)
+    async def list(self, *, limit: int, cursor: str | None, namespace: str = "") -> Page[Schedule]:
+        """By name, ascending: those whose names begin with `namespace`."""
+        # In front of all names that begin so, which follow each other.
+        page = await self._store.list_schedules(limit=limit, cursor=max(cursor or "", namespace) or None)
+        items = [item for item in page.items if item.name.startswith(namespace)]
+        is_whole = len(items) == len(page.items)
+        return Page(
+            items=[decode_schedule(item.encoded) for item in items], cursor=page.cursor if is_whole else None
+        )
 
     async def delete(self, name: str) -> None:
         """The tasks of the schedule stay."""
@@ -94,7 +105,8 @@ class ScheduleAdmin:
     async def run(self, name: str) -> Submitted:
         """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
         schedule = await self.get(name)
-        return await self._intake.submit(draft_of(schedule, self._intake.task_settings.limits))
+        draft = draft_of(schedule, self._intake.task_settings.limits)
+        return await self._intake.submit(draft, submitter=schedule.submitter)
 
     async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
         for _ in range(_MAX_TRIES):
@@ -124,4 +136,4 @@ def stored_form(schedule: Schedule) -> StoredSchedule:
 def draft_of(schedule: Schedule, limits: TaskLimits) -> TaskDraft:
     """The draft of its tasks, with the label that names the schedule. Raises `TaskInvalid`."""
     draft = TaskDraft.from_json(schedule.task, limits)
-    return draft.model_copy(update={"labels": {LABEL: schedule.name, **draft.labels}})
+    return draft.model_copy(update={"labels": {LABEL: without_namespace(schedule.name), **draft.labels}})

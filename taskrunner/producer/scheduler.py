@@ -101,6 +101,8 @@ class Scheduler(Service):
             task_id = slot_task_id(schedule.name, slot)
             run_at = slot + slot_delay(task_id, schedule.jitter)
             task = replace(draft.to_task(self._task_settings, task_id=task_id, now=now), run_at=run_at)
+            if schedule.submitter is not None:
+                task = schedule.submitter.owned(task)
             if schedule.conditional:
                 task = _conditional(task, previous, planned.next_at)
             tasks.append(NewTask.of(task, due=run_at))

@@ -44,7 +44,7 @@ class Search:
             Place.of_task,
             limit=limit,
             cursor=cursor,
-            batch=limit if replace(task_filter, status=None).is_empty else max(limit, self._batch),
+            batch=limit if replace(task_filter, status=None) == TaskFilter() else max(limit, self._batch),
         )
 
     async def dead_letters(
@@ -57,7 +57,7 @@ class Search:
             Place.of_dead_letter,
             limit=limit,
             cursor=cursor,
-            batch=limit if task_filter.is_empty else max(limit, self._batch),
+            batch=limit if task_filter == TaskFilter() else max(limit, self._batch),
         )
 
     async def _scan(

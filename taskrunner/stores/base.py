@@ -7,6 +7,8 @@ import the seam from here.
 
 from taskrunner.domain.new_task import NewTask as NewTask
 from taskrunner.domain.settlement import Settlement as Settlement
+from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
+from taskrunner.stores.api_key_store import KnownKey as KnownKey
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
@@ -37,6 +39,7 @@ class Store(
     DeadLetterStore,
     ScheduleStore,
     HostStore,
+    ApiKeyStore,
     InspectionStore,
 ):
     """All parts of a store.

@@ -53,6 +53,7 @@ TASK = Task(
         tls="u",
     ),
     signed_by="s",
+    created_by="k",
     tls="t",
     validators=Validators(url="http://a/", etag='"e"', last_modified="d", task_id="u"),
     keep_until=NOW,

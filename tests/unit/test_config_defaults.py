@@ -49,7 +49,7 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
 ]
 # Settings that no class has a default for.
 ONLY_IN_SECTIONS = {
-    *("Server.addr", "Server.port", "Api.addr", "Api.port", "Logger.level", "Logger.format"),
+    *("Server.addr", "Server.port", "Api.addr", "Api.port", "Monitor.auth", "Logger.level", "Logger.format"),
     *("Workers.processes", "Workers.affinity", "Workers.interval", "Workers.shutdown_grace"),
     "Fetch.proxy_resolves",
 }

@@ -28,6 +28,7 @@ TASK = Task(
     max_attempts=3,
     retry=RetryPolicy(),
     labels={"team": "red", "empty": ""},
+    created_by="web",
     priority=Priority.HIGH,
     created_at=NOW - timedelta(days=2),
 )
@@ -59,6 +60,7 @@ MET = [
     {"handler": "http"},
     {"outcome": "timeout"},
     {"reason": "timeout"},
+    {"created_by": "web"},
     {"created_after": "3d"},
     {"created_before": "2031-05-05T00:00:00Z"},
     {"finished_after": "3600s", "finished_before": "59m"},
@@ -75,6 +77,7 @@ UNMET = [
     {"handler": "smtp"},
     {"outcome": "ok"},
     {"reason": "rejected"},
+    {"created_by": "we"},
     {"created_after": "1d"},
     {"created_before": "2d"},
     {"finished_after": "59m"},

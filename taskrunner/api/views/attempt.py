@@ -57,10 +57,13 @@ class AttemptDetail(AttemptView):
     waterfall: Sequence[AttemptPhase]
 
     @classmethod
-    def of_record(cls, record: Record, number: int, masking: Masking, *, user_agent: str) -> Self:
+    def of_record(
+        cls, record: Record, number: int, masking: Masking, *, user_agent: str, known_as: str | None = None
+    ) -> Self:
         """One attempt. Raises `TaskUnknown` if the task has no attempt of this number.
 
-        `user_agent` is what consumers send for tasks without a User-Agent of their own.
+        `user_agent` is what consumers send for tasks without a User-Agent of their own; `known_as` the id by
+        which the caller knows the task.
         """
         attempt = next((each for each in record.attempts if each.number == number), None)
         if attempt is None:
@@ -72,7 +75,7 @@ class AttemptDetail(AttemptView):
         redirects = 0 if response is None else response.redirects
         return cls.of(
             attempt,
-            task_id=record.task.id,
+            task_id=known_as or record.task.id,
             request=RequestView.of(record, number, masking, user_agent=user_agent),
             response=None if response is None else ResponseView.of(response, masking),
             timings=None if timings is None else TimingsView.of(timings),
@@ -86,9 +89,9 @@ class AttemptList(View):
     attempts: Sequence[AttemptDetail]
 
     @classmethod
-    def of(cls, record: Record, masking: Masking, *, user_agent: str) -> Self:
+    def of(cls, record: Record, masking: Masking, *, user_agent: str, known_as: str | None = None) -> Self:
         details = [
-            AttemptDetail.of_record(record, each.number, masking, user_agent=user_agent)
+            AttemptDetail.of_record(record, each.number, masking, user_agent=user_agent, known_as=known_as)
             for each in record.attempts
         ]
         return cls(attempts=details)

@@ -1,6 +1,6 @@
 """The views of a task, its attempts in short, its result, and the items of a bulk submit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Literal, Self
 
@@ -187,6 +187,7 @@ class TaskView(View):
     redirects: Redirects
     rules: Sequence[Rule]
     labels: Mapping[str, str]
+    created_by: str | None
     tls: str | None
     validators: ValidatorsView | None
     callback: CallbackView | None
@@ -231,6 +232,7 @@ class TaskView(View):
             redirects=task.redirects,
             rules=task.rules,
             labels=task.labels,
+            created_by=task.created_by,
             tls=task.tls,
             validators=None if task.validators is None else ValidatorsView.of(task.validators),
             callback=None if task.callback is None else CallbackView.of(task.callback),
@@ -283,13 +285,13 @@ class BulkAnswer(View):
     items: Sequence[BulkItem]
 
     @classmethod
-    def of(cls, done: SubmittedBatch) -> Self:
-        """In the order of the lines."""
+    def of(cls, done: SubmittedBatch, *, shown: Callable[[str], str]) -> Self:
+        """In the order of the lines; `shown` makes an id what the caller knows."""
         items = [
             BulkItem(
                 line=number,
                 status=202,
-                id=submitted.id,
+                id=shown(submitted.id),
                 url=masked_url(submitted.task.url),
                 created=submitted.created,
                 published=submitted.published,

@@ -4,25 +4,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.config.sections.section import MIB, Section
-from taskrunner.config.values import Bytes, Host, HostPatterns, LowerCase, Port, Seconds, SecondsOrNone
+from taskrunner.config.values import (
+    ApiKeys,
+    Bytes,
+    Host,
+    HostPatterns,
+    LowerCase,
+    Port,
+    Seconds,
+    SecondsOrNone,
+    Secret,
+)
 
-_API, _SERVER = ApiSettings(), ServerSettings()
+_API, _SERVER, _ACCESS = ApiSettings(), ServerSettings(), AccessSettings()
 
 
 class ServerSection(Section):
     """The health and statistics page of `consume`."""
 
-    addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for containers
+    addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for probes
     port: Port = Field(8080, description='the port, also as ":8080"; 0 means any free one')
 
 
 class ApiSection(Section):
     """The HTTP API of `serve`."""
 
-    addr: Host = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - for containers
+    addr: Host = Field("127.0.0.1", description="the address to listen on; beyond loopback it needs keys")
     port: Port = Field(8000, description='the port, also as ":8000"; 0 means any free one')
+    auth: Annotated[Auth, LowerCase] = Field(
+        _ACCESS.auth,
+        description="keys: each request needs one, unless there is none yet on loopback; loopback: nobody on "
+        "loopback needs one; none: nobody",
+    )
+    keys: Annotated[ApiKeys, Secret()] = Field(
+        {},
+        repr=False,
+        description="NAME: tr_… and its scopes (all by default), beside the stored ones; also as keys_file",
+    )
     hosts: HostPatterns = Field(
         _SERVER.hosts,
         description="names that clients use for it, also *.example.com; loopback and addresses always work",
@@ -52,6 +73,16 @@ class ApiSection(Section):
         ge=0,
         le=MIB,
         description="a fetched text of up to this size is part of the task's JSON",
+    )
+
+
+class MonitorSection(Section):
+    """Health and statistics, on both servers."""
+
+    auth: Annotated[Literal["keys", "none"], LowerCase] = Field(
+        "keys",
+        description="who sees /stats, /metrics and the details of /health: those whose key may read:all, or "
+        "everybody",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
+from taskrunner.domain.namespace import check_stored_id
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Redirects, Task, Validators
 from taskrunner.domain.task_limits import TaskLimits
@@ -74,7 +75,7 @@ def first_request(task: Task, number: int, settings: FetchSettings) -> HttpReque
     method = task_fields.check_method(task.method)
     if task.headers:
         task_fields.check_sound_headers(task.headers)
-    task_fields.check_id(task.id)
+    check_stored_id(task.id)
     cross_origin_lines = ["Expect:", ACCEPT_ENCODING, f"User-Agent: {settings.user_agent}"]
     ours = [*cross_origin_lines, *(f"{name}: {value}" for name, value in identity(task, number).items())]
     content = _content(task, method)

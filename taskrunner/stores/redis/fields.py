@@ -70,7 +70,9 @@ SETTLEMENT = HashFields(Settlement, without={"keep", "follow_up"})
 DUE = HashFields(Due)
 RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
-DEAD_MESSAGE = HashFields(DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "raw"})
+DEAD_MESSAGE = HashFields(
+    DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "created_by", "raw"}
+)
 
 # The names that are written out for Lua: the place of each argument of an item, and the fields to read.
 POSITIONS = {

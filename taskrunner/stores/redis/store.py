@@ -4,6 +4,7 @@ from taskrunner.domain.events import Events
 from taskrunner.runtime.tls_context import make_tls_context
 from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
+from taskrunner.stores.redis.api_key_store import RedisApiKeyStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
@@ -27,6 +28,7 @@ class RedisStore(
     RedisDeadLetterStore,
     RedisScheduleStore,
     RedisHostStore,
+    RedisApiKeyStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

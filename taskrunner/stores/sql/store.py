@@ -3,6 +3,7 @@
 from taskrunner.domain.events import Events
 from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
+from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.host_store import SqlHostStore
@@ -23,6 +24,7 @@ class SqlStore(
     SqlDeadLetterStore,
     SqlScheduleStore,
     SqlHostStore,
+    SqlApiKeyStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

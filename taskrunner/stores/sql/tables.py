@@ -100,6 +100,14 @@ host_limits = Table(
     Column("encoded", Text, nullable=False),
 )
 
+api_keys = Table(
+    "taskrunner_api_keys",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+    Column("last_used_ms", BigInteger),
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",

@@ -7,6 +7,8 @@ import fakeredis
 import pytest
 from fakeredis.aioredis import FakeAsyncRedisConnection
 
+from taskrunner.api.access import Access
+from taskrunner.api.access_settings import AccessSettings
 from taskrunner.api.app import build_api
 from taskrunner.api.probes import (
     broker_check,
@@ -33,6 +35,8 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -56,7 +60,15 @@ def keepalive_timeout() -> float:
 
 
 @pytest.fixture
-async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator[Api]:
+def access_settings() -> AccessSettings:
+    """Of a server on loopback."""
+    return AccessSettings()
+
+
+@pytest.fixture
+async def api(
+    request_timeout: float, keepalive_timeout: float, access_settings: AccessSettings
+) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
     metrics, health = Metrics(clock), Health(clock)
@@ -86,6 +98,8 @@ async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
     cancellation = Cancellation(store, events, clock, RetentionSettings())
+    keys = KeyWatch(store, events, clock)
+    await keys.turn()
     app = build_api(
         intake=intake,
         requeue=requeue,
@@ -97,13 +111,15 @@ async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
+        access=Access(keys, access_settings),
+        keys=KeyAdmin(store, clock),
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
     await server.stop()
     await publisher.drain()
     await broker.stop()

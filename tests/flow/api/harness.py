@@ -9,9 +9,13 @@ import aiohttp
 import fakeredis
 from aiohttp import web
 
+from taskrunner.api.access import Access
+from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
-from taskrunner.domain.events import Event
+from taskrunner.domain.api_key import Scope
+from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
@@ -19,7 +23,10 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.intake import Intake
+from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.stores.base import AttemptRef
+from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.tools.waiting import in_time
 
@@ -46,6 +53,7 @@ class Api:
     health: Health
     session: aiohttp.ClientSession
     intake: Intake
+    keys: KeyWatch
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -59,6 +67,16 @@ class Api:
 
     async def get(self, path: str) -> Answer:
         return await self.ask("GET", path)
+
+    @property
+    def clock(self) -> SystemClock:
+        return SystemClock()
+
+    async def make_key(self, name: str, *scopes: Scope) -> str:
+        """A new key, which the API knows; from the first one on, nobody gets in without."""
+        made = await KeyAdmin(self.store, self.clock).create(name, scopes, owner=None, expires_at=None)
+        await self.keys.turn()
+        return made.secret
 
     async def submit(self, **task: Any) -> Answer:
         return await self.ask("POST", "/tasks", json={"url": "http://example.com/", **task})
@@ -96,3 +114,10 @@ class Api:
                 return await reader.read()
         finally:
             writer.close()
+
+
+def open_access() -> Access:
+    """Whoever asks is let in."""
+    clock, events = SystemClock(), Events()
+    store = RedisStore(RedisSettings(), events)
+    return Access(KeyWatch(store, events, clock), AccessSettings(auth=Auth.NONE))

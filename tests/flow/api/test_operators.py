@@ -18,7 +18,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.stores.base import Snooze
-from tests.flow.api.harness import Api
+from tests.flow.api.harness import Api, open_access
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
@@ -169,7 +169,10 @@ async def test_a_consumer_answers_operators_and_nobody_else() -> None:
         return {"total": 5, "busy": 1, "min": 5, "max": 50, "target": 5, "last_decision": "stay at 5"}
 
     app = build_monitor_app(
-        health=Health(clock), stats=Stats({"workers": workers}, clock), metrics=Metrics(clock)
+        health=Health(clock),
+        stats=Stats({"workers": workers}, clock),
+        metrics=Metrics(clock),
+        access=open_access(),
     )
     server = WebServer(app, "127.0.0.1", 0, events=Events())
     await server.start()

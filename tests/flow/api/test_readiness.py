@@ -16,6 +16,7 @@ from taskrunner.domain.events import Events
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from tests.flow.api.harness import open_access
 
 VERDICT = "queue low has ready messages, but none came for 60 s, 2 times in a row"
 
@@ -51,7 +52,9 @@ async def test_a_stall_that_a_new_connection_did_not_heal(
     health = Health(clock)
     health.add("rabbitmq", broker_check(broker, consuming=True), needed=True)
     health.open()
-    app = build_monitor_app(health=health, stats=Stats({}, clock), metrics=Metrics(clock))
+    app = build_monitor_app(
+        health=health, stats=Stats({}, clock), metrics=Metrics(clock), access=open_access()
+    )
     server = WebServer(app, "127.0.0.1", 0, events=events)
     await server.start()
     try:

@@ -15,6 +15,7 @@ local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message 
 local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<message id>" by the end of retention, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
+local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
 local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state is void
 

@@ -1,0 +1,184 @@
+"""Access: which key a request came with, and whether that key may ask for its route."""
+
+import base64
+import binascii
+from functools import lru_cache
+
+from aiohttp import web
+
+from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.parameters import TASK_ID
+from taskrunner.api.problems import Problem, RequestRefused
+from taskrunner.api.requests import path_value
+from taskrunner.api.scopes import MONITOR, Needs
+from taskrunner.domain.address import is_loopback, parse_address
+from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.schedule import Schedule
+from taskrunner.domain.submitter import Submitter
+from taskrunner.domain.task import Task
+from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.value import replace
+from taskrunner.producer.key_watch import KeyWatch
+
+# RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
+_CHALLENGE = 'Bearer realm="taskrunner", Basic realm="taskrunner", charset="UTF-8"'
+_HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
+
+
+class Caller:
+    """Whom a request comes from: a key, or anybody (None), who may then do everything."""
+
+    def __init__(self, key: ApiKey | None) -> None:
+        self.key = key
+        self.submitter = (
+            None if key is None else Submitter(name=key.name, isolated=not key.allows(Scope.READ_ALL))
+        )
+
+    @property
+    def name(self) -> str | None:
+        return None if self.key is None else self.key.name
+
+    @property
+    def namespace(self) -> str:
+        """How the ids of all tasks begin that it can see; see `Submitter`."""
+        return "" if self.submitter is None else self.submitter.namespace
+
+    def stored(self, name: str) -> str:
+        """The id or name of the request, as the store has it."""
+        return name if self.submitter is None else self.submitter.stored(name)
+
+    def shown(self, name: str) -> str:
+        """The inverse of `stored`."""
+        return name if self.submitter is None else self.submitter.shown(name)
+
+    def shown_task(self, task: Task) -> Task:
+        """`task` with its ids as this caller knows them."""
+        if not self.namespace:
+            return task
+        validators = task.validators
+        if validators is not None:
+            validators = replace(validators, task_id=self.shown(validators.task_id))
+        return replace(task, id=self.shown(task.id), validators=validators)
+
+    def shown_record(self, record: Record) -> Record:
+        """`record` with its ids as this caller knows them."""
+        return replace(record, task=self.shown_task(record.task)) if self.namespace else record
+
+    def shown_letter(self, letter: DeadLetter) -> DeadLetter:
+        """`letter` with its id as this caller knows it."""
+        return replace(letter, id=self.shown(letter.id)) if self.namespace else letter
+
+    def shown_schedule(self, schedule: Schedule) -> Schedule:
+        """`schedule` with its name, and the id of its last task, as this caller knows them."""
+        if not self.namespace:
+            return schedule
+        last = schedule.last_task_id
+        return replace(
+            schedule, name=self.shown(schedule.name), last_task_id=None if last is None else self.shown(last)
+        )
+
+    def selection(self, task_filter: TaskFilter) -> TaskFilter:
+        """`task_filter` over the tasks that this caller can see."""
+        return replace(task_filter, namespace=self.namespace) if self.namespace else task_filter
+
+
+ANYBODY = Caller(None)
+_CALLER = web.RequestKey("caller", Caller)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """The caller that `Access` has found."""
+    return request[_CALLER]
+
+
+def stored_id(request: web.Request) -> str:
+    """The id in the path, as the store has it. Raises `TaskUnknown` for what no task can have."""
+    return caller_of(request).stored(path_value(request, TASK_ID))
+
+
+class Access:
+    """Asked before the handler of each route."""
+
+    def __init__(self, keys: KeyWatch, settings: AccessSettings) -> None:
+        self._keys = keys
+        self._settings = settings
+        self._caller_with = lru_cache(maxsize=1024)(Caller)
+
+    async def admit(self, request: web.Request, needs: Needs) -> None:
+        """Raises `RequestRefused` (401, 403), and `StoreUnavailable` while no key can be known."""
+        request[_CALLER] = await self._caller(request, needs)
+
+    async def sees_details(self, request: web.Request) -> bool:
+        """Whether the caller may see the details of an open monitoring route."""
+        try:
+            await self._caller(request, MONITOR)
+        except (RequestRefused, StoreUnavailable):
+            return False
+        return True
+
+    async def _caller(self, request: web.Request, needs: Needs) -> Caller:
+        if not needs.scopes or self._settings.auth is Auth.NONE:
+            return ANYBODY
+        given = request.headers.get("Authorization")
+        if given is None:
+            if self._is_open(request, needs):
+                return ANYBODY
+            raise _unauthorized("key_missing", f"this needs an API key: {_HOW}")
+        secret = _secret_in(given)
+        key = None if secret is None else await self._keys.find(secret)
+        if key is None:
+            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            raise _unauthorized("key_unknown", detail)
+        missing = [scope for scope in needs.scopes if not key.allows(scope)]
+        if missing:
+            raise RequestRefused(
+                Problem(
+                    status=403,
+                    code="scope_missing",
+                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
+                )
+            )
+        return self._caller_with(key)
+
+    def _is_open(self, request: web.Request, needs: Needs) -> bool:
+        """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
+        keys = self._keys
+        if needs.monitor and (not self._settings.monitor or (not keys.names and _is_near(request))):
+            # Also while the store, which has the keys, is away: then operators need these most.
+            return True
+        if not self._settings.local:
+            return False
+        if self._settings.auth is Auth.LOOPBACK:
+            return True
+        if not keys.is_known and not keys.names:
+            raise StoreUnavailable("the API keys are in the store, which has not answered yet")
+        return not keys.names
+
+
+def _is_near(request: web.Request) -> bool:
+    """Whether the request comes from this machine."""
+    address = parse_address(request.remote or "")
+    return address is not None and is_loopback(address)
+
+
+def _secret_in(authorization: str) -> str | None:
+    """The key in an `Authorization` header; None where there is none."""
+    scheme, _, credentials = authorization.strip().partition(" ")
+    credentials = credentials.strip()
+    if scheme.lower() == "bearer":
+        return credentials or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return password or None
+
+
+def _unauthorized(code: str, detail: str) -> RequestRefused:
+    return RequestRefused(
+        Problem(status=401, code=code, detail=detail, headers={"WWW-Authenticate": _CHALLENGE})
+    )

@@ -1,0 +1,77 @@
+"""The scope that each route needs. A route that is not in this table cannot be added to an application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskrunner.domain.api_key import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`scopes` are all needed; none means that everybody may ask. `monitor`: `Monitor.auth` decides."""
+
+    scopes: tuple[Scope, ...]
+    monitor: bool = False
+
+
+OPEN = Needs(())
+SUBMIT = Needs((Scope.SUBMIT,))
+READ = Needs((Scope.READ,))
+OPERATE = Needs((Scope.OPERATE,))
+ADMIN = Needs((Scope.ADMIN,))
+# What belongs to no key: who sees it can tell what others do, and who changes it changes their tasks.
+READ_SHARED = Needs((Scope.READ, Scope.READ_ALL))
+OPERATE_SHARED = Needs((Scope.OPERATE, Scope.READ_ALL))
+MONITOR = Needs((Scope.READ, Scope.READ_ALL), monitor=True)
+
+ROUTES: Mapping[tuple[str, str], Needs] = {
+    ("POST", "/tasks"): SUBMIT,
+    ("POST", "/tasks/bulk"): SUBMIT,
+    ("GET", "/tasks"): READ,
+    ("GET", "/tasks/{id}"): READ,
+    ("GET", "/tasks/{id}/body"): READ,
+    ("GET", "/tasks/{id}/attempts"): READ,
+    ("GET", "/tasks/{id}/attempts/{number}"): READ,
+    ("POST", "/tasks/{id}/cancel"): OPERATE,
+    ("DELETE", "/tasks/{id}"): OPERATE,
+    ("POST", "/tasks/cancel"): OPERATE,
+    ("POST", "/tasks/requeue"): OPERATE,
+    ("POST", "/tasks/delete"): OPERATE,
+    ("GET", "/dead-letters"): READ,
+    ("GET", "/dead-letters/{id}"): READ,
+    ("DELETE", "/dead-letters/{id}"): OPERATE,
+    ("POST", "/dead-letters/{id}/requeue"): OPERATE,
+    ("POST", "/dead-letters/requeue"): OPERATE,
+    ("POST", "/dead-letters/purge"): OPERATE,
+    ("POST", "/schedules"): SUBMIT,
+    ("GET", "/schedules"): READ,
+    ("GET", "/schedules/{name}"): READ,
+    ("PUT", "/schedules/{name}"): SUBMIT,
+    ("PATCH", "/schedules/{name}"): SUBMIT,
+    ("DELETE", "/schedules/{name}"): OPERATE,
+    ("POST", "/schedules/{name}/pause"): OPERATE,
+    ("POST", "/schedules/{name}/resume"): OPERATE,
+    ("POST", "/schedules/{name}/run"): SUBMIT,
+    ("GET", "/hosts"): READ_SHARED,
+    ("GET", "/hosts/{host}"): READ_SHARED,
+    ("POST", "/hosts/{host}/reset"): OPERATE_SHARED,
+    ("PUT", "/hosts/{host}/limit"): OPERATE_SHARED,
+    ("PATCH", "/hosts/{host}/limit"): OPERATE_SHARED,
+    ("DELETE", "/hosts/{host}/limit"): OPERATE_SHARED,
+    ("GET", "/pauses"): READ_SHARED,
+    ("POST", "/pause"): OPERATE_SHARED,
+    ("POST", "/resume"): OPERATE_SHARED,
+    ("GET", "/keys"): ADMIN,
+    ("POST", "/keys"): ADMIN,
+    ("POST", "/keys/{key}/revoke"): ADMIN,
+    ("POST", "/keys/{key}/rotate"): ADMIN,
+    ("GET", "/health"): OPEN,
+    ("GET", "/livez"): OPEN,
+    ("GET", "/readyz"): OPEN,
+    ("GET", "/stats"): MONITOR,
+    ("GET", "/metrics"): MONITOR,
+    ("GET", "/"): OPEN,
+    ("GET", "/openapi.json"): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/docs/{file}"): OPEN,
+}

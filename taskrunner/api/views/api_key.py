@@ -1,0 +1,47 @@
+"""The view of an API key, and what a client sends to make one."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from taskrunner.api.views.view import View
+from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.task import AwareDatetime
+from taskrunner.stores.base import KnownKey
+
+
+class ApiKeyView(View):
+    """A key, without its secret: `hint` is how it begins. One of the configuration has no `created_at`.
+
+    `last_used_at` is up to half a minute late.
+    """
+
+    name: str
+    hint: str
+    scopes: Sequence[Scope]
+    owner: str | None
+    created_at: AwareDatetime | None
+    expires_at: AwareDatetime | None
+    revoked_at: AwareDatetime | None
+    previous_until: AwareDatetime | None
+    last_used_at: AwareDatetime | None
+
+    @classmethod
+    def of(cls, known: KnownKey) -> Self:
+        return cls.of_key(known.key, last_used_at=known.last_used_at)
+
+    @classmethod
+    def of_key(cls, key: ApiKey, *, last_used_at: datetime | None = None, **more: str) -> Self:
+        return cls.copy(key, last_used_at=last_used_at, **more)
+
+
+class NewApiKeyView(ApiKeyView):
+    """A key that was just made, or rotated, with its secret: nobody can show it again."""
+
+    secret: str
+
+
+class ApiKeyList(View):
+    """All keys by name, revoked ones included."""
+
+    keys: Sequence[ApiKeyView]

@@ -1,0 +1,141 @@
+"""`taskrunner keys`: create, list, revoke and rotate API keys."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from taskrunner.api.views.api_key import ApiKeyView, NewApiKeyView
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import DURATION, config_option, json_option
+from taskrunner.cli.streams import LineOutput
+from taskrunner.cli.table import print_table
+from taskrunner.config import load
+from taskrunner.domain.api_key import Scope, new_secret, read_scopes
+from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.codec import encode
+from taskrunner.producer.key_admin import NewKey
+from taskrunner.stores.base import KnownKey
+
+_HEADERS = ("NAME", "KEY", "SCOPES", "OWNER", "STATE", "LAST USED")
+
+
+@click.group(cls=CommandGroup, name="keys")
+def keys_command() -> None:
+    """Manage API keys. A key is shown once, when it is made."""
+
+
+@keys_command.command()
+@config_option
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    help=f"What it may do; repeatable: {', '.join(Scope)}.",
+)
+@click.option("--owner", help="A team or a person.")
+@click.option("--expires-in", type=DURATION, metavar="DURATION", help="Refuse it after this time, e.g. 90d.")
+@json_option
+def create(
+    config_path: Path | None,
+    name: str,
+    scopes: tuple[str, ...],
+    owner: str | None,
+    expires_in: float | None,
+    as_json: bool,
+) -> None:
+    """Make a key and print it. Nobody can show it again."""
+    allowed = read_scopes(scopes)
+
+    async def use(platform: Platform) -> int:
+        until = None if expires_in is None else platform.clock.now() + timedelta(seconds=expires_in)
+        _print(await platform.key_admin.create(name, allowed, owner=owner, expires_at=until), as_json)
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@keys_command.command(name="list")
+@config_option
+@json_option
+def list_keys(config_path: Path | None, as_json: bool) -> None:
+    """Print all keys by name, revoked ones included."""
+
+    async def use(platform: Platform) -> int:
+        known = await platform.key_admin.list()
+        if as_json:
+            with LineOutput() as output:
+                for each in known:
+                    output.write(encode(ApiKeyView.of(each)).decode())
+            return 0
+        await print_table(_HEADERS, _rows(known))
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@keys_command.command()
+@config_option
+@click.argument("name")
+def revoke(config_path: Path | None, name: str) -> None:
+    """Refuse a key from now on. It takes effect everywhere within a second."""
+
+    async def use(platform: Platform) -> int:
+        await platform.key_admin.revoke(name)
+        click.echo(f"{name} revoked")
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@keys_command.command()
+@config_option
+@click.argument("name")
+@click.option(
+    "--grace", type=DURATION, default=0.0, metavar="DURATION", help="Accept the present key for this long."
+)
+@json_option
+def rotate(config_path: Path | None, name: str, grace: float, as_json: bool) -> None:
+    """Give a key another secret and print it; name, scopes and tasks stay."""
+
+    async def use(platform: Platform) -> int:
+        _print(await platform.key_admin.rotate(name, grace=grace), as_json)
+        return 0
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@keys_command.command()
+def generate() -> None:
+    """Print a new key for Api.keys, and store nothing."""
+    click.echo(new_secret())
+
+
+def _print(made: NewKey, as_json: bool) -> None:
+    if as_json:
+        click.echo(encode(NewApiKeyView.of_key(made.key, secret=made.secret)))
+        return
+    click.echo(made.secret)
+    click.echo("taskrunner: keep it now, nobody can show it again", err=True)
+
+
+async def _rows(known: Sequence[KnownKey]) -> AsyncIterator[Sequence[str]]:
+    for each in known:
+        yield _row(each)
+
+
+def _row(known: KnownKey) -> tuple[str, ...]:
+    key, now = known.key, SystemClock().now()
+    if key.revoked_at is not None:
+        state = "revoked"
+    elif key.expires_at is not None:
+        state = "expired" if key.expires_at <= now else f"until {key.expires_at:%Y-%m-%d %H:%M}"
+    else:
+        state = "good" if key.created_at else "good (configuration)"
+    used = "never" if known.last_used_at is None else f"{known.last_used_at:%Y-%m-%d %H:%M}"
+    return key.name, f"{key.hint}…", ",".join(key.scopes), key.owner or "-", state, used

@@ -1,0 +1,102 @@
+"""Key administration: create, list, revoke and rotate API keys.
+
+Each change is conditional on the state of the key that it was made from.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from taskrunner.domain.api_key import ApiKey, Scope, check_name, digest_of, hint_of, new_secret
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
+from taskrunner.domain.value import Value, replace
+from taskrunner.stores.base import ApiKeyStore, KnownKey
+
+# Each try failed because another change came between our read and our write.
+_MAX_TRIES = 10
+
+
+class NewKey(Value):
+    """A key with its secret, which nobody can show again."""
+
+    key: ApiKey
+    secret: str
+
+
+class KeyAdmin:
+    """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
+
+    def __init__(self, store: ApiKeyStore, clock: Clock, configured: Sequence[ApiKey] = ()) -> None:
+        self._store = store
+        self._clock = clock
+        self._configured = {key.name: key for key in configured}
+
+    async def create(
+        self, name: str, scopes: tuple[Scope, ...], *, owner: str | None, expires_at: datetime | None
+    ) -> NewKey:
+        """Raises `KeyInvalid`, and `StateConflict` if the name is taken, be it by a revoked key."""
+        now = self._clock.now()
+        check_name(name)
+        if expires_at is not None and expires_at <= now:
+            raise KeyInvalid([FieldError(field="expires_at", message="must be in the future")])
+        secret = new_secret()
+        key = ApiKey(
+            name=name,
+            digest=digest_of(secret),
+            hint=hint_of(secret),
+            scopes=scopes,
+            owner=owner,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        if name in self._configured or not await self._store.save_api_key(key, expected=None):
+            raise StateConflict(
+                f"there is a key {name!r} already, and tasks name it for ever: rotate that one, or choose "
+                "another name"
+            )
+        return NewKey(key=key, secret=secret)
+
+    async def list(self) -> Sequence[KnownKey]:
+        """All keys by name, revoked ones included, and those of the configuration."""
+        stored = {known.key.name: known for known in await self._store.api_keys()}
+        configured = {
+            name: KnownKey(key=key, last_used_at=None)
+            for name, key in self._configured.items()
+            if name not in stored
+        }
+        return [known for _, known in sorted((stored | configured).items())]
+
+    async def revoke(self, name: str) -> ApiKey:
+        """The key is refused everywhere within a second. No effect on one that is revoked."""
+        return await self._change(
+            name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now())
+        )
+
+    async def rotate(self, name: str, *, grace: float = 0.0) -> NewKey:
+        """Give the key another secret; the present one is good for `grace` more seconds."""
+        secret, now = new_secret(), self._clock.now()
+
+        def change(key: ApiKey) -> ApiKey:
+            if key.revoked_at is not None:
+                raise StateConflict(f"key {name!r} is revoked; create a key with another name")
+            return replace(
+                key,
+                digest=digest_of(secret),
+                hint=hint_of(secret),
+                previous_digest=key.digest if grace else None,
+                previous_until=now + timedelta(seconds=grace) if grace else None,
+            )
+
+        return NewKey(key=await self._change(name, change), secret=secret)
+
+    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+        for _ in range(_MAX_TRIES):
+            known = next((each.key for each in await self._store.api_keys() if each.key.name == name), None)
+            if known is None and name in self._configured:
+                raise StateConflict(f"key {name!r} is one of the configuration (Api.keys); change it there")
+            if known is None:
+                raise KeyUnknown(f"no key has the name {name!r}; `taskrunner keys list` shows all")
+            changed = change(known)
+            if changed is known or await self._store.save_api_key(changed, expected=known):
+                return changed
+        raise StateConflict(f"key {name!r} is being changed by others; try again")

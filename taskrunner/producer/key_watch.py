@@ -1,0 +1,84 @@
+"""The key watch knows, in every process with an API, which keys are good, and remembers their use."""
+
+import asyncio
+import hmac
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from taskrunner.domain.api_key import ApiKey, digest_of
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.events import Events
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import ApiKeyStore
+
+# Seconds between two reads: a revocation takes effect everywhere within this time.
+INTERVAL = 1.0
+# An unknown key may be a new one, and is looked up at once; but reads are at least this many seconds apart.
+_LOOK_AGAIN = 0.2
+# Seconds between two writes of the last uses.
+_NOTE_INTERVAL = 30.0
+
+
+class KeyWatch(Service):
+    """Keys of the configuration are good from the start, those of the store from the first read on."""
+
+    def __init__(
+        self, store: ApiKeyStore, events: Events, clock: Clock, configured: Iterable[ApiKey] = ()
+    ) -> None:
+        super().__init__("key watch", events)
+        self._store = store
+        self._clock = clock
+        self._configured = tuple(configured)
+        self._by_digest = _by_digest(self._configured)
+        self._uses: dict[str, datetime] = {}
+        self._read_at = self._noted_at = -_NOTE_INTERVAL
+        self._reading = asyncio.Lock()
+        self.is_known = False
+        self.names = frozenset(key.name for key in self._configured)
+
+    @property
+    def configured(self) -> tuple[ApiKey, ...]:
+        return self._configured
+
+    async def find(self, secret: str) -> ApiKey | None:
+        """The good key with this secret. Raises `StoreUnavailable` while the keys were never read."""
+        digest = digest_of(secret)
+        key = self._by_digest.get(digest)
+        if key is None:
+            await self._read_again()
+            key = self._by_digest.get(digest)
+        now = self._clock.now()
+        if key is None or not any(hmac.compare_digest(digest, each) for each in key.digests):
+            return None
+        if not key.is_good(now, digest=digest):
+            return None
+        self._uses[key.name] = now
+        return key
+
+    async def turn(self) -> float:
+        await self._read()
+        now = self._clock.monotonic()
+        if self._uses and now - self._noted_at >= _NOTE_INTERVAL:
+            self._noted_at = now
+            uses, self._uses = self._uses, {}
+            await self._store.note_api_key_uses(uses)
+        return INTERVAL
+
+    async def _read_again(self) -> None:
+        """A read that begins after this call: the key may be new. Whoever guesses keys has to wait for it."""
+        asked_at = self._clock.monotonic()
+        async with self._reading:
+            if self._read_at <= asked_at:
+                await asyncio.sleep(max(0.0, self._read_at + _LOOK_AGAIN - asked_at))
+                await self._read()
+
+    async def _read(self) -> None:
+        self._read_at = self._clock.monotonic()
+        found = [known.key for known in await self._store.api_keys()]
+        self._by_digest = _by_digest((*found, *self._configured))
+        self.names = frozenset(key.name for key in (*found, *self._configured))
+        self.is_known = True
+
+
+def _by_digest(keys: Iterable[ApiKey]) -> Mapping[str, ApiKey]:
+    return {digest: key for key in keys for digest in key.digests}

@@ -1,0 +1,178 @@
+"""Who may use the API: without a key, with one, and with one that lacks a scope."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.scopes import ROUTES
+from taskrunner.domain.api_key import Scope
+from taskrunner.producer.key_admin import KeyAdmin
+from tests.flow.api.harness import Api
+
+EVERYTHING = (Scope.ADMIN,)
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def paths() -> list[tuple[str, str]]:
+    """Every route that needs a scope, with something in the place of each parameter."""
+    return [
+        (method, path.format(id="x", name="x", host="a.test", key="x", number=1, file="x"))
+        for (method, path), needs in ROUTES.items()
+        if needs.scopes
+    ]
+
+
+async def test_until_there_is_a_key_loopback_needs_none(api: Api) -> None:
+    """From the first one on, everybody does, also once it is revoked."""
+    assert (await api.get("/tasks")).status == 200
+    await api.make_key("first", Scope.ADMIN)
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+    await KeyAdmin(api.store, api.clock).revoke("first")
+    await api.keys.turn()
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(local=False)])
+async def test_beyond_loopback_nobody_gets_in_without_a_key(api: Api) -> None:
+    """Also while there is none."""
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(auth=Auth.LOOPBACK)])
+async def test_with_loopback_a_key_may_be_left_out(api: Api) -> None:
+    """One that is given counts."""
+    secret = await api.make_key("reader", Scope.READ)
+    assert (await api.submit()).status == 202
+    await api.refusal(403, "scope_missing", "POST", "/tasks", json={}, headers=bearer(secret))
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(auth=Auth.NONE, local=False)])
+async def test_with_none_everybody_gets_in(api: Api) -> None:
+    await api.make_key("first", Scope.ADMIN)
+    assert (await api.submit()).status == 202
+
+
+@pytest.mark.parametrize(("method", "path"), paths())
+async def test_every_route_asks_for_a_key(api: Api, method: str, path: str) -> None:
+    """And tells how to send one. A key without any scope of the route gets no further."""
+    secret = await api.make_key("none", Scope.READ_ALL)
+    answer = await api.ask(method, path)
+    assert (answer.status, answer.json["code"]) == (401, "key_missing")
+    assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="taskrunner", Basic ')
+    await api.refusal(403, "scope_missing", method, path, headers=bearer(secret))
+
+
+async def test_what_is_open_needs_no_key(api: Api) -> None:
+    """Probes, the console, the documentation; health without its details."""
+    secret = await api.make_key("all", Scope.READ, Scope.READ_ALL)
+    for path in ("/livez", "/readyz", "/", "/docs", "/openapi.json"):
+        assert (await api.get(path)).status == 200
+    assert (await api.get("/health")).json == {"status": "ok"}
+    details = await api.ask("GET", "/health", headers=bearer(secret))
+    assert details.json["checks"]["redis"]["ok"] is True
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(monitor=False)])
+async def test_monitoring_can_be_open(api: Api) -> None:
+    """`Monitor.auth: none`; tasks still need a key."""
+    await api.make_key("first", Scope.ADMIN)
+    assert (await api.get("/stats")).status == 200
+    assert "checks" in (await api.get("/health")).json
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+async def test_how_a_key_can_be_sent(api: Api) -> None:
+    """As a bearer token, or as the password of any user; the scheme in any case."""
+    secret = await api.make_key("k", *EVERYTHING)
+    for value in (f"Bearer {secret}", f"bearer  {secret} ", basic("", secret), basic("me", secret)):
+        assert (await api.ask("GET", "/tasks", headers={"Authorization": value})).status == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "Bearer", "Bearer ", "Bearer tr_x", "Digest x", "Basic", "Basic !", "Basic dHJfeA==", "\xe9"],
+)
+async def test_what_is_no_key(api: Api, value: str) -> None:
+    """And the key of another taskrunner."""
+    await api.make_key("k", *EVERYTHING)
+    await api.refusal(401, "key_unknown", "GET", "/tasks", headers={"Authorization": value})
+
+
+async def test_a_key_works_at_once_and_until_it_ends(api: Api) -> None:
+    """A new one is looked up when it first comes; one that has expired, or was revoked, is refused."""
+    admin = KeyAdmin(api.store, api.clock)
+    made = await admin.create(
+        "short", EVERYTHING, owner=None, expires_at=datetime.now(UTC) + timedelta(milliseconds=1500)
+    )
+    assert (await api.ask("GET", "/tasks", headers=bearer(made.secret))).status == 200
+    while datetime.now(UTC) < (made.key.expires_at or datetime.max):
+        await api.get("/livez")
+    await api.refusal(401, "key_unknown", "GET", "/tasks", headers=bearer(made.secret))
+
+
+async def test_a_rotated_key(api: Api) -> None:
+    """Both secrets are good for the time of grace; without one, only the new."""
+    first = await api.make_key("k", *EVERYTHING)
+    answer = await api.ask("POST", "/keys/k/rotate", json={"grace": 3600}, headers=bearer(first))
+    second = answer.json["secret"]
+    await api.keys.turn()
+    for secret in (first, second):
+        assert (await api.ask("GET", "/tasks", headers=bearer(secret))).status == 200
+    third = (await api.ask("POST", "/keys/k/rotate", json={}, headers=bearer(second))).json["secret"]
+    await api.keys.turn()
+    for secret in (first, second):
+        await api.refusal(401, "key_unknown", "GET", "/tasks", headers=bearer(secret))
+    assert (await api.ask("GET", "/tasks", headers=bearer(third))).status == 200
+
+
+async def test_keys_by_the_api(api: Api) -> None:
+    """Made, shown once, listed without the secret, revoked for ever."""
+    admin = bearer(await api.make_key("admin", Scope.ADMIN))
+    asked = {"name": "web", "scopes": ["submit", "read"], "owner": "shop"}
+    made = await api.ask("POST", "/keys", json=asked, headers=admin)
+    assert (made.status, made.json["scopes"]) == (201, ["submit", "read"])
+    secret = made.json["secret"]
+    assert secret.startswith("tr_")
+    assert len(secret) >= len("tr_") + 27
+    listed = await api.ask("GET", "/keys", headers=admin)
+    assert [key["name"] for key in listed.json["keys"]] == ["admin", "web"]
+    assert secret.encode() not in listed.content
+    await api.refusal(409, "state_conflict", "POST", "/keys", json=asked, headers=admin)
+    revoked = await api.ask("POST", "/keys/web/revoke", headers=admin)
+    assert revoked.json["revoked_at"] is not None
+    await api.refusal(409, "state_conflict", "POST", "/keys/web/rotate", json={}, headers=admin)
+    await api.refusal(409, "state_conflict", "POST", "/keys", json=asked, headers=admin)
+    await api.refusal(404, "api_key_unknown", "POST", "/keys/other/revoke", headers=admin)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "Web"}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "a~b"}, "name"),
+        ({"name": "x" * 64}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["write"]}, "scopes.0"),
+        ({"scopes": "read"}, "scopes"),
+        ({"expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": 60}, "expires_at"),
+        ({"owner": 5}, "owner"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_a_key_that_cannot_be_made(api: Api, changes: dict[str, Any], field: str) -> None:
+    answer = await api.refusal(
+        422, "key_invalid", "POST", "/keys", json={"name": "web", "scopes": ["read"], **changes}
+    )
+    assert [error["field"] for error in answer["errors"]] == [field]
