@@ -16,7 +16,7 @@ class OutageReminder(Service):
         super().__init__("outage reminder", events)
         self._clock = clock
         self._lost: dict[str, tuple[ServiceLost, float]] = {}
-        events.subscribe(self._listen)
+        events.subscribe(self._listen, (ServiceLost, ServiceRestored))
 
     async def turn(self) -> float:
         now = self._clock.monotonic()
