@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.handlers.base import HandlerFactory

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.consumer.affinity import Affinity
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
