@@ -212,7 +212,7 @@ async def test_postgres_restarts_under_load() -> None:
             assert (await store.counts())[Status.SCHEDULED] >= len(told)
             for task_id in told[:: len(told) // 50]:
                 assert await store.get(task_id) is not None
-        assert [type(event) for event in log] == [ServiceLost, ServiceRestored]
+        assert [type(event) for event in log] == [ServiceLost, ServiceRestored], log
 
 
 async def test_a_server_that_is_not_there(postgres_url: str) -> None:

@@ -50,12 +50,21 @@ def test_an_unknown_state_is_told_and_no_outage(state: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("08006", "connection failure"), ("58030", "could not read block"), ("XX000", "cache lookup failed")],
+    [("08007", "transaction lost"), ("58030", "could not read block"), ("XX000", "cache lookup failed")],
 )
 def test_an_unknown_state_of_a_broken_server_is_an_outage(state: str, words: str) -> None:
     found = told(refusal(state, words))
     assert f"({state}: {words})" in found.message
     assert (found.unknown, found.answers) == (state, False)
+
+
+@pytest.mark.parametrize("state", ["08000", "08001", "08003", "08006"])
+def test_a_lost_connection_is_an_outage_whose_code_is_known(state: str) -> None:
+    """The server died under a call; which code the driver gives depends on the moment."""
+    found = fault(refusal(state, "connection was closed in the middle of operation"), SERVER)
+    assert found is not None
+    assert found.message.startswith("lost the connection to PostgreSQL at h:5432/db")
+    assert (found.unknown, found.answers, found.unfit, found.undone) == ("", False, False, True)
 
 
 @pytest.mark.parametrize(

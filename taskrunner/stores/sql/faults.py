@@ -58,6 +58,8 @@ _POSTGRES: dict[str, tuple[str, bool, bool]] = {
 # Rolled back by the server: serialization, deadlock, a lost race for an id or a key, a stale plan; and a
 # connection that was not made, since all places are taken.
 _UNDONE = frozenset({"40001", "40P01", "23505", "0A000", "53300"})
+# "Connection exceptions": the driver gives them to a connection that the death of the server has closed.
+_CONNECTION_LOST = frozenset({"08000", "08001", "08003", "08006"})
 # PgBouncer has no code of its own for it: https://www.pgbouncer.org/config.html#max_client_conn
 _NO_PLACE = ("no more connections allowed", "query_wait_timeout")
 _CROWDED = (
@@ -134,6 +136,8 @@ def _postgres(state: str, exc: BaseException, where: str) -> Fault:
         reason, answers, unfit = _POSTGRES[state]
         message = f"{where} {reason} {told}"
         return Fault(message=message, answers=answers, unfit=unfit, undone=state.startswith("57P0"))
+    if state in _CONNECTION_LOST:
+        return Fault(message=f"lost the connection to {where} {told}", undone=True)
     message = f"{where} failed {told}"
     if state.startswith(("08", "53", "57", "58", "XX")):
         return Fault(message=message, undone=state.startswith("08"), unknown=state)
