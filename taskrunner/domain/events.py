@@ -86,7 +86,7 @@ class DeadLetterCollected(Event):
 
 
 class TaskSentBack(Event):
-    """The broker by itself dead-lettered the message of a task, for `reason`; the task goes on."""
+    """The broker, not a consumer, dead-lettered the message of a task for `reason`; the task goes on."""
 
     task_id: str
     attempt: int
@@ -200,7 +200,7 @@ class ServiceLost(Event):
 
 
 class ServiceStillLost(Event):
-    """A lost server has been away for `outage` seconds. Emitted every half a minute."""
+    """A server has been unreachable for `outage` seconds. Emitted every half a minute."""
 
     service: str
     error: str

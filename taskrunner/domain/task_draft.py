@@ -96,7 +96,7 @@ class TaskDraft(BaseModel):
 
     @classmethod
     def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
-        """The body's object or array stays as it is spelt, and is not one of our values."""
+        """An object or array in `body` stays as it was written."""
         given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
         if too_much := excess(given, _ANY_JSON):
             raise TaskInvalid([too_much])
