@@ -46,7 +46,7 @@ async def relay_running(platform: Platform) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def stop_and_outages_told(
+async def stop_and_outages_reported(
     platform: Platform, signals: Signals, waits_for: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[None]:
     """Report inside what a long stop waits for, and each server that stays unreachable. Enter it first."""
