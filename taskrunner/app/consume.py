@@ -10,7 +10,7 @@ from taskrunner.app.services import (
     ABORT_WITHIN,
     monitor_page_running,
     relay_running,
-    stop_and_outages_told,
+    stop_and_outages_reported,
     until_signal,
     watches_running,
 )
@@ -27,7 +27,7 @@ async def consume(config: Config) -> int:
     monitor = Monitor(platform, consuming=True, providers=consumer.providers())
     monitor.health.add("workers", consumer.check, needed=True)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(stop_and_outages_told(platform, signals, consumer.waits_for))
+        await stack.enter_async_context(stop_and_outages_reported(platform, signals, consumer.waits_for))
         await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(watches_running(platform))

@@ -8,7 +8,7 @@ from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
 from taskrunner.stores.api_key_store import ApiKeyStore, KnownKey, decode_api_key
 from taskrunner.stores.redis.fields import pairs
-from taskrunner.stores.redis.part import RedisPart
+from taskrunner.stores.redis.redis_connection import RedisPart
 
 
 class RedisApiKeyStore(RedisPart, ApiKeyStore):

@@ -10,8 +10,8 @@ from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
 from taskrunner.stores.api_key_store import ApiKeyStore, KnownKey, decode_api_key
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import api_keys
 
