@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from taskrunner.config.values import split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.service_url import shown_place
 from taskrunner.domain.tls_profile import TlsProfile, split_port
 from taskrunner.domain.url import LAST_PORT, spell_host
 
@@ -121,7 +122,7 @@ def _host(pattern: str) -> str:
         return host
     if not 0 < int(port) <= LAST_PORT:
         raise ValueError(f"{port} is no port")
-    return f"[{host}]:{int(port)}" if ":" in host else f"{host}:{int(port)}"
+    return shown_place((host, int(port)))
 
 
 def _refuse_doubles(profiles: Mapping[str, TlsProfile]) -> None:

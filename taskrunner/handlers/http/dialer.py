@@ -5,6 +5,7 @@ from typing import Any
 
 import pycurl
 
+from taskrunner.domain.service_url import shown_place
 from taskrunner.handlers.http.byte_counts import ByteCounts
 from taskrunner.handlers.http.network import LookupTimedOut, Network
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
@@ -58,8 +59,7 @@ class Dialer:
         if not self._is_allowed(address.addr):
             self.refused = True
             return _NO_SOCKET
-        host, port = address.addr[:2]
-        self.dialled = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.dialled = shown_place(address.addr[:2])
         try:
             self._opened = self._network.open_socket(address)
         except OSError:

@@ -19,6 +19,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from taskrunner.domain.service_url import shown_place
 from taskrunner.stores.connection import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
@@ -111,7 +112,7 @@ def _code(exc: Exception) -> str | None:
 def _culprit(exc: Exception, code: str) -> str:
     """What only the server knows: the command that an ACL forbids, and the node that a slot went to."""
     if isinstance(exc, MovedError):
-        return f" ({exc.host}:{exc.port})"
+        return f" ({shown_place((exc.host, exc.port))})"
     return f" ({_brief(exc)})" if code == "NOPERM" else ""
 
 
