@@ -32,7 +32,7 @@ _REASONS = {
     "NOREPLICAS": "has too few replicas in step and takes no writes: see min-replicas-to-write",
     "BUSY": "is busy with another client's long script",
     "CLUSTERDOWN": "belongs to a cluster that is down",
-    "MOVED": "is a cluster node without our slot: point Redis.addr at the node that has it",
+    "MOVED": "is a cluster node without our slot: the node that has it is asked next",
     # While a slot moves, a script would find a part of our keys on each of two nodes.
     # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#live-reconfiguration
     "ASK": "is a cluster node whose slot with our keys is moving: calls wait until the move is over",
