@@ -11,6 +11,7 @@ import pycurl
 
 from taskrunner.domain.host_name import host_of, patterns_for
 from taskrunner.domain.outcome import Timings
+from taskrunner.domain.service_url import shown_place
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http import http2_faults
 from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, decoder_for
@@ -111,7 +112,7 @@ class FetchEngine:
         ip, port = info(pycurl.PRIMARY_IP), info(pycurl.PRIMARY_PORT)
         if not ip:
             return self._dialer.dialled
-        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return shown_place((ip, port))
 
     def http_version(self) -> str:
         """Of the last answer."""
