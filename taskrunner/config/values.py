@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.amqp_url import read_amqp_url
-from taskrunner.domain.duration import read_duration
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
@@ -190,20 +190,12 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _duration(value: Any) -> Any:
-    """The seconds of a text such as 10m; any other value unchanged."""
-    return read_duration(value) if isinstance(value, str) else value
-
-
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
 _Commas = BeforeValidator(split_commas)
-_Finite = Field(allow_inf_nan=False)
 
-# Seconds, or a duration with units (`domain/duration.py`).
-Duration = Annotated[float, BeforeValidator(_duration), _Finite]
 Seconds = Annotated[Duration, Field(gt=0, le=86_400)]
 SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
 RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
@@ -35,7 +36,7 @@ class ScheduleDraft(BaseModel):
     time_zone: str = "UTC"
     missed: MissedPolicy = MissedPolicy.ONCE
     overlap: Overlap = Overlap.ALLOW
-    jitter: Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)] = 0.0
+    jitter: Annotated[Duration, Field(ge=0, le=_DAY)] = 0.0
     conditional: bool = False
     task: Annotated[str, WithJsonSchema({"type": "object", "additionalProperties": True})]
 

@@ -208,7 +208,7 @@ def test_bytes_are_a_body_in_base64() -> None:
         ({"priority": "urgent"}, "priority", "must be 'high', 'medium' or 'low', got 'urgent'"),
         ({"priority": "hihg"}, "priority", 'did you mean "high"?'),
         ({"delay": -1}, "delay", "must be greater than or equal to 0"),
-        ({"delay": "soon"}, "delay", "must be a number, got 'soon'"),
+        ({"delay": "soon"}, "delay", "must be seconds, or a duration such as 30s, 10m or 1h30m, got 'soon'"),
         ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),
         ({"delay": 1, "run_at": "2026-01-01T00:00:00Z"}, "", "delay and run_at are both given"),
         ({"run_at": "2026-01-01T00:00:00"}, "run_at", "RFC 3339"),

@@ -9,13 +9,13 @@ from taskrunner.config.sections.section import DAY, KIB, MIB, Section
 from taskrunner.config.values import (
     Bytes,
     Delays,
-    Duration,
     LowerCase,
     RetentionSeconds,
     Seconds,
     SecondsOrNone,
     Secret,
 )
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.retry_policy import Strategy
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_limits import FIVE_YEARS, TaskLimits
