@@ -24,7 +24,7 @@ _PARTS = re.compile(r"[\s,;]+")
 def _read_rate(given: Any) -> Any:
     """`10/s`, `90/m`, `5/h`, or a number per second."""
     if isinstance(given, bool):
-        raise ValueError(f"must be a number with /s, /m or /h, got {given}")
+        raise ValueError(f"must be a number with /s, /m or /h, got {shown(given)}")
     if not isinstance(given, str):
         return given
     match = _RATE.fullmatch(given.strip())
@@ -36,7 +36,7 @@ def _read_rate(given: Any) -> Any:
 def _read_count(given: Any) -> Any:
     """Refuses `true`, which Python takes for a whole number."""
     if isinstance(given, bool):
-        raise ValueError(f"must be a whole number, got {given}")
+        raise ValueError(f"must be a whole number, got {shown(given)}")
     return given
 
 

@@ -1,6 +1,7 @@
-"""Durations in JSON: seconds, or a text with units."""
+"""Fields of requests in JSON: durations with units, and findings in the words of JSON."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +66,26 @@ def test_what_is_no_duration_has_one_finding(field: str, given: object) -> None:
     with pytest.raises(TaskInvalid) as caught:
         draft(**{field: given})
     assert [error.field for error in caught.value.errors] == [field]
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "told"),
+    [
+        ("url", None, "must be text, got null"),
+        ("method", True, "must be text, got true"),
+        ("retry_on", False, "must be an array, got false"),
+        ("rules", "x", "must be an array, got 'x'"),
+        ("run_at", True, "got true"),
+        ("headers", None, "must be an object"),
+        ("timeout", True, "must be a number, got true"),
+    ],
+)
+def test_findings_are_in_the_words_of_json(field: str, given: object, told: str) -> None:
+    with pytest.raises(TaskInvalid) as caught:
+        draft(**{field: given})
+    [error] = caught.value.errors
+    assert told in error.message
+    assert not re.search(r"None|True|False|tuple|dict", error.message)
 
 
 def test_a_limit_counts_seconds() -> None:
