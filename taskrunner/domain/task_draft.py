@@ -21,10 +21,11 @@ from pydantic import (
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
 from taskrunner.domain.moment import Moment
-from taskrunner.domain.retry_draft import RetryDraft, Seconds
+from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
@@ -72,10 +73,10 @@ class TaskDraft(BaseModel):
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
     body_base64: str | None = None
     priority: Priority | None = None
-    delay: Seconds | None = Field(default=None, ge=0)
+    delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
-    timeout: Seconds | None = Field(default=None, gt=0)
+    timeout: Duration | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
     retry_on: Statuses = ()

@@ -219,7 +219,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         [{"when": {"header": {"name": "a", "equals": None}}, "then": "fail"}],
         "rules.0.when.header.equals.0",
-        "must be a valid string",
+        "must be text",
     ),
     ([{"when": {"status": 200}, "then": "fail", "else": "retry"}], "rules.0.else", "unknown field"),
 ]

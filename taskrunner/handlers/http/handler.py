@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response
 from taskrunner.domain.rules import BodyUndecodable, Rules, first_match
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
@@ -28,6 +29,9 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
 _SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no secret of the name that signs the callback.",
+)
+_SECRET_NOT_FOR_HOST = FetchFailure(
+    kind=OutcomeKind.BLOCKED, error="The secret that signs the callback is not for this host."
 )
 _TLS_PROFILE_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
@@ -83,17 +87,26 @@ class HttpHandler(Handler):
         self._engines.close()
         self._watch.remove_worker(self._sockets)
 
-    def _attempt(self, context: AttemptContext, started: float) -> Outcome:
-        task, deadline = context.task, started + context.task.timeout
+    def _first_request(self, task: Task, number: int) -> HttpRequest | Outcome:
         if task.tls is not None and task.tls not in self._settings.tls:
             return _TLS_PROFILE_MISSING
         try:
-            request = first_request(task, context.number, self._settings)
-            sign(request, task, self._settings, int(time.time()))
+            request = first_request(task, number, self._settings)
         except ValueError:
             return _outcome(BLOCKED)
+        try:
+            sign(request, task, self._settings, int(time.time()))
         except KeyError:
             return _SECRET_MISSING
+        except ValueError:
+            return _outcome(_SECRET_NOT_FOR_HOST)
+        return request
+
+    def _attempt(self, context: AttemptContext, started: float) -> Outcome:
+        task, deadline = context.task, started + context.task.timeout
+        request = self._first_request(task, context.number)
+        if isinstance(request, Outcome):
+            return request
         now = started
         while True:
             if context.cancelled:
