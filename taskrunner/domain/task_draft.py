@@ -25,7 +25,7 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft, Seconds
-from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
+from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
@@ -79,6 +79,7 @@ class TaskDraft(BaseModel):
     retry_unsafe: bool | None = None
     redirects: Redirects = Redirects.FOLLOW
     rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
+    rules_unreadable: RulesUnreadable = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     tls: str | None = None
@@ -231,7 +232,7 @@ class TaskDraft(BaseModel):
             check_profile(value, parse_url(url), limits_of(info).tls_profiles)
         return value
 
-    @field_validator("write_concern", "redirects", mode="before")
+    @field_validator("write_concern", "redirects", "rules_unreadable", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

@@ -83,6 +83,7 @@ OUTCOME = Outcome(
     counted=False,
     sent=False,
     rule=3,
+    rule_unasked=True,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
     hops=(Hop(method="POST", url="http://a/", status=303), Hop(method="GET", url="http://b/")),
