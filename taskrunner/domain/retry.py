@@ -43,6 +43,8 @@ _ANSWERED = frozenset(
 _WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
 # A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
 MAX_UNCOUNTED = 1000
+# From 5 seconds to 160.
+_MOST_DOUBLINGS = 5
 # The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
 EXHAUSTED = "attempts exhausted"
@@ -74,7 +76,9 @@ def decide(
         return Verdict(status=Status.SUCCEEDED, reason=reason)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     if not outcome.counted:
-        due = now + timedelta(seconds=floor)
+        # A pause of ours doubles: whatever ran short may be gone for hours.
+        doublings = min(attempt_limit - task.max_attempts, _MOST_DOUBLINGS) if outcome.shortage else 0
+        due = now + timedelta(seconds=floor * 2**doublings)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)
     if action is RuleAction.FAIL:

@@ -11,6 +11,7 @@ from taskrunner.domain.rules import RulesUnreadable, first_match
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
+from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
@@ -76,7 +77,8 @@ class HttpHandler(Handler):
                 return outcome
             return replace(outcome, sent=self._sent, hops=self._all_hops(outcome.response))
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
-            return self._recover(context, exc)
+            found = shortage.of_exception(exc)
+            return self._recover(context, exc) if found is None else shortage.outcome(found)
         finally:
             self._sockets.end_attempt()
 
@@ -190,6 +192,8 @@ class HttpHandler(Handler):
         """The error, with the head of the answer as far as it was read, and no part of its body."""
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
+        if exchange.shortage is not None:
+            return shortage.outcome(exchange.shortage)
         address = self._engine.address()
         if exchange.head.status < 200:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
