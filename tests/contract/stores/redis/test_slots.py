@@ -23,6 +23,10 @@ class Node(Redis):
     def arguments() -> list[str]:
         return [*Redis.arguments(), "--cluster-enabled", "yes"]
 
+    def _place(self) -> list[str]:
+        # By default 10,000 above the port, where outgoing connections get theirs.
+        return [*super()._place(), "--cluster-port", str(self.ports["bus"])]
+
     def command(self, *args: str | int) -> str:
         with Client.from_url(self.url, decode_responses=True) as client:
             return str(client.execute_command(*args))
@@ -31,27 +35,23 @@ class Node(Redis):
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
     """A node with all slots, and an empty one that knows it."""
-    made = tuple(Node(tmp_path / name, {"main": port}) for name, port in zip("ab", _ports(), strict=True))
+    ports = free_ports(4)
+    made = (
+        Node(tmp_path / "a", {"main": ports[0], "bus": ports[1]}),
+        Node(tmp_path / "b", {"main": ports[2], "bus": ports[3]}),
+    )
     try:
         for node in made:
             node.folder.mkdir()
             node.up()
         wait_until_ready(made)
         made[0].command("CLUSTER", "ADDSLOTS", *range(16_384))
-        made[0].command("CLUSTER", "MEET", "127.0.0.1", made[1].port)
+        made[0].command("CLUSTER", "MEET", "127.0.0.1", made[1].port, ports[3])
         yield made[0], made[1]
     finally:
         for node in made:
             node.remove()
             shutil.rmtree(node.folder, ignore_errors=True)
-
-
-def _ports() -> tuple[int, int]:
-    """The bus of a node listens 10,000 above its port, which must be a port, too."""
-    found: list[int] = []
-    while len(found) < 2:
-        found += [port for port in free_ports(8) if port < 55_000]
-    return found[0], found[1]
 
 
 async def test_calls_wait_while_our_slot_moves(nodes: tuple[Node, Node]) -> None:
