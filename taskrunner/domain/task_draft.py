@@ -47,6 +47,8 @@ _DRAFT_ONLY = ("delay", "write_concern")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
 _BODY_SCHEMA: dict[str, Any] = {
+    "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
+    " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
     "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
     "default": None,
 }
@@ -66,7 +68,10 @@ class TaskDraft(BaseModel):
     method: str = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
-    body_base64: str | None = None
+    body_base64: Annotated[
+        str | None,
+        Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
+    ] = None
     priority: Priority | None = None
     delay: Seconds | None = Field(default=None, ge=0)
     run_at: Moment | None = None
