@@ -2,7 +2,7 @@
 
 aiohttp limits how long a connection may idle, but not how slowly the head of a request may arrive, nor how
 long a client may leave an answer unread. When all places are taken, the connection that has been idle longest
-gives way, and probes have places of their own. Exceptions of a request become problems here.
+is closed, and some places are kept for probes. Exceptions of a request become problems here.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class ClientConnection(web.RequestHandler):
                 self.end_with(http_problem(431, f"the headers are larger than {_MAX_HEAD_BYTES} bytes"))
 
     def _break_body(self) -> None:
-        """The parser has given up: whoever reads the body before must not wait for the rest."""
+        """The parser has given up: a handler that reads the body must not wait for the rest."""
         payload = self._messages[-2][1] if len(self._messages) > 1 else self.payload
         if payload is not None and not payload.is_eof():
             payload.set_exception(web.RequestPayloadError())
@@ -273,7 +273,7 @@ class ConnectionServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             response = await self._answer(request)
-            # RFC 9112 9.6: who closes says so. The rest of a body that nobody read is in the way.
+            # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
             compress_if_asked(response, request.headers.get("Accept-Encoding"))
@@ -309,7 +309,7 @@ class ConnectionServer(web.Server):
         return response
 
     def _refusal(self, request: web.BaseRequest) -> Problem | None:
-        """What is refused whatever the path has (RFC 9110 9.1)."""
+        """Why a request is refused before its path is looked at (RFC 9110 9.1); None if it is not."""
         protocol = request.protocol
         # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
         if isinstance(protocol, ClientConnection) and protocol.foreign_version:

@@ -214,7 +214,7 @@ def _unavailable(exc: OutsideError) -> Problem:
     elif isinstance(exc, StoreUnavailable):
         code, what = "store_unavailable", "The store cannot be reached or cannot take writes."
     elif isinstance(exc, StoreRefused):
-        code, what = "store_refused", "The store refused the call; the log tells its code and words."
+        code, what = "store_refused", "The store refused the call; the log has its code and message."
     elif isinstance(exc, BrokerUnavailable):
         code, what = "broker_unavailable", "The broker cannot be reached."
     return Problem(

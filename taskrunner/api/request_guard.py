@@ -13,10 +13,10 @@ from aiohttp import web
 from taskrunner.api.problems import refuse
 from taskrunner.domain.messages import shown
 
-# Kubernetes and load balancers ask by whatever name they have; the answers tell nothing.
+# Kubernetes and load balancers use any name for the host; the answers contain no secrets.
 PROBES = frozenset({"/livez", "/readyz", "/api/v1/livez", "/api/v1/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# RFC 9110 13.1: a condition on what is there. We have no entity tags, so none can be known to hold.
+# RFC 9110 13.1: conditions on the current state. Without entity tags, we cannot check them.
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 _LOOPBACK = "localhost"
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -93,7 +93,7 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
 
 
 def _check_coding(request: web.Request) -> None:
-    """RFC 9110 15.5.16: a coding that we do not know is told, with those that we do."""
+    """RFC 9110 15.5.16: the refusal of an unknown coding lists the known ones."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in _CODINGS:
         raise RequestRefused(

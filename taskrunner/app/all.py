@@ -16,7 +16,7 @@ from taskrunner.app.services import (
     pause_watch_running,
     relay_running,
     running,
-    stop_and_outages_told,
+    stop_and_outages_reported,
     until_signal,
 )
 from taskrunner.config import Config
@@ -49,7 +49,7 @@ async def run_all(
         consumer = ConsumerServices(platform, in_processes=False)
         monitor = Monitor(platform, consuming=True, providers=consumer.providers())
         monitor.health.add("workers", consumer.check, needed=True)
-        await stack.enter_async_context(stop_and_outages_told(platform, signals, consumer.waits_for))
+        await stack.enter_async_context(stop_and_outages_reported(platform, signals, consumer.waits_for))
         api = await stack.enter_async_context(api_running(platform, monitor))
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))

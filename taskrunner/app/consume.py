@@ -11,7 +11,7 @@ from taskrunner.app.services import (
     monitor_page_running,
     pause_watch_running,
     relay_running,
-    stop_and_outages_told,
+    stop_and_outages_reported,
     until_signal,
 )
 from taskrunner.config import Config
@@ -27,7 +27,7 @@ async def consume(config: Config) -> int:
     monitor = Monitor(platform, consuming=True, providers=consumer.providers())
     monitor.health.add("workers", consumer.check, needed=True)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(stop_and_outages_told(platform, signals, consumer.waits_for))
+        await stack.enter_async_context(stop_and_outages_reported(platform, signals, consumer.waits_for))
         await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(pause_watch_running(platform))

@@ -66,7 +66,7 @@ class ConsumerServices:
         return {"workers": self._autoscaler.describe, "in_flight": lambda: self._consumer.in_flight}
 
     def waits_for(self) -> str | None:
-        """What a stop waits for, None for nothing of the consumer's."""
+        """The running attempts that a stop waits for, as text; None if there are none."""
         running = self._consumer.in_flight
         return f"{running} running attempts, for up to {self._grace:g} s" if running else None
 

@@ -44,4 +44,4 @@ class Monitor:
         }
         self.stats = Stats({**providers, **common}, clock)
         for listener in (self.metrics, self.health, EventLog(logger.level)):
-            platform.events.subscribe(listener)
+            platform.events.subscribe(listener, listener.kinds)

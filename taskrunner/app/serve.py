@@ -15,7 +15,7 @@ from taskrunner.app.services import (
     relay_running,
     running,
     server_running,
-    stop_and_outages_told,
+    stop_and_outages_reported,
     until_signal,
 )
 from taskrunner.config import Config
@@ -32,7 +32,7 @@ async def serve(config: Config) -> int:
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(stop_and_outages_told(platform, signals))
+        await stack.enter_async_context(stop_and_outages_reported(platform, signals))
         server = await stack.enter_async_context(api_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()

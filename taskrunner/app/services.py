@@ -46,10 +46,10 @@ async def relay_running(platform: Platform) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def stop_and_outages_told(
+async def stop_and_outages_reported(
     platform: Platform, signals: Signals, waits_for: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[None]:
-    """Tell inside what a long stop waits for, and that a service is still away. Enter it first."""
+    """Report inside what a long stop waits for, and each server that stays unreachable. Enter it first."""
     events, clock = platform.events, platform.clock
 
     def all_that_stops() -> str:

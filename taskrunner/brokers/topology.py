@@ -64,7 +64,7 @@ class Topology:
 
     @property
     def rights(self) -> str:
-        """What a user needs: without the right to configure, an operator must have declared everything."""
+        """The rights that a user needs. Without configure, an operator must have declared everything."""
         names = rf"^{re.escape(self.exchange)}(\.|$)"
         return (
             f"a user needs the rights to write and read {names!r} "

@@ -16,7 +16,7 @@ from taskrunner.version import __version__
 
 # Seconds to connect, and to wait for a response.
 _TIMEOUT = (10.0, 60.0)
-# What the answers of taskrunner have, of all that this client reads.
+# The fields of a response that this client reads.
 _TASK = {"id": str, "url": str, "status": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
 _ERROR = {"field": str, "message": str}
@@ -39,7 +39,7 @@ class ApiClient:
         self._session = requests.Session()
         # A proxy of the environment cannot reach our loopback.
         self._session.trust_env = not _is_loopback(self._url)
-        # Without credentials of its own, a request would get those that ~/.netrc has for the host.
+        # Otherwise requests would send the credentials that ~/.netrc has for the host.
         user, password = get_auth_from_url(self._url)
         self._session.auth = HTTPBasicAuth(user, password) if user or password else _as_it_is
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
@@ -116,7 +116,7 @@ class ApiClient:
     def _refusal(self, response: requests.Response, problem: dict[str, Any]) -> Exception:
         status = response.status_code
         if status >= 500:
-            # A proxy in front of the API may answer while the API is away.
+            # A proxy in front of the API may answer while the API is unreachable.
             detail = problem.get("detail", "not a response of taskrunner")
             return ApiUnavailable(f"the API at {self._masked_url} answered {status}: {detail}")
         if not _has(problem, {"code": str, "detail": str}):

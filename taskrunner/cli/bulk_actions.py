@@ -68,7 +68,7 @@ async def iterate_pages(
 async def iterate_list(
     read: Callable[[int, str | None], Awaitable[Page[Item]]], limit: int
 ) -> AsyncIterator[Item]:
-    """As `iterate_pages`, for a list that is printed: a line on stderr tells that more would follow."""
+    """As `iterate_pages`, for a list that is printed: a line on stderr says that there are more."""
     left = limit
     async for item in iterate_pages(read, limit + 1):
         if not left:

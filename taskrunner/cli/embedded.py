@@ -77,7 +77,7 @@ def _welcome(api: str, file: Path, config_path: Path | None) -> list[str]:
 
 def _export(api: str, file: Path, config_path: Path | None) -> str:
     """The line after which every command in another terminal works on these tasks, from any folder."""
-    # Without a file of its own, `dev` reads none; a config.yaml in the other terminal's folder would count.
+    # Without --config, `dev` reads no file, so other commands must not read ./config.yaml either.
     settings = {
         "TASKRUNNER_CONFIG": os.devnull if config_path is None else str(config_path.absolute()),
         "TASKRUNNER_RABBIT__ADDR": MEMORY,

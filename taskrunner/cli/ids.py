@@ -1,4 +1,4 @@
-"""Acts on several ids in one command: each id is told, and the exit code says how they ended."""
+"""Acts on several ids in one command: prints the result of each, and derives the exit code."""
 
 from collections.abc import Awaitable, Callable, Sequence
 

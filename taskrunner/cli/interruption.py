@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a submit as Ctrl-C does: it says what was taken. Only the exit codes differ."""
+"""SIGTERM and SIGHUP end a submit as Ctrl-C does: it reports what was accepted. Exit codes differ."""
 
 import signal
 from collections.abc import Iterator

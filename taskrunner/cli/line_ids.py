@@ -20,7 +20,7 @@ class LineIds(Value):
 
     @classmethod
     def of(cls, source: BinaryIO, fields: Mapping[str, Any]) -> Self | None:
-        """The ids for `source`; None for a pipe, which has no path: nobody could tell two of them apart."""
+        """The ids for `source`; None for a pipe: it has no path that tells it from others."""
         try:
             descriptor = source.fileno()
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

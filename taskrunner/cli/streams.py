@@ -10,9 +10,9 @@ from typing import Self
 
 import click
 
-# 128 + SIGPIPE: what a shell reports for a command whose reader has gone.
+# 128 + SIGPIPE: the exit code in a shell of a command whose reader has gone.
 READER_GONE = 141
-# What a write to a full disk, or beyond a quota or limit, reports.
+# The errors of a write to a full disk, or beyond a quota or limit.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

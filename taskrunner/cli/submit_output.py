@@ -34,7 +34,7 @@ class OutputOptions(Value):
 
 @dataclass(slots=True)
 class SubmitSummary:
-    """Counts and prints what became of the lines of a file. `ids` are collected only to wait for results.
+    """Counts and prints the results of the lines of a file. `ids` are collected only to wait for results.
 
     `repeatable`: the ids derive from the lines, so the same command makes no second tasks. `lines` is the
     number of lines up to which all are done.
@@ -52,7 +52,7 @@ class SubmitSummary:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Print at the end what became of the lines, or after an interruption how to go on."""
+        """Print the results at the end or, after an interruption, how to continue."""
         try:
             yield
         except BaseException:
@@ -87,10 +87,10 @@ class SubmitSummary:
     def _interruption(self) -> str:
         done = f"stopped: {_count(self.accepted, 'task')} accepted, the lines up to {self.lines} are done; "
         if self.repeatable:
-            return f"{done}repeat the command to go on: a line that was taken makes no second task"
+            return f"{done}repeat the command to continue: an accepted line makes no second task"
         return (
-            f"{done}continue after line {self.lines}. Later lines may have been taken: a file instead of a "
-            "pipe, or an id on each line, makes a repetition safe"
+            f"{done}continue after line {self.lines}. Later lines may have been accepted: a file instead of "
+            "a pipe, or an id on each line, makes a repetition safe"
         )
 
     def _print_totals(self) -> None:
@@ -129,7 +129,7 @@ def print_not_found(task_id: str) -> int:
 def print_not_ended(task_id: str, status: str, output: OutputOptions) -> int:
     waited = f"still {status} after {output.wait_timeout:g} seconds"
     click.echo(
-        f"taskrunner: {task_id}: {waited}; `taskrunner task show {task_id}` tells how it ends", err=True
+        f"taskrunner: {task_id}: {waited}; `taskrunner task show {task_id}` shows how it ends", err=True
     )
     return EXIT_NOT_ENDED
 

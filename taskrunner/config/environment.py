@@ -17,7 +17,7 @@ _FILE_SUFFIX = "_FILE"
 def read_environment(environ: Mapping[str, str]) -> Layer:
     """The settings of the variables with our prefix.
 
-    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting; one that is nearly ours is refused. An
+    A name without `__`, such as `TASKRUNNER_CONFIG`, is not a setting; one that resembles ours is refused. An
     empty variable counts as unset: container tools pass on an unset variable as an empty one.
     """
     layer = Layer()
@@ -97,7 +97,7 @@ def _from_redis_url(url: str) -> dict[Key, object]:
 
 
 def _said(url: RedisUrl) -> dict[str, object]:
-    """What a URL says beyond the address and the login."""
+    """The settings that a URL gives besides the address and the login."""
     tls, default = url.tls or ServiceTls(), ServiceTls()
     names = ("ca_file", "cert_file", "key_file", "verify")
     said = {name: getattr(tls, name) for name in names if getattr(tls, name) != getattr(default, name)}

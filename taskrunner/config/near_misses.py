@@ -1,4 +1,4 @@
-"""Names of environment variables that are nearly ours, such as `TASKRUNNER_RABBIT_ADDR`."""
+"""Names of environment variables that resemble ours, such as `TASKRUNNER_RABBIT_ADDR`."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from taskrunner.config.keys import key_names, section_names
 
 PREFIX = "TASKRUNNER_"
-# Ours that are not settings.
+# Our variables that are not settings.
 OWN_NAMES = ("TASKRUNNER_CONFIG", "TASKRUNNER_API_URL", "TASKRUNNER_HEALTH_URL")
 # The servers of the test suite, which every command that a test starts inherits.
 _TEST_PREFIX = "TASKRUNNER_TEST_"
@@ -44,7 +44,7 @@ def near_miss(variable: str, value: str, others: Iterable[str]) -> str | None:
 
 
 def is_injected(variable: str, value: str) -> bool:
-    """Whether a platform sets such a variable beside a service of our name."""
+    """Whether a platform sets this variable for a service named taskrunner."""
     name_ends = variable.endswith(("_PORT", "_NAME"))
     return bool(_INJECTED_NAME.fullmatch(variable) or (name_ends and _INJECTED_VALUE.fullmatch(value)))
 

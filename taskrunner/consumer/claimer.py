@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.host_gate import HostGate
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool

@@ -22,8 +22,9 @@ from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
 
 _PREFETCH = 50
 _BATCH = 50
-# RabbitMQ's reasons for what it does by itself, each with the pause before the task is published again:
-# https://www.rabbitmq.com/docs/dlx. Without a pause, a queue of no length would send tasks round in a circle.
+# The reasons for which RabbitMQ, not a consumer, dead-letters a message (https://www.rabbitmq.com/docs/dlx),
+# each with the pause before the task is published again. Without a pause, a queue of
+# length 0 would make tasks circulate.
 _BY_THE_BROKER = {"delivery_limit": 0.0, "expired": 5.0, "maxlen": 5.0}
 _Content = IncomingMessage | EnvelopeUnreadable
 

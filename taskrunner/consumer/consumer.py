@@ -11,12 +11,11 @@ from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.incoming_message import read_message
 from taskrunner.consumer.lease_keeper import LeaseKeeper
 from taskrunner.consumer.settings import ConsumerSettings

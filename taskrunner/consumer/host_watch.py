@@ -6,9 +6,8 @@ It feeds circuit breakers, back-pressure and concurrency limits, which all consu
 import asyncio
 from collections.abc import Callable, Mapping
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.circuit_breaker import CircuitPhase

@@ -1,8 +1,29 @@
 """InFlight owns the attempts that this consumer has claimed and not yet settled, and counts them per host."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.host_stats import HostStats
+from taskrunner.consumer.worker_threads import AssignedAttempt
+from taskrunner.domain.outcome import Outcome
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ClaimedAttempt(AssignedAttempt):
+    """An attempt between its claim and its acknowledgement. `outcome` is set when it ends."""
+
+    delivery: Delivery
+    attempt_limit: int
+    claimed_at: datetime
+    host_stats: HostStats | None = None
+    outcome: Outcome = field(init=False)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What the fences tell apart: the task and the attempt."""
+        return self.task.id, self.number
 
 
 class InFlight:

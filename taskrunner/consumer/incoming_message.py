@@ -40,7 +40,7 @@ _TEXTS = {0xA0: 1, 0xA1: 1, 0xB0: 4, 0xB1: 4}
 
 
 class IncomingMessage(Value):
-    """The envelope that a message holds; `foreign` when another client than ours has made it."""
+    """The envelope that a message holds; `foreign` if another program published it."""
 
     envelope: Envelope
     foreign: bool

@@ -8,8 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events

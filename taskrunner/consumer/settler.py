@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_watch import HostWatch
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import deque
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_group import WorkerGroup
 from taskrunner.consumer.worker_pool import OnFinished
 from taskrunner.consumer.worker_threads import WorkerThreads

@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
 from taskrunner.domain.events import Events, WorkerWrittenOff
 from taskrunner.domain.outcome import Outcome, OutcomeKind

@@ -6,16 +6,17 @@ of a child process.
 """
 
 import logging
+import math
 import threading
 import time
 from _thread import LockType
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from taskrunner.consumer.assigned_attempt import AssignedAttempt
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.handlers.base import Handler
+from taskrunner.handlers.base import AttemptContext, Handler
 
 # A handler ends within its task's timeout; one that is this many seconds late is not coming back soon.
 OVERDUE_GRACE = 2.0
@@ -26,6 +27,23 @@ _LEASE_OVER = Outcome(
 )
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class AssignedAttempt(AttemptContext):
+    """What a worker needs to know about an attempt and what it records.
+
+    `started` is the worker's monotonic time, 0 before a worker began. `lease_ends` is on the same clock: no
+    worker begins after it, since another consumer may have claimed the task. The owner of the workers sets
+    `ended` with the first outcome and drops later ones. `ticket` is the owner's number for the attempt.
+    """
+
+    lease_ends: float = math.inf
+    started: float = 0.0
+    elapsed: float = 0.0
+    ended: bool = False
+    ticket: int = 0
+
 
 Item = TypeVar("Item")
 Assigned = TypeVar("Assigned", bound=AssignedAttempt)

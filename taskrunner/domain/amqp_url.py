@@ -40,7 +40,7 @@ class AmqpUrl:
 
 
 def read_amqp_url(url: str, tls: ServiceTls) -> AmqpUrl:
-    """The URL in its parts; `tls` holds what it does not say. Raises `ValueError` without showing it."""
+    """The URL in its parts; `tls` applies where it says nothing. Raises `ValueError` without showing it."""
     scheme = url.partition("://")[0].lower()
     if "://" not in url or scheme not in AMQP_PORTS:
         raise ValueError("must start with amqp:// or amqps://, or be memory:// for `taskrunner all`")

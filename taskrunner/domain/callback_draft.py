@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from msgspec.structs import asdict
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
@@ -17,6 +17,17 @@ from taskrunner.domain.validation import limits_of
 _Events = Annotated[list[Literal["succeeded", "failed", "cancelled"]], Field(min_length=1)]
 
 
+def _check_profile(name: str, info: ValidationInfo) -> str:
+    # An unusable URL has its own finding.
+    if (url := info.data.get("url")) is not None:
+        check_profile(name, parse_url(url), limits_of(info).tls_profiles)
+    return name
+
+
+# The name of a TLS profile that may be used for the `url` beside it.
+ProfileName = Annotated[str, AfterValidator(_check_profile)] | None
+
+
 class CallbackDraft(BaseModel):
     """The field `callback` of a task. `secret` and `tls` name a configured secret and TLS profile.
 
@@ -28,7 +39,7 @@ class CallbackDraft(BaseModel):
     url: str
     secret: str | None = None
     events: tuple[Status, ...] = EVENTS
-    tls: str | None = None
+    tls: ProfileName = None
 
     @field_validator("url")
     @classmethod
@@ -57,14 +68,6 @@ class CallbackDraft(BaseModel):
         if not given:
             raise ValueError(f"must be some of {', '.join(EVENTS)}; left out, it is all of them")
         return tuple(event for event in EVENTS if event in given)
-
-    @field_validator("tls")
-    @classmethod
-    def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        # An unusable URL has its own finding.
-        if value is not None and (url := info.data.get("url")) is not None:
-            check_profile(value, parse_url(url), limits_of(info).tls_profiles)
-        return value
 
     def resolve(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""

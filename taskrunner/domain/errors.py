@@ -140,4 +140,4 @@ class StoreUnfit(SetupError):
 
 
 class ApiUnfit(SetupError):
-    """What answers at the URL of an API is not taskrunner."""
+    """Another program than taskrunner answers at the URL of an API."""

@@ -1,6 +1,6 @@
 """Events: what has happened. Services emit them; logs, metrics and traces listen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
@@ -86,7 +86,7 @@ class DeadLetterCollected(Event):
 
 
 class TaskSentBack(Event):
-    """The broker by itself dead-lettered the message of a task, for `reason`; the task goes on."""
+    """The broker, not a consumer, dead-lettered the message of a task for `reason`; the task goes on."""
 
     task_id: str
     attempt: int
@@ -200,7 +200,7 @@ class ServiceLost(Event):
 
 
 class ServiceStillLost(Event):
-    """A lost server has been away for `outage` seconds. Emitted every half a minute."""
+    """A server has been unreachable for `outage` seconds. Emitted every half a minute."""
 
     service: str
     error: str
@@ -262,14 +262,23 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Passes each event to every listener, at once and in order. Listeners must not block."""
+    """Passes each event to its listeners, at once and in order. Listeners must not block."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._subscriptions: list[tuple[Listener, Collection[type[Event]] | None]] = []
+        self._listeners: dict[type[Event], tuple[Listener, ...]] = {}
 
-    def subscribe(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, kinds: Collection[type[Event]] | None = None) -> None:
+        """Pass events of these `kinds`, or all events, to `listener`."""
+        self._subscriptions.append((listener, kinds))
+        self._listeners.clear()
 
     def emit(self, event: Event) -> None:
-        for listener in self._listeners:
+        kind = type(event)
+        listeners = self._listeners.get(kind)
+        if listeners is None:
+            listeners = self._listeners[kind] = tuple(
+                listener for listener, kinds in self._subscriptions if kinds is None or kind in kinds
+            )
+        for listener in listeners:
             listener(event)

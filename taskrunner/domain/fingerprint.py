@@ -1,4 +1,4 @@
-"""A fingerprint: what a request means, however it is spelt, so that a repetition is known as one.
+"""A fingerprint: equal for requests whose fields have the same values, however the JSON is written.
 
 The order of members, the case of header names, the spelling of a number, and whether a default was given or
 left out make no difference (draft-ietf-httpapi-idempotency-key-header, section 2.4).

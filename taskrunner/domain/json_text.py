@@ -95,7 +95,7 @@ def _check_part(value: bytes, name: str, depth: int) -> None:
 
 
 def members(text: str, *, opaque: str | None = None, is_shallow: bool = False) -> dict[str, str]:
-    """The members of an object by name, each value as it is spelt.
+    """The members of an object by name, each value as it was written.
 
     Raises `JsonUnfit`, also for a member that is given twice at any depth, except within `opaque`,
     or within any of them if `is_shallow`.
@@ -123,7 +123,7 @@ def members(text: str, *, opaque: str | None = None, is_shallow: bool = False) -
 
 
 def elements(raw: bytes) -> list[bytes]:
-    """The elements of an array, each as it is spelt; a byte that is not UTF-8 stays. Raises `JsonUnfit`."""
+    """The elements of an array, each as it was written, also where it is not UTF-8. Raises `JsonUnfit`."""
     text = raw.decode("utf-8", "surrogateescape")
     found: list[bytes] = []
 
@@ -193,7 +193,7 @@ _OURS = json.JSONDecoder(
     object_pairs_hook=_distinct, parse_int=len, parse_float=len, parse_constant=_no_constant
 )
 _THEIRS = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=_no_constant)
-# Each element is checked by itself, so that a bad one does not refuse the others.
+# Each element is checked separately, so that a bad one does not refuse the others.
 _ANY = json.JSONDecoder(parse_int=len, parse_float=len)
 
 

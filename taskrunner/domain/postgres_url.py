@@ -1,6 +1,6 @@
 """The URL of a PostgreSQL database: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 
-Every parameter of libpq does what its page says, or is refused by name.
+Every parameter of libpq works as libpq documents it, or is refused by name.
 """
 
 import re
@@ -12,7 +12,7 @@ from taskrunner.domain.service_url import Place, shown_place, split_place, split
 from taskrunner.domain.url_parameters import UrlParameters
 
 POSTGRES_PORT = 5432
-# What we ask for instead of the server's own default, which a role or a database may change.
+# Settings that we need: the defaults of a role or a database may differ.
 SEARCH_PATH = '"$user", public'
 _LOCAL_SOCKET = "the local socket"
 _LONGEST = 86_400
@@ -32,7 +32,7 @@ _DRIVER = {
     "sslcrl": (),
     "krbsrvname": (),
 }
-# Values that describe what the driver does anyway; the others would need what it cannot do.
+# The values that describe the behaviour of the driver; it does not support others.
 _FIXED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "channel_binding": (("prefer", "disable"), "the driver has none; sslmode=verify-full proves the server"),
     "gssencmode": (("prefer", "disable"), "the driver has no GSSAPI encryption; use sslmode"),

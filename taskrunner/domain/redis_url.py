@@ -55,7 +55,7 @@ class RedisUrl:
 
 
 def read_redis_url(url: str, tls: ServiceTls) -> RedisUrl:
-    """The URL in its parts; `tls` holds what it does not say. Raises `ValueError` without showing it."""
+    """The URL in its parts; `tls` applies where it says nothing. Raises `ValueError` without showing it."""
     scheme = url.partition("://")[0]
     if "://" not in url or scheme not in {"redis", "rediss", "unix", *_SENTINEL_SCHEMES}:
         raise ValueError(

@@ -7,7 +7,7 @@ from taskrunner.domain.url_parameters import UrlParameters
 
 
 class TlsVerify(StrEnum):
-    """What a server must prove: a trusted certificate for its name, a trusted one, or nothing."""
+    """The proof that a server must give: a trusted certificate for its name, any trusted one, or none."""
 
     FULL = "full"
     CA = "ca"

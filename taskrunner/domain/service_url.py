@@ -1,4 +1,4 @@
-"""The URL of a server that we use, in its parts: what is dialled and what is shown come from one reading.
+"""The URL of a server that we use, parsed once: the dialled address and the shown one cannot differ.
 
 RFC 3986, section 3.2: the authority ends at the first "/", "?" or "#", so a password with one of them must be
 percent-encoded. Where another reading is possible, the URL is refused: a reader that takes a part of the

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from taskrunner.domain import task_fields
-from taskrunner.domain.callback_draft import CallbackDraft
+from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
@@ -40,8 +40,12 @@ from taskrunner.domain.write_concern import WriteConcern
 # Error messages do not show the values of these fields: they may be secret.
 _HIDDEN = frozenset({"headers", "body", "body_base64"})
 _ANY_JSON = frozenset({"body"})
-
-
+# The limit of a number, and its unit.
+_LIMITED = {
+    "delay": ("max_delay", " seconds"),
+    "timeout": ("max_timeout", " seconds"),
+    "max_attempts": ("max_attempts", ""),
+}
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
 _DRAFT_ONLY = ("delay", "write_concern")
 # The fields whose default is copied from `TaskDefaults` as it is.
@@ -87,7 +91,7 @@ class TaskDraft(BaseModel):
     rules_unreadable: RulesUnreadable = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
-    tls: str | None = None
+    tls: ProfileName = None
     callback: CallbackDraft | None = None
     traceparent: str | None = None
 
@@ -98,7 +102,7 @@ class TaskDraft(BaseModel):
 
     @classmethod
     def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
-        """The body's object or array stays as it is spelt, and is not one of our values."""
+        """An object or array in `body` stays as it was written."""
         given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
         if too_much := excess(given, _ANY_JSON):
             raise TaskInvalid([too_much])
@@ -192,28 +196,13 @@ class TaskDraft(BaseModel):
             _check_size(content, limits_of(info))
         return value
 
-    @field_validator("delay")
+    @field_validator(*_LIMITED)
     @classmethod
-    def _delay(cls, value: float | None, info: ValidationInfo) -> float | None:
-        limit = limits_of(info).max_delay
+    def _within_limit(cls, value: float | None, info: ValidationInfo) -> float | None:
+        name, unit = _LIMITED[info.field_name or ""]
+        limit = getattr(limits_of(info), name)
         if value is not None and value > limit:
-            raise ValueError(f"must be at most {limit:.0f} seconds, got {value:g}")
-        return value
-
-    @field_validator("timeout")
-    @classmethod
-    def _timeout(cls, value: float | None, info: ValidationInfo) -> float | None:
-        limit = limits_of(info).max_timeout
-        if value is not None and value > limit:
-            raise ValueError(f"must be at most {limit:g} seconds, got {value:g}")
-        return value
-
-    @field_validator("max_attempts")
-    @classmethod
-    def _max_attempts(cls, value: int | None, info: ValidationInfo) -> int | None:
-        limit = limits_of(info).max_attempts
-        if value is not None and value > limit:
-            raise ValueError(f"must be at most {limit}, got {value}")
+            raise ValueError(f"must be at most {limit:.12g}{unit}, got {value:.12g}")
         return value
 
     @field_validator("labels")
@@ -225,17 +214,10 @@ class TaskDraft(BaseModel):
     @field_validator("traceparent")
     @classmethod
     def _traceparent(cls, value: str | None) -> str | None:
-        if value is not None and read_traceparent(value) is None:
+        known = None if value is None else read_traceparent(value)
+        if value is not None and known is None:
             raise ValueError("must be version-trace-parent-flags in hex (W3C Trace Context)")
-        return None if value is None else read_traceparent(value)
-
-    @field_validator("tls")
-    @classmethod
-    def _tls(cls, value: str | None, info: ValidationInfo) -> str | None:
-        # An unusable URL has its own finding.
-        if value is not None and (url := info.data.get("url")) is not None:
-            check_profile(value, parse_url(url), limits_of(info).tls_profiles)
-        return value
+        return known
 
     @field_validator("write_concern", "redirects", "rules_unreadable", mode="before")
     @classmethod

@@ -22,7 +22,7 @@ _PLAIN = re.compile(
 _AUTHORITY = re.compile(r"[^/?#]*")
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
-# Public DNS has labels that begin or end with a hyphen, whatever RFC 1123 says of host names.
+# Public DNS has labels that begin or end with a hyphen, although RFC 1123 forbids it for host names.
 _LABEL = r"[a-z0-9_-]{1,63}"
 _NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL})*\.?")
 # Only ASCII: str.lower would turn the Kelvin sign into a k.

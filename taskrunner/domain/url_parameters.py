@@ -1,4 +1,4 @@
-"""The parameters of a service's URL: each is taken by name, and one that nobody took is refused by name."""
+"""The parameters of a server's URL: the adapter reads those that it knows; any other is refused by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class UrlParameters:
         return self._left.pop(name, None) or None
 
     def one_of(self, name: str, choices: Mapping[str, object], why: str = "") -> str | None:
-        """A value that must be one of `choices`; `why` says what the others would need."""
+        """A value that must be one of `choices`; `why` says why others are refused."""
         value = self.text(name)
         if value is not None and value.lower() not in choices:
             wanted = " or ".join(choices)
@@ -89,7 +89,7 @@ class UrlParameters:
                 raise ValueError(f"has the parameter {shown(name)}, which {why}")
 
     def refuse_others(self, reasons: Mapping[str, str], way_out: str = "") -> None:
-        """Refuse what is left; `reasons` says why a documented parameter is not supported."""
+        """Refuse unread parameters; `reasons` says why a documented one is not supported."""
         for name in self._left:
             if name in self._unnameable and name not in reasons:
                 raise ValueError("has an unknown parameter after a password; percent-encode & as %26")

@@ -24,7 +24,7 @@ _PLAIN = {
 }
 
 
-# Whoever has more than this to correct starts with these.
+# A client with more mistakes corrects these first.
 MAX_FINDINGS = 20
 # Below this many bytes there is no room for findings that would keep the event loop busy.
 _FEW_BYTES = 16 * 1024

@@ -41,7 +41,9 @@ Checker = Callable[[], Check]
 
 
 class Health:
-    """Collects checks. Also listens to events, so that the `since` of an outage is exact."""
+    """Collects checks. Also listens to events of these `kinds`, so that the `since` of an outage is exact."""
+
+    kinds = (ServiceLost, ServiceRestored)
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -165,7 +165,7 @@ def _redirect_standard_logging() -> None:
 
 
 class EventLog:
-    """Listens to events and writes one line for each of at least `level`; the others cost a look-up.
+    """Listens to events of these `kinds` and writes one line for each: those of at least `level`.
 
     Create it after `configure`.
     """
@@ -181,11 +181,10 @@ class EventLog:
         self._on_published = self._writers.get(TasksPublished)
         self._writers[TasksPublished] = self._tasks_published
         self._writers[PublishFailed] = self._publish_failed
+        self.kinds = self._writers.keys()
 
     def __call__(self, event: Event) -> None:
-        write = self._writers.get(type(event))
-        if write is not None:
-            write(event)
+        self._writers[type(event)](event)
 
     def _tasks_published(self, event: TasksPublished) -> None:
         self._publishing_fails = False

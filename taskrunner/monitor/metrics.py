@@ -10,7 +10,6 @@ from typing import Any
 from taskrunner.domain import events
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.status import Status
-from taskrunner.monitor.meter import WINDOWS, Meter
 
 # Seconds; from a local target to the longest timeout that a task may have.
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
@@ -46,10 +45,45 @@ COUNTERS = {
 }
 # The rates in `/stats`; the other counters change too seldom for a rate.
 RATES = ("accepted", "published", "started", "succeeded", "failed", "retried")
+# One more than the widest window, so that the current second never overwrites one that still counts.
+_SLOTS = 61
+WINDOWS = (1, 10, 60)
+
+
+class Meter:
+    """A total, and one counter per second for the last minute.
+
+    `second` is a whole number of seconds on the monotonic clock; it must not go back.
+    """
+
+    __slots__ = ("_counts", "_first", "_seconds", "total")
+
+    def __init__(self, second: int) -> None:
+        self.total = 0
+        self._first = second
+        self._seconds = [-1] * _SLOTS
+        self._counts = [0] * _SLOTS
+
+    def add(self, count: int, second: int) -> None:
+        slot = second % _SLOTS
+        if self._seconds[slot] != second:
+            self._seconds[slot] = second
+            self._counts[slot] = 0
+        self._counts[slot] += count
+        self.total += count
+
+    def rate(self, window: int, second: int) -> float:
+        """Per second, over the last `window` complete seconds or the lifetime of the meter, if shorter."""
+        lived = min(window, second - self._first)
+        if lived <= 0:
+            return 0.0
+        oldest = second - window
+        pairs = zip(self._seconds, self._counts, strict=True)
+        return sum(count for at, count in pairs if oldest <= at < second) / lived
 
 
 class Metrics:
-    """A listener of events. One dictionary look-up and one addition per event."""
+    """A listener of events of these `kinds`. One dictionary look-up and one addition per event."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -84,10 +118,10 @@ class Metrics:
             events.RequestFailed: lambda _: self._add("faults"),
         }
 
+        self.kinds = self._rules.keys()
+
     def __call__(self, event: events.Event) -> None:
-        rule = self._rules.get(type(event))
-        if rule is not None:
-            rule(event)
+        self._rules[type(event)](event)
 
     def totals(self) -> dict[str, int]:
         """Every counter since the start of this process."""

@@ -1,11 +1,11 @@
-"""The outage reminder says every half a minute that a service is still away."""
+"""The outage reminder reports every half a minute that a server is still unreachable."""
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost
 from taskrunner.runtime.service import Service
 
 _INTERVAL = 30.0
-# A shorter outage is told once.
+# A shorter outage is reported once.
 _LONG = 10.0
 
 
@@ -16,7 +16,7 @@ class OutageReminder(Service):
         super().__init__("outage reminder", events)
         self._clock = clock
         self._lost: dict[str, tuple[ServiceLost, float]] = {}
-        events.subscribe(self._listen)
+        events.subscribe(self._listen, (ServiceLost, ServiceRestored))
 
     async def turn(self) -> float:
         now = self._clock.monotonic()

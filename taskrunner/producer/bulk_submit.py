@@ -146,7 +146,7 @@ class BulkSubmit:
 
 
 def _url(line: bytes) -> str:
-    """A line with a URL, plain or as a JSON string. What is not UTF-8 is in no URL."""
+    """A line with a URL, plain or as a JSON string. A URL contains only UTF-8."""
     text = line.decode("utf-8", "replace")
     if not text.startswith('"'):
         return text

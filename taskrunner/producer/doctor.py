@@ -52,7 +52,7 @@ class Finding(Value):
     """One kind of problem: `message` describes it, `count` is the number of cases.
 
     `remedy` is what a fix does if `repairable`, else who can help. `fixed` is the number of repaired cases,
-    None if no repair was tried. A `notice` asks nothing of anybody.
+    None if no repair was tried. A `notice` needs no action.
     """
 
     kind: str

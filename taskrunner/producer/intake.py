@@ -112,7 +112,7 @@ class Intake:
     async def submit_many(self, batch: Sequence[NewTask]) -> list[Submitted]:
         """Accept a batch: one write, one flush of publishes. Safe to repeat.
 
-        Raises as `submit` does, except for conflicts: those are told by the `refusal` of each.
+        Raises as `submit` does, except for conflicts, which are in the `refusal` of each.
         """
         is_replicated = any(new.write_concern is WriteConcern.REPLICATED for new in batch)
         if is_replicated:

@@ -45,7 +45,7 @@ class ScheduleAdmin:
         return await self._change(name, lambda known: self._changed(known, draft)), False
 
     async def patch(self, name: str, patch: bytes) -> Schedule:
-        """Change what a JSON merge patch (RFC 7396) names. Raises `ScheduleInvalid`."""
+        """Apply a JSON merge patch (RFC 7396). Raises `ScheduleInvalid`."""
         limits = self._intake.task_settings.limits
         return await self._change(
             name, lambda known: self._changed(known, ScheduleDraft.patched(known, patch, limits))

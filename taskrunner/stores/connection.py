@@ -6,7 +6,7 @@ Law: while the connection is down, only its own watch talks to the server; all o
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -17,6 +17,7 @@ from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.lifecycle import StoreLifecycle, StoreStatus
 
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 # A lost server is noticed within this time even without traffic.
@@ -273,3 +274,20 @@ class ConnectedStore(StoreLifecycle):
 
     async def ping(self) -> None:
         await self._connection.ping()
+
+
+def cut(
+    items: Sequence[Item], size: Callable[[Item], int], *, item_limit: int, byte_limit: int
+) -> Iterator[Sequence[Item]]:
+    """Cut a batch that one call cannot carry.
+
+    Its parts have at most `item_limit` items, and at most `byte_limit` bytes unless one item is larger.
+    """
+    first, room = 0, byte_limit
+    for position, item in enumerate(items):
+        room -= size(item)
+        if position > first and (room < 0 or position - first == item_limit):
+            yield items[first:position]
+            first, room = position, byte_limit - size(item)
+    if first < len(items):
+        yield items[first:]

@@ -11,7 +11,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
-from taskrunner.domain.events import Event, Events
+from taskrunner.domain.events import Event, Events, TaskSettled
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
@@ -34,7 +34,7 @@ from taskrunner.producer.search import Search
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[AttemptContext], Outcome]
@@ -212,6 +212,18 @@ class LocalRunner:
     async def status(self, task_id: str) -> Status:
         return (await self.record(task_id)).status
 
+    async def has_status(self, task_id: str, status: Status) -> bool:
+        return await self.status(task_id) is status
+
+    async def until_succeeded(self, task_id: str, *, runs: int) -> None:
+        """The task ends succeeded after so many runs, and a full set of later relay turns changes nothing."""
+        await self.heard(TaskSettled)
+        assert await self.status(task_id) is Status.SUCCEEDED
+        for _ in range(3):
+            await self.later(FORGOTTEN + LEASE)
+        assert self.target.runs(task_id) == runs
+        assert (await self.store.counts())[Status.SUCCEEDED] == 1
+
     def told(self, kind: type[Kind]) -> list[Kind]:
         return [event for event in self.log if isinstance(event, kind)]
 
@@ -231,13 +243,7 @@ class LocalRunner:
 
     async def until_runs(self, count: int) -> None:
         """Wait until that many attempts have reached the target; threads do not tell, so this polls."""
-        await self.poll(lambda: len(self.target.ledger) >= count)
-
-    async def poll(self, condition: Callable[[], bool]) -> None:
-        """Wait for what no event tells."""
-        async with asyncio.timeout(DEADLINE):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
+        await eventually(lambda: len(self.target.ledger) >= count)
 
     async def later(self, seconds: float) -> None:
         """Move the clock and let the cleaner and the relay do what is due."""

@@ -1,7 +1,5 @@
 """Tasks that are cancelled or deleted: in every status, while they run, and with a crash at each write."""
 
-import time
-
 import pytest
 
 from taskrunner.domain.errors import StateConflict, StoreUnavailable, TaskUnknown
@@ -22,16 +20,14 @@ from taskrunner.producer.bulk_actions import BulkAction
 from tests.flow.local_runner import DEADLINE, FORGOTTEN, LEASE, OK, LocalRunner, http_error
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
+from tests.tools.waiting import eventually, last_look
 
 CUTS = list(Cut)
 
 
 def until_cancelled(context: AttemptContext) -> Outcome:
     """A fetch that runs until it is cancelled."""
-    give_up = time.monotonic() + DEADLINE
-    while not context.cancelled and time.monotonic() < give_up:
-        time.sleep(0.005)
-    if not context.cancelled:
+    if not last_look(lambda: context.cancelled, within=DEADLINE):
         return Outcome(kind=OutcomeKind.TIMEOUT, error="nobody cancelled it")
     return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
 
@@ -239,9 +235,9 @@ async def test_a_lost_store_does_not_stop_running_attempts(runner: LocalRunner) 
     await runner.submit(id="task")
     await runner.until_runs(1)
     await runner.lose_store()
-    await runner.poll(lambda: looks >= 2)
+    await eventually(lambda: looks >= 2)
     runner.target.gate.set()
-    await runner.poll(lambda: bool(cut))
+    await eventually(lambda: bool(cut))
     assert cut == [False]
 
 

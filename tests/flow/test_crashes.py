@@ -1,6 +1,5 @@
 """Every point at which a process can die between two writes: nothing is lost, nothing runs after its end."""
 
-import asyncio
 from contextlib import suppress
 
 import pytest
@@ -9,8 +8,6 @@ from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import (
     DeliveryDropped,
     LeaseExpired,
-    LoopFailed,
-    PublishFailed,
     SettleRefused,
     TaskSettled,
 )
@@ -19,22 +16,12 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
-from tests.flow.local_runner import DEADLINE, FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
-from tests.tools.poisoned import poisoned
+from tests.flow.local_runner import HOLD, LEASE, LocalRunner
 from tests.tools.severed import Cut, severable
+from tests.tools.waiting import eventually
 
 CUTS = list(Cut)
 DRAFT = TaskDraft.from_fields({"id": "task", "url": "http://target.test/"}, TaskLimits())
-
-
-async def succeeds(runner: LocalRunner, task_id: str, runs: int) -> None:
-    """The task ends succeeded after so many runs, and a full set of later relay turns changes nothing."""
-    await runner.until(lambda: bool(runner.told(TaskSettled)), "a settlement")
-    assert await runner.status(task_id) is Status.SUCCEEDED
-    for _ in range(3):
-        await runner.later(FORGOTTEN + LEASE)
-    assert runner.target.runs(task_id) == runs
-    assert (await runner.store.counts())[Status.SUCCEEDED] == 1
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -48,7 +35,7 @@ async def test_the_submitter_dies_at_the_write(runner: LocalRunner, cut: Cut) ->
     if cut is Cut.BEFORE:
         assert await runner.store.get("task") is None
     else:
-        await succeeds(runner, "task", runs=1)
+        await runner.until_succeeded("task", runs=1)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -59,7 +46,7 @@ async def test_the_submitter_dies_at_the_mark(runner: LocalRunner, cut: Cut) -> 
     await runner.publisher.drain()
     await runner.later(HOLD)
     await runner.consumer()
-    await succeeds(runner, "task", runs=1)
+    await runner.until_succeeded("task", runs=1)
 
 
 async def test_the_submitter_dies_before_the_publish(runner: LocalRunner) -> None:
@@ -69,7 +56,7 @@ async def test_the_submitter_dies_before_the_publish(runner: LocalRunner) -> Non
     runner.broker.reconnect()
     await runner.consumer()
     await runner.later(HOLD)
-    await succeeds(runner, "task", runs=1)
+    await runner.until_succeeded("task", runs=1)
 
 
 async def test_the_confirm_is_lost(runner: LocalRunner) -> None:
@@ -82,7 +69,7 @@ async def test_the_confirm_is_lost(runner: LocalRunner) -> None:
     assert (await runner.broker.depths())[Priority.MEDIUM] == 2
     await runner.consumer()
     await runner.heard(DeliveryDropped)
-    await succeeds(runner, "task", runs=1)
+    await runner.until_succeeded("task", runs=1)
 
 
 @pytest.mark.parametrize("method", ["take_due", "mark_queued"])
@@ -99,7 +86,7 @@ async def test_the_relay_dies(runner: LocalRunner, method: str, cut: Cut) -> Non
     assert line.severed
     await runner.consumer()
     await runner.later(HOLD)
-    await succeeds(runner, "task", runs=1)
+    await runner.until_succeeded("task", runs=1)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -116,7 +103,7 @@ async def test_the_consumer_dies_at_the_claim(runner: LocalRunner, cut: Cut) -> 
         await runner.later(LEASE)
         await runner.heard(LeaseExpired)
         await runner.later(10)
-    await succeeds(runner, "task", runs=1)
+    await runner.until_succeeded("task", runs=1)
 
 
 async def test_the_consumer_dies_during_the_fetch(runner: LocalRunner) -> None:
@@ -150,14 +137,14 @@ async def test_the_consumer_dies_at_the_settling(runner: LocalRunner, cut: Cut) 
     await runner.submit(id="task")
     await runner.until_runs(1)
     if cut is Cut.AFTER:
-        await wait_for_status(runner, Status.SUCCEEDED)
+        await eventually(lambda: runner.has_status("task", Status.SUCCEEDED))
     await runner.consumer()
     await runner.break_connections()
     await runner.heard(DeliveryDropped)
     if cut is Cut.BEFORE:
         await runner.later(LEASE)
         await runner.later(10)
-        await succeeds(runner, "task", runs=2)
+        await runner.until_succeeded("task", runs=2)
     else:
         assert runner.target.runs("task") == 1
 
@@ -196,206 +183,3 @@ async def test_a_hung_attempt_cannot_overwrite_a_newer_one(runner: LocalRunner) 
     record = await runner.record("task")
     assert (record.status, record.attempt) == (Status.SUCCEEDED, 2)
     assert record.attempts[0].outcome is OutcomeKind.INTERRUPTED
-
-
-async def test_an_outage_of_the_store_costs_no_attempt(runner: LocalRunner) -> None:
-    """Leases that nobody could renew are not held against their owners when the store is back."""
-    runner.target.gate.clear()
-    await runner.consumer()
-    await runner.submit(id="task")
-    await runner.until_runs(1)
-    store, line = severable(runner.store)
-    relay = runner.make_relay(store)
-    line.sever()
-    runner.clock.advance(LEASE * 2)
-    with pytest.raises(StoreUnavailable):
-        await relay.turn()
-    line.mend()
-    await relay.turn()
-    assert not runner.told(LeaseExpired)
-    runner.target.gate.set()
-    await runner.heard(TaskSettled)
-    record = await runner.record("task")
-    assert (record.status, record.attempt) == (Status.SUCCEEDED, 1)
-
-
-async def test_an_outage_of_both_services_costs_no_attempt(runner: LocalRunner) -> None:
-    """A relay that waits for the broker notices that the store was away too."""
-    runner.target.gate.clear()
-    await runner.consumer()
-    await runner.submit(id="task")
-    await runner.until_runs(1)
-    store, line = severable(runner.store)
-    relay = runner.make_relay(store)
-    runner.broker.disconnect()
-    line.sever()
-    runner.clock.advance(LEASE * 2)
-    with pytest.raises(StoreUnavailable):
-        await relay.turn()
-    line.mend()
-    await relay.turn()
-    runner.broker.reconnect()
-    await relay.turn()
-    assert not runner.told(LeaseExpired)
-    runner.target.gate.set()
-    await runner.heard(TaskSettled)
-
-
-async def test_a_graceful_stop_lets_running_tasks_finish(runner: LocalRunner) -> None:
-    """What runs is settled, what waits goes back to the broker and runs elsewhere, once."""
-    runner.target.gate.clear()
-    consumer = await runner.consumer(workers=1)
-    for name in ("first", "second"):
-        await runner.submit(id=name)
-    await runner.until_runs(1)
-    stopping = asyncio.create_task(consumer.stop(30, asyncio.Event()))
-    await asyncio.sleep(0)
-    runner.target.gate.set()
-    await asyncio.wait_for(stopping, DEADLINE)
-    assert await runner.status("first") is Status.SUCCEEDED
-    await runner.consumer()
-    await runner.heard(TaskSettled, 2)
-    assert sorted(runner.target.ledger) == [("first", 1), ("second", 1)]
-
-
-async def test_an_abort_does_not_count_the_attempt(runner: LocalRunner) -> None:
-    """With a single attempt allowed, an interrupted one is made again and succeeds."""
-    runner.target.gate.clear()
-    consumer = await runner.consumer()
-    await runner.submit(id="task", max_attempts=1)
-    await runner.until_runs(1)
-    abort = asyncio.Event()
-    abort.set()
-    await asyncio.wait_for(consumer.stop(10 * DEADLINE, abort), DEADLINE)
-    runner.target.gate.set()
-    record = await runner.record("task")
-    assert (record.status, record.attempts[0].outcome) == (Status.RETRYING, OutcomeKind.INTERRUPTED)
-    assert not record.attempts[0].counted
-    await runner.consumer()
-    await runner.later(0)
-    await runner.heard(TaskSettled, 2)
-    record = await runner.record("task")
-    assert (record.status, record.attempt, record.attempt_limit) == (Status.SUCCEEDED, 2, 2)
-
-
-async def test_the_grace_time_ends(runner: LocalRunner) -> None:
-    """A task that runs for longer than the grace is given up without counting."""
-    runner.target.gate.clear()
-    consumer = await runner.consumer()
-    await runner.submit(id="task")
-    await runner.until_runs(1)
-    await asyncio.wait_for(consumer.stop(0.05, asyncio.Event()), DEADLINE)
-    assert await runner.status("task") is Status.RETRYING
-
-
-async def test_the_store_is_away_when_an_attempt_ends(runner: LocalRunner) -> None:
-    """The outcome is kept and settled when the store is back; nothing is acked before."""
-    store, line = severable(runner.store)
-    runner.target.gate.clear()
-    await runner.consumer(store)
-    await runner.submit(id="task")
-    await runner.until_runs(1)
-    line.sever()
-    runner.target.gate.set()
-    await runner.poll(lambda: line.refused.count("settle") > 1)
-    assert await runner.status("task") is Status.RUNNING
-    line.mend()
-    await runner.heard(TaskSettled)
-    await succeeds(runner, "task", runs=1)
-
-
-async def test_an_attempt_that_cannot_be_settled_holds_up_nobody(runner: LocalRunner) -> None:
-    """Its neighbours are settled; it is let go, so that its lease ends and its task runs again."""
-    store, poison = poisoned(runner.store, "settle", "task")
-    runner.target.gate.clear()
-    consumer = await runner.consumer(store)
-    for name in ("task", "neighbour"):
-        await runner.submit(id=name)
-    await runner.until_runs(2)
-    runner.target.gate.set()
-    await runner.heard(LoopFailed)
-    (settled,) = await runner.heard(TaskSettled)
-    assert settled.task.id == "neighbour"
-    await runner.poll(lambda: consumer.in_flight == 0)
-    poison.cure()
-    await runner.later(LEASE)
-    await runner.heard(LeaseExpired)
-    await runner.later(10)
-    await runner.heard(TaskSettled, 2)
-    record = await runner.record("task")
-    assert [attempt.outcome for attempt in record.attempts] == [OutcomeKind.INTERRUPTED, OutcomeKind.OK]
-
-
-async def test_a_task_that_cannot_be_claimed_holds_up_nobody(runner: LocalRunner) -> None:
-    """Its neighbours run; it is tried again, and runs once that works."""
-    store, poison = poisoned(runner.store, "claim", "task")
-    for name in ("task", "neighbour"):
-        await runner.submit(id=name)
-    await runner.consumer(store)
-    (settled,) = await runner.heard(TaskSettled)
-    assert settled.task.id == "neighbour"
-    assert runner.told(LoopFailed)
-    poison.cure()
-    await runner.heard(TaskSettled, 2)
-    assert await runner.status("task") is Status.SUCCEEDED
-    assert runner.target.runs("task") == 1
-
-
-async def test_a_task_that_cannot_be_snoozed_holds_up_nobody(runner: LocalRunner) -> None:
-    """Its neighbours are put off; it is tried again, and is put off once that works."""
-    store, poison = poisoned(runner.store, "snooze", "task")
-    await runner.consumer(store)
-    await runner.pause("label:team=red")
-    for name in ("task", "neighbour"):
-        await runner.submit(id=name, labels={"team": "red"})
-    (put_off,) = await runner.heard(DeliveryDropped)
-    assert put_off.task_id == "neighbour"
-    assert runner.told(LoopFailed)
-    poison.cure()
-    await runner.heard(DeliveryDropped, 2)
-    assert await runner.status("task") is Status.SCHEDULED
-
-
-async def test_connections_break_while_tasks_run(runner: LocalRunner) -> None:
-    """The broker sends everything again; what runs here is known, and runs once."""
-    runner.target.gate.clear()
-    await runner.consumer()
-    await runner.submit(id="task")
-    await runner.until_runs(1)
-    await runner.break_connections()
-    await runner.heard(DeliveryDropped)
-    runner.target.gate.set()
-    await succeeds(runner, "task", runs=1)
-
-
-async def test_a_refused_publish_is_tried_again(runner: LocalRunner) -> None:
-    """A nack, or a return by a broker whose queue is gone, leaves the task due."""
-    runner.broker.refuse_publishes = True
-    await runner.submit(id="task")
-    assert runner.told(PublishFailed)
-    runner.broker.refuse_publishes = False
-    await runner.consumer()
-    await runner.later(HOLD)
-    await succeeds(runner, "task", runs=1)
-
-
-async def test_the_store_lost_everything(runner: LocalRunner) -> None:
-    """The envelope holds the whole task: the record is made anew, with the attempts it knows of."""
-    runner.target.script(http_error(503), OK)
-    await runner.consumer()
-    await runner.submit(id="task", retry={"strategy": "constant", "base": 0})
-    await runner.heard(TaskSettled)
-    consumer = runner.consumers[0]
-    await consumer.stop(1, asyncio.Event())
-    await runner.later(0)
-    await runner.lose_store()
-    await runner.consumer()
-    await runner.heard(TaskSettled, 2)
-    record = await runner.record("task")
-    assert (record.status, record.attempt) == (Status.SUCCEEDED, 2)
-
-
-async def wait_for_status(runner: LocalRunner, status: Status) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while await runner.status("task") is not status:  # noqa: ASYNC110 - the severed consumer tells nothing
-            await asyncio.sleep(0.005)

@@ -9,11 +9,10 @@ import pytest
 
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import WaitingDelivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
-from taskrunner.consumer.in_flight import InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.envelope import Envelope

@@ -15,6 +15,7 @@ from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, htt
 from tests.tools.fetching import make_task
 from tests.tools.interposed import interposed
 from tests.tools.severed import Cut, severable
+from tests.tools.waiting import eventually
 
 RED = {"team": "red"}
 
@@ -70,12 +71,12 @@ async def test_a_batch_at_the_host_gate_does_not_start_when_its_queue_is_paused(
     await runner.submit("http://a.test/", id="a-0")
     await runner.until_runs(1)
     await runner.submit("http://a.test/", id="a-1")
-    await runner.poll(lambda: looks[0] == 2)
+    await eventually(lambda: looks[0] == 2)
     await runner.submit("http://a.test/", id="a-2")
     for number in range(8):
         await runner.submit("http://b.test/", id=f"b-{number}")
     passes.release()
-    await runner.poll(lambda: looks[0] == 3)
+    await eventually(lambda: looks[0] == 3)
     await runner.pause("all")
     opened.set()
     passes.release()

@@ -11,6 +11,7 @@ from taskrunner.domain.events import TaskSettled, WorkerProcessLost
 from taskrunner.domain.status import Status
 from tests.flow.local_runner import LocalRunner
 from tests.tools.gate import GateHandlerFactory
+from tests.tools.waiting import eventually
 
 
 async def test_a_task_that_kills_the_process_each_time_fails(runner: LocalRunner, tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ async def test_tasks_of_a_dead_process_run_again_at_once(runner: LocalRunner, tm
     factory = GateHandlerFactory(folder)
     consumer = await runner.consumer(make_pool=partial(WorkerProcess, factory))
     ids = {(await runner.submit(max_attempts=1)).id for _ in range(2)}
-    await runner.poll(lambda: factory.begun == ids)
+    await eventually(lambda: factory.begun == ids)
     (process,) = consumer.pool.processes
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from taskrunner.brokers.base import Delivery
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import Priority, Task
 

@@ -338,3 +338,10 @@ def e04_no_close_notify(peer: Peer) -> None:
     """Over TLS: the body ends with the connection, and the connection without close_notify."""
     peer.read()
     peer.send(OK + b"\r\nhello")
+
+
+def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
+    """A whole answer, on a connection that is kept."""
+    lines = "".join(f"{line}\r\n" for line in headers)
+    head = f"HTTP/1.1 {status} X\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    return sends(head.encode() + body, keep=True)

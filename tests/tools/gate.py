@@ -3,12 +3,11 @@
 import logging
 import os
 import signal
-import time
 from pathlib import Path
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, last_look
 
 
 class GateHandlerFactory(HandlerFactory):
@@ -54,12 +53,11 @@ class _Gate(Handler):
         if what == "big":
             body = context.task.id.encode().ljust(1024 * 1024, b".")
             return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))
-        ends = time.monotonic() + PATIENCE
-        while not (self._folder / "open").exists() and time.monotonic() < ends:
-            if what == "heed" and context.cancelled:
-                return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
-            time.sleep(0.002)
-        if not (self._folder / "open").exists():
+        heeds, gate = what == "heed", self._folder / "open"
+        last_look(lambda: gate.exists() or (heeds and context.cancelled), within=PATIENCE)
+        if heeds and context.cancelled:
+            return Outcome(kind=OutcomeKind.CANCELLED, error="cancelled")
+        if not gate.exists():
             return Outcome(kind=OutcomeKind.TIMEOUT, error="the gate stayed closed")
         return Outcome(kind=OutcomeKind.OK)
 

@@ -3,12 +3,9 @@
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-
-from tests.tools.waiting import PATIENCE
 
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
@@ -183,11 +180,3 @@ class Hostile:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
-    """Poll `condition` until it holds; fail after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)

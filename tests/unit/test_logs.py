@@ -4,7 +4,7 @@ import errno
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from taskrunner.domain import events
 from taskrunner.domain.events import (
     DeliveryDropped,
     Event,
+    Events,
     LoopFailed,
     PublishFailed,
     RequestFailed,
@@ -74,19 +75,22 @@ def _logging_as_it_was() -> Iterator[None]:
 def written(*happened: Event, level: str = "info") -> list[dict[str, Any]]:
     stream = io.BytesIO()
     configure(level, "json", stream=stream)
-    log = EventLog(level)
-    for event in happened:
-        log(event)
+    _emit(happened, EventLog(level))
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def printed(*happened: Event) -> str:
     stream = io.BytesIO()
     configure("info", "console", stream=stream)
-    log = EventLog()
-    for event in happened:
-        log(event)
+    _emit(happened, EventLog())
     return stream.getvalue().decode()
+
+
+def _emit(happened: Iterable[Event], log: EventLog) -> None:
+    bus = Events()
+    bus.subscribe(log, log.kinds)
+    for event in happened:
+        bus.emit(event)
 
 
 def test_an_attempt_is_one_canonical_line() -> None:

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taskrunner.domain.events import (
     Event,
+    Events,
     LoopFailed,
     TasksAccepted,
     TaskSettled,
@@ -19,8 +20,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.monitor.exposition import render
-from taskrunner.monitor.meter import Meter
-from taskrunner.monitor.metrics import COUNTERS, Metrics
+from taskrunner.monitor.metrics import COUNTERS, Meter, Metrics
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://a/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
@@ -61,8 +61,9 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
     ],
 )
 def test_an_event_counts_where_it_belongs(event: Event, counted: dict[str, int]) -> None:
-    metrics = Metrics(FakeClock())
-    metrics(event)
+    metrics, events = Metrics(FakeClock()), Events()
+    events.subscribe(metrics, metrics.kinds)
+    events.emit(event)
     assert {name: total for name, total in metrics.totals().items() if total} == counted
 
 

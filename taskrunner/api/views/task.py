@@ -265,7 +265,7 @@ class TaskPage(View):
 
 
 class BulkItem(View):
-    """What became of one task of a bulk: `status` as `POST /tasks` answers: 202 with its `id`, else `errors`.
+    """The result of one task of a bulk: the `status` of `POST /tasks`, with the `id` (202) or `errors`.
 
     `line` counts from 1. `created` is false for an id that existed before.
     """

@@ -1,4 +1,4 @@
-"""What the broker's policies do to our queues, as their effects show it.
+"""Policies of the broker that harm our queues, recognised by their effects.
 
 AMQP tells no client which policy is in force. https://www.rabbitmq.com/docs/parameters#policies
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from taskrunner.brokers.base import DeadDelivery, Publication, PublishAnswer
 from taskrunner.brokers.topology import POLICY_REASONS, Topology
 
-# Seconds for which an effect is told after it was last seen.
+# Seconds for which an effect is reported after it was last seen.
 _TOLD_FOR = 3600.0
 _SENTENCES = {
     "expired": "expires waiting tasks; look for message-ttl",

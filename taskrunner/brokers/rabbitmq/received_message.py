@@ -32,7 +32,7 @@ def to_dead_delivery(message: ReceivedMessage, epoch: int, topology: Topology) -
     """`reason` is RabbitMQ's: rejected, delivery_limit, expired or maxlen; "unknown" for a foreign message.
 
     Headers: https://www.rabbitmq.com/docs/dlx#effects. A message that an operator moved back may have died
-    before: the first entry of `x-death` is its last death, and its first death is told apart.
+    before: the first entry of `x-death` is its last death, and its first death has headers of its own.
     """
     headers = decode_table(frames.headers_of(message.header))
     x_death = headers.get("x-death")

@@ -62,7 +62,7 @@ class RabbitSection(Section):
     ca_file: str | None = Field(
         _RABBIT.ca_file,
         max_length=4096,
-        description="a PEM file of authorities that amqps:// trusts, not the system's",
+        description="a PEM file of authorities that amqps:// trusts, in place of the system's",
     )
 
     @property

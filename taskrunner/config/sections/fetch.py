@@ -31,32 +31,32 @@ class FetchSection(Section):
         TaskDefaults().timeout, description="for one attempt, redirects included, unless the task says so"
     )
     connect_timeout: Seconds = Field(
-        _FETCH.connect_timeout, description="the part of it that a connection may take"
+        _FETCH.connect_timeout, description="how much of the timeout connecting may take"
     )
     first_byte_timeout: Seconds = Field(
         _FETCH.first_byte_timeout,
-        description="the part of it until the first byte of the answer, connecting included",
+        description="the longest wait for the first byte of the answer, connecting included",
     )
     idle_timeout: Seconds = Field(
         _FETCH.idle_timeout, description="the longest silence between two bytes of an answer"
     )
     max_body_bytes: Bytes = Field(
-        _FETCH.max_body_bytes, description="the most that is read, decoded; ends bombs and endless streams"
+        _FETCH.max_body_bytes, description="the longest body, also decoded; stops bombs and endless streams"
     )
     store_body_bytes: int = Field(
         _FETCH.store_body_bytes,
         ge=0,
         le=64 * MIB,
-        description="the beginning of a body that is kept; the rest is only hashed",
+        description="this much of a body is stored; the rest is only hashed",
     )
     max_header_bytes: int = Field(
-        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="of a response's headers are kept"
+        _FETCH.max_header_bytes, ge=KIB, le=MIB, description="this much of a response's headers is kept"
     )
     max_redirects: int = Field(
         _FETCH.max_redirects,
         ge=0,
         le=50,
-        description="redirects to follow; with 0 a redirect is the answer",
+        description="redirects to follow; 0: none, the redirect is the answer",
     )
     user_agent: UserAgent = Field(_FETCH.user_agent, description="unless the task has its own")
     http2: bool = Field(_FETCH.http2, description="offered to targets over TLS, which choose by ALPN")
@@ -73,10 +73,10 @@ class FetchSection(Section):
         description="http(s)://[user:password@]host:port, for all fetches, by CONNECT; also as proxy_file",
     )
     proxy_resolves: bool = Field(
-        False, description="true: the proxy resolves names and judges addresses; false: we do"
+        False, description="true: the proxy resolves names and checks addresses; false: we do"
     )
     mask_headers: HeaderNames = Field(
-        (), description="more headers whose values are never shown, as that of Authorization is not"
+        (), description="more headers whose values are masked, beside Authorization and others"
     )
     allow_private: Exceptions = Field(
         _SSRF.allow_private,

@@ -13,7 +13,7 @@ _BREAKER = _HOST.breaker
 
 
 class HostsSection(Section):
-    """How hosts are dealt with, across all consumers."""
+    """Limits and protection of target hosts, across all consumers."""
 
     limits: LimitsByPattern = Field(
         {}, description='by pattern such as "*.example.com": concurrency=4 rate=10/s burst=20'
@@ -33,7 +33,7 @@ class HostsSection(Section):
         _HOST.back_pressure, description="a 429 or a Retry-After slows all tasks of its host"
     )
     longest_pause: Seconds = Field(
-        _HOST.longest_pause, description="a longer Retry-After counts for its own task alone"
+        _HOST.longest_pause, description="a longer Retry-After applies only to its own task"
     )
     longest_wait: Annotated[Seconds, Field(ge=1)] = Field(
         _HOST.longest_wait, description="a task that waits for its host asks again after this at the latest"
@@ -44,5 +44,5 @@ class HostsSection(Section):
         ge=0.5,
         le=1,
         allow_inf_nan=False,
-        description="of the workers for slow hosts, or for the others while these wait; 1: no limit",
+        description="of the workers for slow hosts; while other tasks wait, they get it; 1: no limit",
     )

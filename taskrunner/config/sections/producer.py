@@ -17,7 +17,7 @@ class RelaySection(Section):
         gt=0,
         le=60,
         allow_inf_nan=False,
-        description="between two looks at the due index; bounds how late a due task is",
+        description="between two reads of the due index; a due task is late by at most this",
     )
     batch_size: int = Field(_RELAY.batch_size, ge=1, le=10_000, description="due tasks taken in one step")
     max_attempts: int = Field(

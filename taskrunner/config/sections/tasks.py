@@ -26,7 +26,7 @@ _RETRY, _CALLBACK = _DEFAULTS.retry, _DEFAULTS.callback
 
 
 class RetrySection(Section):
-    """What a task gets that says nothing about retries itself."""
+    """The retry policy of tasks that set none."""
 
     max_attempts: int = Field(
         _DEFAULTS.max_attempts, ge=1, le=10_000, description="attempts in all, the first included"

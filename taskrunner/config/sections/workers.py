@@ -23,19 +23,25 @@ class WorkersSection(Section):
     """The worker threads of `consume`, and the autoscaler that sets their number."""
 
     min_workers: int = Field(
-        _SCALING.min_workers, ge=1, le=1000, description="kept when there is nothing to do"
+        _SCALING.min_workers,
+        ge=1,
+        le=1000,
+        description="the fewest threads, kept when there is nothing to do",
     )
     max_workers: int = Field(
         _SCALING.max_workers, ge=1, le=1000, description="the most threads, however deep the queue is"
     )
     cooldown: SecondsOrNone = Field(
-        _SCALING.cooldown, description="workers are retired once fewer have been enough for this long"
+        _SCALING.cooldown, description="workers leave once fewer have been enough for this long"
     )
     drain_within: Seconds = Field(
-        _SCALING.drain_within, description="as many workers are started as empty the queue in this time"
+        _SCALING.drain_within, description="start enough workers to empty the queue in this time"
     )
     processes: int = Field(
-        0, ge=0, le=64, description="that share the workers; 0: 2 on four processors or more, else 1"
+        0,
+        ge=0,
+        le=64,
+        description="processes that share the workers; 0: 2 on four processors or more, else 1",
     )
     affinity: Annotated[Literal["auto", "off"], LowerCase] = Field(
         "auto", description="auto: one processor while tasks are short, which makes them cheaper; off: all"
@@ -54,7 +60,7 @@ class WorkersSection(Section):
     queues: Queues = Field(_CONSUMER.queues, description="the queues to serve: high, medium, low")
     name: ConsumerName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
-        description="who holds a lease; by default host name and process id",
+        description="the holder of its leases; by default host name and process id",
     )
 
     def process_count(self) -> int:

@@ -12,10 +12,9 @@ import signal
 import socket
 import sys
 
-from taskrunner.consumer.assigned_attempt import AssignedAttempt
 from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
-from taskrunner.consumer.worker_threads import WorkerThreads
+from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.task import Task

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import chain
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.crash_suspects import CrashSuspects
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool

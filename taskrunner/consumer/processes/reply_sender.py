@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from taskrunner.consumer.assigned_attempt import AssignedAttempt
 from taskrunner.consumer.processes.wire import Frame, Reply, encode_frame
+from taskrunner.consumer.worker_threads import AssignedAttempt
 from taskrunner.domain.codec import pack
 from taskrunner.domain.outcome import Outcome
 

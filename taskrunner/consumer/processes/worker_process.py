@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Sequence
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.child_process import ChildProcess
 from taskrunner.consumer.processes.crash_suspects import CrashSuspects
 from taskrunner.consumer.processes.restarter import Restarter

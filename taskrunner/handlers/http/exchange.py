@@ -24,7 +24,7 @@ class Exchange:
 
     `curl_text` may hold bytes of the peer: it serves to tell cases apart and is never shown. `body` is None
     when no byte of one arrived. `head_lines` are the lines outside the body: heads and trailers.
-    `cut_by_limit`: a limit of ours or of libcurl ended them; the status counts all the same.
+    `cut_by_limit`: a limit of ours or of libcurl ended them; the status still counts.
 
     `sent` is False only if certainly no request was sent, or none that the target looked at. `stall_seconds`
     is the time without a byte that ended the exchange. `deadline` is a time of the monotonic clock, and

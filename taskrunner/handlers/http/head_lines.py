@@ -10,7 +10,7 @@ from taskrunner.handlers.http.response_head import ENDS, last_block
 # All heads and trailers of one exchange. libcurl itself stops at 300 KB of heads, interim ones too, or at
 # 5,000 lines of one head.
 MAX_TOTAL_BYTES = 512 * 1024
-# Read by us or by whoever judges the answer, so kept wherever they stand.
+# The engine or the retry rules read these, so they are kept at any position.
 _NEEDED = frozenset(
     {
         b"content-encoding",
@@ -72,7 +72,7 @@ class HeadLines:
         return True
 
     def _begin_to_drop(self, line: bytes) -> None:
-        """Interim heads first: they take no room from the head. Trailers are not read by anybody."""
+        """Interim heads first: they take no room from the head. Trailers are not read."""
         block, interim = last_block(self.lines)
         self._is_open = not block or block[-1] not in ENDS
         if interim:

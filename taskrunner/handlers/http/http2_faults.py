@@ -1,4 +1,4 @@
-"""Reads from libcurl's message what was wrong with an exchange over HTTP/2 (RFC 9113 section 7)."""
+"""Reads the fault of an exchange over HTTP/2 from libcurl's message (RFC 9113 section 7)."""
 
 import re
 
@@ -41,7 +41,7 @@ _ONE_REQUEST = frozenset(
 def is_unprocessed(exchange: Exchange, *, encrypted: bool) -> bool:
     """Whether the target certainly processed nothing of a request that was sent.
 
-    libcurl repeats a request by itself only after REFUSED_STREAM, HTTP_1_1_REQUIRED, or a GOAWAY whose last
+    libcurl repeats a request only after REFUSED_STREAM, HTTP_1_1_REQUIRED, or a GOAWAY whose last
     stream is lower, as long as its connection is new. `FetchEngine` stops the repetition.
     """
     if exchange.lines:
@@ -61,7 +61,7 @@ def is_broken(exchange: Exchange) -> bool:
 
 
 def sentence(exchange: Exchange) -> str | None:
-    """What was wrong, in our words; None if it was not HTTP/2."""
+    """The fault as a sentence; None if it was not one of HTTP/2."""
     text = exchange.curl_text
     by, name = _reset(exchange)
     if by == "server":

@@ -28,7 +28,7 @@ class LocationMalformed(ValueError):
 def resolve(base: Url, location: str) -> str:
     """The URL that `location` means, without its fragment. The text still has to pass the checks of intake.
 
-    `location` is the header's value in Latin-1. What is not ASCII is percent-encoded, in a host it is UTF-8.
+    `location` is the header's value in Latin-1. All but ASCII is percent-encoded; a host is UTF-8.
     Raises `LocationMalformed`; not for a URL that could mislead, which the checks of intake refuse.
     """
     match = _REFERENCE.fullmatch(location)

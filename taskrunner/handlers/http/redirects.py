@@ -76,7 +76,7 @@ def next_request(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -
 
 
 def is_followed(request: HttpRequest, head: ResponseHead, limits: TaskLimits) -> bool:
-    """Whether the answer `head` to `request` leads on, so that nobody needs its body."""
+    """Whether the answer `head` to `request` is a redirect to follow, so that its body is not needed."""
     return head.redirects and isinstance(next_request(request, head, limits), HttpRequest)
 
 

@@ -122,7 +122,7 @@ class _PlainConnection(_Named, Connection):
 
 
 class _TlsConnection(_Named, Connection):
-    """The driver makes a context per connection, from files that it reads anew; ours is made once."""
+    """Has a TLS context that was made once; the driver would read its files for each connection."""
 
     def __init__(self, *, context: SSLContext, **options: Any) -> None:
         super().__init__(**options)

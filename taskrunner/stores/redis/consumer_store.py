@@ -20,7 +20,7 @@ from taskrunner.stores.consumer_store import (
 )
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import SETTLEMENT, Argument, with_follow_ups
-from taskrunner.stores.redis.part import RedisPart
+from taskrunner.stores.redis.redis_connection import RedisPart
 from taskrunner.stores.redis.relay_store import attempts
 from taskrunner.stores.values import AttemptRef
 

@@ -8,7 +8,7 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind, dead_task
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import DEAD_MESSAGE, Argument, read_record
-from taskrunner.stores.redis.part import LIST_SLACK, RedisPart
+from taskrunner.stores.redis.redis_connection import LIST_SLACK, RedisPart
 from taskrunner.stores.values import Page, Place
 
 

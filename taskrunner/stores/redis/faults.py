@@ -109,7 +109,7 @@ def _code(exc: Exception) -> str | None:
 
 
 def _culprit(exc: Exception, code: str) -> str:
-    """What only the server knows: the command that an ACL forbids, and the node that a slot went to."""
+    """The part of a message that names the command that an ACL forbids, or the new node of a slot."""
     if isinstance(exc, MovedError):
         return f" ({exc.host}:{exc.port})"
     return f" ({_brief(exc)})" if code == "NOPERM" else ""

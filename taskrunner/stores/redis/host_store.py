@@ -8,7 +8,7 @@ from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import storable
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
 from taskrunner.stores.redis.fields import Argument, pairs
-from taskrunner.stores.redis.part import RedisPart
+from taskrunner.stores.redis.redis_connection import RedisPart
 
 
 class RedisHostStore(RedisPart, HostStore):

@@ -13,7 +13,7 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flawed, Inspection, InspectionStore, Overdue
 from taskrunner.stores.redis.fields import Argument, HashFields
-from taskrunner.stores.redis.part import RedisPart
+from taskrunner.stores.redis.redis_connection import RedisPart
 
 _OVERDUE = HashFields(Overdue)
 _FLAWED = HashFields(Flawed)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from taskrunner.domain.new_task import NewTask
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted, IntakeStore
 from taskrunner.stores.redis.fields import new_tasks
-from taskrunner.stores.redis.part import RedisPart, parts
+from taskrunner.stores.redis.redis_connection import RedisPart, parts
 from taskrunner.stores.redis.replicas import Replicas
 
 _ANSWERS = {answer.encode(): answer for answer in AcceptAnswer}

@@ -11,7 +11,7 @@ from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.redis.consumer_store import end_waiting
 from taskrunner.stores.redis.fields import DUE, pairs, read_record
-from taskrunner.stores.redis.part import LIST_SLACK, RedisPart
+from taskrunner.stores.redis.redis_connection import LIST_SLACK, RedisPart
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
 

@@ -1,26 +1,41 @@
-"""The connection to Redis: commands, sent again when a connection broke before their answer."""
+"""The connection to Redis, and what uses it: the parts of the store run scripts.
+
+A command is sent again when a connection broke before its answer.
+"""
 
 import asyncio
+import itertools
 import re
-from collections.abc import Sequence
-from typing import Any
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
-from taskrunner.stores.connection import Fault, Fitness, StoreConnection
+from taskrunner.stores.connection import Fault, Fitness, StoreConnection, cut
 from taskrunner.stores.redis.connections import Connections
 from taskrunner.stores.redis.faults import fault, is_forbidden
+from taskrunner.stores.redis.fields import Argument
 from taskrunner.stores.redis.fitness import inspect
+from taskrunner.stores.redis.scripts import Scripts
 from taskrunner.stores.redis.settings import RedisSettings
+
+Item = TypeVar("Item")
 
 SERVICE = "redis"
 # The lines of probe.lua.
 _PROBED = re.compile(r"^call\('(\w+)', probe(.*)\)$", re.MULTILINE)
 _ARGUMENT = re.compile(r"'([^']*)'")
 _RESEND_FIRST, _RESEND_CAP = 0.01, 0.2
+# A script blocks the whole server: 500 items take about 5 ms.
+BATCH_ITEMS = 500
+# What one command may carry, and one answer bring, unless a single item is larger.
+BATCH_BYTES = 8 * 1024 * 1024
+# How many entries of records that are gone one call looks at beyond its page.
+LIST_SLACK = 200
 
 
 class RedisStoreConnection(StoreConnection):
@@ -103,3 +118,45 @@ class RedisStoreConnection(StoreConnection):
 
     async def _close(self) -> None:
         await self._connections.close()
+
+
+class RedisPart:
+    """A part of the store: each method is one script over a batch. All keys begin with `prefix`."""
+
+    def __init__(self, connection: RedisStoreConnection, scripts: Scripts, prefix: str) -> None:
+        self._connection = connection
+        self._scripts = scripts
+        self._prefix = prefix
+        self._token_prefix = secrets.token_hex(4)
+        self._token_numbers = itertools.count()
+
+    async def run(self, name: str, *args: Argument) -> Any:
+        """The answer of the script `lua/NAME.lua`."""
+        script = self._scripts[name]
+        try:
+            return await self._connection.call("EVALSHA", script.sha, 1, self._prefix, *args)
+        except NoScriptError:
+            # The server restarted, or somebody flushed its scripts: this also loads the script again.
+            return await self._connection.call("EVAL", script.source, 1, self._prefix, *args)
+
+    async def run_batch(
+        self,
+        name: str,
+        items: Sequence[Item],
+        arguments: Callable[[Sequence[Item]], Iterable[Argument]],
+        size: Callable[[Item], int] = lambda item: 0,
+    ) -> list[Any]:
+        """The answers of a script for `items`; `arguments` makes its arguments for a part of them."""
+        answers: list[Any] = []
+        for part in parts(items, size):
+            answers += await self.run(name, *arguments(part))
+        return answers
+
+    def token(self) -> str:
+        """A name for one batch: a script that is sent again under it, its answer lost, answers the same."""
+        return f"{self._token_prefix}{next(self._token_numbers):x}"
+
+
+def parts(items: Sequence[Item], size: Callable[[Item], int] = lambda _: 0) -> Iterator[Sequence[Item]]:
+    """`items` in parts of at most `BATCH_ITEMS`, and of about `BATCH_BYTES` by `size`."""
+    return cut(items, size, item_limit=BATCH_ITEMS, byte_limit=BATCH_BYTES)

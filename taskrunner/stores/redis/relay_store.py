@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.redis.fields import DUE, Argument
-from taskrunner.stores.redis.part import BATCH_BYTES, RedisPart
+from taskrunner.stores.redis.redis_connection import BATCH_BYTES, RedisPart
 from taskrunner.stores.relay_store import RelayStore
 from taskrunner.stores.values import AttemptRef, Due
 

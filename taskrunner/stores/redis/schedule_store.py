@@ -6,7 +6,7 @@ from datetime import datetime
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask
 from taskrunner.stores.redis.fields import FIELDS, SCHEDULE, new_tasks
-from taskrunner.stores.redis.part import RedisPart
+from taskrunner.stores.redis.redis_connection import RedisPart
 from taskrunner.stores.schedule_store import ScheduleStore, StoredSchedule
 from taskrunner.stores.values import Page
 

@@ -24,8 +24,8 @@ from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import TableFields, pack, text
 from taskrunner.stores.sql.intake_store import accept
 from taskrunner.stores.sql.locked_task import LockedTask, delete_bodies, lock, move_due, update_tasks
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, tasks
 from taskrunner.stores.values import AttemptRef

@@ -12,8 +12,8 @@ from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import TableFields, pack, text
 from taskrunner.stores.sql.operator_store import LAST_ID, RECORD_COLUMNS, read_record, record
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import dead_messages, encoded_tasks, tasks
 from taskrunner.stores.values import Page

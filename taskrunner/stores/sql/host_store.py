@@ -9,8 +9,8 @@ from sqlalchemy import Executable, Select, delete, insert, select, update
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
 from taskrunner.stores.sql.fields import TableFields, text
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import host_limits, hosts
 

@@ -15,8 +15,8 @@ from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flaw, Flawed, Inspection, InspectionStore, Overdue
 from taskrunner.stores.sql.fields import TableFields
 from taskrunner.stores.sql.locked_task import DELETED, delete_bodies, delete_tasks, read_status, update_tasks
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import BIG, TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks
 

@@ -12,8 +12,8 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted, IntakeStore
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.locked_task import DELETED
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session, ids, parts
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import IncomingRows, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 

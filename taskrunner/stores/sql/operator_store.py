@@ -25,8 +25,8 @@ from taskrunner.stores.sql.locked_task import (
     read_encoded,
     update_tasks,
 )
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Row, Session, ids
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place

@@ -51,7 +51,7 @@ class PostgresConnection(SqlStoreConnection):
         return await self._repeat(lambda: self._read_once(operation))
 
     async def _repeat(self, once: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Try again what certainly had no effect: after a pause where the server is crowded or contended."""
+        """Repeat calls that certainly had no effect, after a pause if the server is crowded or contended."""
         pause = Backoff(_PAUSE_FIRST, _PAUSE_CAP)
         failures = 0
         while True:
@@ -60,7 +60,7 @@ class PostgresConnection(SqlStoreConnection):
             except _Undone as exc:
                 failures += 1
                 if failures >= (CONTENDED_TRIES if exc.fault.answers else TRIES):
-                    # Its cause is the driver's own error, which tells what was wrong.
+                    # Its cause is the driver's error, which has the details.
                     raise exc.error from exc.error.__cause__
                 if exc.fault.unknown in LOST_STATEMENT and not self._dialer.pooled:
                     self._dialer.pooled = True

@@ -1,4 +1,4 @@
-"""Connections that ask for what they rely on, instead of a role's, a database's or a pooler's defaults.
+"""Connections that set what they need, in place of the defaults of a role, a database or a pooler.
 
 Behind PgBouncer in transaction mode, each transaction may run on another session of the server, so nothing is
 kept in a session: statements are prepared without names, and each BEGIN carries its settings.
@@ -57,7 +57,7 @@ class PostgresDialer:
         return connection
 
     async def look_for_pooler(self) -> None:
-        """A pooler tells its clients another process than the one that answers them."""
+        """A pooler reports another process id than that of the backend that answers."""
         self.pooled = True
         connection = await self.dial()
         try:
@@ -70,7 +70,7 @@ def _connection_class(search_path: str) -> "type[asyncpg.Connection[asyncpg.Reco
     settings = f" SET LOCAL search_path = {search_path};"
 
     class SettledConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
-        """Sets what a transaction relies on together with its BEGIN, in the same round trip."""
+        """Sends the settings of a transaction with its BEGIN, in the same round trip."""
 
         __slots__ = ()
 

@@ -11,8 +11,8 @@ from taskrunner.domain.new_task import NewTask
 from taskrunner.stores.schedule_store import ScheduleStore, StoredSchedule
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.intake_store import accept
-from taskrunner.stores.sql.part import SqlPart
 from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import schedules
 from taskrunner.stores.values import Page

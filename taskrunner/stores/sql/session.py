@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Connection
 
-from taskrunner.stores.batches import cut
+from taskrunner.stores.connection import cut
 from taskrunner.stores.sql.statement import Statement
 
 Item = TypeVar("Item")

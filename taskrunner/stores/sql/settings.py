@@ -40,7 +40,7 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresDatabase:
-    """A database on a server, or on one of several: what is dialled and what is shown come from `url`."""
+    """A database on a server, or on one of several."""
 
     url: PostgresUrl
     service = "postgresql"

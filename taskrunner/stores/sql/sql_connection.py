@@ -1,18 +1,20 @@
-"""The connection to a database: runs operations in transactions."""
+"""The connection to a database, and what uses it: the parts of the store run operations in transactions."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.domain.events import Events
 from taskrunner.stores.connection import Fault, StoreConnection
 from taskrunner.stores.sql.faults import fault
-from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.session import Session, parts
 from taskrunner.stores.sql.settings import Database, SqlSettings
 
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Operation = Callable[[Session], Answer]
+BatchOperation = Callable[[Session, Sequence[Item]], list[Answer]]
 
 
 class SqlStoreConnection(StoreConnection):
@@ -69,3 +71,31 @@ class SqlStoreConnection(StoreConnection):
 
     def _fault(self, exc: Exception) -> Fault | None:
         return fault(exc, self._database)
+
+
+class SqlPart:
+    """A part of the store: each method is one transaction, of statements over a batch cut into parts."""
+
+    name: str
+    _connection: SqlStoreConnection
+
+    async def _change(
+        self,
+        items: Sequence[Item],
+        operation: BatchOperation[Item, Answer],
+        size: Callable[[Item], int] = lambda item: 0,
+    ) -> list[Answer]:
+        """Run `operation` over `items` and commit."""
+        return await self._connection.write(_in_parts(items, operation, size)) if items else []
+
+    async def _look(self, items: Sequence[Item], operation: BatchOperation[Item, Answer]) -> list[Answer]:
+        """Run `operation`, which only reads, over `items`."""
+        return await self._connection.read(_in_parts(items, operation)) if items else []
+
+
+def _in_parts(
+    items: Sequence[Item],
+    operation: BatchOperation[Item, Answer],
+    size: Callable[[Item], int] = lambda item: 0,
+) -> Operation[list[Answer]]:
+    return lambda session: [answer for part in parts(items, size) for answer in operation(session, part)]

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.events import Event, Events
 from taskrunner.handlers.base import HandlerFactory
 from tests.tools.attempts import make_claimed
 from tests.tools.gate import GateHandlerFactory
-from tests.tools.waiting import PATIENCE
+from tests.tools.waiting import PATIENCE, eventually
 
 DEADLINE = PATIENCE
 
@@ -41,14 +41,8 @@ class Bench:
 
     async def begin(self, *names: str) -> None:
         """Wait until workers have begun exactly these attempts."""
-        await self.until(lambda: self.gate.begun == set(names))
+        await eventually(lambda: self.gate.begun == set(names))
 
     async def ended(self) -> ClaimedAttempt:
         async with asyncio.timeout(DEADLINE):
             return await self.finished.get()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Poll with a deadline: threads and processes do not notify the loop."""
-        async with asyncio.timeout(DEADLINE):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from taskrunner.consumer.affinity import Affinity
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
+from tests.tools.waiting import eventually
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def processes(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(partial(ProcessPool, 2), tmp_path)
     await bench.start()
     bench.pool.resize(4)
-    await bench.until(lambda: bench.pool.trouble is None)
+    await eventually(lambda: bench.pool.trouble is None)
     yield bench
     bench.gate.open()
     await bench.pool.close()
@@ -69,7 +70,7 @@ async def test_deaths_are_counted_by_task_and_not_by_process(processes: Bench) -
     """A task that kills a different process each time comes to its end, too."""
     counted = []
     for _ in range(3):
-        await processes.until(lambda: processes.pool.room() > 0)
+        await eventually(lambda: processes.pool.room() > 0)
         processes.submit("poison", "kill")
         counted.append((await processes.ended()).outcome.counted)
     assert counted == [False, False, True]
@@ -117,7 +118,7 @@ async def test_a_process_without_workers_gets_no_attempt_when_the_other_dies(
     processes.submit("a")
     await processes.ended()
     os.kill(processes.pids[0], signal.SIGKILL)
-    await processes.until(lambda: processes.pool.room() == 0)
+    await eventually(lambda: processes.pool.room() == 0)
     processes.submit("b")
     assert (await processes.ended()).outcome.kind is OutcomeKind.OK
 

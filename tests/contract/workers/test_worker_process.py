@@ -16,6 +16,7 @@ from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
+from tests.tools.waiting import eventually
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def workers(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def ready(bench: Bench) -> int:
     """The pid of the child, once it can run tasks."""
-    await bench.until(lambda: bench.pool.trouble is None and bench.pool.room() > 0)
+    await eventually(lambda: bench.pool.trouble is None and bench.pool.room() > 0)
     (pid,) = bench.pids
     return pid
 
@@ -58,7 +59,7 @@ async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: 
     """From the third death on its attempts count, and there is trouble until a process lives longer."""
     outcomes: list[Outcome] = []
     for number in range(COUNTED_FROM):
-        await workers.until(lambda: workers.pool.room() > 0)
+        await eventually(lambda: workers.pool.room() > 0)
         workers.submit("poison", "kill")
         outcomes.append((await workers.ended()).outcome)
         assert len(losses(workers)) == number + 1
@@ -81,7 +82,7 @@ async def test_a_process_that_hangs_as_a_whole_is_replaced(
         workers.pool.check()
         return bool(losses(workers))
 
-    await workers.until(lost)
+    await eventually(lost)
     assert losses(workers) == [WorkerProcessLost(pid=pid, cause="no answer for 0 s", in_flight=1)]
     assert (await workers.ended()).outcome.counted is False
     assert not psutil.pid_exists(pid)
@@ -104,7 +105,7 @@ async def test_a_process_that_never_gets_ready_is_replaced(
     """Its unsent attempts are interrupted and may run elsewhere."""
     monkeypatch.setattr(child_process, "START_PATIENCE", 0.0)
     workers.submit("a")
-    await workers.until(lambda: bool(workers.pids))
+    await eventually(lambda: bool(workers.pids))
     (pid,) = workers.pids
     workers.pool.check()
     outcome = (await workers.ended()).outcome
@@ -120,11 +121,11 @@ async def test_a_process_that_cannot_be_started_is_started_again(
     bench = Bench(WorkerProcess, tmp_path)
     await bench.start()
     assert bench.pool.trouble == "the worker process has not started yet"
-    await bench.until(lambda: len(losses(bench)) >= 3)
+    await eventually(lambda: len(losses(bench)) >= 3)
     assert losses(bench)[0].cause == "it cannot be started: No such file or directory"
     monkeypatch.undo()
     bench.pool.resize(1)
-    await bench.until(lambda: bench.pool.room() > 0)
+    await eventually(lambda: bench.pool.room() > 0)
     bench.gate.open()
     bench.submit("a")
     assert (await bench.ended()).outcome.kind is OutcomeKind.OK
@@ -134,7 +135,7 @@ async def test_a_process_that_cannot_be_started_is_started_again(
 async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Bench) -> None:
     """Its unsent attempts are taken back at once, and the process is gone."""
     workers.submit("a")
-    await workers.until(lambda: bool(workers.pids))
+    await eventually(lambda: bool(workers.pids))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGSTOP)
     assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
@@ -146,7 +147,7 @@ async def test_the_end_does_not_wait_for_a_process_that_is_starting(workers: Ben
 async def test_the_end_does_not_wait_for_a_process_that_is_to_be_started_again(workers: Bench) -> None:
     """During the pause after a death there is no process to end."""
     os.kill(await ready(workers), signal.SIGKILL)
-    await workers.until(lambda: bool(losses(workers)))
+    await eventually(lambda: bool(losses(workers)))
     workers.submit("a")
     assert [item.key[0] for item in await workers.pool.withdraw()] == ["a"]
     async with asyncio.timeout(DEADLINE):

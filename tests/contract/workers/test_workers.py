@@ -7,6 +7,7 @@ from taskrunner.domain.events import WorkerWrittenOff
 from taskrunner.domain.outcome import OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.attempts import make_claimed
+from tests.tools.waiting import eventually
 
 
 async def test_every_attempt_gets_its_outcome(bench: Bench) -> None:
@@ -80,7 +81,7 @@ async def test_a_pool_that_shrank_runs_no_more_than_it_should(bench: Bench) -> N
     bench.pool.resize(1)
     bench.submit("a")
     bench.submit("b")
-    await bench.until(lambda: len(bench.gate.begun) == 1)
+    await eventually(lambda: len(bench.gate.begun) == 1)
     (given_back,) = await bench.pool.withdraw()
     assert {given_back.key[0]} == {"a", "b"} - bench.gate.begun
 
@@ -102,7 +103,7 @@ async def test_withdraw_takes_back_only_what_has_not_begun(bench: Bench) -> None
     """At shutdown waiting attempts are given back, and running ones finish."""
     for name in "abc":
         bench.submit(name)
-    await bench.until(lambda: len(bench.gate.begun) == 2)
+    await eventually(lambda: len(bench.gate.begun) == 2)
     assert {item.key[0] for item in await bench.pool.withdraw()} == set("abc") - bench.gate.begun
     bench.gate.open()
     async with asyncio.timeout(DEADLINE):
@@ -131,7 +132,7 @@ async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
         bench.pool.check()
         return not bench.finished.empty()
 
-    await bench.until(ended)
+    await eventually(ended)
     assert (await bench.ended()).outcome.kind is OutcomeKind.TIMEOUT
     assert bench.pool.total == 1
     assert [type(event) for event in bench.told] == [WorkerWrittenOff]
@@ -143,7 +144,7 @@ async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
 
 async def test_a_shortage_is_trouble(bench: Bench) -> None:
     """`/health` tells it from here; the workers go on."""
-    await bench.until(lambda: bench.pool.trouble is None)
+    await eventually(lambda: bench.pool.trouble is None)
     bench.submit("short", "short")
 
     assert (await bench.ended()).outcome.shortage

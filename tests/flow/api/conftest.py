@@ -60,8 +60,9 @@ async def api(request_timeout: float, keepalive_timeout: float) -> AsyncIterator
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
     metrics, health = Metrics(clock), Health(clock)
-    for listener in (metrics, health, seen.append):
-        events.subscribe(listener)
+    for listener in (metrics, health):
+        events.subscribe(listener, listener.kinds)
+    events.subscribe(seen.append)
     redis = fakeredis.FakeServer(version=(7, 2))
     store = RedisStore(
         RedisSettings(timeout=PATIENCE, max_retries=1),

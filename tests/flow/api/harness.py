@@ -1,12 +1,14 @@
 """What tests of the API hold on to: a running API, its parts, and ways to ask it."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import fakeredis
+import pytest
 from aiohttp import web
 
 from taskrunner.api.server import WebServer
@@ -22,6 +24,10 @@ from taskrunner.producer.intake import Intake
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.store import RedisStore
 from tests.tools.waiting import in_time
+
+HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+# For tests of the time that a request may take.
+hasty = pytest.mark.parametrize("request_timeout", [0.3])
 
 
 @dataclass
@@ -96,3 +102,14 @@ class Api:
                 return await reader.read()
         finally:
             writer.close()
+
+
+def problem(answer: bytes) -> Any:
+    """The problem in a raw response, whose connection is not to be used again."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head, answer
+    assert head.startswith(b"HTTP/1.1 ")
+    assert b"connection: close" in head.lower()
+    members = json.loads(body)
+    assert head.split()[1] == str(members["status"]).encode()
+    return members

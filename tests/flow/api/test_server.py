@@ -1,140 +1,15 @@
 """The server's bounds: what a client may send, how slowly, and how it ends."""
 
 import asyncio
-import json
-import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Event, Events, PortOpened, RequestFailed
-from tests.flow.api.harness import Api
-from tests.tools.waiting import in_time
-
-LARGE_BYTES = 50_000_000
-HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-
-
-def problem(answer: bytes) -> Any:
-    """The problem in a raw response, whose connection is not to be used again."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head, answer
-    assert head.startswith(b"HTTP/1.1 ")
-    assert b"connection: close" in head.lower()
-    members = json.loads(body)
-    assert head.split()[1] == str(members["status"]).encode()
-    return members
-
-
-hasty = pytest.mark.parametrize("request_timeout", [0.3])
-
-
-async def write_on(client: socket.socket) -> None:
-    """Write until the other side is gone."""
-    while True:
-        await asyncio.sleep(0.05)
-        await asyncio.get_running_loop().sock_sendall(client, b" ")
-
-
-@hasty
-async def test_a_half_sent_head_is_cut_off(api: Api) -> None:
-    answer = await api.talk(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow")
-    assert problem(answer)["code"] == "request_timeout"
-
-
-@hasty
-async def test_a_head_that_drips_in_is_cut_off(api: Api) -> None:
-    """Bytes that keep coming do not buy time: the limit is on the whole head."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
-    writer.write(b"GET /health HTTP/1.1\r\n")
-    end = asyncio.create_task(reader.read())
-    async with in_time("the head is cut off"):
-        while not end.done():
-            writer.write(b"X-A: b\r\n")
-            await asyncio.wait([end], timeout=0.05)
-    writer.close()
-    # Who goes on sending may get a reset in place of the answer.
-    if not isinstance(end.exception(), ConnectionResetError):
-        assert problem(end.result())["code"] == "request_timeout"
-
-
-@hasty
-async def test_a_second_request_that_stalls_is_cut_off(api: Api) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
-    writer.write(b"GET /livez HTTP/1.1\r\nHo")
-    async with in_time("the second request is cut off"):
-        assert problem(await reader.read())["code"] == "request_timeout"
-    writer.close()
-
-
-@hasty
-async def test_a_half_sent_body_is_cut_off(api: Api) -> None:
-    answer = await api.talk(HEAD + b'Content-Length: 100\r\n\r\n{"url":')
-    assert problem(answer)["code"] == "request_timeout"
-    answer = await api.talk(HEAD + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"ur')
-    assert problem(answer)["code"] == "request_timeout"
-
-
-async def test_a_client_that_gives_up_in_the_middle_of_a_body_makes_no_task(api: Api) -> None:
-    body = b'{"url": "http://a/"}'
-    _, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
-    writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-1])
-    writer.write_eof()
-    writer.close()
-    assert (await api.get("/livez")).status == 200
-    assert (await api.get("/tasks")).json["tasks"] == []
-    assert not [event for event in api.events if isinstance(event, RequestFailed)]
-
-
-@pytest.mark.parametrize("keepalive_timeout", [0.3])
-async def test_a_connection_without_a_request_is_closed_after_the_keepalive_time(api: Api) -> None:
-    assert await api.talk(b"") == b""
-
-
-@pytest.fixture
-async def large() -> AsyncIterator[WebServer]:
-    """A server whose answer is too large for the buffers between us and a client."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=b"x" * LARGE_BYTES)
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(request_timeout=0.3))
-    await server.start()
-    yield server
-    await server.stop()
-
-
-async def test_a_client_that_does_not_read_is_cut_off(large: WebServer) -> None:
-    with socket.create_connection(("127.0.0.1", large.port)) as client:
-        client.setblocking(False)
-        await asyncio.get_running_loop().sock_sendall(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        async with in_time("the client is cut off"):
-            with pytest.raises(ConnectionResetError):
-                await write_on(client)
-
-
-async def test_a_client_that_reads_slowly_gets_everything(large: WebServer) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", large.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    loop, got = asyncio.get_running_loop(), 0
-    started = loop.time()
-    async with in_time("the whole answer"):
-        while chunk := await reader.read(LARGE_BYTES // 20):
-            got += len(chunk)
-            if got < LARGE_BYTES // 20:
-                await asyncio.sleep(0.02)
-    writer.close()
-    assert got > LARGE_BYTES
-    assert loop.time() - started > 0.3
+from tests.flow.api.harness import HEAD, Api, hasty, problem
 
 
 @pytest.mark.parametrize(
@@ -238,64 +113,6 @@ async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
     server = WebServer(web.Application(), host, 0, events=Events())
     with pytest.raises(SetupError, match=f"{host} is no address of this machine"):
         await server.start()
-
-
-async def test_the_idlest_connection_gives_way_when_all_places_are_taken() -> None:
-    """Silent sockets lock nobody out."""
-
-    async def here(_: web.Request) -> web.Response:
-        return web.Response(text="here")
-
-    app = web.Application()
-    app.router.add_get("/", here)
-    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(max_connections=2))
-    await server.start()
-    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert (await reader.read()).endswith(b"here")
-    assert await silent[0][0].read() == b""
-    for _, each in (*silent, (reader, writer)):
-        each.close()
-    await server.stop()
-
-
-async def test_probes_are_answered_when_all_places_are_busy() -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: web.Request) -> web.Response:
-        begun.set()
-        await go_on.wait()
-        return web.Response(text="done")
-
-    async def live(_: web.Request) -> web.Response:
-        return web.Response(text="alive")
-
-    app = web.Application()
-    app.router.add_get("/", slow)
-    app.router.add_get("/livez", live)
-    server = WebServer(app, "127.0.0.1", 0, events=Events(), options=ServerSettings(max_connections=1))
-    await server.start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    await begun.wait()
-    for path, end in ((b"/livez", b"alive"), (b"/", b"}")):
-        probe = await asyncio.open_connection("127.0.0.1", server.port)
-        probe[1].write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answer = await probe[0].read()
-        assert answer.endswith(end)
-        probe[1].close()
-    assert problem(answer)["code"] == "too_many_connections"
-    assert b"Retry-After: 1\r\n" in answer
-    go_on.set()
-    assert (await reader.read()).endswith(b"done")
-    writer.close()
-    await server.stop()
-
-
-@hasty
-async def test_a_silent_connection_is_closed_long_before_the_keepalive_time(api: Api) -> None:
-    assert await api.talk(b"") == b""
 
 
 async def test_requests_before_garbage_are_answered(api: Api) -> None:

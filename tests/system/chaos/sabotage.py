@@ -12,8 +12,8 @@ from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
 from taskrunner.cli.main import main
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
 from taskrunner.consumer.claimer import Claimer
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed
 from taskrunner.stores.redis.store import RedisStore
 

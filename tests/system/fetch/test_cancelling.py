@@ -8,7 +8,8 @@ import pytest
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
-from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
+from tests.tools.hostile import Behaviour, Hostile, Peer
+from tests.tools.waiting import wait_for
 
 
 def run_in_thread(fetch: Callable[[], Outcome]) -> tuple[threading.Thread, list[Outcome]]:
@@ -37,7 +38,7 @@ def test_a_cancelled_attempt_ends_at_once(
     fetch = make_fetcher(max_body_bytes=1 << 40)
     context = fetch.context(hostile.url(behaviour), timeout=60.0, method="POST", body="x" * 10_000_000)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
-    wait_until(lambda: hostile.ledger.connections == 1)
+    wait_for(lambda: hostile.ledger.connections == 1, "one connection")
 
     context.cancelled = True
     thread.join(10)
@@ -51,7 +52,7 @@ def test_a_cancel_ends_a_tls_handshake(hostile: Hostile, fetch: Fetcher) -> None
     url = hostile.url(behaviours.t05_no_server_hello).replace("http:", "https:")
     context = fetch.context(url, timeout=60.0)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
-    wait_until(lambda: hostile.ledger.connections == 1)
+    wait_for(lambda: hostile.ledger.connections == 1, "one connection")
 
     context.cancelled = True
     thread.join(10)
@@ -74,7 +75,7 @@ def test_a_cancel_on_a_reused_connection_is_not_answered_by_a_new_one(
     fetch(url)
     context = fetch.context(url, timeout=60.0)
     thread, outcomes = run_in_thread(lambda: fetch.handler.run(context))
-    wait_until(lambda: len(hostile.ledger.requests) == 2)
+    wait_for(lambda: len(hostile.ledger.requests) == 2, "two requests")
 
     context.cancelled = True
     thread.join(10)
@@ -101,7 +102,7 @@ def test_a_cancel_does_not_touch_other_workers(
     cancelled, other = first.context(url, timeout=60.0), second.context(url, timeout=60.0)
     first_thread, first_outcomes = run_in_thread(lambda: first.handler.run(cancelled))
     second_thread, second_outcomes = run_in_thread(lambda: second.handler.run(other))
-    wait_until(lambda: hostile.ledger.connections == 2)
+    wait_for(lambda: hostile.ledger.connections == 2, "two connections")
 
     cancelled.cancelled = True
     first_thread.join(10)

@@ -13,7 +13,7 @@ from taskrunner.domain.retry import is_retryable, is_unknown
 from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools import behaviours, http2_behaviours
-from tests.tools.hostile import Behaviour, Hostile, Peer, wait_until
+from tests.tools.hostile import Behaviour, Hostile, Peer
 from tests.tools.http2 import (
     GOAWAY,
     HTTP_1_1_REQUIRED,
@@ -23,6 +23,7 @@ from tests.tools.http2 import (
     Http2Peer,
     frame,
 )
+from tests.tools.waiting import wait_for
 
 
 def http_version(fetch: Fetcher, url: str) -> str:
@@ -278,7 +279,7 @@ def test_a_cancelled_attempt_over_http_2_ends_at_once(
     kinds: list[OutcomeKind] = []
     thread = threading.Thread(target=lambda: kinds.append(fetch.handler.run(context).kind))
     thread.start()
-    wait_until(lambda: len(hostile.ledger.requests) == 1)
+    wait_for(lambda: len(hostile.ledger.requests) == 1, "one request")
 
     context.cancelled = True
 

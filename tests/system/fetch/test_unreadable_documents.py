@@ -8,7 +8,8 @@ from taskrunner.domain.json_document import MAX_JSON_BYTES
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from tests.system.fetch.conftest import Fetcher
-from tests.system.fetch.test_verdicts import answers, attempt
+from tests.system.fetch.test_verdicts import attempt
+from tests.tools.behaviours import answers
 from tests.tools.hostile import Hostile
 
 RUNNING = {"when": {"json": {"path": "$.state", "equals": "running"}}, "then": "retry"}

@@ -15,6 +15,7 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
+from tests.tools.behaviours import answers
 from tests.tools.encoders import ENCODERS
 from tests.tools.fetching import LOOPBACK
 from tests.tools.hostile import Behaviour, Hostile, Peer
@@ -37,12 +38,6 @@ def attempt(fetch: Fetcher, url: str, *, number: int = 1, **fields: Any) -> tupl
     outcome = fetch.handler.run(AttemptContext(task=task, number=number))
     verdict = decide(task, outcome, attempt=number, attempt_limit=task.max_attempts, now=NOW, random=0)
     return outcome, verdict
-
-
-def answers(status: int, body: bytes = b"", *headers: str) -> Behaviour:
-    lines = "".join(f"{line}\r\n" for line in headers)
-    head = f"HTTP/1.1 {status} X\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
-    return behaviours.sends(head.encode() + body, keep=True)
 
 
 @pytest.mark.parametrize(
@@ -330,38 +325,3 @@ def test_a_json_rule_needs_the_content(
         assert verdict.status is Status.SUCCEEDED
     else:
         assert (verdict.status, verdict.reason) == expected
-
-
-@pytest.mark.parametrize("given", [{"Range": "bytes=0-3"}, {"range": "bytes=0-3", "Accept-Encoding": "br"}])
-@pytest.mark.parametrize(("status", "coded"), [(206, True), (206, False), (200, True)])
-def test_a_part_is_asked_for_without_a_coding(
-    given: dict[str, str], status: int, coded: bool, hostile: Hostile, fetch: Fetcher
-) -> None:
-    """RFC 9110 14.2: a range counts coded bytes, so a coded part is kept as it came."""
-    whole = ENCODERS["gzip"](b"hello")
-    body = (whole[:4] if status == 206 else whole) if coded else b"hell"
-    lines = [GZIP] if coded else []
-    url = hostile.url(answers(status, body, "Content-Range: bytes 0-3/25", *lines))
-
-    outcome = fetch(url, headers=given)
-
-    asked = hostile.ledger.requests[0].header("Accept-Encoding")
-    assert asked == given.get("Accept-Encoding", "identity")
-    assert (outcome.kind, outcome.response is None) == (OutcomeKind.OK, False)
-    assert outcome.response is not None
-    assert outcome.response.undecodable is (coded and status == 206)
-    assert outcome.response.body == (b"hello" if coded and status == 200 else body)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [("Content-Encoding: gzip, br",), ("Content-Encoding: gzip", "content-encoding: br, identity")],
-)
-def test_codings_are_listed_in_one_line_or_several(
-    headers: tuple[str, ...], hostile: Hostile, fetch: Fetcher
-) -> None:
-    body = ENCODERS["br"](ENCODERS["gzip"](b"hello"))
-    outcome = fetch(hostile.url(answers(200, body, *headers)))
-
-    assert outcome.response is not None
-    assert (outcome.response.body, outcome.response.undecodable) == (b"hello", False)

@@ -1,9 +1,8 @@
 """The HTTP handler in a worker process."""
 
 import asyncio
-from functools import partial
 
-from taskrunner.consumer.claimed_attempt import ClaimedAttempt
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
 from taskrunner.domain.outcome import OutcomeKind
@@ -11,7 +10,8 @@ from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.settings import FetchSettings
 from tests.tools.attempts import make_claimed
 from tests.tools.fetching import LOOPBACK
-from tests.tools.hostile import Hostile, Peer, wait_until
+from tests.tools.hostile import Hostile, Peer
+from tests.tools.waiting import eventually
 
 
 async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Hostile) -> None:
@@ -28,9 +28,9 @@ async def test_a_cancel_closes_the_connection_of_a_running_attempt(hostile: Host
     process.resize(1)
     attempt = make_claimed("a", url=hostile.url(wait_for_the_end), timeout=60.0)
     process.submit(attempt)
-    await asyncio.to_thread(partial(wait_until, lambda: len(hostile.ledger.requests) == 1))
+    await eventually(lambda: len(hostile.ledger.requests) == 1)
     process.cancel([attempt])
-    await asyncio.to_thread(partial(wait_until, lambda: ended == [b""]))
+    await eventually(lambda: ended == [b""])
     async with asyncio.timeout(10):
         assert (await finished.get()).outcome.kind is OutcomeKind.CANCELLED
     await process.close()
