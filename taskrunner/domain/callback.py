@@ -42,7 +42,7 @@ class CallbackDefaults(Value):
 
     timeout: float = 20.0
     max_attempts: int = 8
-    retry: RetryPolicy = RetryPolicy(delays=(5, 300, 1800, 7200, 18_000, 36_000, 36_000))
+    retry: RetryPolicy = RetryPolicy(delays=(5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0))
 
 
 class Callback(Value):
