@@ -17,6 +17,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from taskrunner.domain.events import (
     CircuitClosed,
     CircuitOpened,
+    ConfigRefused,
+    ConfigReloaded,
     DeadLetterCollected,
     DeliveryDropped,
     Event,
@@ -282,6 +284,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    ConfigReloaded: ("info", _plain),
+    ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
     TasksSnoozed: ("debug", _plain),
     CircuitOpened: ("warning", _plain),
