@@ -15,6 +15,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
+    CertificateRefused,
+    CertificateRenewed,
     CircuitClosed,
     CircuitOpened,
     ConfigRefused,
@@ -284,6 +286,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    CertificateRenewed: ("info", _plain),
+    CertificateRefused: ("error", _plain),
     ConfigReloaded: ("info", _plain),
     ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
