@@ -55,7 +55,7 @@ local function repair(id)
     if should ~= nil and not agrees(set, id, should) then
       changed = true
       if LISTS[set] and should then
-        list(set, score(set, id, state), id)
+        enlist(set, score(set, id, state), id)
       elseif LISTS[set] then
         unlist(set, id)
       elseif should then
