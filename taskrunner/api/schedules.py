@@ -7,7 +7,7 @@ from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
@@ -15,11 +15,9 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
-_MERGE_PATCH = "application/merge-patch+json"
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
@@ -42,7 +40,7 @@ _PUT = Operation(
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
-    takes={_MERGE_PATCH: {"type": "object"}, _JSON: {"type": "object"}},
+    takes=MERGE_PATCH,
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
 )
 _DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
@@ -64,11 +62,8 @@ _RUN = Operation(
 class ScheduleRoutes:
     """`POST /schedules`, `GET /schedules`, the methods of `/schedules/{name}`, and its verbs."""
 
-    def __init__(
-        self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
-    ) -> None:
+    def __init__(self, schedules: ScheduleAdmin, options: ApiSettings, *, max_request_bytes: int) -> None:
         self._schedules = schedules
-        self._limits = limits
         self._options = options
         self._max_request_bytes = max_request_bytes
 
@@ -149,7 +144,7 @@ class ScheduleRoutes:
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        return ScheduleDraft.from_json(raw, self._limits)
+        return ScheduleDraft.from_json(raw, self._schedules.limits)
 
     def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
         prefix, schedule = prefix_of(request), caller_of(request).shown_schedule(schedule)

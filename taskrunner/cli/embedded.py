@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,14 +41,14 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
     when it starts again, every accepted task continues.
     """
     settings = {"Api.port": port, "Fetch.allow_loopback": True}
-    config = embedded_config(data, settings=settings, config_path=config_path)
+    read = partial(embedded_config, data, settings=settings, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
         for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path):
             click.echo(line)
 
-    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)
     raise SystemExit(run(main))
 
 

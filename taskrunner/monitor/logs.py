@@ -17,6 +17,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from taskrunner.domain.events import (
     CircuitClosed,
     CircuitOpened,
+    ConfigRefused,
+    ConfigReloaded,
     DeadLetterCollected,
     DeliveryDropped,
     Event,
@@ -238,7 +240,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     if (task := event.task) is not None:
         fields |= {"method": task.method, "url": logged_url(task.url), "queue": task.priority.value}
         fields["expires_at"] = task.expires_at
-    return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
+    return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": strip_urls(event.error)}
 
 
 def _plain(event: Event) -> dict[str, Any]:
@@ -282,6 +284,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    ConfigReloaded: ("info", _plain),
+    ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
     TasksSnoozed: ("debug", _plain),
     CircuitOpened: ("warning", _plain),
