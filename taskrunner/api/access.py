@@ -106,6 +106,11 @@ class Access:
         self._settings = settings
         self._caller_with = lru_cache(maxsize=1024)(Caller)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self._settings.auth is Auth.NONE
+
     async def admit(self, request: web.Request, needs: Needs) -> None:
         """Raises `RequestRefused` (401, 403), and `StoreUnavailable` while no key can be known."""
         request[_CALLER] = await self._caller(request, needs)
@@ -119,7 +124,7 @@ class Access:
         return True
 
     async def _caller(self, request: web.Request, needs: Needs) -> Caller:
-        if not needs.scopes or self._settings.auth is Auth.NONE:
+        if not needs.scopes or self.is_open:
             return ANYBODY
         given = request.headers.get("Authorization")
         if given is None:

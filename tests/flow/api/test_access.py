@@ -56,6 +56,12 @@ async def test_with_loopback_a_key_may_be_left_out(api: Api) -> None:
 async def test_with_none_everybody_gets_in(api: Api) -> None:
     await api.make_key("first", Scope.ADMIN)
     assert (await api.submit()).status == 202
+    assert (await api.get("/health")).json["auth"] == "none"
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(), AccessSettings(auth=Auth.LOOPBACK)])
+async def test_health_tells_only_of_an_api_for_everybody(api: Api) -> None:
+    assert "auth" not in (await api.get("/health")).json
 
 
 @pytest.mark.parametrize(("method", "path"), paths())
