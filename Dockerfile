@@ -28,14 +28,13 @@ COPY --from=build /opt/taskrunner /opt/taskrunner
 ENV PATH=/opt/taskrunner/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    TASKRUNNER_API__ADDR=0.0.0.0 \
-    TASKRUNNER_HEALTH_URL=http://127.0.0.1:8000/livez
+    TASKRUNNER_API__ADDR=0.0.0.0
 USER 10001:10001
 WORKDIR /etc/taskrunner
 EXPOSE 8000 8080
-# `consume` answers on port 8080: set TASKRUNNER_HEALTH_URL there.
+# It asks `serve`, where the configuration says. Beside `consume`, give --health-cmd "taskrunner healthcheck consume".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.build_opener(urllib.request.ProxyHandler({})).open(os.environ['TASKRUNNER_HEALTH_URL'], timeout=4)"]
+    CMD ["taskrunner", "healthcheck"]
 # In exec form taskrunner is PID 1 and gets SIGTERM itself. It needs no init before it: it handles the signals on its
 # own, and it starts threads but no processes, so there is nothing to reap.
 ENTRYPOINT ["taskrunner"]

@@ -28,6 +28,7 @@ from taskrunner.app.embedded import embedded_config
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_running
+from taskrunner.domain.api_key import Scope
 from taskrunner.domain.events import Event, TaskSettled
 
 _PACKAGE = f"{Path(__file__).resolve().parent.parent / 'taskrunner'}{os.sep}"
@@ -133,11 +134,16 @@ async def measure() -> Paths:
             platform.events.subscribe(settled.put_nowait, (TaskSettled,))
             server = await enter(api_running(platform, Monitor(platform, consuming=True, providers={})))
             await enter(platform.running(need_store=True))
+            await platform.keys.turn()
             await enter(ConsumerServices(platform, in_processes=False).running(asyncio.Event()))
             session = await enter(aiohttp.ClientSession(f"http://127.0.0.1:{server.port}"))
 
+            made = await platform.key_admin.create("path", (Scope.SUBMIT,), owner=None, expires_at=None)
+            headers = {"Authorization": f"Bearer {made.secret}"}
+
             async def submit() -> None:
-                async with session.post("/tasks", json={"url": f"http://127.0.0.1:{port}/"}) as answer:
+                task = {"url": f"http://127.0.0.1:{port}/"}
+                async with session.post("/tasks", json=task, headers=headers) as answer:
                     if answer.status != 202:
                         raise RuntimeError(await answer.text())
 

@@ -62,7 +62,7 @@ class ClientConnection(web.RequestHandler):
     )
 
     def __init__(self, server: "ConnectionServer", loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
-        super().__init__(server, loop=loop, **limits)
+        super().__init__(server, loop=loop, auto_decompress=False, **limits)  # `request_codings` decodes
         self._clock = loop.time
         self._head_bytes = 0
         self.foreign_version = False

@@ -6,7 +6,7 @@ from taskrunner.api.parameters import HOST, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
@@ -30,6 +30,12 @@ _SET = Operation(
     takes={"application/json": HostLimit},
     problems=(400, 408, 413, 415, 422, 503),
 )
+_PATCH = Operation(
+    summary="Change what a JSON merge patch (RFC 7396) names in a limit, and keep the rest; null removes it.",
+    answers={200: HostLimitView},
+    takes=MERGE_PATCH,
+    problems=(400, 404, 408, 413, 415, 422, 503),
+)
 _REMOVE = Operation(
     summary="Remove a limit that was set by the API.", answers={204: None}, problems=(404, 422, 503)
 )
@@ -48,6 +54,7 @@ class HostRoutes:
         routes.get("/hosts/{host}", self.read, _READ)
         routes.post("/hosts/{host}/reset", self.reset, _RESET)
         routes.put("/hosts/{host}/limit", self.set_limit, _SET)
+        routes.patch("/hosts/{host}/limit", self.patch_limit, _PATCH)
         routes.delete("/hosts/{host}/limit", self.remove_limit, _REMOVE)
 
     async def list(self, request: web.Request) -> web.Response:
@@ -65,12 +72,18 @@ class HostRoutes:
         return json_response(HostDetail.of(await self._hosts.reset(path_value(request, HOST))))
 
     async def set_limit(self, request: web.Request) -> web.Response:
-        raw = await read_json_body(
-            request, limit=self._max_request_bytes, timeout=self._options.request_timeout
-        )
-        shown = await self._hosts.set_limit(path_value(request, HOST), raw)
-        return json_response(HostLimitView.of(shown))
+        raw = await self._body(request)
+        return json_response(HostLimitView.of(await self._hosts.set_limit(path_value(request, HOST), raw)))
+
+    async def patch_limit(self, request: web.Request) -> web.Response:
+        raw = await self._body(request)
+        return json_response(HostLimitView.of(await self._hosts.patch_limit(path_value(request, HOST), raw)))
 
     async def remove_limit(self, request: web.Request) -> web.Response:
         await self._hosts.remove_limit(path_value(request, HOST))
         return empty_response()
+
+    async def _body(self, request: web.Request) -> bytes:
+        return await read_json_body(
+            request, limit=self._max_request_bytes, timeout=self._options.request_timeout
+        )

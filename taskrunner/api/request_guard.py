@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from taskrunner.api.problems import refuse
+from taskrunner.domain.masking import mask_user_info
 from taskrunner.domain.messages import shown
 
 # Kubernetes and load balancers use any name for the host; the answers contain no secrets.
@@ -40,10 +41,10 @@ class RequestGuard:
         headers = request.headers
         authority = _authority(request)
         if authority is not None and not self._is_ours(authority) and request.path not in PROBES:
+            # RFC 9110 section 4.2.4: user information is no part of a host, and may be a password.
+            host = shown(mask_user_info(f"//{authority}")[2:])
             raise refuse(
-                421,
-                "host_unknown",
-                f"this server does not know the host {shown(authority)}; add its name to Api.hosts",
+                421, "host_unknown", f"this server does not know the host {host}; add its name to Api.hosts"
             )
         if request.method not in _SAFE:
             _refuse_other_sites(request, authority)

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import Problem, RequestRefused, refuse
+from taskrunner.api.request_codings import CODINGS, DecodedTooLarge, decode_body
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.messages import shown
 
 Type = TypeVar("Type")
 
 _PREFIX = "/api/v1"
-_CODINGS = ("gzip", "deflate", "identity")
 
 
 def prefix_of(request: web.Request) -> str:
@@ -47,17 +47,29 @@ async def read_json_body(
     `also`: further media types that are accepted.
     """
     _check_media_type(request, also)
-    _check_coding(request)
+    coding = _coding(request)
     length = request.content_length
     if length is not None and length > limit:
         raise _too_large(limit)
     if request.content.is_eof():
-        return await _read(request, limit)
+        return await _decoded(await _read(request, limit), coding, limit)
     try:
         async with asyncio.timeout(timeout):
-            return await _read(request, limit)
+            raw = await _read(request, limit)
     except TimeoutError as exc:
         raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+    return await _decoded(raw, coding, limit)
+
+
+async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
+    if coding == "identity":
+        return raw
+    try:
+        return await asyncio.to_thread(decode_body, raw, coding, limit)
+    except DecodedTooLarge as exc:
+        raise _too_large(limit) from exc
+    except ValueError as exc:
+        raise refuse(400, "bad_request", f"the body {exc}") from exc
 
 
 def _too_large(limit: int) -> Exception:
@@ -92,15 +104,16 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
         )
 
 
-def _check_coding(request: web.Request) -> None:
+def _coding(request: web.Request) -> str:
     """RFC 9110 15.5.16: the refusal of an unknown coding lists the known ones."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in _CODINGS:
+    if coding not in CODINGS:
         raise RequestRefused(
             Problem(
                 status=415,
                 code="unsupported_media_type",
-                detail=f"Content-Encoding: cannot decode {shown(coding)}; send one of {', '.join(_CODINGS)}",
-                headers={"Accept-Encoding": ", ".join(_CODINGS)},
+                detail=f"Content-Encoding: cannot decode {shown(coding)}; send one of {', '.join(CODINGS)}",
+                headers={"Accept-Encoding": ", ".join(CODINGS)},
             )
         )
+    return coding

@@ -21,6 +21,11 @@ from taskrunner.api.views.view import View
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIXES = ("", "/api/v1")
+# What a PATCH takes: a JSON merge patch (RFC 7396), by either name.
+MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
+    "application/merge-patch+json": {"type": "object"},
+    "application/json": {"type": "object"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

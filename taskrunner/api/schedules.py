@@ -7,7 +7,7 @@ from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
@@ -19,7 +19,6 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
-_MERGE_PATCH = "application/merge-patch+json"
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
@@ -42,7 +41,7 @@ _PUT = Operation(
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
-    takes={_MERGE_PATCH: {"type": "object"}, _JSON: {"type": "object"}},
+    takes=MERGE_PATCH,
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
 )
 _DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))

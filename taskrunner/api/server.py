@@ -9,8 +9,10 @@ from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.settings import ServerSettings
+from taskrunner.domain.address import is_wildcard
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Events, PortOpened
+from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 # How often per request timeout to look for slow connections.
@@ -80,12 +82,12 @@ class WebServer:
 
     @property
     def _address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return shown_place((self.host, self.port))
 
     async def _listen(self, runner: web.ServerRunner) -> None:
         site: web.BaseSite
-        if self.host == "::" and socket.has_dualstack_ipv6():
-            # asyncio would restrict it to IPv6, and `::` means all addresses of the machine.
+        if ":" in self.host and is_wildcard(self.host) and socket.has_dualstack_ipv6():
+            # asyncio sets IPV6_V6ONLY (RFC 3493 section 5.3), and `::` means all addresses of the machine.
             listener = socket.create_server(
                 (self.host, self.port),
                 family=socket.AF_INET6,

@@ -19,6 +19,7 @@ from taskrunner.cli.submit_output import (
     print_submitted,
 )
 from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
+from taskrunner.domain.json_text import join, members
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
 from taskrunner.producer.bulk_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
@@ -100,16 +101,28 @@ def _task_line(
 ) -> tuple[bytes, bool]:
     """The line with `fields` added where it does not set them, and whether its id was made here.
 
-    An unreadable line is sent unchanged: the API explains best what is wrong with it.
+    Each member stays as it is spelt. An unreadable line is sent unchanged: the API explains best what is
+    wrong with it.
     """
     try:
-        given = json.loads(line) if line.startswith(b"{") else {"url": line.decode()}
-    except (ValueError, RecursionError):
+        given = _spelt(line.decode())
+    except ValueError:
         return line, False
-    kept = {name: value for name, value in fields.items() if EXCLUSIVE_FIELDS.get(name) not in given}
-    needs_id = "id" not in given
-    new_id = {"id": make_id(number, line)} if needs_id else {}
-    return json.dumps({**kept, **new_id, **given}).encode(), needs_id
+    kept = {n: json.dumps(v) for n, v in fields.items() if EXCLUSIVE_FIELDS.get(n) not in given}
+    # As in a submit to the store, an id of null is none.
+    needs_id = given.get("id", "null") == "null"
+    new_id = {"id": json.dumps(make_id(number, line))} if needs_id else {}
+    return join({**kept, **given, **new_id}).encode(), needs_id
+
+
+def _spelt(line: str) -> dict[str, str]:
+    """The members of a line, which is an object, or a URL alone, plain or as a JSON string."""
+    if line.startswith("{"):
+        return members(line, opaque="body")
+    if not line.startswith('"'):
+        return {"url": json.dumps(line)}
+    json.loads(line)
+    return {"url": line}
 
 
 def _batches(lines: Iterable[tuple[int, bytes]], summary: SubmitSummary) -> Iterator[list[tuple[int, bytes]]]:

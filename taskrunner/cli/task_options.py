@@ -46,6 +46,11 @@ _OPTIONS = (
     click.option(
         "--rules", metavar="JSON", help="Rules that decide by the response; @FILE reads them from a file."
     ),
+    click.option(
+        "--rules-unreadable",
+        metavar="WHAT",
+        help="If a rule needs a document that cannot be read: retry (default), fail or ignore.",
+    ),
     click.option("--timeout", type=DURATION, help="The limit for one attempt: 30s, 2m."),
     click.option(
         "--label",

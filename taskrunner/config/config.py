@@ -84,7 +84,7 @@ class Config(BaseModel):
         return self.limits.settings(
             TaskLimits,
             ssrf_policy=self.ssrf_policy(),
-            callback_secrets=frozenset(self.callbacks.secrets),
+            callback_secrets={name: secret.hosts for name, secret in self.callbacks.secrets.items()},
             tls_profiles={name: profile.hosts for name, profile in self.fetch.tls.items()},
         )
 

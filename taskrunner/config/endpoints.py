@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from taskrunner.domain.address import is_loopback, parse_address
+from taskrunner.domain.address import is_loopback, is_wildcard, parse_address
 from taskrunner.domain.amqp_url import AMQP_PORTS, read_amqp_url
 from taskrunner.domain.postgres_url import read_postgres_url
 from taskrunner.domain.redis_url import read_redis_url
@@ -25,6 +25,14 @@ def listener_endpoints(addr: str, port: int) -> Iterator[Place]:
     address = parse_address(addr)
     if addr != "localhost" and not (address and (address.is_unspecified or is_loopback(address))):
         yield addr, port
+
+
+def local_endpoint(addr: str, port: int) -> Place:
+    """Where this machine itself reaches one of our servers.
+
+    A wildcard takes in loopback, and `::` that of IPv4 too, which exists without IPv6.
+    """
+    return ("127.0.0.1" if is_wildcard(addr) else addr), port
 
 
 def _places(url: str) -> tuple[Place, ...]:

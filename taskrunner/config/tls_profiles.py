@@ -9,15 +9,13 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BeforeValidator
 
-from taskrunner.config.values import split_commas
+from taskrunner.config.values import read_hosts, split_commas
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.tls_profile import TlsProfile, split_port
-from taskrunner.domain.url import LAST_PORT, spell_host
+from taskrunner.domain.messages import did_you_mean
+from taskrunner.domain.tls_profile import TlsProfile
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PROFILES = 100
-_MAX_HOSTS = 100
 _MAX_PASSWORD_BYTES = 4096
 _KEYS = tuple(each.name for each in msgspec.structs.fields(TlsProfile))
 
@@ -85,7 +83,7 @@ def _profile(name: str, keys: Any) -> TlsProfile:
         if value in (None, ""):
             continue
         if known == "hosts":
-            value = _hosts(name, split_commas(value))
+            value = read_hosts(f"{name}.hosts", value)
         elif not isinstance(value, str):
             raise ValueError(f"{name}.{known}: must be the path of a file")
         given[known] = value
@@ -94,34 +92,6 @@ def _profile(name: str, keys: Any) -> TlsProfile:
     if given.keys() & {"key_file", "key_password_file"} and "cert_file" not in given:
         raise ValueError(f"{name}: a key needs the certificate that it belongs to, cert_file")
     return TlsProfile(**given)
-
-
-def _hosts(name: str, patterns: Any) -> tuple[str, ...]:
-    if not isinstance(patterns, list | tuple) or len(patterns) > _MAX_HOSTS:
-        raise ValueError(f"{name}.hosts: must be at most {_MAX_HOSTS} hosts")
-    checked = []
-    for pattern in patterns:
-        try:
-            checked.append(_host(pattern))
-        except ValueError:
-            raise ValueError(
-                f"{name}.hosts: must be host names, addresses or *.example.com, each with or without :port, "
-                f"got {shown(pattern)}"
-            ) from None
-    return tuple(dict.fromkeys(checked))
-
-
-def _host(pattern: str) -> str:
-    """A pattern in its one spelling, of which the host is that of URLs: no other would ever be met."""
-    host, port = split_port(pattern)
-    name = host.removesuffix(".").removeprefix("*.")
-    spelt = spell_host(f"[{name}]" if ":" in name else name).strip("[]")
-    host = f"*.{spelt}" if host.startswith("*.") else spelt
-    if not port:
-        return host
-    if not 0 < int(port) <= LAST_PORT:
-        raise ValueError(f"{port} is no port")
-    return f"[{host}]:{int(port)}" if ":" in host else f"{host}:{int(port)}"
 
 
 def _refuse_doubles(profiles: Mapping[str, TlsProfile]) -> None:

@@ -13,9 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.amqp_url import read_amqp_url
-from taskrunner.domain.api_key import NAME_PATTERN, check_secret, read_scopes
-from taskrunner.domain.duration import read_duration
-from taskrunner.domain.errors import HostLimitInvalid, KeyInvalid
+from taskrunner.domain.duration_field import Duration
+from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
@@ -29,8 +28,8 @@ from taskrunner.domain.service_url import (
     is_host_name,
     split_service_url,
 )
-from taskrunner.domain.signature import read_secret
 from taskrunner.domain.task import Priority
+from taskrunner.domain.url_pattern import spell_pattern
 from taskrunner.domain.write_concern import WriteConcern
 
 # The broker within `taskrunner all`.
@@ -41,19 +40,33 @@ MEMORY = "memory://"
 _TAGGED = re.compile(r"[^{}\s]*\{[^{}\s]+\}[^{}\s]*")
 
 
-_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ACTIVE_SECRETS = 2
-# The name of a key that is given without one.
-_ONLY_KEY = "default"
-
-
 class Secret:
     """Marks a setting that is never shown, and that can be read from a file (`<key>_file`)."""
+
+
+_MAX_HOSTS = 100
 
 
 def split_commas(value: Any) -> Any:
     """The parts of a text with commas; any other value unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def read_hosts(label: str, given: Any) -> tuple[str, ...]:
+    """The URL patterns of a list, or of a text with commas. Raises `ValueError`."""
+    patterns = split_commas(given)
+    if not isinstance(patterns, list | tuple) or len(patterns) > _MAX_HOSTS:
+        raise ValueError(f"{label}: must be at most {_MAX_HOSTS} hosts")
+    checked = []
+    for pattern in patterns:
+        try:
+            checked.append(spell_pattern(pattern))
+        except (ValueError, AttributeError):
+            raise ValueError(
+                f"{label}: must be host names, addresses or *.example.com, each with or without :port, "
+                f"got {shown(pattern)}"
+            ) from None
+    return tuple(dict.fromkeys(checked))
 
 
 def _check_amqp_url(url: str) -> str:
@@ -144,67 +157,6 @@ def _check_agent(value: str) -> str:
     return value
 
 
-def _split_secrets(value: Any) -> Any:
-    """Secrets by name, from `NAME=whsec_…`, several with commas or on separate lines."""
-    if isinstance(value, str):
-        named: dict[str, list[str]] = {}
-        for part in re.split(r"[\s,]+", value.strip()):
-            name, found, secret = part.partition("=")
-            if not found:
-                raise ValueError("must be NAME=whsec_…, several with commas")
-            named.setdefault(name, []).append(secret)
-        return named
-    if isinstance(value, dict):
-        return {name: split_commas(secrets) for name, secrets in value.items()}
-    return value
-
-
-def _check_secrets(secrets: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    for name, active in secrets.items():
-        if not _SECRET_NAME.fullmatch(name):
-            raise ValueError("a secret's name must be 1 to 64 letters, digits or ._-")
-        if not 1 <= len(active) <= _ACTIVE_SECRETS:
-            raise ValueError(f"{name}: must be 1 secret, or {_ACTIVE_SECRETS} while one replaces the other")
-        for secret in active:
-            try:
-                read_secret(secret)
-            except ValueError as exc:
-                raise ValueError(f"{name}: {exc}") from None
-    return secrets
-
-
-def _split_keys(value: Any) -> Any:
-    """Keys by name with their scopes, from `NAME=tr_… [SCOPE …]`, several with commas or on lines."""
-    if isinstance(value, str):
-        named: dict[str, list[str]] = {}
-        for part in filter(None, map(str.strip, re.split(r"[,\n]", value))):
-            name, found, words = part.partition("=")
-            if not found:
-                name, words = _ONLY_KEY, part
-            if name.strip() in named:
-                raise ValueError(f"{shown(name.strip())} is given twice; give each key a name: NAME=tr_…")
-            named[name.strip()] = words.split()
-        return named
-    if isinstance(value, dict):
-        return {name: words.split() if isinstance(words, str) else words for name, words in value.items()}
-    return value
-
-
-def _check_keys(keys: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    for name, words in keys.items():
-        if not NAME_PATTERN.fullmatch(name):
-            raise ValueError("a key's name must be 1 to 63 lower-case letters, digits, - or _")
-        if not words:
-            raise ValueError(f"{name}: must be NAME=tr_… and the scopes, if not all")
-        try:
-            check_secret(words[0])
-            if words[1:]:
-                read_scopes(words[1:])
-        except (ValueError, KeyInvalid) as exc:
-            raise ValueError(f"{name}: {exc}") from None
-    return keys
-
-
 def _read_limits(value: Any) -> Any:
     """`PATTERN: LIMITS` in the file; elsewhere `PATTERN concurrency=4 rate=10/s`, several with commas."""
     if isinstance(value, str):
@@ -238,20 +190,12 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _duration(value: Any) -> Any:
-    """The seconds of a text such as 10m; any other value unchanged."""
-    return read_duration(value) if isinstance(value, str) else value
-
-
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
 _Commas = BeforeValidator(split_commas)
-_Finite = Field(allow_inf_nan=False)
 
-# Seconds, or a duration with units (`domain/duration.py`).
-Duration = Annotated[float, BeforeValidator(_duration), _Finite]
 Seconds = Annotated[Duration, Field(gt=0, le=86_400)]
 SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
 RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]
@@ -314,10 +258,6 @@ HeaderNames = Annotated[
 ]
 ProxyUrl = Annotated[str, AfterValidator(_check_proxy_url), Field(max_length=4096)]
 UserAgent = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_agent)]
-ApiKeys = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_split_keys), AfterValidator(_check_keys)]
-CallbackSecrets = Annotated[
-    dict[str, tuple[str, ...]], BeforeValidator(_split_secrets), AfterValidator(_check_secrets)
-]
 LimitsByPattern = Annotated[dict[str, HostLimit], BeforeValidator(_read_limits), Field(max_length=1000)]
 LowerCase = BeforeValidator(_lower)
 Concern = Annotated[WriteConcern, LowerCase]

@@ -1,6 +1,7 @@
 """WorkerGroup: what thread pools and worker processes have in common."""
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ _SMOOTHING = 0.05
 # Tasks are claimed ahead of free workers for about this many seconds: workers that began together also end
 # together, and none should wait for a claim then.
 _AHEAD = 0.05
+# A shortage is told for so many seconds after the last attempt that met it.
+_SHORTAGE_TOLD = 60.0
 # The most that are claimed ahead for each worker, where tasks take less than half of that.
 _MOST_AHEAD = 2
 
@@ -31,6 +34,7 @@ class WorkerGroup(WorkerPool):
         self._by_ticket: dict[int, ClaimedAttempt] = {}
         self._last_ticket = 0
         self.finished = 0
+        self._shortage: tuple[float, str] | None = None
 
     @property
     @abstractmethod
@@ -51,7 +55,8 @@ class WorkerGroup(WorkerPool):
 
     @property
     def trouble(self) -> str | None:
-        return None
+        met = self._shortage
+        return met[1] if met is not None and time.monotonic() < met[0] + _SHORTAGE_TOLD else None
 
     @property
     def in_flight(self) -> int:
@@ -108,6 +113,8 @@ class WorkerGroup(WorkerPool):
 
     def _finish(self, attempt: ClaimedAttempt, outcome: Outcome) -> None:
         """End an attempt by the outcome that its handler returned."""
+        if outcome.shortage:
+            self._shortage = (time.monotonic(), outcome.error or "")
         mean, elapsed = self._task_time, attempt.elapsed
         self._task_time = elapsed if mean is None else mean + _SMOOTHING * (elapsed - mean)
         self._end(attempt, outcome)

@@ -5,6 +5,7 @@ thread. All other methods are for the one thread that owns the workers: the even
 of a child process.
 """
 
+import logging
 import math
 import threading
 import time
@@ -24,6 +25,8 @@ _LEASE_OVER = Outcome(
     error="the lease was over before a worker began; this attempt does not count",
     counted=False,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -143,10 +146,14 @@ class WorkerThreads(Generic[Assigned]):
         self._inbox.put(attempt)
 
     def resize(self, target: int) -> None:
-        """Start missing workers at once; let surplus ones leave, each when it is idle."""
+        """Start missing workers at once; let surplus ones leave, each when it is idle.
+
+        If the machine has no thread left, the next call tries again.
+        """
         surplus = self.total - target
         for _ in range(-surplus):
-            self._start_worker()
+            if not self._start_worker():
+                break
         for _ in range(surplus):
             with self._lock:
                 self._leaving += 1
@@ -178,7 +185,13 @@ class WorkerThreads(Generic[Assigned]):
 
     def run_worker(self, worker: Worker[Assigned]) -> None:
         """The body of a worker's thread."""
-        handler = self._make_handler()
+        try:
+            handler = self._make_handler()
+        except Exception as exc:  # noqa: BLE001 - the boundary; the next resize starts another worker
+            _log.error("cannot make the handler of %s: %s", worker.name, type(exc).__name__)
+            with self._lock:
+                self._workers.pop(worker.name, None)
+            return
         try:
             while (attempt := self._inbox.get()) is not None:
                 attempt.started = time.monotonic()
@@ -197,12 +210,19 @@ class WorkerThreads(Generic[Assigned]):
             handler.close()
             self._remove(worker)
 
-    def _start_worker(self) -> None:
+    def _start_worker(self) -> bool:
         self._last_number += 1
         worker = Worker(f"worker-{self._last_number}", self)
         with self._lock:
             self._workers[worker.name] = worker
-        worker.thread.start()
+        try:
+            worker.thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._workers[worker.name]
+            _log.warning("cannot start another worker thread (ulimit -u, or the pids limit of the container)")
+            return False
+        return True
 
     def _write_off(self, worker: Worker[Assigned], attempt: Assigned) -> bool:
         """Returns False for a worker that has ended the attempt at the last moment."""

@@ -160,6 +160,13 @@ def embedded(address: Address) -> Sequence[IPv4Address]:
     return [IPv4Address(each) for each in found]
 
 
+def is_wildcard(text: str) -> bool:
+    """Whether a server that listens there listens on all addresses: `0.0.0.0`, `::` in any spelling."""
+    address = parse_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address is not None and (mapped or address).is_unspecified
+
+
 def parse_address(text: str) -> Address | None:
     """An address in its plain form, without a zone; None for anything else.
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taskrunner.domain.api_key import NAME_PATTERN, Scope
 from taskrunner.domain.errors import FieldError, KeyInvalid
-from taskrunner.domain.json_text import BOM, JsonUnfit, members
+from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.validation import field_errors
 
@@ -20,14 +20,12 @@ class _Draft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Parse one JSON object. Raises `KeyInvalid` with all findings."""
-        text = raw.removeprefix(BOM)
         try:
-            members(text.decode())
+            text = decode(raw)
+            members(text)
             return cls.model_validate_json(text)
         except JsonUnfit as exc:
             raise KeyInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except UnicodeDecodeError as exc:
-            raise KeyInvalid([FieldError(field="", message=f"is not UTF-8: {exc.reason}")]) from exc
         except ValidationError as exc:
             raise KeyInvalid(field_errors(exc, cls.model_fields)) from exc
 

@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from taskrunner.domain import task_fields
-from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
+from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults, check_secret
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.status import Status
 from taskrunner.domain.tls_profile import check_profile
@@ -49,10 +49,9 @@ class CallbackDraft(BaseModel):
     @field_validator("secret")
     @classmethod
     def _secret(cls, value: str | None, info: ValidationInfo) -> str | None:
-        known = limits_of(info).callback_secrets
-        if value is not None and value not in known:
-            hint = did_you_mean(value, known)
-            raise ValueError(f"no secret is configured by the name {shown(value)}{hint}")
+        # An unusable URL has its own finding.
+        if value is not None and (url := info.data.get("url")) is not None:
+            check_secret(value, parse_url(url), limits_of(info).callback_secrets)
         return value
 
     @field_validator("events", mode="before", json_schema_input_type=_Events)

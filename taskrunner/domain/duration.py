@@ -7,6 +7,7 @@ from taskrunner.domain.messages import shown
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _PARTS = re.compile(rf"{_NUMBER}(ms|[smhdw])")
+_SECONDS = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]{0,9})?(?:[eE][+-]?[0-9]{1,3})?")
 # Each unit once, the longest first.
 _DURATION = re.compile("".join(rf"(?:{_NUMBER}{unit})?" for unit in ("w", "d", "h", "m", "s", "ms")))
 
@@ -21,12 +22,10 @@ def read_duration(text: str) -> float:
     plain = text.strip()
     if has_units(plain):
         return sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(plain))
-    try:
-        return float(plain)
-    except ValueError:
-        raise ValueError(
-            f"must be seconds, or a duration such as 30s, 10m or 1h30m, got {shown(text)}"
-        ) from None
+    # `float` takes more than people mean, such as 1_0 and digits of other scripts.
+    if not _SECONDS.fullmatch(plain):
+        raise ValueError(f"must be seconds, or a duration such as 30s, 10m or 1h30m, got {shown(text)}")
+    return float(plain)
 
 
 def duration_text(seconds: float) -> str:

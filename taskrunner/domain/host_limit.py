@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host_name import patterns_for
+from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.value import Value
@@ -23,7 +24,7 @@ _PARTS = re.compile(r"[\s,;]+")
 def _read_rate(given: Any) -> Any:
     """`10/s`, `90/m`, `5/h`, or a number per second."""
     if isinstance(given, bool):
-        raise ValueError(f"must be a number with /s, /m or /h, got {given}")
+        raise ValueError(f"must be a number with /s, /m or /h, got {shown(given)}")
     if not isinstance(given, str):
         return given
     match = _RATE.fullmatch(given.strip())
@@ -35,7 +36,7 @@ def _read_rate(given: Any) -> Any:
 def _read_count(given: Any) -> Any:
     """Refuses `true`, which Python takes for a whole number."""
     if isinstance(given, bool):
-        raise ValueError(f"must be a whole number, got {given}")
+        raise ValueError(f"must be a whole number, got {shown(given)}")
     return given
 
 
@@ -101,14 +102,28 @@ def read_limit(given: Any) -> HostLimit:
     """
     if not isinstance(given, bytes | Mapping):
         given = _named(given)
-    if isinstance(given, bytes) and (too_much := excess(given)):
-        raise HostLimitInvalid([too_much])
     try:
         if isinstance(given, bytes):
             return HostLimit.model_validate_json(given)
         return HostLimit.model_validate(given)
     except ValidationError as exc:
         raise HostLimitInvalid(field_errors(exc, known=HostLimit.model_fields)) from exc
+
+
+def read_document(raw: bytes, known: HostLimit | None = None) -> HostLimit:
+    """A limit from a client's JSON; with `known`, from a merge patch of that limit (RFC 7396).
+
+    Raises `HostLimitInvalid`.
+    """
+    if too_much := excess(raw):
+        raise HostLimitInvalid([too_much])
+    try:
+        text = join(members(decode(raw)))
+        if known is not None:
+            text = merge(known.encode().decode(), text)
+    except JsonUnfit as exc:
+        raise HostLimitInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
+    return read_limit(text.encode("utf-8", "surrogatepass"))
 
 
 def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:

@@ -94,6 +94,14 @@ def _check_part(value: bytes, name: str, depth: int) -> None:
         raise JsonUnfit(exc.reason, name) from exc
 
 
+def decode(raw: bytes) -> str:
+    """The text of a document, without a byte order mark (RFC 8259 8.1). Raises `JsonUnfit`."""
+    try:
+        return raw.removeprefix(BOM).decode().strip()
+    except UnicodeDecodeError as exc:
+        raise JsonUnfit(f"is not UTF-8: {exc.reason}") from exc
+
+
 def members(text: str, *, opaque: str | None = None, is_shallow: bool = False) -> dict[str, str]:
     """The members of an object by name, each value as it was written.
 

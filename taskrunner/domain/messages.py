@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from taskrunner.domain.masking import mask_user_info, masked_url
 
 _SHOWN_CHARS = 60
+# Whoever sent JSON or YAML does not know Python's.
+_JSON_WORDS = {None: "null", True: "true", False: "false"}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -17,5 +19,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """`value` as an error message may show it: short, on one line, without the secrets of a URL."""
+    if value is None or isinstance(value, bool):
+        return _JSON_WORDS[value]
     text = repr(masked_url(mask_user_info(value)) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

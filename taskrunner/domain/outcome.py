@@ -68,13 +68,15 @@ class Hop(Value):
 
 
 class Outcome(Value):
-    """The end of one attempt. `error` is a sentence for users, None for a success.
+    """The end of one attempt. `error` is a sentence for users; a success has one if a rule was not asked.
 
-    - `retry_after`: the Retry-After of the target, in seconds.
+    - `retry_after`: the Retry-After of the target, in seconds, or our own pause after a shortage.
     - `retryable`: overrules the kind; None leaves the decision to the kind.
     - `counted`: False if the attempt ended through a fault of ours, which must not use up an attempt.
+    - `shortage`: this machine had too little of something, which `error` names.
     - `sent`: False if the target certainly has not processed the request.
     - `rule`: the index of the task's rule that holds for the answer.
+    - `rule_unasked`: a rule before `rule`, or any, needs a document that cannot be read; `error` says why.
     - `address`: the `host:port` that was dialled; never that of a refused target.
     - `timings`: set if there is no response, which has its own.
     - `hops`: all requests of an attempt that was redirected, in order; empty for a single request.
@@ -87,8 +89,10 @@ class Outcome(Value):
     retry_after: float | None = None
     retryable: bool | None = None
     counted: bool = True
+    shortage: bool = False
     sent: bool = True
     rule: int | None = None
+    rule_unasked: bool = False
     address: str | None = None
     timings: Timings | None = None
     hops: tuple[Hop, ...] = ()

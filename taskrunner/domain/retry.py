@@ -1,14 +1,16 @@
 """Retry decisions: the verdict on an outcome is succeeded, failed, or when to start the next attempt.
 
 A complete answer is judged by the task's rules, then by its `fail_on` and `retry_on`, then by the status, for
-any method. A redirect that was not followed is such an answer. Without an answer, a POST or PATCH that may
-have been sent is not repeated, since the target may have acted on it, unless the task sets `retry_unsafe`.
+any method. If a rule needs a document that cannot be read, the task's `rules_unreadable` decides in place of
+the rules and of the status. A redirect that was not followed is such an answer. Without an answer, a POST or
+PATCH that may have been sent is not repeated, since the target may have acted on it, unless the task sets
+`retry_unsafe`.
 """
 
 from datetime import datetime, timedelta
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.rules import RuleAction
+from taskrunner.domain.rules import RuleAction, RulesUnreadable
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_fields import IDEMPOTENT_METHODS
@@ -41,11 +43,13 @@ _ANSWERED = frozenset(
 _WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
 # A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
 MAX_UNCOUNTED = 1000
+# From 5 seconds to 160.
+_MOST_DOUBLINGS = 5
 # The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
 EXHAUSTED = "attempts exhausted"
 UNKNOWN = "unknown"
-RULE, FAIL_ON, RETRY_ON = "rule", "fail_on", "retry_on"
+RULE, FAIL_ON, RETRY_ON, RULES_UNREADABLE = "rule", "fail_on", "retry_on", "rules_unreadable"
 # The longest Retry-After that a target can ask for, in seconds.
 RETRY_AFTER_CAP = 86_400.0
 
@@ -72,7 +76,9 @@ def decide(
         return Verdict(status=Status.SUCCEEDED, reason=reason)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     if not outcome.counted:
-        due = now + timedelta(seconds=floor)
+        # A pause of ours doubles: whatever ran short may be gone for hours.
+        doublings = min(attempt_limit - task.max_attempts, _MOST_DOUBLINGS) if outcome.shortage else 0
+        due = now + timedelta(seconds=floor * 2**doublings)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)
     if action is RuleAction.FAIL:
@@ -86,13 +92,16 @@ def decide(
 
 def judge(task: Task, outcome: Outcome) -> tuple[RuleAction, str]:
     """What an outcome means for its task, and the reason."""
-    if outcome.rule is not None and outcome.rule < len(task.rules):
+    unread = task.rules_unreadable if outcome.rule_unasked else RulesUnreadable.IGNORE
+    if unread is RulesUnreadable.IGNORE and outcome.rule is not None and outcome.rule < len(task.rules):
         return task.rules[outcome.rule].then, RULE
     status = _answered_status(outcome)
     if status in task.fail_on:
         return RuleAction.FAIL, FAIL_ON
     if status in task.retry_on:
         return RuleAction.RETRY, RETRY_ON
+    if unread is RulesUnreadable.FAIL:
+        return RuleAction.FAIL, RULES_UNREADABLE
     if outcome.kind is OutcomeKind.OK:
         return RuleAction.SUCCESS, "ok"
     if is_unknown(task, outcome):
@@ -139,6 +148,8 @@ def _error(outcome: Outcome, action: RuleAction, reason: str) -> str | None:
         return f"{error} The request was sent, and whether the target acted on it is not known."
     if reason == RULE:
         return f"{error} Rule {(outcome.rule or 0) + 1} of the task says: {action}."
+    if reason == RULES_UNREADABLE:
+        return f"{error} The task's rules_unreadable says: {action}."
     if reason in {FAIL_ON, RETRY_ON}:
         return f"{error} The task lists this status in {reason}."
     return None

@@ -5,23 +5,22 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.value import replace
 
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
-
 
 class RetryDraft(BaseModel):
-    """The field `retry` of a task; durations are seconds."""
+    """The field `retry` of a task; durations are seconds, or have units."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     strategy: Strategy | None = None
-    base: Seconds | None = Field(default=None, ge=0, le=86_400)
-    cap: Seconds | None = Field(default=None, ge=0, le=30 * 86_400)
-    jitter: Seconds | None = Field(default=None, ge=0, le=1)
-    delays: tuple[Annotated[Seconds, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
+    base: Duration | None = Field(default=None, ge=0, le=86_400)
+    cap: Duration | None = Field(default=None, ge=0, le=30 * 86_400)
+    jitter: Annotated[float, Field(allow_inf_nan=False)] | None = Field(default=None, ge=0, le=1)
+    delays: tuple[Annotated[Duration, Field(ge=0, le=30 * 86_400)], ...] | None = Field(
         default=None, max_length=100
     )
 

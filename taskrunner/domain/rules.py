@@ -8,14 +8,12 @@ are left out, since the answer of a target would decide how long they take.
 """
 
 import re
-from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
 
-import orjson
-
 from taskrunner.domain.constraints import After, Before, Constraint
+from taskrunner.domain.json_document import MISSING, BodyUnreadable, read_document
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.task_fields import check_header_name
@@ -24,11 +22,8 @@ from taskrunner.domain.value import Value
 MAX_RULES = 20
 # They travel in every envelope of the task.
 MAX_RULES_BYTES = 8 * 1024
-# Parsed JSON takes up to thirty times its size, and many answers are parsed at the same time.
-MAX_JSON_BYTES = 256 * 1024
 _MAX_VALUES = 50
 _MAX_STEPS = 16
-_MISSING = object()
 
 # RFC 9535 2.5.1.1 and 2.3.3.1; quoted names have no quotes or backslashes in them.
 _STEP = re.compile(
@@ -123,8 +118,8 @@ class JsonCondition(Value):
 
     def holds(self, document: Any) -> bool:
         found = _find(document, parse_path(self.path))
-        if self.equals is None or found is _MISSING:
-            return found is not _MISSING
+        if self.equals is None or found is MISSING:
+            return found is not MISSING
         return any(_is_same(found, value) for value in self.equals)
 
 
@@ -159,55 +154,53 @@ class Rule(Value):
 Rules = tuple[Rule, ...]
 
 
-class BodyUndecodable(Exception):
-    """A `json` condition needs a body that cannot be decoded. The message is a sentence for users."""
+class RulesUnreadable(StrEnum):
+    """What happens if a rule depends on a document that cannot be read."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+    IGNORE = "ignore"
 
 
 class JsonBody:
-    """A response body, parsed when a rule needs it."""
+    """A response body, parsed when a rule needs it. `unreadable` says why it could not be read."""
 
     def __init__(self, response: Response) -> None:
+        self.unreadable: str | None = None
         self._response = response
         self._document: Any = None
         self._parsed = False
 
     @property
     def document(self) -> Any:
-        """`_MISSING` for a body that is not JSON, truncated, or too large. Raises `BodyUndecodable`."""
+        """`MISSING` for a body that is not JSON, or cannot be read."""
         if not self._parsed:
             self._parsed = True
-            self._document = _parse(self._response)
+            try:
+                self._document = read_document(self._response)
+            except BodyUnreadable as exc:
+                self._document, self.unreadable = MISSING, str(exc)
         return self._document
 
 
-def first_match(rules: Rules, response: Response) -> int | None:
-    """The index of the first rule that holds for a complete answer.
+def first_match(rules: Rules, response: Response) -> tuple[int | None, str | None]:
+    """The index of the first rule that holds for a complete answer, and why an earlier one was not asked.
 
-    Raises `BodyUndecodable` if that depends on a body that cannot be decoded.
+    The reason is a sentence for users. A `json` condition does not hold for a document that cannot be read.
     """
     body = JsonBody(response)
-    return next((index for index, rule in enumerate(rules) if rule.holds(response, body)), None)
-
-
-def _parse(response: Response) -> Any:
-    document: Any = _MISSING
-    if not response.truncated and len(response.body) <= MAX_JSON_BYTES:
-        with suppress(orjson.JSONDecodeError):
-            # JSON under the name of a coding that was never applied is read too.
-            document = orjson.loads(response.body)
-    if document is _MISSING and response.undecodable:
-        raise BodyUndecodable("A rule of the task needs the body, which does not match its Content-Encoding.")
-    return document
+    index = next((index for index, rule in enumerate(rules) if rule.holds(response, body)), None)
+    return index, body.unreadable
 
 
 def _find(document: Any, steps: tuple[str | int, ...]) -> Any:
     for step in steps:
         if isinstance(document, dict) and isinstance(step, str):
-            document = document.get(step, _MISSING)
+            document = document.get(step, MISSING)
         elif isinstance(document, list) and isinstance(step, int) and -len(document) <= step < len(document):
             document = document[step]
         else:
-            return _MISSING
+            return MISSING
     return document
 
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
-from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, join, members, merge, set_aside
+from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
 from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
@@ -36,7 +37,7 @@ class ScheduleDraft(BaseModel):
     time_zone: str = "UTC"
     missed: MissedPolicy = MissedPolicy.ONCE
     overlap: Overlap = Overlap.ALLOW
-    jitter: Annotated[float, Field(ge=0, le=_DAY, allow_inf_nan=False)] = 0.0
+    jitter: Annotated[Duration, Field(ge=0, le=_DAY)] = 0.0
     conditional: bool = False
     task: Annotated[str, WithJsonSchema({"type": "object", "additionalProperties": True})]
 
@@ -62,8 +63,7 @@ class ScheduleDraft(BaseModel):
     def patched(cls, schedule: Schedule, patch: bytes, limits: TaskLimits) -> Self:
         """The draft of `schedule` after a JSON merge patch (RFC 7396). Raises `ScheduleInvalid`."""
         try:
-            text = patch.removeprefix(BOM).decode().strip()
-            changes = members(text, is_shallow=True)
+            changes = members(decode(patch), is_shallow=True)
             if changes.pop("name", None) not in {None, json.dumps(without_namespace(schedule.name))}:
                 raise ScheduleInvalid([FieldError(field="name", message="cannot be changed")])
             known = {
@@ -74,8 +74,6 @@ class ScheduleDraft(BaseModel):
             merged = merge(join({**known, "task": schedule.task}), join(changes))
         except JsonUnfit as exc:
             raise ScheduleInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except UnicodeDecodeError as exc:
-            raise ScheduleInvalid([FieldError(field="", message=f"is not UTF-8: {exc.reason}")]) from exc
         return cls.from_json(merged, limits)
 
     @classmethod

@@ -10,7 +10,7 @@ import msgspec
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.rules import Rules
+from taskrunner.domain.rules import Rules, RulesUnreadable
 from taskrunner.domain.task_limits import COUNT_LIMIT
 from taskrunner.domain.value import Value, field
 
@@ -62,6 +62,7 @@ class Task(Value):
     - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
     - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text.
     - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
+    - `rules_unreadable`: what happens if a rule needs a document that cannot be read.
     - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
     - `redirects`: which redirects are followed; another is the answer.
     - `tls`: the name of the TLS profile to fetch with.
@@ -86,6 +87,7 @@ class Task(Value):
     fail_on: tuple[int, ...] = ()
     retry_unsafe: bool = False
     rules: Rules = ()
+    rules_unreadable: RulesUnreadable = RulesUnreadable.RETRY
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: AwareDatetime
     redirects: Redirects = Redirects.FOLLOW

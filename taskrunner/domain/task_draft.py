@@ -21,11 +21,12 @@ from pydantic import (
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
 from taskrunner.domain.moment import Moment
-from taskrunner.domain.retry_draft import RetryDraft, Seconds
-from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, Statuses
+from taskrunner.domain.retry_draft import RetryDraft
+from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
@@ -51,6 +52,8 @@ _DRAFT_ONLY = ("delay", "write_concern")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
 _BODY_SCHEMA: dict[str, Any] = {
+    "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
+    " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
     "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
     "default": None,
 }
@@ -70,12 +73,15 @@ class TaskDraft(BaseModel):
     method: str = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
-    body_base64: str | None = None
+    body_base64: Annotated[
+        str | None,
+        Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
+    ] = None
     priority: Priority | None = None
-    delay: Seconds | None = Field(default=None, ge=0)
+    delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
-    timeout: Seconds | None = Field(default=None, gt=0)
+    timeout: Duration | None = Field(default=None, gt=0)
     max_attempts: int | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
     retry_on: Statuses = ()
@@ -83,6 +89,7 @@ class TaskDraft(BaseModel):
     retry_unsafe: bool | None = None
     redirects: Redirects = Redirects.FOLLOW
     rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
+    rules_unreadable: RulesUnreadable = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     tls: ProfileName = None
@@ -213,7 +220,7 @@ class TaskDraft(BaseModel):
             raise ValueError("must be version-trace-parent-flags in hex (W3C Trace Context)")
         return known
 
-    @field_validator("write_concern", "redirects", mode="before")
+    @field_validator("write_concern", "redirects", "rules_unreadable", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

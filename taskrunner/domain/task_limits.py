@@ -1,9 +1,13 @@
 """The limits on what a task may ask for. Everything has one; configuration can change it."""
 
+from collections.abc import Mapping
+
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
 from taskrunner.domain.value import Value, field
 
+# The hosts of each secret of callbacks, by its name.
+SecretHosts = Mapping[str, tuple[str, ...]]
 FIVE_YEARS = 5 * 366 * 86_400.0
 # The largest integer that every store can hold.
 COUNT_LIMIT = 2**31 - 1
@@ -13,7 +17,7 @@ class TaskLimits(Value):
     """Upper bounds, checked when a task is submitted. Durations are seconds.
 
     `ssrf_policy` says which targets are allowed. `callback_secrets` are the names of the configured secrets,
-    `tls_profiles` those of the TLS profiles, each with its hosts.
+    `tls_profiles` those of the TLS profiles, both with their hosts.
     """
 
     max_url_bytes: int = 8 * 1024
@@ -27,5 +31,5 @@ class TaskLimits(Value):
     max_attempts: int = 100
     max_delay: float = FIVE_YEARS
     ssrf_policy: SsrfPolicy = SsrfPolicy()
-    callback_secrets: frozenset[str] = frozenset()
+    callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)

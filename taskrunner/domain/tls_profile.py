@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.url import Url
+from taskrunner.domain.url_pattern import covers, specificity
 from taskrunner.domain.value import Value
 
 # The hosts of each profile, by its name: what the check of a task needs.
@@ -18,8 +19,7 @@ class TlsProfile(Value):
     """Paths of PEM files. Without `ca_file` the system's authorities are trusted; without `cert_file` there
     is no client certificate; without `key_file` its key is in `cert_file`.
 
-    `hosts` are names, addresses, and `*.example.com` for all subdomains; on every port, or with `:port` only
-    on that one (an IPv6 address is then in brackets).
+    `hosts` are patterns of `url_pattern`.
     """
 
     ca_file: str | None = None
@@ -35,7 +35,7 @@ def check_profile(name: str, url: Url, known: ProfileHosts) -> None:
         raise ValueError(f"no TLS profile is configured by the name {shown(name)}{did_you_mean(name, known)}")
     if url.scheme != "https":
         raise ValueError("is for https, and the URL is http")
-    if known[name] and not any(_covers(pattern, url) for pattern in known[name]):
+    if known[name] and not any(covers(pattern, url) for pattern in known[name]):
         raise ValueError(f"names a TLS profile that is not for the host {shown(url.host)}, port {url.port}")
 
 
@@ -44,31 +44,9 @@ def profile_for(url: Url, known: ProfileHosts) -> str | None:
     if not known or url.scheme != "https":
         return None
     fitting = [
-        (_specificity(pattern), name)
+        (specificity(pattern), name)
         for name, hosts in known.items()
         for pattern in hosts
-        if _covers(pattern, url)
+        if covers(pattern, url)
     ]
     return max(fitting)[1] if fitting else None
-
-
-def split_port(pattern: str) -> tuple[str, str]:
-    """The host of a pattern, without brackets, and its port, '' for none."""
-    host, _, port = pattern.rpartition(":")
-    if not port.isdecimal() or (":" in host and not host.endswith("]")):
-        host, port = pattern, ""
-    return host.removeprefix("[").removesuffix("]"), port
-
-
-def _covers(pattern: str, url: Url) -> bool:
-    host, port = split_port(pattern)
-    if port and int(port) != url.port:
-        return False
-    name = url.host.removesuffix(".")
-    return name.endswith(host[1:]) if host.startswith("*.") else name == host
-
-
-def _specificity(pattern: str) -> tuple[bool, int, bool]:
-    """Sorts a host above a suffix, a longer suffix above a shorter, with a port above without."""
-    host, port = split_port(pattern)
-    return not host.startswith("*."), len(host), port != ""

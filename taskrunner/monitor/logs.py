@@ -239,7 +239,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     if (task := event.task) is not None:
         fields |= {"method": task.method, "url": logged_url(task.url), "queue": task.priority.value}
         fields["expires_at"] = task.expires_at
-    return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": event.error}
+    return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": strip_urls(event.error)}
 
 
 def _plain(event: Event) -> dict[str, Any]:

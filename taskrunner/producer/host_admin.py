@@ -11,7 +11,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
 from taskrunner.domain.events import CircuitClosed, Events
 from taskrunner.domain.host_admission import waits_for_host
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit, read_limits
+from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
 from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
@@ -80,7 +80,21 @@ class HostAdmin:
 
     async def set_limit(self, pattern: str, fields: Any) -> HostLimitEntry:
         """Set the limit of a pattern; consumers read it within about a second. Raises `HostLimitInvalid`."""
-        spelt, limit = _checked(check_pattern, pattern), read_limit(fields)
+        limit = read_document(fields) if isinstance(fields, bytes) else read_limit(fields)
+        return await self._save_limit(_checked(check_pattern, pattern), limit)
+
+    async def patch_limit(self, pattern: str, patch: bytes) -> HostLimitEntry:
+        """Change what a JSON merge patch (RFC 7396) names in the limit of a pattern, set or configured.
+
+        Raises `HostLimitInvalid` and `HostLimitUnknown`.
+        """
+        spelt = _checked(check_pattern, pattern)
+        known = (await self._limits_in_force()).limits.get(spelt)
+        if known is None:
+            raise HostLimitUnknown(f"no limit was set for {spelt}, and none is configured; PUT sets one")
+        return await self._save_limit(spelt, read_document(patch, known))
+
+    async def _save_limit(self, spelt: str, limit: HostLimit) -> HostLimitEntry:
         given = await self._store.host_limits()
         if spelt not in given and len(given) >= MAX_LIMITS:
             raise _invalid(

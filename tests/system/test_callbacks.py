@@ -20,7 +20,7 @@ def test_a_receiver_is_told_and_can_verify_it(deploy: Deploy) -> None:
     with Hostile() as receiver:
         url = receiver.url(behaviours.answer)
         ports = f"{urlsplit(url).port}"
-        deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD},billing={NEW}")
+        deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD},billing={NEW},billing.hosts=127.0.0.1")
         both = {"FETCH__PORTS": f"{deployment.target.port},{ports}"}
         deployment.settings.update(both)
         deployment.serve()
@@ -56,7 +56,7 @@ def test_a_receiver_is_told_and_can_verify_it(deploy: Deploy) -> None:
 
 def test_produce_asks_for_a_callback(deploy: Deploy) -> None:
     """By its options; an unknown secret is named."""
-    deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD}")
+    deployment = deploy(CALLBACKS__SECRETS=f"billing={OLD},billing.hosts=127.0.0.1")
     url = deployment.target.url("/x")
     options = ("produce", "--url", url, "--callback", url, "--callback-secret")
     refused = deployment.run(*options, "billig")

@@ -53,7 +53,7 @@ def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -
     watch, network = SocketWatch(), Network()
     policy = FetchSettings(limits=LOOPBACK, store_body_bytes=1024, **settings)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
-    kinds: Counter[OutcomeKind] = Counter()
+    kinds: list[OutcomeKind] = []
     seconds: list[float] = []
 
     def work() -> None:
@@ -64,7 +64,7 @@ def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -
         started = time.monotonic()
         outcome = handler.run(AttemptContext(task=task, number=1))
         seconds.append(time.monotonic() - started)
-        kinds[outcome.kind] += 1
+        kinds.append(outcome.kind)
         handler.close()
 
     watch.start()
@@ -78,7 +78,9 @@ def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -
     for thread in threads:
         thread.join()
     watch.stop()
-    return ConcurrentFetches(kinds=kinds, slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before)
+    return ConcurrentFetches(
+        kinds=Counter(kinds), slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before
+    )
 
 
 def _forget_peak() -> None:

@@ -13,8 +13,8 @@ from tests.tools.waiting import PATIENCE, last_look
 class GateHandlerFactory(HandlerFactory):
     """`folder` gets a file per begun attempt, named after its task; the file `open` lets all attempts end.
 
-    A URL of `big` answers with a megabyte at once, `log` logs a warning, `kill` kills the process, and an
-    attempt of `heed` ends when it is cancelled.
+    A URL of `big` answers with a megabyte at once, `log` logs a warning, `kill` kills the process, `short`
+    meets a shortage, and an attempt of `heed` ends when it is cancelled.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,6 +48,8 @@ class _Gate(Handler):
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "log":
             logging.getLogger("gate").warning("task %s began", context.task.id)
+        if what == "short":
+            return Outcome(kind=OutcomeKind.INTERRUPTED, error="no threads", counted=False, shortage=True)
         if what == "big":
             body = context.task.id.encode().ljust(1024 * 1024, b".")
             return Outcome(kind=OutcomeKind.OK, response=Response(status=200, body=body))

@@ -13,7 +13,9 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 from tests.unit.test_task_draft import NOW
 
-LIMITS = TaskLimits(callback_secrets=frozenset({"billing"}))
+LIMITS = TaskLimits(
+    callback_secrets={"billing": ("told.test", "*.below.test", "port.test:8443"), "any": ("*",)}
+)
 DEFAULTS = CallbackDefaults(timeout=7.0, max_attempts=3)
 RULES = TaskSettings(limits=LIMITS, defaults=TaskDefaults(callback=DEFAULTS))
 
@@ -80,6 +82,41 @@ def test_only_ends_are_events(events: list[Any], told: str) -> None:
     assert told in text
     assert text.count("callback.events") == 1
     assert "scheduled" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "is_allowed"),
+    [
+        ("http://told.test/", "billing", True),
+        ("https://TOLD.test./x?y", "billing", True),
+        ("https://a.below.test/", "billing", True),
+        ("https://a.b.below.test/", "billing", True),
+        ("https://port.test:8443/", "billing", True),
+        ("https://anything.else/", "any", True),
+        ("https://93.184.216.34/", "any", True),
+        ("https://below.test/", "billing", False),
+        ("https://xbelow.test/", "billing", False),
+        ("https://port.test/", "billing", False),
+        ("https://a.told.test/", "billing", False),
+        ("https://told.test.evil.test/", "billing", False),
+        ("https://evil.test/told.test", "billing", False),
+        ("https://evil.test/?x=told.test", "billing", False),
+        ("https://93.184.216.34/", "billing", False),
+    ],
+)
+def test_a_secret_signs_only_for_its_hosts(url: str, secret: str, is_allowed: bool) -> None:
+    """Whoever may submit a task chooses the URL, and must not get what he likes signed."""
+    given = {"url": url, "secret": secret}
+    if is_allowed:
+        callback = task_with(given).callback
+        assert callback is not None
+        assert callback.secret == secret
+    else:
+        assert "callback.secret: names a secret that is not for the host" in refusal(given)
+
+
+def test_a_callback_without_a_secret_goes_anywhere() -> None:
+    assert task_with({"url": "https://evil.test/"}).callback is not None
 
 
 def test_a_secret_that_was_misspelt_is_proposed() -> None:

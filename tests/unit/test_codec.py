@@ -12,7 +12,7 @@ from taskrunner.domain.codec import Decoder, encode, pack, storable
 from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, When
+from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, RulesUnreadable, When
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority, Redirects, Task, Validators
 from taskrunner.domain.value import Value, replace
@@ -37,6 +37,7 @@ TASK = Task(
     fail_on=(503,),
     retry_unsafe=True,
     redirects=Redirects.KEEP,
+    rules_unreadable=RulesUnreadable.FAIL,
     rules=(
         Rule(
             when=When(status=(200,), json=JsonCondition(path="$.a", equals=(None, True, 1))),
@@ -84,6 +85,8 @@ OUTCOME = Outcome(
     counted=False,
     sent=False,
     rule=3,
+    rule_unasked=True,
+    shortage=True,
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
     hops=(Hop(method="POST", url="http://a/", status=303), Hop(method="GET", url="http://b/")),

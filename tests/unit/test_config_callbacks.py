@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
+from taskrunner.domain.callback import CallbackSecret
 from taskrunner.domain.errors import ConfigInvalid
 
 FIRST, SECOND, THIRD = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2, 3))
-SECRETS = {"billing": (FIRST, SECOND), "other": (THIRD,)}
+SECRETS = {
+    "billing": CallbackSecret(keys=(FIRST, SECOND), hosts=("hooks.test", "*.hooks.test:8443")),
+    "other": CallbackSecret(keys=(THIRD,), hosts=("*",)),
+}
 
 
 def load_text(folder: Path, text: str, **environ: str) -> Config:
@@ -26,14 +30,19 @@ def finding(folder: Path, text: str) -> str:
 
 def test_the_file_names_them(tmp_path: Path) -> None:
     """One by itself, or two in a list."""
-    text = f"Callbacks:\n  secrets:\n    billing: [{FIRST}, {SECOND}]\n    other: {THIRD}\n"
+    text = (
+        f"Callbacks:\n  secrets:\n    billing:\n      keys: [{FIRST}, {SECOND}]\n"
+        "      hosts: [HOOKS.test., '*.hooks.test:8443']\n"
+        f"    other: {{keys: {THIRD}, hosts: '*'}}\n"
+    )
     assert load_text(tmp_path, text).callbacks.secrets == SECRETS
 
 
 @pytest.mark.parametrize("between", [",", ", ", "\n"])
 def test_a_text_names_them(tmp_path: Path, between: str) -> None:
     """In the environment, or in a file of its own."""
-    text = between.join([f"billing={FIRST}", f"billing={SECOND}", f"other={THIRD}"])
+    hosts = ["billing.hosts=hooks.test", "billing.hosts=*.hooks.test:8443", "other.hosts=*"]
+    text = between.join([f"billing={FIRST}", f"billing={SECOND}", f"other={THIRD}", *hosts])
     assert load(environ={"TASKRUNNER_CALLBACKS__SECRETS": text}, search=False).callbacks.secrets == SECRETS
     (tmp_path / "secrets").write_text(text + "\n")
     path = str(tmp_path / "secrets")
@@ -42,24 +51,48 @@ def test_a_text_names_them(tmp_path: Path, between: str) -> None:
     assert load_text(tmp_path, "Callbacks: {secrets_file: secrets}").callbacks.secrets == SECRETS
 
 
+def test_a_tls_profile_is_shown(tmp_path: Path) -> None:
+    """It has only paths."""
+    config = load_text(tmp_path, "Fetch: {tls: {a: {ca_file: /a.pem, hosts: [A.test]}}}")
+    shown = config.redacted()["Fetch"]["tls"]["a"]
+    assert (shown["ca_file"], shown["hosts"]) == ("/a.pem", ["a.test"])
+
+
 def test_they_are_never_shown(tmp_path: Path) -> None:
     """Their names are, so that one can see whether they were read."""
-    config = load_text(tmp_path, f"Callbacks: {{secrets: {{billing: [{FIRST}, {SECOND}]}}}}")
-    assert config.redacted()["Callbacks"]["secrets"] == {"billing": ["***", "***"]}
+    config = load_text(
+        tmp_path, f"Callbacks: {{secrets: {{billing: {{keys: [{FIRST}, {SECOND}], hosts: [a.test]}}}}}}"
+    )
+    shown = {"billing": {"keys": ["***", "***"], "hosts": ["a.test"]}}
+    assert config.redacted()["Callbacks"]["secrets"] == shown
     told = json.dumps(config.redacted()) + repr(config)
     assert FIRST.removeprefix("whsec_") not in told
-    assert config.task_limits().callback_secrets == {"billing"}
+    assert config.task_limits().callback_secrets == {"billing": ("a.test",)}
 
 
 @pytest.mark.parametrize(
     ("secrets", "told"),
     [
-        ("{billing: s3cret}", "whsec_"),
-        ("{billing: whsec_s3cret}", "base64"),
-        ("{billing: whsec_c2hvcnQ=}", "24 to 64"),
-        (f"{{billing: [{FIRST}, {SECOND}, {THIRD}]}}", "1 secret, or 2"),
-        ("{billing: []}", "1 secret, or 2"),
-        (f"{{a b: {FIRST}}}", "name"),
+        ("{billing: s3cret}", "must have keys"),
+        (f"{{billing: {FIRST}}}", "must have keys"),
+        ("{billing: {keys: s3cret, hosts: a.test}}", "whsec_"),
+        ("{billing: {keys: whsec_s3cret, hosts: a.test}}", "base64"),
+        ("{billing: {keys: whsec_c2hvcnQ=, hosts: a.test}}", "24 to 64"),
+        (f"{{billing: {{keys: [{FIRST}, {SECOND}, {THIRD}], hosts: a.test}}}}", "1 secret, or 2"),
+        ("{billing: {keys: [], hosts: a.test}}", "1 secret, or 2"),
+        ("{billing: {hosts: a.test}}", "1 secret, or 2"),
+        ("{billing: {keys: [5], hosts: a.test}}", "whsec_"),
+        (f"{{a b: {{keys: {FIRST}, hosts: a.test}}}}", "name"),
+        (f"{{a.hosts: {{keys: {FIRST}, hosts: a.test}}}}", "name"),
+        (f"{{billing: {{keys: {FIRST}}}}}", "billing.hosts: is required"),
+        (f"{{billing: {{keys: {FIRST}, hosts: []}}}}", "billing.hosts: is required"),
+        (f"{{billing: {{keys: {FIRST}, hosts: ''}}}}", "billing.hosts: is required"),
+        (f"{{billing: {{keys: {FIRST}, hosts: ['*.']}}}}", "billing.hosts: must be"),
+        (f"{{billing: {{keys: {FIRST}, hosts: ['a*.test']}}}}", "billing.hosts: must be"),
+        (f"{{billing: {{keys: {FIRST}, hosts: ['https://a.test/']}}}}", "billing.hosts: must be"),
+        (f"{{billing: {{keys: {FIRST}, hosts: [a.test, '*']}}}}", "billing.hosts: must be"),
+        (f"{{billing: {{keys: {FIRST}, hosts: [5]}}}}", "billing.hosts: must be"),
+        (f"{{billing: {{keys: {FIRST}, host: a.test}}}}", 'did you mean "hosts"'),
         (FIRST, "NAME=whsec_"),
         ("[s3cret]", "must be"),
     ],

@@ -132,7 +132,7 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("MAX_RETRIES", "-1", "must be a whole number, 0 or more, got '-1'"),
         ("MAX_RETRIES", "few", "must be a whole number, 0 or more, got 'few'"),
         ("RETRY_DELAYS_SECONDS", "1,-2", "greater than or equal to 0"),
-        ("RETRY_DELAYS_SECONDS", "1,nan", "finite"),
+        ("RETRY_DELAYS_SECONDS", "1,nan", "got 'nan'"),
         ("OUTBOX_POLL_INTERVAL", "0", "greater than 0"),
         ("OUTBOX_BATCH_SIZE", "0", "greater than or equal to 1"),
         ("RABBITMQ_URL", "http://a/", "must start with amqp:// or amqps://"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import FieldsInvalid
-from taskrunner.domain.host_limit import read_limit
+from taskrunner.domain.host_limit import read_document
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -53,7 +53,7 @@ def test_a_template_of_many_bad_values_has_one_short_finding(name: str) -> None:
 
 
 def test_a_limit_of_many_unknown_fields_has_one_finding() -> None:
-    assert len(findings(read_limit, dict.fromkeys(map(str, range(MANY)), 1)).errors) == 1
+    assert len(findings(read_document, dict.fromkeys(map(str, range(MANY)), 1)).errors) == 1
 
 
 @pytest.mark.parametrize("count", [MAX_FINDINGS, MAX_FINDINGS + 1, 500])

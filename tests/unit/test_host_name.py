@@ -211,7 +211,7 @@ def test_a_rate_is_told_in_a_unit_that_can_be_read(limit: HostLimit, text: str) 
 
 @pytest.mark.parametrize("field", ["concurrency", "rate", "burst"])
 def test_true_is_no_number(field: str) -> None:
-    with pytest.raises(HostLimitInvalid, match=f"{field}: must be a .*number.*, got True"):
+    with pytest.raises(HostLimitInvalid, match=f"{field}: must be a .*number.*, got true"):
         read_limit({"rate": 1, field: True})
 
 

@@ -160,7 +160,7 @@ def test_no_line_holds_what_may_be_secret(level: str) -> None:
     except ValueError as exc:
         failed = LoopFailed(service="relay", error=exc)
         refused = RequestFailed(id="r", method="GET", path=f"/tasks?{SECRET}", error=exc)
-    expired = TaskExpired(id="t", attempts=0, task=TASK, error="too late")
+    expired = TaskExpired(id="t", attempts=0, task=TASK, error=f"late: https://me:{SECRET}@h/?{SECRET}")
     happened = (SETTLED, lost, started, expired, failed, refused)
     assert SECRET not in json.dumps(written(*happened, level=level))
     assert SECRET not in printed(*happened)

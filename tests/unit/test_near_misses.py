@@ -88,7 +88,6 @@ def test_one_underscore_is_told_for_every_setting(key: str, tmp_path: Path) -> N
         ("TASKRUNNER_TEST_REDIS_URL", "redis://x"),
         ("TASKRUNNER_TEST_SERVICES", "1"),
         ("TASKRUNNER_API_URL", "http://x"),
-        ("TASKRUNNER_HEALTH_URL", "http://x"),
         ("TASK_QUEUE_URL", "x"),
         ("TASKFILE", "x"),
         ("WORKERS_MAX_WORKERS", "9"),

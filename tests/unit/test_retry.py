@@ -17,7 +17,7 @@ from taskrunner.domain.retry import (
     is_retryable,
 )
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import Rule, RuleAction, When
+from taskrunner.domain.rules import Rule, RuleAction, RulesUnreadable, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
@@ -44,6 +44,7 @@ outcomes = st.builds(
     counted=st.booleans(),
     sent=st.booleans(),
     rule=st.none() | st.integers(0, 4),
+    rule_unasked=st.booleans(),
 )
 tasks = st.builds(
     Task,
@@ -59,6 +60,7 @@ tasks = st.builds(
     rules=st.lists(st.sampled_from(RuleAction), max_size=3).map(
         lambda rulings: tuple(Rule(when=When(status=(200,)), then=action) for action in rulings)
     ),
+    rules_unreadable=st.sampled_from(RulesUnreadable),
     created_at=st.just(NOW),
 )
 

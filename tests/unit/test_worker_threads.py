@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from taskrunner.consumer.worker_threads import OVERDUE_GRACE, AssignedAttempt, WorkerThreads
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
@@ -65,3 +67,49 @@ def test_a_worker_that_ends_at_the_last_moment_is_not_written_off() -> None:
     assert (threads.total, threads.present) == (1, 1)
     threads.resize(0)
     assert threads.total == 0
+
+
+def test_a_worker_whose_thread_cannot_start_is_missing_until_the_next_resize(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine without threads must not count workers that do not exist."""
+    done = threading.Event()
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
+        lambda: _Signalling(lambda name: done.set(), done), lambda attempt, outcome: None
+    )
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        threads.resize(3)
+        assert (threads.total, threads.present) == (0, 0)
+    threads.resize(1)
+    threads.put(AssignedAttempt(make_claimed("next").task, 1))
+    assert done.wait(_PATIENCE)
+    assert threads.total == 1
+    threads.resize(0)
+
+
+def test_a_worker_without_a_handler_is_missing_until_the_next_resize() -> None:
+    """The attempt waits for a worker that can run it."""
+    made: list[Handler] = []
+    tried, done = threading.Event(), threading.Event()
+
+    def make() -> Handler:
+        if not tried.is_set():
+            tried.set()
+            raise MemoryError
+        made.append(_Signalling(lambda name: done.set(), done))
+        return made[0]
+
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(make, lambda attempt, outcome: None)
+    threads.put(AssignedAttempt(make_claimed("next").task, 1))
+    threads.resize(1)
+    assert tried.wait(_PATIENCE)
+    while threads.total:
+        threading.Event().wait(0.001)
+    threads.resize(1)
+    assert done.wait(_PATIENCE)
+    threads.resize(0)

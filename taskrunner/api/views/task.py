@@ -11,7 +11,7 @@ from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.rules import Rule
+from taskrunner.domain.rules import Rule, RulesUnreadable
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
 from taskrunner.producer.bulk_submit import SubmittedBatch
@@ -186,6 +186,7 @@ class TaskView(View):
     retry_unsafe: bool
     redirects: Redirects
     rules: Sequence[Rule]
+    rules_unreadable: RulesUnreadable
     labels: Mapping[str, str]
     created_by: str | None
     tls: str | None
@@ -231,6 +232,7 @@ class TaskView(View):
             retry_unsafe=task.retry_unsafe,
             redirects=task.redirects,
             rules=task.rules,
+            rules_unreadable=task.rules_unreadable,
             labels=task.labels,
             created_by=task.created_by,
             tls=task.tls,

@@ -18,6 +18,7 @@ from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection, dial
 from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
+from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
@@ -111,7 +112,7 @@ class ReconnectingConnection:
     async def _connect_once(self) -> TaskrunnerError:
         """Connect, stay up until the connection ends, and answer why it ended."""
         parameters = self._addresses[self._dials % len(self._addresses)]
-        where = f"RabbitMQ at {parameters.host}:{parameters.port}"
+        where = f"RabbitMQ at {shown_place((parameters.host, parameters.port))}"
         try:
             self._connection = connection = await dial(parameters)
             async with asyncio.timeout(ATTACH_TIMEOUT):

@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from taskrunner.config.sections.section import DAY, Section
-from taskrunner.config.values import Duration, Seconds
+from taskrunner.config.values import Seconds
+from taskrunner.domain.duration_field import Duration
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 
 _RELAY, _SCHEDULER = RelaySettings(), SchedulerSettings()

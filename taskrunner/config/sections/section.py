@@ -3,6 +3,7 @@
 from inspect import signature
 from typing import Any, TypeVar
 
+from msgspec.structs import asdict
 from pydantic import BaseModel, ConfigDict
 
 from taskrunner.config.values import Secret
@@ -27,7 +28,7 @@ class Section(BaseModel):
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by its name, as JSON values, with secrets masked."""
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json", fallback=asdict)
         for name, field in type(self).model_fields.items():
             if any(isinstance(mark, Secret) for mark in field.metadata):
                 values[name] = masked_setting(values[name])

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.config.api_keys import ApiKeys
 from taskrunner.config.sections.section import MIB, Section
 from taskrunner.config.values import (
-    ApiKeys,
     Bytes,
     Host,
     HostPatterns,

@@ -1,21 +1,21 @@
 """What a task gets when it says nothing itself, what it may ask for, and how long it is kept."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from taskrunner.config.callback_secrets import CallbackSecrets
 from taskrunner.config.sections.section import DAY, KIB, MIB, Section
 from taskrunner.config.values import (
     Bytes,
-    CallbackSecrets,
     Delays,
-    Duration,
     LowerCase,
     RetentionSeconds,
     Seconds,
     SecondsOrNone,
     Secret,
 )
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.retry_policy import Strategy
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_limits import FIVE_YEARS, TaskLimits
@@ -104,10 +104,19 @@ class CallbacksSection(Section):
     """How the end of a task is reported to the URL that the task names."""
 
     secrets: Annotated[CallbackSecrets, Secret()] = Field(
-        {}, repr=False, description="by name, a whsec_… or two while rotating; also as secrets_file"
+        {},
+        repr=False,
+        description="by name: keys (whsec_…, two while rotating) and hosts; also as secrets_file",
     )
     timeout: Seconds = Field(_CALLBACK.timeout, description="for one attempt")
     max_attempts: int = Field(
         _CALLBACK.max_attempts, ge=1, le=10_000, description="attempts in all, the first included"
     )
     delays: Delays = Field(_CALLBACK.retry.delays, description="between them; by default 28 hours in all")
+
+    def redacted(self) -> dict[str, Any]:
+        """The hosts of secrets are shown."""
+        values = super().redacted()
+        for name, secret in self.secrets.items():
+            values["secrets"][name]["hosts"] = list(secret.hosts)
+        return values

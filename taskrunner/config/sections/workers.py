@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from taskrunner.config.sections.section import Section
-from taskrunner.config.values import ConsumerName, Duration, LowerCase, Queues, Seconds, SecondsOrNone
+from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, SecondsOrNone
 from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.messages import shown
 from taskrunner.domain.scaling import ScalingSettings
 from taskrunner.domain.task import Priority

@@ -57,7 +57,7 @@ class WorkerProcess(WorkerGroup):
 
     @property
     def trouble(self) -> str | None:
-        return self._restarter.trouble
+        return self._restarter.trouble or super().trouble
 
     @property
     def losses(self) -> int:

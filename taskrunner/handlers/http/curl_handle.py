@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pycurl
 
+from taskrunner.domain.service_url import shown_place
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
@@ -95,8 +96,7 @@ class CurlHandle:
         if proxy is None:
             curl.setopt(pycurl.PROXY, "")
             return
-        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-        curl.setopt(pycurl.PROXY, f"{proxy.scheme}://{host}:{proxy.port}")
+        curl.setopt(pycurl.PROXY, f"{proxy.scheme}://{shown_place((proxy.host, proxy.port))}")
         self._set_trust(self._settings.trust, folder=pycurl.PROXY_CAPATH, file=pycurl.PROXY_CAINFO)
         curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
         # Sent to the proxy only: every request has its own, and a task's must not reach the proxy.

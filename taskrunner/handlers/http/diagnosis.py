@@ -86,9 +86,6 @@ FAILURES: dict[int, FetchFailure] = {
     pycurl.E_SSL_CONNECT_ERROR: _HANDSHAKE_FAILED,
     pycurl.E_SSL_CIPHER: _HANDSHAKE_FAILED,
     _E_SSL_CLIENTCERT: _CERTIFICATE_REFUSED,
-    # The files could be read when we started.
-    pycurl.E_SSL_CERTPROBLEM: _tls_error("The files of the TLS profile cannot be used."),
-    pycurl.E_SSL_CACERT_BADFILE: _tls_error("The files of trusted certificates cannot be used."),
     pycurl.E_PEER_FAILED_VERIFICATION: _CERTIFICATE_NOT_TRUSTED,
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
     E_TOO_LARGE: _final_protocol_error("A line of the answer's head is larger than allowed."),

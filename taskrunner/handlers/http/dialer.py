@@ -5,8 +5,11 @@ from typing import Any
 
 import pycurl
 
+from taskrunner.domain.service_url import shown_place
+from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.byte_counts import ByteCounts
 from taskrunner.handlers.http.network import LookupTimedOut, Network
+from taskrunner.handlers.http.shortage import Shortage
 from taskrunner.handlers.http.ssrf_guard import DialPlan, SsrfGuard
 from taskrunner.handlers.http.worker_sockets import WorkerSockets
 
@@ -18,13 +21,14 @@ _LOOKUP_TIMEOUT = 1.0
 class Dialer:
     """The socket callbacks of one libcurl handle.
 
-    Since `begin_request`, `refused` says whether the guard refused an address, and `dialled` is the last
-    address (`host:port`) that it allowed.
+    Since `begin_request`, `refused` says whether the guard refused an address, `dialled` is the last
+    address (`host:port`) that it allowed, and `shortage` is what this machine lacked for the last dial.
     """
 
     def __init__(self, guard: SsrfGuard, network: Network, sockets: WorkerSockets) -> None:
         self.refused = False
         self.dialled: str | None = None
+        self.shortage: Shortage | None = None
         self.byte_counts = ByteCounts()
         self._guard = guard
         self._network = network
@@ -41,6 +45,7 @@ class Dialer:
         """Every dial from now on belongs to `plan`."""
         self.refused = False
         self.dialled = None
+        self.shortage = None
         self._plan = plan
         self.byte_counts.begin_request()
 
@@ -55,14 +60,19 @@ class Dialer:
         self.close()
         if self._sockets.cancelled:
             return _NO_SOCKET
-        if not self._is_allowed(address.addr):
-            self.refused = True
+        self.shortage = None
+        try:
+            if not self._is_allowed(address.addr):
+                self.refused = True
+                return _NO_SOCKET
+        except Shortage as exc:
+            self.shortage = exc
             return _NO_SOCKET
-        host, port = address.addr[:2]
-        self.dialled = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.dialled = shown_place(address.addr[:2])
         try:
             self._opened = self._network.open_socket(address)
-        except OSError:
+        except OSError as exc:
+            self.shortage = shortage.of_exception(exc)
             return _NO_SOCKET
         return self._opened
 

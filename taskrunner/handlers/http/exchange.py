@@ -7,6 +7,7 @@ import pycurl
 from taskrunner.handlers.http.head_lines import HeadLines
 from taskrunner.handlers.http.response_body import ResponseBody
 from taskrunner.handlers.http.response_head import ResponseHead
+from taskrunner.handlers.http.shortage import Shortage
 
 # With these statuses a proxy speaks of the target (RFC 9110 15.6.3, 15.6.5); with any other, of itself.
 _TARGET_STATUSES = frozenset({502, 504})
@@ -30,7 +31,8 @@ class Exchange:
     `past_deadline` says that the body was still arriving then. `oversized_framing`: the framing of the body
     (chunk extensions, say) was out of all proportion to the body. `tunnel_failed`: the egress proxy opened no
     tunnel to the target; `proxy_status` is its answer, 0 for none. `refused`: the target said over
-    HTTP/2 that it has processed nothing of the request.
+    HTTP/2 that it has processed nothing of the request. `shortage`: what this machine
+    lacked for the exchange.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Exchange:
         "proxy_status",
         "refused",
         "sent",
+        "shortage",
         "stall_seconds",
         "started",
         "tunnel_failed",
@@ -65,6 +68,7 @@ class Exchange:
         self.oversized_framing = False
         self.dial_refused = False
         self.sent = sent
+        self.shortage: Shortage | None = None
         self.stall_seconds: float | None = None
         self.tunnel_failed = False
         self.proxy_status = 0

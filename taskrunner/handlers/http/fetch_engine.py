@@ -11,8 +11,9 @@ import pycurl
 
 from taskrunner.domain.host_name import host_of, patterns_for
 from taskrunner.domain.outcome import Timings
+from taskrunner.domain.service_url import shown_place
 from taskrunner.domain.url import Url
-from taskrunner.handlers.http import http2_faults
+from taskrunner.handlers.http import http2_faults, shortage
 from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, decoder_for
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.diagnosis import is_certificate_refused
@@ -74,6 +75,7 @@ class FetchEngine:
             self._curl.perform()
         except pycurl.error as exc:
             exchange.curl_code, exchange.curl_text = exc.args[0], str(exc.args[-1])
+            exchange.shortage = self._shortage(exchange)
         finally:
             self._sockets.end_exchange()
             self._exchange, self._request = self._no_exchange, None
@@ -111,7 +113,7 @@ class FetchEngine:
         ip, port = info(pycurl.PRIMARY_IP), info(pycurl.PRIMARY_PORT)
         if not ip:
             return self._dialer.dialled
-        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return shown_place((ip, port))
 
     def http_version(self) -> str:
         """Of the last answer."""
@@ -212,6 +214,18 @@ class FetchEngine:
                 exchange.curl_code = pycurl.E_RECV_ERROR
         elif exchange.curl_code == pycurl.E_WRITE_ERROR and exchange.body.error is BodyError.UNWANTED:
             exchange.curl_code = 0
+
+    def _shortage(self, exchange: Exchange) -> shortage.Shortage | None:
+        """What this machine lacked, if that made the exchange fail."""
+        if exchange.curl_code == pycurl.E_COULDNT_CONNECT:
+            number, dialled = self._curl.getinfo(pycurl.OS_ERRNO), self._dialer.dialled or ""
+            found = self._dialer.shortage or shortage.of_connect(number, is_ipv6=dialled.startswith("["))
+            # pycurl copies the socket that we opened, and does not say so if it could not.
+            return found or shortage.of_descriptors()
+        if exchange.curl_code == pycurl.E_PEER_FAILED_VERIFICATION:
+            # OpenSSL opens the files of a folder of certificates while it verifies.
+            return shortage.of_descriptors()
+        return shortage.of_curl(exchange.curl_code)
 
     def _check_tunnel(self, exchange: Exchange) -> None:
         """Blame the proxy for a new connection, or none at all, without a 2xx of the proxy."""

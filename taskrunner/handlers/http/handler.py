@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response
-from taskrunner.domain.rules import BodyUndecodable, Rules, first_match
+from taskrunner.domain.rules import RulesUnreadable, first_match
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
+from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
@@ -28,6 +30,9 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
 _SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
     error="This consumer has no secret of the name that signs the callback.",
+)
+_SECRET_NOT_FOR_HOST = FetchFailure(
+    kind=OutcomeKind.BLOCKED, error="The secret that signs the callback is not for this host."
 )
 _TLS_PROFILE_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
@@ -75,7 +80,8 @@ class HttpHandler(Handler):
                 return outcome
             return replace(outcome, sent=self._sent, hops=self._all_hops(outcome.response))
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
-            return self._recover(context, exc)
+            found = shortage.of_exception(exc)
+            return self._recover(context, exc) if found is None else shortage.outcome(found)
         finally:
             self._sockets.end_attempt()
 
@@ -83,17 +89,26 @@ class HttpHandler(Handler):
         self._engines.close()
         self._watch.remove_worker(self._sockets)
 
-    def _attempt(self, context: AttemptContext, started: float) -> Outcome:
-        task, deadline = context.task, started + context.task.timeout
+    def _first_request(self, task: Task, number: int) -> HttpRequest | Outcome:
         if task.tls is not None and task.tls not in self._settings.tls:
             return _TLS_PROFILE_MISSING
         try:
-            request = first_request(task, context.number, self._settings)
-            sign(request, task, self._settings, int(time.time()))
+            request = first_request(task, number, self._settings)
         except ValueError:
             return _outcome(BLOCKED)
+        try:
+            sign(request, task, self._settings, int(time.time()))
         except KeyError:
             return _SECRET_MISSING
+        except ValueError:
+            return _outcome(_SECRET_NOT_FOR_HOST)
+        return request
+
+    def _attempt(self, context: AttemptContext, started: float) -> Outcome:
+        task, deadline = context.task, started + context.task.timeout
+        request = self._first_request(task, context.number)
+        if isinstance(request, Outcome):
+            return request
         now = started
         while True:
             if context.cancelled:
@@ -118,10 +133,10 @@ class HttpHandler(Handler):
             if failure is not None:
                 return self._failed(failure, exchange, request, now - started)
             if not exchange.head.redirects:
-                return self._answered(exchange, request, task.rules, now - started)
+                return self._answered(exchange, request, task, now - started)
             following = next_request(request, exchange.head, self._settings.limits)
             if isinstance(following, FetchFailure):
-                return self._answered(exchange, request, task.rules, now - started, following)
+                return self._answered(exchange, request, task, now - started, following)
             self._hops[-1:] = [_hop(request, exchange.head.status), _hop(following)]
             request = following
             if now >= deadline:
@@ -154,7 +169,7 @@ class HttpHandler(Handler):
         self,
         exchange: Exchange,
         request: HttpRequest,
-        rules: Rules,
+        task: Task,
         elapsed: float,
         not_followed: FetchFailure | None = None,
     ) -> Outcome:
@@ -163,20 +178,23 @@ class HttpHandler(Handler):
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         phrase = _PHRASES.get(response.status, str(response.status))
         waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
+        error: str | None
         kind, error = OutcomeKind.HTTP_ERROR, f"The target answered {phrase}."
         if not_followed is not None:
             kind, error = not_followed.kind, not_followed.error
-        rule = None
-        try:
-            rule = first_match(rules, response) if rules else None
-        except BodyUndecodable as exc:
-            is_ok, kind, error = False, OutcomeKind.DECODE_ERROR, str(exc)
+        kind, error = (OutcomeKind.OK, None) if is_ok else (kind, error)
+        rule, unreadable = first_match(task.rules, response) if task.rules else (None, None)
+        if unreadable is not None:
+            error = unreadable if error is None else f"{error} {unreadable}"
+            if task.rules_unreadable is not RulesUnreadable.IGNORE:
+                kind = OutcomeKind.DECODE_ERROR
         return Outcome(
-            kind=OutcomeKind.OK if is_ok else kind,
-            error=None if is_ok else error,
+            kind=kind,
+            error=error,
             response=response,
             retry_after=retry_after(waits, datetime.now(UTC)) if waits else None,
             rule=rule,
+            rule_unasked=unreadable is not None,
             address=self._engine.address(),
         )
 
@@ -186,6 +204,8 @@ class HttpHandler(Handler):
         """The error, with the head of the answer as far as it was read, and no part of its body."""
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
+        if exchange.shortage is not None:
+            return shortage.outcome(exchange.shortage)
         address = self._engine.address()
         if exchange.head.status < 200:
             timings = self._engine.timings(self._lookup_seconds, elapsed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
+from taskrunner.domain.callback import check_secret
 from taskrunner.domain.namespace import check_stored_id
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.task import Redirects, Task, Validators
@@ -101,9 +102,15 @@ def _profile(task: Task, url: Url, limits: TaskLimits) -> str | None:
 
 
 def sign(request: HttpRequest, task: Task, settings: FetchSettings, timestamp: int) -> None:
-    """Sign a callback with the time `timestamp`. Raises `KeyError` for an unknown secret."""
+    """Sign a callback with the time `timestamp`.
+
+    Raises `KeyError` for an unknown secret, and `ValueError` for one that is not for this host: an AMQP
+    client can name it without intake. The signature goes to no other origin (see `redirects`).
+    """
     if task.signed_by is not None:
-        signed = signature.sign(settings.secrets[task.signed_by], task.id, timestamp, request.content or b"")
+        secret = settings.secrets[task.signed_by]
+        check_secret(task.signed_by, request.url, {task.signed_by: secret.hosts})
+        signed = signature.sign(secret.keys, task.id, timestamp, request.content or b"")
         request.header_lines = [
             *request.header_lines,
             f"webhook-timestamp: {timestamp}",

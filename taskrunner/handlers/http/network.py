@@ -14,7 +14,9 @@ from typing import Any
 import pycurl
 
 from taskrunner.domain.address import Address, parse_address
+from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.http1_hosts import Http1Hosts
+from taskrunner.handlers.http.shortage import Shortage
 
 # The resolver does not report the time to live of an answer. libcurl's own cache keeps one for 60 s.
 _CACHE_SECONDS = 30.0
@@ -38,12 +40,13 @@ class LookupTimedOut(Exception):
 
 
 class _Lookup:
-    """A running look-up. `answer` is None until it ends, and empty if it found nothing."""
+    """A running look-up. `answer` is None until it ends, and empty if it found nothing or had no means."""
 
-    __slots__ = ("answer",)
+    __slots__ = ("answer", "shortage")
 
     def __init__(self) -> None:
         self.answer: LookupAnswer | None = None
+        self.shortage: Shortage | None = None
 
 
 class Network:
@@ -63,8 +66,8 @@ class Network:
     def look_up(self, host: str, timeout: float, is_cancelled: Callable[[], bool]) -> LookupAnswer:
         """Every address of `host`, in the order in which to dial them.
 
-        A cached answer is the same object as before. Waits at most `timeout` seconds. Raises `LookupFailed`
-        and `LookupTimedOut`.
+        A cached answer is the same object as before. Waits at most `timeout` seconds. Raises `LookupFailed`,
+        `LookupTimedOut` and `Shortage`.
         """
         answer = self._cached(host)
         if answer is None:
@@ -74,20 +77,25 @@ class Network:
         return answer
 
     def open_socket(self, address: Any) -> socket.socket:
-        """A socket for what libcurl is about to dial (`family`, `socktype`, `protocol`, `addr`)."""
+        """A socket for what libcurl is about to dial (`family`, `socktype`, `protocol`, `addr`).
+
+        Raises `OSError`.
+        """
         return socket.socket(address.family, address.socktype, address.protocol)
 
     def is_own(self, address: Address) -> bool:
         """Whether `address` is one of this machine: the kernel then sends from the same address.
 
-        Connecting a datagram socket sends nothing.
+        Connecting a datagram socket sends nothing. Raises `Shortage`: a no would open the SSRF guard.
         """
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((str(address), 9))
                 return parse_address(probe.getsockname()[0]) == address
-        except OSError:
+        except OSError as exc:
+            if found := shortage.of_exception(exc):
+                raise found from exc
             return False  # no route to it
 
     def resolve(self, host: str) -> list[str]:
@@ -111,22 +119,32 @@ class Network:
                 lookup = lookup or self._join(host)
                 self._changed.wait(min(left, _CANCEL_POLL))
                 answer = lookup.answer if lookup is not None else None
+                if lookup is not None and lookup.shortage is not None:
+                    raise lookup.shortage
         return answer
 
     def _join(self, host: str) -> _Lookup | None:
         """The running look-up of `host`, started if need be; None while there is no room for one more."""
         running = self._running.get(host)
         if running is None and len(self._running) < _MAX_LOOKUPS:
-            running = self._running[host] = _Lookup()
-            threading.Thread(target=self._look_up, args=(host, running), name="look-up", daemon=True).start()
+            running = _Lookup()
+            thread = threading.Thread(target=self._look_up, args=(host, running), name="look-up", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as exc:
+                raise shortage.out_of_threads() from exc
+            self._running[host] = running
         return running
 
     def _look_up(self, host: str, lookup: _Lookup) -> None:
         answer: LookupAnswer = ()
         try:
             answer = tuple(parse_address(each) for each in dict.fromkeys(self.resolve(host)))
-        except OSError:
-            pass  # the empty answer says so
+        except OSError as exc:
+            # Without a shortage, the empty answer says it all.
+            lookup.shortage = shortage.of_exception(exc) or shortage.of_descriptors()
+        except MemoryError as exc:
+            lookup.shortage = shortage.of_exception(exc)
         finally:
             with self._changed:
                 self._end(host, lookup, answer)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from taskrunner.domain.callback import CallbackSecret
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.version import USER_AGENT
@@ -65,8 +66,7 @@ class FetchSettings:
     (patterns). `trust` applies to targets whose TLS profile has no `ca_file`.
 
     With a `proxy`, nothing else is dialled. `tls` holds the TLS profiles by name, `key_passwords` the
-    passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks:
-    all active secrets of each name.
+    passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks.
     """
 
     connect_timeout: float = 10.0
@@ -84,4 +84,4 @@ class FetchSettings:
     proxy: EgressProxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, CallbackSecret] = field(default_factory=dict, repr=False)

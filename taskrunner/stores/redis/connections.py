@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
 from taskrunner.domain.redis_url import RedisUrl
+from taskrunner.domain.service_url import Place
 from taskrunner.stores.redis.sentinel import Address, Sentinels
 from taskrunner.stores.redis.settings import RedisSettings
 
@@ -47,6 +48,11 @@ class Connections:
         self._idle: list[tuple[float, AbstractConnection]] = []
         self._room = asyncio.Semaphore(MAX_CONNECTIONS)
         self._closed = False
+        self._moved_to: Place | None = None
+
+    def follow(self, place: Place | None) -> None:
+        """Dial another node of the cluster from now on; None for the configured one."""
+        self._moved_to = place
 
     async def send(self, *args: Any) -> Any:
         """The answer to one command; raises the driver's errors."""
@@ -58,7 +64,7 @@ class Connections:
         A connection whose answer did not arrive, by a fault or by cancellation, is never used again.
         """
         async with self._room:
-            connection = self._idle.pop()[1] if self._idle else self._make()
+            connection = self._idle.pop()[1] if self._idle else self._new()
             try:
                 answers = []
                 for command in commands:
@@ -85,6 +91,14 @@ class Connections:
         idle, self._idle = self._idle, []
         for _, connection in idle:
             await connection.disconnect()
+
+    def _new(self) -> AbstractConnection:
+        connection = self._make()
+        if self._moved_to is not None and isinstance(connection, Connection):
+            host, connection.port = self._moved_to
+            # No host means the same one: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+            connection.host = host or connection.host
+        return connection
 
     async def _put_back(self, connection: AbstractConnection) -> None:
         if self._closed:

@@ -19,6 +19,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from taskrunner.domain.service_url import shown_place
 from taskrunner.stores.connection import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"
@@ -31,7 +32,7 @@ _REASONS = {
     "NOREPLICAS": "has too few replicas in step and takes no writes: see min-replicas-to-write",
     "BUSY": "is busy with another client's long script",
     "CLUSTERDOWN": "belongs to a cluster that is down",
-    "MOVED": "is a cluster node without our slot: point Redis.addr at the node that has it",
+    "MOVED": "is a cluster node without our slot: the node that has it is asked next",
     # While a slot moves, a script would find a part of our keys on each of two nodes.
     # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#live-reconfiguration
     "ASK": "is a cluster node whose slot with our keys is moving: calls wait until the move is over",
@@ -111,7 +112,7 @@ def _code(exc: Exception) -> str | None:
 def _culprit(exc: Exception, code: str) -> str:
     """The part of a message that names the command that an ACL forbids, or the new node of a slot."""
     if isinstance(exc, MovedError):
-        return f" ({exc.host}:{exc.port})"
+        return f" ({shown_place((exc.host, exc.port))})"
     return f" ({_brief(exc)})" if code == "NOPERM" else ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import MovedError, NoPermissionError, NoScriptError, ResponseError
 
 from taskrunner.domain.events import Events
 from taskrunner.runtime.backoff import Backoff
@@ -98,6 +98,18 @@ class RedisStoreConnection(StoreConnection):
     async def _inspect(self) -> Fitness:
         # A connection that hangs or leads to a former primary must not be used again.
         await self._connections.drop_idle()
+        try:
+            return await self._examine()
+        except MovedError as exc:
+            # All our keys are in one slot, so that one node has them all. The next attempt asks that node.
+            self._connections.follow((exc.host, exc.port))
+            raise
+        except (DriverConnectionError, OSError):
+            # That node is gone, too: the configured one knows where the slot went.
+            self._connections.follow(None)
+            raise
+
+    async def _examine(self) -> Fitness:
         fitness = await inspect(self._connections.send, self._address)
         try:
             await self._connections.send(*self._probe)

@@ -11,6 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import RedisError
 
+from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 Address = tuple[str, int]
@@ -60,5 +61,5 @@ class Sentinels:
 
 
 def _reasons(addresses: Sequence[Address], errors: Sequence[BaseException | None]) -> str:
-    reasons = [f"{host}:{port}: {error}" for (host, port), error in zip(addresses, errors, strict=True)]
+    reasons = [f"{shown_place(place)}: {error}" for place, error in zip(addresses, errors, strict=True)]
     return f"no Sentinel knows the primary ({'; '.join(reasons)})"

@@ -140,3 +140,15 @@ async def test_a_worker_that_hangs_is_replaced(bench: Bench) -> None:
     bench.submit("next")
     assert (await bench.ended()).key[0] == "next"
     assert bench.finished.empty()
+
+
+async def test_a_shortage_is_trouble(bench: Bench) -> None:
+    """`/health` tells it from here; the workers go on."""
+    await eventually(lambda: bench.pool.trouble is None)
+    bench.submit("short", "short")
+
+    assert (await bench.ended()).outcome.shortage
+    assert bench.pool.trouble == "no threads"
+    bench.gate.open()
+    bench.submit("next")
+    assert (await bench.ended()).outcome.kind is OutcomeKind.OK

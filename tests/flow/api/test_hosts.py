@@ -1,5 +1,6 @@
 """Hosts by the API: what is shown of them, their limits, and the end of a trouble."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,6 +55,84 @@ async def test_a_limit_is_set_changed_and_removed(api: Api) -> None:
 async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, field: str) -> None:
     problem = await api.refusal(422, "host_limit_invalid", "PUT", f"/hosts/{path}/limit", json=body)
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("patch", "after"),
+    [
+        ({}, {"rate": 1.5, "concurrency": 4, "burst": 9}),
+        ({"rate": "5/s"}, {"rate": 5, "concurrency": 4, "burst": 9}),
+        ({"burst": None}, {"rate": 1.5, "concurrency": 4, "burst": None}),
+        ({"rate": None, "burst": None}, {"rate": None, "concurrency": 4, "burst": None}),
+        ({"concurrency": None, "rate": 2}, {"rate": 2, "concurrency": None, "burst": 9}),
+    ],
+)
+@pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json"])
+async def test_a_patch_keeps_what_it_does_not_name(
+    api: Api, patch: object, after: dict[str, object], media_type: str
+) -> None:
+    """null removes a field (RFC 7396)."""
+    await api.ask("PUT", "/hosts/*.Test/limit", json={"rate": "90/m", "concurrency": 4, "burst": 9})
+    headers = {"Content-Type": media_type}
+    answer = await api.ask("PATCH", "/hosts/*.TEST/limit", data=json.dumps(patch), headers=headers)
+    assert (answer.status, answer.json) == (200, {"pattern": "*.test", "source": "api", **after})
+    assert answer.json in (await api.get("/hosts")).json["limits"]
+
+
+async def test_a_patch_of_a_configured_limit_overrules_it(api: Api) -> None:
+    answer = await api.ask("PATCH", "/hosts/*.config.test/limit", json={"concurrency": 3})
+    assert (answer.json["rate"], answer.json["concurrency"], answer.json["source"]) == (2.5, 3, "api")
+    assert (await api.ask("DELETE", "/hosts/*.config.test/limit")).status == 204
+    assert (await api.get("/hosts/a.config.test")).json["limit"]["concurrency"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ('{"rate": null, "concurrency": null, "burst": null}', 422, ""),
+        ('{"rate": null, "concurrency": 1}', 422, ""),
+        ('{"rate": "***"}', 422, "rate"),
+        ('{"concurrency": "***"}', 422, "concurrency"),
+        ('{"rates": 3}', 422, "rates"),
+        ('{"rate": {"burst": 1}}', 422, "rate"),
+        ('{"rate": 1, "rate": 2}', 400, "rate"),
+        ('{"rate": 1, "r\\u0061te": 2}', 400, "rate"),
+        ('{"rate": NaN}', 400, "rate"),
+        ("[]", 400, ""),
+        ("null", 400, ""),
+        ("", 400, ""),
+        ('{"rate": 1}}', 400, ""),
+    ],
+)
+async def test_a_patch_that_makes_no_limit_is_refused(api: Api, body: str, status: int, field: str) -> None:
+    """And changes nothing."""
+    await api.ask("PUT", "/hosts/a.test/limit", json={"rate": 1, "burst": 2})
+    before = (await api.get("/hosts")).json
+    code = {400: "bad_json", 422: "host_limit_invalid"}[status]
+    headers = {"Content-Type": "application/json"}
+    problem = await api.refusal(status, code, "PATCH", "/hosts/a.test/limit", data=body, headers=headers)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert (await api.get("/hosts")).json == before
+
+
+async def test_a_patch_needs_a_limit(api: Api) -> None:
+    problem = await api.refusal(
+        404, "host_limit_unknown", "PATCH", "/hosts/a.config.test/limit", json={"rate": 1}
+    )
+    assert "PUT sets one" in problem["detail"]
+
+
+async def test_a_member_is_given_once(api: Api) -> None:
+    """By PUT as well."""
+    for body in ('{"rate": 1, "rate": 2}', b'{"rate": 1, "\xff": 2}'):
+        await api.refusal(
+            400,
+            "bad_json",
+            "PUT",
+            "/hosts/a.test/limit",
+            data=body,
+            headers={"Content-Type": "application/json"},
+        )
 
 
 async def test_there_is_an_end_to_limits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,3 +207,15 @@ async def test_hosts_are_as_described(api: Api) -> None:
     assert (await api.ask("DELETE", "/hosts/a.test/limit")).status == 204
     missing = await api.ask("DELETE", "/hosts/a.test/limit")
     await check(api, "DELETE", limit, missing)
+
+
+async def test_the_content_type_of_each_kind_of_body_is_described(api: Api) -> None:
+    """In the document itself, for every schema that takes a task's body."""
+    schemas = (await api.get("/openapi.json")).json["components"]["schemas"]
+    takes_body = [
+        each["properties"] for each in schemas.values() if "body_base64" in each.get("properties", {})
+    ]
+    assert takes_body
+    for properties in takes_body:
+        assert "application/json" in properties["body"]["description"]
+        assert "Content-Type" in properties["body_base64"]["description"]

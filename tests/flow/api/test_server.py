@@ -224,13 +224,14 @@ async def test_a_server_can_be_stopped_twice_and_before_it_started() -> None:
     await server.stop()
 
 
-async def test_every_address_is_listened_on_in_both_families() -> None:
+@pytest.mark.parametrize("host", ["::", "0::0", "0:0:0:0:0:0:0:0", "::0.0.0.0"])
+async def test_every_address_is_listened_on_in_both_families(host: str) -> None:
     events, seen = Events(), list[Event]()
     events.subscribe(seen.append)
-    server = WebServer(web.Application(), "::", 0, events=events)
+    server = WebServer(web.Application(), host, 0, events=events)
     await server.start()
     for address in ("127.0.0.1", "::1"):
         _, writer = await asyncio.open_connection(address, server.port)
         writer.close()
-    assert PortOpened(address=f"[::]:{server.port}", setting="Api.port") in seen
+    assert PortOpened(address=f"[{host}]:{server.port}", setting="Api.port") in seen
     await server.stop()

@@ -67,6 +67,7 @@ TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
     "--fail-on": ("409", "fail_on", [409]),
     "--retry-unsafe": ("", "retry_unsafe", True),
     "--redirects": ("none", "redirects", "none"),
+    "--rules-unreadable": ("fail", "rules_unreadable", "fail"),
     "--timeout": ("1m5s", "timeout", 65.0),
     "--label": ("a=b", "labels", {"a": "b"}),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.callback import CallbackSecret
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.signature import sign
 from taskrunner.domain.task import Redirects
@@ -21,7 +22,13 @@ SIGNED: Any = {"id": "msg-1", "method": "POST", "body": '{"ü": 1}', "headers": 
 
 @pytest.fixture
 def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
-    return make_fetcher(secrets={"one": (OLD,), "two": (OLD, NEW)})
+    return make_fetcher(
+        secrets={
+            "one": CallbackSecret(keys=(OLD,), hosts=("127.0.0.1",)),
+            "two": CallbackSecret(keys=(OLD, NEW), hosts=("*",)),
+            "elsewhere": CallbackSecret(keys=(OLD,), hosts=("*.example.com", "127.0.0.1:1")),
+        }
+    )
 
 
 def verified(seen: Seen, *secrets: str) -> int:
@@ -59,6 +66,34 @@ def test_a_callback_without_its_secret_is_not_sent(hostile: Hostile, fetch: Fetc
     assert (outcome.kind, outcome.retryable) == (OutcomeKind.INTERRUPTED, None)
     assert "three" not in (outcome.error or "")
     assert hostile.ledger.connections == 0
+
+
+def test_a_secret_signs_only_for_its_hosts(hostile: Hostile, fetch: Fetcher) -> None:
+    """An AMQP client can name one without intake."""
+    outcome = fetch(hostile.url(behaviours.answer), signed_by="elsewhere", **SIGNED)
+
+    assert (outcome.kind, outcome.error) == (
+        OutcomeKind.BLOCKED,
+        "The secret that signs the callback is not for this host.",
+    )
+    assert hostile.ledger.connections == 0
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_a_signature_goes_to_no_other_origin(
+    status: int, method: str, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """Not even a secret that is for every host: a receiver must not pass its signature on."""
+    with Hostile() as other:
+        fields = {**SIGNED, "signed_by": "two", "redirects": Redirects.REWRITE, "method": method}
+        if method == "GET":
+            del fields["body"]
+        fetch(hostile.url(redirecting(status, other.url(behaviours.answer))), **fields)
+        names = [name.lower() for seen in other.ledger.requests for name, _ in seen.headers]
+
+    assert len(hostile.ledger.requests) == 1
+    assert [name for name in names if name.startswith("webhook-")] == []
 
 
 @pytest.mark.parametrize("secret", ["one", None])

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,37 @@ def test_any_method_can_have_a_body(method: str, hostile: Hostile, fetch: Fetche
     [seen] = hostile.ledger.requests
     assert (seen.method, seen.body) == (method, "häl\0lo".encode())
     assert names(seen) == ALWAYS | {"Content-Length"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "content_type"),
+    [
+        ({"body": {"a": 1}}, b'{"a":1}', "application/json"),
+        ({"body": [1]}, b"[1]", "application/json"),
+        ({"body": {}}, b"{}", "application/json"),
+        ({"body": []}, b"[]", "application/json"),
+        ({"body": '{"a": 1}'}, b'{"a": 1}', None),
+        ({"body": "h\u00e4llo"}, "h\u00e4llo".encode(), None),
+        ({"body": ""}, b"", None),
+        ({"body_base64": "AAE="}, b"\0\1", None),
+        ({}, b"", None),
+        ({"body": {"a": 1}, "headers": {"content-type": "text/x"}}, b'{"a":1}', "text/x"),
+        ({"body": "a", "headers": {"CONTENT-TYPE": "text/x"}}, b"a", "text/x"),
+        ({"body_base64": "AAE=", "headers": {"Content-Type": "image/png"}}, b"\0\1", "image/png"),
+    ],
+)
+def test_the_kind_of_body_decides_on_the_content_type(
+    fields: dict[str, Any], content: bytes, content_type: str | None, hostile: Hostile, fetch: Fetcher
+) -> None:
+    """As the table in docs/tasks.md and the OpenAPI document say."""
+    given = {"url": hostile.url(behaviours.answer), "method": "POST", **fields}
+    draft = TaskDraft.from_fields(given, LOOPBACK)
+    task = draft.to_task(TaskSettings(limits=LOOPBACK), task_id="kind", now=datetime.now(UTC))
+
+    fetch.handler.run(AttemptContext(task=task, number=1))
+
+    [seen] = hostile.ledger.requests
+    assert (seen.body, seen.header("Content-Type")) == (content, content_type)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

@@ -139,7 +139,7 @@ RULES = [
         (answers(200, b'{"jobs": [{"state": "running"}]}'), Status.RETRYING, True),
         (answers(200, b'{"jobs": [{"state": "done"}]}'), Status.SUCCEEDED, True),
         (answers(200, b'{"error": "no such job"}'), Status.FAILED, True),
-        (answers(200, b'{"error": '), Status.SUCCEEDED, True),
+        (answers(200, b'{"error": '), Status.RETRYING, True),
         (answers(404, b'{"error": "no such job"}'), Status.FAILED, True),
         (answers(503, b'{"error": "busy"}'), Status.RETRYING, True),
     ],

@@ -77,17 +77,50 @@ async def test_calls_wait_while_our_slot_moves(nodes: tuple[Node, Node]) -> None
     await backend.close()
 
 
-async def test_a_slot_that_moved_names_its_node(nodes: tuple[Node, Node]) -> None:
-    """The operator needs to know which."""
-    node, other = nodes
-    await eventually(lambda: "cluster_state:ok" in node.command("CLUSTER", "INFO"))
-    await eventually(lambda: "cluster_known_nodes:2" in other.command("CLUSTER", "INFO"))
-    backend = RedisBackend(node.url)
+async def test_a_slot_that_moved_is_followed(nodes: tuple[Node, Node]) -> None:
+    """There and back, without a restart; the call that finds out names the node."""
+    await eventually(lambda: "cluster_state:ok" in nodes[0].command("CLUSTER", "INFO"))
+    await eventually(lambda: "cluster_known_nodes:2" in nodes[1].command("CLUSTER", "INFO"))
+    backend = RedisBackend(nodes[0].url)
     store = await backend.open()
-    slot = node.command("CLUSTER", "KEYSLOT", f"{backend.settings.prefix}:")
-    theirs = other.command("CLUSTER", "MYID")
-    other.command("CLUSTER", "SETSLOT", slot, "NODE", theirs)
-    node.command("CLUSTER", "SETSLOT", slot, "NODE", theirs)
-    with pytest.raises(StoreUnavailable, match=rf"without our slot: .*\(127\.0\.0\.1:{other.port}\)"):
+    slot = nodes[0].command("CLUSTER", "KEYSLOT", f"{backend.settings.prefix}:")
+    for owner in (nodes[1], nodes[0], nodes[1]):
+        _give(slot, owner, nodes)
+        with pytest.raises(StoreUnavailable, match=rf"without our slot: .*\(127\.0\.0\.1:{owner.port}\)"):
+            await store.accept([entry()])
+        assert not store.status().connected
+        await eventually(lambda: store.status().connected)
         await store.accept([entry()])
+        assert owner.command("CLUSTER", "COUNTKEYSINSLOT", slot) != "0"
+        owner.command("FLUSHALL")
     await backend.close()
+
+
+async def test_a_followed_node_that_dies_sends_us_back(nodes: tuple[Node, Node]) -> None:
+    """The configured node knows who has the slot by now."""
+    await eventually(lambda: "cluster_state:ok" in nodes[0].command("CLUSTER", "INFO"))
+    await eventually(lambda: "cluster_known_nodes:2" in nodes[1].command("CLUSTER", "INFO"))
+    nodes[0].command("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    backend = RedisBackend(nodes[0].url)
+    slot = nodes[0].command("CLUSTER", "KEYSLOT", f"{backend.settings.prefix}:")
+    _give(slot, nodes[1], nodes)
+    store = await backend.open()
+    await store.accept([entry()])
+    nodes[1].down(kill=True)
+    await eventually(lambda: not store.status().connected)
+    nodes[0].command("CLUSTER", "SETSLOT", slot, "NODE", nodes[0].command("CLUSTER", "MYID"))
+    await eventually(lambda: store.status().connected)
+    await store.accept([entry()])
+    assert nodes[0].command("CLUSTER", "COUNTKEYSINSLOT", slot) != "0"
+    await backend.close()
+
+
+def _give(slot: str, owner: Node, nodes: tuple[Node, Node]) -> None:
+    """What redis-cli does once the keys are moved: the new owner is told first."""
+    other = nodes[1] if owner is nodes[0] else nodes[0]
+    for node in nodes:
+        # A node that loses its last slot would become a replica.
+        node.command("CONFIG", "SET", "cluster-allow-replica-migration", "no")
+    owner.command("CLUSTER", "SETSLOT", slot, "IMPORTING", other.command("CLUSTER", "MYID"))
+    for node in (owner, other):
+        node.command("CLUSTER", "SETSLOT", slot, "NODE", owner.command("CLUSTER", "MYID"))

@@ -1,0 +1,84 @@
+"""`Callbacks.secrets`: reads the secrets that sign callbacks, and the hosts that each is for."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from taskrunner.config.values import read_hosts, split_commas
+from taskrunner.domain.callback import CallbackSecret
+from taskrunner.domain.messages import did_you_mean
+from taskrunner.domain.signature import read_secret
+from taskrunner.domain.url_pattern import ANY_HOST
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_KEYS = 2
+_HOSTS = ".hosts"
+_FIELDS = ("keys", "hosts")
+
+
+def read_secrets(value: Any) -> Any:
+    """Secrets by name, also from the text `NAME=whsec_…, NAME.hosts=HOST`. Raises `ValueError`."""
+    if isinstance(value, str):
+        value = _from_text(value)
+    if not isinstance(value, Mapping):
+        raise ValueError("must be names, each with keys and hosts")
+    return {name: _secret(name, given) for name, given in value.items()}
+
+
+def _from_text(text: str) -> dict[str, dict[str, list[str]]]:
+    """Several with commas or on separate lines."""
+    named: dict[str, dict[str, list[str]]] = {}
+    for part in re.split(r"[\s,]+", text.strip()):
+        place, found, value = part.partition("=")
+        if not found:
+            raise ValueError("must be NAME=whsec_… and NAME.hosts=HOST, several with commas")
+        field = "hosts" if place.endswith(_HOSTS) else "keys"
+        named.setdefault(place.removesuffix(_HOSTS), {}).setdefault(field, []).append(value)
+    return named
+
+
+def _secret(name: Any, given: Any) -> CallbackSecret:
+    if isinstance(given, CallbackSecret):
+        return given
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(_HOSTS):
+        raise ValueError(f"a secret's name must be 1 to 64 letters, digits or ._-, and not end with {_HOSTS}")
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}: must have keys (whsec_…) and hosts, the receivers that they sign for")
+    for field in given:
+        if field not in _FIELDS:
+            raise ValueError(
+                f"{name}: unknown key{did_you_mean(str(field), _FIELDS)}; expected keys and hosts"
+            )
+    return CallbackSecret(keys=_keys(name, given.get("keys")), hosts=_hosts(name, given.get("hosts")))
+
+
+def _keys(name: str, given: Any) -> tuple[str, ...]:
+    keys = split_commas(given)
+    if not isinstance(keys, list | tuple) or not 1 <= len(keys) <= _MAX_KEYS:
+        raise ValueError(f"{name}.keys: must be 1 secret, or {_MAX_KEYS} while one replaces the other")
+    for key in keys:
+        if not isinstance(key, str):
+            raise ValueError(f"{name}.keys: must be texts such as whsec_…")
+        try:
+            read_secret(key)
+        except ValueError as exc:
+            raise ValueError(f"{name}.keys: {exc}") from None
+    return tuple(keys)
+
+
+def _hosts(name: str, given: Any) -> tuple[str, ...]:
+    """Required: whoever may submit a task chooses the URL, and must not get what he likes signed."""
+    patterns = split_commas(given)
+    if not patterns:
+        raise ValueError(
+            f"{name}.hosts: is required, such as hooks.example.com or *.example.com; "
+            f'"{ANY_HOST}" lets everybody who may submit a task have any URL signed'
+        )
+    if patterns == [ANY_HOST] or patterns == (ANY_HOST,):
+        return (ANY_HOST,)
+    return read_hosts(f"{name}.hosts", patterns)
+
+
+CallbackSecrets = Annotated[dict[str, CallbackSecret], BeforeValidator(read_secrets)]
