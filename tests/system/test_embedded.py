@@ -65,7 +65,7 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
 
 
 def test_dev_has_a_key_that_stays(start: Start, tmp_path: Path) -> None:
-    """The CLI line has it, at the next start as well; on loopback it may be left out, but a wrong one counts."""
+    """The CLI line has it, at the next start as well; it may be left out, but a wrong one is refused."""
     first = start()
     key = (tmp_path / "taskrunner.key").read_text().strip()
     wait_for(lambda: f"TASKRUNNER_API_KEY={key}" in first.logged(), "the welcome")

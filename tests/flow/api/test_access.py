@@ -74,6 +74,13 @@ async def test_every_route_asks_for_a_key(api: Api, method: str, path: str) -> N
     await api.refusal(403, "scope_missing", method, path, headers=bearer(secret))
 
 
+async def test_no_dialog_of_the_browser_covers_the_console(api: Api) -> None:
+    """A script is not asked for Basic, which browsers answer with a dialog of their own."""
+    await api.make_key("first", Scope.ADMIN)
+    answer = await api.ask("GET", "/tasks", headers={"X-Requested-With": "XMLHttpRequest"})
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="taskrunner"')
+
+
 async def test_what_is_open_needs_no_key(api: Api) -> None:
     """Probes, the console, the documentation; health without its details."""
     secret = await api.make_key("all", Scope.READ, Scope.READ_ALL)
