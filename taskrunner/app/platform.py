@@ -58,7 +58,7 @@ class Platform:
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
-        self.key_admin = KeyAdmin(self.store, self.clock, config.api_keys())
+        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)

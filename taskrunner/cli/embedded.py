@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -41,24 +42,19 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
     Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
     when it starts again, every accepted task continues.
     """
-    settings: dict[str, object] = {
-        "Api.port": port,
-        "Api.auth": Auth.LOOPBACK.value,
-        "Fetch.allow_loopback": True,
-    }
-    config = embedded_config(data, settings=settings, config_path=config_path)
-    key = None
-    if not config.api.keys:
-        key = embedded_key(data.absolute())
-        settings["Api.keys"] = f"dev={key}"
-        config = embedded_config(data, settings=settings, config_path=config_path)
+    settings = {"Api.port": port, "Api.auth": Auth.LOOPBACK.value, "Fetch.allow_loopback": True}
+    read = partial(embedded_config, data, settings=settings, config_path=config_path)
+    key = None if read().api.keys else embedded_key(data.absolute())
+    if key is not None:
+        own = {**settings, "Api.keys": f"dev={key}"}
+        read = partial(embedded_config, data, settings=own, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
         for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path, key):
             click.echo(line)
 
-    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)
     raise SystemExit(run(main))
 
 

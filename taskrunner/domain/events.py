@@ -102,6 +102,19 @@ class TaskExpired(Event):
     error: str
 
 
+class ConfigReloaded(Event):
+    """SIGHUP changed these settings; the others that differ need a restart."""
+
+    changed: tuple[str, ...]
+    need_restart: tuple[str, ...]
+
+
+class ConfigRefused(Event):
+    """SIGHUP changed nothing: the configuration that was read has findings."""
+
+    error: str
+
+
 class PausesChanged(Event):
     """This process has read that other scopes are paused than before."""
 
@@ -277,6 +290,13 @@ class Events:
     def subscribe(self, listener: Listener, kinds: Collection[type[Event]] | None = None) -> None:
         """Pass events of these `kinds`, or all events, to `listener`."""
         self._subscriptions.append((listener, kinds))
+        self._listeners.clear()
+
+    def replace(self, old: Listener, new: Listener, kinds: Collection[type[Event]] | None = None) -> None:
+        """Pass events to `new` in place of `old`."""
+        self._subscriptions = [
+            (new, kinds) if listener is old else (listener, known) for listener, known in self._subscriptions
+        ]
         self._listeners.clear()
 
     def emit(self, event: Event) -> None:

@@ -30,6 +30,11 @@ class ScheduleAdmin:
         self._intake = intake
         self._clock = clock
 
+    @property
+    def limits(self) -> TaskLimits:
+        """What a schedule's task may ask for."""
+        return self._intake.task_settings.limits
+
     async def create(self, name: str, draft: ScheduleDraft, *, created_by: str | None = None) -> Schedule:
         """Raises `StateConflict` if the name is taken."""
         schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
