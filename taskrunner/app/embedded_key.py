@@ -51,4 +51,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         return  # another process was faster
     except OSError as exc:
-        raise SetupError(f"cannot write the API key to {path}: {exc.strerror}") from exc
+        raise SetupError(
+            f"cannot write the API key to {path}: {exc.strerror}: its folder must have space and be "
+            "writable for this user, or name another with --data"
+        ) from exc
