@@ -270,6 +270,12 @@ class PortOpened(Event):
     setting: str
 
 
+class ApiOpened(Event):
+    """`Api.auth` is none: whoever reaches `address` may use the API."""
+
+    address: str
+
+
 class StopRequested(Event):
     """A signal asked this process to stop gracefully; a second one ends it at once."""
 

@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
+    ApiOpened,
     CertificateRefused,
     CertificateRenewed,
     CircuitClosed,
@@ -306,6 +307,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ServerFault: ("error", _plain),
     ServiceRestored: ("info", _plain),
     PortOpened: ("info", _plain),
+    ApiOpened: ("warning", _plain),
     StopRequested: ("info", _plain),
     StopWaits: ("info", _plain),
     LoopFailed: ("error", _failed),
