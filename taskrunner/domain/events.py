@@ -102,6 +102,18 @@ class TaskExpired(Event):
     error: str
 
 
+class CertificateRenewed(Event):
+    """The server of this setting shows another certificate from now on."""
+
+    setting: str
+
+
+class CertificateRefused(Event):
+    """A certificate file has changed and cannot be used; the one before it stays."""
+
+    error: str
+
+
 class ConfigReloaded(Event):
     """SIGHUP changed these settings; the others that differ need a restart."""
 

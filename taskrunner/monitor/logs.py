@@ -16,6 +16,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
     ApiOpened,
+    CertificateRefused,
+    CertificateRenewed,
     CircuitClosed,
     CircuitOpened,
     ConfigRefused,
@@ -285,6 +287,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    CertificateRenewed: ("info", _plain),
+    CertificateRefused: ("error", _plain),
     ConfigReloaded: ("info", _plain),
     ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
