@@ -2,18 +2,19 @@
 
 import base64
 import binascii
+import dataclasses
 from functools import lru_cache
 
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.parameters import TASK_ID
-from taskrunner.api.problems import Problem, RequestRefused
+from taskrunner.api.problems import Problem, RequestRefused, problem_of
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.errors import CallerError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.submitter import Submitter
@@ -49,9 +50,17 @@ class Caller:
         """The id or name of the request, as the store has it."""
         return name if self.submitter is None else self.submitter.stored(name)
 
-    def shown(self, name: str) -> str:
-        """The inverse of `stored`."""
-        return name if self.submitter is None else self.submitter.shown(name)
+    def shown(self, text: str) -> str:
+        """The inverse of `stored`, also for ids and names in a sentence."""
+        return text if self.submitter is None else self.submitter.shown(text)
+
+    def shown_refusal(self, refusal: CallerError) -> CallerError | None:
+        """`refusal` with the ids in it as this caller knows them; None if that is what it is."""
+        problem = problem_of(refusal) if self.namespace else None
+        if problem is None:
+            return None
+        errors = [replace(error, message=self.shown(error.message)) for error in problem.errors]
+        return RequestRefused(dataclasses.replace(problem, detail=self.shown(problem.detail), errors=errors))
 
     def shown_task(self, task: Task) -> Task:
         """`task` with its ids as this caller knows them."""
