@@ -48,7 +48,7 @@ def ids(done: Done) -> list[str]:
 
 
 def test_one_task_by_its_whole_id(folder: Path) -> None:
-    """Shown with its attempts, cancelled, requeued, deleted; without the name of the key it is another."""
+    """Shown with its attempts, cancelled, requeued, deleted; without the key's name it is another task."""
     shown = taskrunner(folder, "task", "show", "mine~done")
     assert (shown.returncode, json.loads(shown.stdout)["id"]) == (0, "mine~done")
     for form in ("json", "har", "curl"):
