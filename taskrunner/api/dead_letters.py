@@ -45,10 +45,10 @@ _DELETE = Operation(
     problems=(404,),
 )
 _REQUEUE = Operation(
-    summary="Requeuer a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
+    summary="Requeue a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
 )
 _REQUEUE_ALL = Operation(
-    summary="Requeuer all that meet the conditions.",
+    summary="Requeue all that meet the conditions.",
     answers={200: RequeueView},
     parameters=(*DEAD_LETTER_CONDITIONS, *BULK, RATE, STOP_AT),
     problems=(400, 503),
@@ -132,7 +132,10 @@ class DeadLetterRoutes:
         return json_response(_requeue_view(wave, asked))
 
     async def _wave(self, asked: BulkQuery, rate: float | None, stop_at: float | None) -> RequeueWave:
-        cursor, sample = _read_cursor(asked.cursor)
+        cursor, given = _read_cursor(asked.cursor)
+        # A client can write a cursor itself, and how others' tasks ended is not its business.
+        own = tuple(each for each in given.watched if each.startswith(asked.selection.namespace))
+        sample = replace(given, watched=own)
         if stop_at is None or asked.dry_run:
             result = await self._bulk_actions.requeue(
                 asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
