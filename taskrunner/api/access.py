@@ -8,12 +8,12 @@ from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.parameters import TASK_ID
-from taskrunner.api.problems import Problem, RequestRefused
+from taskrunner.api.problems import Problem, RequestRefused, refuse
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.errors import OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.submitter import Submitter
@@ -107,26 +107,29 @@ class Access:
         self._caller_with = lru_cache(maxsize=1024)(Caller)
 
     async def admit(self, request: web.Request, needs: Needs) -> None:
-        """Raises `RequestRefused` (401, 403), and `StoreUnavailable` while no key can be known."""
+        """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known."""
         request[_CALLER] = await self._caller(request, needs)
 
     async def sees_details(self, request: web.Request) -> bool:
         """Whether the caller may see the details of an open monitoring route."""
         try:
             await self._caller(request, MONITOR)
-        except (RequestRefused, StoreUnavailable):
+        except (RequestRefused, OutsideError):
             return False
         return True
 
     async def _caller(self, request: web.Request, needs: Needs) -> Caller:
         if not needs.scopes or self._settings.auth is Auth.NONE:
             return ANYBODY
-        given = request.headers.get("Authorization")
-        if given is None:
+        given = request.headers.getall("Authorization", ())
+        if len(given) > 1:
+            # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
+            raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
+        if not given:
             if self._is_open(request, needs):
                 return ANYBODY
             raise _unauthorized("key_missing", f"this needs an API key: {_HOW}")
-        secret = _secret_in(given)
+        secret = _secret_in(given[0])
         key = None if secret is None else await self._keys.find(secret)
         if key is None:
             detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"

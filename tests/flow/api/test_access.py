@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope
 from taskrunner.producer.key_admin import KeyAdmin
-from tests.flow.api.harness import Api
+from tests.flow.api.harness import Api, problem
 
 EVERYTHING = (Scope.ADMIN,)
 
@@ -106,6 +107,68 @@ async def test_what_is_no_key(api: Api, value: str) -> None:
     """And the key of another taskrunner."""
     await api.make_key("k", *EVERYTHING)
     await api.refusal(401, "key_unknown", "GET", "/tasks", headers={"Authorization": value})
+
+
+async def test_one_key_is_enough(api: Api) -> None:
+    """A proxy in front of us may have looked at the other one."""
+    secret = await api.make_key("k", *EVERYTHING)
+    fields = [("Authorization", f"Bearer {each}") for each in (secret, "tr_x")]
+    for given in (fields, fields[::-1]):
+        await api.refusal(400, "bad_header", "GET", "/tasks", headers=CIMultiDict(given))
+        health = await api.ask("GET", "/health", headers=CIMultiDict(given))
+        assert health.json == {"status": "ok"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+@pytest.mark.parametrize("key", ["", "Authorization: Bearer tr_x\r\n"])
+async def test_no_body_is_asked_of_a_stranger(api: Api, prefix: str, key: str) -> None:
+    """`Expect: 100-continue` asks whether the body would be taken."""
+    await api.make_key("k", *EVERYTHING)
+    sent = (
+        f"POST {prefix}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{key}"
+        "Expect: 100-continue\r\nContent-Length: 20\r\n\r\n"
+    )
+    answer = await api.talk(sent.encode())
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert problem(answer)["code"] == ("key_unknown" if key else "key_missing")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/tasks", 401),
+        ("HEAD", "/api/v1/tasks", 401),
+        ("GET", "/api/v1/tasks", 401),
+        ("GET", "/api/v1/tasks/", 308),
+        ("DELETE", "/tasks/x/", 308),
+        ("GET", "//tasks", 404),
+        ("GET", "/./tasks", 404),
+        ("GET", "/%74asks", 401),
+        ("GET", "/TASKS", 404),
+        ("OPTIONS", "/tasks", 204),
+        ("GET", "/api/v1/api/v1/tasks", 404),
+    ],
+)
+async def test_no_spelling_of_a_path_leads_past_the_check(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    """Nor do the headers by which some servers let a client replace method or path."""
+    await api.make_key("k", *EVERYTHING)
+    for override in (
+        "",
+        "X-HTTP-Method-Override: GET\r\nX-Original-URL: /livez\r\nX-Rewrite-URL: /livez\r\n",
+    ):
+        sent = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{override}\r\n"
+        assert int((await api.talk(sent.encode())).split()[1]) == status
+
+
+async def test_a_connection_proves_nothing(api: Api) -> None:
+    """Each request of a pipeline is asked for its own key."""
+    secret = await api.make_key("k", *EVERYTHING)
+    head = "GET /tasks HTTP/1.1\r\nHost: localhost\r\n"
+    sent = f"{head}Authorization: Bearer {secret}\r\n\r\n{head}Connection: close\r\n\r\n"
+    answer = await api.talk(sent.encode())
+    assert [part.split()[0] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"401"]
 
 
 async def test_a_key_works_at_once_and_until_it_ends(api: Api) -> None:
