@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,12 +10,14 @@ from taskrunner.domain.api_key import ApiKey, Scope, configured_key, new_secret
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreRefused, StoreUnavailable
 from taskrunner.domain.events import Events
+from taskrunner.domain.value import replace
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.stores.base import ApiKeyStore, KnownKey
 from tests.tools.clock import ManualClock
 
 SECRETS = {name: new_secret() for name in ("old", "new")}
 OLD, NEW = (configured_key(name, secret, (Scope.ADMIN,)) for name, secret in SECRETS.items())
+HOUR = timedelta(hours=1)
 
 
 class HeldKeys(ApiKeyStore):
@@ -101,3 +103,42 @@ async def test_who_guesses_keys_shares_reads(store: HeldKeys, watch: KeyWatch) -
     store.go.set()
     assert await asyncio.gather(*(watch.find(new_secret()) for _ in range(20))) == [None] * 20
     assert store.reads == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds", "is_good"),
+    [
+        ({}, 0, True),
+        ({"expires_at": HOUR}, 3599, True),
+        ({"expires_at": HOUR}, 3600, False),
+        ({"revoked_at": -HOUR}, 0, False),
+        ({"previous_digest": "d", "previous_until": HOUR}, 3600, True),
+    ],
+)
+async def test_until_when_a_key_is_good(
+    store: HeldKeys, changes: dict[str, object], seconds: float, is_good: bool
+) -> None:
+    """To the second, without a further read."""
+    clock = ManualClock()
+    watch = KeyWatch(store, Events(), clock)
+    times = {name: clock.now() + each for name, each in changes.items() if isinstance(each, timedelta)}
+    store.keys = [replace(NEW, **{**changes, **times})]
+    store.go.set()
+    await watch.turn()
+    clock.advance(seconds)
+    assert (await watch.find(SECRETS["new"]) is not None) is is_good
+
+
+@pytest.mark.parametrize(("seconds", "is_good"), [(0, True), (59.9, True), (60, False)])
+async def test_the_secret_before_a_rotation_has_its_time_of_grace(
+    store: HeldKeys, seconds: float, is_good: bool
+) -> None:
+    clock = ManualClock()
+    watch = KeyWatch(store, Events(), clock)
+    until = clock.now() + timedelta(seconds=60)
+    store.keys = [replace(NEW, previous_digest=OLD.digest, previous_until=until)]
+    store.go.set()
+    await watch.turn()
+    clock.advance(seconds)
+    assert (await watch.find(SECRETS["old"]) is not None) is is_good
+    assert await watch.find(SECRETS["new"]) is not None
