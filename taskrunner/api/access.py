@@ -148,16 +148,16 @@ class Access:
     def _is_open(self, request: web.Request, needs: Needs) -> bool:
         """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
         keys = self._keys
-        if needs.monitor and (not self._settings.monitor or (not keys.names and _is_near(request))):
+        if needs.monitor and (not self._settings.monitor or (not keys.is_needed and _is_near(request))):
             # Also while the store, which has the keys, is away: then operators need these most.
             return True
         if not self._settings.local:
             return False
         if self._settings.auth is Auth.LOOPBACK:
             return True
-        if not keys.is_known and not keys.names:
+        if not keys.is_known and not keys.is_needed:
             raise StoreUnavailable("the API keys are in the store, which has not answered yet")
-        return not keys.names
+        return not keys.is_needed
 
 
 def _is_near(request: web.Request) -> bool:

@@ -39,6 +39,8 @@ class KeyWatch(Service):
         # One read at a time: of two, the older might end last, and bring a revoked key back.
         self._reading = asyncio.Lock()
         self.is_known = False
+        # From the first key on, and for as long as this process runs: the last one that leaves opens nothing.
+        self.is_needed = False
         self._know(())
 
     def configure(self, keys: Iterable[ApiKey]) -> None:
@@ -102,3 +104,4 @@ class KeyWatch(Service):
         keys = (*stored, *self._configured)
         self._by_digest = {digest: key for key in keys for digest in key.digests}
         self.names = frozenset(key.name for key in keys)
+        self.is_needed = self.is_needed or bool(keys)

@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.api_key import Scope, configured_key, new_secret
 from taskrunner.producer.key_admin import KeyAdmin
 from tests.flow.api.harness import Api, problem
 
@@ -36,6 +36,16 @@ async def test_until_there_is_a_key_loopback_needs_none(api: Api) -> None:
     await KeyAdmin(api.store, api.clock).revoke("first")
     await api.keys.turn()
     await api.refusal(401, "key_missing", "GET", "/tasks")
+
+
+async def test_a_key_that_leaves_the_configuration_opens_nothing(api: Api) -> None:
+    """A reload with an empty file of keys must not let everybody in."""
+    api.keys.configure([configured_key("ci", new_secret(), EVERYTHING)])
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+    api.keys.configure([])
+    await api.keys.turn()
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+    await api.refusal(401, "key_missing", "GET", "/stats")
 
 
 @pytest.mark.parametrize("access_settings", [AccessSettings(local=False)])
