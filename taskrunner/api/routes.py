@@ -12,13 +12,14 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
-from taskrunner.api.access import Access
+from taskrunner.api.access import Access, caller_of
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
+from taskrunner.domain.errors import CallerError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIXES = ("", "/api/v1")
@@ -86,12 +87,17 @@ class Routes:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs))
 
     def _admitted(self, handler: Handler, needs: Needs) -> Handler:
-        """`handler` for callers that `access` admits."""
+        """`handler` for callers that `access` admits, whom no refusal tells the stored form of an id."""
         access = self._access
 
         async def answer(request: web.Request) -> web.StreamResponse:
             await access.admit(request, needs)
-            return await handler(request)
+            try:
+                return await handler(request)
+            except CallerError as exc:
+                if shown := caller_of(request).shown_refusal(exc):
+                    raise shown from exc
+                raise
 
         return answer
 

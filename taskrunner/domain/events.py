@@ -102,6 +102,18 @@ class TaskExpired(Event):
     error: str
 
 
+class CertificateRenewed(Event):
+    """The server of this setting shows another certificate from now on."""
+
+    setting: str
+
+
+class CertificateRefused(Event):
+    """A certificate file has changed and cannot be used; the one before it stays."""
+
+    error: str
+
+
 class ConfigReloaded(Event):
     """SIGHUP changed these settings; the others that differ need a restart."""
 
@@ -256,6 +268,12 @@ class PortOpened(Event):
 
     address: str
     setting: str
+
+
+class ApiOpened(Event):
+    """`Api.auth` is none: whoever reaches `address` may use the API."""
+
+    address: str
 
 
 class StopRequested(Event):

@@ -15,6 +15,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
+    ApiOpened,
+    CertificateRefused,
+    CertificateRenewed,
     CircuitClosed,
     CircuitOpened,
     ConfigRefused,
@@ -284,6 +287,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    CertificateRenewed: ("info", _plain),
+    CertificateRefused: ("error", _plain),
     ConfigReloaded: ("info", _plain),
     ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
@@ -302,6 +307,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ServerFault: ("error", _plain),
     ServiceRestored: ("info", _plain),
     PortOpened: ("info", _plain),
+    ApiOpened: ("warning", _plain),
     StopRequested: ("info", _plain),
     StopWaits: ("info", _plain),
     LoopFailed: ("error", _failed),

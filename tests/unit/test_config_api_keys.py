@@ -1,83 +1,104 @@
-"""`Api.keys`: names with secrets and scopes, from every source, and never shown."""
+"""API keys of the configuration: every form of a key, and findings that name the key and never show it."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from taskrunner.config import Config, load
+from taskrunner.config import load, read
 from taskrunner.domain.api_key import Scope, digest_of
 from taskrunner.domain.errors import ConfigInvalid
 
-FIRST, SECOND = ("tr_" + letter * 32 for letter in "ab")
-OWN = (Scope.SUBMIT, Scope.READ)
+KEY, OTHER = f"tr_{'a1b2' * 8}", f"tr_{'c3d4' * 8}"
+SOME = (Scope.SUBMIT, Scope.READ)
+ALL = (Scope.ADMIN,)
 
 
-def load_text(folder: Path, text: str, **environ: str) -> Config:
-    (folder / "config.yaml").write_text(text)
-    return load(environ=environ, folder=folder)
-
-
-def scopes_of(config: Config) -> dict[str, tuple[Scope, ...]]:
-    return {key.name: key.scopes for key in config.api_keys()}
-
-
-def test_the_file_names_them(tmp_path: Path) -> None:
-    """A secret by itself may do everything."""
-    text = f"Api:\n  keys:\n    shop: {FIRST} submit read\n    boss: [{SECOND}]\n"
-    config = load_text(tmp_path, text)
-    assert scopes_of(config) == {"shop": OWN, "boss": (Scope.ADMIN,)}
-    assert [key.digest for key in config.api_keys()] == [digest_of(FIRST), digest_of(SECOND)]
+def loaded(folder: Path, *, file: Any = None, environ: dict[str, str] | None = None) -> Any:
+    if file is not None:
+        (folder / "config.yaml").write_text(yaml.safe_dump({"Api": file}))
+    return load(environ=environ or {}, folder=folder)
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("text", "expected"),
     [
-        (FIRST, {"default": (Scope.ADMIN,)}),
-        (f"shop={FIRST} submit read", {"shop": OWN}),
-        (f"shop={FIRST} submit read, boss={SECOND}", {"shop": OWN, "boss": (Scope.ADMIN,)}),
-        (f"\n shop = {FIRST} submit read\n{SECOND}\n", {"shop": OWN, "default": (Scope.ADMIN,)}),
+        (KEY, {"default": (KEY, ALL)}),
+        (f"{KEY} submit read", {"default": (KEY, SOME)}),
+        (f"web={KEY} submit read,ops={OTHER}", {"web": (KEY, SOME), "ops": (OTHER, ALL)}),
+        (f" web = {KEY} \n\n ops={OTHER}\tadmin\n", {"web": (KEY, ALL), "ops": (OTHER, ALL)}),
     ],
 )
-def test_the_environment_names_them(
-    tmp_path: Path, value: str, expected: dict[str, tuple[Scope, ...]]
-) -> None:
-    """Itself, or by a file with the same text."""
-    (tmp_path / "keys").write_text(value)
-    for environ in (
-        {"TASKRUNNER_API__KEYS": value},
-        {"TASKRUNNER_API__KEYS_FILE": str(tmp_path / "keys")},
-    ):
-        assert scopes_of(load_text(tmp_path, "", **environ)) == expected
+@pytest.mark.parametrize("way", ["environment", "file of the environment", "text", "file of the file"])
+def test_a_text_of_keys(tmp_path: Path, way: str, text: str, expected: dict[str, Any]) -> None:
+    """In TASKRUNNER_API__KEYS or its file, or as `keys` or `keys_file`."""
+    path = tmp_path / "keys"
+    path.write_text(text)
+    config = {
+        "environment": lambda: loaded(tmp_path, environ={"TASKRUNNER_API__KEYS": text}),
+        "file of the environment": lambda: loaded(tmp_path, environ={"TASKRUNNER_API__KEYS_FILE": str(path)}),
+        "text": lambda: loaded(tmp_path, file={"keys": text}),
+        "file of the file": lambda: loaded(tmp_path, file={"keys_file": str(path)}),
+    }[way]()
+    found = {key.name: (key.digest, key.scopes) for key in config.api_keys()}
+    assert found == {name: (digest_of(secret), scopes) for name, (secret, scopes) in expected.items()}
+
+
+@pytest.mark.parametrize("words", [f"{KEY} submit read", [KEY, "submit", "read"]])
+def test_keys_by_name_in_the_file(tmp_path: Path, words: Any) -> None:
+    (key,) = loaded(tmp_path, file={"keys": {"web": words}}).api_keys()
+    assert (key.name, key.digest, key.scopes) == ("web", digest_of(KEY), SOME)
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("given", "told"),
     [
-        (f"{FIRST}=shop", "not begin with tr_"),
-        (f"{FIRST}=shop,{FIRST}=boss", "not begin with tr_"),
-        (f"{FIRST}={SECOND}", "not begin with tr_"),
-        (f"shop={FIRST} {SECOND}", "shop: has two secrets"),
-        (f"shop={FIRST} read {SECOND}", "shop: has two secrets"),
-        (f"shop=read {FIRST}", "shop: must be tr_ and at least"),
-        (f"shop={FIRST}!", "shop: must be tr_ and at least"),
-        (f"shop={FIRST} raed", "did you mean"),
-        (f"{FIRST},{SECOND}", "'default' is given twice"),
-        (f"shop={FIRST},shop={SECOND}", "'shop' is given twice"),
-        (f"Shop={FIRST}", "lower-case"),
-        ("shop=", "shop: must be NAME=tr_"),
+        ("web=", "web: must be tr_… and the scopes"),
+        ("web=s3cret", "web: must be tr_ and at least 27"),
+        (f"web={KEY[:20]}", "web: must be tr_ and at least 27"),
+        (f"web={KEY}!", "web: must be tr_ and at least 27"),
+        (f"web=submit {KEY}", "web: must be tr_ and at least 27"),
+        (f"web={KEY} {OTHER}", "web: after the key, there may be scopes: submit, read, operate"),
+        (f"web={KEY} submit;{OTHER}", "web: after the key, there may be scopes"),
+        (f"web={KEY} write", "web: after the key, there may be scopes"),
+        (f"web={KEY},web={OTHER}", "web is given twice"),
+        (f"{KEY},{OTHER}", "default is given twice"),
+        (f"web={KEY},ops={KEY} read", "web and ops are the same key"),
+        (f"{KEY}=web", "not begin with tr_"),
+        (f"{KEY}=web,{KEY}=web", "not begin with tr_"),
+        (f"Web={KEY}", "a key's name must be 1 to 63 lower-case"),
+        (f"={KEY}", "a key's name must be"),
+        ({"web": 5}, "Api.keys: web: must be tr_ and at least 27"),
+        ({"web": [KEY, ["read"]]}, "Api.keys: line 4: must be a value or a list"),
+        ({"web": {"key": KEY}}, "Api.keys: line 4: must be a value or a list"),
+        ({"web": None}, "Api.keys: web: must be tr_…"),
+        ({KEY: 5}, "not begin with tr_"),
+        ({KEY: "read"}, "not begin with tr_"),
+        ([KEY], "Api.keys"),
     ],
 )
-def test_no_error_shows_a_secret(tmp_path: Path, value: str, expected: str) -> None:
-    """Not even one that stands in the place of a name or a scope."""
-    with pytest.raises(ConfigInvalid) as caught:
-        load_text(tmp_path, "", TASKRUNNER_API__KEYS=value)
-    assert expected in str(caught.value)
-    assert FIRST not in str(caught.value)
-    assert SECOND not in str(caught.value)
+def test_a_finding_names_the_key_and_never_shows_it(tmp_path: Path, given: Any, told: str) -> None:
+    """Whatever stands where: neither the key, nor the larger part of one, is in the message."""
+    with pytest.raises(ConfigInvalid) as raised:
+        loaded(tmp_path, file={"keys": given})
+    message = str(raised.value)
+    assert told in message
+    for secret in (KEY, OTHER, "s3cret"):
+        assert secret[:10] not in message
 
 
-def test_no_view_of_the_configuration_shows_a_secret(tmp_path: Path) -> None:
-    config = load_text(tmp_path, "", TASKRUNNER_API__KEYS=f"shop={FIRST} read")
-    assert FIRST not in json.dumps(config.redacted())
-    assert FIRST not in repr(config)
+def test_keys_are_masked_where_the_configuration_is_shown(tmp_path: Path) -> None:
+    reading = read(environ={"TASKRUNNER_API__KEYS": f"web={KEY} read"}, folder=tmp_path)
+    assert KEY not in str(reading.config.redacted()) + repr(reading.config)
+
+
+def test_keys_and_their_file_contradict_each_other(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(OTHER)
+    with pytest.raises(ConfigInvalid) as raised:
+        loaded(
+            tmp_path,
+            environ={"TASKRUNNER_API__KEYS": KEY, "TASKRUNNER_API__KEYS_FILE": str(tmp_path / "keys")},
+        )
+    assert "TASKRUNNER_API__KEYS_FILE" in str(raised.value)
+    assert not any(secret in str(raised.value) for secret in (KEY, OTHER))

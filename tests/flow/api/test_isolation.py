@@ -138,24 +138,6 @@ async def test_dead_letters_of_others_are_left_alone(
     assert await everything(api, keys) == before
 
 
-async def test_a_cursor_does_not_tell_how_tasks_of_others_ended(
-    api: Api, keys: dict[str, dict[str, str]]
-) -> None:
-    """The cursor of a gradual requeue has ids of tasks to watch, and a client can write it itself."""
-    await theirs(api, keys)
-    mine = (await submit(api, keys["mine"])).json["id"]
-    await api.finish(f"mine~{mine}", Status.FAILED)
-    ids = [
-        letter["id"]
-        for letter in (await api.ask("GET", "/dead-letters", headers=keys["boss"])).json["dead_letters"]
-    ]
-    assert len(ids) == 2
-    cursor = f"0:t:x|0|0|{'='.join(ids)}"
-    query = {"all": "true", "stop_at": "50", "cursor": cursor}
-    answer = await api.ask("POST", "/dead-letters/requeue", params=query, headers=keys["mine"])
-    assert (answer.json["ended"], answer.json["failed"]) == (1, 1)
-
-
 @pytest.mark.parametrize("path", ["/tasks", "/dead-letters", "/schedules"])
 async def test_lists_are_of_the_key(api: Api, keys: dict[str, dict[str, str]], path: str) -> None:
     """Nor does a cursor lead to what others have, or name it."""
