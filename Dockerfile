@@ -1,5 +1,8 @@
 # syntax=docker/dockerfile:1
 # One image for every subcommand: `serve` (the default), `consume`, `produce`, ...
+#
+# In a container the API listens on all addresses, so `serve` needs a key: from `taskrunner keys create`, which puts it
+# into the store, or in TASKRUNNER_API__KEYS. `docker run --rm IMAGE keys generate` prints one for the variable.
 
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -24,7 +27,8 @@ RUN groupadd --system --gid 10001 taskrunner \
 COPY --from=build /opt/taskrunner /opt/taskrunner
 ENV PATH=/opt/taskrunner/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    TASKRUNNER_API__ADDR=0.0.0.0
 USER 10001:10001
 WORKDIR /etc/taskrunner
 EXPOSE 8000 8080

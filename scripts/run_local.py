@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from taskrunner.domain.api_key import new_secret
+
 ENDS_WITHIN = 40.0  # more than the consumer's shutdown_grace
 
 
@@ -20,16 +22,24 @@ def main() -> int:
         "RABBITMQ_URL": os.environ["TASKRUNNER_TEST_RABBITMQ_URL"],
         "REDIS_URL": os.environ["TASKRUNNER_TEST_REDIS_URL"],
     }
-    environment = os.environ | servers
+    key = new_secret()
+    # The variable with a file would set the same.
+    environment = (
+        os.environ | servers | {"TASKRUNNER_API__KEYS": f"local={key}", "TASKRUNNER_API__KEYS_FILE": ""}
+    )
     api = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_API__PORT', '8000')}"
-    health = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_SERVER__PORT', '8080')}"
+    health = f"http://127.0.0.1:{os.environ.get('TASKRUNNER_SERVER__PORT', '8080')}/health"
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    print(f"API {api}   consumer {health}/health   stop both with Ctrl-C", flush=True)
+    print(f"API {api}   consumer {health}   stop both with Ctrl-C", flush=True)
     body = '{"url": "https://example.com/"}'
-    print(f"  curl -X POST {api}/tasks -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    login = f"-H 'Authorization: Bearer {key}'"
+    print(f"  curl -X POST {api}/tasks {login} -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    print(f"  curl {login} {health}", flush=True)
+    print(f"  in a browser, open {api}/ and give the key {key}", flush=True)
     print("  to run commands on the same servers, in another shell:", flush=True)
-    exports = " ".join(f"{name}={shlex.quote(url)}" for name, url in servers.items())
+    told = servers | {"TASKRUNNER_API_URL": api, "TASKRUNNER_API_KEY": key}
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
     taskrunner = Path(sys.executable).with_name("taskrunner")
     print(f"  export {exports}", flush=True)
     print(f"  {shlex.quote(str(taskrunner))} produce --url https://example.com/ --wait", flush=True)

@@ -2,18 +2,19 @@
 
 import base64
 import binascii
+import dataclasses
 from functools import lru_cache
 
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.parameters import TASK_ID
-from taskrunner.api.problems import Problem, RequestRefused
+from taskrunner.api.problems import Problem, RequestRefused, problem_of
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.errors import CallerError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.submitter import Submitter
@@ -23,7 +24,7 @@ from taskrunner.domain.value import replace
 from taskrunner.producer.key_watch import KeyWatch
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
-_CHALLENGE = 'Bearer realm="taskrunner", Basic realm="taskrunner", charset="UTF-8"'
+_BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
 _HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
 
 
@@ -49,9 +50,17 @@ class Caller:
         """The id or name of the request, as the store has it."""
         return name if self.submitter is None else self.submitter.stored(name)
 
-    def shown(self, name: str) -> str:
-        """The inverse of `stored`."""
-        return name if self.submitter is None else self.submitter.shown(name)
+    def shown(self, text: str) -> str:
+        """The inverse of `stored`, also for ids and names in a sentence."""
+        return text if self.submitter is None else self.submitter.shown(text)
+
+    def shown_refusal(self, refusal: CallerError) -> CallerError | None:
+        """`refusal` with the ids in it as this caller knows them; None if that is what it is."""
+        problem = problem_of(refusal) if self.namespace else None
+        if problem is None:
+            return None
+        errors = [replace(error, message=self.shown(error.message)) for error in problem.errors]
+        return RequestRefused(dataclasses.replace(problem, detail=self.shown(problem.detail), errors=errors))
 
     def shown_task(self, task: Task) -> Task:
         """`task` with its ids as this caller knows them."""
@@ -106,6 +115,11 @@ class Access:
         self._settings = settings
         self._caller_with = lru_cache(maxsize=1024)(Caller)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self._settings.auth is Auth.NONE
+
     async def admit(self, request: web.Request, needs: Needs) -> None:
         """Raises `RequestRefused` (401, 403), and `StoreUnavailable` while no key can be known."""
         request[_CALLER] = await self._caller(request, needs)
@@ -119,18 +133,18 @@ class Access:
         return True
 
     async def _caller(self, request: web.Request, needs: Needs) -> Caller:
-        if not needs.scopes or self._settings.auth is Auth.NONE:
+        if not needs.scopes or self.is_open:
             return ANYBODY
         given = request.headers.get("Authorization")
         if given is None:
             if self._is_open(request, needs):
                 return ANYBODY
-            raise _unauthorized("key_missing", f"this needs an API key: {_HOW}")
+            raise _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
         secret = _secret_in(given)
         key = None if secret is None else await self._keys.find(secret)
         if key is None:
             detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
-            raise _unauthorized("key_unknown", detail)
+            raise _unauthorized(request, "key_unknown", detail)
         missing = [scope for scope in needs.scopes if not key.allows(scope)]
         if missing:
             raise RequestRefused(
@@ -178,7 +192,10 @@ def _secret_in(authorization: str) -> str | None:
     return password or None
 
 
-def _unauthorized(code: str, detail: str) -> RequestRefused:
-    return RequestRefused(
-        Problem(status=401, code=code, detail=detail, headers={"WWW-Authenticate": _CHALLENGE})
-    )
+def _unauthorized(request: web.Request, code: str, detail: str) -> RequestRefused:
+    # Browsers answer the second with a dialog of their own, also for the script of a page, which has its own
+    # form; scripts have said so by this header since there have been any.
+    by_script = "X-Requested-With" in request.headers
+    challenge = _BEARER if by_script else f"{_BEARER}, {_BASIC}"
+    headers = {"WWW-Authenticate": challenge}
+    return RequestRefused(Problem(status=401, code=code, detail=detail, headers=headers))

@@ -64,9 +64,7 @@ def build_api(
     BulkActionRoutes(bulk_actions).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
-    ScheduleRoutes(
-        schedules, intake.task_settings.limits, options, max_request_bytes=max_request_bytes
-    ).add_to(routes)
+    ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.access import Caller, caller_of, stored_id
 from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import BULK, CURSOR, DEAD_LETTER_CONDITIONS, LIMIT, RATE, STOP_AT
 from taskrunner.api.query import BulkQuery, Query
@@ -129,12 +129,15 @@ class DeadLetterRoutes:
         asked = _asked(query, request)
         rate, stop_at = query.get(RATE), query.get(STOP_AT)
         query.refuse_if_wrong()
-        wave = await query.with_cursor(lambda: self._wave(asked, rate, stop_at))
+        caller = caller_of(request)
+        wave = await query.with_cursor(lambda: self._wave(asked, rate, stop_at, caller))
         change_of(request).add(len(wave.result.ids) if wave.result else 0)
-        return json_response(_requeue_view(wave, asked))
+        return json_response(_requeue_view(wave, asked, caller))
 
-    async def _wave(self, asked: BulkQuery, rate: float | None, stop_at: float | None) -> RequeueWave:
-        cursor, sample = _read_cursor(asked.cursor)
+    async def _wave(
+        self, asked: BulkQuery, rate: float | None, stop_at: float | None, caller: Caller
+    ) -> RequeueWave:
+        cursor, sample = _read_cursor(asked.cursor, caller)
         if stop_at is None or asked.dry_run:
             result = await self._bulk_actions.requeue(
                 asked.selection, limit=asked.limit, cursor=cursor, dry_run=asked.dry_run, rate=rate
@@ -165,13 +168,14 @@ def _asked(query: Query, request: web.Request) -> BulkQuery:
     return replace(asked, selection=caller_of(request).selection(asked.selection))
 
 
-def _requeue_view(wave: RequeueWave, asked: BulkQuery) -> RequeueView:
+def _requeue_view(wave: RequeueWave, asked: BulkQuery, caller: Caller) -> RequeueView:
     """The cursor carries the sample, so that the next request can continue it."""
     sample = wave.sample
-    result = wave.result or BulkResult(matched=0, ids=(), cursor=_read_cursor(asked.cursor)[0])
+    result = wave.result or BulkResult(matched=0, ids=(), cursor=_read_cursor(asked.cursor, caller)[0])
     following = result.cursor
     if following is not None and wave.result is not None and sample != RequeueSample():
-        following = _PARTS.join((following, str(sample.ended), str(sample.failed), _IDS.join(sample.watched)))
+        watched = _IDS.join(map(caller.shown, sample.watched))
+        following = _PARTS.join((following, str(sample.ended), str(sample.failed), watched))
     return RequeueView(
         action="requeue",
         dry_run=asked.dry_run,
@@ -184,10 +188,10 @@ def _requeue_view(wave: RequeueWave, asked: BulkQuery) -> RequeueView:
     )
 
 
-def _read_cursor(cursor: str | None) -> tuple[str | None, RequeueSample]:
-    """Where in the list to continue, and the sample. Raises `ValueError`."""
+def _read_cursor(cursor: str | None, caller: Caller) -> tuple[str | None, RequeueSample]:
+    """Where in the list to continue, and the sample, of the caller's own tasks. Raises `ValueError`."""
     if cursor is None or _PARTS not in cursor:
         return cursor, RequeueSample()
     place, ended, failed, watched = cursor.split(_PARTS)
-    ids = tuple(watched.split(_IDS)) if watched else ()
+    ids = tuple(map(caller.stored, watched.split(_IDS))) if watched else ()
     return place, RequeueSample(watched=ids, ended=int(ended), failed=int(failed))

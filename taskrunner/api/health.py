@@ -33,9 +33,13 @@ class CheckView(View):
 
 
 class HealthView(View):
-    """One check per dependency; only the status for a caller without a key, where statistics need one."""
+    """One check per dependency; only the status for a caller without a key, where statistics need one.
+
+    `auth` is there if the API needs no key.
+    """
 
     status: Literal["ok", "degraded"]
+    auth: Literal["none"] | UnsetType = UNSET
     checks: Mapping[str, CheckView] | UnsetType = UNSET
 
 
@@ -109,6 +113,7 @@ class HealthRoutes:
         ok = all(report.check.ok for report in checks.values())
         view = HealthView(
             status="ok" if ok else "degraded",
+            auth="none" if self._access.is_open else UNSET,
             checks={name: CheckView.of(report) for name, report in checks.items()}
             if await self._access.sees_details(request)
             else UNSET,

@@ -11,14 +11,26 @@ from pydantic.json_schema import models_json_schema
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
 from taskrunner.api.routes import Operation
+from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
 from taskrunner.version import __version__
 
 Schema = dict[str, Any]
 References = Mapping[type, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses")
+_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+# Of every route that needs a key: no good one, and one that lacks a scope.
+_KEY_PROBLEMS = (401, 403)
 _REF = "#/components/schemas/{}"
+# https://spec.openapis.org/oas/v3.1.1#security-scheme-object
+_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, `tr_…`."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "An API key as the password, with any user name.",
+    },
+}
 
 
 def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[str]) -> Schema:
@@ -36,7 +48,7 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
-        "components": {"schemas": dict(sorted(schemas.items()))},
+        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": _SCHEMES},
     }
 
 
@@ -68,7 +80,10 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
-    for status in operation.problems:
+    scopes = list(ROUTES[method, path].scopes)
+    # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
+    described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]

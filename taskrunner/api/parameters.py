@@ -90,7 +90,9 @@ def _condition(name: str, meaning: str) -> Parameter[str]:
         return _repeatable(name, meaning, {"type": "string"})
     kinds = get_args(get_type_hints(TaskFilter)[name])
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
-    schema = {"type": "string", **({"enum": list(enums[0])} if enums else {})}
+    schema: dict[str, object] = {"type": "string", **({"enum": list(enums[0])} if enums else {})}
+    if name == "created_by":
+        schema |= _pattern(KEY_NAME)
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
-from taskrunner.api.access import Access
+from taskrunner.api.access import Access, caller_of
 from taskrunner.api.audited import action_of, audited, is_audited
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
@@ -20,6 +20,7 @@ from taskrunner.api.query import Query
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
+from taskrunner.domain.errors import CallerError
 from taskrunner.producer.audit_trail import AuditTrail
 
 PREFIXES = ("", "/api/v1")
@@ -91,12 +92,17 @@ class Routes:
             add(prefix + path, handler, expect_handler=self._expect)
 
     def _admitted(self, handler: Handler, needs: Needs) -> Handler:
-        """`handler` for callers that `access` admits."""
+        """`handler` for callers that `access` admits, whom no refusal tells the stored form of an id."""
         access = self._access
 
         async def answer(request: web.Request) -> web.StreamResponse:
             await access.admit(request, needs)
-            return await handler(request)
+            try:
+                return await handler(request)
+            except CallerError as exc:
+                if shown := caller_of(request).shown_refusal(exc):
+                    raise shown from exc
+                raise
 
         return answer
 

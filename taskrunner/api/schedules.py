@@ -15,7 +15,6 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
@@ -63,11 +62,8 @@ _RUN = Operation(
 class ScheduleRoutes:
     """`POST /schedules`, `GET /schedules`, the methods of `/schedules/{name}`, and its verbs."""
 
-    def __init__(
-        self, schedules: ScheduleAdmin, limits: TaskLimits, options: ApiSettings, *, max_request_bytes: int
-    ) -> None:
+    def __init__(self, schedules: ScheduleAdmin, options: ApiSettings, *, max_request_bytes: int) -> None:
         self._schedules = schedules
-        self._limits = limits
         self._options = options
         self._max_request_bytes = max_request_bytes
 
@@ -148,7 +144,7 @@ class ScheduleRoutes:
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        return ScheduleDraft.from_json(raw, self._limits)
+        return ScheduleDraft.from_json(raw, self._schedules.limits)
 
     def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
         prefix, schedule = prefix_of(request), caller_of(request).shown_schedule(schedule)

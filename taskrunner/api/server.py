@@ -4,22 +4,26 @@ import asyncio
 import errno
 import os
 import socket
+from typing import Any
 
 from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.address import is_wildcard
-from taskrunner.domain.errors import SetupError
-from taskrunner.domain.events import Events, PortOpened
+from taskrunner.domain.errors import ConfigInvalid, SetupError
+from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Events, PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.server_certificate import ServerCertificate
 
 # How often per request timeout to look for slow connections.
 _SWEEPS_PER_TIMEOUT = 10
 # An idle connection may have a request on its way, which closing would lose. A busy client sends it within
 # this time and is answered with `Connection: close`; the other connections are closed afterwards.
 _DRAIN = 0.5
+# Seconds between two looks whether the certificate has been renewed.
+_CERTIFICATE_LOOK = 5.0
 
 
 class WebServer:
@@ -47,10 +51,15 @@ class WebServer:
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
         self._server: ConnectionServer | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._listener: asyncio.Server | None = None
+        self._certificate: ServerCertificate | None = None
+        self._sweepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Listen. Raises `SetupError` when the address is not available."""
+        """Listen. Raises `SetupError` for an unavailable address, `ConfigInvalid` for a bad certificate."""
+        if self._options.certificate is not None:
+            section = self._setting.partition(".")[0]
+            self._certificate = ServerCertificate(self._options.certificate, section)
         await self._app_runner.setup()
         app_server = self._app_runner.server
         if app_server is None:
@@ -59,51 +68,65 @@ class WebServer:
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.shutdown_grace)
         await self._runner.setup()
         try:
-            await self._listen(self._runner)
+            self._listener = await self._listen(server)
         except OSError as exc:
             await self.stop()
             raise SetupError(self._why(exc)) from exc
-        self._sweeper = asyncio.create_task(self._end_slow(server), name="slow connections")
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._sweepers.append(asyncio.create_task(self._end_slow(server), name="slow connections"))
+        if self._certificate is not None:
+            renewing = asyncio.create_task(self._renew(self._certificate), name="certificate")
+            self._sweepers.append(renewing)
         self._events.emit(PortOpened(address=self._address, setting=self._setting))
 
     async def stop(self) -> None:
         """Stop listening, let the requests in flight end within the grace time, close. Safe to call twice."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            for site in list(runner.sites):
-                await site.stop()
+            if self._listener is not None:
+                self._listener.close()
             if self._server is not None:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
             await runner.cleanup()
-        if self._sweeper is not None:
-            await cancel_and_wait(self._sweeper)
-            self._sweeper = None
+        sweepers, self._sweepers = self._sweepers, []
+        await cancel_and_wait(*sweepers)
         await self._app_runner.cleanup()
 
     @property
     def _address(self) -> str:
         return shown_place((self.host, self.port))
 
-    async def _listen(self, runner: web.ServerRunner) -> None:
-        site: web.BaseSite
+    async def _listen(self, server: ConnectionServer) -> asyncio.Server:
+        options: dict[str, Any] = {"backlog": self._options.backlog}
+        if self._certificate is not None:
+            options["ssl"] = self._certificate.context
+            # Until the handshake is done, nobody else watches a silent client; asyncio's own limit is 60 s.
+            options["ssl_handshake_timeout"] = self._options.request_timeout
         if ":" in self.host and is_wildcard(self.host) and socket.has_dualstack_ipv6():
             # asyncio sets IPV6_V6ONLY (RFC 3493 section 5.3), and `::` means all addresses of the machine.
-            listener = socket.create_server(
+            options["sock"] = socket.create_server(
                 (self.host, self.port),
                 family=socket.AF_INET6,
                 backlog=self._options.backlog,
                 dualstack_ipv6=True,
             )
-            site = web.SockSite(runner, listener, backlog=self._options.backlog)
         else:
-            site = web.TCPSite(runner, self.host, self.port, backlog=self._options.backlog)
-        await site.start()
-        self.port = runner.addresses[0][1]
+            options |= {"host": self.host, "port": self.port}
+        return await asyncio.get_running_loop().create_server(server, **options)
 
     async def _end_slow(self, server: ConnectionServer) -> None:
         while True:
             await asyncio.sleep(self._options.request_timeout / _SWEEPS_PER_TIMEOUT)
             server.end_slow()
+
+    async def _renew(self, certificate: ServerCertificate) -> None:
+        while True:
+            await asyncio.sleep(_CERTIFICATE_LOOK)
+            try:
+                if certificate.refresh():
+                    self._events.emit(CertificateRenewed(setting=self._setting))
+            except ConfigInvalid as exc:
+                self._events.emit(CertificateRefused(error=str(exc)))
 
     def _why(self, exc: OSError) -> str:
         where = self._address

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.runtime.server_certificate import CertificateFiles
 from taskrunner.version import USER_AGENT
 
 _REQUEST_TIMEOUT = 10.0
@@ -17,7 +18,7 @@ class ServerSettings:
     first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
     the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
     in flight may continue after `stop`. `hosts` are the names that clients may ask for, beside loopback and
-    addresses.
+    addresses. With `cert_file` it speaks TLS; see `CertificateFiles`.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -30,6 +31,16 @@ class ServerSettings:
     max_connections: int = 900
     backlog: int = 1024
     hosts: tuple[str, ...] = ()
+    cert_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
+
+    @property
+    def certificate(self) -> CertificateFiles | None:
+        """None for a server without TLS."""
+        if self.cert_file is None:
+            return None
+        return CertificateFiles(cert=self.cert_file, key=self.key_file, client_ca=self.client_ca_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

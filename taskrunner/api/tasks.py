@@ -157,7 +157,9 @@ class TaskRoutes:
         selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
         caller = caller_of(request)
-        page = await self._search.tasks(caller.selection(selection), limit=limit, cursor=cursor)
+        page = await query.with_cursor(
+            lambda: self._search.tasks(caller.selection(selection), limit=limit, cursor=cursor)
+        )
         tasks = [self._view(request, record) for record in page.items]
         return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
 

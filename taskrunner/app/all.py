@@ -7,6 +7,7 @@ from taskrunner.app.adapters import sqlite_path, upgrade_store
 from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.reload import Read, Reload
 from taskrunner.app.serve import api_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
@@ -30,14 +31,16 @@ from taskrunner.runtime.signals import Signals
 async def run_all(
     config: Config,
     *,
+    read: Read | None = None,
     upgrade: bool = False,
     monitor_page: bool = True,
     when_ready: Callable[[int], Awaitable[int | None]] | None = None,
 ) -> int:
     """API, relay and workers, until a signal; returns the exit code.
 
-    `upgrade`: bring the schema of the store up to date first. `monitor_page`: listen on the `Server` port,
-    too. `when_ready` is called with the API's port once tasks run; an exit code from it ends the process.
+    `read` reads the configuration again, for a reload. `upgrade`: bring the schema of the store up to date
+    first. `monitor_page`: listen on the `Server` port, too. `when_ready` is called with the API's port once
+    tasks run; an exit code from it ends the process.
     Raises `SetupError`, and `StoreUnavailable` with a SQLite file.
     """
     signals = Signals(abort_within=ABORT_WITHIN)
@@ -71,6 +74,9 @@ async def run_all(
         if code is not None:
             signals.second.set()
             return code
+        if read is not None:
+            signals.on_hangup = reload = Reload(platform, monitor, read)
+            reload.add("Hosts.limits", consumer.configure)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await finish_unless(signals.second, api.stop())

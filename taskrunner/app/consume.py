@@ -6,6 +6,7 @@ from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.reload import Read, Reload
 from taskrunner.app.services import (
     ABORT_WITHIN,
     monitor_page_running,
@@ -18,8 +19,11 @@ from taskrunner.config import Config
 from taskrunner.runtime.signals import Signals
 
 
-async def consume(config: Config) -> int:
-    """Consume until a signal; returns the exit code. Raises `ConfigInvalid`."""
+async def consume(config: Config, *, read: Read) -> int:
+    """Consume until a signal; returns the exit code. Raises `ConfigInvalid`.
+
+    `read` reads the configuration again, for a reload.
+    """
     refuse_memory_broker(config, "consume")
     signals = Signals(abort_within=ABORT_WITHIN)
     platform = Platform(config)
@@ -33,5 +37,7 @@ async def consume(config: Config) -> int:
         await stack.enter_async_context(watches_running(platform))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(consumer.running(signals.second))
+        signals.on_hangup = reload = Reload(platform, monitor, read)
+        reload.add("Hosts.limits", consumer.configure)
         await until_signal(signals, monitor, platform.events)
     return signals.exit_code

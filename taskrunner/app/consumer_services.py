@@ -61,6 +61,10 @@ class ConsumerServices:
             keep=config.retention.failed,
         )
 
+    def configure(self, config: Config) -> None:
+        """Apply the host limits of a configuration that was read again."""
+        self._consumer.configure_host_limits(config.hosts.limits)
+
     def providers(self) -> dict[str, Provider]:
         """The consumer's part of `/stats`."""
         return {"workers": self._autoscaler.describe, "in_flight": lambda: self._consumer.in_flight}

@@ -43,5 +43,12 @@ class Monitor:
             "reconnects": reconnects(broker, store),
         }
         self.stats = Stats({**providers, **common}, clock)
-        for listener in (self.metrics, self.health, EventLog(logger.level)):
+        self._events, self._format, self._log = platform.events, logger.format, EventLog(logger.level)
+        for listener in (self.metrics, self.health, self._log):
             platform.events.subscribe(listener, listener.kinds)
+
+    def set_log_level(self, level: str) -> None:
+        """Write lines of at least this level from now on."""
+        configure(level, self._format)
+        before, self._log = self._log, EventLog(level)
+        self._events.replace(before, self._log, self._log.kinds)

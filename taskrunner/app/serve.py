@@ -10,6 +10,7 @@ from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.reload import Read, Reload
 from taskrunner.app.services import (
     make_scheduler,
     refuse_open_address,
@@ -26,8 +27,11 @@ from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
 
-async def serve(config: Config) -> int:
-    """Serve the API until a signal; returns the exit code. Raises `ConfigInvalid`."""
+async def serve(config: Config, *, read: Read) -> int:
+    """Serve the API until a signal; returns the exit code. Raises `ConfigInvalid`.
+
+    `read` reads the configuration again, for a reload.
+    """
     refuse_memory_broker(config, "serve")
     # Nothing has to be given back: every accepted task is in the store.
     signals = Signals(abort_within=0.0)
@@ -42,6 +46,7 @@ async def serve(config: Config) -> int:
         refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
+        signals.on_hangup = Reload(platform, monitor, read)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await server.stop()

@@ -17,7 +17,7 @@ from taskrunner.app.platform import Platform
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
-from taskrunner.domain.events import Events, StopRequested
+from taskrunner.domain.events import ApiOpened, Events, StopRequested
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.relay import Relay
@@ -101,11 +101,15 @@ async def watches_running(platform: Platform) -> AsyncIterator[None]:
 def refuse_open_address(platform: Platform) -> None:
     """Raises `ConfigInvalid` for an API that other machines reach and that everybody could use.
 
-    While the store is away its keys are not known; until they are, the API answers nobody without one.
+    One that is open by configuration is told. While the store is away its keys are not known; until they are,
+    the API answers nobody without one.
     """
     config, keys = platform.config, platform.keys
     access = config.access_settings(config.api.addr)
-    if access.local or access.auth is Auth.NONE or keys.names or not keys.is_known:
+    if access.auth is Auth.NONE:
+        platform.events.emit(ApiOpened(address=config.api.addr))
+        return
+    if access.local or keys.names or not keys.is_known:
         return
     message = (
         f"{config.api.addr} can be reached from other machines, and there is no API key: make one with "

@@ -16,6 +16,14 @@ from taskrunner.version import __version__
 
 # Seconds to connect, and to wait for a response.
 _TIMEOUT = (10.0, 60.0)
+# What to do after 401 and 403, by the code of the problem.
+_NEXT_STEPS = {
+    "key_missing": "give one with --key or $TASKRUNNER_API_KEY; who runs the API makes it with "
+    "`taskrunner keys create NAME --scope submit --scope read`",
+    "key_unknown": "give a good one with --key or $TASKRUNNER_API_KEY; `taskrunner keys list`, where the API "
+    "runs, shows all",
+    "scope_missing": "give a key that has it; submitting needs submit, and --wait needs read",
+}
 # The fields of a response that this client reads.
 _TASK = {"id": str, "url": str, "status": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
@@ -27,13 +35,13 @@ class _RequestTooLarge(CallerError):
 
 
 class ApiClient:
-    """An API by its base URL.
+    """An API by its base URL, with a key unless the API does without or the URL has it as password.
 
     Raises `ApiUnavailable`, `ApiUnfit` for an answer that is not ours, `TaskInvalid`, or `CallerError` for
     other refusals.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._masked_url = mask_user_info(self._url)
         self._session = requests.Session()
@@ -41,7 +49,14 @@ class ApiClient:
         self._session.trust_env = not _is_loopback(self._url)
         # Otherwise requests would send the credentials that ~/.netrc has for the host.
         user, password = get_auth_from_url(self._url)
-        self._session.auth = HTTPBasicAuth(user, password) if user or password else _as_it_is
+        if user or password:
+            if key is not None:
+                raise CallerError("--api: the URL has credentials, and there is a key; leave out one of them")
+            self._session.auth = HTTPBasicAuth(user, password)
+        else:
+            self._session.auth = _as_it_is
+        if key is not None:
+            self._session.headers["Authorization"] = f"Bearer {key}"
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
 
     def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +141,9 @@ class ApiClient:
         errors = problem.get("errors")
         if errors and _are_errors(errors):
             return TaskInvalid([FieldError(**error) for error in errors])
-        return CallerError(f"the API at {self._masked_url} answered {status}: {problem['detail']}")
+        step = _NEXT_STEPS.get(problem["code"])
+        detail = problem["detail"] if step is None else f"{problem['detail']}; {step}"
+        return CallerError(f"the API at {self._masked_url} answered {status}: {detail}")
 
 
 def _has(content: Any, fields: Mapping[str, type]) -> bool:

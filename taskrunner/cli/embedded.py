@@ -5,12 +5,15 @@ import shlex
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
 
+from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
+from taskrunner.app.embedded_key import embedded_key
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
 from taskrunner.config.values import MEMORY
@@ -39,15 +42,19 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
     Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
     when it starts again, every accepted task continues.
     """
-    settings = {"Api.port": port, "Fetch.allow_loopback": True}
-    config = embedded_config(data, settings=settings, config_path=config_path)
+    settings = {"Api.port": port, "Api.auth": Auth.LOOPBACK.value, "Fetch.allow_loopback": True}
+    read = partial(embedded_config, data, settings=settings, config_path=config_path)
+    key = None if read().api.keys else embedded_key(data.absolute())
+    if key is not None:
+        own = {**settings, "Api.keys": f"dev={key}"}
+        read = partial(embedded_config, data, settings=own, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
     async def announce(bound: int) -> None:
-        for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path):
+        for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path, key):
             click.echo(line)
 
-    main = run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
+    main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)
     raise SystemExit(run(main))
 
 
@@ -62,20 +69,21 @@ def demo_command() -> None:
     raise SystemExit(code)
 
 
-def _welcome(api: str, file: Path, config_path: Path | None) -> list[str]:
+def _welcome(api: str, file: Path, config_path: Path | None, key: str | None) -> list[str]:
     body = '{"url": "https://example.com/"}'
     return [
         f"taskrunner is ready: open {api}/ in a browser",
         f"  try      curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
         f"  API      {api}/docs documents every route",
-        f"  CLI      in another terminal: {_export(api, file, config_path)}",
+        f"  CLI      in another terminal: {_export(api, file, config_path, key)}",
+        f"  key      {key or 'as configured'}: here it may be left out, since only this machine gets in",
         f"  data     {file} (keep this file to continue at the next start)",
         "  targets  tasks may fetch from this machine's loopback, on any port: not for production",
         "  stop     Ctrl-C",
     ]
 
 
-def _export(api: str, file: Path, config_path: Path | None) -> str:
+def _export(api: str, file: Path, config_path: Path | None, key: str | None) -> str:
     """The line after which every command in another terminal works on these tasks, from any folder."""
     # Without --config, `dev` reads no file, so other commands must not read ./config.yaml either.
     settings = {
@@ -84,6 +92,7 @@ def _export(api: str, file: Path, config_path: Path | None) -> str:
         "TASKRUNNER_STORE__URL": store_url(file),
         "TASKRUNNER_FETCH__ALLOW_LOOPBACK": "true",
         "TASKRUNNER_API_URL": api,
+        **({"TASKRUNNER_API_KEY": key} if key else {}),
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     command = Path(sys.executable).with_name("taskrunner")

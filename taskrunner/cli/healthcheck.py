@@ -1,6 +1,7 @@
 """`taskrunner healthcheck`: asks a server of this machine how it is, for the health check of a container."""
 
 import http.client
+import ssl
 from pathlib import Path
 
 import click
@@ -33,14 +34,25 @@ def healthcheck_command(config_path: Path | None, process: str) -> None:
         message = "0 means any free port, which a health check cannot know; set a port"
         raise ConfigInvalid([FieldError(field=f"{name}.port", message=message)])
     place = local_endpoint(listener.addr, listener.port)
-    answer = _answer(place, _PATHS[process])
+    is_tls = process != "consume" and config.api.cert_file is not None
+    answer = _answer(place, _PATHS[process], is_tls=is_tls)
     click.echo(f"{process} at {shown_place(place)}: {answer}")
     raise SystemExit(0 if answer == "ok" else FAILURE)
 
 
-def _answer(place: Place, path: str) -> str:
-    """`ok`, or what is wrong. Neither a proxy of the environment nor ~/.netrc is asked."""
-    connection = http.client.HTTPConnection(*place, timeout=_TIMEOUT)
+def _answer(place: Place, path: str, *, is_tls: bool) -> str:
+    """`ok`, or what is wrong. Neither a proxy of the environment nor ~/.netrc is asked.
+
+    The certificate is not checked: it is for the name that clients use, and this machine is asked by address.
+    """
+    if is_tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            *place, timeout=_TIMEOUT, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(*place, timeout=_TIMEOUT)
     try:
         connection.request("GET", path)
         status = connection.getresponse().status

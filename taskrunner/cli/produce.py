@@ -1,7 +1,7 @@
 """`taskrunner produce`: submit one task, or many from a file."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -15,9 +15,14 @@ from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import Config, load
+from taskrunner.domain.api_key import check_secret
 from taskrunner.domain.task_draft import TaskDraft
 
+if TYPE_CHECKING:
+    from taskrunner.cli.api_client import ApiClient
+
 _WAIT_TIMEOUT = 3600.0
+_ON_COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
 
 
 @click.command("produce", cls=Command)
@@ -43,6 +48,12 @@ _WAIT_TIMEOUT = 3600.0
     help="Submit through this API, without store and broker [default: $TASKRUNNER_API_URL].",
 )
 @click.option(
+    "--key",
+    metavar="KEY",
+    envvar="TASKRUNNER_API_KEY",
+    help="The key for the API of --api [default: $TASKRUNNER_API_KEY, which other users cannot see].",
+)
+@click.option(
     "--wait", is_flag=True, help="Wait for the results, print them, and exit with 1 if a task failed."
 )
 @click.option(
@@ -60,6 +71,7 @@ def produce_command(
     config_path: Path | None,
     source: BinaryIO | None,
     api: str | None,
+    key: str | None,
     wait: bool,
     wait_timeout: float | None,
     again: bool,
@@ -79,6 +91,8 @@ def produce_command(
         raise click.UsageError("--again is for --file; --url always submits a new task")
     if api and config_path is not None:
         raise click.UsageError("--config has no effect on --api ($TASKRUNNER_API_URL); leave out one of them")
+    if key and not api and click.get_current_context().get_parameter_source("key") is _ON_COMMAND_LINE:
+        raise click.UsageError("--key is for --api; store and broker have their own passwords")
     fields = task_fields(given)
     output = OutputOptions(
         as_json=as_json, wait=wait, wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout
@@ -86,7 +100,7 @@ def produce_command(
     line_ids = None if source is None or again else LineIds.of(source, fields)
     with signals_as_interrupts():
         if api:
-            code = _submit_to_api(api, source, fields, output, line_ids)
+            code = _submit_to_api(_api_client(api, key), source, fields, output, line_ids)
         else:
             code = _submit_to_store(load(config_path), source, fields, output, line_ids)
     raise SystemExit(code)
@@ -112,20 +126,31 @@ def _submit_to_store(
     )
 
 
+def _api_client(url: str, key: str | None) -> "ApiClient":
+    """Raises `click.UsageError`, without the key."""
+    # Importing requests takes 0.1 s, which a submit to the store can do without.
+    from taskrunner.cli.api_client import ApiClient
+
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--api: must start with http:// or https://, got {url[:40]!r}")
+    if not key:
+        return ApiClient(url)
+    try:
+        return ApiClient(url, check_secret(key.strip()))
+    except ValueError as exc:
+        raise click.UsageError(f"--key ($TASKRUNNER_API_KEY): {exc}") from exc
+
+
 def _submit_to_api(
-    api: str,
+    client: "ApiClient",
     source: BinaryIO | None,
     fields: dict[str, Any],
     output: OutputOptions,
     line_ids: LineIds | None,
 ) -> int:
     """Submit through an API, which has its own configuration."""
-    # Importing requests takes 0.1 s, which a submit to the store can do without.
     from taskrunner.cli import submit_to_api
-    from taskrunner.cli.api_client import ApiClient
 
-    if not api.startswith(("http://", "https://")):
-        raise click.UsageError(f"--api: must start with http:// or https://, got {api[:40]!r}")
     if source is None:
-        return submit_to_api.submit_one(ApiClient(api), fields, output)
-    return submit_to_api.submit_file(ApiClient(api), source, fields, output, line_ids)
+        return submit_to_api.submit_one(client, fields, output)
+    return submit_to_api.submit_file(client, source, fields, output, line_ids)

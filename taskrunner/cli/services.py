@@ -1,5 +1,6 @@
 """`taskrunner serve`, `consume` and `all`: the processes of a deployment, which run until a signal."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,8 +20,8 @@ from taskrunner.config import load
 @click.option("--port", help="Port to listen on (Api.port).")
 def serve_command(config_path: Path | None, addr: str | None, port: str | None) -> None:
     """Run the HTTP API, the relay, which publishes due tasks, and the scheduler."""
-    config = load(config_path, flags={"Api.addr": addr, "Api.port": port})
-    raise SystemExit(run(serve(config)))
+    read = partial(load, config_path, flags={"Api.addr": addr, "Api.port": port})
+    raise SystemExit(run(serve(read(), read=read)))
 
 
 @click.command("consume", cls=Command)
@@ -46,7 +47,8 @@ def consume_command(
         "Server.addr": addr,
         "Server.port": port,
     }
-    raise SystemExit(run(consume(load(config_path, flags=flags))))
+    read = partial(load, config_path, flags=flags)
+    raise SystemExit(run(consume(read(), read=read)))
 
 
 @click.command("all", cls=Command)
@@ -57,4 +59,5 @@ def all_command(config_path: Path | None) -> None:
     With Rabbit.addr memory:// and Store.url sqlite:///FILE, no servers are needed. Only one process at a time
     can use such a file; the in-memory queue is rebuilt from the file at each start.
     """
-    raise SystemExit(run(run_all(load(config_path))))
+    read = partial(load, config_path)
+    raise SystemExit(run(run_all(read(), read=read)))

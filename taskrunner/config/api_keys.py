@@ -1,4 +1,7 @@
-"""API keys of the configuration: `NAME: tr_… [SCOPE …]`, or a text of `NAME=tr_… [SCOPE …]` with commas."""
+"""API keys of the configuration: `NAME: tr_… [SCOPE …]`, or a text of `NAME=tr_… [SCOPE …]` with commas.
+
+A finding shows nothing but names: whatever stands in a wrong place may be a key.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,9 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from taskrunner.domain.api_key import NAME_PATTERN, check_secret, read_scopes
+from taskrunner.domain.api_key import NAME_PATTERN, PREFIX, Scope, check_secret, read_scopes
 from taskrunner.domain.errors import KeyInvalid
-from taskrunner.domain.messages import shown
 
 # The name of a key that is given without one.
 _ONLY_KEY = "default"
@@ -21,28 +23,54 @@ def _split(value: Any) -> Any:
             name, found, words = part.partition("=")
             if not found:
                 name, words = _ONLY_KEY, part
-            if name.strip() in named:
-                raise ValueError(f"{shown(name.strip())} is given twice; give each key a name: NAME=tr_…")
-            named[name.strip()] = words.split()
+            name = _check_name(name.strip())
+            if name in named:
+                raise ValueError(f"{name} is given twice; give each key a name: NAME=tr_…")
+            named[name] = words.split()
         return named
     if isinstance(value, dict):
-        return {name: words.split() if isinstance(words, str) else words for name, words in value.items()}
+        return {name: _words(name, words) for name, words in value.items()}
     return value
 
 
+def _words(name: str, words: Any) -> Any:
+    if isinstance(words, str):
+        return words.split()
+    if isinstance(words, list | tuple):
+        return words
+    raise ValueError(f"{_check_name(name)}: must be tr_… and the scopes, if not all")
+
+
 def _check(keys: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    names: dict[str, str] = {}
     for name, words in keys.items():
-        if not NAME_PATTERN.fullmatch(name):
-            raise ValueError("a key's name must be 1 to 63 lower-case letters, digits, - or _")
+        _check_name(name)
         if not words:
-            raise ValueError(f"{name}: must be NAME=tr_… and the scopes, if not all")
+            raise ValueError(f"{name}: must be tr_… and the scopes, if not all")
+        secret, *scopes = words
         try:
-            check_secret(words[0])
-            if words[1:]:
-                read_scopes(words[1:])
-        except (ValueError, KeyInvalid) as exc:
+            check_secret(secret)
+        except ValueError as exc:
             raise ValueError(f"{name}: {exc}") from None
+        try:
+            read_scopes(scopes or [Scope.ADMIN])
+        except KeyInvalid:
+            known = ", ".join(Scope)
+            raise ValueError(f"{name}: after the key, there may be scopes: {known}") from None
+        if names.setdefault(secret, name) != name:
+            raise ValueError(
+                f"{names[secret]} and {name} are the same key; `taskrunner keys generate` prints one"
+            )
     return keys
+
+
+def _check_name(name: str) -> str:
+    # Some keys could be names.
+    if not NAME_PATTERN.fullmatch(name) or name.startswith(PREFIX):
+        raise ValueError(
+            "a key's name must be 1 to 63 lower-case letters, digits, - or _, and not begin with tr_"
+        )
+    return name
 
 
 # By name: the secret, and the scopes if not all.

@@ -81,6 +81,7 @@ def find_contradictions(config: Config) -> list[Contradiction]:
     return [
         *_unkept_concern(config),
         *_many_addresses(config),
+        *_needless_tls_files(config),
         *(found for rule in _RULES if (found := _check(config, rule))),
     ]
 
@@ -99,6 +100,17 @@ def _many_addresses(config: Config) -> list[Contradiction]:
         return []
     message = "several addresses are taken for Sentinels: set Redis.sentinel to the name of the primary"
     return [Contradiction(keys=(_key("Redis.addr"), _key("Redis.sentinel")), message=message)]
+
+
+def _needless_tls_files(config: Config) -> list[Contradiction]:
+    if config.api.cert_file is not None:
+        return []
+    message = "has no effect without Api.cert_file: the API would speak plain HTTP"
+    return [
+        Contradiction(keys=(_key("Api.cert_file"), _key(f"Api.{name}")), message=message)
+        for name in ("key_file", "client_ca_file")
+        if getattr(config.api, name) is not None
+    ]
 
 
 def value_of(config: Config, key: Key) -> object:

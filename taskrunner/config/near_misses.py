@@ -8,7 +8,7 @@ from taskrunner.config.keys import key_names, section_names
 
 PREFIX = "TASKRUNNER_"
 # Our variables that are not settings.
-OWN_NAMES = ("TASKRUNNER_CONFIG", "TASKRUNNER_API_URL")
+OWN_NAMES = ("TASKRUNNER_CONFIG", "TASKRUNNER_API_URL", "TASKRUNNER_API_KEY")
 # The servers of the test suite, which every command that a test starts inherits.
 _TEST_PREFIX = "TASKRUNNER_TEST_"
 # What Kubernetes and Docker links set for a service that is called taskrunner, or taskrunner-api:

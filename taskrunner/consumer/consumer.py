@@ -5,7 +5,7 @@ A delivery arrives here and waits in `Backlog`. `Claimer` asks `HostGate`, claim
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
@@ -117,6 +118,10 @@ class Consumer:
         await self._host_watch.start()
         self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
         self.is_consuming = True
+
+    def configure_host_limits(self, limits: Mapping[str, HostLimit]) -> None:
+        """Replace the host limits of the configuration."""
+        self._host_watch.configure(limits)
 
     def apply_pauses(self, pauses: Pauses) -> None:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""

@@ -21,7 +21,7 @@ from taskrunner.domain.events import (
     HostLimitsChanged,
     HostSlowedDown,
 )
-from taskrunner.domain.host_limit import HostLimits, read_limits
+from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
 from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.runtime.service import Service
@@ -61,7 +61,13 @@ class HostWatch(Service):
         self._in_flight = in_flight
         self._renew_from = 0.0
         self._stored_limits: Mapping[str, bytes] = {}
-        hosts.apply_limits(HostLimits(settings.host_limits))
+        self._configured_limits = settings.host_limits
+        hosts.apply_limits(HostLimits(self._configured_limits))
+
+    def configure(self, limits: Mapping[str, HostLimit]) -> None:
+        """Replace the limits of the configuration."""
+        self._configured_limits = limits
+        self._hosts.apply_limits(HostLimits(limits, read_limits(self._stored_limits)))
 
     async def turn(self) -> float:
         self.measure_running()
@@ -142,7 +148,7 @@ class HostWatch(Service):
         stored = await self._store.host_limits()
         if stored != self._stored_limits:
             self._stored_limits = stored
-            self._hosts.apply_limits(HostLimits(self._settings.host_limits, read_limits(stored)))
+            self._hosts.apply_limits(HostLimits(self._configured_limits, read_limits(stored)))
             self._events.emit(HostLimitsChanged(patterns=tuple(sorted(stored))))
 
     def _change(self, stats: HostStats, change: Change) -> None:

@@ -104,12 +104,19 @@ def check_secret(secret: str) -> str:
     return secret
 
 
+def read_name(text: str) -> str:
+    """Raises `ValueError` for a name that no key can have."""
+    if not NAME_PATTERN.fullmatch(text):
+        raise ValueError(f"must be 1 to 63 lower-case letters, digits, - or _, got {shown(text)}")
+    return text
+
+
 def check_name(name: str) -> str:
     """Raises `KeyInvalid`."""
-    if not NAME_PATTERN.fullmatch(name):
-        message = f"must be 1 to 63 lower-case letters, digits, - or _, got {shown(name)}"
-        raise KeyInvalid([FieldError(field="name", message=message)])
-    return name
+    try:
+        return read_name(name)
+    except ValueError as exc:
+        raise KeyInvalid([FieldError(field="name", message=str(exc))]) from exc
 
 
 def read_scopes(given: Iterable[str]) -> tuple[Scope, ...]:

@@ -103,6 +103,31 @@ class TaskExpired(Event):
     error: str
 
 
+class CertificateRenewed(Event):
+    """The server of this setting shows another certificate from now on."""
+
+    setting: str
+
+
+class CertificateRefused(Event):
+    """A certificate file has changed and cannot be used; the one before it stays."""
+
+    error: str
+
+
+class ConfigReloaded(Event):
+    """SIGHUP changed these settings; the others that differ need a restart."""
+
+    changed: tuple[str, ...]
+    need_restart: tuple[str, ...]
+
+
+class ConfigRefused(Event):
+    """SIGHUP changed nothing: the configuration that was read has findings."""
+
+    error: str
+
+
 class PausesChanged(Event):
     """This process has read that other scopes are paused than before."""
 
@@ -259,6 +284,12 @@ class PortOpened(Event):
     setting: str
 
 
+class ApiOpened(Event):
+    """`Api.auth` is none: whoever reaches `address` may use the API."""
+
+    address: str
+
+
 class StopRequested(Event):
     """A signal asked this process to stop gracefully; a second one ends it at once."""
 
@@ -285,6 +316,13 @@ class Events:
     def subscribe(self, listener: Listener, kinds: Collection[type[Event]] | None = None) -> None:
         """Pass events of these `kinds`, or all events, to `listener`."""
         self._subscriptions.append((listener, kinds))
+        self._listeners.clear()
+
+    def replace(self, old: Listener, new: Listener, kinds: Collection[type[Event]] | None = None) -> None:
+        """Pass events to `new` in place of `old`."""
+        self._subscriptions = [
+            (new, kinds) if listener is old else (listener, known) for listener, known in self._subscriptions
+        ]
         self._listeners.clear()
 
     def emit(self, event: Event) -> None:

@@ -6,6 +6,7 @@ from typing import Self
 import uuid_utils
 
 from taskrunner.domain.codec import encode
+from taskrunner.domain.namespace import namespace_of
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
@@ -74,6 +75,11 @@ class NewTask(StoredTask):
     @property
     def created_at(self) -> datetime:
         return self.task.created_at
+
+    @property
+    def namespace(self) -> str | None:
+        """How the id begins if only one API key and operators see it."""
+        return namespace_of(self.id) or None
 
     @property
     def deadline(self) -> datetime | None:

@@ -26,9 +26,9 @@ class Submitter(Value):
         """The id of a task or the name of a schedule, as the store has it."""
         return name if name.startswith(self.namespace) else self.namespace + name
 
-    def shown(self, name: str) -> str:
-        """The inverse of `stored`."""
-        return name.removeprefix(self.namespace)
+    def shown(self, text: str) -> str:
+        """The inverse of `stored`, also for ids and names in a sentence."""
+        return text.replace(self.namespace, "") if self.isolated else text
 
     def stored_key(self, idempotency_key: str | None) -> str | None:
         if idempotency_key is None or not self.isolated:

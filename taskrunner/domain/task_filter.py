@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from taskrunner.domain.api_key import read_name
 from taskrunner.domain.duration import has_units, read_duration
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.host_name import host_of
@@ -163,6 +164,8 @@ def _value(name: str, text: str, now: datetime) -> Any:
         return _choice(Priority, text)
     if name == "outcome":
         return _choice(OutcomeKind, text)
+    if name == "created_by":
+        return read_name(text)
     if name.endswith(("_after", "_before")):
         return read_moment(text, now)
     if not text:

@@ -16,9 +16,14 @@ from msgspec import to_builtins
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
+    ApiOpened,
     AuditLost,
+    CertificateRefused,
+    CertificateRenewed,
     CircuitClosed,
     CircuitOpened,
+    ConfigRefused,
+    ConfigReloaded,
     DeadLetterCollected,
     DeliveryDropped,
     Event,
@@ -290,6 +295,10 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    CertificateRenewed: ("info", _plain),
+    CertificateRefused: ("error", _plain),
+    ConfigReloaded: ("info", _plain),
+    ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
     TasksSnoozed: ("debug", _plain),
     CircuitOpened: ("warning", _plain),
@@ -306,6 +315,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ServerFault: ("error", _plain),
     ServiceRestored: ("info", _plain),
     PortOpened: ("info", _plain),
+    ApiOpened: ("warning", _plain),
     StopRequested: ("info", _plain),
     StopWaits: ("info", _plain),
     RequestDenied: ("debug", _plain),

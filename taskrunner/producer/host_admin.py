@@ -56,6 +56,10 @@ class HostAdmin:
         self._configured = configured
         self._settings = settings
 
+    def configure(self, limits: Mapping[str, HostLimit]) -> None:
+        """Replace the limits of the configuration."""
+        self._configured = limits
+
     async def list(self, *, limit: int) -> Sequence[HostView]:
         """Limited hosts that have tasks, and hosts in trouble."""
         limits = await self._limits_in_force()

@@ -65,6 +65,10 @@ class Intake:
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
+    def configure(self, task_settings: TaskSettings) -> None:
+        """Read further drafts by these limits and defaults."""
+        self.task_settings = task_settings
+
     def prepare(
         self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
     ) -> NewTask:

@@ -26,10 +26,16 @@ class NewKey(Value):
 class KeyAdmin:
     """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
 
-    def __init__(self, store: ApiKeyStore, clock: Clock, configured: Sequence[ApiKey] = ()) -> None:
+    def __init__(
+        self, store: ApiKeyStore, clock: Clock, configured: Callable[[], Sequence[ApiKey]] = tuple
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._configured = {key.name: key for key in configured}
+        self._get_configured = configured
+
+    @property
+    def _configured(self) -> dict[str, ApiKey]:
+        return {key.name: key for key in self._get_configured()}
 
     async def create(
         self, name: str, scopes: tuple[Scope, ...], *, owner: str | None, expires_at: datetime | None

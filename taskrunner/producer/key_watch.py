@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from taskrunner.domain.api_key import ApiKey, digest_of
@@ -29,12 +29,17 @@ class KeyWatch(Service):
         self._store = store
         self._clock = clock
         self._configured = tuple(configured)
-        self._by_digest = _by_digest(self._configured)
+        self._stored: Sequence[ApiKey] = ()
         self._uses: dict[str, datetime] = {}
         self._read_at = self._noted_at = -_NOTE_INTERVAL
         self._reading = asyncio.Lock()
         self.is_known = False
-        self.names = frozenset(key.name for key in self._configured)
+        self._know(())
+
+    def configure(self, keys: Iterable[ApiKey]) -> None:
+        """Replace the keys of the configuration."""
+        self._configured = tuple(keys)
+        self._know(self._stored)
 
     @property
     def configured(self) -> tuple[ApiKey, ...]:
@@ -74,11 +79,11 @@ class KeyWatch(Service):
 
     async def _read(self) -> None:
         self._read_at = self._clock.monotonic()
-        found = [known.key for known in await self._store.api_keys()]
-        self._by_digest = _by_digest((*found, *self._configured))
-        self.names = frozenset(key.name for key in (*found, *self._configured))
+        self._know([known.key for known in await self._store.api_keys()])
         self.is_known = True
 
-
-def _by_digest(keys: Iterable[ApiKey]) -> Mapping[str, ApiKey]:
-    return {digest: key for key in keys for digest in key.digests}
+    def _know(self, stored: Sequence[ApiKey]) -> None:
+        self._stored = stored
+        keys = (*stored, *self._configured)
+        self._by_digest = {digest: key for key in keys for digest in key.digests}
+        self.names = frozenset(key.name for key in keys)

@@ -30,6 +30,11 @@ class ScheduleAdmin:
         self._intake = intake
         self._clock = clock
 
+    @property
+    def limits(self) -> TaskLimits:
+        """What a schedule's task may ask for."""
+        return self._intake.task_settings.limits
+
     async def create(self, name: str, draft: ScheduleDraft, *, created_by: str | None = None) -> Schedule:
         """Raises `StateConflict` if the name is taken."""
         schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
@@ -78,13 +83,14 @@ class ScheduleAdmin:
         return decode_schedule(found.encoded)
 
     async def list(self, *, limit: int, cursor: str | None, namespace: str = "") -> Page[Schedule]:
-        """By name, ascending: those whose names begin with `namespace`."""
-        # In front of all names that begin so, which follow each other.
-        page = await self._store.list_schedules(limit=limit, cursor=max(cursor or "", namespace) or None)
-        items = [item for item in page.items if item.name.startswith(namespace)]
-        is_whole = len(items) == len(page.items)
+        """By name, ascending: those whose names begin with `namespace`, which cursors leave out."""
+        # Names that begin so follow each other. Whether another one comes after them is not to be told.
+        after = namespace + (cursor or "")
+        page = await self._store.list_schedules(limit=limit + 1, cursor=after or None)
+        own = [item for item in page.items if item.name.startswith(namespace)]
         return Page(
-            items=[decode_schedule(item.encoded) for item in items], cursor=page.cursor if is_whole else None
+            items=[decode_schedule(item.encoded) for item in own[:limit]],
+            cursor=own[limit - 1].name.removeprefix(namespace) if len(own) > limit else None,
         )
 
     async def delete(self, name: str) -> None:

@@ -1,8 +1,8 @@
 """The search finds the tasks and dead letters that a filter matches, with bounded work per call.
 
-The store has an index by status and time of creation. The other conditions are checked here, on the records,
-since every task would pay for an index per condition. So a page may have fewer items than its limit, or none,
-and a cursor.
+The store has an index by status and time of creation, of all tasks and of those of each namespace. The other
+conditions are checked here, on the records, since every task would pay for an index per condition. So a page
+may have fewer items than its limit, or none, and a cursor.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,35 +36,39 @@ class Search:
     async def tasks(self, task_filter: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
         """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
         created = Created(after=task_filter.created_after, before=task_filter.created_before)
+        namespace = task_filter.namespace
         return await self._scan(
             lambda size, cursor: self._store.list_tasks(
-                task_filter.status, limit=size, cursor=cursor, created=created
+                task_filter.status, limit=size, cursor=cursor, created=created, namespace=namespace
             ),
             lambda record: task_filter.matches(task_facts(record)),
-            Place.of_task,
+            lambda record: Place.of_task(record).cursor(namespace),
             limit=limit,
             cursor=cursor,
-            batch=limit if replace(task_filter, status=None) == TaskFilter() else max(limit, self._batch),
+            batch=limit if replace(task_filter, status=None).is_empty else max(limit, self._batch),
         )
 
     async def dead_letters(
         self, task_filter: TaskFilter, *, limit: int, cursor: str | None
     ) -> Page[DeadLetter]:
         """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
+        namespace = task_filter.namespace
         return await self._scan(
-            lambda size, cursor: self._store.list_dead_letters(limit=size, cursor=cursor),
+            lambda size, cursor: self._store.list_dead_letters(
+                limit=size, cursor=cursor, namespace=namespace
+            ),
             lambda letter: task_filter.matches(dead_letter_facts(letter)),
-            Place.of_dead_letter,
+            lambda letter: Place.of_dead_letter(letter).cursor(namespace),
             limit=limit,
             cursor=cursor,
-            batch=limit if task_filter == TaskFilter() else max(limit, self._batch),
+            batch=limit if task_filter.is_empty else max(limit, self._batch),
         )
 
     async def _scan(
         self,
         read: Callable[[int, str | None], Awaitable[Page[Item]]],
         matches: Callable[[Item], bool],
-        place_of: Callable[[Item], Place],
+        cursor_at: Callable[[Item], str],
         *,
         limit: int,
         cursor: str | None,
@@ -79,7 +83,7 @@ class Search:
                     found.append(item)
                 if len(found) == limit:
                     at_end = item is page.items[-1] and page.cursor is None
-                    return Page(items=found, cursor=None if at_end else str(place_of(item)))
+                    return Page(items=found, cursor=None if at_end else cursor_at(item))
             checked += len(page.items)
             cursor = page.cursor
             if cursor is None or checked >= self._max_checked:

@@ -1,10 +1,12 @@
-"""SIGTERM, SIGINT and SIGHUP as events: the first asks for an orderly shutdown, the second for an immediate
-one.
+"""SIGTERM and SIGINT as events: the first asks for an orderly shutdown, the second for an immediate one.
+
+SIGHUP asks for a reload or, when it comes because the terminal was closed, for a shutdown.
 """
 
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 
 class Signals:
@@ -14,9 +16,12 @@ class Signals:
     wherever it is, as in a crash, which every command survives without loss.
 
     A terminal that closes sends SIGHUP, often twice, which counts once. Under `nohup` SIGHUP stays ignored.
+    Until `on_hangup` is set, every SIGHUP asks for a shutdown.
     """
 
     def __init__(self, *, abort_within: float) -> None:
+        self.on_hangup: Callable[[], None] | None = None
+        self._had_terminal = _has_terminal()
         self.first = asyncio.Event()
         self.second = asyncio.Event()
         self._abort_within = abort_within
@@ -38,8 +43,12 @@ class Signals:
         return signal.Signals(self._last).name
 
     def _on_signal(self, number: int) -> None:
-        if number == self._last == signal.SIGHUP:
-            return
+        if number == signal.SIGHUP:
+            if self.on_hangup is not None and _has_terminal() == self._had_terminal:
+                self.on_hangup()
+                return
+            if self._last == signal.SIGHUP:
+                return
         self._last = number
         if self.first.is_set() and not self.second.is_set():
             self.second.set()
@@ -49,3 +58,12 @@ class Signals:
     def _exit(self) -> None:
         # Not SystemExit, which would wait for the loop and its threads.
         os._exit(self.exit_code)
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a controlling terminal; /dev/tty is that one (tty(4))."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

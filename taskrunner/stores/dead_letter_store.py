@@ -19,8 +19,14 @@ class DeadLetterStore(ABC):
         """One dead letter, a failed task or a message, with its raw bytes; or None."""
 
     @abstractmethod
-    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
-        """Dead letters, the latest first, without raw bytes. Raises `ValueError` for a foreign cursor."""
+    async def list_dead_letters(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[DeadLetter]:
+        """Dead letters, the latest first, without raw bytes. Raises `ValueError` for a foreign cursor.
+
+        A `namespace` has a list of its own, as in `OperatorStore.list_tasks`, of failed tasks only: nobody
+        knows whose a message was.
+        """
 
     @abstractmethod
     async def remove_dead_message(self, letter_id: str) -> bool:

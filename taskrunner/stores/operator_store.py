@@ -24,9 +24,18 @@ class OperatorStore(ABC):
 
     @abstractmethod
     async def list_tasks(
-        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+        self,
+        status: Status | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        created: Created = ANY_TIME,
+        namespace: str = "",
     ) -> Page[Record]:
         """Records of one status or of all, the latest created first; of one millisecond, by descending id.
+
+        A `namespace` has a list of its own: the ids that begin with it (see `domain.namespace`), found
+        without a look at others, and cursors that leave it out.
 
         At the edges of `created` there may be tasks of a millisecond too many. Raises `ValueError` for a
         foreign cursor, which is a `Place`.

@@ -13,7 +13,8 @@ from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
 
-_PLACE = re.compile(r"(-?\d{1,15}):(.*)", re.DOTALL)
+_TASK_PLACE = re.compile(r"(-?\d{1,15}):()(.*)", re.DOTALL)
+_LETTER_PLACE = re.compile(r"(-?\d{1,15}):([tm]):(.*)", re.DOTALL)
 
 
 class AttemptRef(Value):
@@ -41,35 +42,41 @@ class Due(StoredTask):
 
 
 class Place(Value):
-    """A place in a list of tasks or dead letters, which are ordered by a time and then by `member`.
+    """A place in a list of tasks or dead letters, which are ordered by a time, then by `kind`, then by `id`.
 
-    As text it is the cursor of the page that follows it.
+    `kind` is `t` for a task and `m` for a message in a list of dead letters, and empty in a list of tasks.
     """
 
     ms: int
-    member: str
+    id: str
+    kind: str = ""
 
     @classmethod
-    def read(cls, cursor: str) -> Self:
-        """Raises `ValueError` for a foreign cursor."""
-        found = _PLACE.fullmatch(cursor)
+    def of_cursor(cls, cursor: str, *, namespace: str = "", letters: bool = False) -> Self:
+        """The inverse of `cursor`. Raises `ValueError` for a foreign cursor.
+
+        In the list of a namespace every cursor leads to a place of that namespace, wherever it came from.
+        """
+        found = (_LETTER_PLACE if letters else _TASK_PLACE).fullmatch(cursor)
         if found is None:
             raise ValueError(f"no cursor of a list: {cursor!r}")
-        return cls(ms=int(found[1]), member=found[2])
+        return cls(ms=int(found[1]), kind=found[2], id=namespace + found[3])
 
     @classmethod
     def of_task(cls, record: Record) -> Self:
         """Tasks are ordered by their creation."""
-        return cls(ms=to_ms(record.task.created_at), member=record.task.id)
+        return cls(ms=to_ms(record.task.created_at), id=record.task.id)
 
     @classmethod
     def of_dead_letter(cls, letter: DeadLetter) -> Self:
         """Dead letters are ordered by their death; tasks come before messages of the same moment."""
         kind = "t" if letter.kind is DeadLetterKind.TASK else "m"
-        return cls(ms=to_ms(letter.died_at), member=f"{kind}:{letter.id}")
+        return cls(ms=to_ms(letter.died_at), kind=kind, id=letter.id)
 
-    def __str__(self) -> str:
-        return f"{self.ms}:{self.member}"
+    def cursor(self, namespace: str = "") -> str:
+        """The cursor of the page that follows this place, in the list of `namespace`."""
+        kind = f"{self.kind}:" if self.kind else ""
+        return f"{self.ms}:{kind}{self.id.removeprefix(namespace)}"
 
 
 class Created(Value):
@@ -80,7 +87,7 @@ class Created(Value):
 
     def place(self) -> Place | None:
         """The place at which a list of the span begins; it may have tasks of a millisecond too many."""
-        return None if self.before is None else Place(ms=to_ms(self.before) + 1, member="")
+        return None if self.before is None else Place(ms=to_ms(self.before) + 1, id="")
 
     @property
     def oldest_ms(self) -> int | None:

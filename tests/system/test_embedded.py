@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from servers.ports import free_ports
 
+from taskrunner.domain.api_key import new_secret
 from tests.system.harness.http import Client
 from tests.system.harness.process import TaskrunnerProcess, run
 from tests.system.harness.target import Target
@@ -31,9 +32,9 @@ def start(tmp_path: Path, settings: dict[str, object]) -> Iterator[Start]:
     (port,) = free_ports(1)
     log = tmp_path / "dev.log"
     started: list[TaskrunnerProcess] = []
-    own = {name: value for name, value in settings.items() if not name.startswith("FETCH")}
 
     def start() -> TaskrunnerProcess:
+        own = {name: value for name, value in settings.items() if not name.startswith("FETCH")}
         words = ("--data", str(tmp_path), "--port", str(port))
         started.append(TaskrunnerProcess("dev", port=port, log=log, settings=own, words=words))
         return started[-1].wait_ready()
@@ -61,6 +62,31 @@ def test_dev_runs_a_task_and_shows_a_page(start: Start, tmp_path: Path, target: 
     wait_for(lambda: dev.stats()["counts"]["succeeded"] == 1, "the task succeeds")
     assert dev.stats()["workers"]["total"] >= 1
     assert dev.stop() == 0
+
+
+def test_dev_has_a_key_that_stays(start: Start, tmp_path: Path) -> None:
+    """The CLI line has it, at the next start as well; it may be left out, but a wrong one is refused."""
+    first = start()
+    key = (tmp_path / "taskrunner.key").read_text().strip()
+    wait_for(lambda: f"TASKRUNNER_API_KEY={key}" in first.logged(), "the welcome")
+    assert first.stop() == 0
+    second = start()
+    with Client(second.port) as client:
+        for given, status in ((f"Bearer {key}", 200), (f"Bearer {key}x", 401), (None, 200)):
+            headers = {} if given is None else {"Authorization": given}
+            assert client.request("GET", "/keys", None, headers).status == status
+    wait_for(lambda: second.logged().count(f"TASKRUNNER_API_KEY={key}") == 2, "the welcome")
+
+
+def test_a_configured_key_is_the_only_one(start: Start, tmp_path: Path, settings: dict[str, object]) -> None:
+    """`dev` makes none beside it, and prints none."""
+    key = new_secret()
+    settings["API__KEYS"] = f"mine={key}"
+    dev = start()
+    wait_for(lambda: "Ctrl-C" in dev.logged(), "the welcome")
+    assert "TASKRUNNER_API_KEY" not in dev.logged()
+    assert key not in dev.logged()
+    assert not (tmp_path / "taskrunner.key").exists()
 
 
 def test_a_second_process_on_the_file_is_refused(

@@ -16,9 +16,9 @@ from sqlalchemy.dialects import sqlite as dialect
 
 from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.consumer_store import settle_attempts, start_attempts
-from taskrunner.stores.sql.dead_letter_store import failed_tasks
+from taskrunner.stores.sql.dead_letter_store import failed_tasks, own_failed_tasks
 from taskrunner.stores.sql.locked_task import lock_tasks, set_due
-from taskrunner.stores.sql.operator_store import list_by_status
+from taskrunner.stores.sql.operator_store import list_by_status, list_own, list_own_by_status
 from taskrunner.stores.sql.relay_store import lock_due, lock_outlived, set_queued
 from taskrunner.stores.sql.statement import Statement
 from taskrunner.stores.sql.tables import metadata
@@ -33,6 +33,8 @@ HOT = [
     lock_due,
     lock_outlived,
     list_by_status,
+    list_own_by_status,
+    own_failed_tasks,
 ]
 
 
@@ -73,13 +75,29 @@ def plan_of(statement: Statement, file: Path) -> list[str]:
     return [str(row[3]) for row in plan]
 
 
-@pytest.mark.parametrize("page", [list_by_status, failed_tasks])
+@pytest.mark.parametrize("page", [list_by_status, failed_tasks, list_own_by_status, own_failed_tasks])
 async def test_a_page_of_a_list_is_not_sorted(tmp_path: Path, page: Statement) -> None:
     """It comes from an index in its order: sorting 100,000 tasks for a page of 50 takes 100 ms."""
     async with sql_store(sqlite_url(tmp_path / "x.db")):
         pass
     steps = plan_of(page, tmp_path / "x.db")
     assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+@pytest.mark.parametrize("page", [list_own_by_status, own_failed_tasks, list_own])
+async def test_a_page_of_a_namespace_passes_over_all_others(tmp_path: Path, page: Statement) -> None:
+    """It comes from the index of namespaces: a tenant with ten tasks must not wait for one with a million."""
+    async with sql_store(sqlite_url(tmp_path / "x.db")):
+        pass
+    steps = plan_of(page, tmp_path / "x.db")
+    searches = [
+        step
+        for step in steps
+        if "taskrunner_tasks USING" in step and not step.endswith("taskrunner_tasks_1 (id=?)")
+    ]
+    assert searches
+    for step in searches:
+        assert re.search(r"taskrunner_tasks_own\w* \(namespace=\? AND status=\? AND", step), steps
 
 
 @pytest.mark.parametrize("hot", HOT)

@@ -1,11 +1,13 @@
 """The client of the API leaves alone what the environment has for others."""
 
+import re
 from pathlib import Path
 
 import pytest
 import requests
 
 from taskrunner.cli.api_client import ApiClient
+from taskrunner.domain.errors import CallerError
 
 
 def sent(client: ApiClient, url: str) -> tuple[requests.PreparedRequest, dict[str, str]]:
@@ -37,6 +39,19 @@ def test_another_host_is_asked_by_the_proxy_but_without_netrc() -> None:
     request, proxies = sent(ApiClient("http://api.test"), "http://api.test/tasks")
     assert "Authorization" not in request.headers
     assert proxies["http"] == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://api.test"])
+def test_a_key_is_sent_instead_of_what_netrc_has(url: str) -> None:
+    request, _ = sent(ApiClient(url, "tr_key"), f"{url}/tasks")
+    assert request.headers["Authorization"] == "Bearer tr_key"
+
+
+def test_a_key_and_credentials_of_the_url_are_refused() -> None:
+    """One `Authorization` holds one of them; neither is told."""
+    with pytest.raises(CallerError, match="leave out one of them") as told:
+        ApiClient("http://me:pw@api.test", "tr_key")
+    assert not {"pw", "tr_key"} & set(re.findall(r"\w+", str(told.value)))
 
 
 def test_credentials_of_the_url_are_sent() -> None:

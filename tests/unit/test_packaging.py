@@ -2,11 +2,16 @@
 
 import configparser
 import re
+import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from taskrunner.api.access_settings import Auth
+from taskrunner.config import Config, load
+from taskrunner.domain.api_key import check_secret, digest_of, new_secret
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -65,6 +70,40 @@ def test_only_the_api_is_published_and_only_on_loopback() -> None:
     }
     assert list(published) == ["api"]
     assert all(port.startswith("127.0.0.1:") for port in published["api"])
+
+
+def settings_of(name: str, environ: dict[str, str]) -> Config:
+    """The configuration of one of our containers, for what the user has in `environ` or .env."""
+    in_image = dict(re.findall(r"(TASKRUNNER_\w+)=(\S+)", DOCKERFILE.rpartition("\nFROM ")[2]))
+
+    def filled(match: re.Match[str]) -> str:
+        variable, default = match.groups()
+        return environ.get(variable, default[1:] if default.startswith("-") else "")
+
+    given = {
+        variable: re.sub(r"\$\{(\w+):([^}]*)\}", filled, value)
+        for variable, value in COMPOSE["services"][name]["environment"].items()
+    }
+    return load(ROOT / "deploy" / "config.yaml", environ=in_image | given, search=False)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_containers_are_reached_with_a_key(name: str) -> None:
+    """They listen on all addresses, which a published port and a probe of an orchestrator need."""
+    key = new_secret()
+    config = settings_of(name, {"API_KEY": key})
+    assert (config.api.addr, config.server.addr) == ("0.0.0.0", "0.0.0.0")
+    assert [each.digest for each in config.api_keys()] == [digest_of(key)]
+    assert config.api.auth is Auth.KEYS
+
+
+def test_the_key_has_no_default() -> None:
+    """Without one Compose starts nothing, and says where to read how to make one."""
+    text = COMPOSE["services"]["api"]["environment"]["TASKRUNNER_API__KEYS"]
+    assert re.fullmatch(r"\$\{API_KEY:\?[^}]+ first line of docker-compose.yml\}", text)
+    assert (ROOT / "docker-compose.yml").read_text().startswith('# echo "API_KEY=tr_$(openssl rand -hex 24)"')
+    check_secret(f"tr_{secrets.token_hex(24)}")
+    assert settings_of("api", {}).api_keys() == ()
 
 
 def test_the_image_runs_as_nobody_special() -> None:

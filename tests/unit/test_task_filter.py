@@ -89,6 +89,10 @@ UNREADABLE = [
     ({"outcome": "bad"}, "must be one of"),
     ({"label": "=red"}, "NAME=VALUE"),
     ({"host": ""}, "must not be empty"),
+    *(
+        ({"created_by": name}, "must be 1 to 63 lower-case letters")
+        for name in ("", "Web", "a~b", "web~", " web", "web\n", "é", "-a", "a" * 64)
+    ),
     ({"created_after": "5"}, "an age such as 7d"),
     ({"created_after": "yesterday"}, "an age such as 7d"),
     ({"created_after": "2031-05-06T08:00:00"}, "with an offset"),

@@ -288,7 +288,7 @@ class BulkAnswer(View):
 
     @classmethod
     def of(cls, done: SubmittedBatch, *, shown: Callable[[str], str]) -> Self:
-        """In the order of the lines; `shown` makes an id what the caller knows."""
+        """In the order of the lines; `shown` makes the ids in a text what the caller knows."""
         items = [
             BulkItem(
                 line=number,
@@ -309,18 +309,18 @@ class BulkAnswer(View):
                 url=None,
                 created=False,
                 published=False,
-                errors=_errors(refused.error),
+                errors=_errors(refused.error, shown),
             )
             for refused in done.refused
         ]
         return cls(items=sorted(items, key=attrgetter("line")))
 
 
-def _errors(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:
+def _errors(error: TaskInvalid | StateConflict, shown: Callable[[str], str]) -> Sequence[FieldError]:
     if isinstance(error, TaskInvalid):
         return error.errors
     field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
-    return [FieldError(field=field, message=str(error))]
+    return [FieldError(field=field, message=shown(str(error)))]
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

@@ -48,6 +48,17 @@ class ApiSection(Section):
         _SERVER.hosts,
         description="names that clients use for it, also *.example.com; loopback and addresses always work",
     )
+    cert_file: str | None = Field(
+        _SERVER.cert_file, max_length=4096, description="the certificate and its chain in PEM; turns on TLS"
+    )
+    key_file: str | None = Field(
+        _SERVER.key_file, max_length=4096, description="its key, unless it is in cert_file"
+    )
+    client_ca_file: str | None = Field(
+        _SERVER.client_ca_file,
+        max_length=4096,
+        description="authorities in PEM, one of which must have signed the certificate of each client",
+    )
     max_request_bytes: Bytes = Field(
         _API.max_request_bytes,
         description="the largest request; fits the largest task body in base64",

@@ -40,13 +40,18 @@ class RedisDeadLetterStore(RedisPart, DeadLetterStore):
         answer = await self.run("dead_letter", letter_id)
         return _letter(answer[0], answer[1]) if answer else None
 
-    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
-        place = None if cursor is None else Place.read(cursor)
-        begin = ("", "") if place is None else (place.ms, place.member)
+    async def list_dead_letters(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[DeadLetter]:
+        place = None if cursor is None else Place.of_cursor(cursor, namespace=namespace, letters=True)
+        begin = ("", "") if place is None else (place.ms, f"{place.kind}:{place.id}")
         next_died, next_member, *found = await self.run(
-            "list_dead_letters", limit, *begin, limit + LIST_SLACK
+            "list_dead_letters", limit, *begin, limit + LIST_SLACK, namespace
         )
-        following = f"{next_died.decode()}:{next_member.decode()}" if next_member else None
+        following = None
+        if next_member:
+            kind, _, letter_id = next_member.decode().partition(":")
+            following = Place(ms=int(next_died), kind=kind, id=letter_id).cursor(namespace)
         return Page(items=[_letter(fields) for fields in found], cursor=following)
 
     async def remove_dead_message(self, letter_id: str) -> bool:

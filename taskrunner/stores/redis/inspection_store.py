@@ -5,7 +5,7 @@ What is there during the whole walk is visited, some of it twice: https://redis.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskrunner.domain.clock import from_ms, to_ms
@@ -19,7 +19,9 @@ _OVERDUE = HashFields(Overdue)
 _FLAWED = HashFields(Flawed)
 # The records, then the sets in the order of `SETS` in entries.lua.
 _STAGES = ("task:", *(f"in:{status}" for status in Status), "due", "deadlines", "dead")
-_CURSOR = re.compile(r"(\d{1,2}):(\d{1,20})")
+# Those of which every namespace has its own: `LISTS` in entries.lua.
+_LISTS = tuple(number for number, name in enumerate(_STAGES) if name == "dead" or name.startswith("in:"))
+_CURSOR = re.compile(r"(\d{1,2}):(\d{1,20}):(.*)", re.DOTALL)
 
 
 class RedisInspectionStore(RedisPart, InspectionStore):
@@ -38,8 +40,19 @@ class RedisInspectionStore(RedisPart, InspectionStore):
         place = WalkPosition.read(cursor)
         position, found = await self._connection.call(*place.command(self._prefix, limit))
         ids = place.ids(self._prefix, found)
-        flawed = await self.run_batch("inspect", ids, lambda part: [place.stage, *part])
-        return Inspection(looked=len(ids), flawed=_FLAWED.values(flawed), cursor=place.following(position))
+        flawed = await self.run_batch("inspect", ids, lambda part: [place.stage, place.namespace, *part])
+        following = place.following(position) or await self._next_namespace(place.namespace)
+        return Inspection(
+            looked=len(ids),
+            flawed=_FLAWED.values(flawed),
+            cursor=None if following is None else following.cursor(),
+        )
+
+    async def _next_namespace(self, last: str) -> "WalkPosition | None":
+        """Where the walk goes on after the sets of `last`, or of all."""
+        name = f"{self._prefix}namespaces"
+        found = await self._connection.call("ZRANGEBYLEX", name, f"({last}", "+", "LIMIT", 0, 1)
+        return WalkPosition(stage=_LISTS[0], namespace=found[0].decode()) if found else None
 
     async def repair(
         self, ids: Sequence[str], *, now: datetime, lease_until: datetime, retention: float
@@ -50,26 +63,35 @@ class RedisInspectionStore(RedisPart, InspectionStore):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkPosition:
-    """The position of a walk: stage 0 is the records, others are the set of that number."""
+    """The position of a walk: stage 0 is the records, others are the set of that number.
+
+    The sets of all come first, then those of each `namespace`.
+    """
 
     stage: int = 0
     position: str = "0"
+    namespace: str = ""
 
     @classmethod
     def read(cls, cursor: str | None) -> "WalkPosition":
-        """The inverse of `following`. Raises `ValueError`."""
+        """The inverse of `cursor`. Raises `ValueError`."""
         if cursor is None:
             return cls()
         found = _CURSOR.fullmatch(cursor)
         if found is None or int(found[1]) >= len(_STAGES):
             raise ValueError(f"no cursor of an inspection: {cursor!r}")
-        return cls(stage=int(found[1]), position=found[2])
+        return cls(stage=int(found[1]), position=found[2], namespace=found[3])
 
-    def following(self, position: bytes) -> str | None:
-        """The cursor for the next part, when the server's own is `position`."""
+    def cursor(self) -> str:
+        return f"{self.stage}:{self.position}:{self.namespace}"
+
+    def following(self, position: bytes) -> "WalkPosition | None":
+        """The next part when the server's own cursor is `position`; None at the end of these sets."""
         if position != b"0":
-            return f"{self.stage}:{position.decode()}"
-        return f"{self.stage + 1}:0" if self.stage + 1 < len(_STAGES) else None
+            return replace(self, position=position.decode())
+        stages = _LISTS if self.namespace else range(len(_STAGES))
+        later = [stage for stage in stages if stage > self.stage]
+        return replace(self, stage=later[0], position="0") if later else None
 
     def command(self, prefix: str, count: int) -> Sequence[Argument]:
         """The command for the next part, of about `count` entries."""
@@ -77,6 +99,8 @@ class WalkPosition:
         if self.stage == 0:
             pattern = re.sub(r"([*?\[\]\\])", r"\\\1", name) + "*"
             return ("SCAN", self.position, "MATCH", pattern, "COUNT", count)
+        if self.namespace:
+            name += f":{self.namespace}"
         return ("ZSCAN", name, self.position, "COUNT", count)
 
     def ids(self, prefix: str, found: Sequence[bytes]) -> list[bytes]:

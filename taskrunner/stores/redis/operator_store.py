@@ -27,14 +27,20 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         return b"" if body is None and result is not None else body
 
     async def list_tasks(
-        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+        self,
+        status: Status | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        created: Created = ANY_TIME,
+        namespace: str = "",
     ) -> Page[Record]:
         most = limit + LIST_SLACK
-        place = created.place() if cursor is None else Place.read(cursor)
-        begin = ("", "") if place is None else (place.ms, place.member)
+        place = created.place() if cursor is None else Place.of_cursor(cursor, namespace=namespace)
+        begin = ("", "") if place is None else (place.ms, place.id)
         oldest = "-inf" if created.oldest_ms is None else created.oldest_ms
         statuses = list(Status) if status is None else [status]
-        lists = await self.run("list_ids", most, *begin, oldest, *statuses)
+        lists = await self.run("list_ids", most, *begin, oldest, namespace, *statuses)
         entries = ((int(ms), task_id) for found in lists for task_id, ms in pairs(found))
         places = sorted(entries, reverse=True)[:most]
         found: list[Record] = []
@@ -46,8 +52,8 @@ class RedisOperatorStore(RedisPart, OperatorStore):
                     found.append(read_record(fields))
                 if len(found) == limit:
                     at_end = each == places[-1] and len(places) < most
-                    return Page(items=found, cursor=None if at_end else _cursor(each))
-        return Page(items=found, cursor=_cursor(places[-1]) if len(places) == most else None)
+                    return Page(items=found, cursor=None if at_end else _cursor(each, namespace))
+        return Page(items=found, cursor=_cursor(places[-1], namespace) if len(places) == most else None)
 
     async def counts(self) -> Mapping[Status, int]:
         return dict(zip(Status, await self.run("count", *Status), strict=True))
@@ -85,5 +91,5 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         return {scope.decode(): from_ms(float(since)) for scope, since in pairs(found)}
 
 
-def _cursor(entry: tuple[int, bytes]) -> str:
-    return str(Place(ms=entry[0], member=entry[1].decode()))
+def _cursor(entry: tuple[int, bytes], namespace: str) -> str:
+    return Place(ms=entry[0], id=entry[1].decode()).cursor(namespace)

@@ -11,17 +11,15 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import TableFields, pack, text
-from taskrunner.stores.sql.operator_store import LAST_ID, RECORD_COLUMNS, read_record, record
+from taskrunner.stores.sql.operator_store import LAST_ID, RECORD_COLUMNS, of_namespace, read_record, record
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import dead_messages, encoded_tasks, tasks
-from taskrunner.stores.values import Page
+from taskrunner.stores.values import Page, Place
 
 _LATEST = 2**62
 _MESSAGE = TableFields(DeadLetter, dead_messages, without={"raw"})
-# When a letter died, `t` for a task and `m` for a message, and its id.
-_Place = tuple[int, str, str]
 
 
 class SqlDeadLetterStore(SqlPart, DeadLetterStore):
@@ -39,24 +37,29 @@ class SqlDeadLetterStore(SqlPart, DeadLetterStore):
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         return await self._connection.read(lambda session: _find(session, text(letter_id)))
 
-    async def list_dead_letters(self, *, limit: int, cursor: str | None) -> Page[DeadLetter]:
-        """The cursor is the `_Place` of the last letter of the page, with colons."""
-        died, kind, last = _place(None if cursor is None else text(cursor))
+    async def list_dead_letters(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[DeadLetter]:
+        place = Place(ms=_LATEST, kind="t", id=LAST_ID)
+        if cursor is not None:
+            place = Place.of_cursor(text(cursor), namespace=namespace, letters=True)
         # Among those that died in the same millisecond, tasks come before messages.
-        before_task, before_message = last if kind == "t" else "", last if kind == "m" else LAST_ID
+        before_task = place.id if place.kind == "t" else ""
+        before_message = place.id if place.kind == "m" else LAST_ID
+        bounds = {"died": place.ms, "limit": limit + 1}
 
-        def look(session: Session) -> list[tuple[_Place, DeadLetter]]:
-            most = limit + 1
-            failed = session.fetch(failed_tasks, died=died, before=before_task, limit=most)
-            dead = session.fetch(_dead_messages, died=died, before=before_message, limit=most)
-            letters = [("t", dead_task(record(row))) for row in failed]
-            letters += [("m", _message(row)) for row in dead]
-            return [((to_ms(letter.died_at), kind, letter.id), letter) for kind, letter in letters]
+        def look(session: Session) -> list[DeadLetter]:
+            if namespace:
+                rows = session.fetch(own_failed_tasks, before=before_task, namespace=namespace, **bounds)
+                return [dead_task(record(row)) for row in rows]
+            rows = session.fetch(failed_tasks, before=before_task, **bounds)
+            messages = session.fetch(_dead_messages, before=before_message, **bounds)
+            return [dead_task(record(row)) for row in rows] + [_message(row) for row in messages]
 
-        found = await self._connection.read(look)
-        found.sort(key=lambda each: each[0], reverse=True)
-        following = ":".join(map(str, found[limit - 1][0])) if len(found) > limit else None
-        return Page(items=[letter for _, letter in found[:limit]], cursor=following)
+        letters = await self._connection.read(look)
+        letters.sort(key=_order, reverse=True)
+        last = Place.of_dead_letter(letters[limit - 1]) if len(letters) > limit else None
+        return Page(items=letters[:limit], cursor=None if last is None else last.cursor(namespace))
 
     async def remove_dead_message(self, letter_id: str) -> bool:
         rows = ids([text(letter_id)])
@@ -81,6 +84,11 @@ def _message(row: Sequence[Any], raw: bytes | None = None) -> DeadLetter:
     return _MESSAGE.value(row, kind=DeadLetterKind.MESSAGE, raw=raw)
 
 
+def _order(letter: DeadLetter) -> tuple[int, str, str]:
+    place = Place.of_dead_letter(letter)
+    return place.ms, place.kind, place.id
+
+
 def _find(session: Session, letter_id: str) -> DeadLetter | None:
     """A message before a task."""
     row = session.first(_one_message, id=letter_id)
@@ -88,16 +96,6 @@ def _find(session: Session, letter_id: str) -> DeadLetter | None:
         return _message(row, None if row[-1] is None else bytes(row[-1]))
     found = read_record(session, letter_id)
     return dead_task(found) if found is not None and found.status is Status.FAILED else None
-
-
-def _place(cursor: str | None) -> _Place:
-    if cursor is None:
-        return _LATEST, "t", LAST_ID
-    died, _, member = cursor.partition(":")
-    kind, _, last = member.partition(":")
-    if not (died.isdecimal() and len(died) < 19 and kind in {"t", "m"} and last):
-        raise ValueError(f"no cursor of a list of dead letters: {cursor!r}")
-    return int(died), kind, last
 
 
 @statement
@@ -134,6 +132,15 @@ def _dead_messages(_: IncomingRows) -> "Select[Any]":
 
 @query
 def failed_tasks(_: IncomingRows) -> "Select[Any]":
+    return _failed_tasks()
+
+
+@query
+def own_failed_tasks(_: IncomingRows) -> "Select[Any]":
+    return _failed_tasks().where(of_namespace())
+
+
+def _failed_tasks() -> "Select[Any]":
     return (
         select(*RECORD_COLUMNS)
         .join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)

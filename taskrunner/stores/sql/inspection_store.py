@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Executable, Select, Table, delete, or_, select, text
 
 from taskrunner.domain.clock import from_ms, to_ms
+from taskrunner.domain.namespace import namespace_of
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flaw, Flawed, Inspection, InspectionStore, Overdue
@@ -17,7 +18,7 @@ from taskrunner.stores.sql.fields import TableFields
 from taskrunner.stores.sql.locked_task import DELETED, delete_bodies, delete_tasks, read_status, update_tasks
 from taskrunner.stores.sql.session import Row, Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
-from taskrunner.stores.sql.statement import BIG, TEXT, IncomingRows, Statement, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks
 
 _CLOCKS = {
@@ -82,13 +83,14 @@ def _following(stage: str, rows: Sequence[Row], limit: int) -> str | None:
 
 def _flaws(row: Row) -> list[Flaw]:
     """What is wrong with a row of `_select_states`."""
-    _, stored, due_ms, kept_until_ms, has_encoded = row
+    task_id, stored, due_ms, kept_until_ms, namespace, has_encoded = row
     status = read_status(stored)
     if status is not None and not has_encoded:
         return [Flaw.NO_RECORD]
     live = status is not None and status not in TERMINAL
     found = [] if live is (due_ms is not None) else [Flaw.NOT_DUE if live else Flaw.DUE_THOUGH_ENDED]
-    return found if live is (kept_until_ms is None) else [*found, Flaw.MISFILED]
+    filed = live is (kept_until_ms is None) and (namespace or "") == namespace_of(task_id)
+    return found if filed else [*found, Flaw.MISFILED]
 
 
 def _repair(
@@ -108,12 +110,14 @@ def _repair(
 
 
 def _repaired(row: Row, now_ms: int, lease_ms: int, kept_until_ms: int) -> dict[str, Any]:
-    task_id, stored, due_ms, kept_ms, _ = row
+    task_id, stored, due_ms, kept_ms, _, _ = row
     status = read_status(stored)
+    repaired = {"id": task_id, "namespace": namespace_of(task_id) or None}
     if status is None or status in TERMINAL:
-        return {"id": task_id, "due_ms": None, "kept_until_ms": kept_until_ms if kept_ms is None else kept_ms}
+        kept_ms = kept_until_ms if kept_ms is None else kept_ms
+        return {**repaired, "due_ms": None, "kept_until_ms": kept_ms}
     again_ms = lease_ms if status is Status.RUNNING else now_ms
-    return {"id": task_id, "due_ms": again_ms if due_ms is None else due_ms, "kept_until_ms": None}
+    return {**repaired, "due_ms": again_ms if due_ms is None else due_ms, "kept_until_ms": None}
 
 
 def _remove_lost(session: Session, rows: Sequence[Row]) -> None:
@@ -139,7 +143,9 @@ def _remove_orphans(session: Session, found: Sequence[str]) -> list[str]:
 
 def _select_states() -> "Select[Any]":
     has_encoded = encoded_tasks.c.id.is_not(None).label("has_encoded")
-    found = select(tasks.c.id, tasks.c.status, tasks.c.due_ms, tasks.c.kept_until_ms, has_encoded)
+    found = select(
+        tasks.c.id, tasks.c.status, tasks.c.due_ms, tasks.c.kept_until_ms, tasks.c.namespace, has_encoded
+    )
     return found.select_from(tasks.outerjoin(encoded_tasks, encoded_tasks.c.id == tasks.c.id))
 
 
@@ -158,8 +164,9 @@ def _lock_states(rows: IncomingRows) -> "Select[Any]":
 
 @statement
 def _write_times(rows: IncomingRows) -> Executable:
-    v = rows(tasks.c.id, due_ms=BIG, kept_until_ms=BIG)
-    return update_tasks(v, due_ms=v.c.due_ms, kept_until_ms=v.c.kept_until_ms)
+    written = (tasks.c.due_ms, tasks.c.kept_until_ms, tasks.c.namespace)
+    v = rows(tasks.c.id, *written)
+    return update_tasks(v, **{column.name: v.c[column.name] for column in written})
 
 
 @query

@@ -17,7 +17,7 @@ from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import IncomingRows, query, statement
 from taskrunner.stores.sql.tables import encoded_tasks, tasks
 
-_NEW_TASK = TableFields(NewTask, tasks, properties=("max_attempts", "created_at", "deadline"))
+_NEW_TASK = TableFields(NewTask, tasks, properties=("max_attempts", "created_at", "deadline", "namespace"))
 _COLUMNS = [*_NEW_TASK.columns, tasks.c.attempt_limit, tasks.c.updated_ms]
 
 

@@ -52,22 +52,30 @@ class SqlOperatorStore(SqlPart, OperatorStore):
         return bytes(content)
 
     async def list_tasks(
-        self, status: Status | None, *, limit: int, cursor: str | None, created: Created = ANY_TIME
+        self,
+        status: Status | None,
+        *,
+        limit: int,
+        cursor: str | None,
+        created: Created = ANY_TIME,
+        namespace: str = "",
     ) -> Page[Record]:
-        place = created.place() if cursor is None else Place.read(text(cursor))
-        place = place or Place(ms=_LATEST, member="")
+        place = created.place() if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
+        place = place or Place(ms=_LATEST, id="")
         chosen = {} if status is None else {"status": status.value}
-        listed = list_all if status is None else list_by_status
+        if namespace:
+            chosen["namespace"] = namespace
+        listed = _LISTS[status is not None, bool(namespace)]
         oldest = -_LATEST if created.oldest_ms is None else created.oldest_ms
         # One more than the page shows whether there is another page.
-        bounds = {"ms": place.ms, "before": place.member, "oldest": oldest}
+        bounds = {"ms": place.ms, "before": place.id, "oldest": oldest}
         rows = await self._connection.read(
             lambda session: session.fetch(listed, **bounds, limit=limit + 1, **chosen)
         )
         rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=True)
         following = None
         if len(rows) > limit:
-            following = str(Place(ms=rows[limit - 1][-1], member=rows[limit - 1][-2]))
+            following = Place(ms=rows[limit - 1][-1], id=rows[limit - 1][-2]).cursor(namespace)
         return Page(items=[record(row[:-1]) for row in rows[:limit]], cursor=following)
 
     async def counts(self) -> Mapping[Status, int]:
@@ -180,10 +188,12 @@ def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
 
 
-def _page(columns: Sequence[Any], status: Any) -> "Select[Any]":
-    """A part of the index by status and creation."""
+def _page(columns: Sequence[Any], status: Any, *, own: bool = False) -> "Select[Any]":
+    """A part of the index by status and creation: that of all tasks, or of a namespace."""
     order = tasks.c.created_at_ms, tasks.c.id
     found = select(*columns).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
+    if own:
+        found = found.where(of_namespace())
     found = found.where(tasks.c.status == status, tasks.c.created_at_ms >= parameter("oldest"))
     found = found.where(tuple_(*order) < tuple_(parameter("ms"), parameter("before", TEXT)))
     return found.order_by(*(each.desc() for each in order)).limit(parameter("limit"))
@@ -195,10 +205,38 @@ def list_by_status(_: IncomingRows) -> "Select[Any]":
 
 
 @query
+def list_own_by_status(_: IncomingRows) -> "Select[Any]":
+    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT), own=True)
+
+
+@query
 def list_all(_: IncomingRows) -> "Select[Any]":
+    return _merged(own=False)
+
+
+@query
+def list_own(_: IncomingRows) -> "Select[Any]":
+    return _merged(own=True)
+
+
+# By whether there is one status, and whether there is a namespace.
+_LISTS = {
+    (True, False): list_by_status,
+    (True, True): list_own_by_status,
+    (False, False): list_all,
+    (False, True): list_own,
+}
+
+
+def of_namespace() -> Any:
+    """The condition that keeps to the indices of the parameter `namespace`."""
+    return tasks.c.namespace == parameter("namespace", TEXT)
+
+
+def _merged(*, own: bool) -> "Select[Any]":
     """The pages of all statuses, merged: an index for this list alone would cost each change of a status."""
     names = [literal(status.value, literal_execute=True) for status in Status]
-    pages = [_page((tasks.c.id,), name).subquery() for name in names]
+    pages = [_page((tasks.c.id,), name, own=own).subquery() for name in names]
     latest = union_all(*(select(page.c.id) for page in pages)).subquery("latest")
     found = select(*RECORD_COLUMNS, tasks.c.created_at_ms).join(latest, latest.c.id == tasks.c.id)
     found = found.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)

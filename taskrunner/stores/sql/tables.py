@@ -17,6 +17,7 @@ tasks = Table(
     "taskrunner_tasks",
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
+    Column("namespace", Text),  # how the id begins, where only one API key and operators see it
     Column("status", Text, nullable=False),
     Column("queue", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -135,6 +136,23 @@ _partial(
     "taskrunner_tasks_deadline", tasks.c.deadline_ms, where="deadline_ms IS NOT NULL AND due_ms IS NOT NULL"
 )
 Index("taskrunner_tasks_status", tasks.c.status, tasks.c.created_at_ms, tasks.c.id)
+# An API key that sees only its own tasks must not search among those of all.
+_partial(
+    "taskrunner_tasks_own",
+    tasks.c.namespace,
+    tasks.c.status,
+    tasks.c.created_at_ms,
+    tasks.c.id,
+    where="namespace IS NOT NULL",
+)
+_partial(
+    "taskrunner_tasks_own_dead",
+    tasks.c.namespace,
+    tasks.c.status,
+    tasks.c.updated_ms,
+    tasks.c.id,
+    where="namespace IS NOT NULL AND status = 'failed'",
+)
 _partial("taskrunner_tasks_retention", tasks.c.kept_until_ms, where="kept_until_ms IS NOT NULL")
 # With the status, which is always the same here: otherwise SQLite prefers the index above, and sorts.
 _partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")

@@ -52,7 +52,7 @@ class Known:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Two tasks, any calls in any order. Each example has tasks of its own in the same store."""
+    """Two tasks, one in a namespace, any calls in any order. Each example has its own in the same store."""
 
     loop: asyncio.Runner
     store: Store
@@ -68,8 +68,12 @@ class StoreMachine(RuleBasedStateMachine):
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         return self.loop.run(call)
 
+    @property
+    def namespace(self) -> str:
+        return f"model-{self.example}~"
+
     def id_of(self, number: int) -> str:
-        return f"model-{self.example}-{number}"
+        return f"{self.namespace}task" if number else f"model-{self.example}"
 
     def next_of(self, number: int) -> int:
         """The attempt that comes next."""
@@ -193,6 +197,17 @@ class StoreMachine(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         counts = Counter(self.do(self.store.counts()))
         assert counts - self.before == Counter(known.status for known in self.known.values())
+
+    @invariant()
+    def the_lists_of_the_namespace_agree(self) -> None:
+        task_id = self.id_of(1)
+        known = self.known.get(task_id)
+        failed = known is not None and known.status is Status.FAILED
+        letters = self.do(self.store.list_dead_letters(limit=9, cursor=None, namespace=self.namespace))
+        assert [letter.id for letter in letters.items] == [task_id] * failed
+        for status in {None, known.status if known else Status.SCHEDULED}:
+            page = self.do(self.store.list_tasks(status, limit=9, cursor=None, namespace=self.namespace))
+            assert [record.task.id for record in page.items] == [task_id] * (known is not None)
 
     def teardown(self) -> None:
         """A task is in the due index exactly as long as it is live; none is left to the next example."""

@@ -56,6 +56,12 @@ async def test_with_loopback_a_key_may_be_left_out(api: Api) -> None:
 async def test_with_none_everybody_gets_in(api: Api) -> None:
     await api.make_key("first", Scope.ADMIN)
     assert (await api.submit()).status == 202
+    assert (await api.get("/health")).json["auth"] == "none"
+
+
+@pytest.mark.parametrize("access_settings", [AccessSettings(), AccessSettings(auth=Auth.LOOPBACK)])
+async def test_health_tells_only_of_an_api_for_everybody(api: Api) -> None:
+    assert "auth" not in (await api.get("/health")).json
 
 
 @pytest.mark.parametrize(("method", "path"), paths())
@@ -66,6 +72,13 @@ async def test_every_route_asks_for_a_key(api: Api, method: str, path: str) -> N
     assert (answer.status, answer.json["code"]) == (401, "key_missing")
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="taskrunner", Basic ')
     await api.refusal(403, "scope_missing", method, path, headers=bearer(secret))
+
+
+async def test_no_dialog_of_the_browser_covers_the_console(api: Api) -> None:
+    """A script is not asked for Basic, which browsers answer with a dialog of their own."""
+    await api.make_key("first", Scope.ADMIN)
+    answer = await api.ask("GET", "/tasks", headers={"X-Requested-With": "XMLHttpRequest"})
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="taskrunner"')
 
 
 async def test_what_is_open_needs_no_key(api: Api) -> None:

@@ -22,6 +22,7 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef
 
 AGE = timedelta(days=2)
@@ -84,7 +85,8 @@ def task_of(cli: Cli, command: str, *words: str) -> Any:
 async def make_file(cli: Cli, **fields: Any) -> None:
     """Tasks `red` and `pale` that failed, `new` and `old` that wait, and the dead message `message`.
 
-    `red` and `new` are of now, for host a.test, and labelled; the others of two days ago, for b.test.
+    `red` and `new` are of now, for host a.test, labelled, and submitted with the key `web`; the others of
+    two days ago, for b.test.
     """
     config = load(environ=cli.environment)
     await upgrade_store(config)
@@ -93,7 +95,7 @@ async def make_file(cli: Cli, **fields: Any) -> None:
     async with platform.running(need_store=True):
         for name in ("red", "new"):
             draft = {"url": "http://a.test/", "labels": {"team": "red"}, "priority": "high", **fields}
-            await _accept(platform, name, draft, now)
+            await _accept(platform, name, draft, now, created_by="web")
         for name in ("pale", "old"):
             await _accept(platform, name, {"url": "http://b.test/", "priority": "low"}, now - AGE)
         await _fail(platform, "red", OutcomeKind.HTTP_ERROR, now)
@@ -111,11 +113,14 @@ async def make_file(cli: Cli, **fields: Any) -> None:
         await platform.store.add_dead_messages([letter], retention=864_000.0)
 
 
-async def _accept(platform: Platform, name: str, fields: Mapping[str, Any], now: datetime) -> None:
+async def _accept(
+    platform: Platform, name: str, fields: Mapping[str, Any], now: datetime, *, created_by: str | None = None
+) -> None:
     settings = platform.config.task_settings()
     task = TaskDraft.from_fields({**fields, "id": name}, settings.limits).to_task(
         settings, task_id=name, now=now
     )
+    task = replace(task, created_by=created_by)
     await platform.store.accept([NewTask.of(task, due=datetime.now(UTC) + AGE)])
 
 

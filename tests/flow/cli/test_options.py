@@ -8,6 +8,7 @@ import pytest
 
 from taskrunner.cli.main import main
 from taskrunner.domain.task_filter import CONDITIONS
+from tests.flow.cli.audit_cases import AUDIT_CASES
 from tests.flow.cli.command_cases import (
     attempt_format,
     body,
@@ -32,6 +33,7 @@ from tests.flow.cli.command_cases import (
     schedule_url,
 )
 from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
+from tests.flow.cli.key_cases import KEY_CASES
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
@@ -51,6 +53,7 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--handler": ("other", set()),
     "--outcome": ("http_error", {"red"}),
     "--reason": ("timeout", {"pale"}),
+    "--created-by": ("web", {"red", "new"}),
     "--created-after": ("1d12h", {"red", "new"}),
     "--created-before": ("36h", {"pale", "old"}),
     "--finished-after": ("1d", {"red"}),
@@ -159,6 +162,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"hosts limit remove": "a.test", "dead-letters show": "red", "dead-letters delete": "red"}
     needed |= {"schedule create": "s --cron @daily --url http://a.test/", "produce": "--url http://a.test/"}
     needed |= {f"schedule {name}": "s" for name in ("update", "show", "delete", "pause", "resume", "run")}
+    needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
     return tuple(needed.get(command, "").split())
@@ -177,6 +181,8 @@ def as_json(command: str) -> Case:
     def case(cli: Cli) -> None:
         if command.startswith("schedule") and command != "schedule create":
             cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
+        if command.startswith(("keys", "audit")):
+            cli.ok("keys", "create", "first", "--scope", "admin")
         if command == "hosts list":
             cli.ok("hosts", "limit", "set", "a.test", "--concurrency", "1")
         assert lines(cli.ok(*command.split(), *named(command), "--json"))
@@ -245,7 +251,7 @@ def task_cases() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    found = {**selecting_cases(), **task_cases()}
+    found = {**selecting_cases(), **task_cases(), **KEY_CASES, **AUDIT_CASES}
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)

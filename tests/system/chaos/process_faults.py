@@ -129,11 +129,11 @@ def ends_in_good_order(stage: Stage) -> None:
 
 
 def hangup(stage: Stage) -> None:
-    """SIGHUP is no reload: a process ends, as by default, and its tasks are taken over."""
+    """SIGHUP in the middle of its work: the process reads its configuration again, and goes on."""
     victim = stage.one("consume")
+    stage.wait_busy(victim)
     victim.signal(signal.SIGHUP)
-    victim.wait()
-    stage.replace(victim)
+    wait_for(lambda: "config_reloaded" in victim.logged(), f"{victim.name} has reloaded")
 
 
 def consumer_freezes(stage: Stage) -> None:

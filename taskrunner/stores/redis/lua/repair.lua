@@ -5,7 +5,12 @@ local now, lease, retention = ARGV[1], ARGV[2], ARGV[3]
 local answers = {}
 local seen = {}
 
-local function score(set, state)
+local function score(set, id, state)
+  local namespace = LISTS[set] and namespace_of(id)
+  local found = score_in(set, id) or namespace and score_in(set, id, namespace)
+  if found then
+    return found
+  end
   if set == DUE_TIMES then
     return state[1] == 'running' and lease or now
   elseif set == DEADLINES then
@@ -43,16 +48,20 @@ local function repair(id)
     remove(RETENTION, 't:' .. id)
   end
   for _, set in ipairs(SETS) do
-    local should, is = false, is_in(set, id)
+    local should = false
     if state[1] then
       should = belongs(set, state)
     end
-    if should ~= nil and should ~= is then
+    if should ~= nil and not agrees(set, id, should) then
       changed = true
-      if should then
-        add(set, score(set, state), member(set, id))
+      if LISTS[set] and should then
+        enlist(set, score(set, id, state), id)
+      elseif LISTS[set] then
+        unlist(set, id)
+      elseif should then
+        add(set, score(set, id, state), id)
       else
-        remove(set, member(set, id))
+        remove(set, id)
       end
     end
   end

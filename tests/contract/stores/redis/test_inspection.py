@@ -8,7 +8,7 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection_store import Flaw, Flawed
 from taskrunner.stores.redis.inspection_store import WalkPosition
-from tests.contract.stores.harness import DAY, KEEP, NOW, RedisBackend, bring, entries, fetch
+from tests.contract.stores.harness import DAY, KEEP, NOW, RedisBackend, bring, entries, fetch, make_task
 from tests.contract.stores.redis.server import PrivateRedis
 from tests.contract.stores.redis.test_keys import ttls
 
@@ -144,6 +144,75 @@ async def test_entries_of_a_pruned_record_that_were_left_in_the_due_index(store:
     raw("DEL", f"task:{task_id}")
     raw("ZADD", "due", 1, task_id)
     assert await findings(store) == [(task_id, Flaw.NO_RECORD)]
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_a_task_that_its_namespace_does_not_list(store: Store, raw: Raw, status: Status) -> None:
+    """It is listed again, in its old place."""
+    await bring(store, status)
+    older = make_task(id="mine~a", created_at=NOW - DAY)
+    for task in (older, make_task(id="mine~b")):
+        await bring(store, status, task=task)
+    raw("ZREM", f"in:{status}:mine~", older.id)
+    assert await findings(store) == [(older.id, Flaw.MISFILED)]
+    assert await heal(store, older.id) == [True, False]
+    page = await store.list_tasks(status, limit=9, cursor=None, namespace="mine~")
+    assert [record.task.id for record in page.items] == ["mine~b", "mine~a"]
+    page = await store.list_tasks(status, limit=9, cursor=None)
+    assert page.items[-1].task.id == older.id
+
+
+@pytest.mark.parametrize("key", ["in:running:mine~", "dead:mine~"])
+async def test_a_task_that_its_namespace_lists_wrongly(store: Store, raw: Raw, key: str) -> None:
+    await bring(store, Status.QUEUED, task=make_task(id="mine~a"))
+    raw("ZADD", key, 1, "t:mine~a" if key.startswith("dead") else "mine~a")
+    assert await findings(store) == [("mine~a", Flaw.MISFILED)]
+    assert await heal(store, "mine~a") == [True, False]
+    assert raw("EXISTS", key) == 0
+
+
+async def test_a_dead_letter_that_its_namespace_does_not_list(store: Store, raw: Raw) -> None:
+    await bring(store, Status.FAILED, task=make_task(id="mine~a"))
+    raw("DEL", "dead:mine~")
+    assert await findings(store) == [("mine~a", Flaw.MISFILED)]
+    assert await heal(store, "mine~a") == [True, False]
+    letters = await store.list_dead_letters(limit=9, cursor=None, namespace="mine~")
+    assert [letter.id for letter in letters.items] == ["mine~a"]
+
+
+@pytest.mark.parametrize("left", ["in:queued:mine~", "in:failed:theirs~", "dead:zz~"])
+async def test_lines_without_a_record_that_only_a_namespace_has(store: Store, raw: Raw, left: str) -> None:
+    """Told once, wherever the walk is; and those of a record that is to be pruned are no flaw."""
+    namespace = left.rpartition(":")[2]
+    for begin in ("a~", "mine~", "theirs~", "zz~"):
+        await bring(store, Status.QUEUED, task=make_task(id=f"{begin}whole"))
+    lost = f"{namespace}lost"
+    for key in (left, f"in:cancelled:{namespace}"):
+        raw("ZADD", key, 1, f"t:{lost}" if key.startswith("dead") else lost)
+    assert await findings(store) == [(lost, Flaw.NO_RECORD)]
+    assert await heal(store, lost) == [True, False]
+    assert await findings(store) == []
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_lines_of_a_namespace_without_a_record(store: Store, raw: Raw, status: Status) -> None:
+    """Told once, however many lines there are."""
+    await bring(store, status, task=make_task(id="mine~a", expires_at=NOW + DAY))
+    raw("DEL", "task:mine~a")
+    raw("ZREM", "retention", "t:mine~a")
+    assert await findings(store) == [("mine~a", Flaw.NO_RECORD)]
+    assert await heal(store, "mine~a") == [True, False]
+    assert await findings(store) == []
+    page = await store.list_tasks(None, limit=9, cursor=None, namespace="mine~")
+    assert list(page.items) == []
+
+
+async def test_a_task_that_comes_up_without_a_record_leaves_its_namespace(store: Store, raw: Raw) -> None:
+    """As the relay finds it."""
+    await bring(store, Status.QUEUED, task=make_task(id="mine~a"))
+    raw("DEL", "task:mine~a")
+    assert await store.take_due(now=NOW + DAY, limit=9, hold=60.0) == []
+    assert raw("EXISTS", "in:queued:mine~") == 0
 
 
 async def test_a_walk_goes_past_other_keys(server: PrivateRedis, store: Store) -> None:

@@ -108,6 +108,20 @@ async def test_a_live_task_that_would_go_by_itself(store: Store, raw: Raw) -> No
     assert await store.prune(now=NOW + DAY, limit=9) == 0
 
 
+@pytest.mark.parametrize(
+    ("task_id", "namespace"), [("mine~a", "NULL"), ("mine~a", "'theirs~'"), ("a", "'a~'")]
+)
+async def test_a_task_in_the_wrong_namespace(store: Store, raw: Raw, task_id: str, namespace: str) -> None:
+    """Only its own key is to find it."""
+    await bring(store, Status.QUEUED, task=make_task(id=task_id))
+    await raw(f"UPDATE taskrunner_tasks SET namespace = {namespace}")
+    assert await findings(store) == [(task_id, Flaw.MISFILED)]
+    assert await heal(store, task_id) == [True, False]
+    for each in ("mine~", "theirs~", "a~"):
+        page = await store.list_tasks(None, limit=9, cursor=None, namespace=each)
+        assert [record.task.id for record in page.items] == [task_id] * task_id.startswith(each)
+
+
 async def test_a_task_whose_request_is_gone(store: Store, raw: Raw) -> None:
     """Nobody knows what it was to fetch; it is counted no longer."""
     task_id = await bring(store, Status.QUEUED)

@@ -9,18 +9,31 @@ SETS[#SETS + 1] = DUE_TIMES
 SETS[#SETS + 1] = DEADLINES
 SETS[#SETS + 1] = DEAD
 
+-- Those that exist once more for each namespace.
+local LISTS = { [DEAD] = true }
+for _, status in ipairs(STATUSES) do
+  LISTS[INDEX .. status] = true
+end
+
 -- A record that has outlived its retention is gone by its TTL before its entries are pruned.
 local OUTLIVES = { [DEAD] = true }
 for status in pairs(TERMINAL) do
   OUTLIVES[INDEX .. status] = true
 end
 
-local function member(set, id)
-  return set == DEAD and 't:' .. id or id
+-- Its score in the set, or in what the namespace has of the set; else false.
+local function score_in(set, id, namespace)
+  return call('ZSCORE', namespace and own(set, namespace) or set, member_of(set, id))
 end
 
-local function is_in(set, id)
-  return call('ZSCORE', set, member(set, id)) and true or false
+local function is_in(set, id, namespace)
+  return score_in(set, id, namespace) and true or false
+end
+
+-- Whether it is in the set, and in what its namespace has of the set, or in neither.
+local function agrees(set, id, should)
+  local namespace = LISTS[set] and namespace_of(id)
+  return is_in(set, id) == should and (not namespace or is_in(set, id, namespace) == should)
 end
 
 -- Whether a task with this status and deadline belongs in the set; nil where either is right.

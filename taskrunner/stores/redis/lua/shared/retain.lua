@@ -9,6 +9,6 @@ local function retain(id, task, status, key, now, retention)
   remove(DEADLINES, id)
   add(RETENTION, tonumber(now) + tonumber(retention), 't:' .. id)
   if status == 'failed' then
-    add(DEAD, now, 't:' .. id)
+    enlist(DEAD, now, id)
   end
 end

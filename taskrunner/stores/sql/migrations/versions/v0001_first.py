@@ -29,7 +29,7 @@ def _create_tables() -> None:
         "tasks",
         "id",
         (_TEXT, "status queue attempts fingerprint"),
-        (_TEXT_OR_NULL, "consumer error reason result waits_for idempotency_key"),
+        (_TEXT_OR_NULL, "namespace consumer error reason result waits_for idempotency_key"),
         (_INT, "attempt attempt_limit max_attempts snoozes"),
         (_BIG, "created_at_ms updated_ms"),
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
@@ -75,6 +75,10 @@ def _create_indices() -> None:
         "INDEX taskrunner_tasks_due ON taskrunner_tasks (due_ms) WHERE due_ms IS NOT NULL",
         "INDEX taskrunner_tasks_deadline ON taskrunner_tasks (deadline_ms)"
         " WHERE deadline_ms IS NOT NULL AND due_ms IS NOT NULL",
+        "INDEX taskrunner_tasks_own ON taskrunner_tasks (namespace, status, created_at_ms, id)"
+        " WHERE namespace IS NOT NULL",
+        "INDEX taskrunner_tasks_own_dead ON taskrunner_tasks (namespace, status, updated_ms, id)"
+        " WHERE namespace IS NOT NULL AND status = 'failed'",
         "INDEX taskrunner_tasks_retention ON taskrunner_tasks (kept_until_ms)"
         " WHERE kept_until_ms IS NOT NULL",
         "INDEX taskrunner_tasks_dead ON taskrunner_tasks (status, updated_ms, id) WHERE status = 'failed'",

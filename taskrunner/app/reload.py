@@ -1,0 +1,84 @@
+"""The reload: SIGHUP reads the configuration again, and what can change in a running process changes.
+
+A configuration with a finding changes nothing. A setting that needs a restart is reported and stays as it is.
+"""
+
+from collections.abc import Callable
+
+from taskrunner.app.monitor import Monitor
+from taskrunner.app.platform import Platform
+from taskrunner.config import Config
+from taskrunner.domain.errors import ConfigInvalid
+from taskrunner.domain.events import ConfigRefused, ConfigReloaded
+
+Read = Callable[[], Config]
+Apply = Callable[[Config], None]
+
+
+class Reload:
+    """Applies API keys, task limits, host limits and the level of the log, and what the command adds."""
+
+    def __init__(self, platform: Platform, monitor: Monitor, read: Read) -> None:
+        self._platform = platform
+        self._read = read
+        self._applied: dict[str, Apply] = {
+            "Api.keys": lambda config: platform.keys.configure(config.api_keys()),
+            "Limits": lambda config: platform.intake.configure(config.task_settings()),
+            "Hosts.limits": lambda config: platform.hosts.configure(config.hosts.limits),
+            "Logger.level": lambda config: monitor.set_log_level(config.logger.level),
+        }
+
+    def add(self, setting: str, apply: Apply) -> None:
+        """Also apply a setting, or change a further place when one of the others changes."""
+        before = self._applied.get(setting)
+
+        def both(config: Config) -> None:
+            if before is not None:
+                before(config)
+            apply(config)
+
+        self._applied[setting] = both
+
+    def __call__(self) -> None:
+        """Read and apply. Raises nothing: the process goes on as it was."""
+        events = self._platform.events
+        try:
+            config = self._read()
+        except ConfigInvalid as exc:
+            events.emit(ConfigRefused(error=str(exc)))
+            return
+        changed = _changes(self._platform.config, config)
+        applied = sorted({each for each in changed if self._name_of(each) is not None})
+        for name in {self._name_of(each) for each in applied}:
+            if name is not None:
+                self._applied[name](config)
+        # What needs a restart is reported at each reload until it happens.
+        self._platform.config = _with_applied(self._platform.config, config, applied)
+        events.emit(
+            ConfigReloaded(changed=tuple(applied), need_restart=tuple(sorted(set(changed) - set(applied))))
+        )
+
+    def _name_of(self, setting: str) -> str | None:
+        """The entry of `_applied` that a changed setting belongs to."""
+        section = setting.partition(".")[0]
+        return setting if setting in self._applied else section if section in self._applied else None
+
+
+def _changes(before: Config, after: Config) -> list[str]:
+    """The settings that differ, by their names in the file."""
+    return [
+        f"{section.capitalize()}.{name}"
+        for section, model in before
+        for name in type(model).model_fields
+        if getattr(model, name) != getattr(getattr(after, section), name)
+    ]
+
+
+def _with_applied(before: Config, after: Config, applied: list[str]) -> Config:
+    sections: dict[str, dict[str, object]] = {}
+    for setting in applied:
+        section, _, name = setting.partition(".")
+        sections.setdefault(section.lower(), {})[name] = getattr(getattr(after, section.lower()), name)
+    return before.model_copy(
+        update={name: getattr(before, name).model_copy(update=values) for name, values in sections.items()}
+    )
