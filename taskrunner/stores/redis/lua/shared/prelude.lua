@@ -17,6 +17,8 @@ local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<mes
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
+local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
+local AUDIT_IDS = PREFIX .. 'audit-ids' -- sorted set: the same ids, all with score 0: they sort by time
 local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
 local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state is void
 
