@@ -7,6 +7,7 @@ from aiohttp import web
 
 from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
+from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
@@ -23,6 +24,7 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
@@ -50,12 +52,13 @@ def build_api(
     metrics: Metrics,
     access: Access,
     keys: KeyAdmin,
+    trail: AuditTrail,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
     max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
-    routes = Routes(app, access, max_request_bytes=max_request_bytes)
+    routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     BulkActionRoutes(bulk_actions).add_to(routes)
@@ -63,16 +66,19 @@ def build_api(
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
+    AuditRoutes(trail).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app
 
 
-def build_monitor_app(*, health: Health, stats: Stats, metrics: Metrics, access: Access) -> web.Application:
+def build_monitor_app(
+    *, health: Health, stats: Stats, metrics: Metrics, access: Access, trail: AuditTrail
+) -> web.Application:
     """What `consume` answers: health and statistics."""
     app = web.Application(client_max_size=_MONITOR_REQUEST_BYTES)
-    routes = Routes(app, access, max_request_bytes=_MONITOR_REQUEST_BYTES)
+    routes = Routes(app, access, trail, max_request_bytes=_MONITOR_REQUEST_BYTES)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes).add_to(routes)
     return app

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import BULK, TASK_CONDITIONS, Parameter
 from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
@@ -47,4 +48,5 @@ class BulkActionRoutes:
                 action, selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
             )
         )
+        change_of(request).add(len(result.ids))
         return json_response(BulkResultView.of(action, result, dry_run=asked.dry_run))

@@ -24,11 +24,12 @@ from taskrunner.api.request_guard import PROBES, RequestGuard
 from taskrunner.api.resources import METHODS, allow_of, options_response, redirect_without_slash
 from taskrunner.api.responses import compress_if_asked, problem_response
 from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.events import Events, RequestFailed
+from taskrunner.domain.events import Events, RequestDenied, RequestFailed
 
 _LINGER = 1.0  # how long the rest of a refused body is read, so that the client gets to see the refusal
 # After these the rest of the request may still be on its way, so the connection cannot be used again.
 _CLOSING = frozenset({408, 413})
+_DENIED = frozenset({401, 403, 429})  # counted, not audited: anybody can cause them
 _PROBE_PLACES = 20  # connections beyond `max_connections` that may still ask `/livez` and `/readyz`
 _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
 _HEAD_END = b"\r\n\r\n"
@@ -303,6 +304,8 @@ class ConnectionServer(web.Server):
         except Exception as exc:  # noqa: BLE001 - the boundary of a request: log it, answer an id
             problem = problem_of(exc) or self._unexpected(exc, request)
         response = problem_response(problem)
+        if problem.status in _DENIED:
+            self._events.emit(RequestDenied(status=problem.status))
         if problem.status in _CLOSING:
             response.force_close()
         return response

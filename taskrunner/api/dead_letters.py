@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import Caller, caller_of, stored_id
+from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import BULK, CURSOR, DEAD_LETTER_CONDITIONS, LIMIT, RATE, STOP_AT
 from taskrunner.api.query import BulkQuery, Query
 from taskrunner.api.requests import prefix_of
@@ -130,6 +131,7 @@ class DeadLetterRoutes:
         query.refuse_if_wrong()
         caller = caller_of(request)
         wave = await query.with_cursor(lambda: self._wave(asked, rate, stop_at, caller))
+        change_of(request).add(len(wave.result.ids) if wave.result else 0)
         return json_response(_requeue_view(wave, asked, caller))
 
     async def _wave(
@@ -156,6 +158,7 @@ class DeadLetterRoutes:
                 asked.selection, limit=asked.limit, cursor=asked.cursor, dry_run=asked.dry_run
             ),
         )
+        change_of(request).add(len(result.ids))
         return json_response(BulkResultView.of("purge", result, dry_run=asked.dry_run))
 
 

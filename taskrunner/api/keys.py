@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import API_KEY
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import json_response
@@ -49,6 +50,7 @@ class KeyRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         draft = ApiKeyDraft.from_json(await self._body(request))
+        change_of(request).target = draft.name
         made = await self._keys.create(
             draft.name, tuple(draft.scopes), owner=draft.owner, expires_at=draft.expires_at
         )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
+from taskrunner.domain.audit import AUDIT_CONDITIONS
 from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.namespace import STORED_ID, with_namespace
@@ -201,6 +202,11 @@ CURSOR: Parameter[str | None] = Parameter(
 )
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)
+
+AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
+    Parameter(name=name, description=meaning, schema={"type": "string"}, read=str, default="")
+    for name, meaning in AUDIT_CONDITIONS.items()
+)
 
 BULK_LIMIT = _whole_number(
     "limit", "The largest number to change in one request.", least=1, most=1000, default=1000

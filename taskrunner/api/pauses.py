@@ -5,6 +5,7 @@ from typing import Self
 
 from aiohttp import web
 
+from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import SCOPES
 from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
@@ -62,12 +63,13 @@ class PauseRoutes:
     async def pause(self, request: web.Request) -> web.Response:
         for scope in _scopes(request):
             await self._store.pause(scope, now=self._clock.now())
+            change_of(request).add(1)
         return await self._answer()
 
     async def resume(self, request: web.Request) -> web.Response:
         """A scope that is not paused is left alone."""
         for scope in _scopes(request):
-            await self._store.resume(scope)
+            change_of(request).add(await self._store.resume(scope))
         return await self._answer()
 
     async def _answer(self) -> web.Response:

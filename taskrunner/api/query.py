@@ -20,6 +20,7 @@ from taskrunner.api.parameters import (
     Parameter,
 )
 from taskrunner.api.problems import refuse
+from taskrunner.domain.audit import AUDIT_CONDITIONS, AuditFilter, read_audit_filter
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.pauses import read_scopes
@@ -29,7 +30,7 @@ from taskrunner.domain.value import Value
 
 Type = TypeVar("Type")
 
-_TIMES = ("_after", "_before")
+_TIMES = ("_after", "_before", "since", "until")
 # The offset of a time, where application/x-www-form-urlencoded has made a blank of an unescaped `+`.
 _BLANK_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
 
@@ -84,6 +85,19 @@ class Query:
         except FilterInvalid as exc:
             self._errors += exc.errors
             return TaskFilter()
+
+    def audit(self) -> AuditFilter:
+        """The audit entries that the conditions select."""
+        given = {
+            name: _with_plus(value) if name.endswith(_TIMES) else value
+            for name, value in self._given.items()
+            if name in AUDIT_CONDITIONS
+        }
+        try:
+            return read_audit_filter(given, now=datetime.now(UTC))
+        except FilterInvalid as exc:
+            self._errors += exc.errors
+            return AuditFilter()
 
     def scopes(self) -> list[str]:
         """What to pause or resume: any number of queues and labels, or everything."""

@@ -4,7 +4,7 @@ Both names stand in one router, not in a sub-application: aiohttp finds a plain 
 look-up, while a sub-application costs a second search for each request.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +13,8 @@ from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from taskrunner.api.access import Access, caller_of
+from taskrunner.api.audited import action_of, audited, is_audited
+from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
@@ -20,8 +22,8 @@ from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
 from taskrunner.domain.errors import CallerError
+from taskrunner.producer.audit_trail import AuditTrail
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIXES = ("", "/api/v1")
 # What a PATCH takes: a JSON merge patch (RFC 7396), by either name.
 MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
@@ -48,13 +50,16 @@ class Operation:
 class Routes:
     """Adds handlers to an application and keeps their descriptions in `operations`.
 
-    `access` is asked before each handler. `max_request_bytes` is what a request with `Expect: 100-continue`
-    is judged by.
+    `access` is asked before each handler, and changes are recorded in `trail`. `max_request_bytes` is what a
+    request with `Expect: 100-continue` is judged by.
     """
 
-    def __init__(self, app: web.Application, access: Access, *, max_request_bytes: int) -> None:
+    def __init__(
+        self, app: web.Application, access: Access, trail: AuditTrail, *, max_request_bytes: int
+    ) -> None:
         self._router = app.router
         self._access = access
+        self._trail = trail
         self._max_request_bytes = max_request_bytes
         self.operations: dict[tuple[str, str], Operation] = {}
 
@@ -80,6 +85,8 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
+        if is_audited(method, path):
+            handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         needs = ROUTES[method, path]
         handler = self._admitted(handler, needs)

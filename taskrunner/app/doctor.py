@@ -7,6 +7,7 @@ from taskrunner.app.platform import Platform
 from taskrunner.app.services import make_relay
 from taskrunner.brokers.base import Broker
 from taskrunner.config import Config
+from taskrunner.domain.audit import Actor
 from taskrunner.domain.errors import BrokerUnavailable, SetupError
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 
@@ -23,7 +24,7 @@ class Diagnosis:
     unreachable: str | None = None
 
 
-async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
+async def diagnose(config: Config, actor: Actor, *, fix: bool) -> Diagnosis:
     """Examine the store and the broker, and with `fix` repair them. Raises `StoreUnavailable`.
 
     A memory broker is not asked: it exists in another process only.
@@ -50,7 +51,10 @@ async def diagnose(config: Config, *, fix: bool) -> Diagnosis:
                 unreachable = str(exc)
         await platform.pauses.turn()
         doctor = Doctor(store, asked, make_relay(platform), platform.clock, _settings(config, fix=fix))
-        findings = await doctor.examine()
+        async with platform.audit.recording(actor, "doctor.fix") as change:
+            change.add(0)
+            findings = await doctor.examine()
+            change.add(sum(finding.fixed or 0 for finding in findings))
         return Diagnosis(findings=[*unfit, *findings], looked=doctor.looked, unreachable=unreachable)
     finally:
         await broker.stop()

@@ -9,6 +9,7 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
@@ -58,6 +59,7 @@ class Platform:
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.audit = AuditTrail(self.store, self.events, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())

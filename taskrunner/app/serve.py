@@ -70,6 +70,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         metrics=monitor.metrics,
         access=Access(platform.keys, config.access_settings(config.api.addr)),
         keys=platform.key_admin,
+        trail=platform.audit,
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

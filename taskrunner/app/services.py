@@ -149,7 +149,11 @@ async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIte
     config = platform.config
     access = Access(platform.keys, config.access_settings(config.server.addr))
     page = build_monitor_app(
-        health=monitor.health, stats=monitor.stats, metrics=monitor.metrics, access=access
+        health=monitor.health,
+        stats=monitor.stats,
+        metrics=monitor.metrics,
+        access=access,
+        trail=platform.audit,
     )
     settings = ServerSettings(hosts=config.api.hosts)
     async with server_running(page, platform, config.server, settings, "Server"):

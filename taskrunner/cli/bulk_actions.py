@@ -1,15 +1,17 @@
 """What the commands on many tasks share: options, paging, the loop over batches and the printed count."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from taskrunner.cli.errors import PARTLY_DONE
 from taskrunner.cli.options import task_filter
+from taskrunner.domain.audit import conditions_target, ids_target
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.bulk_actions import BulkResult
 from taskrunner.stores.base import Page
 
@@ -19,11 +21,12 @@ _PAGE = 500
 
 
 class BulkSelection(Value):
-    """The tasks or dead letters to act on; `limit` of None means all that match."""
+    """The tasks or dead letters to act on; a `limit` of None is all that match. `target` is for the audit."""
 
     filter: TaskFilter
     limit: int | None
     dry_run: bool
+    target: str
 
 
 def bulk_action_options(function: Any) -> Any:
@@ -47,7 +50,13 @@ def read_bulk_selection(given: Mapping[str, Any], *, ids: Collection[str] | None
     if bool(ids) + everything + (not selected.is_empty) != 1:
         kinds = "conditions or --all" if ids is None else "ids, conditions or --all"
         raise click.UsageError(f"give exactly one of: {kinds}")
-    return BulkSelection(filter=selected, limit=limit, dry_run=dry_run)
+    target = ids_target(ids) if ids else _target(rest, limit)
+    return BulkSelection(filter=selected, limit=limit, dry_run=dry_run, target=target)
+
+
+def _target(conditions: Mapping[str, Sequence[str]], limit: int | None) -> str:
+    given = [(name, text) for name, texts in conditions.items() for text in texts] or [("all", "true")]
+    return conditions_target([*given, *([] if limit is None else [("limit", str(limit))])])
 
 
 async def iterate_pages(
@@ -81,6 +90,7 @@ async def iterate_list(
 async def run_bulk_action(
     step: Callable[[int, str | None], Awaitable[BulkResult]],
     selection: BulkSelection,
+    change: Change,
     *,
     rate: float | None = None,
 ) -> tuple[int, int]:
@@ -90,10 +100,12 @@ async def run_bulk_action(
     """
     matched = done = 0
     cursor: str | None = None
+    change.add(0)
     while selection.limit is None or matched < selection.limit:
         size = _PAGE if selection.limit is None else min(_PAGE, selection.limit - matched)
         result = await step(size, cursor)
         matched, done, cursor = matched + result.matched, done + len(result.ids), result.cursor
+        change.add(len(result.ids))
         if cursor is None:
             break
         if rate is not None and not selection.dry_run:

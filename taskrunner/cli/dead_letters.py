@@ -1,9 +1,10 @@
 """`taskrunner dead-letters`: failed tasks and unreadable messages."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -11,6 +12,7 @@ from taskrunner.api.views.dead_letter import DeadLetterDetail, DeadLetterView
 from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.bulk_actions import (
     BulkSelection,
     bulk_action_options,
@@ -25,12 +27,14 @@ from taskrunner.cli.options import config_option, filter_options, json_option, l
 from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.table import print_table
 from taskrunner.config import load
+from taskrunner.domain.audit import ids_target
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.record import DeadLetter
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.gradual_requeue import GradualRequeue
 
 _HEADERS = ("ID", "KIND", "AGE", "REASON", "URL")
@@ -118,21 +122,22 @@ def requeue(
     if ids and stop_at is not None:
         raise click.UsageError("--stop-at is for conditions or --all; leave it out with ids")
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         if ids:
-            return await _requeue_ids(platform, ids, rate=rate, dry_run=selection.dry_run)
+            return await _requeue_ids(platform, ids, changed, rate=rate, dry_run=selection.dry_run)
         if rate is not None and stop_at is not None and not selection.dry_run:
-            return await _requeue_in_waves(platform, selection, rate, stop_at)
+            return await _requeue_in_waves(platform, selection, changed, rate, stop_at)
         counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.requeue(
                 selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run, rate=rate
             ),
             selection,
+            changed,
             rate=rate,
         )
         return print_counts("requeued", counts, selection)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    _change(config_path, use, "dead-letters.requeue", selection)
 
 
 @dead_letters_command.command()
@@ -141,14 +146,14 @@ def requeue(
 def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Delete dead letters by id. A failed task is deleted with its result and history."""
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         async def delete_one(letter_id: str) -> str:
             await platform.bulk_actions.purge_one(letter_id)
             return "deleted"
 
-        return await act_on_ids(ids, delete_one)
+        return await act_on_ids(ids, delete_one, changed)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "dead-letters.delete", ids_target(ids))))
 
 
 @dead_letters_command.command()
@@ -159,16 +164,27 @@ def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
     """Delete all dead letters that match conditions."""
     selection = read_bulk_selection(given)
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.purge(
                 selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
             ),
             selection,
+            changed,
         )
         return print_counts("deleted", counts, selection)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    _change(config_path, use, "dead-letters.purge", selection)
+
+
+def _change(
+    config_path: Path | None,
+    use: Callable[[Platform, Change], Awaitable[int]],
+    action: str,
+    selection: BulkSelection,
+) -> NoReturn:
+    done = change(load(config_path), use, action, selection.target, dry_run=selection.dry_run)
+    raise SystemExit(run(done))
 
 
 async def _letter(platform: Platform, letter_id: str) -> DeadLetter:
@@ -178,7 +194,9 @@ async def _letter(platform: Platform, letter_id: str) -> DeadLetter:
     return letter
 
 
-async def _requeue_ids(platform: Platform, ids: tuple[str, ...], *, rate: float | None, dry_run: bool) -> int:
+async def _requeue_ids(
+    platform: Platform, ids: tuple[str, ...], changed: Change, *, rate: float | None, dry_run: bool
+) -> int:
     first = platform.clock.now()
     requeued = 0
 
@@ -192,12 +210,15 @@ async def _requeue_ids(platform: Platform, ids: tuple[str, ...], *, rate: float 
         requeued += 1
         return f"requeued as {task_id}"
 
-    return await act_on_ids(ids, requeue_one)
+    return await act_on_ids(ids, requeue_one, changed)
 
 
-async def _requeue_in_waves(platform: Platform, selection: BulkSelection, rate: float, stop_at: float) -> int:
+async def _requeue_in_waves(
+    platform: Platform, selection: BulkSelection, changed: Change, rate: float, stop_at: float
+) -> int:
     gradual_requeue = GradualRequeue(platform.bulk_actions, platform.store, stop_at=stop_at)
     result = await gradual_requeue.run(selection.filter, rate=rate, limit=selection.limit)
+    changed.add(result.requeued)
     click.echo(f"{result.requeued} of {result.matched} requeued")
     click.echo(f"{result.ended} of them have ended, {result.failed} failed again", err=True)
     if result.stopped:

@@ -8,12 +8,14 @@ import click
 from taskrunner.api.views.host import HostDetail, HostLimitView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.domain.host_view import HostView
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 
@@ -70,7 +72,7 @@ def reset(config_path: Path | None, host: str, as_json: bool) -> None:
     async def use(hosts: HostAdmin) -> None:
         click.echo(_host_line(await hosts.reset(host), as_json=as_json))
 
-    _use(config_path, use)
+    _use(config_path, use, "hosts.reset", host)
 
 
 @hosts_command.group(cls=CommandGroup)
@@ -104,7 +106,7 @@ def set_limit(
     async def use(hosts: HostAdmin) -> None:
         click.echo(_limit_line(await hosts.set_limit(pattern, fields), as_json=as_json))
 
-    _use(config_path, use)
+    _use(config_path, use, "hosts.limit.set", pattern)
 
 
 @limit.command()
@@ -116,15 +118,25 @@ def remove(config_path: Path | None, pattern: str) -> None:
     async def use(hosts: HostAdmin) -> None:
         await hosts.remove_limit(pattern)
 
-    _use(config_path, use)
+    _use(config_path, use, "hosts.limit.delete", pattern)
 
 
-def _use(config_path: Path | None, use: Callable[[HostAdmin], Awaitable[None]]) -> None:
-    async def on_platform(platform: Platform) -> int:
+def _use(
+    config_path: Path | None,
+    use: Callable[[HostAdmin], Awaitable[None]],
+    action: str | None = None,
+    target: str = "",
+) -> None:
+    """`action` is for the audit, None for a command that only reads."""
+
+    async def on_platform(platform: Platform, _: Change | None = None) -> int:
         await use(platform.hosts)
         return 0
 
-    raise SystemExit(run(operate(load(config_path), on_platform)))
+    config = load(config_path)
+    if action is None:
+        raise SystemExit(run(operate(config, on_platform)))
+    raise SystemExit(run(change(config, on_platform, action, target)))
 
 
 def _host_line(host: HostView, *, as_json: bool) -> str:

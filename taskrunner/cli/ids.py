@@ -6,9 +6,10 @@ import click
 
 from taskrunner.cli.errors import PARTLY_DONE, exit_code
 from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.producer.audit_trail import Change
 
 
-async def act_on_ids(ids: Sequence[str], act: Callable[[str], Awaitable[str]]) -> int:
+async def act_on_ids(ids: Sequence[str], act: Callable[[str], Awaitable[str]], change: Change) -> int:
     """Print for each id what `act` returns, or on stderr why not; returns the exit code.
 
     The code is that of the refusals if every id was refused for the same reason, else `PARTLY_DONE`. When a
@@ -16,10 +17,13 @@ async def act_on_ids(ids: Sequence[str], act: Callable[[str], Awaitable[str]]) -
     """
     left = list(dict.fromkeys(ids))
     codes: set[int] = set()
+    change.add(0)
     try:
         while left:
             try:
-                click.echo(f"{left[0]} {await act(left[0])}")
+                done = await act(left[0])
+                change.add(1)
+                click.echo(f"{left[0]} {done}")
                 codes.add(0)
             except (TaskUnknown, StateConflict) as exc:
                 click.echo(f"taskrunner: {exc}", err=True)

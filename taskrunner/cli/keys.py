@@ -9,6 +9,7 @@ import click
 from taskrunner.api.views.api_key import ApiKeyView, NewApiKeyView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.streams import LineOutput
@@ -17,6 +18,7 @@ from taskrunner.config import load
 from taskrunner.domain.api_key import Scope, new_secret, read_scopes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.codec import encode
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.key_admin import NewKey
 from taskrunner.stores.base import KnownKey
 
@@ -52,12 +54,12 @@ def create(
     """Make a key and print it. Nobody can show it again."""
     allowed = read_scopes(scopes)
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, _: Change) -> int:
         until = None if expires_in is None else platform.clock.now() + timedelta(seconds=expires_in)
         _print(await platform.key_admin.create(name, allowed, owner=owner, expires_at=until), as_json)
         return 0
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "keys.create", name)))
 
 
 @keys_command.command(name="list")
@@ -85,12 +87,12 @@ def list_keys(config_path: Path | None, as_json: bool) -> None:
 def revoke(config_path: Path | None, name: str) -> None:
     """Refuse a key from now on. It takes effect everywhere within a second."""
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, _: Change) -> int:
         await platform.key_admin.revoke(name)
         click.echo(f"{name} revoked")
         return 0
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "keys.revoke", name)))
 
 
 @keys_command.command()
@@ -103,11 +105,11 @@ def revoke(config_path: Path | None, name: str) -> None:
 def rotate(config_path: Path | None, name: str, grace: float, as_json: bool) -> None:
     """Give a key another secret and print it; name, scopes and tasks stay."""
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, _: Change) -> int:
         _print(await platform.key_admin.rotate(name, grace=grace), as_json)
         return 0
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "keys.rotate", name)))
 
 
 @keys_command.command()

@@ -24,6 +24,7 @@ COMMANDS = {
     "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
     "keys": ("keys", "Create, list, revoke or rotate API keys."),
+    "audit": ("audit", "Show who did what to how many."),
     "pause": ("pauses", "Pause a queue, a label or everything."),
     "resume": ("pauses", "Resume what was paused."),
     "doctor": ("maintenance", "Find and repair inconsistencies in the store and the broker."),

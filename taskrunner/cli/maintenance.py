@@ -7,6 +7,7 @@ import click
 from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
+from taskrunner.cli.audited import command_actor
 from taskrunner.cli.command_group import Command, CommandGroup
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
@@ -26,7 +27,7 @@ def doctor_command(config_path: Path | None, fix: bool, as_json: bool) -> None:
     """
 
     async def examine() -> int:
-        return _print_diagnosis(await diagnose(load(config_path), fix=fix), as_json=as_json)
+        return _print_diagnosis(await diagnose(load(config_path), command_actor(), fix=fix), as_json=as_json)
 
     raise SystemExit(run(examine()))
 

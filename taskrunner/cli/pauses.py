@@ -6,11 +6,14 @@ from typing import Any
 import click
 
 from taskrunner.app.loop import run
-from taskrunner.app.platform import Platform, operate
+from taskrunner.app.platform import Platform
+from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
+from taskrunner.domain.audit import ids_target
 from taskrunner.domain.pauses import read_scopes
+from taskrunner.producer.audit_trail import Change
 
 
 def _scope_options(function: Any) -> Any:
@@ -33,14 +36,16 @@ def pause_command(
     asked = bool(queues or labels or everything)
     scopes = read_scopes(queues=queues, labels=labels, everything=everything) if asked else []
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
+        changed.add(0)
         for scope in scopes:
             await platform.store.pause(scope, now=platform.clock.now())
+            changed.add(1)
         for scope, since in sorted((await platform.store.pauses()).items()):
             click.echo(f"{scope} paused since {since.isoformat(timespec='seconds')}")
         return 0
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "pause", ids_target(scopes))))
 
 
 @click.command("resume", cls=Command)
@@ -52,10 +57,12 @@ def resume_command(
     """Resume what was paused. --all ends the pause of everything, not the pauses of queues and labels."""
     scopes = read_scopes(queues=queues, labels=labels, everything=everything)
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
+        changed.add(0)
         for scope in scopes:
             was_paused = await platform.store.resume(scope)
+            changed.add(was_paused)
             click.echo(f"{scope} resumed" if was_paused else f"{scope} was not paused")
         return 0
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "resume", ids_target(scopes))))

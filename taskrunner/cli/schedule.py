@@ -11,6 +11,7 @@ from msgspec import to_builtins
 from taskrunner.api.views.schedule import ScheduleView
 from taskrunner.app.loop import run as run_loop
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.bulk_actions import iterate_pages
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import DURATION, config_option, json_option
@@ -23,6 +24,7 @@ from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _PAGE = 200
@@ -156,7 +158,7 @@ def delete(config_path: Path | None, name: str) -> None:
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         await schedules.delete(name)
 
-    _use(config_path, use)
+    _use(config_path, use, "schedules.delete", name)
 
 
 @schedule_command.command()
@@ -169,7 +171,7 @@ def pause(config_path: Path | None, name: str, as_json: bool) -> None:
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.pause(name), masking, as_json=as_json)
 
-    _use(config_path, use)
+    _use(config_path, use, "schedules.pause", name)
 
 
 @schedule_command.command()
@@ -182,7 +184,7 @@ def resume(config_path: Path | None, name: str, as_json: bool) -> None:
     async def use(schedules: ScheduleAdmin, limits: TaskLimits, masking: Masking) -> None:
         _print(await schedules.resume(name), masking, as_json=as_json)
 
-    _use(config_path, use)
+    _use(config_path, use, "schedules.resume", name)
 
 
 @schedule_command.command("run")
@@ -198,15 +200,23 @@ def run_now(config_path: Path | None, name: str) -> None:
 
 
 def _use(
-    config_path: Path | None, use: Callable[[ScheduleAdmin, TaskLimits, Masking], Awaitable[None]]
+    config_path: Path | None,
+    use: Callable[[ScheduleAdmin, TaskLimits, Masking], Awaitable[None]],
+    action: str | None = None,
+    target: str = "",
 ) -> None:
-    async def on_platform(platform: Platform) -> int:
+    """`action` is for the audit, None for a command that reads or submits."""
+
+    async def on_platform(platform: Platform, _: Change | None = None) -> int:
         schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
         masking = Masking(platform.config.fetch.mask_headers)
         await use(schedules, platform.intake.task_settings.limits, masking)
         return 0
 
-    raise SystemExit(run_loop(operate(load(config_path), on_platform)))
+    config = load(config_path)
+    if action is None:
+        raise SystemExit(run_loop(operate(config, on_platform)))
+    raise SystemExit(run_loop(change(config, on_platform, action, target)))
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:

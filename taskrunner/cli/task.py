@@ -10,12 +10,15 @@ from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
+from taskrunner.domain.audit import ids_target
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import Masking
+from taskrunner.producer.audit_trail import Change
 
 _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -69,13 +72,13 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, attempt_fo
 def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Cancel tasks that have not finished. A running fetch is aborted within a second."""
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         async def cancel_one(task_id: str) -> str:
             return (await platform.cancellation.cancel(task_id)).status
 
-        return await act_on_ids(ids, cancel_one)
+        return await act_on_ids(ids, cancel_one, changed)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "tasks.cancel", ids_target(ids))))
 
 
 @task_command.command()
@@ -84,11 +87,11 @@ def cancel(config_path: Path | None, ids: tuple[str, ...]) -> None:
 def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
     """Delete tasks in any status, with results and history. A running fetch is aborted."""
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         async def delete_one(task_id: str) -> str:
             await platform.cancellation.delete(task_id)
             return "deleted"
 
-        return await act_on_ids(ids, delete_one)
+        return await act_on_ids(ids, delete_one, changed)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    raise SystemExit(run(change(load(config_path), use, "tasks.delete", ids_target(ids))))

@@ -10,6 +10,7 @@ import click
 from taskrunner.api.views.task import TaskView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
 from taskrunner.cli.bulk_actions import (
     bulk_action_options,
     iterate_list,
@@ -26,6 +27,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
+from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.bulk_actions import BulkAction
 
 _HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
@@ -94,16 +96,18 @@ def _run_action(
 ) -> NoReturn:
     selection = read_bulk_selection(given)
 
-    async def use(platform: Platform) -> int:
+    async def use(platform: Platform, changed: Change) -> int:
         counts = await run_bulk_action(
             lambda size, cursor: platform.bulk_actions.tasks(
                 action, selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
             ),
             selection,
+            changed,
         )
         return print_counts(verb, counts, selection)
 
-    raise SystemExit(run(operate(load(config_path), use)))
+    done = change(load(config_path), use, f"tasks.{action}", selection.target, dry_run=selection.dry_run)
+    raise SystemExit(run(done))
 
 
 def task_row(record: Record, now: datetime) -> Sequence[str]:

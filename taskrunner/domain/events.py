@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 
+from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.task import Task
@@ -251,6 +252,19 @@ class LoopFailed(Event):
     """The loop of a service had an unexpected error; it goes on after a pause."""
 
     service: str
+    error: BaseException
+
+
+class RequestDenied(Event):
+    """An API request was refused: 401, 403 or 429."""
+
+    status: int
+
+
+class AuditLost(Event):
+    """An action took effect, but its audit entry could not be written: this is all that is known of it."""
+
+    entry: AuditEntry
     error: BaseException
 
 

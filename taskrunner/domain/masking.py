@@ -118,6 +118,12 @@ def masked_url(url: str) -> str:
     return f"{place}{mark}{query}{hash_mark}{fragment}"
 
 
+def masked_condition(condition: str) -> str:
+    """A condition on tasks; of a label NAME=VALUE whose name suggests a secret, only the name."""
+    name, equals, value = condition.partition("=")
+    return f"{name}={MASK}" if equals and value and _is_secret_parameter(name) else condition
+
+
 def is_masked_url(url: str) -> bool:
     """Whether `url` has the value of a parameter as `masked_url` shows it."""
     return any(each.endswith(f"={MASK}") for each in url.partition("?")[2].split("&"))

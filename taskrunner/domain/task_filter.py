@@ -167,7 +167,7 @@ def _value(name: str, text: str, now: datetime) -> Any:
     if name == "created_by":
         return read_name(text)
     if name.endswith(("_after", "_before")):
-        return _moment(text, now)
+        return read_moment(text, now)
     if not text:
         raise ValueError("must not be empty")
     return text.lower() if name == "host" else text
@@ -187,7 +187,8 @@ def _label(text: str) -> tuple[str, str | None]:
     return name, value if has_value else None
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def read_moment(text: str, now: datetime) -> datetime:
+    """The time of a condition. Raises `ValueError`."""
     try:
         if has_units(text):
             return now - timedelta(seconds=read_duration(text))

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
+from msgspec import to_builtins
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.events import (
     ApiOpened,
+    AuditLost,
     CertificateRefused,
     CertificateRenewed,
     CircuitClosed,
@@ -33,6 +35,7 @@ from taskrunner.domain.events import (
     PausesChanged,
     PortOpened,
     PublishFailed,
+    RequestDenied,
     RequestFailed,
     ScheduleFailed,
     ServerFault,
@@ -266,6 +269,11 @@ def _failed(event: LoopFailed) -> dict[str, Any]:
     return {"service": event.service, "error": type(event.error).__name__, "exc_info": event.error}
 
 
+def _audit_lost(event: AuditLost) -> dict[str, Any]:
+    entry = to_builtins(event.entry)
+    return {**entry, "error": strip_urls(f"{type(event.error).__name__}: {event.error}")}
+
+
 def _request_failed(event: RequestFailed) -> dict[str, Any]:
     shown = {"id": event.id, "method": event.method, "path": logged_path(event.path)}
     return {**shown, "error": type(event.error).__name__, "exc_info": event.error}
@@ -310,6 +318,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ApiOpened: ("warning", _plain),
     StopRequested: ("info", _plain),
     StopWaits: ("info", _plain),
+    RequestDenied: ("debug", _plain),
+    AuditLost: ("error", _audit_lost),
     LoopFailed: ("error", _failed),
     RequestFailed: ("error", _request_failed),
 }

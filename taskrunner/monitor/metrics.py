@@ -40,11 +40,16 @@ COUNTERS = {
     "leases_expired": "Attempts whose worker disappeared",
     "written_off": "Workers replaced because an attempt outlived its deadline",
     "processes_lost": "Worker processes that died and were replaced",
+    "unauthenticated": "API requests without a good key (401)",
+    "forbidden": "API requests that the key or the browser's page may not make (403)",
+    "rate_limited": "API requests beyond the limit of their key (429)",
+    "audit_lost": "Audit entries that could not be written; the log has them",
     "server_faults": "Refusals of a server with a code unknown to taskrunner; the log has code and words",
     "faults": "Unexpected errors in a loop or a request",
 }
 # The rates in `/stats`; the other counters change too seldom for a rate.
 RATES = ("accepted", "published", "started", "succeeded", "failed", "retried")
+_DENIED = {401: "unauthenticated", 403: "forbidden", 429: "rate_limited"}
 # One more than the widest window, so that the current second never overwrites one that still counts.
 _SLOTS = 61
 WINDOWS = (1, 10, 60)
@@ -113,6 +118,8 @@ class Metrics:
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
             events.WorkerProcessLost: lambda _: self._add("processes_lost"),
+            events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
+            events.AuditLost: lambda _: self._add("audit_lost"),
             events.ServerFault: lambda _: self._add("server_faults"),
             events.LoopFailed: lambda _: self._add("faults"),
             events.RequestFailed: lambda _: self._add("faults"),

@@ -1,10 +1,10 @@
-"""The cleaner fails tasks whose deadline has passed, and removes records whose retention is over.
+"""The cleaner fails tasks whose deadline has passed, and removes what has outlived its retention.
 
 It needs only the store: a task ends at its deadline even if the broker is away, the queue is long or no
 consumer runs. Any number of cleaners may run.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import decode_task
@@ -20,6 +20,9 @@ from taskrunner.stores.base import AttemptRef, Due, Store
 
 # Redis and SQLite do nothing else during a call.
 _BATCH = 1000
+# The audit is small, and looking for the newest entries costs more than looking for old ones.
+_MOST_AUDIT_ENTRIES = 100_000
+_AUDIT_INTERVAL = 60.0
 # The reason of a task that failed at its deadline.
 EXPIRED = "expired"
 _ERROR = "no attempt had started by its expires_at"
@@ -36,12 +39,23 @@ class Cleaner(Service):
         self._clock = clock
         self._retention = retention
         self._interval = interval
+        self._audit_due = 0.0
 
     async def turn(self) -> float:
         now = self._clock.now()
         expired = await self._expire(now)
         pruned = await self._store.prune(now=now, limit=_BATCH)
-        return 0.0 if max(expired, pruned) >= _BATCH else self._interval
+        removed = await self._prune_audit(now)
+        return 0.0 if max(expired, pruned, removed) >= _BATCH else self._interval
+
+    async def _prune_audit(self, now: datetime) -> int:
+        if self._clock.monotonic() < self._audit_due:
+            return 0
+        before = now - timedelta(seconds=self._retention.audit)
+        removed = await self._store.prune_audit(before=before, most=_MOST_AUDIT_ENTRIES, limit=_BATCH)
+        if removed < _BATCH:
+            self._audit_due = self._clock.monotonic() + _AUDIT_INTERVAL
+        return removed
 
     async def _expire(self, now: datetime) -> int:
         """Fail a batch of expired tasks; returns its size."""

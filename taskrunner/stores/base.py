@@ -9,6 +9,7 @@ from taskrunner.domain.new_task import NewTask as NewTask
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
+from taskrunner.stores.audit_store import AuditStore as AuditStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
@@ -40,6 +41,7 @@ class Store(
     ScheduleStore,
     HostStore,
     ApiKeyStore,
+    AuditStore,
     InspectionStore,
 ):
     """All parts of a store.

@@ -32,7 +32,7 @@ SKEW = Finding(kind="clock_skew", message="the clock is 9.0 s ahead of ours", re
 
 
 def run(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis, *words: str) -> tuple[int, str, str]:
-    async def diagnose(_: Any, *, fix: bool) -> Diagnosis:
+    async def diagnose(_: Any, __: Any, *, fix: bool) -> Diagnosis:
         assert fix is ("--fix" in words)
         return diagnosis
 

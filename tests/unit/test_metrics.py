@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from taskrunner.domain.audit import AuditEntry, AuditSource
 from taskrunner.domain.events import (
+    AuditLost,
     Event,
     Events,
     LoopFailed,
+    RequestDenied,
     TasksAccepted,
     TaskSettled,
     TasksPublished,
@@ -24,6 +27,9 @@ from taskrunner.monitor.metrics import COUNTERS, Meter, Metrics
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://a/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
+
+
+ENTRY = AuditEntry(id="e", at=NOW, source=AuditSource.CLI, action="pause", count=1)
 
 
 class FakeClock:
@@ -57,6 +63,10 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
         (settled(Status.RETRYING), {"retried": 1}),
         (settled(Status.RETRYING, counted=False), {"interrupted": 1}),
         (LoopFailed(service="relay", error=ValueError()), {"faults": 1}),
+        (RequestDenied(status=401), {"unauthenticated": 1}),
+        (RequestDenied(status=403), {"forbidden": 1}),
+        (RequestDenied(status=429), {"rate_limited": 1}),
+        (AuditLost(entry=ENTRY, error=ValueError()), {"audit_lost": 1}),
         (Event(), {}),
     ],
 )

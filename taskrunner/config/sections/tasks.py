@@ -91,13 +91,16 @@ class LimitsSection(Section):
 
 
 class RetentionSection(Section):
-    """How long finished tasks are kept."""
+    """How long finished tasks and audit entries are kept."""
 
     succeeded: RetentionSeconds = Field(_RETENTION.succeeded, description="a succeeded task and its result")
     failed: RetentionSeconds = Field(
         _RETENTION.failed, description="a dead letter; long enough for somebody to look"
     )
     cancelled: RetentionSeconds = Field(_RETENTION.cancelled, description="a cancelled task")
+    audit: RetentionSeconds = Field(
+        _RETENTION.audit, description="who did what, see `taskrunner audit`; at most the newest 100,000"
+    )
 
 
 class CallbacksSection(Section):

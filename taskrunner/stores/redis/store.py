@@ -5,6 +5,7 @@ from taskrunner.runtime.tls_context import make_tls_context
 from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.redis.api_key_store import RedisApiKeyStore
+from taskrunner.stores.redis.audit_store import RedisAuditStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
@@ -29,6 +30,7 @@ class RedisStore(
     RedisScheduleStore,
     RedisHostStore,
     RedisApiKeyStore,
+    RedisAuditStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

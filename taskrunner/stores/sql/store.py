@@ -4,6 +4,7 @@ from taskrunner.domain.events import Events
 from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
+from taskrunner.stores.sql.audit_store import SqlAuditStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.host_store import SqlHostStore
@@ -25,6 +26,7 @@ class SqlStore(
     SqlScheduleStore,
     SqlHostStore,
     SqlApiKeyStore,
+    SqlAuditStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

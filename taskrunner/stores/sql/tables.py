@@ -109,6 +109,13 @@ api_keys = Table(
     Column("last_used_ms", BigInteger),
 )
 
+audit = Table(
+    "taskrunner_audit",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",

@@ -31,6 +31,7 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
+from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
@@ -114,6 +115,7 @@ async def api(
         metrics=metrics,
         access=Access(keys, access_settings),
         keys=KeyAdmin(store, clock),
+        trail=AuditTrail(store, events, clock),
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)

@@ -24,6 +24,7 @@ from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
+from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_watch import KeyWatch
@@ -127,6 +128,12 @@ def open_access() -> Access:
     clock, events = SystemClock(), Events()
     store = RedisStore(RedisSettings(), events)
     return Access(KeyWatch(store, events, clock), AccessSettings(auth=Auth.NONE))
+
+
+def unused_trail() -> AuditTrail:
+    """For an application that changes nothing."""
+    events = Events()
+    return AuditTrail(RedisStore(RedisSettings(), events), events, SystemClock())
 
 
 def problem(answer: bytes) -> Any:

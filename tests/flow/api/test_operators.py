@@ -18,7 +18,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.stores.base import Snooze
-from tests.flow.api.harness import Api, open_access
+from tests.flow.api.harness import Api, open_access, unused_trail
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
@@ -173,6 +173,7 @@ async def test_a_consumer_answers_operators_and_nobody_else() -> None:
         stats=Stats({"workers": workers}, clock),
         metrics=Metrics(clock),
         access=open_access(),
+        trail=unused_trail(),
     )
     server = WebServer(app, "127.0.0.1", 0, events=Events())
     await server.start()

@@ -16,7 +16,7 @@ from taskrunner.domain.events import Events
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from tests.flow.api.harness import open_access
+from tests.flow.api.harness import open_access, unused_trail
 
 VERDICT = "queue low has ready messages, but none came for 60 s, 2 times in a row"
 
@@ -53,7 +53,11 @@ async def test_a_stall_that_a_new_connection_did_not_heal(
     health.add("rabbitmq", broker_check(broker, consuming=True), needed=True)
     health.open()
     app = build_monitor_app(
-        health=health, stats=Stats({}, clock), metrics=Metrics(clock), access=open_access()
+        health=health,
+        stats=Stats({}, clock),
+        metrics=Metrics(clock),
+        access=open_access(),
+        trail=unused_trail(),
     )
     server = WebServer(app, "127.0.0.1", 0, events=events)
     await server.start()

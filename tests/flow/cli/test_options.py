@@ -8,6 +8,7 @@ import pytest
 
 from taskrunner.cli.main import main
 from taskrunner.domain.task_filter import CONDITIONS
+from tests.flow.cli.audit_cases import AUDIT_CASES
 from tests.flow.cli.command_cases import (
     attempt_format,
     body,
@@ -180,7 +181,7 @@ def as_json(command: str) -> Case:
     def case(cli: Cli) -> None:
         if command.startswith("schedule") and command != "schedule create":
             cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
-        if command.startswith("keys"):
+        if command.startswith(("keys", "audit")):
             cli.ok("keys", "create", "first", "--scope", "admin")
         if command == "hosts list":
             cli.ok("hosts", "limit", "set", "a.test", "--concurrency", "1")
@@ -250,7 +251,7 @@ def task_cases() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    found = {**selecting_cases(), **task_cases(), **KEY_CASES}
+    found = {**selecting_cases(), **task_cases(), **KEY_CASES, **AUDIT_CASES}
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)

@@ -1,0 +1,72 @@
+"""Auditing of the API: what is recorded of a request that changes something.
+
+Routes that need `operate` or `admin` are audited, unless they only read. The action follows from the route:
+`POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{host}/limit` is `hosts.limit.delete`.
+"""
+
+import re
+
+from aiohttp import web
+
+from taskrunner.api.access import caller_of
+from taskrunner.api.handler import Handler
+from taskrunner.api.scopes import ROUTES
+from taskrunner.domain.api_key import Scope
+from taskrunner.domain.audit import Actor, AuditSource, conditions_target, ids_target
+from taskrunner.producer.audit_trail import AuditTrail, Change
+
+_CHANGE = web.RequestKey("change", Change)
+_VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
+# The parts of a path that differ for a caller with a namespace.
+_STORED = frozenset({"id", "name"})
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def change_of(request: web.Request) -> Change:
+    """Where the handler says how many it changed, and what, if the path does not say it."""
+    return request[_CHANGE]
+
+
+def is_audited(method: str, path: str) -> bool:
+    scopes = ROUTES[method, path].scopes
+    return method != "GET" and (Scope.OPERATE in scopes or Scope.ADMIN in scopes)
+
+
+def action_of(method: str, path: str) -> str:
+    """The name of what a route does. A POST to a list creates a member of it."""
+    verb = "create" if method == "POST" and ("GET", path) in ROUTES else _VERBS.get(method)
+    words = [word for word in path.split("/") if word and not word.startswith("{")]
+    return ".".join([*words, *([verb] if verb else [])])
+
+
+def audited(handler: Handler, action: str, trail: AuditTrail) -> Handler:
+    """`handler`, with an entry in the audit for each request that it does not refuse."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query.get("dry_run") == "true":
+            request[_CHANGE] = Change()
+            return await handler(request)
+        async with trail.recording(_actor(request), action, _target(request)) as change:
+            request[_CHANGE] = change
+            return await handler(request)
+
+    return answer
+
+
+def _actor(request: web.Request) -> Actor:
+    request_id = request.headers.get("X-Request-Id", "")
+    return Actor(
+        source=AuditSource.API,
+        key=caller_of(request).name,
+        origin=request.remote,
+        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
+    )
+
+
+def _target(request: web.Request) -> str:
+    if request.match_info:
+        caller = caller_of(request)
+        return ids_target(
+            caller.stored(part) if name in _STORED else part for name, part in request.match_info.items()
+        )
+    return conditions_target((name, value) for name, value in request.query.items() if name != "cursor")

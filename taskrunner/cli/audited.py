@@ -1,0 +1,47 @@
+"""Auditing of commands: what is recorded of a command that changes something in the store."""
+
+import os
+import pwd
+import socket
+from collections.abc import Awaitable, Callable
+
+import click
+
+from taskrunner.app.platform import Platform, operate
+from taskrunner.config import Config
+from taskrunner.domain.audit import Actor, AuditSource
+from taskrunner.producer.audit_trail import Change
+
+
+def command_actor() -> Actor:
+    """The user of the operating system who runs this command, and the machine."""
+    try:
+        # Not $USER, which anybody can set.
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"uid {os.getuid()}"
+    return Actor(source=AuditSource.CLI, origin=f"{user}@{socket.gethostname()}")
+
+
+async def change(
+    config: Config,
+    use: Callable[[Platform, Change], Awaitable[int]],
+    action: str,
+    target: str,
+    *,
+    dry_run: bool = False,
+) -> int:
+    """As `operate`, for a `use` that changes something: with an entry in the audit, unless `dry_run`."""
+
+    async def recorded(platform: Platform) -> int:
+        if dry_run:
+            return await use(platform, Change())
+        changed: Change | None = None
+        try:
+            async with platform.audit.recording(command_actor(), action, target) as changed:
+                return await use(platform, changed)
+        finally:
+            if changed is not None and changed.lost is not None:
+                click.echo(f"taskrunner: done, but not audited: {changed.lost.error}", err=True)
+
+    return await operate(config, recorded)
