@@ -55,6 +55,8 @@ class Routes:
         self._access = access
         self._max_request_bytes = max_request_bytes
         self.operations: dict[tuple[str, str], Operation] = {}
+        # Paths without a placeholder, with each prefix.
+        self._fixed: set[str] = set()
 
     def get(self, path: str, handler: Handler, operation: Operation) -> None:
         """GET and HEAD."""
@@ -80,6 +82,10 @@ class Routes:
             handler = _without_query(handler)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         handler = self._admitted(handler, ROUTES[method, path])
+        if "{" in path:
+            handler = self._unless_fixed(handler)
+        else:
+            self._fixed.update(prefix + path for prefix in PREFIXES)
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=self._expect)
 
@@ -89,6 +95,16 @@ class Routes:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             await access.admit(request, needs)
+            return await handler(request)
+
+        return answer
+
+    def _unless_fixed(self, handler: Handler) -> Handler:
+        """`handler` for paths that are no others: aiohttp takes `GET /tasks/cancel` for a task `cancel`."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.path in self._fixed:
+                raise web.HTTPMethodNotAllowed(request.method, ())
             return await handler(request)
 
         return answer
