@@ -22,8 +22,21 @@ Type = TypeVar("Type")
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
 # Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
 _STORED_NAME = with_namespace(NAME_PATTERN)
+# RFC 8259 section 6, in a length that a number needs.
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 # Long enough for the ids that a gradual requeue watches.
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
+# What `read_filter` takes.
+_LABEL = {"type": "string", "pattern": "^[^=]"}
+_TIME = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {
+            "type": "string",
+            "pattern": "^(?=[0-9])([0-9]{1,4}w)?([0-9]{1,5}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$",
+        },
+    ]
+}
 BAD_CURSOR = "is not one that this API gave out; leave it out to start from the beginning"
 
 
@@ -64,16 +77,15 @@ def _flag(name: str, description: str) -> Parameter[bool]:
 
 
 def _number(
-    name: str, description: str, *, what: str, bounds: Mapping[str, float], digits: int
+    name: str, description: str, *, what: str, bounds: Mapping[str, float]
 ) -> Parameter[float | None]:
     def read(text: str) -> float:
-        if not re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,3}})?", text) or not within(float(text)):
+        if not _JSON_NUMBER.fullmatch(text) or not within(float(text)):
             raise ValueError(f"must be {what}, got {shown(text)}")
         return float(text)
 
     def within(value: float) -> bool:
-        above = bounds.get("exclusiveMinimum")
-        return (above is None or value > above) and value <= bounds.get("maximum", value)
+        return bounds["minimum"] <= value <= bounds["maximum"]
 
     schema = {"type": "number", **bounds}
     return Parameter(name=name, description=description, schema=schema, read=read, default=None)
@@ -87,10 +99,13 @@ def _repeatable(name: str, description: str, items: Mapping[str, object]) -> Par
 def _condition(name: str, meaning: str) -> Parameter[str]:
     """A condition of `TaskFilter`, which `read_filter` reads."""
     if name == "label":
-        return _repeatable(name, meaning, {"type": "string"})
+        return _repeatable(name, meaning, _LABEL)
+    if name.endswith(("_after", "_before")):
+        return Parameter(name=name, description=meaning, schema=_TIME, read=str, default="", repeatable=True)
     kinds = get_args(get_type_hints(TaskFilter)[name])
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
-    schema: dict[str, object] = {"type": "string", **({"enum": list(enums[0])} if enums else {})}
+    known = list(enums[0]) if enums else list(Priority) if name == "queue" else []
+    schema: dict[str, object] = {"type": "string", **({"enum": known} if known else {"minLength": 1})}
     if name == "created_by":
         schema |= _pattern(KEY_NAME)
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
@@ -217,19 +232,17 @@ BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)
 RATE = _number(
     "rate",
     "How many become due per second; by default all at once.",
-    what="items a second, above 0, such as 10 or 0.5",
-    bounds={"exclusiveMinimum": 0},
-    digits=6,
+    what="items a second, from 0.001 to 999999, such as 10 or 0.5",
+    bounds={"minimum": 0.001, "maximum": 999_999},
 )
 STOP_AT = _number(
     "stop_at",
     "Do nothing when more than this percentage of those requeued before are known to have failed again.",
     what="a percentage from 0 to 100",
     bounds={"minimum": 0, "maximum": 100},
-    digits=3,
 )
 
 QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
-LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", {"type": "string"})
+LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", _LABEL)
 ALL_TASKS = _flag("all", "Everything.")
 SCOPES = (QUEUE, LABEL, ALL_TASKS)

@@ -7,8 +7,9 @@ from multidict import CIMultiDict
 
 from taskrunner.api.responses import SERVER
 
-# RFC 9110 9.3 and RFC 5789. Other methods are not implemented for any resource.
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+# RFC 9110 9.3, RFC 5789, and QUERY of draft-ietf-httpbis-safe-method-w-body; the last three are for no
+# resource of ours. A method beyond these is not implemented (RFC 9110 15.6.2).
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 
 
 def allow_of(exc: web.HTTPMethodNotAllowed, request: web.BaseRequest) -> str:
@@ -22,7 +23,7 @@ def options_response(exc: web.HTTPException, request: web.BaseRequest) -> web.Re
         return None
     if isinstance(exc, web.HTTPMethodNotAllowed):
         return _options(allow_of(exc, request))
-    return _options(", ".join(METHODS[:-2])) if request.raw_path == "*" else None
+    return _options(", ".join(METHODS[:-3])) if request.raw_path == "*" else None
 
 
 async def redirect_without_slash(exc: web.HTTPException, request: web.BaseRequest) -> web.Response | None:

@@ -62,6 +62,8 @@ class Routes:
         self._trail = trail
         self._max_request_bytes = max_request_bytes
         self.operations: dict[tuple[str, str], Operation] = {}
+        # Paths without a placeholder, with each prefix.
+        self._fixed: set[str] = set()
 
     def get(self, path: str, handler: Handler, operation: Operation) -> None:
         """GET and HEAD."""
@@ -90,6 +92,10 @@ class Routes:
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         needs = ROUTES[method, path]
         handler = self._admitted(handler, needs)
+        if "{" in path:
+            handler = self._unless_fixed(handler)
+        else:
+            self._fixed.update(prefix + path for prefix in PREFIXES)
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs))
 
@@ -105,6 +111,16 @@ class Routes:
                 if shown := caller_of(request).shown_refusal(exc):
                     raise shown from exc
                 raise
+
+        return answer
+
+    def _unless_fixed(self, handler: Handler) -> Handler:
+        """`handler` for paths that are no others: aiohttp takes `GET /tasks/cancel` for a task `cancel`."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.path in self._fixed:
+                raise web.HTTPMethodNotAllowed(request.method, ())
+            return await handler(request)
 
         return answer
 

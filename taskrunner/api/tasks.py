@@ -48,8 +48,8 @@ _BULK = Operation(
     summary=f"Submit up to {_BULK_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
     answers={200: BulkAnswer},
     takes={
-        "application/json": {"type": "array", "maxItems": _BULK_TASKS},
-        **{kind: {"type": "string"} for kind in _LINES},
+        "application/json": {"type": "array"},
+        **{kind: {"type": "string", "minLength": 1} for kind in _LINES},
     },
     parameters=(IDEMPOTENCY_KEY,),
     problems=(400, 408, 413, 415, 503),
@@ -135,9 +135,13 @@ class TaskRoutes:
 
     async def submit_bulk(self, request: web.Request) -> web.Response:
         """200 with one item for each task. Safe to repeat for tasks with ids of their own, or with a key."""
+        if not request.can_read_body:
+            raise _no_body()
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
         )
+        if not raw:
+            raise _no_body()
         numbered = _numbered(raw)
         if len(numbered) > _BULK_TASKS:
             raise refuse(
@@ -218,6 +222,15 @@ def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
     if parent is None or draft.traceparent is not None:
         return draft
     return draft.model_copy(update={"traceparent": parent})
+
+
+def _no_body() -> Exception:
+    """An empty answer of 200 would hide that a file was not found, or its content lost on the way."""
+    return refuse(
+        400,
+        "bad_request",
+        "there is no body; send a JSON array of tasks, or one task a line as application/x-ndjson",
+    )
 
 
 def _numbered(raw: bytes) -> list[tuple[int, bytes]]:

@@ -5,7 +5,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taskrunner.domain.api_key import NAME_PATTERN, Scope
+from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
+from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.validation import field_errors
@@ -15,7 +17,7 @@ LONGEST_GRACE = 30 * 86_400.0
 
 
 class _Draft(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
@@ -42,4 +44,4 @@ class ApiKeyDraft(_Draft):
 class Rotation(_Draft):
     """For `grace` seconds the present secret is good as well."""
 
-    grace: float = Field(0.0, ge=0, le=LONGEST_GRACE, allow_inf_nan=False)
+    grace: Annotated[Duration, Field(ge=0, le=LONGEST_GRACE), OrNull()] = 0.0

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults, check_secret
+from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.status import Status
 from taskrunner.domain.tls_profile import check_profile
@@ -38,7 +39,7 @@ class CallbackDraft(BaseModel):
 
     url: str
     secret: str | None = None
-    events: tuple[Status, ...] = EVENTS
+    events: Annotated[tuple[Status, ...], OrNull()] = EVENTS
     tls: ProfileName = None
 
     @field_validator("url")
@@ -54,7 +55,7 @@ class CallbackDraft(BaseModel):
             check_secret(value, parse_url(url), limits_of(info).callback_secrets)
         return value
 
-    @field_validator("events", mode="before", json_schema_input_type=_Events)
+    @field_validator("events", mode="before", json_schema_input_type=_Events | None)
     @classmethod
     def _events(cls, value: Any) -> Any:
         if not isinstance(value, list):

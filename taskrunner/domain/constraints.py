@@ -11,6 +11,11 @@ Schema = dict[str, Any]
 MakeSchema = Callable[[Any], Schema]
 
 
+def whole(given: Any) -> Any:
+    """5.0 as 5: to JSON Schema (6.1.1), a number without a fraction is an integer."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 class Constraint:
     """ScalingSettings, named as in the schema of the field's type: `ge`, `max_length`, `allow_inf_nan`, …"""
 

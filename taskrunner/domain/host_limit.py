@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host_name import patterns_for
+from taskrunner.domain.json_fields import WholeNumber
 from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import excess, field_errors
@@ -40,7 +41,14 @@ def _read_count(given: Any) -> Any:
     return given
 
 
-_Count = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
+_Count = Annotated[WholeNumber, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
+_GIVEN = {"not": {"type": "null"}}
+# What `_check` demands, in JSON Schema.
+_DEMANDS: dict[str, Any] = {
+    "anyOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("concurrency", "rate")],
+    "if": {"required": ["burst"], "properties": {"burst": _GIVEN}},
+    "then": {"required": ["rate"], "properties": {"rate": _GIVEN}},
+}
 
 
 class HostLimit(BaseModel):
@@ -50,7 +58,7 @@ class HostLimit(BaseModel):
     rest (by default a second's worth, at least 1). Each host that matches a pattern has the limit for itself.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"allOf": [_DEMANDS]})
 
     concurrency: _Count | None = None
     rate: (
@@ -104,7 +112,7 @@ def read_limit(given: Any) -> HostLimit:
         given = _named(given)
     try:
         if isinstance(given, bytes):
-            return HostLimit.model_validate_json(given)
+            return HostLimit.model_validate_json(given, strict=True)
         return HostLimit.model_validate(given)
     except ValidationError as exc:
         raise HostLimitInvalid(field_errors(exc, known=HostLimit.model_fields)) from exc

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
 
-from taskrunner.domain.constraints import After, Before, Constraint
+from taskrunner.domain.constraints import After, Before, Constraint, MakeSchema, Schema, whole
 from taskrunner.domain.json_document import MISSING, BodyUnreadable, read_document
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
@@ -32,18 +32,29 @@ _STEP = re.compile(
     r"""|\[(?:'(?P<single>[^'"\\]*)'|"(?P<double>[^'"\\]*)")\]"""
 )
 
-Status = Annotated[int, Constraint(ge=200, le=999)]
+Status = Annotated[int, Constraint(ge=200, le=999), Before(whole)]
 Statuses = Annotated[tuple[Status, ...], Constraint(max_length=_MAX_VALUES)]
 Text = Annotated[str, Constraint(max_length=1024)]
 # 64 bits: whole numbers that every JSON library can hold.
 Whole = Annotated[int, Constraint(ge=-(2**63), lt=2**63)]
-Scalar = Text | bool | Whole | Annotated[float, Constraint(allow_inf_nan=False)] | None
+_OneFinding = Constraint(
+    custom_error_type="scalar",
+    custom_error_message="must be text of at most 1024 characters, a number, true, false or null",
+)
+Scalar = (
+    Annotated[Text | bool | Whole | Annotated[float, Constraint(allow_inf_nan=False)], _OneFinding] | None
+)
 _Bounded = Constraint(max_length=_MAX_VALUES)
 
 
 def _listed(value: Any) -> Any:
     """A single value means a list of one."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _listed_or_none(value: Any) -> Any:
+    """As `_listed`; null means that the condition is left out."""
+    return None if value is None else _listed(value)
 
 
 @lru_cache(maxsize=256)
@@ -82,7 +93,18 @@ def _checked_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-_Listed = Before(_listed)
+class _OneOrMore(Before):
+    """For the OpenAPI document: a list, or one of its items."""
+
+    def __get_pydantic_json_schema__(self, schema: Schema, make: MakeSchema) -> Schema:
+        described = make(schema)
+        choices = described.get("anyOf", [described])
+        items = [each["items"] for each in choices if each.get("type") == "array"]
+        return {"anyOf": [*items, *choices]}
+
+
+_Listed = _OneOrMore(_listed)
+_ListedOrNone = _OneOrMore(_listed_or_none)
 _Some = After(_checked_values)
 
 
@@ -99,7 +121,7 @@ class HeaderCondition(Value):
     """The header is present; with `equals`, it has one of these values."""
 
     name: Annotated[str, Constraint(max_length=256), After(_checked_name)]
-    equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some] | None, _Listed] = None
+    equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some] | None, _ListedOrNone] = None
 
     def holds(self, response: Response) -> bool:
         name = self.name.lower()
@@ -126,7 +148,7 @@ class JsonCondition(Value):
 class When(Value):
     """All given conditions must hold."""
 
-    status: Annotated[Statuses | None, _Listed] = None
+    status: Annotated[Statuses | None, _ListedOrNone] = None
     header: HeaderCondition | None = None
     json: JsonCondition | None = None
 

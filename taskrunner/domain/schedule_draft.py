@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
+from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
 from taskrunner.domain.namespace import without_namespace
@@ -34,11 +35,11 @@ class ScheduleDraft(BaseModel):
 
     name: str | None = None
     cron: str
-    time_zone: str = "UTC"
-    missed: MissedPolicy = MissedPolicy.ONCE
-    overlap: Overlap = Overlap.ALLOW
-    jitter: Annotated[Duration, Field(ge=0, le=_DAY)] = 0.0
-    conditional: bool = False
+    time_zone: Annotated[str, OrNull()] = "UTC"
+    missed: Annotated[MissedPolicy, OrNull()] = MissedPolicy.ONCE
+    overlap: Annotated[Overlap, OrNull()] = Overlap.ALLOW
+    jitter: Annotated[Duration, Field(ge=0, le=_DAY), OrNull()] = 0.0
+    conditional: Annotated[bool, OrNull()] = False
     task: Annotated[str, WithJsonSchema({"type": "object", "additionalProperties": True})]
 
     @classmethod

@@ -23,6 +23,7 @@ from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.json_fields import OrNull, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
@@ -70,8 +71,8 @@ class TaskDraft(BaseModel):
 
     id: str | None = None
     url: str
-    method: str = "GET"
-    headers: dict[str, str] = Field(default_factory=dict)
+    method: Annotated[str, OrNull()] = "GET"
+    headers: Annotated[dict[str, str], OrNull()] = Field(default_factory=dict)
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,
@@ -82,16 +83,16 @@ class TaskDraft(BaseModel):
     run_at: Moment | None = None
     expires_at: Moment | None = None
     timeout: Duration | None = Field(default=None, gt=0)
-    max_attempts: int | None = Field(default=None, ge=1)
+    max_attempts: WholeNumber | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
-    retry_on: Statuses = ()
-    fail_on: Statuses = ()
+    retry_on: Annotated[Statuses, OrNull()] = ()
+    fail_on: Annotated[Statuses, OrNull()] = ()
     retry_unsafe: bool | None = None
-    redirects: Redirects = Redirects.FOLLOW
-    rules: Annotated[Rules, Field(max_length=MAX_RULES)] = ()
-    rules_unreadable: RulesUnreadable = RulesUnreadable.RETRY
+    redirects: Annotated[Redirects, OrNull()] = Redirects.FOLLOW
+    rules: Annotated[Rules, Field(max_length=MAX_RULES), OrNull()] = ()
+    rules_unreadable: Annotated[RulesUnreadable, OrNull()] = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], OrNull()] = Field(default_factory=dict)
     tls: ProfileName = None
     callback: CallbackDraft | None = None
     traceparent: str | None = None

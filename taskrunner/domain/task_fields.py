@@ -15,6 +15,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # RFC 9110 9.2.2: sending these twice has the same effect as once.
 IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+# The paths of these are those of the API's own verbs, so nobody could ask for such a task or dead letter.
+RESERVED_IDS = frozenset({"bulk", "cancel", "delete", "purge", "requeue"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since servers disagree on its meaning.
 _FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
@@ -147,4 +149,6 @@ def check_id(task_id: str) -> str:
     """Letters, digits and `._:-`, at most 128: ids are used in URLs, keys and log lines."""
     if not ID_PATTERN.fullmatch(task_id):
         raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
+    if task_id in RESERVED_IDS:
+        raise ValueError(f"{task_id} is a verb of the API, such as POST /tasks/cancel; use another id")
     return task_id

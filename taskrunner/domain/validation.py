@@ -9,7 +9,7 @@ import orjson
 from pydantic import ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
-from taskrunner.domain.errors import FieldError
+from taskrunner.domain.errors import FieldError, FieldsInvalid
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.task_limits import TaskLimits
 
@@ -51,6 +51,12 @@ def field_errors(
     details = exc.errors(include_url=False)
     found = [_field_error(detail, names, hidden) for detail in islice(details, MAX_FINDINGS)]
     return at_most(found, len(details))
+
+
+def findings_of(exc: FieldsInvalid) -> int:
+    """How many findings the validation made, which is its work; not all of them are in `errors`."""
+    cause = exc.__cause__
+    return cause.error_count() if isinstance(cause, ValidationError) else len(exc.errors)
 
 
 def at_most(errors: Sequence[FieldError], count: int | None = None) -> list[FieldError]:

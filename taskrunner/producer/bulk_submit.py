@@ -12,6 +12,7 @@ from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.validation import findings_of
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import BULK_KEY_MARK, Intake, Submitted
 from taskrunner.runtime.backoff import Backoff
@@ -23,6 +24,10 @@ _BATCH = 500
 _OVERLAP = 4
 # A task has at most one field of each pair: the field of a line overrules the other one of the command line.
 EXCLUSIVE_FIELDS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}
+# Checking more on the event loop takes longer than its other clients should wait.
+_LARGE_BYTES = 64 * 1024
+# Some 50 ms of work, and as much as an answer should hold; 1,000 lines may have five each.
+_MAX_FINDINGS = 5000
 # The largest body in base64, with its headers and URL, is below this.
 LINE_LIMIT_BYTES = 1024 * 1024
 
@@ -99,9 +104,10 @@ class BulkSubmit:
         prepared: list[NewTask] = []
         numbers: list[int] = []
         refused: list[RefusedLine] = []
-        for number, line in batch:
+        for number, draft in await self._drafts(batch):
             try:
-                draft = self._with_id(self._draft(line), number, line)
+                if isinstance(draft, TaskInvalid):
+                    raise draft
                 key = idempotency_key and f"{idempotency_key}{BULK_KEY_MARK}{number}"
                 prepared.append(self._intake.prepare(draft, idempotency_key=key, submitter=submitter))
                 numbers.append(number)
@@ -116,6 +122,25 @@ class BulkSubmit:
             refused=sorted(refused, key=attrgetter("number")),
             lines=batch[-1][0],
         )
+
+    async def _drafts(self, batch: list[tuple[int, bytes]]) -> list[tuple[int, TaskDraft | TaskInvalid]]:
+        """The draft of each line, or what is wrong with it; those of many bytes are made off the loop."""
+        if sum(len(line) for _, line in batch) > _LARGE_BYTES:
+            return await asyncio.to_thread(self._checked, batch)
+        return self._checked(batch)
+
+    def _checked(self, batch: list[tuple[int, bytes]]) -> list[tuple[int, TaskDraft | TaskInvalid]]:
+        checked: list[tuple[int, TaskDraft | TaskInvalid]] = []
+        findings = 0
+        for number, line in batch:
+            try:
+                if findings > _MAX_FINDINGS:
+                    raise _unchecked(findings)
+                checked.append((number, self._with_id(self._draft(line), number, line)))
+            except TaskInvalid as exc:
+                findings += 0 if findings > _MAX_FINDINGS else findings_of(exc)
+                checked.append((number, exc))
+        return checked
 
     def _with_id(self, draft: TaskDraft, number: int, line: bytes) -> TaskDraft:
         if self._make_id is None or draft.id is not None:
@@ -148,6 +173,11 @@ class BulkSubmit:
                 if loop.time() >= give_up:
                     raise
                 await asyncio.sleep(backoff.next())
+
+
+def _unchecked(findings: int) -> TaskInvalid:
+    message = f"was not checked: those before it have {findings} findings; correct them first"
+    return TaskInvalid([FieldError(field="", message=message)])
 
 
 def _url(line: bytes) -> str:

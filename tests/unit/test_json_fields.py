@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.errors import HostLimitInvalid, TaskInvalid
+from taskrunner.domain.host_limit import read_document
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -76,7 +77,7 @@ def test_what_is_no_duration_has_one_finding(field: str, given: object) -> None:
         ("retry_on", False, "must be an array, got false"),
         ("rules", "x", "must be an array, got 'x'"),
         ("run_at", True, "got true"),
-        ("headers", None, "must be an object"),
+        ("headers", [], "must be an object"),
         ("timeout", True, "must be a number, got true"),
     ],
 )
@@ -97,3 +98,51 @@ def test_the_jitter_of_retries_is_no_duration() -> None:
     """It is a share of the delay."""
     with pytest.raises(TaskInvalid, match=r"retry\.jitter"):
         draft(retry={"jitter": "1s"})
+
+
+OPTIONAL = [name for name in TaskDraft.model_fields if name != "url"]
+
+
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_null_is_as_if_left_out(field: str) -> None:
+    """In every field that may be left out, and the schema says so."""
+    given = TaskDraft.from_fields({"url": "http://example.com/", field: None}, TaskLimits())
+    assert getattr(given, field) == getattr(TaskDraft(url="http://example.com/"), field)
+    described = TaskDraft.model_json_schema()["properties"][field]
+    assert {"type": "null"} in described["anyOf"], described
+
+
+@pytest.mark.parametrize(
+    "field", [each for each in ScheduleDraft.model_fields if each not in {"cron", "task"}]
+)
+def test_null_is_as_if_left_out_of_a_schedule(field: str) -> None:
+    fields = {"cron": "@hourly", "task": {"url": "http://example.com/"}}
+    given = ScheduleDraft.from_fields({**fields, field: None}, TaskLimits())
+    assert given == ScheduleDraft.from_fields(fields, TaskLimits())
+
+
+def test_a_number_without_a_fraction_is_an_integer() -> None:
+    """JSON Schema 6.1.1, in every field that is one; a fraction, a text and true are none."""
+    fields = {
+        "max_attempts": 5.0,
+        "retry_on": [404.0],
+        "rules": [{"when": {"status": 503.0}, "then": "retry"}],
+    }
+    draft = TaskDraft.from_fields({"url": "http://example.com/", **fields}, TaskLimits())
+    assert (draft.max_attempts, draft.retry_on, draft.rules[0].when.status) == (5, (404,), (503,))
+    assert isinstance(draft.max_attempts, int)
+    assert read_document(b'{"concurrency": 5.0}').concurrency == 5
+    for wrong in (5.5, "5", True):
+        with pytest.raises(TaskInvalid):
+            TaskDraft.from_fields({"url": "http://example.com/", "max_attempts": wrong}, TaskLimits())
+        with pytest.raises(HostLimitInvalid):
+            read_document(json.dumps({"concurrency": wrong}).encode())
+
+
+@pytest.mark.parametrize("wrong", [{}, [{}], "x" * 1025, [[]]])
+def test_a_field_of_several_types_has_one_finding(wrong: object) -> None:
+    """Not one for each type that the value is none of."""
+    rule = {"when": {"json": {"path": "$", "equals": wrong}}, "then": "fail"}
+    with pytest.raises(TaskInvalid) as caught:
+        TaskDraft.from_fields({"url": "http://example.com/", "rules": [rule]}, TaskLimits())
+    assert [error.field for error in caught.value.errors] == ["rules.0.when.json.equals.0"]

@@ -209,9 +209,9 @@ BAD: list[tuple[Any, str, str]] = [
         "rules.0.when.json.equals",
         "at most 50 items",
     ),
-    ([{"when": {"status": None}, "then": "fail"}], "rules.0.when.status.0", "must be a whole number"),
+    ([{"when": {"status": None}, "then": "fail"}], "rules.0.when", "must have a condition"),
     (
-        [{"when": {"header": {"name": "a", "equals": None}}, "then": "fail"}],
+        [{"when": {"header": {"name": "a", "equals": 5}}, "then": "fail"}],
         "rules.0.when.header.equals.0",
         "must be text",
     ),

@@ -1,11 +1,14 @@
 """`POST /tasks/bulk`: many tasks in one request, each judged by itself."""
 
 import json
+import threading
 
 import msgspec
 import pytest
 
 from taskrunner.api.views.task import BulkAnswer
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_limits import TaskLimits
 from tests.flow.api.harness import Api
 
 URL = "http://example.com/"
@@ -129,3 +132,33 @@ async def test_a_key_holds_for_each_item(api: Api) -> None:
     assert again.json["items"][0]["id"] == ids[0]
     assert again.json["items"][1]["errors"][0]["field"] == "Idempotency-Key"
     assert (await api.ask("POST", "/tasks", json={"url": URL}, headers=headers)).json["id"] not in ids
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson", "text/csv", ""])
+@pytest.mark.parametrize("data", [None, b""])
+async def test_a_bulk_without_a_body_is_told_what_to_send(
+    api: Api, data: bytes | None, media_type: str
+) -> None:
+    """Whatever its Content-Type."""
+    headers = {"Content-Type": media_type} if media_type else {}
+    problem = await api.refusal(400, "bad_request", "POST", "/tasks/bulk", data=data, headers=headers)
+    assert "send a JSON array" in problem["detail"]
+
+
+async def test_the_findings_of_a_bulk_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together, not only those of a line, and many bytes are checked off the event loop."""
+    checked: list[bool] = []
+    read = TaskDraft.from_json
+
+    def counted(raw: bytes, limits: TaskLimits) -> TaskDraft:
+        checked.append(threading.current_thread() is threading.main_thread())
+        return read(raw, limits)
+
+    monkeypatch.setattr(TaskDraft, "from_json", counted)
+    bad = b'{"url":"http://example.com/","rules":[%b]}' % b",".join([b"0"] * 2000)
+    answer = await api.ask("POST", "/tasks/bulk", data=b"\n".join([bad] * 30), headers=LINES)
+    items = answer.json["items"]
+    assert [item["status"] for item in items] == [422] * 30
+    assert checked == [False] * 3
+    assert len(answer.content) < 30_000
+    assert "correct them first" in items[-1]["errors"][0]["message"]

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
@@ -91,3 +93,12 @@ async def test_wrong_conditions_are_told_all_at_once(api: Api) -> None:
     assert {error["field"] for error in problem["errors"]} == {"status", "queue", "lable", "created_after"}
     assert 'did you mean "label"?' in problem["detail"]
     await api.refusal(400, "bad_query", "GET", "/dead-letters?status=failed")
+
+
+@pytest.mark.parametrize("cursor", ["0", "x|y", "a=b", "1~2", "." * 4096])
+@pytest.mark.parametrize("path", ["/tasks", "/dead-letters", "/tasks?status=failed"])
+async def test_a_cursor_of_another_origin_is_a_bad_query(api: Api, path: str, cursor: str) -> None:
+    """It has the characters of a cursor, and is none."""
+    mark = "&" if "?" in path else "?"
+    problem = await api.refusal(400, "bad_query", "GET", f"{path}{mark}cursor={cursor}")
+    assert problem["errors"][0]["field"] == "cursor"

@@ -1,6 +1,7 @@
 """The server's bounds: what a client may send, how slowly, and how it ends."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,11 @@ from aiohttp import web
 from taskrunner.api.server import WebServer
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Event, Events, PortOpened, RequestFailed
+from taskrunner.domain.task_fields import RESERVED_IDS
 from tests.flow.api.harness import HEAD, Api, hasty, problem
+
+URL = "http://example.com/"
+VERBS = ("bulk", "cancel", "delete", "requeue")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,9 @@ async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
         ("GET", "/dead-letters/x/requeue", "OPTIONS, POST"),
         ("PUT", "/tasks/cancel", "OPTIONS, POST"),
         ("DELETE", "/dead-letters", "GET, HEAD, OPTIONS"),
+        ("QUERY", "/tasks", "GET, HEAD, OPTIONS, POST"),
+        *((method, f"/tasks/{verb}", "OPTIONS, POST") for method in ("GET", "DELETE") for verb in VERBS),
+        *(("GET", f"/api/v1/dead-letters/{verb}", "OPTIONS, POST") for verb in ("requeue", "purge")),
     ],
 )
 async def test_a_method_that_is_not_for_a_path_tells_which_are(
@@ -74,6 +82,21 @@ async def test_a_method_that_is_not_for_a_path_tells_which_are(
 ) -> None:
     await api.refusal(405, "method_not_allowed", method, path)
     assert (await api.ask(method, path)).headers["Allow"] == allowed
+
+
+async def test_no_task_can_have_the_id_of_a_verb(api: Api) -> None:
+    """The path would be that of the verb; with a verb for a part, an id is an unknown one."""
+    fixed = {
+        route.resource.canonical.rpartition("/")[2]
+        for route in api.app.router.routes()
+        if route.resource and re.match("/(tasks|dead-letters)/[a-z]+$", route.resource.canonical)
+    }
+    assert fixed == RESERVED_IDS
+    for verb in sorted(RESERVED_IDS):
+        problem = await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": URL, "id": verb})
+        assert "use another id" in problem["errors"][0]["message"]
+        await api.refusal(404, "task_unknown", "GET", f"/tasks/{verb}/attempts")
+    assert (await api.submit(id="cancelled")).status == 202
 
 
 @hasty
