@@ -94,6 +94,8 @@ class Caller:
 
 
 ANYBODY = Caller(None)
+# RFC 7239, RFC 9110 7.6.3, and what proxies sent before these.
+_PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 _CALLER = web.RequestKey("caller", Caller)
 
 
@@ -125,14 +127,14 @@ class Access:
         request[_CALLER] = await self._caller(request, needs)
 
     async def sees_details(self, request: web.Request) -> bool:
-        """Whether the caller may see the details of an open monitoring route."""
+        """Whether the caller may see the details of an open monitoring route. Waits for no service."""
         try:
-            await self._caller(request, MONITOR)
+            await self._caller(request, MONITOR, is_probe=True)
         except (RequestRefused, OutsideError):
             return False
         return True
 
-    async def _caller(self, request: web.Request, needs: Needs) -> Caller:
+    async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
         if not needs.scopes or self.is_open:
             return ANYBODY
         given = request.headers.getall("Authorization", ())
@@ -144,7 +146,9 @@ class Access:
                 return ANYBODY
             raise _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
         secret = _secret_in(given[0])
-        key = None if secret is None else await self._keys.find(secret)
+        key = None
+        if secret is not None:
+            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
         if key is None:
             detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
             raise _unauthorized(request, "key_unknown", detail)
@@ -162,7 +166,11 @@ class Access:
     def _is_open(self, request: web.Request, needs: Needs) -> bool:
         """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
         keys = self._keys
-        if needs.monitor and (not self._settings.monitor or (not keys.is_needed and _is_near(request))):
+        if needs.monitor and not self._settings.monitor:
+            return True
+        if not _is_near(request):
+            return False
+        if needs.monitor and not keys.is_needed:
             # Also while the store, which has the keys, is away: then operators need these most.
             return True
         if not self._settings.local:
@@ -175,7 +183,9 @@ class Access:
 
 
 def _is_near(request: web.Request) -> bool:
-    """Whether the request comes from this machine."""
+    """Whether the request comes from this machine, and not by a proxy on it from another one."""
+    if any(name in request.headers for name in _PROXIED):
+        return False
     address = parse_address(request.remote or "")
     return address is not None and is_loopback(address)
 

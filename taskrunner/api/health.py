@@ -50,7 +50,7 @@ class LivenessView(View):
 
 
 class ReadinessView(View):
-    """Whether work may be sent here, and why not."""
+    """Whether work may be sent here, and why not: only names of services for a caller without a key."""
 
     status: Literal["ready", "not ready"]
     reasons: Sequence[str]
@@ -123,9 +123,13 @@ class HealthRoutes:
     async def livez(self, _: web.Request) -> web.Response:
         return json_response(LivenessView(status="ok"))
 
-    async def readyz(self, _: web.Request) -> web.Response:
+    async def readyz(self, request: web.Request) -> web.Response:
         readiness = self._health.readiness()
-        view = ReadinessView(status="ready" if readiness.ready else "not ready", reasons=readiness.reasons)
+        reasons = readiness.reasons
+        if reasons and not await self._access.sees_details(request):
+            # The errors of services name hosts and ports.
+            reasons = tuple(reason.partition(":")[0] for reason in reasons)
+        view = ReadinessView(status="ready" if readiness.ready else "not ready", reasons=reasons)
         return json_response(view, status=200 if readiness.ready else 503)
 
     async def stats(self, _: web.Request) -> web.Response:

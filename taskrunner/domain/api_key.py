@@ -27,9 +27,9 @@ _SHOWN_CHARACTERS = len(PREFIX) + 4
 class Scope(StrEnum):
     """What a key allows.
 
-    - `SUBMIT`: submit tasks and schedules.
+    - `SUBMIT`: submit tasks, create and change schedules.
     - `READ`: read tasks, dead letters and schedules.
-    - `OPERATE`: cancel, delete, requeue and pause tasks, change schedules and limits.
+    - `OPERATE`: cancel, delete, requeue and pause tasks, pause and delete schedules, change limits.
     - `ADMIN`: everything, keys included.
     - `READ_ALL`: the tasks of all keys, and what belongs to none, such as hosts and statistics. A key without
       it sees and changes only its own.

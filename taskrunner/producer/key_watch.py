@@ -54,11 +54,14 @@ class KeyWatch(Service):
 
     async def find(self, secret: str) -> ApiKey | None:
         """The good key with this secret. Raises `StoreUnavailable` if it may be one that cannot be read."""
+        if digest_of(secret) not in self._by_digest:
+            await self._read_again()
+        return self.find_known(secret)
+
+    def find_known(self, secret: str) -> ApiKey | None:
+        """As `find`, among the keys that were read before."""
         digest = digest_of(secret)
         key = self._by_digest.get(digest)
-        if key is None:
-            await self._read_again()
-            key = self._by_digest.get(digest)
         now = self._clock.now()
         if key is None or not any(hmac.compare_digest(digest, each) for each in key.digests):
             return None
@@ -74,7 +77,11 @@ class KeyWatch(Service):
         if self._uses and now - self._noted_at >= _NOTE_INTERVAL:
             self._noted_at = now
             uses, self._uses = self._uses, {}
-            await self._store.note_api_key_uses(uses)
+            try:
+                await self._store.note_api_key_uses(uses)
+            except OutsideError:
+                self._uses = uses | self._uses
+                raise
         return INTERVAL
 
     async def _read_again(self) -> None:

@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope, configured_key, new_secret
+from taskrunner.monitor.health import Check
 from taskrunner.producer.key_admin import KeyAdmin
 from tests.flow.api.harness import Api, problem
 
@@ -256,3 +257,25 @@ async def test_a_key_that_cannot_be_made(api: Api, changes: dict[str, Any], fiel
         422, "key_invalid", "POST", "/keys", json={"name": "web", "scopes": ["read"], **changes}
     )
     assert [error["field"] for error in answer["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"]
+)
+@pytest.mark.parametrize("access_settings", [AccessSettings(), AccessSettings(auth=Auth.LOOPBACK)])
+async def test_a_proxy_on_this_machine_makes_nobody_local(api: Api, name: str) -> None:
+    """Whoever comes through it may be anybody, while there is no key, too."""
+    headers = {name: "for=192.0.2.1"}
+    await api.refusal(401, "key_missing", "GET", "/tasks", headers=headers)
+    await api.refusal(401, "key_missing", "GET", "/stats", headers=headers)
+    assert (await api.ask("GET", "/health", headers=headers)).json == {"status": "ok"}
+    assert (await api.get("/tasks")).status == 200
+
+
+async def test_readiness_names_only_services_to_strangers(api: Api) -> None:
+    """The words of their errors name hosts and ports."""
+    secret = await api.make_key("all", Scope.READ, Scope.READ_ALL)
+    api.health.add("other", lambda: Check(ok=False, error="10.0.0.1:5432 refuses"), needed=True)
+    assert (await api.get("/readyz")).json["reasons"] == ["other"]
+    told = await api.ask("GET", "/readyz", headers=bearer(secret))
+    assert told.json["reasons"] == ["other: 10.0.0.1:5432 refuses"]
