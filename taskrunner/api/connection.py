@@ -35,8 +35,6 @@ _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
 _HEAD_END = b"\r\n\r\n"
 # As the parser's message quotes the line.
 _REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
-
-
 _TOO_MANY = http_problem(503, "too many connections", {"Retry-After": "1"})
 
 
@@ -44,9 +42,8 @@ class ClientConnection(web.RequestHandler):
     """aiohttp's protocol with three clocks, which `end_if_slow` reads.
 
     `silent_since`: no byte has arrived since the connection was made. `receiving_since`: the first byte of a
-    request arrived, its head is not complete. `unread_since`: the
-    client has not read any of the `unread_bytes` that we wrote. Both are on the loop's clock, None while they
-    do not run.
+    request arrived, its head is not complete. `unread_since`: the client has not read any of the
+    `unread_bytes` that we wrote. Both are on the loop's clock, None while they do not run.
     """
 
     __slots__ = (
