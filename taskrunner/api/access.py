@@ -9,13 +9,13 @@ from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.parameters import TASK_ID
-from taskrunner.api.problems import Problem, RequestRefused, problem_of
+from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
-from taskrunner.domain.errors import CallerError, StoreUnavailable
+from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.submitter import Submitter
@@ -132,7 +132,7 @@ class Access:
         return self._settings.auth is Auth.NONE
 
     async def admit(self, request: web.Request, needs: Needs) -> None:
-        """Raises `RequestRefused` (401, 403, 429), and `StoreUnavailable` while no key can be known."""
+        """Raises `RequestRefused` (400, 401, 403, 429), and `OutsideError` while no key can be known."""
         caller = request[_CALLER] = await self._caller(request, needs)
         key = caller.key
         if key is None or key.rate is None:
@@ -146,19 +146,22 @@ class Access:
         """Whether the caller may see the details of an open monitoring route."""
         try:
             await self._caller(request, MONITOR)
-        except (RequestRefused, StoreUnavailable):
+        except (RequestRefused, OutsideError):
             return False
         return True
 
     async def _caller(self, request: web.Request, needs: Needs) -> Caller:
         if not needs.scopes or self.is_open:
             return ANYBODY
-        given = request.headers.get("Authorization")
-        if given is None:
+        given = request.headers.getall("Authorization", ())
+        if len(given) > 1:
+            # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
+            raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
+        if not given:
             if self._is_open(request, needs):
                 return ANYBODY
             raise _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
-        secret = _secret_in(given)
+        secret = _secret_in(given[0])
         key = None if secret is None else await self._keys.find(secret)
         if key is None:
             detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
@@ -177,16 +180,16 @@ class Access:
     def _is_open(self, request: web.Request, needs: Needs) -> bool:
         """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
         keys = self._keys
-        if needs.monitor and (not self._settings.monitor or (not keys.names and _is_near(request))):
+        if needs.monitor and (not self._settings.monitor or (not keys.is_needed and _is_near(request))):
             # Also while the store, which has the keys, is away: then operators need these most.
             return True
         if not self._settings.local:
             return False
         if self._settings.auth is Auth.LOOPBACK:
             return True
-        if not keys.is_known and not keys.names:
+        if not keys.is_known and not keys.is_needed:
             raise StoreUnavailable("the API keys are in the store, which has not answered yet")
-        return not keys.names
+        return not keys.is_needed
 
 
 def _is_near(request: web.Request) -> bool:

@@ -16,7 +16,7 @@ from taskrunner.producer.bulk_actions import BulkAction, BulkActions
 
 _SUMMARIES = {
     BulkAction.CANCEL: "Cancel all live tasks that meet the conditions.",
-    BulkAction.REQUEUE: "Requeuer all failed tasks that meet the conditions.",
+    BulkAction.REQUEUE: "Requeue all failed tasks that meet the conditions.",
     BulkAction.DELETE: "Delete all tasks that meet the conditions.",
 }
 _PARAMETERS: tuple[Parameter[Any], ...] = (*TASK_CONDITIONS, *BULK)

@@ -43,7 +43,7 @@ class ClientConnection(web.RequestHandler):
 
     `silent_since`: no byte has arrived since the connection was made. `receiving_since`: the first byte of a
     request arrived, its head is not complete. `unread_since`: the client has not read any of the
-    `unread_bytes` that we wrote. Both are on the loop's clock, None while they do not run.
+    `unread_bytes` that we wrote. All are on the loop's clock, None while they do not run.
     """
 
     __slots__ = (

@@ -46,10 +46,10 @@ _DELETE = Operation(
     problems=(404,),
 )
 _REQUEUE = Operation(
-    summary="Requeuer a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
+    summary="Requeue a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
 )
 _REQUEUE_ALL = Operation(
-    summary="Requeuer all that meet the conditions.",
+    summary="Requeue all that meet the conditions.",
     answers={200: RequeueView},
     parameters=(*DEAD_LETTER_CONDITIONS, *BULK, RATE, STOP_AT),
     problems=(400, 503),

@@ -6,6 +6,7 @@ look-up, while a sub-application costs a second search for each request.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiohttp import HttpVersion11, web
@@ -87,9 +88,10 @@ class Routes:
         if is_audited(method, path):
             handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
-        handler = self._admitted(handler, ROUTES[method, path])
+        needs = ROUTES[method, path]
+        handler = self._admitted(handler, needs)
         for prefix in PREFIXES:
-            add(prefix + path, handler, expect_handler=self._expect)
+            add(prefix + path, handler, expect_handler=partial(self._expect, needs))
 
     def _admitted(self, handler: Handler, needs: Needs) -> Handler:
         """`handler` for callers that `access` admits, whom no refusal tells the stored form of an id."""
@@ -108,8 +110,8 @@ class Routes:
 
         return answer
 
-    async def _expect(self, request: web.Request) -> web.StreamResponse | None:
-        """RFC 9110 10.1.1: refuse what is too large before it is sent, else ask for it."""
+    async def _expect(self, needs: Needs, request: web.Request) -> web.StreamResponse | None:
+        """RFC 9110 10.1.1: refuse whom or what we will not take before the body is sent, else ask for it."""
         # A client of HTTP/1.0 would not understand 100.
         if request.version < HttpVersion11:
             return None
@@ -122,6 +124,7 @@ class Routes:
             # The client may send the body all the same; we will not read it to find the next request.
             refusal.force_close()
             return refusal
+        await self._access.admit(request, needs)
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0

@@ -49,11 +49,12 @@ class Reload:
             return
         changed = _changes(self._platform.config, config)
         applied = sorted({each for each in changed if self._name_of(each) is not None})
+        # What needs a restart is reported at each reload until it happens, and nothing takes it over before:
+        # tasks accepted with a new callback secret could not be signed.
+        self._platform.config = _with_applied(self._platform.config, config, applied)
         for name in {self._name_of(each) for each in applied}:
             if name is not None:
-                self._applied[name](config)
-        # What needs a restart is reported at each reload until it happens.
-        self._platform.config = _with_applied(self._platform.config, config, applied)
+                self._applied[name](self._platform.config)
         events.emit(
             ConfigReloaded(changed=tuple(applied), need_restart=tuple(sorted(set(changed) - set(applied))))
         )

@@ -50,8 +50,10 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
         read = partial(embedded_config, data, settings=own, config_path=config_path)
     file = (data / FILE_NAME).absolute()
 
+    scheme = "http" if read().api.cert_file is None else "https"
+
     async def announce(bound: int) -> None:
-        for line in _welcome(f"http://{ADDRESS}:{bound}", file, config_path, key):
+        for line in _welcome(f"{scheme}://{ADDRESS}:{bound}", file, config_path, key):
             click.echo(line)
 
     main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)

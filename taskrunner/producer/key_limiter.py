@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value
 from taskrunner.runtime.batcher import Batcher
@@ -45,7 +45,7 @@ class KeyLimiter:
             return None
         try:
             return await self._batcher.submit(key)
-        except StoreUnavailable:
+        except OutsideError:
             return None
 
     async def _take(self, keys: Sequence[ApiKey]) -> Sequence[Allowance]:

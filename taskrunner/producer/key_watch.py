@@ -7,6 +7,7 @@ from datetime import datetime
 
 from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError, StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import ApiKeyStore
@@ -31,9 +32,15 @@ class KeyWatch(Service):
         self._configured = tuple(configured)
         self._stored: Sequence[ApiKey] = ()
         self._uses: dict[str, datetime] = {}
-        self._read_at = self._noted_at = -_NOTE_INTERVAL
+        self._noted_at = -_NOTE_INTERVAL
+        # When the last read that has ended began, and why it failed.
+        self._read_at = -_LOOK_AGAIN
+        self._failure: OutsideError | None = None
+        # One read at a time: of two, the older might end last, and bring a revoked key back.
         self._reading = asyncio.Lock()
         self.is_known = False
+        # From the first key on, and for as long as this process runs: the last one that leaves opens nothing.
+        self.is_needed = False
         self._know(())
 
     def configure(self, keys: Iterable[ApiKey]) -> None:
@@ -46,7 +53,7 @@ class KeyWatch(Service):
         return self._configured
 
     async def find(self, secret: str) -> ApiKey | None:
-        """The good key with this secret. Raises `StoreUnavailable` while the keys were never read."""
+        """The good key with this secret. Raises `StoreUnavailable` if it may be one that cannot be read."""
         digest = digest_of(secret)
         key = self._by_digest.get(digest)
         if key is None:
@@ -61,7 +68,8 @@ class KeyWatch(Service):
         return key
 
     async def turn(self) -> float:
-        await self._read()
+        async with self._reading:
+            await self._read()
         now = self._clock.monotonic()
         if self._uses and now - self._noted_at >= _NOTE_INTERVAL:
             self._noted_at = now
@@ -76,10 +84,19 @@ class KeyWatch(Service):
             if self._read_at <= asked_at:
                 await asyncio.sleep(max(0.0, self._read_at + _LOOK_AGAIN - asked_at))
                 await self._read()
+            elif self._failure is not None:
+                # Others have asked meanwhile, in vain. A 401 would tell the client that its key is bad.
+                raise StoreUnavailable(f"the API keys cannot be read: {self._failure}")
 
     async def _read(self) -> None:
-        self._read_at = self._clock.monotonic()
-        self._know([known.key for known in await self._store.api_keys()])
+        began_at = self._clock.monotonic()
+        try:
+            stored = await self._store.api_keys()
+        except OutsideError as exc:
+            self._read_at, self._failure = began_at, exc
+            raise
+        self._read_at, self._failure = began_at, None
+        self._know([known.key for known in stored])
         self.is_known = True
 
     def _know(self, stored: Sequence[ApiKey]) -> None:
@@ -87,3 +104,4 @@ class KeyWatch(Service):
         keys = (*stored, *self._configured)
         self._by_digest = {digest: key for key in keys for digest in key.digests}
         self.names = frozenset(key.name for key in keys)
+        self.is_needed = self.is_needed or bool(keys)

@@ -1,16 +1,16 @@
 """Who may use the API: without a key, with one, and with one that lacks a scope."""
 
 import base64
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.api_key import Scope, configured_key, new_secret
 from taskrunner.producer.key_admin import KeyAdmin
-from tests.flow.api.harness import Api
+from tests.flow.api.harness import Api, problem
 
 EVERYTHING = (Scope.ADMIN,)
 
@@ -36,6 +36,16 @@ async def test_until_there_is_a_key_loopback_needs_none(api: Api) -> None:
     await KeyAdmin(api.store, api.clock).revoke("first")
     await api.keys.turn()
     await api.refusal(401, "key_missing", "GET", "/tasks")
+
+
+async def test_a_key_that_leaves_the_configuration_opens_nothing(api: Api) -> None:
+    """A reload with an empty file of keys must not let everybody in."""
+    api.keys.configure([configured_key("ci", new_secret(), EVERYTHING)])
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+    api.keys.configure([])
+    await api.keys.turn()
+    await api.refusal(401, "key_missing", "GET", "/tasks")
+    await api.refusal(401, "key_missing", "GET", "/stats")
 
 
 @pytest.mark.parametrize("access_settings", [AccessSettings(local=False)])
@@ -121,16 +131,73 @@ async def test_what_is_no_key(api: Api, value: str) -> None:
     await api.refusal(401, "key_unknown", "GET", "/tasks", headers={"Authorization": value})
 
 
-async def test_a_key_works_at_once_and_until_it_ends(api: Api) -> None:
-    """A new one is looked up when it first comes; one that has expired, or was revoked, is refused."""
-    admin = KeyAdmin(api.store, api.clock)
-    made = await admin.create(
-        "short", EVERYTHING, owner=None, expires_at=datetime.now(UTC) + timedelta(milliseconds=1500)
+async def test_one_key_is_enough(api: Api) -> None:
+    """A proxy in front of us may have looked at the other one."""
+    secret = await api.make_key("k", *EVERYTHING)
+    fields = [("Authorization", f"Bearer {each}") for each in (secret, "tr_x")]
+    for given in (fields, fields[::-1]):
+        await api.refusal(400, "bad_header", "GET", "/tasks", headers=CIMultiDict(given))
+        health = await api.ask("GET", "/health", headers=CIMultiDict(given))
+        assert health.json == {"status": "ok"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+@pytest.mark.parametrize("key", ["", "Authorization: Bearer tr_x\r\n"])
+async def test_no_body_is_asked_of_a_stranger(api: Api, prefix: str, key: str) -> None:
+    """`Expect: 100-continue` asks whether the body would be taken."""
+    await api.make_key("k", *EVERYTHING)
+    sent = (
+        f"POST {prefix}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{key}"
+        "Expect: 100-continue\r\nContent-Length: 20\r\n\r\n"
     )
+    answer = await api.talk(sent.encode())
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert problem(answer)["code"] == ("key_unknown" if key else "key_missing")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/tasks", 401),
+        ("HEAD", "/api/v1/tasks", 401),
+        ("GET", "/api/v1/tasks", 401),
+        ("GET", "/api/v1/tasks/", 308),
+        ("DELETE", "/tasks/x/", 308),
+        ("GET", "//tasks", 404),
+        ("GET", "/./tasks", 404),
+        ("GET", "/%74asks", 401),
+        ("GET", "/TASKS", 404),
+        ("OPTIONS", "/tasks", 204),
+        ("GET", "/api/v1/api/v1/tasks", 404),
+    ],
+)
+async def test_no_spelling_of_a_path_leads_past_the_check(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    """Nor do the headers by which some servers let a client replace method or path."""
+    await api.make_key("k", *EVERYTHING)
+    for override in (
+        "",
+        "X-HTTP-Method-Override: GET\r\nX-Original-URL: /livez\r\nX-Rewrite-URL: /livez\r\n",
+    ):
+        sent = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{override}\r\n"
+        assert int((await api.talk(sent.encode())).split()[1]) == status
+
+
+async def test_a_connection_proves_nothing(api: Api) -> None:
+    """Each request of a pipeline is asked for its own key."""
+    secret = await api.make_key("k", *EVERYTHING)
+    head = "GET /tasks HTTP/1.1\r\nHost: localhost\r\n"
+    sent = f"{head}Authorization: Bearer {secret}\r\n\r\n{head}Connection: close\r\n\r\n"
+    answer = await api.talk(sent.encode())
+    assert [part.split()[0] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"401"]
+
+
+async def test_a_key_works_at_once(api: Api) -> None:
+    """A new one is looked up when it first comes."""
+    await api.make_key("first", *EVERYTHING)
+    made = await KeyAdmin(api.store, api.clock).create("new", EVERYTHING, owner=None, expires_at=None)
     assert (await api.ask("GET", "/tasks", headers=bearer(made.secret))).status == 200
-    while datetime.now(UTC) < (made.key.expires_at or datetime.max):
-        await api.get("/livez")
-    await api.refusal(401, "key_unknown", "GET", "/tasks", headers=bearer(made.secret))
 
 
 async def test_a_rotated_key(api: Api) -> None:

@@ -20,8 +20,8 @@ for i = 4, #ARGV do
     end
     remove(DUE_TIMES, id)
     remove(DEADLINES, id)
-    unlist(INDEX .. state[1], id)
-    unlist(DEAD, id)
+    remove(INDEX .. state[1], id)
+    remove(DEAD, 't:' .. id)
     remove(RETENTION, 't:' .. id)
     seen[id] = true
     done = 1

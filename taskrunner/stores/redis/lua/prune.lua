@@ -2,7 +2,7 @@
 
 local members = call('ZRANGEBYSCORE', RETENTION, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 
-local function prune_task(id)
+local function prune_task(id, member)
   local state = call('HMGET', TASK .. id, 'status', 'idempotency_key')
   if state[1] and not TERMINAL[state[1]] then
     return
@@ -14,15 +14,15 @@ local function prune_task(id)
     call('UNLINK', KEY .. state[2])
   end
   for status in pairs(TERMINAL) do
-    unlist(INDEX .. status, id)
+    remove(INDEX .. status, id)
   end
-  unlist(DEAD, id)
+  remove(DEAD, member)
 end
 
 for _, member in ipairs(members) do
   local id = string.sub(member, 3)
   if string.sub(member, 1, 2) == 't:' then
-    prune_task(id)
+    prune_task(id, member)
   else
     call('UNLINK', DEAD_MESSAGE_KEY .. id)
     remove(DEAD, member)

@@ -54,14 +54,10 @@ local function repair(id)
     end
     if should ~= nil and not agrees(set, id, should) then
       changed = true
-      if LISTS[set] and should then
-        enlist(set, score(set, id, state), id)
-      elseif LISTS[set] then
-        unlist(set, id)
-      elseif should then
-        add(set, score(set, id, state), id)
+      if should then
+        add(set, score(set, id, state), member_of(set, id))
       else
-        remove(set, id)
+        remove(set, member_of(set, id))
       end
     end
   end

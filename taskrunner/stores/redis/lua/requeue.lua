@@ -21,7 +21,7 @@ for i = 4, #ARGV do
     end
     add(DUE_TIMES, due, id)
     move(id, 'failed', 'scheduled')
-    unlist(DEAD, id)
+    remove(DEAD, 't:' .. id)
     remove(RETENTION, 't:' .. id)
   end
   if state[1] == 'failed' or again then

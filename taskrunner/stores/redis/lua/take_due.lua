@@ -12,7 +12,7 @@ for _, id in ipairs(ids) do
   if not status then -- the record was evicted or removed by hand: its entries must not come up for ever
     remove(DUE_TIMES, id)
     for _, live in ipairs(LIVE) do
-      unlist(INDEX .. live, id)
+      remove(INDEX .. live, id)
     end
   elseif TERMINAL[status] then
     remove(DUE_TIMES, id)

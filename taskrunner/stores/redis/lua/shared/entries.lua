@@ -21,6 +21,15 @@ for status in pairs(TERMINAL) do
   OUTLIVES[INDEX .. status] = true
 end
 
+-- How an id begins if only one API key and operators see it ("<name>~", see domain/namespace.py), else nil.
+local function namespace_of(id)
+  return match(id, '^[^~]*~')
+end
+
+local function member_of(set, id)
+  return set == DEAD and 't:' .. id or id
+end
+
 -- Its score in the set, or in what the namespace has of the set; else false.
 local function score_in(set, id, namespace)
   return call('ZSCORE', namespace and own(set, namespace) or set, member_of(set, id))

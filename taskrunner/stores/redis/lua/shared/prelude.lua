@@ -8,11 +8,11 @@ local TASK = PREFIX .. 'task:'     -- hash: the record of one task
 local KEY = PREFIX .. 'key:'       -- string: "<task id> <fingerprint>" of an idempotency key
 local DEAD_MESSAGE_KEY = PREFIX .. 'dead-message:' -- hash: an unreadable message
 local SCHEDULE_KEY = PREFIX .. 'schedule:' -- hash: a schedule
-local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids by time of creation, ms; see `enlist`
+local INDEX = PREFIX .. 'in:'      -- sorted set per status: ids by time of creation, ms
 local DUE_TIMES = PREFIX .. 'due'  -- sorted set: ids of live tasks by due time, ms
-local DEADLINES = PREFIX .. 'deadlines' -- sorted set: ids of live tasks that have a deadline by it, ms
-local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message id>" by time of death, ms; see `enlist`
 local NAMESPACES = PREFIX .. 'namespaces' -- sorted set: the namespaces that ids began with, all with score 0
+local DEADLINES = PREFIX .. 'deadlines' -- sorted set: ids of live tasks that have a deadline by it, ms
+local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message id>" by time of death, ms
 local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<message id>" by the end of retention, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
@@ -29,7 +29,8 @@ local PART = 2000
 -- What remains of a deleted task is its hash with a token that begins so, and nothing else.
 local GONE = '-'
 
-local call, find = redis.call, string.find
+local call = redis.call
+local concat, find, match = table.concat, string.find, string.match
 local adds, removals = {}, {}
 local moves, created = {}, {} -- from where to where; the score of a task that moves
 
@@ -54,48 +55,9 @@ local function remove(set, member)
   list[#list + 1] = member
 end
 
--- How an id begins if only one API key and operators see it ("<name>~", see domain/namespace.py), else nil.
-local function namespace_of(id)
-  local mark = find(id, '~', 1, true)
-  return mark and string.sub(id, 1, mark)
-end
-
-local function member_of(set, id)
-  return set == DEAD and 't:' .. id or id
-end
-
--- What a namespace has of a set that lists tasks.
-local function own(set, namespace)
-  return set .. ':' .. namespace
-end
-
-local known = {} -- the namespaces that this call has noted
-
--- Adds a task to a set that lists tasks (of INDEX, or DEAD), and to what its namespace has of it: an API key that sees
--- only its own tasks must not search among those of all.
-local function enlist(set, score, id)
-  local listed, namespace = member_of(set, id), namespace_of(id)
-  add(set, score, listed)
-  if namespace then
-    add(own(set, namespace), score, listed)
-    if not known[namespace] then
-      known[namespace] = true
-      add(NAMESPACES, '0', namespace)
-    end
-  end
-end
-
-local function unlist(set, id)
-  local listed, namespace = member_of(set, id), namespace_of(id)
-  remove(set, listed)
-  if namespace then
-    remove(own(set, namespace), listed)
-  end
-end
-
 local function move(id, from, to)
   if from ~= to then
-    unlist(INDEX .. from, id)
+    remove(INDEX .. from, id)
     local last = moves[#moves]
     if not last or last.from ~= from or last.to ~= to then
       last = { from = from, to = to, ids = {} }
@@ -103,6 +65,42 @@ local function move(id, from, to)
     end
     last.ids[#last.ids + 1] = id
   end
+end
+
+-- What a namespace has of a set that lists tasks: one of INDEX, or DEAD. An API key that sees only its own tasks must
+-- not search among those of all.
+local function own(set, namespace)
+  return set .. ':' .. namespace
+end
+
+local function lists_tasks(set)
+  return set == DEAD or find(set, INDEX, 1, true) == 1
+end
+
+-- Changes what namespaces have of each set as the set changes: `lists` has a member at every `step`th place. Answers
+-- with these namespaces. Most batches have none: one look at all members of a set tells, while a look at each cost a
+-- tenth of the script's time.
+local function follow(lists, step)
+  local found, namespaces = {}, {}
+  for set, list in pairs(lists) do
+    if lists_tasks(set) and find(concat(list, ' '), '~', 1, true) then
+      local pattern = set == DEAD and '^t:([^~]*~)' or '^[^~]*~'
+      for i = step, #list, step do
+        local namespace = match(list[i], pattern)
+        if namespace then
+          local changes = gather(found, own(set, namespace))
+          for place = i - step + 1, i do
+            changes[#changes + 1] = list[place]
+          end
+          namespaces[namespace] = true
+        end
+      end
+    end
+  end
+  for set, list in pairs(found) do
+    lists[set] = list
+  end
+  return namespaces
 end
 
 local function send(command, lists)
@@ -116,14 +114,13 @@ end
 -- A task keeps its score: one look for many. One that is misfiled gets the time of its last change.
 local function add_moved()
   for _, group in ipairs(moves) do
-    local from, to = INDEX .. group.from, INDEX .. group.to
     for first = 1, #group.ids, PART do
       local last = math.min(first + PART - 1, #group.ids)
-      local scores = call('ZMSCORE', from, unpack(group.ids, first, last))
+      local scores = call('ZMSCORE', INDEX .. group.from, unpack(group.ids, first, last))
       for i = first, last do
         local id = group.ids[i]
         created[id] = scores[i - first + 1] or created[id] or call('HGET', TASK .. id, 'updated_ms')
-        enlist(to, created[id], id)
+        add(INDEX .. group.to, created[id], id)
       end
     end
   end
@@ -132,6 +129,10 @@ end
 -- Additions first: a server that is out of memory must refuse the first write of a script, not a later one.
 local function flush()
   add_moved()
+  for namespace in pairs(follow(adds, 2)) do
+    add(NAMESPACES, '0', namespace)
+  end
+  follow(removals, 1)
   send('ZADD', adds)
   send('ZREM', removals)
 end

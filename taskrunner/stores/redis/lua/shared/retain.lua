@@ -9,6 +9,6 @@ local function retain(id, task, status, key, now, retention)
   remove(DEADLINES, id)
   add(RETENTION, tonumber(now) + tonumber(retention), 't:' .. id)
   if status == 'failed' then
-    enlist(DEAD, now, id)
+    add(DEAD, now, 't:' .. id)
   end
 end
