@@ -10,6 +10,7 @@ from aiohttp import web
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
+from taskrunner.api.rate_limits import limit_fields, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
@@ -21,6 +22,7 @@ from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
+from taskrunner.producer.key_limiter import Allowance, KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
@@ -97,11 +99,19 @@ ANYBODY = Caller(None)
 # RFC 7239, RFC 9110 7.6.3, and what proxies sent before these.
 _PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 _CALLER = web.RequestKey("caller", Caller)
+_ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
 
 
 def caller_of(request: web.Request) -> Caller:
     """The caller that `Access` has found."""
     return request[_CALLER]
+
+
+def tell_allowance(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the limit of the caller's key, if there is one."""
+    allowance = request.get(_ALLOWANCE)
+    if allowance is not None and not response.prepared:
+        response.headers.update(limit_fields(allowance))
 
 
 def stored_id(request: web.Request) -> str:
@@ -112,8 +122,9 @@ def stored_id(request: web.Request) -> str:
 class Access:
     """Asked before the handler of each route."""
 
-    def __init__(self, keys: KeyWatch, settings: AccessSettings) -> None:
+    def __init__(self, keys: KeyWatch, settings: AccessSettings, limiter: KeyLimiter) -> None:
         self._keys = keys
+        self._limiter = limiter
         self._settings = settings
         self._caller_with = lru_cache(maxsize=1024)(Caller)
 
@@ -123,8 +134,15 @@ class Access:
         return self._settings.auth is Auth.NONE
 
     async def admit(self, request: web.Request, needs: Needs) -> None:
-        """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known."""
-        request[_CALLER] = await self._caller(request, needs)
+        """Raises `RequestRefused` (400, 401, 403, 429), and `OutsideError` while no key can be known."""
+        caller = request[_CALLER] = await self._caller(request, needs)
+        key = caller.key
+        if key is None or key.rate is None:
+            return
+        allowance = await self._limiter.take(key)
+        if allowance is not None and not allowance.granted:
+            raise too_many(key, allowance)
+        request[_ALLOWANCE] = allowance
 
     async def sees_details(self, request: web.Request) -> bool:
         """Whether the caller may see the details of an open monitoring route. Waits for no service."""

@@ -35,8 +35,6 @@ _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
 _HEAD_END = b"\r\n\r\n"
 # As the parser's message quotes the line.
 _REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
-
-
 _TOO_MANY = http_problem(503, "too many connections", {"Retry-After": "1"})
 
 

@@ -20,6 +20,7 @@ error is shown only as an id, under which the log has the rest.
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `api_key_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
+| 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
-from taskrunner.api.access import Access, caller_of
+from taskrunner.api.access import Access, caller_of, tell_allowance
 from taskrunner.api.audited import action_of, audited, is_audited
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
@@ -106,11 +106,13 @@ class Routes:
         async def answer(request: web.Request) -> web.StreamResponse:
             await access.admit(request, needs)
             try:
-                return await handler(request)
+                response = await handler(request)
             except CallerError as exc:
                 if shown := caller_of(request).shown_refusal(exc):
                     raise shown from exc
                 raise
+            tell_allowance(request, response)
+            return response
 
         return answer
 

@@ -65,6 +65,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/keys"): ADMIN,
     ("POST", "/keys/{key}/revoke"): ADMIN,
     ("POST", "/keys/{key}/rotate"): ADMIN,
+    ("PATCH", "/keys/{key}"): ADMIN,
     ("GET", "/audit"): ADMIN,
     ("GET", "/health"): OPEN,
     ("GET", "/livez"): OPEN,

@@ -15,6 +15,7 @@ from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
@@ -59,6 +60,7 @@ class Platform:
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.key_limiter = KeyLimiter(self.store, self.clock)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)

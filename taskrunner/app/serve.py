@@ -68,7 +68,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        access=Access(platform.keys, config.access_settings(config.api.addr)),
+        access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
         keys=platform.key_admin,
         trail=platform.audit,
         options=config.api.settings(

@@ -147,7 +147,7 @@ async def server_running(
 async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIterator[None]:
     """Serve the page of health and statistics inside."""
     config = platform.config
-    access = Access(platform.keys, config.access_settings(config.server.addr))
+    access = Access(platform.keys, config.access_settings(config.server.addr), platform.key_limiter)
     page = build_monitor_app(
         health=monitor.health,
         stats=monitor.stats,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,14 +16,26 @@ from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.table import print_table
 from taskrunner.config import load
-from taskrunner.domain.api_key import Scope, new_secret, read_scopes
+from taskrunner.domain.api_key import ApiKey, Scope, new_secret, read_scopes
+from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.codec import encode
+from taskrunner.domain.host_limit import rate_text
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.key_admin import NewKey
 from taskrunner.stores.base import KnownKey
 
-_HEADERS = ("NAME", "KEY", "SCOPES", "OWNER", "STATE", "LAST USED")
+_HEADERS = ("NAME", "KEY", "SCOPES", "OWNER", "LIMIT", "STATE", "LAST USED")
+
+
+def _limit_options(function: Any) -> Any:
+    rate = click.option(
+        "--rate", metavar="RATE", help="Requests per second, minute or hour: 50/s, 90/m, 5/h."
+    )
+    burst = click.option(
+        "--burst", type=int, metavar="N", help="Requests at once after a rest [default: a second's worth]."
+    )
+    return rate(burst(function))
 
 
 @click.group(cls=CommandGroup, name="keys")
@@ -42,6 +55,7 @@ def keys_command() -> None:
 )
 @click.option("--owner", help="A team or a person.")
 @click.option("--expires-in", type=DURATION, metavar="DURATION", help="Refuse it after this time, e.g. 90d.")
+@_limit_options
 @json_option
 def create(
     config_path: Path | None,
@@ -49,17 +63,49 @@ def create(
     scopes: tuple[str, ...],
     owner: str | None,
     expires_in: float | None,
+    rate: str | None,
+    burst: int | None,
     as_json: bool,
 ) -> None:
     """Make a key and print it. Nobody can show it again."""
     allowed = read_scopes(scopes)
+    limit = KeyLimit.from_fields({"rate": rate, "burst": burst})
 
     async def use(platform: Platform, _: Change) -> int:
         until = None if expires_in is None else platform.clock.now() + timedelta(seconds=expires_in)
-        _print(await platform.key_admin.create(name, allowed, owner=owner, expires_at=until), as_json)
+        _print(
+            await platform.key_admin.create(name, allowed, owner=owner, expires_at=until, limit=limit),
+            as_json,
+        )
         return 0
 
     raise SystemExit(run(change(load(config_path), use, "keys.create", name)))
+
+
+@keys_command.command()
+@config_option
+@click.argument("name")
+@_limit_options
+@click.option("--none", "unlimited", is_flag=True, help="Remove the limit.")
+@json_option
+def limit(
+    config_path: Path | None, name: str, rate: str | None, burst: int | None, unlimited: bool, as_json: bool
+) -> None:
+    """Limit the requests of a key. It takes effect everywhere within a second."""
+    given = {each: value for each, value in (("rate", rate), ("burst", burst)) if value is not None}
+    if bool(given) is unlimited:
+        raise click.UsageError("give --rate, --burst or both; or only --none")
+    patch = KeyLimitPatch.from_fields(given or {"rate": None})
+
+    async def use(platform: Platform, _: Change) -> int:
+        key = await platform.key_admin.limit(name, patch)
+        if as_json:
+            click.echo(encode(ApiKeyView.of_key(key)))
+        else:
+            click.echo(f"{name} {_limit_text(key)}")
+        return 0
+
+    raise SystemExit(run(change(load(config_path), use, "keys.change", name)))
 
 
 @keys_command.command(name="list")
@@ -140,4 +186,9 @@ def _row(known: KnownKey) -> tuple[str, ...]:
     else:
         state = "good" if key.created_at else "good (configuration)"
     used = "never" if known.last_used_at is None else f"{known.last_used_at:%Y-%m-%d %H:%M}"
-    return key.name, f"{key.hint}…", ",".join(key.scopes), key.owner or "-", state, used
+    return key.name, f"{key.hint}…", ",".join(key.scopes), key.owner or "-", _limit_text(key), state, used
+
+
+def _limit_text(key: ApiKey) -> str:
+    limiter = key.limiter
+    return "-" if limiter is None else f"{rate_text(key.rate)} burst={limiter.burst}"

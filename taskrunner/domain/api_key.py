@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from taskrunner.domain.errors import FieldError, KeyInvalid
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value
 
 PREFIX = "tr_"
@@ -59,6 +60,15 @@ class ApiKey(Value):
     revoked_at: datetime | None = None
     previous_digest: str | None = None
     previous_until: datetime | None = None
+    rate: float | None = None
+    burst: int | None = None
+
+    @property
+    def limiter(self) -> RateLimiter | None:
+        """The limit of its requests; `burst` is by default a second's worth."""
+        if self.rate is None:
+            return None
+        return RateLimiter(interval=1.0 / self.rate, burst=self.burst or max(1, int(self.rate)))
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

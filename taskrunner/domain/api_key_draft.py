@@ -1,12 +1,14 @@
 """What a client sends to make an API key, or to rotate one."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taskrunner.domain.api_key import NAME_PATTERN, Scope
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
+from taskrunner.domain.host_limit import Count, Rate
 from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
@@ -31,8 +33,43 @@ class _Draft(BaseModel):
         except ValidationError as exc:
             raise KeyInvalid(field_errors(exc, cls.model_fields)) from exc
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, object]) -> Self:
+        """Raises `KeyInvalid` with all findings."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as exc:
+            raise KeyInvalid(field_errors(exc, cls.model_fields)) from exc
 
-class ApiKeyDraft(_Draft):
+
+class KeyLimit(_Draft):
+    """How many requests a key may make: `rate` per second (or 90/m, 5/h), `burst` at once after a rest."""
+
+    rate: Rate | None = None
+    burst: Count | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst needs a rate")
+        return self
+
+
+class KeyLimitPatch(_Draft):
+    """A JSON merge patch (RFC 7396) of a limit; without a rate there is no limit."""
+
+    rate: Rate | None = None
+    burst: Count | None = None
+
+    def applied(self, rate: float | None, burst: int | None) -> KeyLimit:
+        """The limit after the change. Raises `KeyInvalid`."""
+        fields = {"rate": rate, "burst": burst} | self.model_dump(include=self.model_fields_set)
+        if fields["rate"] is None and "burst" not in self.model_fields_set:
+            fields["burst"] = None
+        return KeyLimit.from_fields(fields)
+
+
+class ApiKeyDraft(KeyLimit):
     """A key to make. Its `name` is unique for ever."""
 
     name: str = Field(pattern=f"^{NAME_PATTERN.pattern}$")

@@ -41,7 +41,7 @@ def _read_count(given: Any) -> Any:
     return given
 
 
-_Count = Annotated[WholeNumber, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
+Count = Annotated[WholeNumber, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
 _GIVEN = {"not": {"type": "null"}}
 # What `_check` demands, in JSON Schema.
 _DEMANDS: dict[str, Any] = {
@@ -49,6 +49,11 @@ _DEMANDS: dict[str, Any] = {
     "if": {"required": ["burst"], "properties": {"burst": _GIVEN}},
     "then": {"required": ["rate"], "properties": {"rate": _GIVEN}},
 }
+Rate = Annotated[
+    float,
+    Field(gt=0, le=100_000, allow_inf_nan=False),
+    BeforeValidator(_read_rate, json_schema_input_type=float | str),
+]
 
 
 class HostLimit(BaseModel):
@@ -60,16 +65,9 @@ class HostLimit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"allOf": [_DEMANDS]})
 
-    concurrency: _Count | None = None
-    rate: (
-        Annotated[
-            float,
-            Field(gt=0, le=100_000, allow_inf_nan=False),
-            BeforeValidator(_read_rate, json_schema_input_type=float | str),
-        ]
-        | None
-    ) = None
-    burst: _Count | None = None
+    concurrency: Count | None = None
+    rate: Rate | None = None
+    burst: Count | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "HostLimit":
@@ -92,7 +90,7 @@ class HostLimit(BaseModel):
     @property
     def text(self) -> str:
         """The limit as users write it, such as `concurrency=4 rate=90/m`; `read_limit` parses it."""
-        parts = {"concurrency": self.concurrency, "rate": _rate_text(self.rate), "burst": self.burst}
+        parts = {"concurrency": self.concurrency, "rate": rate_text(self.rate), "burst": self.burst}
         return " ".join(f"{name}={part}" for name, part in parts.items() if part is not None)
 
     def fields(self) -> dict[str, Any]:
@@ -143,8 +141,8 @@ def read_limits(given: Mapping[str, bytes]) -> dict[str, HostLimit]:
     return limits
 
 
-def _rate_text(rate: float | None) -> str | None:
-    """In the smallest unit in which the number is at least 1."""
+def rate_text(rate: float | None) -> str | None:
+    """A rate as users write it, in the smallest unit in which the number is at least 1."""
     if rate is None:
         return None
     unit = next((unit for unit in ("s", "m") if rate * _UNITS[unit] >= 1), "h")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.api_key import ApiKey, Scope, check_name, digest_of, hint_of, new_secret
+from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
 from taskrunner.domain.value import Value, replace
@@ -14,6 +15,7 @@ from taskrunner.stores.base import ApiKeyStore, KnownKey
 
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
+NO_LIMIT = KeyLimit()
 
 
 class NewKey(Value):
@@ -38,7 +40,13 @@ class KeyAdmin:
         return {key.name: key for key in self._get_configured()}
 
     async def create(
-        self, name: str, scopes: tuple[Scope, ...], *, owner: str | None, expires_at: datetime | None
+        self,
+        name: str,
+        scopes: tuple[Scope, ...],
+        *,
+        owner: str | None,
+        expires_at: datetime | None,
+        limit: KeyLimit = NO_LIMIT,
     ) -> NewKey:
         """Raises `KeyInvalid`, and `StateConflict` if the name is taken, be it by a revoked key."""
         now = self._clock.now()
@@ -54,6 +62,8 @@ class KeyAdmin:
             owner=owner,
             created_at=now,
             expires_at=expires_at,
+            rate=limit.rate,
+            burst=limit.burst,
         )
         if name in self._configured or not await self._store.save_api_key(key, expected=None):
             raise StateConflict(
@@ -77,6 +87,15 @@ class KeyAdmin:
         return await self._change(
             name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now())
         )
+
+    async def limit(self, name: str, patch: KeyLimitPatch) -> ApiKey:
+        """Change the limit of the key, everywhere within a second. Raises `KeyInvalid`."""
+
+        def change(key: ApiKey) -> ApiKey:
+            limit = patch.applied(key.rate, key.burst)
+            return replace(key, rate=limit.rate, burst=limit.burst)
+
+        return await self._change(name, change)
 
     async def rotate(self, name: str, *, grace: float = 0.0) -> NewKey:
         """Give the key another secret; the present one is good for `grace` more seconds."""

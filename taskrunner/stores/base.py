@@ -23,6 +23,9 @@ from taskrunner.stores.intake_store import IntakeStore as IntakeStore
 from taskrunner.stores.lifecycle import StoreLifecycle as StoreLifecycle
 from taskrunner.stores.lifecycle import StoreStatus as StoreStatus
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
+from taskrunner.stores.rate_store import RateAnswer as RateAnswer
+from taskrunner.stores.rate_store import RateAsk as RateAsk
+from taskrunner.stores.rate_store import RateStore as RateStore
 from taskrunner.stores.relay_store import RelayStore as RelayStore
 from taskrunner.stores.schedule_store import ScheduleStore as ScheduleStore
 from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
@@ -42,6 +45,7 @@ class Store(
     HostStore,
     ApiKeyStore,
     AuditStore,
+    RateStore,
     InspectionStore,
 ):
     """All parts of a store.

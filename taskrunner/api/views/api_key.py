@@ -13,7 +13,7 @@ from taskrunner.stores.base import KnownKey
 class ApiKeyView(View):
     """A key, without its secret: `hint` is how it begins. One of the configuration has no `created_at`.
 
-    `last_used_at` is up to half a minute late.
+    `rate` is in requests per second, `burst` in requests at once. `last_used_at` is up to half a minute late.
     """
 
     name: str
@@ -25,6 +25,8 @@ class ApiKeyView(View):
     revoked_at: AwareDatetime | None
     previous_until: AwareDatetime | None
     last_used_at: AwareDatetime | None
+    rate: float | None
+    burst: int | None
 
     @classmethod
     def of(cls, known: KnownKey) -> Self:

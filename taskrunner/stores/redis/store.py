@@ -13,6 +13,7 @@ from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
+from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
 from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
@@ -31,6 +32,7 @@ class RedisStore(
     RedisHostStore,
     RedisApiKeyStore,
     RedisAuditStore,
+    RedisRateStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

@@ -11,6 +11,7 @@ from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
 from taskrunner.stores.sql.operator_store import SqlOperatorStore
+from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
@@ -27,6 +28,7 @@ class SqlStore(
     SqlHostStore,
     SqlApiKeyStore,
     SqlAuditStore,
+    SqlRateStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

@@ -109,6 +109,13 @@ api_keys = Table(
     Column("last_used_ms", BigInteger),
 )
 
+key_rates = Table(
+    "taskrunner_key_rates",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("arrival_us", BigInteger, nullable=False),
+)
+
 audit = Table(
     "taskrunner_audit",
     metadata,

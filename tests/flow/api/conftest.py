@@ -37,6 +37,7 @@ from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -113,7 +114,7 @@ async def api(
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
-        access=Access(keys, access_settings),
+        access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=AuditTrail(store, events, clock),
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),

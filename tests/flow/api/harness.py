@@ -27,6 +27,7 @@ from taskrunner.monitor.health import Health
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.settings import RedisSettings
@@ -127,7 +128,7 @@ def open_access() -> Access:
     """Whoever asks is let in."""
     clock, events = SystemClock(), Events()
     store = RedisStore(RedisSettings(), events)
-    return Access(KeyWatch(store, events, clock), AccessSettings(auth=Auth.NONE))
+    return Access(KeyWatch(store, events, clock), AccessSettings(auth=Auth.NONE), KeyLimiter(store, clock))
 
 
 def unused_trail() -> AuditTrail:

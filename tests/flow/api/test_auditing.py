@@ -64,6 +64,7 @@ async def audit(api: Api, boss: dict[str, str], query: str = "") -> Any:
         ("POST", "/resume?queue=high&queue=low", None, "resume", "queue=high queue=low", 1),
         ("POST", "/keys", {"name": "new", "scopes": ["read"]}, "keys.create", "new", 1),
         ("POST", "/keys/boss/rotate", {"grace": 60}, "keys.rotate", "boss", 1),
+        ("PATCH", "/keys/boss", {"rate": "500/s"}, "keys.change", "boss", 1),
         ("POST", "/api/v1/tasks/a/cancel", None, "tasks.cancel", "a", 1),
     ],
 )

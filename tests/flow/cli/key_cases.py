@@ -48,10 +48,30 @@ def key(cli: Cli) -> None:
     assert (result.exit_code, "cannot reach the API" in result.stderr) == (3, True)
 
 
+def limit(cli: Cli) -> None:
+    both = made(cli, "--scope", "read", "--rate", "90/m", "--burst", "3")
+    assert (both["rate"], both["burst"]) == (1.5, 3)
+    (changed,) = lines(cli.ok("keys", "limit", "web", "--rate", "50/s", "--json"))
+    assert (changed["rate"], changed["burst"]) == (50.0, 3)
+    assert cli.ok("keys", "limit", "web", "--burst", "7") == "web 50/s burst=7\n"
+    (listed,) = lines(cli.ok("keys", "list", "--json"))
+    assert (listed["rate"], listed["burst"]) == (50.0, 7)
+    assert cli.ok("keys", "limit", "web", "--none") == "web -\n"
+    for words in (("--burst", "3"), ("--rate", "x"), ("--rate", "0/s"), (), ("--none", "--rate", "1/s")):
+        assert cli.run("keys", "limit", "web", *words).exit_code == 2
+    assert cli.run("keys", "create", "x", "--scope", "read", "--burst", "3").exit_code == 2
+    assert cli.run("keys", "limit", "nobody", "--rate", "1/s").exit_code == 4
+
+
 KEY_CASES: Mapping[str, Case] = {
     "keys create --scope": scope,
     "keys create --owner": owner,
     "keys create --expires-in": expiry,
     "keys rotate --grace": grace,
+    "keys create --rate": limit,
+    "keys create --burst": limit,
+    "keys limit --rate": limit,
+    "keys limit --burst": limit,
+    "keys limit --none": limit,
     "produce --key": key,
 }

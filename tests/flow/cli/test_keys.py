@@ -30,7 +30,7 @@ def test_a_key_is_shown_once(cli: Cli) -> None:
     listed = cli.ok("keys", "list")
     assert secret not in listed
     row = listed.splitlines()[1].split()
-    assert row == ["web", f"{secret[:7]}…", "submit,read", "shop", "good", "never"]
+    assert row == ["web", f"{secret[:7]}…", "submit,read", "shop", "-", "good", "never"]
     (view,) = lines(cli.ok("keys", "list", "--json"))
     assert (view["name"], view["scopes"], view["hint"]) == ("web", ["submit", "read"], secret[:7])
     assert "secret" not in view

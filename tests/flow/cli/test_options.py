@@ -163,6 +163,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"schedule create": "s --cron @daily --url http://a.test/", "produce": "--url http://a.test/"}
     needed |= {f"schedule {name}": "s" for name in ("update", "show", "delete", "pause", "resume", "run")}
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
+    needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
     return tuple(needed.get(command, "").split())

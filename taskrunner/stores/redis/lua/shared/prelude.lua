@@ -17,6 +17,7 @@ local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<mes
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
+local RATE = PREFIX .. 'rate:'     -- string: theoretical arrival time of the next request of an API key, us
 local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
 local AUDIT_IDS = PREFIX .. 'audit-ids' -- sorted set: the same ids, all with score 0: they sort by time
 local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host

@@ -1,0 +1,38 @@
+"""What a client is told of the limit of its key, by draft-ietf-httpapi-ratelimit-headers (08 and later)."""
+
+import math
+from collections.abc import Mapping
+
+from taskrunner.api.problems import Problem, RequestRefused
+from taskrunner.domain.api_key import ApiKey
+from taskrunner.domain.host_limit import rate_text
+from taskrunner.producer.key_limiter import Allowance
+
+# The name of the only policy.
+_POLICY = '"key"'
+
+
+def limit_fields(allowance: Allowance) -> Mapping[str, str]:
+    """The fields of an answer: a quota of whole seconds, how many are left, and when all will be."""
+    limiter = allowance.limiter
+    window = max(1, math.ceil(limiter.tolerance))
+    quota = max(1, math.floor(window / limiter.interval))
+    reset = math.ceil(allowance.whole_in if allowance.granted else allowance.next_in)
+    return {
+        "RateLimit-Policy": f"{_POLICY};q={quota};w={window}",
+        "RateLimit": f"{_POLICY};r={allowance.available};t={max(reset, 0 if allowance.granted else 1)}",
+    }
+
+
+def too_many(key: ApiKey, allowance: Allowance) -> RequestRefused:
+    """429 (RFC 6585 section 4)."""
+    wait = max(1, math.ceil(allowance.next_in))
+    limit = f"{rate_text(key.rate)}, {allowance.limiter.burst} at once"
+    return RequestRefused(
+        Problem(
+            status=429,
+            code="rate_limited",
+            detail=f"key {key.name!r} is limited to {limit}; send the request again after {wait} s",
+            headers={"Retry-After": str(wait), **limit_fields(allowance)},
+        )
+    )

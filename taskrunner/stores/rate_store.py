@@ -1,0 +1,34 @@
+"""The part of a store that limits the requests of API keys, for all processes together."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from taskrunner.domain.rate_limit import RateLimiter
+from taskrunner.domain.value import Value
+
+
+class RateAsk(Value):
+    """So many requests of a key, within its limit."""
+
+    name: str
+    limiter: RateLimiter
+    wanted: int
+
+
+class RateAnswer(Value):
+    """How many may be made, and how far the theoretical arrival time is `ahead` of now, in seconds."""
+
+    granted: int
+    ahead: float
+
+
+class RateStore(ABC):
+    """Keeps a number per key, as `RateLimiter` has it, to the microsecond."""
+
+    @abstractmethod
+    async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
+        """Take as many of the wanted requests as the limits allow; each name occurs once.
+
+        A call that is repeated, its answer lost, takes them twice.
+        """

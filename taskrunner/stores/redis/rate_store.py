@@ -1,0 +1,23 @@
+"""The limits of API keys on Redis: a string per key, which ends when the key may make a full burst again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from taskrunner.domain.clock import SKEW
+from taskrunner.stores.rate_store import RateAnswer, RateAsk, RateStore
+from taskrunner.stores.redis.fields import Argument
+from taskrunner.stores.redis.redis_connection import RedisPart
+
+_US = 1_000_000
+
+
+class RedisRateStore(RedisPart, RateStore):
+    async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
+        def arguments(part: Sequence[RateAsk]) -> list[Argument]:
+            args: list[Argument] = [round(now.timestamp() * _US), round(SKEW * _US)]
+            for ask in part:
+                args += (ask.name, repr(ask.limiter.interval * _US), ask.limiter.burst, ask.wanted)
+            return args
+
+        found = await self.run_batch("take_requests", asks, arguments)
+        return [RateAnswer(granted=int(granted), ahead=int(ahead) / _US) for granted, ahead in found]

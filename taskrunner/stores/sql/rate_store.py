@@ -1,0 +1,69 @@
+"""The limits of API keys on SQL: a row per key."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Select, insert, select, update
+
+from taskrunner.stores.rate_store import RateAnswer, RateAsk, RateStore
+from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.sql_connection import SqlPart
+from taskrunner.stores.sql.statement import IncomingRows, query, statement
+from taskrunner.stores.sql.tables import key_rates
+
+_US = 1_000_000
+# Rounding errors must not cost a microsecond.
+_SLACK = 1e-3
+
+
+class SqlRateStore(SqlPart, RateStore):
+    async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
+        """A race with another process for a new key ends in a unique violation, and is tried again."""
+        now_us = round(now.timestamp() * _US)
+
+        def take(session: Session, part: Sequence[RateAsk]) -> list[RateAnswer]:
+            before = session.mapping(_lock, [{"name": ask.name} for ask in part])
+            answers = [_taken(ask, (before.get(ask.name, 0) - now_us) / _US) for ask in part]
+            inserted: list[dict[str, Any]] = []
+            updated: list[dict[str, Any]] = []
+            for ask, answer in zip(part, answers, strict=True):
+                row = {"name": ask.name, "arrival_us": now_us + int(answer.ahead * _US + _SLACK)}
+                if ask.name not in before:
+                    inserted.append(row)
+                elif row["arrival_us"] != before[ask.name]:
+                    updated.append(row)
+            if inserted:
+                session.run(_insert, inserted)
+            if updated:
+                session.run(_update, updated)
+            return answers
+
+        return await self._change(asks, take)
+
+
+def _taken(ask: RateAsk, ahead: float) -> RateAnswer:
+    """In seconds from now: those since 1970 have no room for microseconds in a float."""
+    limiter = ask.limiter
+    ahead = limiter.sanitized_arrival(ahead, 0.0)
+    granted = min(ask.wanted, limiter.available(ahead, 0.0))
+    return RateAnswer(granted=granted, ahead=limiter.arrival_after(ahead, 0.0, granted))
+
+
+@query
+def _lock(rows: IncomingRows) -> "Select[Any]":
+    v = rows(key_rates.c.name)
+    found = select(key_rates.c.name, key_rates.c.arrival_us).join(v, key_rates.c.name == v.c.name)
+    return found.order_by(key_rates.c.name).with_for_update(of=key_rates)
+
+
+@statement
+def _insert(rows: IncomingRows) -> Executable:
+    v = rows(key_rates.c.name, key_rates.c.arrival_us)
+    return insert(key_rates).from_select(("name", "arrival_us"), select(*v.c))
+
+
+@statement
+def _update(rows: IncomingRows) -> Executable:
+    v = rows(key_rates.c.name, key_rates.c.arrival_us)
+    return update(key_rates).where(key_rates.c.name == v.c.name).values(arrival_us=v.c.arrival_us)

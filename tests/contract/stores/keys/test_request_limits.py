@@ -1,0 +1,84 @@
+"""The limits of API keys: requests are taken from one number per key, whoever takes them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from taskrunner.domain.rate_limit import RateLimiter
+from taskrunner.stores.base import RateAsk, Store
+from tests.contract.stores.harness import NOW, Backend
+
+TEN = RateLimiter(interval=0.1, burst=5)
+
+
+def ask(wanted: int, name: str = "web", limiter: RateLimiter = TEN) -> RateAsk:
+    return RateAsk(name=name, limiter=limiter, wanted=wanted)
+
+
+async def granted(store: Store, wanted: int, after: float = 0.0, limiter: RateLimiter = TEN) -> int:
+    now = NOW + timedelta(seconds=after)
+    (answer,) = await store.take_requests([ask(wanted, limiter=limiter)], now=now)
+    return answer.granted
+
+
+async def test_nobody_asks_for_nothing(store: Store) -> None:
+    assert list(await store.take_requests([], now=NOW)) == []
+
+
+async def test_a_burst_and_then_the_rate(store: Store) -> None:
+    """Of more than there are, as many as there are."""
+    assert await granted(store, 3) == 3
+    assert await granted(store, 3) == 2
+    assert await granted(store, 3) == 0
+    assert await granted(store, 3, after=0.05) == 0
+    assert await granted(store, 3, after=0.1) == 1
+    assert await granted(store, 9, after=60) == 5
+
+
+@pytest.mark.parametrize(
+    "limiter",
+    [
+        RateLimiter(interval=1 / 3, burst=1),
+        RateLimiter(interval=1 / 7, burst=30),
+        RateLimiter(interval=1e-5, burst=100_000),
+        RateLimiter(interval=3600 / 5, burst=2),
+    ],
+)
+async def test_every_rate_is_kept(store: Store, limiter: RateLimiter) -> None:
+    """A full burst, nothing more, and a full burst again after the time for it."""
+    assert await granted(store, 200_000, limiter=limiter) == limiter.burst
+    assert await granted(store, 1, limiter=limiter) == 0
+    later = limiter.tolerance + 1e-3
+    assert await granted(store, 200_000, after=later, limiter=limiter) == limiter.burst
+
+
+async def test_the_answer_tells_when_one_more_may_be_made(store: Store) -> None:
+    (answer,) = await store.take_requests([ask(5)], now=NOW)
+    assert answer.ahead == pytest.approx(0.5, abs=1e-5)
+    (answer,) = await store.take_requests([ask(5)], now=NOW)
+    assert answer.granted == 0
+    assert TEN.next_start(answer.ahead) == pytest.approx(0.1, abs=1e-5)
+
+
+async def test_each_key_has_its_own(store: Store) -> None:
+    """Also in one call."""
+    answers = await store.take_requests([ask(9), ask(2, "ci"), ask(9, "app")], now=NOW)
+    assert [answer.granted for answer in answers] == [5, 2, 5]
+    answers = await store.take_requests([ask(9, "ci"), ask(9)], now=NOW)
+    assert [answer.granted for answer in answers] == [3, 0]
+
+
+async def test_a_stricter_limit_takes_effect(store: Store) -> None:
+    """What was taken under the former limit keeps nobody waiting for longer than a burst of the new one."""
+    slow = RateLimiter(interval=3600.0, burst=10)
+    assert await granted(store, 10, limiter=slow) == 10
+    assert await granted(store, 1) == 0
+    assert await granted(store, 1, after=1.0) == 1
+
+
+async def test_processes_share_a_limit(backend: Backend) -> None:
+    """All at once, they get no more than one of them would."""
+    stores = [await backend.open() for _ in range(3)]
+    answers = await asyncio.gather(*(granted(store, 1) for store in stores for _ in range(4)))
+    assert sum(answers) == 5
