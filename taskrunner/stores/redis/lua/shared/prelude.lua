@@ -17,6 +17,7 @@ local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all w
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
+local HOST_LIMITS = PREFIX .. 'host-limits' -- hash: limit by pattern
 local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state is void
 
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
