@@ -8,7 +8,13 @@ from typing import Any
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import FieldError, HostLimitInvalid, HostLimitUnknown, StoreUnavailable
+from taskrunner.domain.errors import (
+    FieldError,
+    HostLimitInvalid,
+    HostLimitUnknown,
+    StateConflict,
+    StoreUnavailable,
+)
 from taskrunner.domain.events import CircuitClosed, Events
 from taskrunner.domain.host_admission import waits_for_host
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
@@ -93,18 +99,20 @@ class HostAdmin:
         Raises `HostLimitInvalid` and `HostLimitUnknown`.
         """
         spelt = _checked(check_pattern, pattern)
-        known = (await self._limits_in_force()).limits.get(spelt)
-        if known is None:
-            raise HostLimitUnknown(f"no limit was set for {spelt}, and none is configured; PUT sets one")
-        return await self._save_limit(spelt, read_document(patch, known))
+        for _ in range(_MAX_TRIES):
+            stored = await self._store.host_limits()
+            known = HostLimits(self._configured, read_limits(stored)).limits.get(spelt)
+            if known is None:
+                raise HostLimitUnknown(f"no limit was set for {spelt}, and none is configured; PUT sets one")
+            limit = read_document(patch, known)
+            _check_room(spelt, stored)
+            if await self._store.change_host_limit(spelt, limit.encode(), expected=stored.get(spelt)):
+                await self._forget_wait_times(spelt)
+                return HostLimitEntry(pattern=spelt, limit=limit, given=True)
+        raise StateConflict(f"the limit of {spelt} is being changed by others; try again")
 
     async def _save_limit(self, spelt: str, limit: HostLimit) -> HostLimitEntry:
-        given = await self._store.host_limits()
-        if spelt not in given and len(given) >= MAX_LIMITS:
-            raise _invalid(
-                f"{len(given)} limits are set, and no more than {MAX_LIMITS} may be; "
-                "remove some, or limit many hosts by one pattern"
-            )
+        _check_room(spelt, await self._store.host_limits())
         await self._store.save_host_limit(spelt, limit.encode())
         await self._forget_wait_times(spelt)
         return HostLimitEntry(pattern=spelt, limit=limit, given=True)
@@ -187,6 +195,15 @@ class HostAdmin:
 
     async def _limits_in_force(self) -> HostLimits:
         return HostLimits(self._configured, read_limits(await self._store.host_limits()))
+
+
+def _check_room(pattern: str, given: Mapping[str, bytes]) -> None:
+    """Raises `HostLimitInvalid` if there are too many limits for one more."""
+    if pattern not in given and len(given) >= MAX_LIMITS:
+        raise _invalid(
+            f"{len(given)} limits are set, and no more than {MAX_LIMITS} may be; "
+            "remove some, or limit many hosts by one pattern"
+        )
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:

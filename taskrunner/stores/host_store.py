@@ -62,6 +62,13 @@ class HostStore(ABC):
         """Keep the limit of a pattern, in place of an earlier one."""
 
     @abstractmethod
+    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
+        """Keep the limit of a pattern where the stored one is `expected` (None: there is none), else False.
+
+        A change that is repeated, its answer lost, counts as made.
+        """
+
+    @abstractmethod
     async def remove_host_limit(self, pattern: str) -> bool:
         """Remove the limit of a pattern; False where there was none."""
 

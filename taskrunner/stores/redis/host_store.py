@@ -39,6 +39,9 @@ class RedisHostStore(RedisPart, HostStore):
     async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
         await self._connection.call("HSET", f"{self._prefix}host-limits", pattern, encoded)
 
+    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
+        return bool(await self.run("change_host_limit", storable(pattern), expected or "", encoded))
+
     async def remove_host_limit(self, pattern: str) -> bool:
         return bool(await self._connection.call("HDEL", f"{self._prefix}host-limits", storable(pattern)))
 

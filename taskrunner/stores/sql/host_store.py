@@ -40,6 +40,23 @@ class SqlHostStore(SqlPart, HostStore):
 
         await self._connection.write(save)
 
+    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
+        """A race with another process for a new pattern ends in a unique violation, and is tried again."""
+        fresh = encoded.decode()
+
+        def change(session: Session) -> bool:
+            row = session.first(_lock_limit, chosen=text(pattern))
+            found = None if row is None else row[0]
+            if found == fresh:
+                return True
+            if found != (None if expected is None else expected.decode()):
+                return False
+            session.run(_delete_limit, chosen=text(pattern))
+            session.run(_insert_limit, chosen=text(pattern), limit=fresh)
+            return True
+
+        return await self._connection.write(change)
+
     async def remove_host_limit(self, pattern: str) -> bool:
         removed = await self._connection.write(
             lambda session: session.run(_delete_limit, chosen=text(pattern))
@@ -127,6 +144,12 @@ def _delete_hosts(rows: IncomingRows) -> Executable:
 @query
 def _limits(_: IncomingRows) -> "Select[Any]":
     return select(host_limits.c.pattern, host_limits.c.encoded)
+
+
+@statement
+def _lock_limit(_: IncomingRows) -> Executable:
+    chosen = host_limits.c.pattern == parameter("chosen", TEXT)
+    return select(host_limits.c.encoded).where(chosen).with_for_update()
 
 
 @statement

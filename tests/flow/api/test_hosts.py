@@ -1,5 +1,6 @@
 """Hosts by the API: what is shown of them, their limits, and the end of a trouble."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -172,3 +173,14 @@ async def test_trouble_is_shown_and_reset(api: Api) -> None:
         assert (await api.get(f"/hosts/{spelling}")).json["host"] == "open.test"
     assert (await api.ask("POST", "/hosts/never.test/reset")).json["state"] == "ok"
     await api.refusal(422, "host_limit_invalid", "POST", "/hosts/*/reset")
+
+
+async def test_patches_at_a_time_all_count(api: Api) -> None:
+    """None undoes another."""
+    path = "/hosts/a.test/limit"
+    await api.ask("PUT", path, json={"concurrency": 1, "rate": 1, "burst": 1})
+    patches = [{"concurrency": 2}, {"rate": 3}, {"burst": 4}]
+    answers = await asyncio.gather(*(api.ask("PATCH", path, json=each) for each in patches))
+    assert [answer.status for answer in answers] == [200] * 3
+    limits = {each["pattern"]: each for each in (await api.get("/hosts")).json["limits"]}
+    assert [limits["a.test"][name] for name in ("concurrency", "rate", "burst")] == [2, 3.0, 4]

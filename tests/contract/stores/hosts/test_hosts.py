@@ -132,6 +132,21 @@ async def test_limits_go_by_pattern(store: Store) -> None:
     assert list(await store.host_limits()) == ["*.a.test:8443"]
 
 
+async def test_a_limit_is_changed_only_from_what_was_read(store: Store) -> None:
+    """Of two changes at once one is made; a repeated call, its answer lost, counts as made."""
+    first, second, third = b'{"rate":1.0}', b'{"rate":2.0}', b'{"rate":3.0}'
+    assert not await store.change_host_limit("a.test", second, expected=first)
+    assert await store.host_limits() == {}
+    assert await store.change_host_limit("a.test", first, expected=None)
+    assert await store.change_host_limit("a.test", first, expected=None)
+    assert not await store.change_host_limit("a.test", second, expected=None)
+    made = await asyncio.gather(
+        *(store.change_host_limit("a.test", each, expected=first) for each in (second, third))
+    )
+    assert sorted(made) == [False, True]
+    assert await store.host_limits() == {"a.test": second if made[0] else third}
+
+
 async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
     """As long as the task waits for it; no attempt is counted, and a late mark of its publish is void."""
     ids = [await bring(store, Status.QUEUED) for _ in range(2)]

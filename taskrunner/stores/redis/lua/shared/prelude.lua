@@ -21,6 +21,7 @@ local RATE = PREFIX .. 'rate:'     -- string: theoretical arrival time of the ne
 local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
 local AUDIT_IDS = PREFIX .. 'audit-ids' -- sorted set: the same ids, all with score 0: they sort by time
 local HOSTS = PREFIX .. 'hosts'    -- hash: "<version> <until, ms> <state>" by host
+local HOST_LIMITS = PREFIX .. 'host-limits' -- hash: limit by pattern
 local HOST_ENDS = PREFIX .. 'host-ends' -- sorted set: the same hosts by the time from which the state is void
 
 -- unpack() may put some 8,000 values on Lua's stack; long lists go out in parts.
