@@ -16,7 +16,7 @@ from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.submitter import KEY_MARK, Submitter
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Publisher
@@ -52,7 +52,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        task_settings: TaskSettings,
+        task_settings: TaskSettingsSource,
         *,
         hold: float,
     ) -> None:
@@ -61,13 +61,14 @@ class Intake:
         self._events = events
         self._clock = clock
         self._hold = timedelta(seconds=hold)
-        self.task_settings = task_settings
+        self._task_settings = task_settings
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    def configure(self, task_settings: TaskSettings) -> None:
-        """Read further drafts by these limits and defaults."""
-        self.task_settings = task_settings
+    @property
+    def task_settings(self) -> TaskSettings:
+        """The limits and defaults by which drafts are read now."""
+        return self._task_settings.current
 
     def prepare(
         self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
