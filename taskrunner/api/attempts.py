@@ -71,7 +71,7 @@ class AttemptRoutes:
         task_id = stored_id(request)
         record = await self._store.get(task_id)
         if record is None:
-            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            raise TaskUnknown.of(task_id)
         return record
 
 

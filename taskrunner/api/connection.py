@@ -19,10 +19,11 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
-from taskrunner.api.problems import CONTENT_TYPE, Problem, http_problem, internal_error, problem_of
+from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
+from taskrunner.api.request_parts import RequestParts
 from taskrunner.api.resources import METHODS, allow_of, options_response, redirect_without_slash
-from taskrunner.api.responses import compress_if_asked, problem_response
+from taskrunner.api.responses import compress_if_asked, problem_bytes, problem_response
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestDenied, RequestFailed
 
@@ -32,7 +33,6 @@ _CLOSING = frozenset({408, 413})
 _DENIED = frozenset({401, 403, 429})  # counted, not audited: anybody can cause them
 _PROBE_PLACES = 20  # connections beyond `max_connections` that may still ask `/livez` and `/readyz`
 _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
-_HEAD_END = b"\r\n\r\n"
 # As the parser's message quotes the line.
 _REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
 _TOO_MANY = http_problem(503, "too many connections", {"Retry-After": "1"})
@@ -49,6 +49,7 @@ class ClientConnection(web.RequestHandler):
     __slots__ = (
         "_clock",
         "_head_bytes",
+        "_parts",
         "foreign_version",
         "handling",
         "only_probes",
@@ -63,6 +64,7 @@ class ClientConnection(web.RequestHandler):
         super().__init__(server, loop=loop, auto_decompress=False, **limits)  # `request_codings` decodes
         self._clock = loop.time
         self._head_bytes = 0
+        self._parts = RequestParts()
         self.foreign_version = False
         self.handling = False
         self.only_probes = False
@@ -76,28 +78,37 @@ class ClientConnection(web.RequestHandler):
         self.silent_since = None
         if self.receiving_since is None and not self.handling:
             self.receiving_since = self._clock()
-        # The parser forgets the requests before a malformed one in the same piece, so it gets heads singly.
-        start, end = 0, data.find(_HEAD_END)
-        while end >= 0 and self.transport is not None:
-            self._feed(data[start : end + 4])
-            start, end = end + 4, data.find(_HEAD_END, end + 4)
-        if start < len(data) and self.transport is not None:
-            self._feed(data[start:])
+        start = 0
+        while start < len(data) and self.transport is not None and not self._is_broken():
+            end = self._parts.end_of_part(data, start)
+            self._feed(data[start:end])
+            start = end
+        if not data:
+            self._feed(data)  # aiohttp asks for what the parser has put aside
 
-    def _feed(self, piece: bytes) -> None:
-        in_body = self.payload is not None and not self.payload.is_eof()
-        in_head = self.receiving_since is not None and not in_body and not self._messages
-        super().data_received(piece)
-        last = self._messages[-1][0] if self._messages else None
-        if last is not None and not isinstance(last, RawRequestMessage):
+    def _feed(self, part: bytes) -> None:
+        in_head = self.receiving_since is not None and not self._parts.in_body and not self._messages
+        before = len(self._messages)
+        super().data_received(part)
+        if self._is_broken():
             self._break_body()
-        elif in_head:
-            self._head_bytes += len(piece)
+            return
+        message, payload = self._messages[-1] if len(self._messages) > before else (None, None)
+        if isinstance(message, RawRequestMessage) and payload is not None:
+            self._parts.begin(message, payload)
+        else:
+            self._parts.fed(len(part))
+        if in_head:
+            self._head_bytes += len(part)
             if self._head_bytes > _MAX_HEAD_BYTES + self.max_line_size:
                 self.end_with(http_problem(431, f"the headers are larger than {_MAX_HEAD_BYTES} bytes"))
 
+    def _is_broken(self) -> bool:
+        """Whether the parser has given up."""
+        return bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
+
     def _break_body(self) -> None:
-        """The parser has given up: a handler that reads the body must not wait for the rest."""
+        """A handler that reads the body must not wait for the rest."""
         payload = self._messages[-2][1] if len(self._messages) > 1 else self.payload
         if payload is not None and not payload.is_eof():
             payload.set_exception(web.RequestPayloadError())
@@ -143,7 +154,7 @@ class ClientConnection(web.RequestHandler):
     def end_with(self, problem: Problem) -> None:
         """Answer `problem` outside of any request, and close."""
         if self.transport is not None:
-            self.transport.write(_raw_response(problem))
+            self.transport.write(problem_bytes(problem))
         self.force_close()
 
     def handle_error(
@@ -336,15 +347,3 @@ def _of_aiohttp(exc: web.HTTPException, request: web.BaseRequest) -> Problem:
     if exc.status == 404:
         return http_problem(404, f"there is nothing at {request.path}; GET / lists what there is")
     return http_problem(exc.status, exc.reason)
-
-
-def _raw_response(problem: Problem) -> bytes:
-    body = problem.encode()
-    fields = {
-        "Content-Type": CONTENT_TYPE,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-        **problem.headers,
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"HTTP/1.1 {problem.status} {problem.title}\r\n{head}\r\n".encode() + body

@@ -63,3 +63,16 @@ def _weight_of_gzip(accepted: str) -> float:
         except ValueError:
             weights[coding.strip()] = 0.0
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+
+
+def problem_bytes(problem: Problem) -> bytes:
+    """An answer outside of any request, before the connection is closed."""
+    body = problem.encode()
+    fields = {
+        "Content-Type": CONTENT_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **problem.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {problem.status} {problem.title}\r\n{head}\r\n".encode() + body

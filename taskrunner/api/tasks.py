@@ -195,7 +195,7 @@ class TaskRoutes:
     async def _record(self, task_id: str) -> Record:
         record = await self._store.get(task_id)
         if record is None:
-            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            raise TaskUnknown.of(task_id)
         return record
 
     async def _content(self, task_id: str, result: Response) -> bytes | None:

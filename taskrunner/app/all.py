@@ -1,7 +1,7 @@
 """`taskrunner all`: API, relay and workers in one process, on servers or on a memory broker and a file."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.app.adapters import sqlite_path, upgrade_store
 from taskrunner.app.consumer_services import ConsumerServices
@@ -57,17 +57,7 @@ async def run_all(
         api = await stack.enter_async_context(api_running(platform, monitor))
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))
-        await stack.enter_async_context(platform.running(need_store=lock is not None))
-        await platform.refuse_unkept_concern()
-        if lock is not None:
-            await end_leases(platform.store, platform.clock)
-        await stack.enter_async_context(watches_running(platform))
-        refuse_open_address(platform)
-        await stack.enter_async_context(relay_running(platform))
-        await stack.enter_async_context(running(make_scheduler(platform)))
-        if not platform.broker.durable:
-            refill = BrokerRefill(platform.store, platform.publisher, platform.events)
-            await stack.enter_async_context(running(refill))
+        await stack.enter_async_context(_services_running(platform, alone=lock is not None))
         await stack.enter_async_context(consumer.running(signals.second))
         monitor.health.open()
         code = await when_ready(api.port) if when_ready else None
@@ -81,6 +71,24 @@ async def run_all(
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await finish_unless(signals.second, api.stop())
     return signals.exit_code
+
+
+@asynccontextmanager
+async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator[None]:
+    """The platform and its services run inside. `alone`: no other process uses the store."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(platform.running(need_store=alone))
+        await platform.refuse_unkept_concern()
+        if alone:
+            await end_leases(platform.store, platform.clock)
+        await stack.enter_async_context(watches_running(platform))
+        refuse_open_address(platform)
+        await stack.enter_async_context(relay_running(platform))
+        await stack.enter_async_context(running(make_scheduler(platform)))
+        if not platform.broker.durable:
+            refill = BrokerRefill(platform.store, platform.publisher, platform.events)
+            await stack.enter_async_context(running(refill))
+        yield
 
 
 def _is_embedded(config: Config) -> bool:

@@ -57,7 +57,7 @@ class ConsumerServices:
             platform.broker,
             platform.events,
             platform.clock,
-            config.task_settings(),
+            platform.task_settings,
             keep=config.retention.failed,
         )
 
@@ -113,7 +113,7 @@ def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
         platform.broker,
         platform.events,
         platform.clock,
-        config.task_settings(),
+        platform.task_settings,
         config.retention_settings(),
         pool,
         settings,

@@ -8,6 +8,7 @@ from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
@@ -51,8 +52,9 @@ class Platform:
             forgotten_after=config.relay.forgotten_after,
         )
         hold = config.relay.hold if publishes else 0.0
+        self.task_settings = TaskSettingsSource(config.task_settings())
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, config.task_settings(), hold=hold
+            self.store, self.publisher, self.events, self.clock, self.task_settings, hold=hold
         )
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)

@@ -14,6 +14,9 @@ from taskrunner.domain.events import ConfigRefused, ConfigReloaded
 Read = Callable[[], Config]
 Apply = Callable[[Config], None]
 
+# Servers take it for the length of a request line, and worker processes check redirects by it.
+_NEED_RESTART = frozenset({"Limits.max_url_bytes"})
+
 
 class Reload:
     """Applies API keys, task limits, host limits and the level of the log, and what the command adds."""
@@ -23,7 +26,7 @@ class Reload:
         self._read = read
         self._applied: dict[str, Apply] = {
             "Api.keys": lambda config: platform.keys.configure(config.api_keys()),
-            "Limits": lambda config: platform.intake.configure(config.task_settings()),
+            "Limits": self._apply_limits,
             "Hosts.limits": lambda config: platform.hosts.configure(config.hosts.limits),
             "Logger.level": lambda config: monitor.set_log_level(config.logger.level),
         }
@@ -39,11 +42,15 @@ class Reload:
 
         self._applied[setting] = both
 
+    def _apply_limits(self, config: Config) -> None:
+        self._platform.task_settings.current = config.task_settings()
+
     def __call__(self) -> None:
         """Read and apply. Raises nothing: the process goes on as it was."""
         events = self._platform.events
         try:
             config = self._read()
+            self._platform.keys.check_names(config.api_keys())
         except ConfigInvalid as exc:
             events.emit(ConfigRefused(error=str(exc)))
             return
@@ -61,6 +68,8 @@ class Reload:
 
     def _name_of(self, setting: str) -> str | None:
         """The entry of `_applied` that a changed setting belongs to."""
+        if setting in _NEED_RESTART:
+            return None
         section = setting.partition(".")[0]
         return setting if setting in self._applied else section if section in self._applied else None
 

@@ -85,15 +85,19 @@ def _make_cleaner(platform: Platform) -> Cleaner:
 def make_scheduler(platform: Platform) -> Scheduler:
     config = platform.config
     settings = config.schedules.settings(SchedulerSettings, poll_interval=config.relay.poll_interval)
-    return Scheduler(platform.store, platform.events, platform.clock, config.task_settings(), settings)
+    return Scheduler(platform.store, platform.events, platform.clock, platform.task_settings, settings)
 
 
 @asynccontextmanager
 async def watches_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch pauses and API keys inside; they are known from the start if the store answers."""
+    """Watch pauses and API keys inside; they are known from the start if the store answers.
+
+    Raises `ConfigInvalid` for a configured key that has the name of a stored one.
+    """
     with suppress(OutsideError):
         await platform.pauses.turn()
         await platform.keys.turn()
+    platform.keys.check_names(platform.keys.configured)
     async with running(platform.pauses), running(platform.keys):
         yield
 

@@ -49,7 +49,7 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, attempt_fo
     async def use(platform: Platform) -> int:
         record = await platform.store.get(task_id)
         if record is None:
-            raise TaskUnknown(f"no task has the id {task_id!r}: wrong id, or its retention is over")
+            raise TaskUnknown.of(task_id)
         fetch = platform.config.fetch
         masking = Masking(fetch.mask_headers)
         if attempt is None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from taskrunner.brokers.base import Broker, DeadDelivery
+from taskrunner.brokers.topology import POLICY_REASONS
 from taskrunner.consumer.incoming_message import IncomingMessage, read_message
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope
@@ -15,7 +16,7 @@ from taskrunner.domain.follow_up import follow_up
 from taskrunner.domain.record import BY_POLICY, DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -23,9 +24,9 @@ from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
 _PREFETCH = 50
 _BATCH = 50
 # The reasons for which RabbitMQ, not a consumer, dead-letters a message (https://www.rabbitmq.com/docs/dlx),
-# each with the pause before the task is published again. Without a pause, a queue of
+# each with the pause before the task is published again. Without a pause after a policy's reason, a queue of
 # length 0 would make tasks circulate.
-_BY_THE_BROKER = {"delivery_limit": 0.0, "expired": 5.0, "maxlen": 5.0}
+_BY_THE_BROKER = {"delivery_limit": 0.0, **dict.fromkeys(POLICY_REASONS, 5.0)}
 _Content = IncomingMessage | EnvelopeUnreadable
 
 
@@ -33,7 +34,14 @@ class Collector:
     """Consumes the dead letter queue. The store keeps a message for `keep` seconds."""
 
     def __init__(
-        self, store: Store, broker: Broker, events: Events, clock: Clock, tasks: TaskSettings, *, keep: float
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        tasks: TaskSettingsSource,
+        *,
+        keep: float,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -124,7 +132,7 @@ class Collector:
     def _read(self, dead: DeadDelivery) -> _Content:
         """As the consumer reads it, so that the letter says why it was rejected."""
         try:
-            return read_message(dead, dead.queue, self._task_settings, now=self._clock.now())
+            return read_message(dead, dead.queue, self._task_settings.current, now=self._clock.now())
         except EnvelopeUnreadable as exc:
             return exc
         except TaskInvalid as exc:

@@ -30,7 +30,7 @@ from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
@@ -50,7 +50,7 @@ class Consumer:
         broker: Broker,
         events: Events,
         clock: Clock,
-        task_settings: TaskSettings,
+        task_settings: TaskSettingsSource,
         retention: RetentionSettings,
         pool: WorkerPool,
         settings: ConsumerSettings,
@@ -71,32 +71,37 @@ class Consumer:
         self._host_watch = HostWatch(
             store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
         )
-        self._claimer = Claimer(
+        gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
+        self._claimer = self._make_claimer(store, gate)
+        self._settler = self._make_settler(store, retention)
+        self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
+
+    def _make_claimer(self, store: Store, gate: HostGate) -> Claimer:
+        return Claimer(
             store,
-            broker,
-            events,
-            clock,
-            settings,
+            self._broker,
+            self._events,
+            self._clock,
+            self._settings,
             backlog=self.backlog,
             snoozer=self._snoozer,
-            host_gate=HostGate(
-                clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch
-            ),
+            host_gate=gate,
             in_flight=self._in_flight,
-            pool=pool,
+            pool=self.pool,
         )
-        self._settler = Settler(
+
+    def _make_settler(self, store: Store, retention: RetentionSettings) -> Settler:
+        return Settler(
             store,
-            broker,
-            events,
-            clock,
+            self._broker,
+            self._events,
+            self._clock,
             retention,
-            consumer=settings.name,
+            consumer=self._settings.name,
             in_flight=self._in_flight,
             host_watch=self._host_watch,
             claimer=self._claimer,
         )
-        self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
 
     @property
     def in_flight(self) -> int:
@@ -185,7 +190,7 @@ class Consumer:
             self._claimer.wake_for_delivery()
 
     def _read(self, delivery: Delivery) -> WaitingDelivery:
-        found = read_message(delivery, delivery.queue, self._task_settings, now=self._clock.now())
+        found = read_message(delivery, delivery.queue, self._task_settings.current, now=self._clock.now())
         return WaitingDelivery(found.envelope, delivery, foreign=found.foreign)
 
     def _release_queue(self, queue: str) -> None:

@@ -31,6 +31,7 @@ A message names the thing, the value, what was expected and the next step. It ne
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 from taskrunner.domain.value import Value
 
@@ -91,6 +92,11 @@ class EnvelopeUnreadable(CallerError):
 
 class TaskUnknown(CallerError):
     """No task or dead letter has this id: it never existed, or its retention is over."""
+
+    @classmethod
+    def of(cls, task_id: str) -> Self:
+        """For the id of a task."""
+        return cls(f"no task has the id {task_id!r}: it never was, or its retention is over")
 
 
 class ScheduleUnknown(CallerError):

@@ -26,3 +26,12 @@ class TaskSettings(Value):
     limits: TaskLimits = TaskLimits()
     defaults: TaskDefaults = TaskDefaults()
     write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
+
+
+class TaskSettingsSource:
+    """The task settings in force. Whoever reads drafts asks here each time, since a reload changes them."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, current: TaskSettings | None = None) -> None:
+        self.current = current or TaskSettings()

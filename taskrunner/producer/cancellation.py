@@ -42,7 +42,7 @@ class Cancellation:
         for _ in range(_TRIES):
             record = await self._store.get(task_id)
             if record is None:
-                raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+                raise TaskUnknown.of(task_id)
             if record.status is Status.CANCELLED:
                 return record
             if record.status in TERMINAL:
@@ -71,7 +71,7 @@ class Cancellation:
     async def delete(self, task_id: str) -> None:
         """Delete a task, whatever its status. Raises `TaskUnknown`, `StoreUnavailable`."""
         if not await self.delete_all([task_id]):
-            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            raise TaskUnknown.of(task_id)
 
     async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> list[str]:
         """Delete tasks, with `status` only those that have it; returns their ids.

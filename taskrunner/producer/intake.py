@@ -4,7 +4,6 @@ A task is accepted once the store has its record and due entry. Publishing it he
 publishes what the fast path leaves.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -13,10 +12,11 @@ from taskrunner.domain.errors import KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.record import Record
 from taskrunner.domain.submitter import KEY_MARK, Submitter
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.publisher import Publisher
@@ -52,7 +52,7 @@ class Intake:
         publisher: Publisher,
         events: Events,
         clock: Clock,
-        task_settings: TaskSettings,
+        task_settings: TaskSettingsSource,
         *,
         hold: float,
     ) -> None:
@@ -61,13 +61,14 @@ class Intake:
         self._events = events
         self._clock = clock
         self._hold = timedelta(seconds=hold)
-        self.task_settings = task_settings
+        self._task_settings = task_settings
         self._replication = Replication(store)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
-    def configure(self, task_settings: TaskSettings) -> None:
-        """Read further drafts by these limits and defaults."""
-        self.task_settings = task_settings
+    @property
+    def task_settings(self) -> TaskSettings:
+        """The limits and defaults by which drafts are read now."""
+        return self._task_settings.current
 
     def prepare(
         self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
@@ -106,7 +107,8 @@ class Intake:
         if is_replicated:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
-        if refusal := await self._refusal(new, accepted):
+        (refusal,) = await self._refusals([new], [accepted])
+        if refusal is not None:
             raise refusal
         if is_replicated:
             # Also for a task that existed: its first submit may have ended unconfirmed.
@@ -146,7 +148,7 @@ class Intake:
                 self._publisher.publish_later(new)
         if awaited:
             unpublished |= {new.id for new in await self._publisher.publish(awaited, by_relay=False)}
-        refusals = await asyncio.gather(*map(self._refusal, batch, answers)) if not all(created) else []
+        refusals = await self._refusals(batch, answers)
         return [
             Submitted(
                 id=answer.id,
@@ -155,31 +157,18 @@ class Intake:
                 published=is_created and _runs_at_once(new) and answer.id not in unpublished,
                 refusal=refusal,
             )
-            for new, answer, is_created, refusal in zip(
-                batch, answers, created, refusals or [None] * len(batch), strict=True
-            )
+            for new, answer, is_created, refusal in zip(batch, answers, created, refusals, strict=True)
         ]
 
-    async def _refusal(self, new: NewTask, accepted: Accepted) -> StateConflict | None:
-        """Why `new` was not accepted although the store can be reached; None if it was, now or before."""
-        key = new.idempotency_key
-        if accepted.answer is AcceptAnswer.CREATED:
-            return None
-        if accepted.answer is AcceptAnswer.CONFLICT:
-            if key is None:
-                return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-            shown = key.rpartition(KEY_MARK)[2].partition(BULK_KEY_MARK)[0]
-            return KeyReused(
-                f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
-            )
-        known = await self._store.get(accepted.id)
-        if known is None:
-            return StateConflict(
-                f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"
-            )
-        if accepted.id == new.id and not is_same_request(new.task, known.task):
-            return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
-        return None
+    async def _refusals(
+        self, batch: Sequence[NewTask], answers: Sequence[Accepted]
+    ) -> list[StateConflict | None]:
+        """Why each was not accepted although the store can be reached; None if it was, now or before."""
+        existing = {answer.id: None for answer in answers if answer.answer is AcceptAnswer.EXISTS}
+        known = await self._store.get_many(list(existing)) if existing else {}
+        return [
+            _refusal(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
+        ]
 
     async def drain(self) -> None:
         """Wait for the submits under way."""
@@ -194,3 +183,24 @@ class Intake:
 
 def _runs_at_once(new: NewTask) -> bool:
     return new.task.run_at is None
+
+
+def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateConflict | None:
+    """`known` is the record of the accepted id, if that existed before."""
+    key = new.idempotency_key
+    if accepted.answer is AcceptAnswer.CREATED:
+        return None
+    if accepted.answer is AcceptAnswer.CONFLICT:
+        if key is None:
+            return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
+        shown = key.rpartition(KEY_MARK)[2].partition(BULK_KEY_MARK)[0]
+        return KeyReused(
+            f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
+        )
+    if known is None:
+        return StateConflict(
+            f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"
+        )
+    if accepted.id == new.id and not is_same_request(new.task, known.task):
+        return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
+    return None

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import OutsideError, StoreUnavailable
+from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError, StoreUnavailable
 from taskrunner.domain.events import Events
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import ApiKeyStore
@@ -18,6 +18,7 @@ INTERVAL = 1.0
 _LOOK_AGAIN = 0.2
 # Seconds between two writes of the last uses.
 _NOTE_INTERVAL = 30.0
+_TAKEN = "a key in the store, and tasks name it for ever; give the key of the configuration another name"
 
 
 class KeyWatch(Service):
@@ -47,6 +48,20 @@ class KeyWatch(Service):
         """Replace the keys of the configuration."""
         self._configured = tuple(keys)
         self._know(self._stored)
+
+    def check_names(self, keys: Iterable[ApiKey]) -> None:
+        """Raises `ConfigInvalid` for keys of a configuration that are named as keys of the store.
+
+        Tasks name the key that made them, so one name is one key; a revoked key keeps its name.
+        """
+        stored = {key.name for key in self._stored}
+        errors = [
+            FieldError(field=f"Api.keys.{key.name}", message=f"is the name of {_TAKEN}")
+            for key in keys
+            if key.name in stored
+        ]
+        if errors:
+            raise ConfigInvalid(errors)
 
     @property
     def configured(self) -> tuple[ApiKey, ...]:

@@ -22,7 +22,7 @@ from taskrunner.domain.schedule import (
 )
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task import Task
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.validators import validators_after
 from taskrunner.domain.value import replace
 from taskrunner.producer.schedule_admin import draft_of, stored_form
@@ -45,7 +45,7 @@ class Scheduler(Service):
         store: Store,
         events: Events,
         clock: Clock,
-        task_settings: TaskSettings,
+        task_settings: TaskSettingsSource,
         settings: SchedulerSettings,
     ) -> None:
         super().__init__("scheduler", events)
@@ -94,13 +94,15 @@ class Scheduler(Service):
     async def _tasks(self, schedule: Schedule, planned: SlotPlan, now: datetime) -> list[NewTask]:
         if not planned.slots:
             return []
-        draft = draft_of(schedule, self._task_settings.limits)
+        draft = draft_of(schedule, self._task_settings.current.limits)
         previous = await self._previous_run(schedule)
         tasks: list[NewTask] = []
         for slot in planned.slots:
             task_id = slot_task_id(schedule.name, slot)
             run_at = slot + slot_delay(task_id, schedule.jitter)
-            task = replace(draft.to_task(self._task_settings, task_id=task_id, now=now), run_at=run_at)
+            task = replace(
+                draft.to_task(self._task_settings.current, task_id=task_id, now=now), run_at=run_at
+            )
             if schedule.submitter is not None:
                 task = schedule.submitter.owned(task)
             if schedule.conditional:

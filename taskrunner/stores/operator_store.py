@@ -19,6 +19,10 @@ class OperatorStore(ABC):
         """The record, or None."""
 
     @abstractmethod
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        """Those records that there are, by id, in one read."""
+
+    @abstractmethod
     async def body(self, task_id: str) -> bytes | None:
         """The stored beginning of the fetched body, or None where there is none."""
 

@@ -18,7 +18,7 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
@@ -132,7 +132,7 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskSettings(), hold=HOLD)
+        return Intake(store, publisher, self.events, self.clock, TaskSettingsSource(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
         return Cancellation(store, self.events, self.clock, RETENTION)
@@ -155,7 +155,9 @@ class LocalRunner:
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
         settings = SchedulerSettings(catch_up=CATCH_UP)
-        return Scheduler(store or self.store, self.events, clock or self.clock, TaskSettings(), settings)
+        return Scheduler(
+            store or self.store, self.events, clock or self.clock, TaskSettingsSource(), settings
+        )
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
         return Cleaner(store or self.store, self.events, self.clock, RETENTION, interval=RELAY.poll_interval)
@@ -163,7 +165,7 @@ class LocalRunner:
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
         Collector(
-            self.store, self.broker, self.events, self.clock, TaskSettings(), keep=RETENTION.failed
+            self.store, self.broker, self.events, self.clock, TaskSettingsSource(), keep=RETENTION.failed
         ).start()
 
     async def consumer(
@@ -180,7 +182,7 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskSettings(),
+            TaskSettingsSource(),
             RETENTION,
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,

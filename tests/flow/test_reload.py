@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Reload
+from taskrunner.app.services import make_scheduler, watches_running
 from taskrunner.config import load
+from taskrunner.domain.api_key import Scope, configured_key, new_secret
+from taskrunner.domain.errors import ConfigInvalid, StateConflict
 from taskrunner.domain.events import ConfigRefused, ConfigReloaded, Event
+from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.value import replace
+from taskrunner.producer.schedule_admin import ScheduleAdmin, stored_form
 
 SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()
 
@@ -45,16 +53,17 @@ def test_what_needs_a_restart_takes_no_part(tmp_path: Path, platform: Platform) 
         {
             "Store": {"url": platform.config.store.url},
             "Rabbit": {"addr": "memory://"},
-            "Limits": {"max_headers": 3},
+            "Limits": {"max_headers": 3, "max_url_bytes": 1000},
             "Callbacks": {"secrets": {"new": {"keys": [SECRET], "hosts": "*"}}},
             "Fetch": {"ports": [81]},
         },
     )
     assert isinstance(event, ConfigReloaded)
     assert event.changed == ("Limits.max_headers",)
-    assert event.need_restart == ("Callbacks.secrets", "Fetch.ports")
+    assert event.need_restart == ("Callbacks.secrets", "Fetch.ports", "Limits.max_url_bytes")
     limits = platform.intake.task_settings.limits
     assert limits.max_headers == 3
+    assert limits.max_url_bytes == TaskLimits().max_url_bytes
     assert limits.callback_secrets == {}
     assert 81 not in limits.ssrf_policy.ports
 
@@ -65,3 +74,52 @@ def test_a_finding_changes_nothing(tmp_path: Path, platform: Platform) -> None:
     assert isinstance(event, ConfigRefused)
     assert "max_heathers" in event.error
     assert (platform.config, platform.intake.task_settings) == before
+
+
+async def test_the_scheduler_goes_by_the_new_limits(tmp_path: Path, platform: Platform) -> None:
+    """As the intake does, and the consumer and the collector: the limits have one owner."""
+    await upgrade_store(platform.config)
+    scheduler = make_scheduler(platform)
+    async with platform.running(need_store=True):
+        schedules = ScheduleAdmin(platform.store, platform.intake, platform.clock)
+        task = {"url": "https://example.com/", "headers": {"A": "1", "B": "2"}}
+        draft = ScheduleDraft.from_fields({"cron": "* * * * *", "task": task}, TaskLimits())
+        made = await schedules.create("report", draft)
+        due = replace(made, next_at=platform.clock.now().replace(second=0, microsecond=0))
+        stored = await platform.store.schedule("report")
+        assert stored is not None
+        assert await platform.store.save_schedule(stored_form(due), expected=stored.version)
+        kept = {"Store": {"url": platform.config.store.url}, "Rabbit": {"addr": "memory://"}}
+        reload(platform, tmp_path, {**kept, "Limits": {"max_headers": 1}})
+        await scheduler.turn()
+        assert "2 headers, at most 1" in ((await schedules.get("report")).error or "")
+
+
+async def test_a_configured_key_named_as_a_stored_one_is_refused(tmp_path: Path, platform: Platform) -> None:
+    """At a reload, which then changes nothing, and at the start. A revoked key keeps its name, too."""
+    await upgrade_store(platform.config)
+    async with platform.running(need_store=True):
+        await platform.key_admin.create("web", (Scope.SUBMIT,), owner=None, expires_at=None)
+        await platform.key_admin.revoke("web")
+        async with watches_running(platform):
+            event = reload(
+                platform,
+                tmp_path,
+                {"Api": {"keys": {"web": new_secret()}}, "Limits": {"max_headers": 3}},
+            )
+        assert isinstance(event, ConfigRefused)
+        assert "Api.keys.web: is the name of a key in the store" in event.error
+        assert platform.keys.configured == ()
+        assert platform.intake.task_settings.limits.max_headers == TaskLimits().max_headers
+        platform.keys.configure([configured_key("web", new_secret(), (Scope.ADMIN,))])
+        with pytest.raises(ConfigInvalid, match=r"Api\.keys\.web"):
+            await watches_running(platform).__aenter__()
+
+
+async def test_no_key_is_made_with_the_name_of_a_configured_one(platform: Platform) -> None:
+    """The other way round: what is in the configuration cannot be taken."""
+    await upgrade_store(platform.config)
+    platform.keys.configure([configured_key("web", new_secret(), (Scope.ADMIN,))])
+    async with platform.running(need_store=True):
+        with pytest.raises(StateConflict, match="'web'"):
+            await platform.key_admin.create("web", (Scope.SUBMIT,), owner=None, expires_at=None)

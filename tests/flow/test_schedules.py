@@ -13,7 +13,7 @@ from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
@@ -273,7 +273,7 @@ async def test_a_deleted_schedule_is_unknown(runner: LocalRunner) -> None:
 async def test_a_template_that_is_no_longer_allowed(runner: LocalRunner) -> None:
     """The slot passes, the schedule and the log say why, and the next slot is tried."""
     await create(runner, task={**TASK, "timeout": 600})
-    narrow = TaskSettings(limits=TaskLimits(max_timeout=60))
+    narrow = TaskSettingsSource(TaskSettings(limits=TaskLimits(max_timeout=60)))
     scheduler = Scheduler(runner.store, runner.events, runner.clock, narrow, SchedulerSettings())
     runner.clock.advance(HOUR)
     await scheduler.turn()

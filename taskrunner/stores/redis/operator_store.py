@@ -17,8 +17,11 @@ from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
 class RedisOperatorStore(RedisPart, OperatorStore):
     async def get(self, task_id: str) -> Record | None:
-        (found,) = await self.run("get_records", task_id)
-        return read_record(found) if found else None
+        return (await self.get_many([task_id])).get(task_id)
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        found = await self.run_batch("get_records", ids, lambda part: part)
+        return {task_id: read_record(fields) for task_id, fields in zip(ids, found, strict=True) if fields}
 
     async def body(self, task_id: str) -> bytes | None:
         key = f"{self._prefix}task:{task_id}"

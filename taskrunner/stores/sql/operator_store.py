@@ -42,6 +42,11 @@ class SqlOperatorStore(SqlPart, OperatorStore):
     async def get(self, task_id: str) -> Record | None:
         return await self._connection.read(lambda session: read_record(session, text(task_id)))
 
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        wanted = {text(task_id): task_id for task_id in ids}
+        found = await self._look(list(wanted), _read_many)
+        return {wanted[each.task.id]: each for each in found}
+
     async def body(self, task_id: str) -> bytes | None:
         row = await self._connection.read(lambda session: session.first(_body, id=text(task_id)))
         if row is None:
@@ -119,6 +124,10 @@ def read_record(session: Session, task_id: str) -> Record | None:
     return record(rows[0]) if rows else None
 
 
+def _read_many(session: Session, part: Sequence[str]) -> list[Record]:
+    return [record(row) for row in session.fetch(_many_records, ids(part))]
+
+
 def record(row: Row) -> Record:
     """The record in a row of `RECORD_COLUMNS`."""
     attempts, started_ms, consumer, _ = row[len(_RECORD.names) :]
@@ -186,6 +195,12 @@ def _records() -> "Select[Any]":
 @query
 def _one_record(_: IncomingRows) -> "Select[Any]":
     return _records().where(tasks.c.id == parameter("id", TEXT))
+
+
+@query
+def _many_records(rows: IncomingRows) -> "Select[Any]":
+    v = rows(tasks.c.id)
+    return _records().join(v, tasks.c.id == v.c.id)
 
 
 def _page(columns: Sequence[Any], status: Any, *, own: bool = False) -> "Select[Any]":

@@ -27,7 +27,7 @@ from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -88,7 +88,7 @@ async def api(
     await broker.start()
     await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskSettings(), hold=10)
+    intake = Intake(store, publisher, events, clock, TaskSettingsSource(), hold=10)
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()

@@ -2,14 +2,21 @@
 
 import json
 import threading
+from collections.abc import Mapping
 
 import msgspec
 import pytest
 
 from taskrunner.api.views.task import BulkAnswer
+from taskrunner.domain.events import Events
+from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.producer.intake import Intake
+from taskrunner.producer.publisher import Publisher
 from tests.flow.api.harness import Api
+from tests.tools.interposed import interposed
 
 URL = "http://example.com/"
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -162,3 +169,23 @@ async def test_the_findings_of_a_bulk_are_bounded(api: Api, monkeypatch: pytest.
     assert checked == [False] * 3
     assert len(answer.content) < 30_000
     assert "correct them first" in items[-1]["errors"][0]["message"]
+
+
+async def test_a_repeated_bulk_reads_its_records_at_once(api: Api) -> None:
+    """Whether each is the same request as before is judged by one read, not by one for each."""
+    reads = list[int]()
+
+    async def count(found: Mapping[str, Record]) -> None:
+        reads.append(len(found))
+
+    store = interposed(api.store, "get_many", count)
+    publisher = Publisher(api.broker, api.store, Events(), api.clock, forgotten_after=300)
+    intake = Intake(store, publisher, Events(), api.clock, TaskSettingsSource(), hold=10)
+    batch = [
+        intake.prepare(TaskDraft(id=f"task-{number}", url=f"{URL}{number}"), idempotency_key=None)
+        for number in range(100)
+    ]
+    for is_new in (True, False):
+        done = await intake.submit_many(batch)
+        assert [(each.created, each.refusal) for each in done] == [(is_new, None)] * 100
+    assert reads == [100]

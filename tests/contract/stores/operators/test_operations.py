@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from taskrunner.domain.status import CLAIMABLE, Status
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Store
 from tests.contract.stores.changes import (
@@ -134,3 +136,23 @@ async def test_requeued(store: Store, status: Status) -> None:
     else:
         assert due is None
         assert after == before
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1_200])
+async def test_many_records_are_read_at_once(store: Store, count: int) -> None:
+    """Each as `get` answers it, more than one statement carries; ids that have no record are left out."""
+    made = [entry(make_task(id=f"many-{number}")) for number in range(count)]
+    await store.accept(made)
+    wanted = [new.id for new in made]
+    found = await store.get_many([*wanted, "nobody", "nob\u00f6dy", *wanted[:1]])
+    assert sorted(found) == sorted(wanted)
+    for task_id in {*wanted[:1], *wanted[-1:]}:
+        assert found[task_id] == await store.get(task_id)
+
+
+async def test_many_records_are_read_in_any_status(store: Store) -> None:
+    """A deleted task has no record."""
+    wanted = [await bring(store, status) for status in Status]
+    assert await store.delete(wanted[:1], now=NOW, retention=KEEP) == [True]
+    found = await store.get_many(wanted)
+    assert found == {task_id: await fetch(store, task_id) for task_id in wanted[1:]}

@@ -1,0 +1,53 @@
+"""Where the bytes of a connection are cut before they go to the parser of aiohttp.
+
+The parser forgets the requests before a malformed one in the same piece, so it gets heads singly. A body is
+never cut at the blank lines within it.
+"""
+
+import re
+
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+_HEAD_END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n"  # RFC 9112 7.1; trailers may follow, then a blank line
+# RFC 9112 2.2: empty lines before a request line are ignored.
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
+
+
+class RequestParts:
+    """Knows whether the next byte belongs to a head or to a body."""
+
+    __slots__ = ("_body_left", "_chunked")
+
+    def __init__(self) -> None:
+        self._body_left = 0
+        self._chunked: StreamReader | None = None
+
+    @property
+    def in_body(self) -> bool:
+        return self._body_left > 0 or (self._chunked is not None and not self._chunked.is_eof())
+
+    def begin(self, message: RawRequestMessage, payload: StreamReader) -> None:
+        """The head of a request is complete; `payload` has what arrived of its body."""
+        self._chunked = payload if message.chunked else None
+        length = 0 if message.chunked else int(message.headers.get("Content-Length", 0))
+        self._body_left = 0 if payload.is_eof() else max(length - payload.total_bytes, 0)
+
+    def fed(self, count: int) -> None:
+        """The parser got `count` bytes that began no request."""
+        self._body_left = max(self._body_left - count, 0)
+
+    def end_of_part(self, data: bytes, start: int) -> int:
+        """The end of what goes to the parser at once: the head, the body, or all that there is of it."""
+        if self._body_left > 0:
+            return min(start + self._body_left, len(data))
+        if self.in_body:
+            is_last = data.startswith(_LAST_CHUNK, start)
+            last = start if is_last else data.find(b"\r\n" + _LAST_CHUNK, start)
+            end = data.find(_HEAD_END, last) if last >= 0 else -1
+        else:
+            # At the beginning of a piece, an empty line may be the end of a head.
+            blank = _EMPTY_LINES.match(data, start) if start else None
+            end = data.find(_HEAD_END, blank.end() if blank else start)
+        return end + len(_HEAD_END) if end >= 0 else len(data)
