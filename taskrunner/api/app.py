@@ -11,6 +11,7 @@ from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
+from taskrunner.api.explanation import ExplanationRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
@@ -27,6 +28,7 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -46,6 +48,7 @@ def build_api(
     cancellation: Cancellation,
     bulk_actions: BulkActions,
     hosts: HostAdmin,
+    explainer: Explainer,
     store: Store,
     health: Health,
     stats: Stats,
@@ -61,6 +64,7 @@ def build_api(
     routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
+    ExplanationRoutes(explainer).add_to(routes)
     BulkActionRoutes(bulk_actions).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)

@@ -30,6 +30,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/tasks"): READ,
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/tasks/{id}/body"): READ,
+    ("GET", "/tasks/{id}/explain"): READ,
     ("GET", "/tasks/{id}/attempts"): READ,
     ("GET", "/tasks/{id}/attempts/{number}"): READ,
     ("POST", "/tasks/{id}/cancel"): OPERATE,

@@ -13,6 +13,7 @@ from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -64,6 +65,8 @@ class Platform:
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.audit = AuditTrail(self.store, self.events, self.clock)
+        broker = self.broker if publishes else None
+        self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())

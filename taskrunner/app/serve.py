@@ -63,6 +63,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
+        explainer=platform.explainer,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,

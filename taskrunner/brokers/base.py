@@ -21,6 +21,16 @@ class Publication(Value):
     task_id: str
 
 
+class QueueCounts(Value):
+    """The ready messages of a queue, and the subscriptions to it, as the broker counts them.
+
+    A cancelled subscription may count until its last delivery is acknowledged: quorum queues do that.
+    """
+
+    ready: int
+    consumers: int
+
+
 class PublishAnswer(StrEnum):
     """The broker's answer to one publication."""
 
@@ -93,8 +103,8 @@ class Broker(ABC):
     """Durable queues and a dead letter queue. Each delivers at least once, in order of arrival.
 
     All methods are for one event loop, and none of them blocks. While the broker is away, `publish` and
-    `depths` raise `BrokerUnavailable` at once. Until `stop`, the adapter reconnects and then restores its
-    topology and subscriptions. A broker that is not `durable` is empty when it starts: what an earlier
+    `queue_counts` raise `BrokerUnavailable` at once. Until `stop`, the adapter reconnects and then restores
+    its topology and subscriptions. A broker that is not `durable` is empty when it starts: what an earlier
     process had queued must be published again.
     """
 
@@ -164,5 +174,9 @@ class Broker(ABC):
         """Send them to the dead letter queue."""
 
     @abstractmethod
+    async def queue_counts(self) -> Mapping[str, QueueCounts]:
+        """The counts of each queue. Raises `BrokerUnavailable`."""
+
     async def depths(self) -> Mapping[str, int]:
         """Ready messages per queue. Raises `BrokerUnavailable`."""
+        return {queue: counts.ready for queue, counts in (await self.queue_counts()).items()}

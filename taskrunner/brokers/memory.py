@@ -21,6 +21,7 @@ from taskrunner.brokers.base import (
     OnDelivery,
     Publication,
     PublishAnswer,
+    QueueCounts,
 )
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
@@ -175,9 +176,12 @@ class MemoryBroker(Broker):
             self._dead_letter(message, "rejected")
         self._schedule_delivery()
 
-    async def depths(self) -> Mapping[str, int]:
+    async def queue_counts(self) -> Mapping[str, QueueCounts]:
         self._raise_if_disconnected()
-        return {name: len(queue.ready) for name, queue in self._queues.items()}
+        return {
+            name: QueueCounts(ready=len(queue.ready), consumers=int(queue.deliver is not None))
+            for name, queue in self._queues.items()
+        }
 
     # Faults
 

@@ -1,10 +1,11 @@
-"""`taskrunner task`: show, cancel and delete single tasks."""
+"""`taskrunner task`: show, explain, cancel and delete single tasks."""
 
 from pathlib import Path
 
 import click
 
 from taskrunner.api import curl, har
+from taskrunner.api.explanation import ExplanationView
 from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import pretty
@@ -13,7 +14,7 @@ from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.ids import act_on_ids
-from taskrunner.cli.options import config_option
+from taskrunner.cli.options import config_option, json_option
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
 from taskrunner.domain.errors import TaskUnknown
@@ -25,7 +26,7 @@ _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 @click.group(cls=CommandGroup, name="task")
 def task_command() -> None:
-    """Show, cancel or delete tasks by id."""
+    """Show, explain, cancel or delete tasks by id."""
 
 
 @task_command.command()
@@ -64,6 +65,27 @@ def show(config_path: Path | None, task_id: str, attempt: int | None, attempt_fo
         return 0
 
     raise SystemExit(run(operate(load(config_path), use)))
+
+
+@task_command.command()
+@config_option
+@click.argument("task_id", metavar="ID")
+@json_option
+def explain(config_path: Path | None, task_id: str, as_json: bool) -> None:
+    """Print why a task is not running now: what has to end first comes first."""
+    config = load(config_path)
+
+    async def use(platform: Platform) -> int:
+        found = await platform.explainer.explain(task_id, sees_all=True)
+        if as_json:
+            view = ExplanationView(id=task_id, status=found.record.status, reasons=found.reasons)
+            click.echo(pretty(view))
+        else:
+            for reason in found.reasons:
+                click.echo(reason.text)
+        return 0
+
+    raise SystemExit(run(operate(config, use, publishes=not config.rabbit.in_memory)))
 
 
 @task_command.command()

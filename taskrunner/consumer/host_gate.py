@@ -20,7 +20,7 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.host_admission import Admission, wait_reason
+from taskrunner.domain.host_admission import SLOW, Admission, wait_reason
 from taskrunner.domain.host_name import host_of
 
 # For this long after a task had to wait, the claimer looks further into the backlog than it has room.
@@ -211,7 +211,7 @@ class HostGate:
         )
         stats.last_due = queued.last_due
         admitted.keep -= queued.queued_here
-        why = wait_reason(stats.host, "slow, and its share of the workers is busy")
+        why = wait_reason(stats.host, SLOW)
         admitted.snooze(waiting[queued.queued_here :], queued.dues, why)
 
     def _now(self) -> float:

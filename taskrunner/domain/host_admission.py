@@ -27,6 +27,7 @@ _ASK_AGAIN = 0.25
 # The reasons for waiting that users are shown.
 CIRCUIT_OPEN, CIRCUIT_HALF_OPEN = "circuit open", "circuit half open"
 THROTTLED, RATE, CONCURRENCY = "told to slow down", "rate limit", "concurrency limit"
+SLOW = "slow, and its share of the workers is busy"
 
 
 class AdmissionRequest(Value):

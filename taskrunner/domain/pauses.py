@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import shown
-from taskrunner.domain.task import Priority
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.task_limits import TaskLimits
 
 ALL = "all"
@@ -54,6 +54,12 @@ class Pauses:
     def any_label(self) -> bool:
         """Whether any label is paused."""
         return bool(self._labels)
+
+    def covering(self, task: Task) -> frozenset[str]:
+        """The scopes that hold this task back."""
+        labels = {f"{_LABEL}{name}" for name in task.labels}
+        values = {f"{_LABEL}{name}={value}" for name, value in task.labels.items()}
+        return self.scopes & {ALL, f"{_QUEUE}{task.priority}", *labels, *values}
 
     def cover_labels(self, labels: Mapping[str, str]) -> bool:
         """Whether a task with these labels is paused by one of them."""

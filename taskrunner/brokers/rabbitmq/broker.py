@@ -18,6 +18,7 @@ from taskrunner.brokers.base import (
     OnDelivery,
     Publication,
     PublishAnswer,
+    QueueCounts,
 )
 from taskrunner.brokers.rabbitmq.amqp_connection import connection_parameters
 from taskrunner.brokers.rabbitmq.confirmed_publisher import ConfirmedPublisher
@@ -60,7 +61,7 @@ class RabbitBroker(Broker):
         self._watchdog = Watchdog(
             settings.stall_after,
             get_activities=self._activities,
-            get_depths=self._subscriber.depths,
+            get_depths=self.depths,
             reconnect=self._consuming.reconnect,
             clock=loop.time,
             events=events,
@@ -152,8 +153,8 @@ class RabbitBroker(Broker):
     def reject(self, deliveries: Sequence[Delivery]) -> None:
         self._subscriber.nack(deliveries, requeue=False)
 
-    async def depths(self) -> Mapping[str, int]:
-        return await self._subscriber.depths()
+    async def queue_counts(self) -> Mapping[str, QueueCounts]:
+        return await self._subscriber.queue_counts()
 
     @property
     def _error(self) -> str | None:

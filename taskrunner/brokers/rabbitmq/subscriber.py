@@ -1,5 +1,5 @@
-"""The consuming connection: keeps the requested subscriptions, acknowledges deliveries, asks for queue
-depths.
+"""The consuming connection: keeps the requested subscriptions, acknowledges deliveries, asks for the counts
+of queues.
 """
 
 import asyncio
@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from taskrunner.brokers.base import DeadDelivery, Delivery
+from taskrunner.brokers.base import DeadDelivery, Delivery, QueueCounts
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
 from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
-from taskrunner.brokers.rabbitmq.depth_query import DepthQuery
+from taskrunner.brokers.rabbitmq.count_query import CountQuery
 from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole
 from taskrunner.brokers.rabbitmq.subscription import Subscription, SubscriptionRequest
 from taskrunner.brokers.topology import Topology
@@ -24,21 +24,21 @@ STABLE_AFTER = 60.0
 class Subscriber(ConnectionRole):
     """Requests outlive connections; subscriptions do not. Both are known by the AMQP name of their queue."""
 
-    def __init__(self, topology: Topology, depth_timeout: float) -> None:
+    def __init__(self, topology: Topology, count_timeout: float) -> None:
         self._topology = topology
-        self._depth_timeout = depth_timeout
+        self._count_timeout = count_timeout
         self._requests: dict[str, SubscriptionRequest] = {}
         self._active: dict[str, Subscription] = {}
         self._by_epoch: dict[int, Subscription] = {}  # includes cancelled ones that still hold deliveries
         self._epochs = itertools.count(1)
         self._changed = asyncio.Event()
-        self._depth_query: DepthQuery | None = None
+        self._count_query: CountQuery | None = None
         self.resubscribed = 0
 
     async def attach(self, connection: AmqpConnection) -> None:
         """Declare the topology, then subscribe to everything requested."""
         await declare(connection, self._topology)
-        self._depth_query = DepthQuery(connection, self._topology, self._depth_timeout)
+        self._count_query = CountQuery(connection, self._topology, self._count_timeout)
         await self._subscribe_missing(connection)
 
     async def maintain(self, connection: AmqpConnection) -> None:
@@ -61,9 +61,9 @@ class Subscriber(ConnectionRole):
 
     def detach(self) -> None:
         """The broker has all deliveries back."""
-        if self._depth_query is not None:
-            self._depth_query.cancel()
-        self._depth_query = None
+        if self._count_query is not None:
+            self._count_query.cancel()
+        self._count_query = None
         self._active.clear()
         self._by_epoch.clear()
         self._changed.set()
@@ -103,10 +103,10 @@ class Subscriber(ConnectionRole):
         for subscription, tags in self._by_subscription(deliveries):
             subscription.nack(tags, requeue=requeue)
 
-    async def depths(self) -> Mapping[str, int]:
-        if self._depth_query is None:
+    async def queue_counts(self) -> Mapping[str, QueueCounts]:
+        if self._count_query is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
-        return await self._depth_query.depths()
+        return await self._count_query.counts()
 
     def _missing(self) -> list[str]:
         """The requested queues without an active subscription."""

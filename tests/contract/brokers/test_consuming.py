@@ -249,3 +249,25 @@ async def test_subscription_made_while_away_is_active_after_the_connect(backend:
     await backend.plug()
     await inbox.wait(1)
     await eventually(lambda: backend.broker.status().consuming)
+
+
+async def test_a_queue_counts_its_subscriptions(backend: Backend) -> None:
+    """Each queue has its own number, which falls to nothing when the last subscription ends."""
+
+    async def counted(queue: Priority, ready: int, consumers: int) -> bool:
+        counts = (await backend.broker.queue_counts())[queue]
+        return (counts.ready, counts.consumers) == (ready, consumers)
+
+    await backend.broker.publish(messages(3, Priority.HIGH))
+    await eventually(lambda: counted(Priority.HIGH, 3, 0))
+    inbox = Inbox()
+    backend.broker.consume([Priority.HIGH], 2, inbox.take)
+    await inbox.wait(2)
+    await eventually(lambda: counted(Priority.HIGH, 1, 1))
+    assert await counted(Priority.LOW, 0, 0)
+    backend.broker.cancel_consume([Priority.HIGH])
+    backend.broker.ack(inbox.deliveries)
+    await eventually(lambda: counted(Priority.HIGH, 1, 0))
+    await backend.unplug()
+    with pytest.raises(BrokerUnavailable):
+        await backend.broker.queue_counts()

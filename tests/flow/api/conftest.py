@@ -34,6 +34,7 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -103,12 +104,15 @@ async def api(
     cancellation = Cancellation(store, events, clock, RetentionSettings())
     keys = KeyWatch(store, events, clock)
     await keys.turn()
+    hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
+    trail = AuditTrail(store, events, clock)
     app = build_api(
         intake=intake,
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
-        hosts=HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings()),
+        hosts=hosts,
+        explainer=Explainer(store, broker, hosts, trail, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
@@ -116,7 +120,7 @@ async def api(
         metrics=metrics,
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
-        trail=AuditTrail(store, events, clock),
+        trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)

@@ -1,15 +1,16 @@
-"""Queue depths by passive declaration, on a channel of their own: an error there closes no other channel."""
+"""The counts of queues by passive declaration, on a channel of its own: an error closes no other one."""
 
 import asyncio
 from collections.abc import Mapping
 
+from taskrunner.brokers.base import QueueCounts
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
 from taskrunner.brokers.rabbitmq.channel import Channel, redeclare
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 
 
-class DepthQuery:
+class CountQuery:
     """Concurrent callers share one answer, so a slow broker gets one query at a time."""
 
     def __init__(self, connection: AmqpConnection, topology: Topology, timeout: float) -> None:
@@ -17,15 +18,15 @@ class DepthQuery:
         self._topology = topology
         self._timeout = timeout
         self._channel: Channel | None = None
-        self._query: asyncio.Task[Mapping[str, int]] | None = None
+        self._query: asyncio.Task[Mapping[str, QueueCounts]] | None = None
 
-    async def depths(self) -> Mapping[str, int]:
-        """Ready messages per queue. Raises `BrokerUnavailable`, `TopologyConflict`."""
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        """The counts of each queue. Raises `BrokerUnavailable`, `TopologyConflict`."""
         if self._query is None or self._query.done():
-            self._query = asyncio.create_task(self._run(), name="rabbitmq queue depths")
+            self._query = asyncio.create_task(self._run(), name="rabbitmq queue counts")
         await asyncio.wait((self._query,), timeout=self._timeout)
         if not self._query.done():
-            raise BrokerUnavailable(f"RabbitMQ reported no queue depths within {self._timeout:g} s")
+            raise BrokerUnavailable(f"RabbitMQ reported no counts of queues within {self._timeout:g} s")
         if self._query.cancelled():
             raise BrokerUnavailable("RabbitMQ was disconnected")
         return self._query.result()
@@ -35,7 +36,7 @@ class DepthQuery:
         if self._query is not None:
             self._query.cancel()
 
-    async def _run(self) -> Mapping[str, int]:
+    async def _run(self) -> Mapping[str, QueueCounts]:
         try:
             return await self._count()
         except BrokerUnavailable:
@@ -43,13 +44,14 @@ class DepthQuery:
             await redeclare(self._connection, self._topology)
             return await self._count()
 
-    async def _count(self) -> Mapping[str, int]:
+    async def _count(self) -> Mapping[str, QueueCounts]:
         if self._channel is None or self._channel.ended.done():
             self._channel = await Channel.open(self._connection)
         raw = self._channel.raw
-        depths: dict[str, int] = {}
+        counts: dict[str, QueueCounts] = {}
         for queue in self._topology.queues:
             amqp_name = self._topology.amqp_name(queue)
             answer = await self._channel.call(raw.queue_declare, queue=amqp_name, passive=True)
-            depths[queue] = int(answer.message_count)
-        return depths
+            # https://www.rabbitmq.com/amqp-0-9-1-reference#queue.declare-ok: both come in the same answer.
+            counts[queue] = QueueCounts(ready=int(answer.message_count), consumers=int(answer.consumer_count))
+        return counts

@@ -1,0 +1,119 @@
+"""The explainer gathers what `domain.explanation` decides from. It asks only for what can matter."""
+
+import shlex
+from datetime import datetime, timedelta
+
+from taskrunner.brokers.base import Broker
+from taskrunner.domain.audit import AuditEntry, AuditFilter
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
+from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
+from taskrunner.domain.host_name import host_of
+from taskrunner.domain.pauses import ALL, Pauses
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.task import Priority
+from taskrunner.domain.value import Value, replace
+from taskrunner.producer.audit_trail import AuditTrail
+from taskrunner.producer.host_admin import HostAdmin
+from taskrunner.stores.base import OperatorStore
+
+# The rate of a queue is that of its tasks among the newest that ended, this many of each status, lately.
+_SAMPLE = 100
+_LATELY = timedelta(seconds=60)
+# A pause is in the audit within this time of its beginning.
+_AUDITED_WITHIN = timedelta(seconds=30)
+_MAX_ENTRIES = 50
+
+
+class Explanation(Value):
+    """Why a task is not running now."""
+
+    record: Record
+    reasons: tuple[Reason, ...]
+
+
+class Explainer:
+    """`broker` is None for a process that does not connect to it."""
+
+    def __init__(
+        self, store: OperatorStore, broker: Broker | None, hosts: HostAdmin, trail: AuditTrail, clock: Clock
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._hosts = hosts
+        self._trail = trail
+        self._clock = clock
+
+    async def explain(self, task_id: str, *, sees_all: bool) -> Explanation:
+        """`sees_all`: whether the caller may see the tasks of others. Raises `TaskUnknown`."""
+        record = await self._store.get(task_id)
+        if record is None:
+            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        situation = Situation(record=record, now=self._clock.now(), sees_all=sees_all)
+        if record.status not in TERMINAL and record.status is not Status.RUNNING:
+            situation = await self._gathered(situation)
+        return Explanation(record=record, reasons=explain(situation))
+
+    async def _gathered(self, situation: Situation) -> Situation:
+        """`situation` of a task that waits, with all that may hold it back."""
+        task = situation.record.task
+        if situation.sees_all:
+            # The state of a host follows from the tasks of everybody.
+            situation = replace(situation, host=await self._hosts.show(host_of(task.url)))
+        since = await self._store.pauses()
+        covering = Pauses(since).covering(task)
+        pauses = [
+            Pause(
+                scope=scope,
+                since=begun,
+                by=await self._who_paused(scope, begun) if situation.sees_all and scope in covering else None,
+            )
+            for scope, begun in since.items()
+        ]
+        return await self._with_queue(replace(situation, pauses=tuple(pauses)))
+
+    async def _with_queue(self, situation: Situation) -> Situation:
+        if self._broker is None:
+            return situation
+        priority = situation.record.task.priority
+        try:
+            counts = (await self._broker.queue_counts())[priority]
+        except (OutsideError, TopologyConflict) as exc:
+            return replace(situation, broker_error=str(exc))
+        is_behind = situation.record.status is Status.QUEUED and counts.ready and counts.consumers
+        rate = await self._rate(priority, situation.now) if is_behind else None
+        queue = QueueFacts(ready=counts.ready, consumers=counts.consumers, rate=rate)
+        return replace(situation, queue=queue, broker_blocked=self._broker.status().blocked)
+
+    async def _rate(self, queue: Priority, now: datetime) -> float | None:
+        """How many tasks of the queue end in a second, by those that ended lately."""
+        ended: list[datetime] = []
+        for status in (Status.SUCCEEDED, Status.FAILED):
+            page = await self._store.list_tasks(status, limit=_SAMPLE, cursor=None)
+            ended += [
+                record.finished_at
+                for record in page.items
+                if record.task.priority is queue
+                and record.finished_at is not None
+                and record.finished_at > now - _LATELY
+            ]
+        if not ended:
+            return None
+        return len(ended) / max((now - min(ended)).total_seconds(), 1e-3)
+
+    async def _who_paused(self, scope: str, begun: datetime) -> str | None:
+        """The key, or else the origin, of the first entry of the audit for this pause."""
+        wanted = AuditFilter(action="pause", since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
+        page = await self._trail.list(wanted, limit=_MAX_ENTRIES, cursor=None)
+        for entry in reversed(page.items):
+            if entry.at >= begun and _names(entry, scope):
+                return entry.key or entry.origin
+        return None
+
+
+def _names(entry: AuditEntry, scope: str) -> bool:
+    """Whether the target of an entry has this scope, as commands or as requests spell it."""
+    kind, _, rest = scope.partition(":")
+    asked = f"{ALL}=true" if scope == ALL else f"{kind}={rest}"
+    return any(f" {each} " in f" {entry.target} " for each in (scope, asked, shlex.quote(asked)))
