@@ -196,7 +196,7 @@ def diagnose(
     if exchange.tunnel_failed:
         return _proxy_failure(exchange)
     if exchange.refused:
-        return _REFUSED
+        return replace(_REFUSED, error=f"{_REFUSED.error}{http2_faults.refusal(exchange)}")
     return _curl_failure(exchange, attempt)
 
 
