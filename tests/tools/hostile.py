@@ -153,6 +153,8 @@ class Hostile:
                 sock, _ = listener.accept()
             except OSError:
                 return
+            # As servers do: what was sent must not wait in the kernel, where a reset would discard it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.ledger.connections += 1
             self._spawn(self._serve, sock, behaviour, tls, self.ledger.connections)
 

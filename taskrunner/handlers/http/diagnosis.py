@@ -61,6 +61,10 @@ _HEAD_CUT = _protocol_error("The answer ended in the middle of its head.")
 _INTERIM_FLOOD = _protocol_error("The target sent too many interim (1xx) answers, and no final one.")
 _OVERSIZED_FRAMING = _final_protocol_error("The framing of the answer's body is larger than allowed.")
 _CONNECTION_LOST = _connect_error("The connection was lost before the answer was complete.")
+_UNWRITTEN = _connect_error(
+    "The target closed the connection before any of the request was sent. If it uses TLS, it may require a"
+    " client certificate (Fetch.tls), or not accept ours."
+)
 _HTTP2_BROKEN = _protocol_error("The HTTP/2 connection broke.")
 _REFUSED = _connect_error("The target refused the request over HTTP/2 before it processed any of it.")
 _CERTIFICATE_NOT_TRUSTED = _tls_error("The target's certificate is not trusted.")
@@ -196,7 +200,7 @@ def diagnose(
     if exchange.tunnel_failed:
         return _proxy_failure(exchange)
     if exchange.refused:
-        return _REFUSED
+        return replace(_REFUSED, error=f"{_REFUSED.error}{http2_faults.refusal(exchange)}")
     return _curl_failure(exchange, attempt)
 
 
@@ -229,6 +233,8 @@ def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
         return _malformed_line(exchange)
     if is_certificate_refused(exchange):
         return replace(_CERTIFICATE_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
+    if exchange.unwritten:
+        return _UNWRITTEN
     if exchange.curl_code == pycurl.E_RECV_ERROR and _is_connection_lost(exchange.curl_text):
         return _CONNECTION_LOST
     if error := http2_faults.sentence(exchange):
@@ -297,4 +303,5 @@ def _certificate_error(text: str) -> str | None:
 def _is_connection_lost(text: str) -> bool:
     """Whether libcurl's message is about a lost connection, rather than about data received over one."""
     lowered = text.lower()
-    return any(sign in lowered for sign in ("recv failure", "ssl_read", "syscall", "unexpected eof", "reset"))
+    signs = ("recv failure", "send failure", "ssl_read", "syscall", "unexpected eof", "reset")
+    return any(sign in lowered for sign in signs)

@@ -31,8 +31,8 @@ class Exchange:
     `past_deadline` says that the body was still arriving then. `oversized_framing`: the framing of the body
     (chunk extensions, say) was out of all proportion to the body. `tunnel_failed`: the egress proxy opened no
     tunnel to the target; `proxy_status` is its answer, 0 for none. `refused`: the target said over
-    HTTP/2 that it has processed nothing of the request. `shortage`: what this machine
-    lacked for the exchange.
+    HTTP/2 that it has processed nothing of the request. `unwritten`: not even a part of the request left this
+    machine, although the connection was open. `shortage`: what this machine lacked for the exchange.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Exchange:
         "stall_seconds",
         "started",
         "tunnel_failed",
+        "unwritten",
     )
 
     def __init__(self, *, max_header_bytes: int = 0, timeout: float = 0.0, sent: bool = True) -> None:
@@ -73,6 +74,7 @@ class Exchange:
         self.tunnel_failed = False
         self.proxy_status = 0
         self.refused = False
+        self.unwritten = False
 
     @property
     def lines(self) -> list[bytes]:

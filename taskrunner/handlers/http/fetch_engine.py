@@ -31,6 +31,10 @@ from taskrunner.handlers.http.worker_sockets import WorkerSockets
 # Allowed framing for each chunk of a body, or each record of TLS, beside one long line.
 _FRAMING_BYTES = 64
 _LONG_LINE_BYTES = 64 * 1024
+# A TLS record holds 16,384 bytes. libcurl writes a smaller request as one, the preface of HTTP/2 included.
+_ONE_RECORD_BYTES = 15_000
+# libcurl's messages for a failed write.
+_WRITE_FAILED = ("Send failure", "OpenSSL SSL_write")
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
 
@@ -81,6 +85,9 @@ class FetchEngine:
             self._exchange, self._request = self._no_exchange, None
         if self._error is not None:
             raise self._error
+        exchange.unwritten = exchange.curl_code == pycurl.E_SEND_ERROR and self._wrote_nothing(
+            exchange, request
+        )
         if exchange.curl_code and request.url.scheme == "https":
             self._note_http2_faults(exchange, request.url)
         self._finish(exchange, encrypted=self._proxy_encrypts or request.url.scheme == "https")
@@ -187,7 +194,7 @@ class FetchEngine:
 
     def _finish(self, exchange: Exchange, *, encrypted: bool) -> None:
         exchange.dial_refused = self._dialer.refused
-        if exchange.curl_code and is_certificate_refused(exchange):
+        if exchange.curl_code and (exchange.unwritten or is_certificate_refused(exchange)):
             exchange.sent = False
         if exchange.past_deadline and exchange.curl_code == pycurl.E_WRITE_ERROR:
             exchange.curl_code = pycurl.E_OPERATION_TIMEDOUT
@@ -214,6 +221,18 @@ class FetchEngine:
                 exchange.curl_code = pycurl.E_RECV_ERROR
         elif exchange.curl_code == pycurl.E_WRITE_ERROR and exchange.body.error is BodyError.UNWANTED:
             exchange.curl_code = 0
+
+    def _wrote_nothing(self, exchange: Exchange, request: HttpRequest) -> bool:
+        """Whether the first write of the request to the socket failed, so that the target got none of it.
+
+        A target that refuses our certificate may reset the connection before libcurl reads its alert. With
+        TLS 1.3 the request follows our half of the handshake at once, and may have arrived: a reset after
+        the first write says nothing. A record of TLS counts only as a whole (RFC 8446 5.2), and we send no
+        early data (RFC 8470). Of a request of several records, libcurl may not have counted the first.
+        """
+        if self._curl.getinfo(pycurl.REQUEST_SIZE) or not exchange.curl_text.startswith(_WRITE_FAILED):
+            return False
+        return request.size_bytes <= _ONE_RECORD_BYTES
 
     def _shortage(self, exchange: Exchange) -> shortage.Shortage | None:
         """What this machine lacked, if that made the exchange fail."""

@@ -25,13 +25,11 @@ _NAMES = (
     "INADEQUATE_SECURITY",
     "HTTP_1_1_REQUIRED",
 )
+# At the start of the message: other messages quote the peer further on.
 _RESET = re.compile(r"HTTP/2 stream \d+ reset by (server|curl) \(error 0x([0-9a-f]{1,8})\b")
 _SHUT_DOWN = re.compile(r"nghttp2 shuts down connection with error (\d{1,9})")
 # RFC 9113 8.7 and 9.1.1: the target has processed nothing of the request.
 _UNPROCESSED = frozenset({"REFUSED_STREAM", "HTTP_1_1_REQUIRED"})
-# With these, libcurl tells the error code of a GOAWAY whose last stream was lower than ours (6.8). Other
-# codes may also be those of a stream that libcurl itself has given up.
-_GOAWAY_ONLY = frozenset({"ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY"})
 # About one request, and no sign that the host cannot speak HTTP/2.
 _ONE_REQUEST = frozenset(
     {"NO_ERROR", "INTERNAL_ERROR", "REFUSED_STREAM", "CANCEL", "CONNECT_ERROR", "ENHANCE_YOUR_CALM"}
@@ -41,15 +39,18 @@ _ONE_REQUEST = frozenset(
 def is_unprocessed(exchange: Exchange, *, encrypted: bool) -> bool:
     """Whether the target certainly processed nothing of a request that was sent.
 
-    libcurl repeats a request only after REFUSED_STREAM, HTTP_1_1_REQUIRED, or a GOAWAY whose last
-    stream is lower, as long as its connection is new. `FetchEngine` stops the repetition.
+    By RFC 9113 6.8 and 8.7 that is so after REFUSED_STREAM, and after a GOAWAY of any code whose last stream
+    is lower than ours; a GOAWAY that names our stream, or a higher one, says nothing. libcurl repeats the
+    request after some of these as long as its connection is new (`FetchEngine` stops the repetition), and
+    after others it says that it has reset the stream itself. It never says so about its own reasons to give
+    up a stream, for which it has other messages, unless the answer has begun.
     """
     if exchange.lines:
         return False
     if exchange.curl_code == pycurl.E_ABORTED_BY_CALLBACK:
         return encrypted
     by, name = _reset(exchange)
-    return name in _UNPROCESSED or (by == "curl" and name in _GOAWAY_ONLY)
+    return by == "curl" or name in _UNPROCESSED
 
 
 def is_broken(exchange: Exchange) -> bool:
@@ -81,9 +82,15 @@ def sentence(exchange: Exchange) -> str | None:
     return None
 
 
+def refusal(exchange: Exchange) -> str:
+    """What libcurl tells about a request that was not processed, as another sentence; often nothing."""
+    by, name = _reset(exchange)
+    return f" It closed the connection with {name}." if by == "curl" else ""
+
+
 def _reset(exchange: Exchange) -> tuple[str, str]:
     """Who reset the stream, and the name of the error code; empty for none."""
-    match = _RESET.search(exchange.curl_text) if exchange.curl_code == E_HTTP2_STREAM else None
+    match = _RESET.match(exchange.curl_text)
     return (match[1], _name(int(match[2], 16))) if match else ("", "")
 
 

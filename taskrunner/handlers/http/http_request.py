@@ -48,6 +48,12 @@ class HttpRequest:
     redirects_left: int = 1
 
     @property
+    def size_bytes(self) -> int:
+        """Of the URL, the header lines and the content."""
+        lines = sum(map(len, self.all_header_lines))
+        return len(self.url.text) + lines + len(self.content or b"")
+
+    @property
     def is_conditional(self) -> bool:
         """Whether the validators make it conditional, which they do for their own URL only."""
         return self.validators is not None and self.validators.url == self.url.text

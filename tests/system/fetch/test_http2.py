@@ -1,7 +1,6 @@
 """HTTP/2: offered to targets over TLS, shown in the answer, and as strict as HTTP/1.1."""
 
 import ssl
-import struct
 import threading
 from collections.abc import Callable
 
@@ -9,20 +8,11 @@ import pytest
 import trustme
 
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry import is_retryable, is_unknown
 from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools import behaviours, http2_behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer
-from tests.tools.http2 import (
-    GOAWAY,
-    HTTP_1_1_REQUIRED,
-    INTERNAL_ERROR,
-    REFUSED_STREAM,
-    RST_STREAM,
-    Http2Peer,
-    frame,
-)
+from tests.tools.http2 import Http2Peer
 from tests.tools.waiting import wait_for
 
 
@@ -139,62 +129,6 @@ def test_a_post_over_http_2_is_sent_once(hostile: Hostile, fetch: Fetcher, tls_h
     outcome = fetch(url, method="POST")
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.CONNECT_ERROR, False)
-    assert len(hostile.ledger.requests) == 1
-
-
-def resets(code: int) -> Behaviour:
-    """Resets each stream with an error code of RFC 9113 section 7."""
-
-    def behaviour(peer: Peer) -> None:
-        talk = Http2Peer(peer)
-        while True:
-            talk.send(frame(RST_STREAM, 0, talk.read(), code.to_bytes(4, "big")))
-
-    return behaviour
-
-
-def goes_away(last_stream: int, code: int) -> Behaviour:
-    """Sends GOAWAY, and then waits."""
-
-    def behaviour(peer: Peer) -> None:
-        talk = Http2Peer(peer)
-        talk.read()
-        talk.send(frame(GOAWAY, 0, 0, struct.pack("!II", last_stream, code)))
-        talk.wait_for_close()
-
-    return behaviour
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "sent"),
-    [
-        (resets(REFUSED_STREAM), False),
-        (resets(HTTP_1_1_REQUIRED), False),
-        (goes_away(0, 0), False),
-        (goes_away(0, 11), False),
-        (goes_away(0, 12), False),
-        (goes_away(0, HTTP_1_1_REQUIRED), False),
-        (goes_away(1, 0), True),
-        (resets(0), True),
-        (resets(INTERNAL_ERROR), True),
-        (resets(8), True),
-        (resets(11), True),
-        (http2_behaviours.h2_closes, True),
-        (http2_behaviours.h2_reset_in_body, True),
-    ],
-)
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_post_that_was_certainly_not_processed_is_tried_again(
-    behaviour: Behaviour, sent: bool, method: str, hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext
-) -> None:
-    """RFC 9113 8.7: REFUSED_STREAM, and a GOAWAY whose last stream is lower. Any other end is unknown."""
-    context = fetch.context(hostile.url(behaviour, tls=tls_http2), method=method, body="x", timeout=1.0)
-
-    outcome = fetch.handler.run(context)
-
-    assert outcome.sent is sent
-    assert is_unknown(context.task, outcome) is sent
-    assert is_retryable(outcome)
     assert len(hostile.ledger.requests) == 1
 
 

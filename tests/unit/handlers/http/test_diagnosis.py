@@ -39,6 +39,7 @@ def is_retried(made: FetchFailure) -> bool:
         (pycurl.E_COULDNT_RESOLVE_HOST, "", OutcomeKind.DNS_ERROR, True),
         (pycurl.E_COULDNT_CONNECT, "", OutcomeKind.CONNECT_ERROR, True),
         (pycurl.E_GOT_NOTHING, "", OutcomeKind.CONNECT_ERROR, True),
+        (pycurl.E_RECV_ERROR, "Send failure: Broken pipe", OutcomeKind.CONNECT_ERROR, True),
         (pycurl.E_SEND_ERROR, "", OutcomeKind.CONNECT_ERROR, True),
         (pycurl.E_RECV_ERROR, "Recv failure: Connection reset by peer", OutcomeKind.CONNECT_ERROR, True),
         (pycurl.E_RECV_ERROR, "invalid chunk", OutcomeKind.PROTOCOL_ERROR, True),
