@@ -26,7 +26,7 @@ MONITOR = Needs((Scope.READ, Scope.READ_ALL), monitor=True)
 
 ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/tasks"): SUBMIT,
-    ("POST", "/tasks/bulk"): SUBMIT,
+    ("POST", "/tasks/batch"): SUBMIT,
     ("GET", "/tasks"): READ,
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/tasks/{id}/body"): READ,

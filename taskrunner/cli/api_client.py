@@ -70,7 +70,7 @@ class ApiClient:
     def submit_lines(self, lines: list[bytes]) -> list[dict[str, Any]]:
         """The result of each line, in order."""
         try:
-            response = self._request("POST", "/tasks/bulk", b"\n".join(lines), "application/x-ndjson")
+            response = self._request("POST", "/tasks/batch", b"\n".join(lines), "application/x-ndjson")
         except _RequestTooLarge as exc:
             if len(lines) == 1:
                 return [{"status": 413, "errors": [{"field": "", "message": str(exc)}]}]

@@ -1,4 +1,4 @@
-"""Progress of a bulk submit: one line on a terminal, redrawn at most ten times a second."""
+"""Progress of a batch submit: one line on a terminal, redrawn at most ten times a second."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TextIO
 
-from taskrunner.producer.bulk_submit import bounded_lines
+from taskrunner.producer.batch_submit import bounded_lines
 
 _REDRAW = 0.1
 # Carriage return, then "erase in line" of ECMA-48.

@@ -22,7 +22,7 @@ from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
 from taskrunner.domain.json_text import join, members
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
-from taskrunner.producer.bulk_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
+from taskrunner.producer.batch_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 
 # Seconds between two reads of a task that is waited for.

@@ -28,13 +28,13 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.producer.bulk_submit import BulkSubmit
+from taskrunner.producer.batch_submit import BatchSubmit
 from taskrunner.producer.intake import Submitted
 from taskrunner.runtime.backoff import Backoff
 
 # Seconds between two reads of a task that is waited for.
 _POLL = 0.1
-# How long a bulk submit waits for a store that becomes unreachable.
+# How long a batch submit waits for a store that becomes unreachable.
 _PATIENCE = 60.0
 
 
@@ -64,12 +64,12 @@ async def submit_file(
 ) -> int:
     """Submit every line that is a task and print the others as errors; returns the exit code."""
     make_id = None if line_ids is None else line_ids.id_of
-    bulk = BulkSubmit(platform.intake, base, patience=_PATIENCE, make_id=make_id)
+    batch_submit = BatchSubmit(platform.intake, base, patience=_PATIENCE, make_id=make_id)
     progress = Progress(source)
     summary = SubmitSummary(source, output, line_ids is not None, progress)
     unpublished = 0
     with summary.reporting():
-        async for done in bulk.submit(progress.lines()):
+        async for done in batch_submit.submit(progress.lines()):
             for refused in done.refused:
                 summary.add_refused(refused)
             unpublished += sum(

@@ -15,7 +15,7 @@ from taskrunner.domain.value import Value
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LAST_PORT = 65_535
-# A canonical URL, as nearly all are: one match instead of a parser on the bulk path.
+# A canonical URL, as nearly all are: one match instead of a parser on the batch path.
 _PLAIN = re.compile(
     r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?)(/[\x21\x22\x24-\x5b\x5d-\x7e]*)"
 )

@@ -25,8 +25,8 @@ from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
-# Between the key of a bulk and the number of the item: no client can send it.
-BULK_KEY_MARK = "\n"
+# Between the key of a batch and the number of the item: no client can send it.
+BATCH_KEY_MARK = "\n"
 
 
 class Submitted(Value):
@@ -193,7 +193,7 @@ def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateCon
     if accepted.answer is AcceptAnswer.CONFLICT:
         if key is None:
             return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-        shown = key.rpartition(KEY_MARK)[2].partition(BULK_KEY_MARK)[0]
+        shown = key.rpartition(KEY_MARK)[2].partition(BATCH_KEY_MARK)[0]
         return KeyReused(
             f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
         )

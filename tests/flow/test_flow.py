@@ -17,7 +17,7 @@ from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
-from taskrunner.producer.bulk_submit import BulkSubmit
+from taskrunner.producer.batch_submit import BatchSubmit
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error
 
 
@@ -253,7 +253,7 @@ async def test_what_a_line_says_itself_wins(
     """Also where it says the same thing in another field than the command line did."""
     base = TaskDraft.from_fields({"url": "http://target.test/", **given}, TaskLimits())
     raw = json.dumps({"url": "http://target.test/line", **line}).encode()
-    batches = [done async for done in BulkSubmit(runner.intake, base, patience=1).submit([raw])]
+    batches = [done async for done in BatchSubmit(runner.intake, base, patience=1).submit([raw])]
     (submitted,) = batches[0].submitted
     task = (await runner.record(submitted.id)).task
     assert task.run_at is not None

@@ -1,4 +1,4 @@
-"""The views of a task, its attempts in short, its result, and the items of a bulk submit."""
+"""The views of a task, its attempts in short, its result, and the items of a batch submit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -14,7 +14,7 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
-from taskrunner.producer.bulk_submit import SubmittedBatch
+from taskrunner.producer.batch_submit import SubmittedBatch
 
 
 class TimingsView(View):
@@ -266,8 +266,8 @@ class TaskPage(View):
     next_cursor: str | None
 
 
-class BulkItem(View):
-    """The result of one task of a bulk: the `status` of `POST /tasks`, with the `id` (202) or `errors`.
+class BatchItem(View):
+    """The result of one task of a batch: the `status` of `POST /tasks`, with the `id` (202) or `errors`.
 
     `line` counts from 1. `created` is false for an id that existed before.
     """
@@ -281,16 +281,16 @@ class BulkItem(View):
     errors: Sequence[FieldError]
 
 
-class BulkAnswer(View):
+class BatchAnswer(View):
     """One item for each task that was sent."""
 
-    items: Sequence[BulkItem]
+    items: Sequence[BatchItem]
 
     @classmethod
     def of(cls, done: SubmittedBatch, *, shown: Callable[[str], str]) -> Self:
         """In the order of the lines; `shown` makes the ids in a text what the caller knows."""
         items = [
-            BulkItem(
+            BatchItem(
                 line=number,
                 status=202,
                 id=shown(submitted.id),
@@ -302,7 +302,7 @@ class BulkAnswer(View):
             for number, submitted in zip(done.numbers, done.submitted, strict=True)
         ]
         items += [
-            BulkItem(
+            BatchItem(
                 line=refused.number,
                 status=422 if isinstance(refused.error, TaskInvalid | KeyReused) else 409,
                 id=None,

@@ -25,6 +25,12 @@ class SqlIntakeStore(SqlPart, IntakeStore):
     async def accept(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
         return await self._change(tasks, accept, lambda task: len(task.encoded))
 
+    async def accept_all(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        return await self._connection.write(lambda session: _accept_all(session, tasks))
+
+    async def foresee(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        return await self._connection.read(lambda session: _judge(session, tasks))
+
     async def check_replicas(self) -> None:
         await self._connection.check_replicas()
 
@@ -41,23 +47,41 @@ class SqlIntakeStore(SqlPart, IntakeStore):
 
 def accept(session: Session, part: Sequence[NewTask]) -> list[Accepted]:
     """A race with another process for an id or a key ends in a unique violation, and is tried again."""
+    answers = _judge(session, part)
+    _write(session, part, answers)
+    return answers
+
+
+def _accept_all(session: Session, tasks: Sequence[NewTask]) -> list[Accepted]:
+    answers = _judge(session, tasks)
+    if all(each.answer is AcceptAnswer.CREATED for each in answers):
+        _write(session, tasks, answers)
+    return answers
+
+
+def _judge(session: Session, part: Sequence[NewTask]) -> list[Accepted]:
+    """The answer to each, as if those before it were written."""
     known = session.mapping(_existing, ids(task.id for task in part))
     keys = [{"idempotency_key": text(task.idempotency_key)} for task in part if task.idempotency_key]
     holders = {row[0]: (row[1], row[2]) for row in session.fetch(_keyed, keys)} if keys else {}
     answers: list[Accepted] = []
-    created: list[NewTask] = []
     for task in part:
         answers.append(_accepted(task, known, holders))
         if answers[-1].answer is AcceptAnswer.CREATED:
-            created.append(task)
             known[task.id] = Status.SCHEDULED.value
-            session.moved(None, Status.SCHEDULED)
             if task.idempotency_key:
                 holders[text(task.idempotency_key)] = (task.id, text(task.fingerprint))
+    return answers
+
+
+def _write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+    pairs = zip(part, answers, strict=True)
+    created = [task for task, accepted in pairs if accepted.answer is AcceptAnswer.CREATED]
     if created:
         session.run(_insert_tasks, [_row(task) for task in created])
         session.run(_insert_encoded, [{"id": task.id, "encoded": task.encoded.decode()} for task in created])
-    return answers
+    for _ in created:
+        session.moved(None, Status.SCHEDULED)
 
 
 def _accepted(task: NewTask, known: dict[str, str], holders: dict[str, tuple[str, str]]) -> Accepted:

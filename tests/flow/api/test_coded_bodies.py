@@ -7,7 +7,7 @@ import pytest
 from tests.flow.api.harness import Api
 
 
-@pytest.mark.parametrize("path", ["/tasks", "/tasks/bulk"])
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/batch"])
 @pytest.mark.parametrize("cut", [1, 8, 20])
 async def test_a_coded_body_that_was_cut_is_400(api: Api, path: str, cut: int) -> None:
     """Not a line of it is taken."""
@@ -19,7 +19,7 @@ async def test_a_coded_body_that_was_cut_is_400(api: Api, path: str, cut: int) -
     assert (await api.ask("POST", path, data=encoded, headers=headers)).status in {200, 202}
 
 
-@pytest.mark.parametrize("path", ["/tasks", "/tasks/bulk"])
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/batch"])
 async def test_a_coded_body_is_decoded_within_the_limit(api: Api, path: str) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     encoded = gzip.compress(b" " * 50_000_000)

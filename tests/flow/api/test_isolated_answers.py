@@ -82,18 +82,18 @@ async def test_who_sees_all_gets_whole_ids_in_refusals(api: Api, keys: Keys) -> 
         assert (answer.status, named in answer.json["detail"]) == (status, True)
 
 
-async def test_refused_items_of_a_bulk(api: Api, keys: Keys) -> None:
+async def test_refused_items_of_a_batch(api: Api, keys: Keys) -> None:
     """A taken and a deleted id, a key with another request: named as the key knows them."""
     url = "http://example.com/"
     for task_id in ("taken", "gone"):
         await mine(api, keys, id=task_id, delay=60)
     await api.ask("DELETE", "/tasks/gone", headers=keys["mine"])
     sent = [{"url": url, "id": "taken", "method": "PUT"}, {"url": url, "id": "gone"}]
-    answer = await api.ask("POST", "/tasks/bulk", json=sent, headers=keys["mine"])
+    answer = await api.ask("POST", "/tasks/batch", json=sent, headers=keys["mine"])
     assert [item["status"] for item in answer.json["items"]] == [409, 409]
     key = {**keys["mine"], "Idempotency-Key": "k"}
-    first = await api.ask("POST", "/tasks/bulk", json=[{"url": url, "method": "POST"}], headers=key)
-    again = await api.ask("POST", "/tasks/bulk", json=[{"url": url, "method": "PUT"}], headers=key)
+    first = await api.ask("POST", "/tasks/batch", json=[{"url": url, "method": "POST"}], headers=key)
+    again = await api.ask("POST", "/tasks/batch", json=[{"url": url, "method": "PUT"}], headers=key)
     (item,) = again.json["items"]
     assert item["status"] == 422
     assert first.json["items"][0]["id"] in item["errors"][0]["message"]

@@ -57,10 +57,10 @@ async def test_an_idempotency_key_is_of_one_api_key(api: Api, keys: dict[str, di
     assert "Idempotency-Replayed" not in mine.headers
 
 
-async def test_a_bulk_is_of_the_key(api: Api, keys: dict[str, dict[str, str]]) -> None:
+async def test_a_batch_is_of_the_key(api: Api, keys: dict[str, dict[str, str]]) -> None:
     await submit(api, keys["theirs"], id="a")
     sent = [{"url": "http://example.com/", "id": each} for each in ("a", "b")]
-    answer = await api.ask("POST", "/tasks/bulk", json=sent, headers=keys["mine"])
+    answer = await api.ask("POST", "/tasks/batch", json=sent, headers=keys["mine"])
     assert [(item["status"], item["id"], item["created"]) for item in answer.json["items"]] == [
         (202, "a", True),
         (202, "b", True),

@@ -8,7 +8,7 @@ EVERY_ROUTE = [
     ("GET", "/tasks/x"),
     ("DELETE", "/tasks/x"),
     ("POST", "/tasks"),
-    ("POST", "/tasks/bulk"),
+    ("POST", "/tasks/batch"),
     ("POST", "/tasks/x/cancel"),
     ("POST", "/tasks/delete"),
     ("GET", "/tasks/x/body"),

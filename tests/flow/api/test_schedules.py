@@ -157,7 +157,7 @@ async def test_a_masked_value_is_refused_in_every_write(api: Api, task: Any, fie
     problem = await api.refusal(422, "task_invalid", "POST", "/tasks", json=task)
     assert [error["field"] for error in problem["errors"]] == [field]
     assert "masked" in problem["errors"][0]["message"]
-    (item,) = (await api.ask("POST", "/tasks/bulk", json=[task])).json["items"]
+    (item,) = (await api.ask("POST", "/tasks/batch", json=[task])).json["items"]
     assert item["status"] == 422
     for method, path in (("POST", "/schedules"), ("PUT", "/schedules/report")):
         body = {**FIELDS, "name": "report", "task": task}

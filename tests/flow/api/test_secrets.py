@@ -127,7 +127,7 @@ async def test_no_route_no_log_and_no_metric_shows_a_secret(api: Api, log: io.By
     assert await ask("POST", "/schedules", json=SCHEDULE) == 201
     for task in UNFIT:
         assert await ask("POST", "/tasks", json=task) == 422, task
-        assert await ask("POST", "/tasks/bulk", json=[task]) == 200
+        assert await ask("POST", "/tasks/batch", json=[task]) == 200
         assert await ask("POST", "/schedules", json={**SCHEDULE, "name": "u", "task": task}) == 422
     record = await api.store.get("t")
     assert record is not None

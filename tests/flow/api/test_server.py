@@ -14,7 +14,7 @@ from taskrunner.domain.task_fields import RESERVED_IDS
 from tests.flow.api.harness import HEAD, Api, hasty, problem
 
 URL = "http://example.com/"
-VERBS = ("bulk", "cancel", "delete", "requeue")
+VERBS = ("batch", "cancel", "delete", "requeue")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_requests_before_garbage_are_answered(api: Api) -> None:
     [
         ("/health", "GET, HEAD, OPTIONS"),
         ("/tasks", "GET, HEAD, OPTIONS, POST"),
-        ("/tasks/bulk", "OPTIONS, POST"),
+        ("/tasks/batch", "OPTIONS, POST"),
     ],
 )
 async def test_options_tell_the_methods(api: Api, path: str, allowed: str) -> None:

@@ -131,7 +131,7 @@ async def test_a_task_keeps_its_place_in_every_status(store: Store) -> None:
 
 
 async def test_many_of_one_millisecond_are_listed_once(store: Store) -> None:
-    """A bulk submit has one time; pages end in the middle of it."""
+    """A batch submit has one time; pages end in the middle of it."""
     tasks = [entry(make_task(id=f"t{number:03}")) for number in range(250)]
     await store.accept(tasks)
     expected = sorted((new.id for new in tasks), reverse=True)

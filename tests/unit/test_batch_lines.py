@@ -1,11 +1,11 @@
-"""Lines of a bulk: read within a bound, whatever the file holds."""
+"""Lines of a batch: read within a bound, whatever the file holds."""
 
 import io
 
 import pytest
 
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.producer.bulk_submit import LINE_LIMIT_BYTES, bounded_lines, check_length, meaningful
+from taskrunner.producer.batch_submit import LINE_LIMIT_BYTES, bounded_lines, check_length, meaningful
 
 
 class Metered(io.BytesIO):

@@ -1,4 +1,4 @@
-"""Bulk submit: many drafts from a stream, in overlapping batches, with results in the stream's order."""
+"""Batch submit: many drafts from a stream, in overlapping batches, with results in the stream's order."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.validation import findings_of
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import BULK_KEY_MARK, Intake, Submitted
+from taskrunner.producer.intake import BATCH_KEY_MARK, Intake, Submitted
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.thread_reader import ThreadReader
@@ -51,7 +51,7 @@ class SubmittedBatch(Value):
     lines: int
 
 
-class BulkSubmit:
+class BatchSubmit:
     """Submits lines, each a URL or a JSON object with the fields of `POST /tasks`.
 
     `base` has the fields of every line except the URL; the fields of a JSON line overrule it. `patience` is
@@ -108,7 +108,7 @@ class BulkSubmit:
             try:
                 if isinstance(draft, TaskInvalid):
                     raise draft
-                key = idempotency_key and f"{idempotency_key}{BULK_KEY_MARK}{number}"
+                key = idempotency_key and f"{idempotency_key}{BATCH_KEY_MARK}{number}"
                 prepared.append(self._intake.prepare(draft, idempotency_key=key, submitter=submitter))
                 numbers.append(number)
             except TaskInvalid as exc:

@@ -1,4 +1,4 @@
-"""`POST /tasks/bulk`: many tasks in one request, each judged by itself."""
+"""`POST /tasks/batch`: many tasks in one request, each judged by itself."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from taskrunner.api.views.task import BulkAnswer
+from taskrunner.api.views.task import BatchAnswer
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -34,22 +34,22 @@ async def test_each_line_is_a_task_or_is_told_why_not(api: Api, prefix: str) -> 
         '{"url":1,"x":1}',
         "{",
     ]
-    answer = await api.ask("POST", f"{prefix}/tasks/bulk", data="\n".join(lines), headers=LINES)
+    answer = await api.ask("POST", f"{prefix}/tasks/batch", data="\n".join(lines), headers=LINES)
     assert answer.status == 200
-    items = msgspec.json.decode(answer.content, type=BulkAnswer).items
+    items = msgspec.json.decode(answer.content, type=BatchAnswer).items
     assert [(item.line, item.status) for item in items] == [(1, 202), (4, 202), (5, 422), (6, 422), (7, 422)]
     assert {error.field for error in items[3].errors} == {"url", "x"}
     assert (items[1].id, items[1].created, items[1].published) == ("mine", True, True)
     assert (await api.get("/tasks/mine")).json["priority"] == "high"
-    again = await api.ask("POST", f"{prefix}/tasks/bulk", data=lines[3], headers=LINES)
+    again = await api.ask("POST", f"{prefix}/tasks/batch", data=lines[3], headers=LINES)
     assert [(item["id"], item["created"]) for item in again.json["items"]] == [("mine", False)]
 
 
-async def test_an_array_is_a_bulk_too(api: Api) -> None:
+async def test_an_array_is_a_batch_too(api: Api) -> None:
     """Its elements are URLs or objects, counted from 1."""
-    answer = await api.ask("POST", "/tasks/bulk", json=[URL, {"url": URL}, "", 5, None])
+    answer = await api.ask("POST", "/tasks/batch", json=[URL, {"url": URL}, "", 5, None])
     assert [item["status"] for item in answer.json["items"]] == [202, 202, 422, 422, 422]
-    assert (await api.ask("POST", "/tasks/bulk", json=[])).json == {"items": []}
+    assert (await api.ask("POST", "/tasks/batch", json=[])).json == {"items": []}
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ async def test_an_array_is_a_bulk_too(api: Api) -> None:
         (URL, "text/csv", 415, "unsupported_media_type"),
     ],
 )
-async def test_what_is_no_bulk_is_refused_whole(
+async def test_what_is_no_batch_is_refused_whole(
     api: Api, data: str, media_type: str, status: int, code: str
 ) -> None:
-    await api.refusal(status, code, "POST", "/tasks/bulk", data=data, headers={"Content-Type": media_type})
+    await api.refusal(status, code, "POST", "/tasks/batch", data=data, headers={"Content-Type": media_type})
     assert (await api.get("/tasks")).json["tasks"] == []
 
 
 async def test_without_the_store_nothing_is_accepted(api: Api) -> None:
     api.redis.connected = False
-    await api.refusal(503, "store_unavailable", "POST", "/tasks/bulk", data=URL, headers=LINES)
+    await api.refusal(503, "store_unavailable", "POST", "/tasks/batch", data=URL, headers=LINES)
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -89,7 +89,7 @@ async def test_an_array_is_cut_into_its_elements(api: Api, mark: bytes) -> None:
         b' "http://example.com/last" ',
     ]
     raw = mark + b"[" + b" , ".join(elements) + b"]\n"
-    answer = await api.ask("POST", "/tasks/bulk", data=raw, headers={"Content-Type": "application/json"})
+    answer = await api.ask("POST", "/tasks/batch", data=raw, headers={"Content-Type": "application/json"})
     items = answer.json["items"]
     assert [item["status"] for item in items] == [422, 202, 202, 422, 422, 422, 422, 422, 422, 202]
     bodies = [record.task.body for item in items[1:3] if (record := await api.store.get(item["id"]))]
@@ -99,12 +99,12 @@ async def test_an_array_is_cut_into_its_elements(api: Api, mark: bytes) -> None:
 async def test_a_byte_order_mark_hides_no_line(api: Api) -> None:
     """It is no part of the first one."""
     raw = b"\xef\xbb\xbf" + f"{URL}\n{URL}".encode()
-    answer = await api.ask("POST", "/tasks/bulk", data=raw, headers=LINES)
+    answer = await api.ask("POST", "/tasks/batch", data=raw, headers=LINES)
     assert [item["status"] for item in answer.json["items"]] == [202, 202]
 
 
 async def test_each_item_is_answered_as_a_submit_is(api: Api) -> None:
-    """A taken id is told, also one of a deleted task, and one that is taken within the same bulk."""
+    """A taken id is told, also one of a deleted task, and one that is taken within the same batch."""
     for task_id in ("same", "other", "gone"):
         await api.submit(id=task_id, delay=60)
     await api.ask("DELETE", "/tasks/gone")
@@ -117,21 +117,21 @@ async def test_each_item_is_answered_as_a_submit_is(api: Api) -> None:
         {"id": "new", "url": URL},
     ]
     alone = [(await api.ask("POST", "/tasks", json=task)).status for task in tasks[:3]]
-    items = (await api.ask("POST", "/tasks/bulk", json=tasks)).json["items"]
+    items = (await api.ask("POST", "/tasks/batch", json=tasks)).json["items"]
     assert [item["status"] for item in items] == [202, 409, 409, 202, 409, 202]
     assert alone == [202, 409, 409]
     assert [item["created"] for item in items] == [False, False, False, True, False, False]
     assert "another content" in items[1]["errors"][0]["message"]
     assert "deleted" in items[2]["errors"][0]["message"]
-    assert msgspec.json.decode(msgspec.json.encode({"items": items}), type=BulkAnswer).items[0].status == 202
+    assert msgspec.json.decode(msgspec.json.encode({"items": items}), type=BatchAnswer).items[0].status == 202
 
 
 async def test_a_key_holds_for_each_item(api: Api) -> None:
-    """By its place: a repeated bulk makes no second task, and a changed item is told."""
+    """By its place: a repeated batch makes no second task, and a changed item is told."""
     headers = {"Idempotency-Key": "k"}
-    first = await api.ask("POST", "/tasks/bulk", json=[URL, {"url": URL}], headers=headers)
+    first = await api.ask("POST", "/tasks/batch", json=[URL, {"url": URL}], headers=headers)
     again = await api.ask(
-        "POST", "/tasks/bulk", json=[{"url": URL}, {"url": URL + "b"}, URL], headers=headers
+        "POST", "/tasks/batch", json=[{"url": URL}, {"url": URL + "b"}, URL], headers=headers
     )
     ids = [item["id"] for item in first.json["items"]]
     assert [item["status"] for item in again.json["items"]] == [202, 422, 202]
@@ -143,16 +143,16 @@ async def test_a_key_holds_for_each_item(api: Api) -> None:
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson", "text/csv", ""])
 @pytest.mark.parametrize("data", [None, b""])
-async def test_a_bulk_without_a_body_is_told_what_to_send(
+async def test_a_batch_without_a_body_is_told_what_to_send(
     api: Api, data: bytes | None, media_type: str
 ) -> None:
     """Whatever its Content-Type."""
     headers = {"Content-Type": media_type} if media_type else {}
-    problem = await api.refusal(400, "bad_request", "POST", "/tasks/bulk", data=data, headers=headers)
+    problem = await api.refusal(400, "bad_request", "POST", "/tasks/batch", data=data, headers=headers)
     assert "send a JSON array" in problem["detail"]
 
 
-async def test_the_findings_of_a_bulk_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_findings_of_a_batch_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Together, not only those of a line, and many bytes are checked off the event loop."""
     checked: list[bool] = []
     read = TaskDraft.from_json
@@ -163,7 +163,7 @@ async def test_the_findings_of_a_bulk_are_bounded(api: Api, monkeypatch: pytest.
 
     monkeypatch.setattr(TaskDraft, "from_json", counted)
     bad = b'{"url":"http://example.com/","rules":[%b]}' % b",".join([b"0"] * 2000)
-    answer = await api.ask("POST", "/tasks/bulk", data=b"\n".join([bad] * 30), headers=LINES)
+    answer = await api.ask("POST", "/tasks/batch", data=b"\n".join([bad] * 30), headers=LINES)
     items = answer.json["items"]
     assert [item["status"] for item in items] == [422] * 30
     assert checked == [False] * 3
