@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.audit import AuditEntry, AuditFilter
-from taskrunner.domain.clock import Clock
+from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
@@ -107,7 +107,8 @@ class Explainer:
         wanted = AuditFilter(action="pause", since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
         page = await self._trail.list(wanted, limit=_MAX_ENTRIES, cursor=None)
         for entry in reversed(page.items):
-            if entry.at >= begun and _names(entry, scope):
+            # The store keeps milliseconds: rounded up, a pause begins after its own entry.
+            if to_ms(entry.at) >= to_ms(begun) and _names(entry, scope):
                 return entry.key or entry.origin
         return None
 
