@@ -61,7 +61,6 @@ _ID_SCHEMA: dict[str, Any] = {
 # In any case.
 _METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
 _HEADERS_SCHEMA: dict[str, Any] = {
-    "type": "object",
     "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
     "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
 }
@@ -85,8 +84,8 @@ class TaskDraft(BaseModel):
     id: Annotated[str, WithJsonSchema(_ID_SCHEMA)] | None = None
     url: UrlText
     method: Annotated[str, Field(json_schema_extra=_METHOD_SCHEMA), OrNull()] = "GET"
-    headers: Annotated[dict[str, str], WithJsonSchema(_HEADERS_SCHEMA), OrNull()] = Field(
-        default_factory=dict
+    headers: Annotated[dict[str, str], OrNull()] = Field(
+        default_factory=dict, json_schema_extra=_HEADERS_SCHEMA
     )
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
     body_base64: Annotated[
