@@ -1,7 +1,7 @@
 """Auditing of the API: what is recorded of a request that changes something.
 
 Routes that need `operate` or `admin` are audited, unless they only read. The action follows from the route:
-`POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{host}/limit` is `hosts.limit.delete`.
+`POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is `hosts.limit.delete`.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from taskrunner.api.parameters import HOST, LIMIT
+from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -53,9 +53,9 @@ class HostRoutes:
         routes.get("/hosts", self.list, _LIST)
         routes.get("/hosts/{host}", self.read, _READ)
         routes.post("/hosts/{host}/reset", self.reset, _RESET)
-        routes.put("/hosts/{host}/limit", self.set_limit, _SET)
-        routes.patch("/hosts/{host}/limit", self.patch_limit, _PATCH)
-        routes.delete("/hosts/{host}/limit", self.remove_limit, _REMOVE)
+        routes.put("/hosts/{pattern}/limit", self.set_limit, _SET)
+        routes.patch("/hosts/{pattern}/limit", self.patch_limit, _PATCH)
+        routes.delete("/hosts/{pattern}/limit", self.remove_limit, _REMOVE)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
@@ -73,14 +73,18 @@ class HostRoutes:
 
     async def set_limit(self, request: web.Request) -> web.Response:
         raw = await self._body(request)
-        return json_response(HostLimitView.of(await self._hosts.set_limit(path_value(request, HOST), raw)))
+        return json_response(
+            HostLimitView.of(await self._hosts.set_limit(path_value(request, HOST_LIMIT), raw))
+        )
 
     async def patch_limit(self, request: web.Request) -> web.Response:
         raw = await self._body(request)
-        return json_response(HostLimitView.of(await self._hosts.patch_limit(path_value(request, HOST), raw)))
+        return json_response(
+            HostLimitView.of(await self._hosts.patch_limit(path_value(request, HOST_LIMIT), raw))
+        )
 
     async def remove_limit(self, request: web.Request) -> web.Response:
-        await self._hosts.remove_limit(path_value(request, HOST))
+        await self._hosts.remove_limit(path_value(request, HOST_LIMIT))
         return empty_response()
 
     async def _body(self, request: web.Request) -> bytes:

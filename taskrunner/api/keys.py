@@ -24,7 +24,7 @@ _CREATE = Operation(
 _LIMIT = Operation(
     summary="Change the limit of a key's requests: a JSON merge patch (RFC 7396) of rate and burst.",
     answers={200: ApiKeyView},
-    takes=MERGE_PATCH,
+    takes=dict.fromkeys(MERGE_PATCH, KeyLimitPatch),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
 )
 _REVOKE = Operation(

@@ -21,6 +21,7 @@ _JSON = "application/json"
 _RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
 _SCHEMES: Schema = {
@@ -66,7 +67,17 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     references: dict[type, Schema] = dict(zip(views, shown, strict=True))
     references |= {draft: taken[draft, "validation"] for draft in drafts}
     # Both know the enums, by the same names.
-    return references, {**draft_schemas.get("$defs", {}), **view_schemas}
+    return references, {**_spelt(draft_schemas.get("$defs", {})), **view_schemas}
+
+
+def _spelt(schema: Any) -> Any:
+    """pydantic leaves bounds of a field behind a `BeforeValidator` in words of its own."""
+    if isinstance(schema, list):
+        return [_spelt(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # No field has one of these names.
+    return {_BOUNDS.get(name, name): _spelt(each) for name, each in schema.items()}
 
 
 def _operation(method: str, path: str, operation: Operation, references: References) -> Schema:

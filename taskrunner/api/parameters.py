@@ -15,6 +15,7 @@ from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
 from taskrunner.domain.trace import read_traceparent
+from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN
 
 Type = TypeVar("Type")
 
@@ -180,14 +181,21 @@ ATTEMPT_NUMBER = _path(
 )
 HOST = _path(
     "host",
-    "A host as in its URLs, such as example.com:8443; for limits also *.example.com or *.",
-    {"type": "string"},
+    "A host as in its URLs, such as example.com:8443.",
+    {"type": "string", "pattern": f"^{HOST_PATTERN}{PORT_PATTERN}$"},
+    str,
+    "",
+)
+HOST_LIMIT = _path(
+    "pattern",
+    "A host, *.example.com (all below it), or *; each with or without a port.",
+    {"type": "string", "pattern": rf"^(?:(?:\*\.)?{HOST_PATTERN}|\*){PORT_PATTERN}$"},
     str,
     "",
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
-    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, FILE)
+    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
@@ -219,7 +227,13 @@ TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITION
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)
 
 AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
-    Parameter(name=name, description=meaning, schema={"type": "string"}, read=str, default="")
+    Parameter(
+        name=name,
+        description=meaning,
+        schema=_TIME if name in {"since", "until"} else {"type": "string"},
+        read=str,
+        default="",
+    )
     for name, meaning in AUDIT_CONDITIONS.items()
 )
 
@@ -227,7 +241,7 @@ BULK_LIMIT = _whole_number(
     "limit", "The largest number to change in one request.", least=1, most=1000, default=1000
 )
 DRY_RUN = _flag("dry_run", "Only count them.")
-EVERYTHING = _flag("all", "Everything; required when no condition is given.")
+EVERYTHING = _flag("all", "Everything; required when no condition is given. Conditions hold with it, too.")
 BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)
 RATE = _number(
     "rate",

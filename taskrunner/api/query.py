@@ -112,10 +112,10 @@ class Query:
             return []
 
     def bulk(self) -> BulkQuery:
-        """What to change. A query without conditions must say `all=true`."""
+        """What to change. A query without conditions must say `all=true`; conditions hold with it, too."""
         selection = self.selection()
-        if selection.is_empty is not self.get(EVERYTHING):
-            self._wrong(EVERYTHING.name, "give conditions, or all=true and none")
+        if not self.get(EVERYTHING) and selection.is_empty:
+            self._wrong(EVERYTHING.name, "give conditions, or all=true")
         return BulkQuery(
             selection=selection,
             limit=self.get(BULK_LIMIT),

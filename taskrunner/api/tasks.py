@@ -142,7 +142,7 @@ class TaskRoutes:
         )
         if not raw:
             raise _no_body()
-        numbered = _numbered(raw)
+        numbered = _numbered(raw, in_lines=request.content_type in _LINES)
         if len(numbered) > _BATCH_TASKS:
             raise refuse(
                 413,
@@ -233,10 +233,16 @@ def _no_body() -> Exception:
     )
 
 
-def _numbered(raw: bytes) -> list[tuple[int, bytes]]:
-    """The tasks of a batch: its lines, or the elements of its JSON array, as numbered lines."""
+def _numbered(raw: bytes, *, in_lines: bool) -> list[tuple[int, bytes]]:
+    """The tasks of a batch: its lines, or the elements of its JSON array, as numbered lines.
+
+    An array is also taken for one when it is sent as lines.
+    """
     text = raw.removeprefix(BOM)
-    if not text.lstrip().startswith(b"["):
+    is_array = text.lstrip().startswith(b"[")
+    if not is_array and not in_lines:
+        raise refuse(400, "bad_json", "the body is no JSON array; send lines as application/x-ndjson")
+    if not is_array:
         return list(meaningful(text.split(b"\n")))
     try:
         return list(enumerate(elements(text), start=1))

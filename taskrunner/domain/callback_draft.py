@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults, check_secret
-from taskrunner.domain.json_fields import OrNull
+from taskrunner.domain.json_fields import OrNull, UrlText
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.status import Status
 from taskrunner.domain.tls_profile import check_profile
@@ -37,7 +37,7 @@ class CallbackDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: str
+    url: UrlText
     secret: str | None = None
     events: Annotated[tuple[Status, ...], OrNull()] = EVENTS
     tls: ProfileName = None

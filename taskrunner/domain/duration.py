@@ -10,6 +10,8 @@ _PARTS = re.compile(rf"{_NUMBER}(ms|[smhdw])")
 _SECONDS = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]{0,9})?(?:[eE][+-]?[0-9]{1,3})?")
 # Each unit once, the longest first.
 _DURATION = re.compile("".join(rf"(?:{_NUMBER}{unit})?" for unit in ("w", "d", "h", "m", "s", "ms")))
+# Both in ECMA 262, for JSON Schema; the bounds of a field hold for texts, too, which no schema can say.
+DURATION_PATTERN = rf"^\s*(?:{_SECONDS.pattern}|(?=[0-9]){_DURATION.pattern})\s*$"
 
 
 def has_units(text: str) -> bool:

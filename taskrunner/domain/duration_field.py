@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from taskrunner.domain.duration import read_duration
+from taskrunner.domain.duration import DURATION_PATTERN, read_duration
 
 
 def _seconds(value: Any) -> Any:
@@ -14,6 +14,6 @@ def _seconds(value: Any) -> Any:
 
 Duration = Annotated[
     float,
-    BeforeValidator(_seconds, json_schema_input_type=float | str),
+    BeforeValidator(_seconds, json_schema_input_type=float | Annotated[str, Field(pattern=DURATION_PATTERN)]),
     Field(allow_inf_nan=False),
 ]

@@ -17,7 +17,8 @@ from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.value import Value
 
-_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(?:/(s|m|h))?")
+_RATE_PATTERN = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:/(s|m|h))?"
+_RATE = re.compile(_RATE_PATTERN)
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PARTS = re.compile(r"[\s,;]+")
 
@@ -52,7 +53,9 @@ _DEMANDS: dict[str, Any] = {
 Rate = Annotated[
     float,
     Field(gt=0, le=100_000, allow_inf_nan=False),
-    BeforeValidator(_read_rate, json_schema_input_type=float | str),
+    BeforeValidator(
+        _read_rate, json_schema_input_type=float | Annotated[str, Field(pattern=rf"^\s*{_RATE_PATTERN}\s*$")]
+    ),
 ]
 
 

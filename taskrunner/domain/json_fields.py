@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticUseDefault
 
 from taskrunner.domain.constraints import MakeSchema, Schema, whole
+from taskrunner.domain.url import URL_PATTERN
 
 
 class OrNull:
@@ -24,4 +25,8 @@ def _default_for_null(given: Any) -> Any:
     return given
 
 
+UrlText = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": URL_PATTERN, "examples": ["https://example.com/"]}),
+]
 WholeNumber = Annotated[int, BeforeValidator(whole)]

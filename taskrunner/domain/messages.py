@@ -23,3 +23,11 @@ def shown(value: object) -> str:
         return _JSON_WORDS[value]
     text = repr(masked_url(mask_user_info(value)) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def any_case(words: Iterable[str]) -> str:
+    """An alternative of a regular expression: these words, in capital or small letters."""
+    return "|".join(
+        "".join(f"[{each.upper()}{each.lower()}]" if each.isalpha() else each for each in word)
+        for word in words
+    )

@@ -17,7 +17,7 @@ from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.timetable import check_cron, check_time_zone
+from taskrunner.domain.timetable import check_cron, check_time_zone, cron_pattern
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
 
@@ -26,6 +26,12 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Fields that the schedule sets for each run. Nobody waits for an answer, so no write concern either.
 _PER_RUN_FIELDS = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
 _DAY = 86_400.0
+# By its name among the schemas of the API.
+_TASK_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "allOf": [{"$ref": "#/components/schemas/TaskDraft"}],
+    "properties": dict.fromkeys(_PER_RUN_FIELDS, False),
+}
 
 
 class ScheduleDraft(BaseModel):
@@ -33,14 +39,14 @@ class ScheduleDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str | None = None
-    cron: str
+    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
+    cron: Annotated[str, Field(json_schema_extra={"pattern": cron_pattern(), "examples": ["0 8 * * 1-5"]})]
     time_zone: Annotated[str, OrNull()] = "UTC"
     missed: Annotated[MissedPolicy, OrNull()] = MissedPolicy.ONCE
     overlap: Annotated[Overlap, OrNull()] = Overlap.ALLOW
     jitter: Annotated[Duration, Field(ge=0, le=_DAY), OrNull()] = 0.0
     conditional: Annotated[bool, OrNull()] = False
-    task: Annotated[str, WithJsonSchema({"type": "object", "additionalProperties": True})]
+    task: Annotated[str, WithJsonSchema(_TASK_SCHEMA)]
 
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:

@@ -23,8 +23,9 @@ from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.json_fields import OrNull, WholeNumber
+from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
+from taskrunner.domain.messages import any_case
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
@@ -52,6 +53,17 @@ _LIMITED = {
 _DRAFT_ONLY = ("delay", "write_concern")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
+_ID_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
+    "not": {"enum": sorted(task_fields.RESERVED_IDS)},
+}
+# In any case.
+_METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
+_HEADERS_SCHEMA: dict[str, Any] = {
+    "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
+}
 _BODY_SCHEMA: dict[str, Any] = {
     "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
     " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
@@ -69,10 +81,12 @@ class TaskDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: str | None = None
-    url: str
-    method: Annotated[str, OrNull()] = "GET"
-    headers: Annotated[dict[str, str], OrNull()] = Field(default_factory=dict)
+    id: Annotated[str, WithJsonSchema(_ID_SCHEMA)] | None = None
+    url: UrlText
+    method: Annotated[str, Field(json_schema_extra=_METHOD_SCHEMA), OrNull()] = "GET"
+    headers: Annotated[dict[str, str], OrNull()] = Field(
+        default_factory=dict, json_schema_extra=_HEADERS_SCHEMA
+    )
     body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,

@@ -17,9 +17,9 @@ IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # The paths of these are those of the API's own verbs, so nobody could ask for such a task or dead letter.
 RESERVED_IDS = frozenset({"batch", "cancel", "delete", "purge", "requeue"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since servers disagree on its meaning.
-_FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
+FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
 # The HTTP client sets these; a task that could set them could split requests.
 _OWN_HEADERS = frozenset(
     {
@@ -124,13 +124,13 @@ def check_header(name: str, value: str) -> None:
         raise ValueError(f"{shown(name)} is set by taskrunner itself and cannot be given")
     if name.lower() in _METADATA_HEADERS:
         raise ValueError(f"{shown(name)} is a key to a metadata service and cannot be given")
-    if not _FIELD_VALUE.fullmatch(value):
+    if not FIELD_VALUE.fullmatch(value):
         raise ValueError(f"the value of {shown(name)} must be visible ASCII, without line breaks")
 
 
 def check_header_name(name: str) -> None:
     """A token (RFC 9110 5.6.2)."""
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise ValueError(
             f"{shown(name)} is not a header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)"
         )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.messages import any_case, did_you_mean, shown
 
 _FIELDS = 5
 _MAX_CHARS = 256
@@ -88,6 +88,23 @@ class Timetable:
             if slot > last:
                 last = slot
                 yield slot
+
+
+def cron_pattern() -> str:
+    """A regular expression of ECMA 262, for JSON Schema, which matches every cron expression.
+
+    It cannot say that a range goes up, that a step stays within it, or that the day exists.
+    """
+    month, weekday = f"1[0-2]|[1-9]|{any_case(_MONTHS)}", f"[0-7]|{any_case(_WEEKDAYS)}"
+    numbers = ("[0-5]?[0-9]", "2[0-3]|1?[0-9]", "3[01]|[12][0-9]|[1-9]", month, weekday)
+    special = ("", "", "|[Ll][Ww]?", "", f"|0*(?:{weekday})#0*[1-5]|0*[0-7][Ll]")
+    fields = [
+        f"(?:{term}(?:,{term})*)"
+        for number, other in zip(numbers, special, strict=True)
+        for term in [rf"(?:(?:\*|0*(?:{number})(?:-0*(?:{number}))?)(?:/[0-9]+)?{other})"]
+    ]
+    spaced = r"\s+".join(fields)
+    return rf"^\s*(?:{spaced}|{any_case(_NAMED)})\s*$"
 
 
 def check_cron(cron: str) -> str:

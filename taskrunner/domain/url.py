@@ -25,6 +25,16 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 # Public DNS has labels that begin or end with a hyphen, although RFC 1123 forbids it for host names.
 _LABEL = r"[a-z0-9_-]{1,63}"
 _NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL})*\.?")
+# For JSON Schema, in ECMA 262: every URL that is accepted matches. The rules for A-labels and numeric hosts,
+# and the policy for targets, are beyond it.
+_ANY_LABEL = r"[^\x00-,./:-@\[-^`{-\x7f]{1,63}"
+_TOP_LABEL = r"[0-9]{0,62}[^\x00-,./-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]{0,62}"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+HOST_PATTERN = (
+    rf"(?:(?:{_ANY_LABEL}\.)*{_TOP_LABEL}\.?|(?:{_OCTET}\.){{3}}{_OCTET}\.?|\[[0-9A-Fa-f:.]{{2,45}}\])"
+)
+PORT_PATTERN = r"(?::[1-9][0-9]{0,4})?"
+URL_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://{HOST_PATTERN}{PORT_PATTERN}(?:[/?#][!-\[\]-~]*)?$"
 # Only ASCII: str.lower would turn the Kelvin sign into a k.
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 # A parser may take this for a number, and the whole host for an IPv4 address (WHATWG URL 3.5).

@@ -58,6 +58,8 @@ async def test_an_array_is_a_batch_too(api: Api) -> None:
         ("[", "application/json", 400, "bad_json"),
         ("[" * 100_000, "application/json", 400, "bad_json"),
         (json.dumps([URL] * 1001), "application/json", 413, "body_too_large"),
+        ("{}", "application/json", 400, "bad_json"),
+        (URL, "application/json", 400, "bad_json"),
         (URL, "text/csv", 415, "unsupported_media_type"),
     ],
 )

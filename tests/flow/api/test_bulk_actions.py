@@ -89,7 +89,7 @@ async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
     ("query", "field"),
     [
         ("", "all"),
-        ("?all=true&queue=high", "all"),
+        ("?all=false", "all"),
         ("?all=yes", "all"),
         ("?all=true&rate=0", "rate"),
         ("?all=true&rate=fast", "rate"),
@@ -106,6 +106,15 @@ async def test_dead_letters_are_purged_and_deleted(api: Api) -> None:
 async def test_what_is_not_clearly_meant_is_refused(api: Api, query: str, field: str) -> None:
     problem = await api.refusal(400, "bad_query", "POST", f"/dead-letters/requeue{query}")
     assert field in {error["field"] for error in problem["errors"]}
+
+
+async def test_conditions_hold_beside_all(api: Api) -> None:
+    """`all=true` allows a query without conditions; it does not take them away."""
+    await api.submit(id="high", priority="high")
+    await api.submit(id="low", priority="low")
+    answer = await api.ask("POST", "/tasks/cancel?all=true&queue=high")
+    assert (answer.json["matched"], answer.json["done"]) == (1, 1)
+    assert (await api.get("/tasks/low")).json["status"] == "queued"
 
 
 async def statuses(api: Api, ids: list[str]) -> list[int | str]:

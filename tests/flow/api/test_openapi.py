@@ -212,7 +212,7 @@ async def test_schedules_are_as_described(api: Api) -> None:
 
 async def test_hosts_are_as_described(api: Api) -> None:
     """Limited, shown, listed and reset."""
-    limit = "/hosts/{host}/limit"
+    limit = "/hosts/{pattern}/limit"
     given = await api.ask("PUT", "/hosts/a.test/limit", json={"concurrency": 2, "rate": "10/s", "burst": 3})
     await check(api, "PUT", limit, given)
     await check(api, "PUT", limit, await api.ask("PUT", "/hosts/a.test/limit", json={}))

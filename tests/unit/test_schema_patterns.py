@@ -1,0 +1,96 @@
+"""The patterns of the OpenAPI document: they match whatever is accepted, and not what is plainly wrong."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from taskrunner.domain.duration import DURATION_PATTERN, read_duration
+from taskrunner.domain.host_name import check_host_name, check_pattern
+from taskrunner.domain.timetable import check_cron, cron_pattern
+from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
+
+HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"
+LIMIT = rf"^(?:(?:\*\.)?{HOST_PATTERN}|\*){PORT_PATTERN}$"
+CRON = cron_pattern()
+RULES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "cron": (CRON, check_cron),
+    "duration": (DURATION_PATTERN, read_duration),
+    "host": (HOST, check_host_name),
+    "limit": (LIMIT, check_pattern),
+    "url": (URL_PATTERN, parse_url),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *(("cron", text) for text in ("* * * * *", "*/5 0-6,12 1 JAN-mar 1-5", "0 0 L * *", "0 0 LW * *")),
+        *(
+            ("cron", text)
+            for text in ("0 0 * * 5L", "0 0 * * fri#2", " 07  7 01 1 7 ", "@Daily", "5/10 * * * *")
+        ),
+        *(("duration", text) for text in ("90", "1h30m", "1.5h", " 5m ", "250ms", "1e3", "2w1d", "+5", "5.")),
+        *(("host", text) for text in ("example.com", "a_b.-c-:8443", "3com.2x", "bücher.example", "中.test")),
+        *(("host", text) for text in ("192.0.2.1", "[2001:db8::1]:80", "example.com.", "localhost")),
+        *(("limit", text) for text in ("*", "*:80", "*.example.com", "*.com:8443", "[::1]")),
+        *(("url", text) for text in ("http://a", "HTTPS://EXAMPLE.com:443/?x#y", "https://bücher.example./")),
+        *(
+            ("url", text)
+            for text in ("http://[::1]:8080/", "http://203.0.113.9/;a=b//../c?%00", "http://a?b")
+        ),
+    ],
+)
+def test_what_is_accepted_matches(kind: str, text: str) -> None:
+    pattern, check = RULES[kind]
+    check(text)
+    assert re.search(pattern, text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *(
+            ("cron", text)
+            for text in ("", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "@noon")
+        ),
+        *(
+            ("cron", text)
+            for text in ("* * * * 8", "a * * * *", "*-5 * * * *", "* * * * MON#6", "* * * * * *")
+        ),
+        *(
+            ("duration", text)
+            for text in ("", "m", "10 m", "30m1h", "1h1h", "-5m", "P1D", "1:30", "s", "1,5h")
+        ),
+        *(
+            ("host", text)
+            for text in ("", "0", "a b", "a/b", "a:0", "*.a", "1.2.3", "256.1.1.1", "a..b", "u@a")
+        ),
+        *(("limit", text) for text in ("", "0", "*.*", "a.*", "*.", "**")),
+        *(("url", text) for text in ("", "ftp://a/", "http:///", "http://a b/", "http://u@a/", "http://a/ü")),
+        *(("url", text) for text in ("http://0/", "http://a:0/", "http://a\\b", "//a/", "http://a/ ", "a")),
+    ],
+)
+def test_what_is_plainly_wrong_does_not(kind: str, text: str) -> None:
+    pattern, check = RULES[kind]
+    assert not re.search(pattern, text)
+    with pytest.raises(ValueError, match=r"."):
+        check(text)
+
+
+@pytest.mark.parametrize("kind", RULES)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(data=st.data())
+def test_no_text_is_accepted_that_does_not_match(kind: str, data: st.DataObject) -> None:
+    """For texts near the pattern: one of it with a character changed."""
+    pattern, check = RULES[kind]
+    text = data.draw(st.from_regex(pattern, fullmatch=True).filter(lambda text: len(text) < 200))
+    at = data.draw(st.integers(0, len(text)))
+    changed = text[:at] + data.draw(st.text(max_size=1)) + text[at + 1 :]
+    try:
+        check(changed)
+    except ValueError:
+        return
+    assert re.search(pattern, changed)
