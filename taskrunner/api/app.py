@@ -8,6 +8,7 @@ from aiohttp import web
 from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.audit import AuditRoutes
+from taskrunner.api.batch import BatchRoutes
 from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
@@ -63,6 +64,7 @@ def build_api(
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
     TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
     BulkActionRoutes(bulk_actions).add_to(routes)

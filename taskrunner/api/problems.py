@@ -21,6 +21,7 @@ error is shown only as an id, under which the log has the rest.
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
+| 409, 422 | `batch_refused` | an atomic batch: `errors` begin with the number of the task |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
@@ -40,6 +41,7 @@ from pydantic import ValidationError
 from taskrunner.api.views.view import View
 from taskrunner.domain import codec
 from taskrunner.domain.errors import (
+    BatchRefused,
     BrokerUnavailable,
     CallerError,
     FieldError,
@@ -57,10 +59,13 @@ from taskrunner.domain.errors import (
     StoreRefused,
     StoreUnavailable,
     TaskInvalid,
+    TaskTooLarge,
     TaskUnknown,
     WriteUnconfirmed,
 )
 from taskrunner.domain.json_text import JsonUnfit
+from taskrunner.domain.validation import at_most
+from taskrunner.domain.value import replace
 
 CONTENT_TYPE = "application/problem+json"
 # Seconds. Adapters reconnect within a few seconds of a service's return; sooner is only load.
@@ -88,6 +93,12 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     KeyInvalid: "key_invalid",
 }
 
+_UNKNOWN: Mapping[type[CallerError], str] = {
+    TaskUnknown: "task_unknown",
+    ScheduleUnknown: "schedule_unknown",
+    HostLimitUnknown: "host_limit_unknown",
+    KeyUnknown: "api_key_unknown",
+}
 
 # RFC 9110 section 15; Python has older names.
 _TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
@@ -155,18 +166,15 @@ def problem_of(exc: BaseException) -> Problem | None:
     """The problem for `exc`; None for an unexpected error."""
     if isinstance(exc, RequestRefused):
         return exc.problem
+    if isinstance(exc, BatchRefused):
+        return _batch_refused(exc)
     if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
-    if isinstance(exc, TaskUnknown):
-        return Problem(status=404, code="task_unknown", detail=str(exc))
-    if isinstance(exc, ScheduleUnknown):
-        return Problem(status=404, code="schedule_unknown", detail=str(exc))
-    if isinstance(exc, HostLimitUnknown):
-        return Problem(status=404, code="host_limit_unknown", detail=str(exc))
-    if isinstance(exc, KeyUnknown):
-        return Problem(status=404, code="api_key_unknown", detail=str(exc))
+    unknown = next((code for kind, code in _UNKNOWN.items() if isinstance(exc, kind)), None)
+    if unknown is not None:
+        return Problem(status=404, code=unknown, detail=str(exc))
     if isinstance(exc, KeyReused):
         return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, StateConflict):
@@ -195,6 +203,8 @@ def http_problem(status: int, reason: str, headers: Mapping[str, str] | None = N
 
 
 def _fields_invalid(exc: FieldsInvalid) -> Problem:
+    if isinstance(exc, TaskTooLarge):
+        return Problem(status=413, code="body_too_large", detail=str(exc), errors=exc.errors)
     if _is_syntax(exc):
         return Problem(
             status=400, code="bad_json", detail=f"the body is no JSON that we take: {exc}", errors=exc.errors
@@ -203,6 +213,25 @@ def _fields_invalid(exc: FieldsInvalid) -> Problem:
     fields = "1 field is" if count == 1 else f"{count} fields are"
     code = next(code for kind, code in _INVALID.items() if isinstance(exc, kind))
     return Problem(status=422, code=code, detail=f"{fields} not right; see errors", errors=exc.errors)
+
+
+def findings_in(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:
+    """What is wrong with one task of a batch, by field."""
+    if isinstance(error, TaskInvalid):
+        return error.errors
+    field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
+    return [FieldError(field=field, message=str(error))]
+
+
+def _batch_refused(exc: BatchRefused) -> Problem:
+    is_conflict = all(type(error) is StateConflict for _, error in exc.refused)
+    errors = [
+        replace(found, field=f"{number}.{found.field}" if found.field else str(number))
+        for number, error in exc.refused
+        for found in findings_in(error)
+    ]
+    status = 409 if is_conflict else 422
+    return Problem(status=status, code="batch_refused", detail=str(exc), errors=at_most(errors))
 
 
 def _is_syntax(exc: FieldsInvalid) -> bool:

@@ -79,9 +79,12 @@ def _too_large(limit: int) -> Exception:
 
 async def _read(request: web.Request, limit: int) -> bytes:
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as exc:
-        raise _too_large(limit) from exc
+        body = bytearray()
+        while chunk := await request.content.readany():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+        return bytes(body)
     except web.RequestPayloadError as exc:
         raise refuse(
             400, "bad_request", "the body breaks the rules of its transfer coding or was cut short"

@@ -69,8 +69,11 @@ class Routes:
         """GET and HEAD."""
         self._add("GET", self._router.add_get, path, handler, operation)
 
-    def post(self, path: str, handler: Handler, operation: Operation) -> None:
-        self._add("POST", self._router.add_post, path, handler, operation)
+    def post(
+        self, path: str, handler: Handler, operation: Operation, *, max_request_bytes: int | None = None
+    ) -> None:
+        """`max_request_bytes` is that of a route which takes more than the others."""
+        self._add("POST", self._router.add_post, path, handler, operation, max_request_bytes)
 
     def put(self, path: str, handler: Handler, operation: Operation) -> None:
         self._add("PUT", self._router.add_put, path, handler, operation)
@@ -82,7 +85,13 @@ class Routes:
         self._add("DELETE", self._router.add_delete, path, handler, operation)
 
     def _add(
-        self, method: str, add: Callable[..., object], path: str, handler: Handler, operation: Operation
+        self,
+        method: str,
+        add: Callable[..., object],
+        path: str,
+        handler: Handler,
+        operation: Operation,
+        max_request_bytes: int | None = None,
     ) -> None:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
@@ -91,13 +100,14 @@ class Routes:
             handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         needs = ROUTES[method, path]
+        limit = max_request_bytes or self._max_request_bytes
         handler = self._admitted(handler, needs)
         if "{" in path:
             handler = self._unless_fixed(handler)
         else:
             self._fixed.update(prefix + path for prefix in PREFIXES)
         for prefix in PREFIXES:
-            add(prefix + path, handler, expect_handler=partial(self._expect, needs))
+            add(prefix + path, handler, expect_handler=partial(self._expect, needs, limit))
 
     def _admitted(self, handler: Handler, needs: Needs) -> Handler:
         """`handler` for callers that `access` admits, whom no refusal tells the stored form of an id."""
@@ -126,7 +136,7 @@ class Routes:
 
         return answer
 
-    async def _expect(self, needs: Needs, request: web.Request) -> web.StreamResponse | None:
+    async def _expect(self, needs: Needs, limit: int, request: web.Request) -> web.StreamResponse | None:
         """RFC 9110 10.1.1: refuse whom or what we will not take before the body is sent, else ask for it."""
         # A client of HTTP/1.0 would not understand 100.
         if request.version < HttpVersion11:
@@ -134,8 +144,8 @@ class Routes:
         if request.headers["Expect"].lower() != "100-continue":
             return problem_response(http_problem(417, "the only expectation we know is 100-continue"))
         length = request.content_length
-        if length is not None and length > self._max_request_bytes:
-            detail = f"the body is larger than {self._max_request_bytes} bytes"
+        if length is not None and length > limit:
+            detail = f"the body is larger than {limit} bytes"
             refusal = problem_response(http_problem(413, detail))
             # The client may send the body all the same; we will not read it to find the next request.
             refusal.force_close()

@@ -47,13 +47,14 @@ class ServerSettings:
 class ApiSettings:
     """The limits of the routes; durations are seconds.
 
-    `max_request_bytes` has room for the largest body of a task in base64. A fetched text of up to
-    `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`. `user_agent` is what
-    consumers send by default; `masking` hides values that may be secret.
+    `max_request_bytes` has room for the largest body of a task in base64, `max_batch_bytes` for many tasks. A
+    fetched text of up to `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`.
+    `user_agent` is what consumers send by default; `masking` hides values that may be secret.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
     max_request_bytes: int = 512 * 1024
+    max_batch_bytes: int = 16 * 1024 * 1024
     inline_body_bytes: int = 64 * 1024
     user_agent: str = USER_AGENT
     masking: Masking = Masking()

@@ -6,19 +6,16 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
-from taskrunner.api.problems import refuse
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
-from taskrunner.api.views.task import BatchAnswer, TaskPage, TaskView, as_text
+from taskrunner.api.views.task import TaskPage, TaskView, as_text
 from taskrunner.domain.errors import TaskUnknown
-from taskrunner.domain.json_text import BOM, JsonUnfit, elements
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.producer.batch_submit import BatchSubmit, meaningful
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.search import Search
@@ -32,27 +29,14 @@ _SAFE_HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 
-_LINES = ("application/x-ndjson", "application/jsonl")
 # Checking more takes longer than the loop's other clients should wait.
 _LARGE_BYTES = 64 * 1024
-# Some 20 ms of the loop's time.
-_BATCH_TASKS = 1000
 _SUBMIT = Operation(
     summary="Submit a task.",
     answers={202: TaskView},
     takes={"application/json": TaskDraft},
     parameters=(IDEMPOTENCY_KEY, TRACEPARENT),
     problems=(400, 408, 409, 413, 415, 422, 503),
-)
-_BATCH = Operation(
-    summary=f"Submit up to {_BATCH_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
-    answers={200: BatchAnswer},
-    takes={
-        "application/json": {"type": "array"},
-        **{kind: {"type": "string", "minLength": 1} for kind in _LINES},
-    },
-    parameters=(IDEMPOTENCY_KEY,),
-    problems=(400, 408, 413, 415, 503),
 )
 _LIST = Operation(
     summary="Tasks, the newest first.",
@@ -79,7 +63,7 @@ _DELETE = Operation(
 
 
 class TaskRoutes:
-    """`POST /tasks`, `POST /tasks/batch`, `GET /tasks`, `/tasks/{id}` and its body, cancel and delete."""
+    """`POST /tasks`, `GET /tasks`, `/tasks/{id}` and its body, cancel and delete."""
 
     def __init__(
         self,
@@ -96,11 +80,9 @@ class TaskRoutes:
         self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
-        self._batch = BatchSubmit(intake, TaskDraft(url="http://example.com/"), patience=0.0)
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
-        routes.post("/tasks/batch", self.submit_batch, _BATCH)
         routes.get("/tasks", self.list, _LIST)
         routes.get("/tasks/{id}", self.read, _READ)
         routes.get("/tasks/{id}/body", self.body, _BODY)
@@ -132,29 +114,6 @@ class TaskRoutes:
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
-
-    async def submit_batch(self, request: web.Request) -> web.Response:
-        """200 with one item for each task. Safe to repeat for tasks with ids of their own, or with a key."""
-        if not request.can_read_body:
-            raise _no_body()
-        raw = await read_json_body(
-            request, limit=self._max_request_bytes, timeout=self._options.request_timeout, also=_LINES
-        )
-        if not raw:
-            raise _no_body()
-        numbered = _numbered(raw, in_lines=request.content_type in _LINES)
-        if len(numbered) > _BATCH_TASKS:
-            raise refuse(
-                413,
-                "body_too_large",
-                f"{len(numbered)} tasks, at most {_BATCH_TASKS} in one request are allowed",
-            )
-        key = header_value(request, IDEMPOTENCY_KEY)
-        if not numbered:
-            return json_response(BatchAnswer(items=()))
-        caller = caller_of(request)
-        done = await self._batch.submit_batch(numbered, idempotency_key=key, submitter=caller.submitter)
-        return json_response(BatchAnswer.of(done, shown=caller.shown))
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
@@ -222,32 +181,6 @@ def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:
     if parent is None or draft.traceparent is not None:
         return draft
     return draft.model_copy(update={"traceparent": parent})
-
-
-def _no_body() -> Exception:
-    """An empty answer of 200 would hide that a file was not found, or its content lost on the way."""
-    return refuse(
-        400,
-        "bad_request",
-        "there is no body; send a JSON array of tasks, or one task a line as application/x-ndjson",
-    )
-
-
-def _numbered(raw: bytes, *, in_lines: bool) -> list[tuple[int, bytes]]:
-    """The tasks of a batch: its lines, or the elements of its JSON array, as numbered lines.
-
-    An array is also taken for one when it is sent as lines.
-    """
-    text = raw.removeprefix(BOM)
-    is_array = text.lstrip().startswith(b"[")
-    if not is_array and not in_lines:
-        raise refuse(400, "bad_json", "the body is no JSON array; send lines as application/x-ndjson")
-    if not is_array:
-        return list(meaningful(text.split(b"\n")))
-    try:
-        return list(enumerate(elements(text), start=1))
-    except JsonUnfit as exc:
-        raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
 
 
 def _body_response(task_id: str, result: Response, content: bytes) -> web.Response:

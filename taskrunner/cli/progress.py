@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TextIO
 
-from taskrunner.producer.batch_submit import bounded_lines
+from taskrunner.producer.batch_reader import bounded_lines
 
 _REDRAW = 0.1
 # Carriage return, then "erase in line" of ECMA-48.

@@ -14,7 +14,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
-from taskrunner.producer.batch_submit import RefusedLine
+from taskrunner.producer.batch_reader import RefusedLine
 
 # RefusedLine lines beyond this many are counted, not shown.
 _SHOWN_REFUSALS = 20

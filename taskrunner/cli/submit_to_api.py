@@ -22,7 +22,7 @@ from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
 from taskrunner.domain.json_text import join, members
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.status import TERMINAL
-from taskrunner.producer.batch_submit import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
+from taskrunner.producer.batch_reader import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 
 # Seconds between two reads of a task that is waited for.
@@ -110,7 +110,7 @@ def _task_line(
         return line, False
     kept = {n: json.dumps(v) for n, v in fields.items() if EXCLUSIVE_FIELDS.get(n) not in given}
     # As in a submit to the store, an id of null is none.
-    needs_id = given.get("id", "null") == "null"
+    needs_id = given.get("id", "null") == "null" and "idempotency_key" not in given
     new_id = {"id": json.dumps(make_id(number, line))} if needs_id else {}
     return join({**kept, **given, **new_id}).encode(), needs_id
 

@@ -5,6 +5,7 @@
     │   ├── FieldsInvalid           at least one field is invalid; all findings are listed
     │   │   ├── ConfigInvalid       the configuration is invalid
     │   │   ├── TaskInvalid         a submitted task breaks a rule
+    │   │   │   └── TaskTooLarge    it is larger than a request for it may be
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
@@ -14,6 +15,7 @@
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── KeyUnknown              no API key has this name
+    │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
     │       └── KeyReused           an Idempotency-Key came with another request before
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
@@ -70,6 +72,10 @@ class TaskInvalid(FieldsInvalid):
     """A submitted task breaks at least one rule."""
 
 
+class TaskTooLarge(TaskInvalid):
+    """A task of more bytes than a request for it may have."""
+
+
 class ScheduleInvalid(FieldsInvalid):
     """A schedule breaks at least one rule."""
 
@@ -117,6 +123,16 @@ class StateConflict(CallerError):
 
 class KeyReused(StateConflict):
     """An `Idempotency-Key` came with another request before."""
+
+
+class BatchRefused(CallerError):
+    """An atomic batch of which nothing was accepted; `refused` are the reasons by the number of the item."""
+
+    def __init__(self, refused: Sequence[tuple[int, TaskInvalid | StateConflict]]) -> None:
+        self.refused = refused
+        number, error = refused[0]
+        more = f", and {len(refused) - 1} more are refused" if len(refused) > 1 else ""
+        super().__init__(f"nothing was accepted: task {number}: {error}{more}")
 
 
 class OutsideError(TaskrunnerError):

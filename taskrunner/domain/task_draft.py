@@ -50,7 +50,7 @@ _LIMITED = {
     "max_attempts": ("max_attempts", ""),
 }
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
-_DRAFT_ONLY = ("delay", "write_concern")
+_DRAFT_ONLY = ("delay", "write_concern", "idempotency_key")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
 _ID_SCHEMA: dict[str, Any] = {
@@ -272,7 +272,7 @@ class TaskDraft(BaseModel):
         run_at = self._run_at(settings.limits, now)
         defaults, fields = settings.defaults, self.__dict__.copy()
         for name in _DRAFT_ONLY:
-            del fields[name]
+            fields.pop(name, None)
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import KeyReused, StateConflict
+from taskrunner.domain.errors import BatchRefused, KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
@@ -128,11 +128,53 @@ class Intake:
 
         Raises as `submit` does, except for conflicts, which are in the `refusal` of each.
         """
-        is_replicated = any(new.write_concern is WriteConcern.REPLICATED for new in batch)
-        if is_replicated:
-            await self._replication.check()
-        answers = await self._accept(batch)
-        if is_replicated:
+        return await self.complete(batch, await self.accept(batch))
+
+    async def submit_all(self, batch: Sequence[NewTask]) -> list[Submitted]:
+        """Accept a batch whole, in one step of the store; see `IntakeStore.accept_all`.
+
+        Tasks that were accepted before hinder no others, so that it is safe to repeat. Raises as `submit`
+        does, and `BatchRefused` with the numbers of the refused, from 0.
+        """
+        await self._check_replicas(batch)
+        answers: dict[int, Accepted] = {}
+        left = list(range(len(batch)))
+        while left:
+            found = await self._store.accept_all([batch[number] for number in left])
+            answers |= zip(left, found, strict=True)
+            known = [number for number in left if answers[number].answer is not AcceptAnswer.CREATED]
+            if not known:
+                self._events.emit(TasksAccepted(count=len(left)))
+                break
+            found_out = await self._refusals(
+                [batch[number] for number in known], [answers[number] for number in known]
+            )
+            refused = [(number, each) for number, each in zip(known, found_out, strict=True) if each]
+            if refused:
+                raise BatchRefused(refused)
+            left = [number for number in left if number not in known]
+        return await self.complete(batch, [answers[number] for number in range(len(batch))])
+
+    async def foresee(self, new: NewTask) -> str | None:
+        """The id of the task that `new` would repeat, None if it would be a new one. Writes nothing.
+
+        Raises as `submit` does.
+        """
+        await self._check_replicas([new])
+        (accepted,) = await self._store.foresee([new])
+        (refusal,) = await self._refusals([new], [accepted])
+        if refusal is not None:
+            raise refusal
+        return None if accepted.answer is AcceptAnswer.CREATED else accepted.id
+
+    async def accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
+        """The first half of `submit_many`. Of two with the same id or key, that of the first call wins."""
+        await self._check_replicas(batch)
+        return await self._accept(batch)
+
+    async def complete(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> list[Submitted]:
+        """The second half: publish what is new, and find out what the other answers mean."""
+        if _is_replicated(batch):
             # A conflict is with a task that may be deleted by now.
             stored = [answer.id for answer in answers if answer.answer is not AcceptAnswer.CONFLICT]
             await self._replication.confirm(stored)
@@ -170,6 +212,10 @@ class Intake:
             _refusal(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
         ]
 
+    async def _check_replicas(self, batch: Sequence[NewTask]) -> None:
+        if _is_replicated(batch):
+            await self._replication.check()
+
     async def drain(self) -> None:
         """Wait for the submits under way."""
         await self._accepting.drain()
@@ -179,6 +225,10 @@ class Intake:
         answers = await self._store.accept(batch)
         self._events.emit(TasksAccepted(count=sum(a.answer is AcceptAnswer.CREATED for a in answers)))
         return answers
+
+
+def _is_replicated(batch: Sequence[NewTask]) -> bool:
+    return any(new.write_concern is WriteConcern.REPLICATED for new in batch)
 
 
 def _runs_at_once(new: NewTask) -> bool:

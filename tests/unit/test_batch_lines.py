@@ -5,7 +5,7 @@ import io
 import pytest
 
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.producer.batch_submit import LINE_LIMIT_BYTES, bounded_lines, check_length, meaningful
+from taskrunner.producer.batch_reader import LINE_LIMIT_BYTES, bounded_lines, check_length, meaningful
 
 
 class Metered(io.BytesIO):

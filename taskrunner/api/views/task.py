@@ -1,12 +1,10 @@
-"""The views of a task, its attempts in short, its result, and the items of a batch submit."""
+"""The views of a task, its attempts in short, and its result."""
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
-from taskrunner.domain.errors import FieldError, KeyReused, StateConflict, TaskInvalid
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -14,7 +12,6 @@ from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
-from taskrunner.producer.batch_submit import SubmittedBatch
 
 
 class TimingsView(View):
@@ -264,63 +261,6 @@ class TaskPage(View):
 
     tasks: Sequence[TaskView]
     next_cursor: str | None
-
-
-class BatchItem(View):
-    """The result of one task of a batch: the `status` of `POST /tasks`, with the `id` (202) or `errors`.
-
-    `line` counts from 1. `created` is false for an id that existed before.
-    """
-
-    line: int
-    status: Literal[202, 409, 422]
-    id: str | None
-    url: str | None
-    created: bool
-    published: bool
-    errors: Sequence[FieldError]
-
-
-class BatchAnswer(View):
-    """One item for each task that was sent."""
-
-    items: Sequence[BatchItem]
-
-    @classmethod
-    def of(cls, done: SubmittedBatch, *, shown: Callable[[str], str]) -> Self:
-        """In the order of the lines; `shown` makes the ids in a text what the caller knows."""
-        items = [
-            BatchItem(
-                line=number,
-                status=202,
-                id=shown(submitted.id),
-                url=masked_url(submitted.task.url),
-                created=submitted.created,
-                published=submitted.published,
-                errors=(),
-            )
-            for number, submitted in zip(done.numbers, done.submitted, strict=True)
-        ]
-        items += [
-            BatchItem(
-                line=refused.number,
-                status=422 if isinstance(refused.error, TaskInvalid | KeyReused) else 409,
-                id=None,
-                url=None,
-                created=False,
-                published=False,
-                errors=_errors(refused.error, shown),
-            )
-            for refused in done.refused
-        ]
-        return cls(items=sorted(items, key=attrgetter("line")))
-
-
-def _errors(error: TaskInvalid | StateConflict, shown: Callable[[str], str]) -> Sequence[FieldError]:
-    if isinstance(error, TaskInvalid):
-        return error.errors
-    field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
-    return [FieldError(field=field, message=shown(str(error)))]
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

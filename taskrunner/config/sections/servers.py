@@ -63,6 +63,9 @@ class ApiSection(Section):
         _API.max_request_bytes,
         description="the largest request; fits the largest task body in base64",
     )
+    max_batch_bytes: Bytes = Field(
+        _API.max_batch_bytes, description="the largest POST /tasks/batch, of which each task is a request"
+    )
     request_timeout: Seconds = Field(
         _SERVER.request_timeout, description="a request that is not complete by then is cut off"
     )

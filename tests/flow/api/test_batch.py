@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from taskrunner.api.views.task import BatchAnswer
+from taskrunner.api.views.batch import BatchAnswer
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -37,7 +37,7 @@ async def test_each_line_is_a_task_or_is_told_why_not(api: Api, prefix: str) -> 
     answer = await api.ask("POST", f"{prefix}/tasks/batch", data="\n".join(lines), headers=LINES)
     assert answer.status == 200
     items = msgspec.json.decode(answer.content, type=BatchAnswer).items
-    assert [(item.line, item.status) for item in items] == [(1, 202), (4, 202), (5, 422), (6, 422), (7, 422)]
+    assert [(item.line, item.status) for item in items] == [(1, 202), (4, 202), (5, 422), (6, 422), (7, 400)]
     assert {error.field for error in items[3].errors} == {"url", "x"}
     assert (items[1].id, items[1].created, items[1].published) == ("mine", True, True)
     assert (await api.get("/tasks/mine")).json["priority"] == "high"
@@ -57,7 +57,7 @@ async def test_an_array_is_a_batch_too(api: Api) -> None:
     [
         ("[", "application/json", 400, "bad_json"),
         ("[" * 100_000, "application/json", 400, "bad_json"),
-        (json.dumps([URL] * 1001), "application/json", 413, "body_too_large"),
+        (json.dumps([URL] * 10_001), "application/json", 413, "body_too_large"),
         ("{}", "application/json", 400, "bad_json"),
         (URL, "application/json", 400, "bad_json"),
         (URL, "text/csv", 415, "unsupported_media_type"),
@@ -93,7 +93,12 @@ async def test_an_array_is_cut_into_its_elements(api: Api, mark: bytes) -> None:
     raw = mark + b"[" + b" , ".join(elements) + b"]\n"
     answer = await api.ask("POST", "/tasks/batch", data=raw, headers={"Content-Type": "application/json"})
     items = answer.json["items"]
-    assert [item["status"] for item in items] == [422, 202, 202, 422, 422, 422, 422, 422, 422, 202]
+    alone = [
+        (await api.ask("POST", "/tasks", data=each, headers={"Content-Type": "application/json"})).status
+        for each in elements[1:9]
+    ]
+    assert [item["status"] for item in items] == [422, *alone, 202]
+    assert {*alone} == {202, 400, 422}
     bodies = [record.task.body for item in items[1:3] if (record := await api.store.get(item["id"]))]
     assert bodies == ["[1.10,12345678901234567890.123456789]", f"[{'9' * 5000}]"]
 
@@ -191,3 +196,64 @@ async def test_a_repeated_bulk_reads_its_records_at_once(api: Api) -> None:
         done = await intake.submit_many(batch)
         assert [(each.created, each.refusal) for each in done] == [(is_new, None)] * 100
     assert reads == [100]
+
+
+async def test_a_large_batch_is_answered_in_order(api: Api) -> None:
+    """In parts, each task with its own key; a bad one and a repeated one change no other."""
+    tasks = [{"url": f"{URL}{number}", "idempotency_key": f"k{number}"} for number in range(1200)]
+    tasks[600] = {"url": "nope"}
+    tasks[900] = tasks[5]
+    items = (await api.ask("POST", "/tasks/batch", json=tasks)).json["items"]
+    assert [item["line"] for item in items] == list(range(1, 1201))
+    assert [item["line"] for item in items if item["status"] != 202] == [601]
+    assert items[900]["id"] == items[5]["id"]
+    assert [item["line"] for item in items if item["status"] == 202 and not item["created"]] == [901]
+    again = (await api.ask("POST", "/tasks/batch", json=tasks)).json["items"]
+    assert [item["id"] for item in again] == [item["id"] for item in items]
+    assert not any(item["created"] for item in again)
+    alone = await api.ask("POST", "/tasks", json={"url": f"{URL}7"}, headers={"Idempotency-Key": "k7"})
+    assert alone.json["id"] == items[7]["id"]
+
+
+async def test_a_task_of_a_batch_is_no_larger_than_one_alone(api: Api) -> None:
+    """413 for it, and only for it."""
+    large = {"url": URL, "body": "x" * (600 * 1024)}
+    answer = await api.ask("POST", "/tasks/batch", json=[URL, large, URL])
+    assert [item["status"] for item in answer.json["items"]] == [202, 413, 202]
+    assert answer.json["items"][1]["code"] == "body_too_large"
+
+
+ATOMIC_REFUSALS = [
+    ([URL, "nope"], 422, "2.url"),
+    ([{"id": "taken", "url": URL + "b"}, URL], 409, "1.id"),
+    ([URL, {"id": "gone", "url": URL}], 409, "2.id"),
+    ([URL, {"url": URL + "b", "idempotency_key": "used"}], 422, "2.Idempotency-Key"),
+    ([{"id": "x", "url": URL}, {"id": "x", "url": URL}], 422, "2.id"),
+    ([{"idempotency_key": "x", "url": URL}] * 2, 422, "2.idempotency_key"),
+]
+
+
+@pytest.mark.parametrize(("tasks", "status", "field"), ATOMIC_REFUSALS)
+async def test_an_atomic_batch_is_refused_whole(
+    api: Api, tasks: list[object], status: int, field: str
+) -> None:
+    """Whatever hinders one task; the errors begin with its number."""
+    await api.submit(id="taken", delay=60)
+    await api.submit(id="gone", delay=60)
+    await api.ask("DELETE", "/tasks/gone")
+    await api.ask("POST", "/tasks/batch", json=[{"url": URL, "idempotency_key": "used"}])
+    before = len((await api.get("/tasks")).json["tasks"])
+    problem = await api.refusal(status, "batch_refused", "POST", "/tasks/batch?atomic=true", json=tasks)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert len((await api.get("/tasks")).json["tasks"]) == before
+
+
+async def test_an_atomic_batch_is_accepted_whole_and_may_be_repeated(api: Api) -> None:
+    """Also where some of its tasks were accepted before."""
+    tasks = [{"id": "a", "url": URL}, {"url": URL, "idempotency_key": "k"}]
+    first = (await api.ask("POST", "/tasks/batch?atomic=true", json=tasks)).json["items"]
+    again = (await api.ask("POST", "/tasks/batch?atomic=true", json=[*tasks, URL])).json["items"]
+    assert [item["created"] for item in first + again] == [True, True, False, False, True]
+    assert [item["id"] for item in again[:2]] == [item["id"] for item in first]
+    too_many = await api.refusal(413, "body_too_large", "POST", "/tasks/batch?atomic=true", json=[URL] * 501)
+    assert "500" in too_many["detail"]

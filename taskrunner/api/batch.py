@@ -1,0 +1,107 @@
+"""`POST /tasks/batch`: many tasks in one request."""
+
+import asyncio
+
+from aiohttp import web
+
+from taskrunner.api.access import caller_of
+from taskrunner.api.parameters import ATOMIC, IDEMPOTENCY_KEY
+from taskrunner.api.problems import refuse
+from taskrunner.api.query import Query
+from taskrunner.api.requests import header_value, read_json_body
+from taskrunner.api.responses import json_response
+from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
+from taskrunner.api.views.batch import BatchAnswer, items_of
+from taskrunner.domain.json_text import BOM, JsonUnfit, elements
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.producer.batch_reader import BatchReader, NumberedLine, meaningful
+from taskrunner.producer.batch_submit import RequestSubmit
+from taskrunner.producer.intake import Intake
+from taskrunner.stores.intake_store import ATOMIC_BYTES, ATOMIC_TASKS
+
+_LINES = ("application/x-ndjson", "application/jsonl")
+_BATCH_TASKS = 10_000
+_BATCH = Operation(
+    summary=f"Submit up to {_BATCH_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
+    answers={200: BatchAnswer},
+    takes={
+        "application/json": {"type": "array"},
+        **{kind: {"type": "string", "minLength": 1} for kind in _LINES},
+    },
+    parameters=(IDEMPOTENCY_KEY, ATOMIC),
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+
+
+class BatchRoutes:
+    """`POST /tasks/batch`."""
+
+    def __init__(self, intake: Intake, options: ApiSettings) -> None:
+        self._intake = intake
+        self._options = options
+        self._base = TaskDraft(url="http://example.com/")
+
+    def add_to(self, routes: Routes) -> None:
+        limit = self._options.max_batch_bytes
+        routes.post("/tasks/batch", self.submit, _BATCH, max_request_bytes=limit)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """200 with one item for each task. Safe to repeat for tasks with ids of their own, or with a key."""
+        query = Query(request, _BATCH.parameters)
+        is_atomic = query.get(ATOMIC)
+        query.refuse_if_wrong()
+        if not request.can_read_body:
+            raise _no_body()
+        options = self._options
+        limit = min(options.max_batch_bytes, ATOMIC_BYTES) if is_atomic else options.max_batch_bytes
+        raw = await read_json_body(request, limit=limit, timeout=options.request_timeout, also=_LINES)
+        if not raw:
+            raise _no_body()
+        lines = await asyncio.to_thread(_numbered, raw, request.content_type in _LINES)
+        most = ATOMIC_TASKS if is_atomic else _BATCH_TASKS
+        if len(lines) > most:
+            detail = f"{len(lines)} tasks, at most {most} in one request are allowed"
+            raise refuse(413, "body_too_large", f"{detail} with atomic=true" if is_atomic else detail)
+        caller = caller_of(request)
+        reader = BatchReader(
+            self._intake,
+            self._base,
+            key=header_value(request, IDEMPOTENCY_KEY),
+            submitter=caller.submitter,
+            limit_bytes=options.max_request_bytes,
+        )
+        if not lines:
+            return json_response(BatchAnswer(items=()))
+        submit = RequestSubmit(self._intake, reader)
+        if is_atomic:
+            done = await submit.submit_all(lines)
+            return json_response(BatchAnswer(items=items_of(done, shown=caller.shown)))
+        items = [item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)]
+        return json_response(BatchAnswer(items=items))
+
+
+def _no_body() -> Exception:
+    """An empty answer of 200 would hide that a file was not found, or its content lost on the way."""
+    return refuse(
+        400,
+        "bad_request",
+        "there is no body; send a JSON array of tasks, or one task a line as application/x-ndjson",
+    )
+
+
+def _numbered(raw: bytes, in_lines: bool) -> list[NumberedLine]:
+    """The tasks of a batch: its lines, or the elements of its JSON array, as numbered lines.
+
+    An array is also taken for one when it is sent as lines.
+    """
+    text = raw.removeprefix(BOM)
+    is_array = text.lstrip().startswith(b"[")
+    if not is_array and not in_lines:
+        raise refuse(400, "bad_json", "the body is no JSON array; send lines as application/x-ndjson")
+    if not is_array:
+        return list(meaningful(text.split(b"\n")))
+    try:
+        return list(enumerate(elements(text), start=1))
+    except JsonUnfit as exc:
+        raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
