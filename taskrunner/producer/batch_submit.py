@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from taskrunner.domain.errors import BatchRefused, FieldError, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.new_task import NewTask
@@ -52,7 +52,7 @@ class BatchSubmit:
         make_id: Callable[[int, bytes], str] | None = None,
     ) -> None:
         self._intake = intake
-        self._reader = lambda: BatchReader(intake, base, make_id=make_id)
+        self._base, self._make_id = base, make_id
         self._patience = patience
 
     async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[SubmittedBatch]:
@@ -72,7 +72,7 @@ class BatchSubmit:
             await cancel_and_wait(*under_way)
 
     async def _submit_batch(self, batch: list[NumberedLine]) -> SubmittedBatch:
-        reader = self._reader()
+        reader = BatchReader(self._intake, self._base, make_id=self._make_id)
         if sum(len(line) for _, line in batch) > _LARGE_BYTES:
             read = await asyncio.to_thread(reader.read, batch)
         else:
@@ -125,10 +125,10 @@ class RequestSubmit:
     async def submit_all(self, lines: Sequence[NumberedLine]) -> SubmittedBatch:
         """All or none. Raises `BatchRefused` with the numbers of the lines, and `OutsideError`."""
         read = await self._read(lines)
-        refused = [(each.number, each.error) for each in read.refused]
+        refused = [(each.number, each.error) for each in read.refused if isinstance(each.error, TaskInvalid)]
         refused += _repeated(read)
         if refused:
-            raise BatchRefused(sorted(refused, key=lambda each: each[0]))
+            raise BatchRefused(sorted(refused, key=itemgetter(0)))
         try:
             submitted = await self._intake.submit_all(read.tasks)
         except BatchRefused as exc:
