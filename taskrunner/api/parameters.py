@@ -10,8 +10,8 @@ from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
 from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown
 from taskrunner.domain.messages import shown
-from taskrunner.domain.namespace import STORED_ID, with_namespace
 from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
 from taskrunner.domain.trace import read_traceparent

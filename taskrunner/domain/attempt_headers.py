@@ -1,6 +1,6 @@
 """The request headers of an attempt: the task's own, and those that every attempt sends."""
 
-from taskrunner.domain.namespace import without_namespace
+from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task import Task
 from taskrunner.domain.trace import traceparent
 from taskrunner.domain.validators import condition

@@ -13,7 +13,7 @@ import msgspec
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
 from taskrunner.domain.moment import check_moment
-from taskrunner.domain.namespace import check_stored_id
+from taskrunner.domain.submitter import check_stored_id
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import COUNT_LIMIT, TaskLimits

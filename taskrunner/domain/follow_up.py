@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from taskrunner.domain.masking import masked_url, strip_urls
-from taskrunner.domain.namespace import namespace_of, without_namespace
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
+from taskrunner.domain.submitter import namespace_of, without_namespace
 from taskrunner.domain.task import Redirects, Task
 
 # The label by which the callbacks of a task are found.

@@ -6,7 +6,7 @@ from typing import Self
 import uuid_utils
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.namespace import namespace_of
+from taskrunner.domain.submitter import namespace_of
 from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern

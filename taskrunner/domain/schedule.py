@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.namespace import without_namespace
-from taskrunner.domain.submitter import Submitter
+from taskrunner.domain.submitter import Submitter, without_namespace
 from taskrunner.domain.timetable import Timetable
 from taskrunner.domain.value import Value, replace
 

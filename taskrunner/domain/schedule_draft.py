@@ -13,8 +13,8 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
 from taskrunner.domain.messages import shown
-from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
+from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, check_time_zone, cron_pattern

@@ -1,14 +1,23 @@
 """The submitter of a task: the API key that a request came with.
 
-The tasks of a key that sees only its own have a namespace, see `namespace`.
+The tasks of a key that sees only its own have a namespace: their ids, and the names of its schedules,
+begin in the store with the name of the key. So none of them can meet, or tell of, one of another key. The key
+itself neither gives nor sees the beginning.
 """
 
-from taskrunner.domain.namespace import MARK
+import re
+
+from taskrunner.domain.api_key import NAME_PATTERN
+from taskrunner.domain.messages import shown
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.value import Value, replace
 
+# In no id and no name that a client can give.
+MARK = "~"
 # In no Idempotency-Key that a client can send.
 KEY_MARK = "\t"
+_NAMESPACE = rf"(?:{NAME_PATTERN.pattern}{MARK})?"
 
 
 class Submitter(Value):
@@ -38,3 +47,29 @@ class Submitter(Value):
     def owned(self, task: Task) -> Task:
         """`task` as one of this submitter."""
         return replace(task, id=self.stored(task.id), created_by=self.name)
+
+
+def with_namespace(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """What the store has of names that fit `pattern`."""
+    return re.compile(_NAMESPACE + pattern.pattern)
+
+
+STORED_ID = with_namespace(ID_PATTERN)
+
+
+def check_stored_id(task_id: str) -> str:
+    """Raises `ValueError` for an id that no task can have: ids are used in URLs, keys and log lines."""
+    if not STORED_ID.fullmatch(task_id):
+        raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
+    return task_id
+
+
+def namespace_of(task_id: str) -> str:
+    """The beginning of an id that its submitter does not see; an empty text for most."""
+    name, mark, _ = task_id.rpartition(MARK)
+    return name + mark
+
+
+def without_namespace(name: str) -> str:
+    """The id or name as its submitter knows it."""
+    return name.rpartition(MARK)[2]

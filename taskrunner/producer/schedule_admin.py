@@ -9,9 +9,9 @@ from collections.abc import Callable
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict
-from taskrunner.domain.namespace import without_namespace
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace

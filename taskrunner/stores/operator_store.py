@@ -38,7 +38,7 @@ class OperatorStore(ABC):
     ) -> Page[Record]:
         """Records of one status or of all, the latest created first; of one millisecond, by descending id.
 
-        A `namespace` has a list of its own: the ids that begin with it (see `domain.namespace`), found
+        A `namespace` has a list of its own: the ids that begin with it (see `domain.submitter`), found
         without a look at others, and cursors that leave it out.
 
         At the edges of `created` there may be tasks of a millisecond too many. Raises `ValueError` for a

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from taskrunner.domain import signature, task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
 from taskrunner.domain.callback import check_secret
-from taskrunner.domain.namespace import check_stored_id
 from taskrunner.domain.retry import may_repeat
+from taskrunner.domain.submitter import check_stored_id
 from taskrunner.domain.task import Redirects, Task, Validators
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import check_profile, profile_for
