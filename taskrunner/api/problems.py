@@ -26,6 +26,8 @@ error is shown only as an id, under which the log has the rest.
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 
+`request_id` is that of the request; see `request_ids`.
+
 A key used twice is 422 rather than 409 by draft-ietf-httpapi-idempotency-key-header, section 2.7.
 """
 
@@ -105,6 +107,7 @@ class ProblemView(View):
     status: int
     code: str
     detail: str
+    request_id: str
     instance: str | UnsetType = UNSET
     errors: Sequence[FieldError] | UnsetType = UNSET
 
@@ -124,14 +127,15 @@ class Problem:
     def title(self) -> str:
         return title_of(self.status)
 
-    def encode(self) -> bytes:
-        """The JSON body."""
+    def encode(self, request_id: str) -> bytes:
+        """The JSON body of the answer to that request."""
         view = ProblemView(
             type="about:blank",
             title=self.title,
             status=self.status,
             code=self.code,
             detail=self.detail,
+            request_id=request_id,
             instance=self.instance or UNSET,
             errors=self.errors or UNSET,
         )

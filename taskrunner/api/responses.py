@@ -6,6 +6,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.problems import CONTENT_TYPE, Problem
+from taskrunner.api.request_ids import REQUEST_ID
 from taskrunner.domain.codec import encode
 
 _JSON = "application/json"
@@ -26,11 +27,28 @@ def empty_response() -> web.Response:
     return web.Response(status=204, headers=CIMultiDict((("Cache-Control", "no-store"), SERVER)))
 
 
-def problem_response(problem: Problem) -> web.Response:
-    """`problem` as the answer to a request."""
-    response = raw_response(problem.encode(), problem.status, CONTENT_TYPE, tuple(problem.headers.items()))
+def problem_response(problem: Problem, request_id: str) -> web.Response:
+    """`problem` as the answer to the request of that id."""
+    response = raw_response(
+        problem.encode(request_id), problem.status, CONTENT_TYPE, tuple(problem.headers.items())
+    )
     response.set_status(problem.status, problem.title)
+    response.headers[REQUEST_ID] = request_id
     return response
+
+
+def unasked_problem(problem: Problem, request_id: str) -> bytes:
+    """`problem` as the last bytes of a connection, which need not have asked for anything."""
+    body = problem.encode(request_id)
+    fields = {
+        REQUEST_ID: request_id,
+        "Content-Type": CONTENT_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **problem.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {problem.status} {problem.title}\r\n{head}\r\n".encode() + body
 
 
 def raw_response(

@@ -18,6 +18,7 @@ from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
+from taskrunner.api.request_ids import request_id_of
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
@@ -132,11 +133,12 @@ class Routes:
         if request.version < HttpVersion11:
             return None
         if request.headers["Expect"].lower() != "100-continue":
-            return problem_response(http_problem(417, "the only expectation we know is 100-continue"))
+            unknown = http_problem(417, "the only expectation we know is 100-continue")
+            return problem_response(unknown, request_id_of(request))
         length = request.content_length
         if length is not None and length > self._max_request_bytes:
             detail = f"the body is larger than {self._max_request_bytes} bytes"
-            refusal = problem_response(http_problem(413, detail))
+            refusal = problem_response(http_problem(413, detail), request_id_of(request))
             # The client may send the body all the same; we will not read it to find the next request.
             refusal.force_close()
             return refusal
