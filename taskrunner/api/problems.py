@@ -10,7 +10,7 @@ error is shown only as an id, under which the log has the rest.
 | 401 | `key_missing`, `key_unknown` | the route needs an API key; the key is unknown, expired or revoked |
 | 403 | `scope_missing` | the key lacks a scope that the route needs |
 | 403 | `cross_site_request` | a page of another site made a browser send it |
-| 412 | `precondition_failed` | a condition on entity tags, which we do not have |
+| 412 | `precondition_failed` | `If-Match` does not hold, or the route has no entity tags |
 | 421 | `host_unknown` | a name of this server that `Api.hosts` does not have |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |

@@ -12,6 +12,8 @@ from taskrunner.domain.codec import encode
 _JSON = "application/json"
 # Without one of our own, aiohttp tells everybody which versions run here.
 SERVER = ("Server", "taskrunner")
+# At the end of the entity tag of a compressed answer.
+GZIP_SUFFIX = "-gzip"
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 # Below this a client gains less than the compression costs.
 _COMPRESSED_FROM_BYTES = 4096
@@ -69,6 +71,9 @@ def compress_if_asked(response: web.StreamResponse, accepted: str | None) -> Non
     response.headers.add("Vary", "Accept-Encoding")
     if accepted and _weight_of_gzip(accepted) > 0:
         response.enable_compression(web.ContentCoding.gzip)
+        # RFC 9110 8.8.3.3: other bytes need another strong tag.
+        if tag := response.headers.get("ETag"):
+            response.headers["ETag"] = f'{tag[:-1]}{GZIP_SUFFIX}"'
 
 
 def _weight_of_gzip(accepted: str) -> float:

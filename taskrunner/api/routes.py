@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from taskrunner.api.access import Access, caller_of, tell_allowance
 from taskrunner.api.audited import action_of, audited, is_audited
+from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
@@ -38,7 +39,8 @@ class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
-    `takes` is the request's body by media type, `problems` the statuses of the route's own problems.
+    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
+    handler of a `tagged` route answers entity tags and checks conditions on them.
     """
 
     summary: str
@@ -46,6 +48,7 @@ class Operation:
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
+    tagged: bool = False
 
 
 class Routes:
@@ -88,6 +91,8 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
+        if not operation.tagged:
+            handler = _unconditional(handler)
         if is_audited(method, path):
             handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
@@ -147,6 +152,16 @@ class Routes:
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0
         return None
+
+
+def _unconditional(handler: Handler) -> Handler:
+    """`handler` for requests without conditions on entity tags."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        refuse_conditions(request)
+        return await handler(request)
+
+    return answer
 
 
 def _without_query(handler: Handler) -> Handler:
