@@ -4,12 +4,11 @@ Routes that need `operate` or `admin` are audited, unless they only read. The ac
 `POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is `hosts.limit.delete`.
 """
 
-import re
-
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.handler import Handler
+from taskrunner.api.request_ids import request_id_of
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.audit import Actor, AuditSource, conditions_target, ids_target
@@ -19,7 +18,6 @@ _CHANGE = web.RequestKey("change", Change)
 _VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
 # The parts of a path that differ for a caller with a namespace.
 _STORED = frozenset({"id", "name"})
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def change_of(request: web.Request) -> Change:
@@ -54,12 +52,11 @@ def audited(handler: Handler, action: str, trail: AuditTrail) -> Handler:
 
 
 def _actor(request: web.Request) -> Actor:
-    request_id = request.headers.get("X-Request-Id", "")
     return Actor(
         source=AuditSource.API,
         key=caller_of(request).name,
         origin=request.remote,
-        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
+        request_id=request_id_of(request),
     )
 
 

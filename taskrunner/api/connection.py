@@ -21,9 +21,10 @@ from aiohttp.web_protocol import ERROR
 
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
+from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of, tell_request_id
 from taskrunner.api.request_parts import RequestParts
-from taskrunner.api.resources import METHODS, allow_of, options_response, redirect_without_slash
-from taskrunner.api.responses import compress_if_asked, problem_bytes, problem_response
+from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
+from taskrunner.api.responses import compress_if_asked, problem_response, unasked_problem
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestDenied, RequestFailed
 
@@ -154,7 +155,7 @@ class ClientConnection(web.RequestHandler):
     def end_with(self, problem: Problem) -> None:
         """Answer `problem` outside of any request, and close."""
         if self.transport is not None:
-            self.transport.write(problem_bytes(problem))
+            self.transport.write(unasked_problem(problem, new_request_id()))
         self.force_close()
 
     def handle_error(
@@ -165,7 +166,8 @@ class ClientConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Called by aiohttp for a request that it cannot parse. Not logged: anybody can send garbage."""
-        response = problem_response(self._unparsed(exc) if status == 400 else http_problem(status, "failed"))
+        problem = self._unparsed(exc) if status == 400 else http_problem(status, "failed")
+        response = problem_response(problem, new_request_id())
         response.force_close()
         return response
 
@@ -281,7 +283,9 @@ class ConnectionServer(web.Server):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            begin_request(request)
             response = await self._answer(request)
+            tell_request_id(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
@@ -297,22 +301,23 @@ class ConnectionServer(web.Server):
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             if refusal := self._refusal(request):
-                response = problem_response(refusal)
+                response = problem_response(refusal, request_id_of(request))
                 response.force_close()
                 return response
             self._guard.check(request)
             return await self._handle_in_app(request)
         except web.HTTPException as exc:
             if exc.status < 400:
+                tell_request_id(request, exc)
                 raise
             if other := options_response(exc, request) or await redirect_without_slash(exc, request):
                 return other
-            problem = _of_aiohttp(exc, request)
+            problem = problem_of_router(exc, request)
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as exc:  # noqa: BLE001 - the boundary of a request: log it, answer an id
             problem = problem_of(exc) or self._unexpected(exc, request)
-        response = problem_response(problem)
+        response = problem_response(problem, request_id_of(request))
         if problem.status in _DENIED:
             self._events.emit(RequestDenied(status=problem.status))
         if problem.status in _CLOSING:
@@ -335,15 +340,13 @@ class ConnectionServer(web.Server):
 
     def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:
         error_id = str(uuid.uuid4())
-        self._events.emit(RequestFailed(id=error_id, method=request.method, path=request.path, error=exc))
+        self._events.emit(
+            RequestFailed(
+                id=error_id,
+                request_id=request_id_of(request),
+                method=request.method,
+                path=request.path,
+                error=exc,
+            )
+        )
         return internal_error(error_id)
-
-
-def _of_aiohttp(exc: web.HTTPException, request: web.BaseRequest) -> Problem:
-    if isinstance(exc, web.HTTPMethodNotAllowed):
-        allowed = allow_of(exc, request)
-        detail = f"{request.method} is not for {request.path}; allowed: {allowed}"
-        return http_problem(405, detail, {"Allow": allowed})
-    if exc.status == 404:
-        return http_problem(404, f"there is nothing at {request.path}; GET / lists what there is")
-    return http_problem(exc.status, exc.reason)

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from taskrunner.api.entity_tags import tagged_response
 from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
@@ -18,7 +19,12 @@ _LIST = Operation(
     parameters=(LIMIT,),
     problems=(400, 503),
 )
-_READ = Operation(summary="The state of a host.", answers={200: HostDetail}, problems=(422, 503))
+_READ = Operation(
+    summary="The state of a host.",
+    answers={200: HostDetail, 304: None},
+    problems=(400, 412, 422, 503),
+    tagged=True,
+)
 _RESET = Operation(
     summary="Close the circuit breaker of a host and end a slowdown.",
     answers={200: HostDetail},
@@ -66,7 +72,8 @@ class HostRoutes:
         return json_response(HostList(hosts=hosts, limits=limits))
 
     async def read(self, request: web.Request) -> web.Response:
-        return json_response(HostDetail.of(await self._hosts.show(path_value(request, HOST))))
+        view = HostDetail.of(await self._hosts.show(path_value(request, HOST)))
+        return tagged_response(request, view)
 
     async def reset(self, request: web.Request) -> web.Response:
         return json_response(HostDetail.of(await self._hosts.reset(path_value(request, HOST))))

@@ -10,7 +10,7 @@ error is shown only as an id, under which the log has the rest.
 | 401 | `key_missing`, `key_unknown` | the route needs an API key; the key is unknown, expired or revoked |
 | 403 | `scope_missing` | the key lacks a scope that the route needs |
 | 403 | `cross_site_request` | a page of another site made a browser send it |
-| 412 | `precondition_failed` | a condition on entity tags, which we do not have |
+| 412 | `precondition_failed` | `If-Match` does not hold, or the route has no entity tags |
 | 421 | `host_unknown` | a name of this server that `Api.hosts` does not have |
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
@@ -26,6 +26,8 @@ error is shown only as an id, under which the log has the rest.
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
+
+`request_id` is that of the request; see `request_ids`.
 
 A key used twice is 422 rather than 409 by draft-ietf-httpapi-idempotency-key-header, section 2.7.
 """
@@ -116,6 +118,7 @@ class ProblemView(View):
     status: int
     code: str
     detail: str
+    request_id: str
     instance: str | UnsetType = UNSET
     errors: Sequence[FieldError] | UnsetType = UNSET
 
@@ -135,14 +138,15 @@ class Problem:
     def title(self) -> str:
         return title_of(self.status)
 
-    def encode(self) -> bytes:
-        """The JSON body."""
+    def encode(self, request_id: str) -> bytes:
+        """The JSON body of the answer to that request."""
         view = ProblemView(
             type="about:blank",
             title=self.title,
             status=self.status,
             code=self.code,
             detail=self.detail,
+            request_id=request_id,
             instance=self.instance or UNSET,
             errors=self.errors or UNSET,
         )

@@ -17,14 +17,12 @@ from taskrunner.domain.messages import shown
 # Kubernetes and load balancers use any name for the host; the answers contain no secrets.
 PROBES = frozenset({"/livez", "/readyz", "/api/v1/livez", "/api/v1/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# RFC 9110 13.1: conditions on the current state. Without entity tags, we cannot check them.
-_CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 _LOOPBACK = "localhost"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class RequestGuard:
-    """Refuses requests that another web site makes a browser send, and conditions that we cannot check.
+    """Refuses requests that another web site makes a browser send, and parts of a body.
 
     `hosts` are the names of this server beside loopback and addresses: `api.example.com`, `*.example.com`,
     or `*` for any. A page of another site can point its own name at our address (DNS rebinding), but not an
@@ -38,7 +36,6 @@ class RequestGuard:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises `RequestRefused`."""
-        headers = request.headers
         authority = _authority(request)
         if authority is not None and not self._is_ours(authority) and request.path not in PROBES:
             # RFC 9110 section 4.2.4: user information is no part of a host, and may be a password.
@@ -48,9 +45,7 @@ class RequestGuard:
             )
         if request.method not in _SAFE:
             _refuse_other_sites(request, authority)
-            _refuse_conditions(request)
-        elif headers.get("If-Match", "*") != "*":
-            raise _condition_refused("If-Match")
+            _refuse_parts(request)
 
     def _is_ours_uncached(self, authority: str) -> bool:
         name = _host(authority)
@@ -94,21 +89,10 @@ def _refuse_other_sites(request: web.BaseRequest, authority: str | None) -> None
         )
 
 
-def _refuse_conditions(request: web.BaseRequest) -> None:
-    for name in _CONDITIONS:
-        if name in request.headers:
-            raise _condition_refused(name)
+def _refuse_parts(request: web.BaseRequest) -> None:
     # RFC 9110 14.5: a part of a resource must not be taken for the whole.
     if "Content-Range" in request.headers:
         raise refuse(400, "bad_header", "Content-Range: parts cannot be written; send the whole without it")
-
-
-def _condition_refused(name: str) -> Exception:
-    return refuse(
-        412,
-        "precondition_failed",
-        f"{name}: this API has no entity tags, so the condition cannot be checked; leave the header out",
-    )
 
 
 def _is_same(origin: str, authority: str | None) -> bool:

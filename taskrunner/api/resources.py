@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from multidict import CIMultiDict
 
+from taskrunner.api.problems import Problem, http_problem
 from taskrunner.api.responses import SERVER
 
 # RFC 9110 9.3, RFC 5789, and QUERY of draft-ietf-httpbis-safe-method-w-body; the last three are for no
@@ -15,6 +16,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 def allow_of(exc: web.HTTPMethodNotAllowed, request: web.BaseRequest) -> str:
     """The methods of the resource itself: `/tasks/cancel` is not a task with the id `cancel`."""
     return _listed(_own_methods(request) or exc.allowed_methods)
+
+
+def problem_of_router(exc: web.HTTPException, request: web.BaseRequest) -> Problem:
+    """The problem for an error of aiohttp's."""
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        allowed = allow_of(exc, request)
+        detail = f"{request.method} is not for {request.path}; allowed: {allowed}"
+        return http_problem(405, detail, {"Allow": allowed})
+    if exc.status == 404:
+        return http_problem(404, f"there is nothing at {request.path}; GET / lists what there is")
+    return http_problem(exc.status, exc.reason)
 
 
 def options_response(exc: web.HTTPException, request: web.BaseRequest) -> web.Response | None:

@@ -6,11 +6,14 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.problems import CONTENT_TYPE, Problem
+from taskrunner.api.request_ids import REQUEST_ID
 from taskrunner.domain.codec import encode
 
 _JSON = "application/json"
 # Without one of our own, aiohttp tells everybody which versions run here.
 SERVER = ("Server", "taskrunner")
+# At the end of the entity tag of a compressed answer.
+GZIP_SUFFIX = "-gzip"
 _NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 # Below this a client gains less than the compression costs.
 _COMPRESSED_FROM_BYTES = 4096
@@ -26,11 +29,28 @@ def empty_response() -> web.Response:
     return web.Response(status=204, headers=CIMultiDict((("Cache-Control", "no-store"), SERVER)))
 
 
-def problem_response(problem: Problem) -> web.Response:
-    """`problem` as the answer to a request."""
-    response = raw_response(problem.encode(), problem.status, CONTENT_TYPE, tuple(problem.headers.items()))
+def problem_response(problem: Problem, request_id: str) -> web.Response:
+    """`problem` as the answer to the request of that id."""
+    response = raw_response(
+        problem.encode(request_id), problem.status, CONTENT_TYPE, tuple(problem.headers.items())
+    )
     response.set_status(problem.status, problem.title)
+    response.headers[REQUEST_ID] = request_id
     return response
+
+
+def unasked_problem(problem: Problem, request_id: str) -> bytes:
+    """`problem` as the last bytes of a connection, which need not have asked for anything."""
+    body = problem.encode(request_id)
+    fields = {
+        REQUEST_ID: request_id,
+        "Content-Type": CONTENT_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **problem.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {problem.status} {problem.title}\r\n{head}\r\n".encode() + body
 
 
 def raw_response(
@@ -51,6 +71,9 @@ def compress_if_asked(response: web.StreamResponse, accepted: str | None) -> Non
     response.headers.add("Vary", "Accept-Encoding")
     if accepted and _weight_of_gzip(accepted) > 0:
         response.enable_compression(web.ContentCoding.gzip)
+        # RFC 9110 8.8.3.3: other bytes need another strong tag.
+        if tag := response.headers.get("ETag"):
+            response.headers["ETag"] = f'{tag[:-1]}{GZIP_SUFFIX}"'
 
 
 def _weight_of_gzip(accepted: str) -> float:
@@ -63,16 +86,3 @@ def _weight_of_gzip(accepted: str) -> float:
         except ValueError:
             weights[coding.strip()] = 0.0
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
-
-
-def problem_bytes(problem: Problem) -> bytes:
-    """An answer outside of any request, before the connection is closed."""
-    body = problem.encode()
-    fields = {
-        "Content-Type": CONTENT_TYPE,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-        **problem.headers,
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"HTTP/1.1 {problem.status} {problem.title}\r\n{head}\r\n".encode() + body

@@ -14,10 +14,12 @@ from pydantic import BaseModel
 
 from taskrunner.api.access import Access, caller_of, tell_allowance
 from taskrunner.api.audited import action_of, audited, is_audited
+from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
+from taskrunner.api.request_ids import request_id_of
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
@@ -37,7 +39,8 @@ class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
-    `takes` is the request's body by media type, `problems` the statuses of the route's own problems.
+    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
+    handler of a `tagged` route answers entity tags and checks conditions on them.
     """
 
     summary: str
@@ -45,6 +48,7 @@ class Operation:
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
+    tagged: bool = False
 
 
 class Routes:
@@ -96,6 +100,8 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
+        if not operation.tagged:
+            handler = _unconditional(handler)
         if is_audited(method, path):
             handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
@@ -142,11 +148,12 @@ class Routes:
         if request.version < HttpVersion11:
             return None
         if request.headers["Expect"].lower() != "100-continue":
-            return problem_response(http_problem(417, "the only expectation we know is 100-continue"))
+            unknown = http_problem(417, "the only expectation we know is 100-continue")
+            return problem_response(unknown, request_id_of(request))
         length = request.content_length
         if length is not None and length > limit:
             detail = f"the body is larger than {limit} bytes"
-            refusal = problem_response(http_problem(413, detail))
+            refusal = problem_response(http_problem(413, detail), request_id_of(request))
             # The client may send the body all the same; we will not read it to find the next request.
             refusal.force_close()
             return refusal
@@ -155,6 +162,16 @@ class Routes:
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0
         return None
+
+
+def _unconditional(handler: Handler) -> Handler:
+    """`handler` for requests without conditions on entity tags."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        refuse_conditions(request)
+        return await handler(request)
+
+    return answer
 
 
 def _without_query(handler: Handler) -> Handler:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
@@ -15,7 +16,7 @@ from taskrunner.domain.errors import FieldError, ScheduleInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule import Schedule
 from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.schedule_admin import ScheduleAdmin, ScheduleCheck
 
 _JSON = "application/json"
 _CREATE = Operation(
@@ -30,27 +31,38 @@ _LIST = Operation(
     parameters=(LIMIT, CURSOR),
     problems=(400, 503),
 )
-_READ = Operation(summary="A schedule.", answers={200: ScheduleView}, problems=(404, 503))
+_READ = Operation(
+    summary="A schedule.",
+    answers={200: ScheduleView, 304: None},
+    problems=(400, 404, 412, 503),
+    tagged=True,
+)
 _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
     answers={200: ScheduleView, 201: ScheduleView},
     takes={_JSON: ScheduleDraft},
-    problems=(400, 408, 409, 413, 415, 422, 503),
+    problems=(400, 408, 409, 412, 413, 415, 422, 503),
+    tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
     takes=MERGE_PATCH,
-    problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
+    tagged=True,
 )
 _DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
 _PAUSE = Operation(
     summary="Run no slot until the schedule is resumed.",
     answers={200: ScheduleView},
-    problems=(404, 409, 503),
+    problems=(400, 404, 409, 412, 503),
+    tagged=True,
 )
 _RESUME = Operation(
-    summary="Continue with the next slot.", answers={200: ScheduleView}, problems=(404, 409, 503)
+    summary="Continue with the next slot.",
+    answers={200: ScheduleView},
+    problems=(400, 404, 409, 412, 503),
+    tagged=True,
 )
 _RUN = Operation(
     summary="Submit its task now, in addition to the slots.",
@@ -112,7 +124,9 @@ class ScheduleRoutes:
             message = f"is {shown(draft.name)}, but the path says {shown(given)}"
             raise ScheduleInvalid([FieldError(field="name", message=message)])
         caller = caller_of(request)
-        schedule, is_new = await self._schedules.put(caller.stored(given), draft, created_by=caller.name)
+        schedule, is_new = await self._schedules.put(
+            caller.stored(given), draft, created_by=caller.name, check=self._check(request)
+        )
         return self._response(request, schedule, status=201 if is_new else 200)
 
     async def patch(self, request: web.Request) -> web.Response:
@@ -120,17 +134,21 @@ class ScheduleRoutes:
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        return self._response(request, await self._schedules.patch(name, raw))
+        return self._response(request, await self._schedules.patch(name, raw, check=self._check(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._schedules.delete(_stored_name(request))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.pause(_stored_name(request)))
+        return self._response(
+            request, await self._schedules.pause(_stored_name(request), check=self._check(request))
+        )
 
     async def resume(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.resume(_stored_name(request)))
+        return self._response(
+            request, await self._schedules.resume(_stored_name(request), check=self._check(request))
+        )
 
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
@@ -147,10 +165,19 @@ class ScheduleRoutes:
         return ScheduleDraft.from_json(raw, self._schedules.limits)
 
     def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
-        prefix, schedule = prefix_of(request), caller_of(request).shown_schedule(schedule)
-        headers = (("Location", f"{prefix}/schedules/{schedule.name}"),) if status == 201 else ()
-        view = ScheduleView.of(schedule, self._options.masking, prefix=prefix)
-        return json_response(view, status=status, headers=headers)
+        view = self._view(request, schedule)
+        location = f"{prefix_of(request)}/schedules/{view.name}"
+        headers = (("Location", location),) if status == 201 else ()
+        return tagged_response(request, view, status=status, headers=headers)
+
+    def _view(self, request: web.Request, schedule: Schedule) -> ScheduleView:
+        shown = caller_of(request).shown_schedule(schedule)
+        return ScheduleView.of(shown, self._options.masking, prefix=prefix_of(request))
+
+    def _check(self, request: web.Request) -> ScheduleCheck:
+        """The condition of the request, to be checked on the schedule that a change replaces."""
+        condition = condition_of(request)
+        return lambda known: condition.check(None if known is None else self._view(request, known))
 
 
 def _stored_name(request: web.Request) -> str:

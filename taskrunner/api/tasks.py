@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.entity_tags import tagged_response
 from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
@@ -44,7 +45,12 @@ _LIST = Operation(
     parameters=(*TASK_CONDITIONS, LIMIT, CURSOR),
     problems=(400, 503),
 )
-_READ = Operation(summary="A task and all that is known of it.", answers={200: TaskView}, problems=(404, 503))
+_READ = Operation(
+    summary="A task and all that is known of it.",
+    answers={200: TaskView, 304: None},
+    problems=(400, 404, 412, 503),
+    tagged=True,
+)
 _BODY = Operation(
     summary="The fetched bytes: text as text/plain, anything else as application/octet-stream.",
     answers={200: "*/*"},
@@ -128,7 +134,7 @@ class TaskRoutes:
 
     async def read(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))
-        return json_response(self._view(request, record, await self._inline_body(record)))
+        return tagged_response(request, self._view(request, record, await self._inline_body(record)))
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))

@@ -269,9 +269,10 @@ class AuditLost(Event):
 
 
 class RequestFailed(Event):
-    """An API request had an unexpected error; the answer only contains `id`."""
+    """An API request had an unexpected error; the answer only contains `id` and `request_id`."""
 
     id: str
+    request_id: str
     method: str
     path: str
     error: BaseException

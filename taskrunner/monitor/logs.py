@@ -275,8 +275,13 @@ def _audit_lost(event: AuditLost) -> dict[str, Any]:
 
 
 def _request_failed(event: RequestFailed) -> dict[str, Any]:
-    shown = {"id": event.id, "method": event.method, "path": logged_path(event.path)}
-    return {**shown, "error": type(event.error).__name__, "exc_info": event.error}
+    shown = {"id": event.id, "request_id": event.request_id, "method": event.method}
+    return {
+        **shown,
+        "path": logged_path(event.path),
+        "error": type(event.error).__name__,
+        "exc_info": event.error,
+    }
 
 
 # The level and the fields of each event. An operator acts on WARNING today and on ERROR now.

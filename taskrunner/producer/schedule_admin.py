@@ -21,6 +21,13 @@ from taskrunner.stores.base import Page, ScheduleStore, StoredSchedule
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
 
+# Raises if the schedule (None: there is none) is not to be changed.
+ScheduleCheck = Callable[[Schedule | None], None]
+
+
+def _allow(_: Schedule | None) -> None:
+    """The check of a change without a condition."""
+
 
 class ScheduleAdmin:
     """Every method may raise `StoreUnavailable`, those that take a name `ScheduleUnknown`."""
@@ -45,20 +52,26 @@ class ScheduleAdmin:
         return schedule
 
     async def put(
-        self, name: str, draft: ScheduleDraft, *, created_by: str | None = None
+        self,
+        name: str,
+        draft: ScheduleDraft,
+        *,
+        created_by: str | None = None,
+        check: ScheduleCheck = _allow,
     ) -> tuple[Schedule, bool]:
         """Create or change a schedule; True if it is new. Its history and its pause stay."""
         if await self._store.schedule(name) is None:
+            check(None)
             schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
             if await self._store.save_schedule(stored_form(schedule), expected=None):
                 return schedule, True
-        return await self._change(name, lambda known: self._changed(known, draft)), False
+        return await self._change(name, lambda known: self._changed(known, draft), check), False
 
-    async def patch(self, name: str, patch: bytes) -> Schedule:
+    async def patch(self, name: str, patch: bytes, *, check: ScheduleCheck = _allow) -> Schedule:
         """Apply a JSON merge patch (RFC 7396). Raises `ScheduleInvalid`."""
         limits = self._intake.task_settings.limits
         return await self._change(
-            name, lambda known: self._changed(known, ScheduleDraft.patched(known, patch, limits))
+            name, lambda known: self._changed(known, ScheduleDraft.patched(known, patch, limits)), check
         )
 
     def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
@@ -98,14 +111,14 @@ class ScheduleAdmin:
         if not await self._store.delete_schedule(name):
             raise ScheduleUnknown(f"no schedule has the name {name!r}")
 
-    async def pause(self, name: str) -> Schedule:
+    async def pause(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
         """No slot runs until `resume`; slots that pass meanwhile never run."""
-        return await self._change(name, lambda known: replace(known, paused=True, next_at=None))
+        return await self._change(name, lambda known: replace(known, paused=True, next_at=None), check)
 
-    async def resume(self, name: str) -> Schedule:
+    async def resume(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
         """Continue with the next slot. No effect on a schedule that is not paused."""
         return await self._change(
-            name, lambda known: known.resumed(self._clock.now()) if known.paused else known
+            name, lambda known: known.resumed(self._clock.now()) if known.paused else known, check
         )
 
     async def run(self, name: str) -> Submitted:
@@ -114,12 +127,16 @@ class ScheduleAdmin:
         draft = draft_of(schedule, self._intake.task_settings.limits)
         return await self._intake.submit(draft, submitter=schedule.submitter)
 
-    async def _change(self, name: str, change: Callable[[Schedule], Schedule]) -> Schedule:
+    async def _change(
+        self, name: str, change: Callable[[Schedule], Schedule], check: ScheduleCheck
+    ) -> Schedule:
+        """`check` sees the version that the change replaces, so that nothing can come between."""
         for _ in range(_MAX_TRIES):
             found = await self._store.schedule(name)
             if found is None:
                 raise ScheduleUnknown(f"no schedule has the name {name!r}")
             known = decode_schedule(found.encoded)
+            check(known)
             changed = change(known)
             if changed is known:
                 return known

@@ -159,7 +159,7 @@ def test_no_line_holds_what_may_be_secret(level: str) -> None:
         raise ValueError(f"cannot fetch https://me:{SECRET}@h/?{SECRET}")
     except ValueError as exc:
         failed = LoopFailed(service="relay", error=exc)
-        refused = RequestFailed(id="r", method="GET", path=f"/tasks?{SECRET}", error=exc)
+        refused = RequestFailed(id="r", request_id="q", method="GET", path=f"/tasks?{SECRET}", error=exc)
     expired = TaskExpired(id="t", attempts=0, task=TASK, error=f"late: https://me:{SECRET}@h/?{SECRET}")
     happened = (SETTLED, lost, started, expired, failed, refused)
     assert SECRET not in json.dumps(written(*happened, level=level))

@@ -40,7 +40,7 @@ def test_each_error_of_ours_has_its_problem(error: TaskrunnerError, status: int,
     problem = problem_of(error)
     assert problem is not None
     assert (problem.status, problem.code) == (status, code)
-    assert b"10.0.0.1" not in problem.encode()
+    assert b"10.0.0.1" not in problem.encode("r-1")
     assert ("Retry-After" in problem.headers) is (status == 503)
 
 
@@ -61,7 +61,8 @@ def test_syntax_is_told_apart_from_content() -> None:
 def test_the_members_are_those_of_rfc_9457() -> None:
     problem = problem_of(TaskInvalid([FieldError(field="retry.base", message="is no number")]))
     assert problem is not None
-    assert json.loads(problem.encode()) == {
+    assert json.loads(problem.encode("r-1")) == {
+        "request_id": "r-1",
         "type": "about:blank",
         "title": "Unprocessable Content",
         "status": 422,
@@ -69,5 +70,5 @@ def test_the_members_are_those_of_rfc_9457() -> None:
         "detail": "1 field is not right; see errors",
         "errors": [{"field": "retry.base", "message": "is no number"}],
     }
-    assert json.loads(internal_error("1-2").encode())["instance"] == "urn:uuid:1-2"
+    assert json.loads(internal_error("1-2").encode("r-1"))["instance"] == "urn:uuid:1-2"
     assert http_problem(418, "tea").code == "http_418"

@@ -152,7 +152,7 @@ async def test_every_part_of_the_document_says_what_it_is(api: Api) -> None:
     assert task["required"] == list(task["properties"])
     moment = {"type": "string", "format": "date-time"}
     assert task["properties"]["due_at"] == {"anyOf": [moment, {"type": "null"}]}
-    assert schemas["ProblemView"]["required"] == ["type", "title", "status", "code", "detail"]
+    assert schemas["ProblemView"]["required"] == ["type", "title", "status", "code", "detail", "request_id"]
 
 
 async def test_a_parameter_is_described_by_what_checks_it(api: Api) -> None:

@@ -94,7 +94,7 @@ def further_events(task: Task) -> list[Event]:
         ServerFault(service="redis", code="X", error=quoting),
         PublishFailed(count=1, error=quoting),
         LoopFailed(service="relay", error=failure),
-        RequestFailed(id="r", method="GET", path=f"/tasks?host={URL}", error=failure),
+        RequestFailed(id="r", request_id="q", method="GET", path=f"/tasks?host={URL}", error=failure),
     ]
 
 

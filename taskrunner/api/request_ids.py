@@ -1,0 +1,40 @@
+"""Request ids: each request has one, which stands in its answer, in problems, in the log and in the audit.
+
+Only the server calls `begin_request`. A client gives an id as `X-Request-Id`, to find its own requests again;
+an id that is not 1 to 128 visible ASCII characters, or one of several, is replaced, since it goes to the log.
+"""
+
+import re
+
+import uuid_utils
+from aiohttp import web
+
+# The header.
+REQUEST_ID = "X-Request-Id"
+_KEY = web.RequestKey("request_id", str)
+# RFC 5234 appendix B.1: VCHAR.
+_FIT = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def new_request_id() -> str:
+    """A UUIDv7 (RFC 9562), so that ids sort by time."""
+    return str(uuid_utils.uuid7())
+
+
+def begin_request(request: web.BaseRequest) -> str:
+    """Take the id that the client gave, or make one."""
+    given = request.headers.getall(REQUEST_ID, [])
+    is_fit = len(given) == 1 and _FIT.fullmatch(given[0]) is not None
+    request_id = request[_KEY] = given[0] if is_fit else new_request_id()
+    return request_id
+
+
+def request_id_of(request: web.BaseRequest) -> str:
+    """The id of a request that the server has begun."""
+    return request[_KEY]
+
+
+def tell_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add the id to an answer. The server does so at its end; a stream does before it begins."""
+    if not response.prepared:
+        response.headers[REQUEST_ID] = request_id_of(request)
