@@ -340,13 +340,6 @@ class ConnectionServer(web.Server):
 
     def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:
         error_id = str(uuid.uuid4())
-        self._events.emit(
-            RequestFailed(
-                id=error_id,
-                request_id=request_id_of(request),
-                method=request.method,
-                path=request.path,
-                error=exc,
-            )
-        )
+        asked = {"request_id": request_id_of(request), "method": request.method, "path": request.path}
+        self._events.emit(RequestFailed(id=error_id, error=exc, **asked))
         return internal_error(error_id)
