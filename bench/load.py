@@ -103,9 +103,10 @@ class Client(asyncio.Protocol):
 class RequestMaker:
     """The bytes of a POST of a task, by its number."""
 
-    def __init__(self, host: str, port: int, task_url: str) -> None:
+    def __init__(self, host: str, port: int, task_url: str, key: str | None) -> None:
+        authorization = f"Authorization: Bearer {key}\r\n" if key else ""
         self._head = (
-            f"POST /tasks HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            f"POST /tasks HTTP/1.1\r\nHost: {host}:{port}\r\n{authorization}"
             "Content-Type: application/json\r\nContent-Length: "
         ).encode()
         self._url = task_url
@@ -156,9 +157,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--warmup", type=int, default=0, help="requests before those that are measured")
     parser.add_argument("--task-url", required=True)
+    parser.add_argument("--key", help="the API key to send")
     args = parser.parse_args()
     tally = Tally(requests=args.requests, warmup=args.warmup)
-    request = RequestMaker(args.host, args.port, args.task_url)
+    request = RequestMaker(args.host, args.port, args.task_url, args.key)
     uvloop.run(load(args.host, args.port, args.connections, tally, request))
     print(json.dumps(tally.report()), flush=True)
 

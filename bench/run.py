@@ -40,6 +40,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "slow": drains.slow,
     "sql": drains.sql,
     "post": submits.post,
+    "keyed": submits.keyed,
     "bulk": submits.bulk,
     "fair": fairness.fair,
     "deep": depths.deep,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ _WARMUP = 1_000
 _WANTED_POSTS = 2_500.0
 _WANTED_P99_MS = 60.0
 _WANTED_LINES = 10_000.0
+_WANTED_KEYED = 0.9
 _LOAD = Path(__file__).parents[1] / "load.py"
 
 
@@ -35,6 +37,26 @@ def post(bench: Bench) -> None:
     ]
 
 
+def keyed(bench: Bench) -> None:
+    """The same with an API key that sees only its own tasks, with and without a limit, in turn."""
+    kinds: dict[str, Sequence[str] | None] = {
+        "without a key": None,
+        "with a key": (),
+        "with a limited key": ("--rate", "100000/s", "--burst", "100000"),
+    }
+    rounds = [
+        {kind: float(_post_once(bench, limits)["rate"]) for kind, limits in kinds.items()}
+        for _ in range(bench.sizes.repeat)
+    ]
+    for kind, limits in kinds.items():
+        rates = [each[kind] for each in rounds]
+        bench.figures.append(Figure(what=f"POST /tasks {kind}", unit="requests/s", runs=rates))
+        if limits is not None:
+            ratios = [each[kind] / each["without a key"] for each in rounds]
+            what = "  of the rate without one"
+            bench.figures.append(Figure(what=what, unit="times", runs=ratios, at_least=_WANTED_KEYED))
+
+
 def bulk(bench: Bench) -> None:
     """Lines to `produce --file -`, from the command's start to its end."""
     lines = bench.sizes.bulk
@@ -52,11 +74,13 @@ def bulk(bench: Bench) -> None:
     )
 
 
-def _post_once(bench: Bench) -> dict[str, Any]:
+def _post_once(bench: Bench, limits: Sequence[str] | None = None) -> dict[str, Any]:
+    """With `limits`, which may be none, a key is needed."""
     bench.backends.reset()
+    key = None if limits is None else bench.ours.make_key(*limits)
     tell(f"taskrunner: {bench.sizes.post:,} POST /tasks")
     with bench.ours.serve() as server:
-        report = _load(bench)
+        report = _load(bench, key)
         report["peak_rss_bytes"] = server.peak_rss_bytes()
     tell(f"  {report['rate']:,.0f} requests/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms")
     # An answer that never came may stand for a task that was accepted, so there may be more, but never fewer.
@@ -65,11 +89,12 @@ def _post_once(bench: Bench) -> dict[str, Any]:
     return report
 
 
-def _load(bench: Bench) -> dict[str, Any]:
+def _load(bench: Bench, key: str | None) -> dict[str, Any]:
     command = [
         *(sys.executable, str(_LOAD), "--port", str(bench.ours.api_port)),
         *("--connections", str(CONNECTIONS), "--requests", str(bench.sizes.post)),
         *("--warmup", str(min(_WARMUP, bench.sizes.post)), "--task-url", bench.target.pattern(0)),
+        *(("--key", key) if key else ()),
     ]
     with Child(command, log=bench.folder / "load.log", stdout=subprocess.PIPE) as child:
         report: dict[str, Any] = json.loads(child.read_line() or "{}")
