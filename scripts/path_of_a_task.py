@@ -35,6 +35,7 @@ _PACKAGE = f"{Path(__file__).resolve().parent.parent / 'taskrunner'}{os.sep}"
 _PATIENCE = 60.0
 _QUEUE = "queue:medium"
 _FETCH = "HttpHandler.run"
+_HANDLERS = "handlers/"
 # Services that a task does not wait for.
 _BESIDE = frozenset({"autoscaler", "host watch", "lease keeper"})
 # Behind the seams of store and broker, the path has other files for each adapter.
@@ -102,7 +103,9 @@ class Profiler:
             return
         if function == _FETCH:
             self._fetching.add(thread)
-        recorder = self.fetch if thread in self._fetching else self.recorder
+        # The loop looks after an attempt that takes long, which belongs to the fetch, too.
+        is_fetch = thread in self._fetching or file.startswith(_HANDLERS)
+        recorder = self.fetch if is_fetch else self.recorder
         if recorder is not None and not (thread == self._loop_thread and _is_beside()):
             recorder.see(file, function)
 

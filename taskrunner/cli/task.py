@@ -17,6 +17,7 @@ from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.audit_trail import Change
@@ -79,7 +80,7 @@ def explain(config_path: Path | None, task_id: str, as_json: bool) -> None:
         found = await platform.explainer.explain(task_id, sees_all=True)
         if as_json:
             view = ExplanationView(id=task_id, status=found.record.status, reasons=found.reasons)
-            click.echo(pretty(view))
+            click.echo(encode(view))
         else:
             for reason in found.reasons:
                 click.echo(reason.text)

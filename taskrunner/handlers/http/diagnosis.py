@@ -303,5 +303,13 @@ def _certificate_error(text: str) -> str | None:
 def _is_connection_lost(text: str) -> bool:
     """Whether libcurl's message is about a lost connection, rather than about data received over one."""
     lowered = text.lower()
-    signs = ("recv failure", "send failure", "ssl_read", "syscall", "unexpected eof", "reset")
+    signs = (
+        "connection died",
+        "recv failure",
+        "send failure",
+        "ssl_read",
+        "syscall",
+        "unexpected eof",
+        "reset",
+    )
     return any(sign in lowered for sign in signs)

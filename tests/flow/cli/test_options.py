@@ -157,7 +157,13 @@ def refused(words: str, option: str, value: str, message: str) -> Case:
 
 def named(command: str) -> tuple[str, ...]:
     """The arguments and options that a command needs."""
-    needed = {"task show": "red", "task cancel": "new", "task delete": "new", "hosts show": "a.test"}
+    needed = {
+        "task show": "red",
+        "task cancel": "new",
+        "task explain": "new",
+        "task delete": "new",
+        "hosts show": "a.test",
+    }
     needed |= {"hosts reset": "a.test", "hosts limit set": "a.test --concurrency 1", "resume": "--all"}
     needed |= {"hosts limit remove": "a.test", "dead-letters show": "red", "dead-letters delete": "red"}
     needed |= {"schedule create": "s --cron @daily --url http://a.test/", "produce": "--url http://a.test/"}
