@@ -8,12 +8,12 @@ from functools import lru_cache
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
-from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
@@ -96,8 +96,6 @@ class Caller:
 
 
 ANYBODY = Caller(None)
-# RFC 7239, RFC 9110 7.6.3, and what proxies sent before these.
-_PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 _CALLER = web.RequestKey("caller", Caller)
 _ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
 
@@ -186,7 +184,7 @@ class Access:
         keys = self._keys
         if needs.monitor and not self._settings.monitor:
             return True
-        if not _is_near(request):
+        if not is_near(request):
             return False
         if needs.monitor and not keys.is_needed:
             # Also while the store, which has the keys, is away: then operators need these most.
@@ -198,14 +196,6 @@ class Access:
         if not keys.is_known and not keys.is_needed:
             raise StoreUnavailable("the API keys are in the store, which has not answered yet")
         return not keys.is_needed
-
-
-def _is_near(request: web.Request) -> bool:
-    """Whether the request comes from this machine, and not by a proxy on it from another one."""
-    if any(name in request.headers for name in _PROXIED):
-        return False
-    address = parse_address(request.remote or "")
-    return address is not None and is_loopback(address)
 
 
 def _secret_in(authorization: str) -> str | None:

@@ -7,6 +7,7 @@ Routes that need `operate` or `admin` are audited, unless they only read. The ac
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.client_address import address_of
 from taskrunner.api.handler import Handler
 from taskrunner.api.request_ids import request_id_of
 from taskrunner.api.scopes import ROUTES
@@ -55,7 +56,7 @@ def _actor(request: web.Request) -> Actor:
     return Actor(
         source=AuditSource.API,
         key=caller_of(request).name,
-        origin=request.remote,
+        origin=address_of(request),
         request_id=request_id_of(request),
     )
 

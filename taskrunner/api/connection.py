@@ -199,7 +199,7 @@ class ConnectionServer(web.Server):
         self._handle_in_app = app_server.request_handler
         self._events = events
         self._options = options
-        self._guard = RequestGuard(options.hosts)
+        self._guard = RequestGuard(options)
         self._open = 0
         # Connections without a request in progress, the one that has been idle longest first.
         self._idle: dict[ClientConnection, None] = {}

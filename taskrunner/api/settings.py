@@ -18,7 +18,9 @@ class ServerSettings:
     first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
     the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
     in flight may continue after `stop`. `hosts` are the names that clients may ask for, beside loopback and
-    addresses. With `cert_file` it speaks TLS; see `CertificateFiles`.
+    addresses. `trusted_proxies` are the networks of the proxies whose `Forwarded` headers are believed.
+    `public_url` is how clients reach the server, for links. With `cert_file` it speaks TLS; see
+    `CertificateFiles`.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -31,6 +33,8 @@ class ServerSettings:
     max_connections: int = 900
     backlog: int = 1024
     hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    public_url: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
     client_ca_file: str | None = None

@@ -114,7 +114,7 @@ class TaskRoutes:
         submitted = await self._intake.submit(
             _traced(draft, request), idempotency_key=key, submitter=caller.submitter
         )
-        location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
+        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
         if not submitted.created:
             return await self._replay(submitted, location, request)
         task = caller.shown_task(submitted.task)

@@ -18,6 +18,7 @@ from taskrunner.config.values import (
     SecondsOrNone,
     Secret,
 )
+from taskrunner.config.web_values import Networks, PublicUrl
 
 _API, _SERVER, _ACCESS = ApiSettings(), ServerSettings(), AccessSettings()
 
@@ -47,6 +48,13 @@ class ApiSection(Section):
     hosts: HostPatterns = Field(
         _SERVER.hosts,
         description="names that clients use for it, also *.example.com; loopback and addresses always work",
+    )
+    trusted_proxies: Networks = Field(
+        _SERVER.trusted_proxies,
+        description="networks of the proxies whose Forwarded and X-Forwarded-* headers are believed",
+    )
+    public_url: PublicUrl | None = Field(
+        _SERVER.public_url, description="how clients reach it, for links: https://example.com/queue"
     )
     cert_file: str | None = Field(
         _SERVER.cert_file, max_length=4096, description="the certificate and its chain in PEM; turns on TLS"

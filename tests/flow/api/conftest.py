@@ -1,5 +1,6 @@
 """The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -69,8 +70,17 @@ def access_settings() -> AccessSettings:
 
 
 @pytest.fixture
+def server_settings() -> ServerSettings:
+    """Those of a server that no proxy stands before."""
+    return ServerSettings()
+
+
+@pytest.fixture
 async def api(
-    request_timeout: float, keepalive_timeout: float, access_settings: AccessSettings
+    request_timeout: float,
+    keepalive_timeout: float,
+    access_settings: AccessSettings,
+    server_settings: ServerSettings,
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -123,7 +133,9 @@ async def api(
         trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
-    options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
+    options = dataclasses.replace(
+        server_settings, request_timeout=request_timeout, keepalive_timeout=keepalive_timeout
+    )
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
