@@ -19,9 +19,10 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
+from taskrunner.api.answer_headers import AnswerHeaders, complete_headers
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
-from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of, tell_request_id
+from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of
 from taskrunner.api.request_parts import RequestParts
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
 from taskrunner.api.responses import compress_if_asked, problem_response, unasked_problem
@@ -200,6 +201,7 @@ class ConnectionServer(web.Server):
         self._events = events
         self._options = options
         self._guard = RequestGuard(options)
+        self._headers = AnswerHeaders(options.cors)
         self._open = 0
         # Connections without a request in progress, the one that has been idle longest first.
         self._idle: dict[ClientConnection, None] = {}
@@ -284,8 +286,9 @@ class ConnectionServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             begin_request(request)
+            self._headers.begin(request)
             response = await self._answer(request)
-            tell_request_id(request, response)
+            complete_headers(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
@@ -308,7 +311,7 @@ class ConnectionServer(web.Server):
             return await self._handle_in_app(request)
         except web.HTTPException as exc:
             if exc.status < 400:
-                tell_request_id(request, exc)
+                complete_headers(request, exc)
                 raise
             if other := options_response(exc, request) or await redirect_without_slash(exc, request):
                 return other

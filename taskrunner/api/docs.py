@@ -89,7 +89,6 @@ class DocsRoutes:
         place, content_type = _FILES[name]
         headers = (
             ("Content-Type", f"{content_type}; charset=utf-8"),
-            ("X-Content-Type-Options", "nosniff"),
             SERVER,
         )
         return web.FileResponse(WEB / place, headers=CIMultiDict(headers))

@@ -32,6 +32,7 @@ class RequestGuard:
 
     def __init__(self, options: ServerSettings) -> None:
         self._hosts = frozenset(options.hosts)
+        self._cors = frozenset(options.cors)
         self._public_url = options.public_url
         self._public_authority = _authority_in(options.public_url) if options.public_url else None
         self._proxies = TrustedProxies(options.trusted_proxies) if options.trusted_proxies else None
@@ -73,6 +74,8 @@ class RequestGuard:
         """
         site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")
+        if origin in self._cors:
+            return
         if site is not None and site not in {"same-origin", "none"}:
             raise refuse(
                 403,

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
+from taskrunner.api.answer_headers import SECURITY
 from taskrunner.api.problems import CONTENT_TYPE, Problem
 from taskrunner.api.request_ids import REQUEST_ID
 from taskrunner.domain.codec import encode
@@ -14,7 +15,6 @@ _JSON = "application/json"
 SERVER = ("Server", "taskrunner")
 # At the end of the entity tag of a compressed answer.
 GZIP_SUFFIX = "-gzip"
-_NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 # Below this a client gains less than the compression costs.
 _COMPRESSED_FROM_BYTES = 4096
 
@@ -36,6 +36,7 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     )
     response.set_status(problem.status, problem.title)
     response.headers[REQUEST_ID] = request_id
+    response.headers.update(SECURITY)
     return response
 
 
@@ -47,6 +48,7 @@ def unasked_problem(problem: Problem, request_id: str) -> bytes:
         "Content-Type": CONTENT_TYPE,
         "Content-Length": str(len(body)),
         "Connection": "close",
+        **SECURITY,
         **problem.headers,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -58,7 +60,7 @@ def raw_response(
 ) -> web.Response:
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
-    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), _NO_SNIFF, SERVER, *headers)
+    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), SERVER, *headers)
     return web.Response(body=body, status=status, headers=CIMultiDict(own))
 
 

@@ -25,10 +25,7 @@ from taskrunner.stores.base import Store
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 # A fetched body is not ours: no browser may run it, guess its type, or show it as a page of ours.
-_SAFE_HEADERS = (
-    ("Content-Security-Policy", "sandbox; default-src 'none'"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
+_SANDBOX = ("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 
 # Checking more takes longer than the loop's other clients should wait.
 _LARGE_BYTES = 64 * 1024
@@ -193,7 +190,7 @@ def _body_response(task_id: str, result: Response, content: bytes) -> web.Respon
     text = _is_textual(result.content_type) and as_text(content, cut=result.truncated) is not None
     extension = "txt" if text else "bin"
     headers = (
-        *_SAFE_HEADERS,
+        _SANDBOX,
         ("Content-Disposition", f'attachment; filename="{task_id}.{extension}"'),
         ("Taskrunner-Body-Truncated", "true" if result.truncated else "false"),
         ("Taskrunner-Body-Size", str(result.size_bytes)),

@@ -1,6 +1,7 @@
 """The types of the settings of how browsers and proxies reach the API, and the checks of their values."""
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ from taskrunner.api.forwarded import read_prefix
 from taskrunner.config.values import split_commas
 from taskrunner.domain.messages import shown
 from taskrunner.domain.service_url import check_host
+
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def _check_network(value: str) -> str:
@@ -44,9 +48,34 @@ def _check_public_url(value: str) -> str:
     return rebuilt
 
 
+def _check_origin(value: str) -> str:
+    """RFC 6454 section 6.2: an origin, as browsers send it; they compare nothing but whole origins."""
+    if "*" in value:
+        raise ValueError(f"takes no patterns, as they let in strangers: name each origin, not {shown(value)}")
+    if value == "null":
+        raise ValueError("null is the origin of every sandboxed page and local file: name each origin")
+    found = _ORIGIN.fullmatch(value)
+    scheme, host, port = found.groups() if found else ("", "", None)
+    if not _is_origin_host(host) or (port is not None and not 0 < int(port) < 65_536):
+        raise ValueError(f"must be like https://app.example.com, without a path, got {shown(value)}")
+    usual = _DEFAULT_PORTS.get(scheme)
+    if value != value.lower() or (port is not None and (port == usual or port.startswith("0"))):
+        raise ValueError(f"browsers send it in lower case and without the usual port; got {shown(value)}")
+    return value
+
+
+def _is_origin_host(host: str) -> bool:
+    try:
+        check_host(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
 _Commas = BeforeValidator(split_commas)
 
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...], _Commas, Field(max_length=1000)
 ]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], _Commas, Field(max_length=100)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url), Field(max_length=2048)]

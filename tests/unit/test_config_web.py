@@ -79,3 +79,43 @@ def test_what_no_link_can_begin_with_is_refused(given: str) -> None:
     said = finding(public_url=given)
     assert "must be http(s)://host[:port][/path] without ? and #" in said
     assert "u:p" not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("", ()),
+        ("https://a.example, http://localhost:3000", ("https://a.example", "http://localhost:3000")),
+        (
+            ["http://[::1]:8080", "chrome-extension://abcdef"],
+            ("http://[::1]:8080", "chrome-extension://abcdef"),
+        ),
+    ],
+)
+def test_origins_are_named_one_by_one(given: object, read: tuple[str, ...]) -> None:
+    assert ApiSection.model_validate({"cors": given}).cors == read
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("*", "takes no patterns"),
+        (
+            "https://*.example.com",
+            "takes no patterns, as they let in strangers: name each origin, not 'https://*",
+        ),
+        ("null", "null is the origin of every sandboxed page and local file"),
+        ("https://a.example/", "without a path"),
+        ("https://a.example/app", "without a path"),
+        ("a.example", "must be like https://app.example.com"),
+        ("file://", "must be like https://app.example.com"),
+        ("https://a.example:0", "must be like https://app.example.com"),
+        ("https://a.example:70000", "must be like https://app.example.com"),
+        ("https://A.example", "browsers send it in lower case and without the usual port"),
+        ("https://a.example:443", "browsers send it in lower case and without the usual port"),
+        ("http://a.example:080", "browsers send it in lower case and without the usual port"),
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(given: str, said: str) -> None:
+    """It would never match, or match too much."""
+    assert said in finding(cors=given)

@@ -18,7 +18,7 @@ from taskrunner.config.values import (
     SecondsOrNone,
     Secret,
 )
-from taskrunner.config.web_values import Networks, PublicUrl
+from taskrunner.config.web_values import Networks, Origins, PublicUrl
 
 _API, _SERVER, _ACCESS = ApiSettings(), ServerSettings(), AccessSettings()
 
@@ -55,6 +55,10 @@ class ApiSection(Section):
     )
     public_url: PublicUrl | None = Field(
         _SERVER.public_url, description="how clients reach it, for links: https://example.com/queue"
+    )
+    cors: Origins = Field(
+        _SERVER.cors,
+        description="origins whose pages may use it from a browser, with a key: https://app.example.com",
     )
     cert_file: str | None = Field(
         _SERVER.cert_file, max_length=4096, description="the certificate and its chain in PEM; turns on TLS"
