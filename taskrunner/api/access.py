@@ -14,7 +14,9 @@ from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
+from taskrunner.api.session_cookie import check_change, session_secret
 from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.console_session import ConsoleSession
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
@@ -24,6 +26,7 @@ from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_limiter import Allowance, KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.sessions import Sessions
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
@@ -97,7 +100,13 @@ class Caller:
 
 ANYBODY = Caller(None)
 _CALLER = web.RequestKey("caller", Caller)
+_SESSION = web.RequestKey("session", ConsoleSession)
 _ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
+
+
+def session_of(request: web.Request) -> ConsoleSession | None:
+    """The session that the request came with."""
+    return request.get(_SESSION)
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -120,8 +129,15 @@ def stored_id(request: web.Request) -> str:
 class Access:
     """Asked before the handler of each route."""
 
-    def __init__(self, keys: KeyWatch, settings: AccessSettings, limiter: KeyLimiter) -> None:
+    def __init__(
+        self,
+        keys: KeyWatch,
+        settings: AccessSettings,
+        limiter: KeyLimiter,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._limiter = limiter
         self._settings = settings
         self._caller_with = lru_cache(maxsize=1024)(Caller)
@@ -151,23 +167,21 @@ class Access:
         return True
 
     async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
-        if not needs.scopes or self.is_open:
+        if needs.is_open or self.is_open:
             return ANYBODY
         given = request.headers.getall("Authorization", ())
         if len(given) > 1:
             # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
             raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
-        if not given:
-            if self._is_open(request, needs):
-                return ANYBODY
-            raise _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
-        secret = _secret_in(given[0])
-        key = None
-        if secret is not None:
-            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
-        if key is None:
-            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
-            raise _unauthorized(request, "key_unknown", detail)
+        if given:
+            key = await self._key_in(request, given[0], is_probe=is_probe)
+        else:
+            found = await self._key_of_session(request, is_probe=is_probe)
+            if found is None:
+                if self._is_open(request, needs):
+                    return ANYBODY
+                raise _without_key(request)
+            key = found
         missing = [scope for scope in needs.scopes if not key.allows(scope)]
         if missing:
             raise RequestRefused(
@@ -178,6 +192,27 @@ class Access:
                 )
             )
         return self._caller_with(key)
+
+    async def _key_in(self, request: web.Request, authorization: str, *, is_probe: bool) -> ApiKey:
+        secret = _secret_in(authorization)
+        key = None
+        if secret is not None:
+            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
+        if key is None:
+            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            raise _unauthorized(request, "key_unknown", detail)
+        return key
+
+    async def _key_of_session(self, request: web.Request, *, is_probe: bool) -> ApiKey | None:
+        secret = None if self._sessions is None else session_secret(request)
+        if secret is None or self._sessions is None:
+            return None
+        found = self._sessions.find_known(secret) if is_probe else await self._sessions.find(secret)
+        if found is None:
+            return None
+        check_change(request)
+        request[_SESSION], key = found
+        return key
 
     def _is_open(self, request: web.Request, needs: Needs) -> bool:
         """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
@@ -211,6 +246,12 @@ def _secret_in(authorization: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return password or None
+
+
+def _without_key(request: web.Request) -> RequestRefused:
+    if session_secret(request) is not None:
+        return _unauthorized(request, "session_over", "this session has ended: sign in again")
+    return _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
 
 
 def _unauthorized(request: web.Request, code: str, detail: str) -> RequestRefused:

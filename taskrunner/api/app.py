@@ -20,6 +20,7 @@ from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
+from taskrunner.api.sessions import SessionRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
@@ -33,8 +34,10 @@ from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.sessions import Sessions
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to reach the next request.
@@ -56,6 +59,8 @@ def build_api(
     metrics: Metrics,
     access: Access,
     keys: KeyAdmin,
+    key_watch: KeyWatch,
+    sessions: Sessions,
     trail: AuditTrail,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
@@ -72,6 +77,7 @@ def build_api(
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
+    SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)

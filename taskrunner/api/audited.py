@@ -1,7 +1,8 @@
 """Auditing of the API: what is recorded of a request that changes something.
 
-Routes that need `operate` or `admin` are audited, unless they only read. The action follows from the route:
-`POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is `hosts.limit.delete`.
+Routes that need `operate` or `admin` are audited, and those of sessions, unless they only read. The action
+follows from the route: `POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is
+`hosts.limit.delete`.
 """
 
 from aiohttp import web
@@ -28,7 +29,8 @@ def change_of(request: web.Request) -> Change:
 
 def is_audited(method: str, path: str) -> bool:
     scopes = ROUTES[method, path].scopes
-    return method != "GET" and (Scope.OPERATE in scopes or Scope.ADMIN in scopes)
+    is_ours = Scope.OPERATE in scopes or Scope.ADMIN in scopes or path.startswith("/sessions")
+    return method != "GET" and is_ours
 
 
 def action_of(method: str, path: str) -> str:

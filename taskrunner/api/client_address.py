@@ -49,6 +49,7 @@ class Client:
 
 
 _CLIENT = web.RequestKey("client", Client)
+_OTHER_ORIGIN = web.RequestKey("other_origin", bool)
 # What stands before the paths in our links: `Api.public_url`, or the prefix that a proxy tells.
 ROOT = web.RequestKey("root", str)
 
@@ -122,6 +123,16 @@ class TrustedProxies:
     def _is_peer_trusted_uncached(self, peer: str) -> bool:
         address = parse_address(peer.partition("%")[0])
         return address is not None and plain(address) in self._ranges
+
+
+def remember_origin(request: web.BaseRequest) -> None:
+    """Only the request guard does so: the page that sent the request is of an origin in `Api.cors`."""
+    request[_OTHER_ORIGIN] = True
+
+
+def from_other_origin(request: web.BaseRequest) -> bool:
+    """Whether a page that is not ours sent the request, as far as its browser tells."""
+    return _OTHER_ORIGIN in request or request.headers.get("Sec-Fetch-Site") in {"same-site", "cross-site"}
 
 
 def remember_client(request: web.BaseRequest, client: Client | None, public_url: str | None) -> None:

@@ -18,7 +18,7 @@ from taskrunner.version import __version__
 Schema = dict[str, Any]
 References = Mapping[type, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys", "sessions")
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -91,10 +91,11 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
-    scopes = list(ROUTES[method, path].scopes)
+    needs = ROUTES[method, path]
+    scopes = list(needs.scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
-    described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if not needs.is_open else []
+    for status in sorted({*operation.problems, *(() if needs.is_open else _KEY_PROBLEMS)}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]

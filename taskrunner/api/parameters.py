@@ -176,6 +176,7 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+SESSION = _path("session", "The id of a session, or current.", {"type": "string"}, str, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
 )
@@ -195,7 +196,8 @@ HOST_LIMIT = _path(
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
-    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
+    each.name: each
+    for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION)
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(

@@ -57,6 +57,7 @@ from taskrunner.domain.errors import (
     OutsideError,
     ScheduleInvalid,
     ScheduleUnknown,
+    SessionUnknown,
     StateConflict,
     StoreRefused,
     StoreUnavailable,
@@ -100,6 +101,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     ScheduleUnknown: "schedule_unknown",
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
+    SessionUnknown: "session_unknown",
 }
 
 # RFC 9110 section 15; Python has older names.

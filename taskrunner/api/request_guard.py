@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from taskrunner.api.client_address import Client, TrustedProxies, remember_client
+from taskrunner.api.client_address import Client, TrustedProxies, remember_client, remember_origin
 from taskrunner.api.problems import refuse
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.masking import mask_user_info
@@ -51,8 +51,11 @@ class RequestGuard:
             # Both: a page whose own name leads to a proxy on this machine can set any other header.
             if client is not None:
                 self._check_host(client.host)
-        if request.method not in _SAFE:
+        if self._is_allowed_page(request, authority, client):
+            remember_origin(request)
+        elif request.method not in _SAFE:
             self._refuse_other_sites(request, authority, client)
+        if request.method not in _SAFE:
             _refuse_parts(request)
 
     def _check_host(self, authority: str | None) -> None:
@@ -64,6 +67,13 @@ class RequestGuard:
             421, "host_unknown", f"this server does not know the host {host}; add its name to Api.hosts"
         )
 
+    def _is_allowed_page(
+        self, request: web.BaseRequest, authority: str | None, client: Client | None
+    ) -> bool:
+        """Whether a page of another origin, in `Api.cors`, sent the request."""
+        origin = request.headers.get("Origin") if self._cors else None
+        return origin is not None and origin in self._cors and not self._is_own(origin, authority, client)
+
     def _refuse_other_sites(
         self, request: web.BaseRequest, authority: str | None, client: Client | None
     ) -> None:
@@ -74,8 +84,6 @@ class RequestGuard:
         """
         site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")
-        if origin in self._cors:
-            return
         if site is not None and site not in {"same-origin", "none"}:
             raise refuse(
                 403,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from taskrunner.app.adapters import make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.console_session import SessionSettings
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -23,6 +24,7 @@ from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
+from taskrunner.producer.sessions import Sessions
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
 # find a queue with other arguments, and short enough for an orchestrator's first probe.
@@ -63,6 +65,9 @@ class Platform:
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.sessions = Sessions(
+            self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
+        )
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None

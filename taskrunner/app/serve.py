@@ -44,6 +44,7 @@ async def serve(config: Config, *, read: Read) -> int:
         await platform.refuse_unkept_concern()
         await stack.enter_async_context(watches_running(platform))
         refuse_open_address(platform)
+        await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         signals.on_hangup = Reload(platform, monitor, read)
@@ -69,8 +70,12 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
+        access=Access(
+            platform.keys, config.access_settings(config.api.addr), platform.key_limiter, platform.sessions
+        ),
         keys=platform.key_admin,
+        key_watch=platform.keys,
+        sessions=platform.sessions,
         trail=platform.audit,
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)

@@ -78,6 +78,12 @@ class ApiKeyDraft(KeyLimit):
     expires_at: Moment | None = None
 
 
+class Login(_Draft):
+    """A good key, to begin a session of the console with."""
+
+    key: str = Field(min_length=1, max_length=1000)
+
+
 class Rotation(_Draft):
     """For `grace` seconds the present secret is good as well."""
 

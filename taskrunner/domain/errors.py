@@ -15,6 +15,7 @@
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── KeyUnknown              no API key has this name
+    │   ├── SessionUnknown          no session of the console has this id
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
     │       └── KeyReused           an Idempotency-Key came with another request before
@@ -115,6 +116,10 @@ class HostLimitUnknown(CallerError):
 
 class KeyUnknown(CallerError):
     """No API key has this name."""
+
+
+class SessionUnknown(CallerError):
+    """No session of the console has this id."""
 
 
 class StateConflict(CallerError):

@@ -7,7 +7,7 @@ from pydantic import Field
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.config.api_keys import ApiKeys
-from taskrunner.config.sections.section import MIB, Section
+from taskrunner.config.sections.section import DAY, MIB, Section
 from taskrunner.config.values import (
     Bytes,
     Host,
@@ -19,8 +19,10 @@ from taskrunner.config.values import (
     Secret,
 )
 from taskrunner.config.web_values import Networks, Origins, PublicUrl
+from taskrunner.domain.console_session import SessionSettings
+from taskrunner.domain.duration_field import Duration
 
-_API, _SERVER, _ACCESS = ApiSettings(), ServerSettings(), AccessSettings()
+_API, _SERVER, _ACCESS, _SESSION = ApiSettings(), ServerSettings(), AccessSettings(), SessionSettings()
 
 
 class ServerSection(Section):
@@ -44,6 +46,12 @@ class ApiSection(Section):
         {},
         repr=False,
         description="NAME: tr_… and its scopes (all by default), beside the stored ones; also as keys_file",
+    )
+    session_idle_timeout: Annotated[Seconds, Field(ge=60)] = Field(
+        _SESSION.session_idle_timeout, description="a session of the console ends when it is not used so long"
+    )
+    session_lifetime: Annotated[Duration, Field(ge=60, le=90 * DAY)] = Field(
+        _SESSION.session_lifetime, description="a session of the console ends so long after its login"
     )
     hosts: HostPatterns = Field(
         _SERVER.hosts,

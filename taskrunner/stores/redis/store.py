@@ -19,6 +19,7 @@ from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
+from taskrunner.stores.redis.session_store import RedisSessionStore
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
 
 
@@ -33,6 +34,7 @@ class RedisStore(
     RedisApiKeyStore,
     RedisAuditStore,
     RedisRateStore,
+    RedisSessionStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

@@ -14,6 +14,7 @@ from taskrunner.stores.sql.operator_store import SqlOperatorStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
+from taskrunner.stores.sql.session_store import SqlSessionStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
 
@@ -29,6 +30,7 @@ class SqlStore(
     SqlApiKeyStore,
     SqlAuditStore,
     SqlRateStore,
+    SqlSessionStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

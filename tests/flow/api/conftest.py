@@ -45,6 +45,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.sessions import Sessions
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
@@ -114,6 +115,7 @@ async def api(
     cancellation = Cancellation(store, events, clock, RetentionSettings())
     keys = KeyWatch(store, events, clock)
     await keys.turn()
+    sessions = Sessions(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     app = build_api(
@@ -128,8 +130,10 @@ async def api(
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
-        access=Access(keys, access_settings, KeyLimiter(store, clock)),
+        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions),
         keys=KeyAdmin(store, clock),
+        key_watch=keys,
+        sessions=sessions,
         trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
     )
@@ -139,7 +143,7 @@ async def api(
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, sessions, seen)
     await server.stop()
     await publisher.drain()
     await broker.stop()

@@ -29,6 +29,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.sessions import Sessions
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -62,6 +63,7 @@ class Api:
     session: aiohttp.ClientSession
     intake: Intake
     keys: KeyWatch
+    sessions: Sessions
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
