@@ -11,7 +11,7 @@ from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
-from taskrunner.api.rate_limits import limit_fields, too_many
+from taskrunner.api.rate_limits import remember_allowance, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
@@ -24,7 +24,7 @@ from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
-from taskrunner.producer.key_limiter import Allowance, KeyLimiter
+from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
 
@@ -101,7 +101,6 @@ class Caller:
 ANYBODY = Caller(None)
 _CALLER = web.RequestKey("caller", Caller)
 _SESSION = web.RequestKey("session", ConsoleSession)
-_ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
 
 
 def session_of(request: web.Request) -> ConsoleSession | None:
@@ -112,13 +111,6 @@ def session_of(request: web.Request) -> ConsoleSession | None:
 def caller_of(request: web.Request) -> Caller:
     """The caller that `Access` has found."""
     return request[_CALLER]
-
-
-def tell_allowance(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the limit of the caller's key, if there is one."""
-    allowance = request.get(_ALLOWANCE)
-    if allowance is not None and not response.prepared:
-        response.headers.update(limit_fields(allowance))
 
 
 def stored_id(request: web.Request) -> str:
@@ -156,7 +148,7 @@ class Access:
         allowance = await self._limiter.take(key)
         if allowance is not None and not allowance.granted:
             raise too_many(key, allowance)
-        request[_ALLOWANCE] = allowance
+        remember_allowance(request, allowance)
 
     async def sees_details(self, request: web.Request) -> bool:
         """Whether the caller may see the details of an open monitoring route. Waits for no service."""

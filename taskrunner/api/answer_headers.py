@@ -1,4 +1,4 @@
-"""The headers of every answer, errors included: the request id, what browsers may do with it, and CORS.
+"""The headers of every answer, errors included: request id, limits, what browsers may do with it, and CORS.
 
 `complete_headers` adds them. The server calls it at the end of each request; a stream does before it begins.
 """
@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from aiohttp import web
 
 from taskrunner.api.client_address import is_https
+from taskrunner.api.rate_limits import tell_allowance
 from taskrunner.api.request_ids import tell_request_id
 
 # OWASP REST Security Cheat Sheet; https://www.w3.org/TR/CSP3/, Fetch and HTML for the Cross-Origin headers.
@@ -50,6 +51,7 @@ class AnswerHeaders:
 
     def add(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         tell_request_id(request, response)
+        tell_allowance(request, response)
         headers = response.headers
         for name, value in SECURITY.items():
             headers.setdefault(name, value)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.audited import change_of
 from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
@@ -95,7 +96,8 @@ class ScheduleRoutes:
         if draft.name is None:
             raise ScheduleInvalid([FieldError(field="name", message="is required")])
         caller = caller_of(request)
-        schedule = await self._schedules.create(caller.stored(draft.name), draft, created_by=caller.name)
+        change_of(request).target = name = caller.stored(draft.name)
+        schedule = await self._schedules.create(name, draft, created_by=caller.name)
         return self._response(request, schedule, status=201)
 
     async def list(self, request: web.Request) -> web.Response:

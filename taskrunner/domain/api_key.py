@@ -84,9 +84,18 @@ class ApiKey(Value):
         return (self.digest,) if self.previous_digest is None else (self.digest, self.previous_digest)
 
 
-def configured_key(name: str, secret: str, scopes: tuple[Scope, ...]) -> ApiKey:
+def configured_key(
+    name: str,
+    secret: str,
+    scopes: tuple[Scope, ...],
+    *,
+    rate: float | None = None,
+    burst: int | None = None,
+) -> ApiKey:
     """A key of the configuration."""
-    return ApiKey(name=name, digest=digest_of(secret), hint=hint_of(secret), scopes=scopes)
+    return ApiKey(
+        name=name, digest=digest_of(secret), hint=hint_of(secret), scopes=scopes, rate=rate, burst=burst
+    )
 
 
 def new_secret() -> str:

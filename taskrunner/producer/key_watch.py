@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.events import Events
+from taskrunner.domain.events import Events, KeyNamesClash
 from taskrunner.producer.last_uses import LastUses
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
@@ -30,6 +30,7 @@ class KeyWatch(Service):
         self._stored: Sequence[ApiKey] = ()
         self._uses = LastUses(store.note_api_key_uses, clock)
         self._reads = SharedRead("the API keys", self._read, clock)
+        self._told: set[str] = set()
         self.is_known = False
         # From the first key on, and for as long as this process runs: the last one that leaves opens nothing.
         self.is_needed = False
@@ -90,6 +91,14 @@ class KeyWatch(Service):
     async def _read(self) -> None:
         self._know([known.key for known in await self._store.api_keys()])
         self.is_known = True
+        self._tell_clash()
+
+    def _tell_clash(self) -> None:
+        """A key may get a name while the store cannot be read, or by a process with other settings."""
+        clash = {key.name for key in self._stored} & {key.name for key in self._configured}
+        if clash - self._told:
+            self._events.emit(KeyNamesClash(names=tuple(sorted(clash))))
+        self._told = clash
 
     def _know(self, stored: Sequence[ApiKey]) -> None:
         self._stored = stored
