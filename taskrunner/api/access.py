@@ -3,6 +3,7 @@
 import base64
 import binascii
 import dataclasses
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
 
 from aiohttp import web
@@ -15,18 +16,19 @@ from taskrunner.api.rate_limits import remember_allowance, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
-from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.console_session import ConsoleSession
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
-from taskrunner.domain.submitter import Submitter
+from taskrunner.domain.submitter import submitter_of
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.task_quota import Room, TaskQuota
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
@@ -36,11 +38,16 @@ _HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Ba
 class Caller:
     """Whom a request comes from: a key, or anybody (None), who may then do everything."""
 
-    def __init__(self, key: ApiKey | None) -> None:
+    def __init__(self, key: ApiKey | None, quota: TaskQuota | None = None) -> None:
         self.key = key
-        self.submitter = (
-            None if key is None else Submitter(name=key.name, isolated=not key.allows(Scope.READ_ALL))
-        )
+        self._quota = None if key is None or key.max_live_tasks is None else quota
+        self.submitter = None if key is None else submitter_of(key)
+
+    def room_for(self, count: int) -> AbstractAsyncContextManager[Room]:
+        """Submit so many tasks inside, and say how many are new. Raises `TooManyLiveTasks`."""
+        if self._quota is None or self.key is None:
+            return nullcontext(Room())
+        return self._quota.room_for(self.key, count)
 
     @property
     def name(self) -> str | None:
@@ -127,12 +134,13 @@ class Access:
         settings: AccessSettings,
         limiter: KeyLimiter,
         sessions: Sessions | None = None,
+        quota: TaskQuota | None = None,
     ) -> None:
         self._keys = keys
         self._sessions = sessions
         self._limiter = limiter
         self._settings = settings
-        self._caller_with = lru_cache(maxsize=1024)(Caller)
+        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quota))
 
     @property
     def is_open(self) -> bool:

@@ -24,7 +24,10 @@ def tell_allowance(request: web.BaseRequest, response: web.StreamResponse) -> No
     """Add the limit of the caller's key, if there is one, also to an error."""
     allowance = request.get(_ALLOWANCE)
     if allowance is not None:
-        response.headers.update(limit_fields(allowance))
+        for name, value in limit_fields(allowance).items():
+            # A refusal may have told of another limit.
+            other = response.headers.get(name)
+            response.headers[name] = value if other is None else f"{other}, {value}"
 
 
 def limit_fields(allowance: Allowance) -> Mapping[str, str]:

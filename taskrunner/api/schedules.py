@@ -154,7 +154,9 @@ class ScheduleRoutes:
 
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
-        submitted = await self._schedules.run(_stored_name(request))
+        async with caller_of(request).room_for(1) as room:
+            submitted = await self._schedules.run(_stored_name(request))
+            room.created = 1
         task = caller_of(request).shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         location = ("Location", f"{prefix_of(request)}/tasks/{task.id}")

@@ -108,9 +108,11 @@ class TaskRoutes:
         else:
             draft = TaskDraft.from_json(raw, limits)
         caller = caller_of(request)
-        submitted = await self._intake.submit(
-            _traced(draft, request), idempotency_key=key, submitter=caller.submitter
-        )
+        async with caller.room_for(1) as room:
+            submitted = await self._intake.submit(
+                _traced(draft, request), idempotency_key=key, submitter=caller.submitter
+            )
+            room.created = int(submitted.created)
         location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
         if not submitted.created:
             return await self._replay(submitted, location, request)

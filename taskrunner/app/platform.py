@@ -25,6 +25,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.task_quota import TaskQuota
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
 # find a queue with other arguments, and short enough for an orchestrator's first probe.
@@ -68,6 +69,7 @@ class Platform:
         self.sessions = Sessions(
             self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
         )
+        self.task_quota = TaskQuota(self.store, self.keys, self.events, self.clock)
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None

@@ -45,6 +45,7 @@ async def serve(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(watches_running(platform))
         refuse_open_address(platform)
         await stack.enter_async_context(running(platform.sessions))
+        await stack.enter_async_context(running(platform.task_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         signals.on_hangup = Reload(platform, monitor, read)
@@ -71,7 +72,11 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         stats=monitor.stats,
         metrics=monitor.metrics,
         access=Access(
-            platform.keys, config.access_settings(config.api.addr), platform.key_limiter, platform.sessions
+            platform.keys,
+            config.access_settings(config.api.addr),
+            platform.key_limiter,
+            platform.sessions,
+            platform.task_quota,
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,

@@ -81,9 +81,10 @@ def _check_words(name: str, words: Sequence[str]) -> None:
         raise ValueError(f"{name}: after the key, there may be scopes: {known}") from None
     unknown = limit.keys() - KeyLimit.model_fields.keys()
     if unknown or len(limit) < sum("=" in word for word in words):
-        raise ValueError(f"{name}: after the scopes, there may be one rate=50/s and one burst=100")
+        known = "rate=50/s, burst=100, max_live_tasks=1000"
+        raise ValueError(f"{name}: after the scopes, there may be each of {known} once")
     try:
-        KeyLimit.from_fields(limit)
+        key_of(name, [PREFIX, *words])
     except KeyInvalid as exc:
         raise ValueError(f"{name}: {exc}") from None
 
@@ -99,14 +100,8 @@ def key_of(name: str, words: Sequence[str]) -> ApiKey:
     """The key of a checked entry; it has all scopes if none is named."""
     secret, *rest = words
     scopes, limit = _parted(rest)
-    read = KeyLimit.from_fields(limit)
-    return configured_key(
-        name,
-        secret,
-        read_scopes(scopes) if scopes else (Scope.ADMIN,),
-        rate=read.rate,
-        burst=read.burst,
-    )
+    allowed = read_scopes(scopes) if scopes else (Scope.ADMIN,)
+    return configured_key(name, secret, allowed, **KeyLimit.from_fields(limit).limits)
 
 
 def _check_name(name: str) -> str:

@@ -15,6 +15,7 @@
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── KeyUnknown              no API key has this name
+    │   ├── TooManyLiveTasks        an API key has as many tasks that have not ended as it may have
     │   ├── SessionUnknown          no session of the console has this id
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
@@ -116,6 +117,15 @@ class HostLimitUnknown(CallerError):
 
 class KeyUnknown(CallerError):
     """No API key has this name."""
+
+
+class TooManyLiveTasks(CallerError):
+    """An API key has as many tasks that have not ended as it may have."""
+
+    def __init__(self, message: str, *, limit: int, free: int) -> None:
+        self.limit = limit
+        self.free = free
+        super().__init__(message)
 
 
 class SessionUnknown(CallerError):

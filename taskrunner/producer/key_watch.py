@@ -104,5 +104,6 @@ class KeyWatch(Service):
         self._stored = stored
         keys = (*stored, *self._configured)
         self._by_digest = {digest: key for key in keys for digest in key.digests}
+        self.all = keys
         self.names = frozenset(key.name for key in keys)
         self.is_needed = self.is_needed or bool(keys)

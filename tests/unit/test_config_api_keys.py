@@ -126,8 +126,8 @@ def test_a_key_may_have_a_limit(tmp_path: Path, given: Any, limit: tuple[float, 
         ("rate=0", "rate"),
         ("rate=fast", "rate"),
         ("rate=5/s burst=many", "burst"),
-        ("rate=5 rate=6", "one rate=50/s and one burst=100"),
-        (f"key={OTHER}", "one rate=50/s and one burst=100"),
+        ("rate=5 rate=6", "each of rate=50/s, burst=100"),
+        (f"key={OTHER}", "each of rate=50/s, burst=100"),
     ],
 )
 def test_a_wrong_limit_is_refused(tmp_path: Path, words: str, told: str) -> None:

@@ -45,8 +45,8 @@ class ApiSection(Section):
     keys: Annotated[ApiKeys, Secret()] = Field(
         {},
         repr=False,
-        description="NAME: tr_…, its scopes (all by default), rate=50/s burst=100; beside the stored ones; also "
-        "as keys_file",
+        description="NAME: tr_… and its scopes (all by default) and limits, beside the stored ones; also as "
+        "keys_file",
     )
     session_idle_timeout: Annotated[Seconds, Field(ge=60)] = Field(
         _SESSION.session_idle_timeout, description="a session of the console ends when it is not used so long"

@@ -46,6 +46,7 @@ from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
@@ -116,6 +117,7 @@ async def api(
     keys = KeyWatch(store, events, clock)
     await keys.turn()
     sessions = Sessions(store, keys, events, clock)
+    quota = TaskQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     app = build_api(
@@ -130,7 +132,7 @@ async def api(
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
-        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions),
+        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, quota),
         keys=KeyAdmin(store, clock),
         key_watch=keys,
         sessions=sessions,
@@ -143,7 +145,7 @@ async def api(
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, sessions, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, sessions, quota, seen)
     await server.stop()
     await publisher.drain()
     await broker.stop()
