@@ -201,7 +201,7 @@ class ConnectionServer(web.Server):
         self._events = events
         self._options = options
         self._guard = RequestGuard(options)
-        self._headers = AnswerHeaders(options.cors)
+        self._headers = AnswerHeaders(options)
         self._open = 0
         # Connections without a request in progress, the one that has been idle longest first.
         self._idle: dict[ClientConnection, None] = {}
