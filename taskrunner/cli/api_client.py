@@ -27,7 +27,9 @@ _NEXT_STEPS = {
 # The fields of a response that this client reads.
 _TASK = {"id": str, "url": str, "status": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
+_FORESEEN = {"created": bool, "task": dict, "attempts": list, "target": dict}
 _ERROR = {"field": str, "message": str}
+_DRY_RUN = "?dry_run=true"
 
 
 class _RequestTooLarge(CallerError):
@@ -67,15 +69,23 @@ class ApiClient:
         published = created and task["status"] == "queued"
         return {"id": task["id"], "url": task["url"], "created": created, "published": published}
 
-    def submit_lines(self, lines: list[bytes]) -> list[dict[str, Any]]:
+    def dry_run(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What a submit would do, as the API answers it."""
+        body = json.dumps(fields).encode()
+        response = self._request("POST", f"/tasks{_DRY_RUN}", body, "application/json")
+        return self._resource(response, _FORESEEN)
+
+    def submit_lines(self, lines: list[bytes], *, dry_run: bool = False) -> list[dict[str, Any]]:
         """The result of each line, in order."""
+        path = f"/tasks/batch{_DRY_RUN if dry_run else ''}"
         try:
-            response = self._request("POST", "/tasks/batch", b"\n".join(lines), "application/x-ndjson")
+            response = self._request("POST", path, b"\n".join(lines), "application/x-ndjson")
         except _RequestTooLarge as exc:
             if len(lines) == 1:
                 return [{"status": 413, "errors": [{"field": "", "message": str(exc)}]}]
             half = len(lines) // 2
-            return self.submit_lines(lines[:half]) + self.submit_lines(lines[half:])
+            parts = lines[:half], lines[half:]
+            return [item for part in parts for item in self.submit_lines(part, dry_run=dry_run)]
         items: list[dict[str, Any]] = self._resource(response, {"items": list})["items"]
         if len(items) != len(lines) or not all(_is_item(item) for item in items):
             raise self._unfit(response)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from taskrunner.app.loop import run
-from taskrunner.app.platform import produce
+from taskrunner.app.platform import operate, produce
 from taskrunner.cli import submit_to_store
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.interruption import signals_as_interrupts
@@ -66,6 +66,9 @@ _ON_COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
     is_flag=True,
     help="Submit the lines of --file as new tasks, although the same command has submitted them before.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Submit nothing; print what would be submitted, or what is wrong with it."
+)
 @json_option
 def produce_command(
     config_path: Path | None,
@@ -75,6 +78,7 @@ def produce_command(
     wait: bool,
     wait_timeout: float | None,
     again: bool,
+    dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -89,13 +93,18 @@ def produce_command(
         raise click.UsageError("--wait-timeout needs --wait")
     if again and source is None:
         raise click.UsageError("--again is for --file; --url always submits a new task")
+    if dry_run and wait:
+        raise click.UsageError("--dry-run submits nothing that --wait could wait for; leave out one of them")
     if api and config_path is not None:
         raise click.UsageError("--config has no effect on --api ($TASKRUNNER_API_URL); leave out one of them")
     if key and not api and click.get_current_context().get_parameter_source("key") is _ON_COMMAND_LINE:
         raise click.UsageError("--key is for --api; store and broker have their own passwords")
     fields = task_fields(given)
     output = OutputOptions(
-        as_json=as_json, wait=wait, wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout
+        as_json=as_json,
+        wait=wait,
+        wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout,
+        dry_run=dry_run,
     )
     line_ids = None if source is None or again else LineIds.of(source, fields)
     with signals_as_interrupts():
@@ -113,13 +122,15 @@ def _submit_to_store(
     output: OutputOptions,
     line_ids: LineIds | None,
 ) -> int:
+    # A dry run needs no broker.
+    using = operate if output.dry_run else produce
     if source is None:
         draft = TaskDraft.from_fields(fields, config.task_limits())
-        return run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
+        return run(using(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
     # Checked here, so that a wrong option is reported once and not for every line.
     base = TaskDraft.base(fields, config.task_limits())
     return run(
-        produce(
+        using(
             config,
             lambda platform: submit_to_store.submit_file(platform, source, base, output, line_ids),
         )

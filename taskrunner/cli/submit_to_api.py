@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeVar
 
 from taskrunner.cli.api_client import ApiClient
+from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
@@ -38,6 +39,9 @@ Response = TypeVar("Response")
 
 def submit_one(client: ApiClient, fields: Mapping[str, Any], output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
+    if output.dry_run:
+        print_dry_run(client.dry_run(fields), output)
+        return 0
     answer = client.submit(fields)
     print_submitted(answer, output)
     if not output.wait:
@@ -80,7 +84,7 @@ def _submit_batch(
     def send() -> list[dict[str, Any]]:
         nonlocal requests
         requests += 1
-        return client.submit_lines([line for line, _ in sent])
+        return client.submit_lines([line for line, _ in sent], dry_run=summary.output.dry_run)
 
     items = _retry_while_unavailable(send)
     accepted: list[dict[str, Any]] = []

@@ -9,8 +9,10 @@ from typing import Any, BinaryIO
 import click
 from msgspec import to_builtins
 
+from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
+from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
@@ -40,6 +42,10 @@ _PATIENCE = 60.0
 
 async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
+    if output.dry_run:
+        masking = Masking(platform.config.fetch.mask_headers)
+        print_dry_run(to_builtins(DryRunView.of(await platform.dry_runner.run(draft), masking)), output)
+        return 0
     submitted = await platform.intake.submit(draft)
     concern = draft.effective_write_concern(platform.intake.task_settings)
     waits_for_broker = platform.publishes and concern is not WriteConcern.STORE
@@ -64,7 +70,9 @@ async def submit_file(
 ) -> int:
     """Submit every line that is a task and print the others as errors; returns the exit code."""
     make_id = None if line_ids is None else line_ids.id_of
-    batch_submit = BatchSubmit(platform.intake, base, patience=_PATIENCE, make_id=make_id)
+    batch_submit = BatchSubmit(
+        platform.intake, base, patience=_PATIENCE, make_id=make_id, dry_run=output.dry_run
+    )
     progress = Progress(source)
     summary = SubmitSummary(source, output, line_ids is not None, progress)
     unpublished = 0
@@ -77,7 +85,7 @@ async def submit_file(
             )
             summary.count([_submitted_fields(each) for each in done.submitted], lines=done.lines)
     why = platform.broker.status().error
-    if unpublished and why and platform.publishes:
+    if unpublished and why and platform.publishes and not output.dry_run:
         note = f"RabbitMQ has not confirmed {unpublished} of them yet, the relay will publish them"
         click.echo(f"taskrunner: {summary.accepted} stored; {note} ({why})", err=True)
     failed = await _print_results(platform, summary.ids, output)

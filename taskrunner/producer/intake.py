@@ -4,7 +4,7 @@ A task is accepted once the store has its record and due entry. Publishing it he
 publishes what the fast path leaves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
@@ -155,17 +155,11 @@ class Intake:
             left = [number for number in left if number not in known]
         return await self.complete(batch, [answers[number] for number in range(len(batch))])
 
-    async def foresee(self, new: NewTask) -> str | None:
-        """The id of the task that `new` would repeat, None if it would be a new one. Writes nothing.
-
-        Raises as `submit` does.
-        """
-        await self._check_replicas([new])
-        (accepted,) = await self._store.foresee([new])
-        (refusal,) = await self._refusals([new], [accepted])
-        if refusal is not None:
-            raise refusal
-        return None if accepted.answer is AcceptAnswer.CREATED else accepted.id
+    async def foresee(self, batch: Sequence[NewTask]) -> list[Submitted]:
+        """What `submit_many` would answer, if nothing was published. Writes nothing. Raises as it does."""
+        await self._check_replicas(batch)
+        answers = await self._store.foresee(batch)
+        return self._answered(batch, answers, await self._refusals(batch, answers), published=set())
 
     async def accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
         """The first half of `submit_many`. Of two with the same id or key, that of the first call wins."""
@@ -190,16 +184,25 @@ class Intake:
                 self._publisher.publish_later(new)
         if awaited:
             unpublished |= {new.id for new in await self._publisher.publish(awaited, by_relay=False)}
-        refusals = await self._refusals(batch, answers)
+        published = {new.id for new in ready}.difference(unpublished)
+        return self._answered(batch, answers, await self._refusals(batch, answers), published)
+
+    @staticmethod
+    def _answered(
+        batch: Sequence[NewTask],
+        answers: Sequence[Accepted],
+        refusals: Sequence[StateConflict | None],
+        published: Set[str],
+    ) -> list[Submitted]:
         return [
             Submitted(
                 id=answer.id,
                 task=new.task,
-                created=is_created,
-                published=is_created and _runs_at_once(new) and answer.id not in unpublished,
+                created=answer.answer is AcceptAnswer.CREATED,
+                published=answer.answer is AcceptAnswer.CREATED and answer.id in published,
                 refusal=refusal,
             )
-            for new, answer, is_created, refusal in zip(batch, answers, created, refusals, strict=True)
+            for new, answer, refusal in zip(batch, answers, refusals, strict=True)
         ]
 
     async def _refusals(

@@ -35,6 +35,7 @@ ONE = ["produce", "--url", "http://h/"]
         (["produce", "--url", "http://a/", "--url", "http://b/"], "--url is given more than once"),
         ([*ONE, "--wait-timeout", "5m"], "--wait-timeout needs --wait"),
         ([*ONE, "--wait", "--wait-timeout", "soon"], "must be seconds, or a duration such as 30s"),
+        ([*ONE, "--dry-run", "--wait"], "--dry-run submits nothing that --wait could wait for"),
         ([*ONE, "--again"], "--again is for --file"),
         ([*ONE, "--config", "x", "--api", "http://h/"], "--config has no effect on --api"),
         (["dead-letters", "requeue", "x", "--limit", "1"], "--limit is for conditions or --all"),

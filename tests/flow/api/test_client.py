@@ -16,6 +16,7 @@ URL = "http://example.com/"
 USES: dict[str, Callable[[ApiClient], Any]] = {
     "submit": lambda client: client.submit({"url": URL}),
     "submit_lines": lambda client: client.submit_lines([URL.encode()]),
+    "dry_run": lambda client: client.dry_run({"url": URL}),
     "task": lambda client: client.task("x"),
 }
 
@@ -56,6 +57,7 @@ async def test_another_key_is_refused(api: Api, use: str) -> None:
     [
         ("submit", Scope.READ, "submit"),
         ("submit_lines", Scope.READ, "submit"),
+        ("dry_run", Scope.READ, "submit"),
         ("task", Scope.SUBMIT, "read"),
     ],
 )
