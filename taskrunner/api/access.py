@@ -80,8 +80,11 @@ class Caller:
 
     def shown_dry_run(self, found: DryRun) -> DryRun:
         """`found` with its ids as this caller knows them."""
-        existing = None if found.existing_id is None else self.shown(found.existing_id)
-        return replace(found, task=self.shown_task(found.task), existing_id=existing)
+        existing, replaces = (
+            None if each is None else self.shown(each) for each in (found.existing_id, found.replaces_id)
+        )
+        task = self.shown_task(found.task)
+        return replace(found, task=task, existing_id=existing, replaces_id=replaces)
 
     def shown_letter(self, letter: DeadLetter) -> DeadLetter:
         """`letter` with its id as this caller knows it."""

@@ -75,10 +75,14 @@ class BatchRoutes:
             return json_response(BatchAnswer(items=()))
         submit = RequestSubmit(self._intake, reader, dry_run=is_dry_run)
         if is_atomic:
-            done = await submit.submit_all(lines)
-            return json_response(BatchAnswer(items=items_of(done, shown=caller.shown)))
-        items = [item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)]
-        return json_response(BatchAnswer(items=items))
+            items = items_of(await submit.submit_all(lines), shown=caller.shown)
+        else:
+            items = [
+                item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)
+            ]
+        replayed = all(item.status == 202 and not item.created for item in items)
+        headers = (("Idempotency-Replayed", "true"),) if replayed and not is_dry_run else ()
+        return json_response(BatchAnswer(items=items), headers=headers)
 
 
 def _no_body() -> Exception:

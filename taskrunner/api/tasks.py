@@ -21,7 +21,7 @@ from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dry_run import DryRunView
-from taskrunner.api.views.task import TaskPage, TaskView, as_text
+from taskrunner.api.views.task import DeduplicatedView, TaskPage, TaskView, as_text
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
@@ -44,7 +44,7 @@ _SAFE_HEADERS = (
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={200: DryRunView, 202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView), 202: TaskView},
     takes={"application/json": TaskDraft},
     parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT),
     problems=(400, 408, 409, 413, 415, 422, 503),
@@ -111,7 +111,8 @@ class TaskRoutes:
         """202 once the store has the task.
 
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
-        first answer did, with the task as it is now, and `Idempotency-Replayed: true`.
+        first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
+        another task holds gets 200 with that one, and `Deduplicated: true`.
         """
         is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
@@ -130,7 +131,7 @@ class TaskRoutes:
         submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
         location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
         if not submitted.created:
-            return await self._replay(submitted, location, request)
+            return await self._known(submitted, location, request)
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
@@ -187,11 +188,14 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _replay(
+    async def _known(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
         record = await self._record(submitted.id)
         view = self._view(request, record, await self._inline_body(record))
+        if submitted.deduplicated:
+            found = DeduplicatedView.copy(view, deduplicated=True)
+            return json_response(found, headers=(location, ("Deduplicated", "true")))
         return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
 
 

@@ -56,8 +56,15 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
+        retention = config.retention_settings()
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, self.task_settings, hold=hold
+            self.store,
+            self.publisher,
+            self.events,
+            self.clock,
+            self.task_settings,
+            hold=hold,
+            retention=retention,
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
@@ -72,7 +79,7 @@ class Platform:
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
+        self.cancellation = Cancellation(self.store, self.events, self.clock, retention)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
 
     @asynccontextmanager

@@ -29,6 +29,8 @@ _TASK = {"id": str, "url": str, "status": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
 _FORESEEN = {"created": bool, "task": dict, "attempts": list, "target": dict}
 _ERROR = {"field": str, "message": str}
+# Of an item of a batch: a new task, or the one that holds its dedup key.
+ACCEPTED_STATUSES = (200, 202)
 _DRY_RUN = "?dry_run=true"
 
 
@@ -61,19 +63,21 @@ class ApiClient:
             self._session.headers["Authorization"] = f"Bearer {key}"
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
 
-    def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def submit(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
         """The `id`, `url`, `created` and `published` of the accepted task."""
-        response = self._request("POST", "/tasks", json.dumps(fields).encode(), "application/json")
+        response = self._post("/tasks", fields, idempotency_key)
         task = self._resource(response, _TASK)
-        created = "Idempotency-Replayed" not in response.headers
+        created = not {"Idempotency-Replayed", "Deduplicated"} & response.headers.keys()
         published = created and task["status"] == "queued"
         return {"id": task["id"], "url": task["url"], "created": created, "published": published}
 
-    def dry_run(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def dry_run(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
         """What a submit would do, as the API answers it."""
-        body = json.dumps(fields).encode()
-        response = self._request("POST", f"/tasks{_DRY_RUN}", body, "application/json")
-        return self._resource(response, _FORESEEN)
+        return self._resource(self._post(f"/tasks{_DRY_RUN}", fields, idempotency_key), _FORESEEN)
+
+    def _post(self, path: str, fields: Mapping[str, Any], idempotency_key: str | None) -> requests.Response:
+        given = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._request("POST", path, json.dumps(fields).encode(), "application/json", headers=given)
 
     def submit_lines(self, lines: list[bytes], *, dry_run: bool = False) -> list[dict[str, Any]]:
         """The result of each line, in order."""
@@ -102,9 +106,10 @@ class ApiClient:
         body: bytes | None = None,
         media_type: str | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         allow_unknown: bool = False,
     ) -> requests.Response:
-        headers = {} if media_type is None else {"Content-Type": media_type}
+        headers = {**(headers or {}), **({} if media_type is None else {"Content-Type": media_type})}
         try:
             response = self._session.request(
                 method, self._url + path, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
@@ -172,7 +177,7 @@ def _is_item(item: Any) -> bool:
     """Whether this is the result of one line: an accepted task, or its errors."""
     if not _has(item, {"status": int}):
         return False
-    return _has(item, _ACCEPTED) if item["status"] == 202 else _are_errors(item.get("errors"))
+    return _has(item, _ACCEPTED) if item["status"] in ACCEPTED_STATUSES else _are_errors(item.get("errors"))
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

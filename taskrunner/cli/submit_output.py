@@ -25,12 +25,16 @@ EXIT_NOT_ENDED = 7
 
 
 class OutputOptions(Value):
-    """What to print; `wait` for the results, `wait_timeout` seconds at most. A `dry_run` submits nothing."""
+    """What to print; `wait` for the results, `wait_timeout` seconds at most.
+
+    A `dry_run` submits nothing. `idempotency_key` is that of the only task.
+    """
 
     as_json: bool
     wait: bool
     wait_timeout: float
     dry_run: bool = False
+    idempotency_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +126,12 @@ def print_submitted(answer: Mapping[str, Any], output: OutputOptions) -> None:
         return
     shown = {**answer, "url": masked_url(answer["url"])}
     sys.stdout.write((encode(shown).decode() if output.as_json else answer["id"]) + "\n")
+
+
+def print_known(answer: Mapping[str, Any]) -> None:
+    """Say so if a submit of one task made none."""
+    if not answer["created"]:
+        click.echo(f"taskrunner: {answer['id']} was there before; no new task was made", err=True)
 
 
 def print_result(resource: Mapping[str, Any], output: OutputOptions) -> int:

@@ -19,6 +19,7 @@ from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
     SubmitSummary,
+    print_known,
     print_not_ended,
     print_not_found,
     print_result,
@@ -44,9 +45,10 @@ async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions
     """Submit a task; returns the exit code."""
     if output.dry_run:
         masking = Masking(platform.config.fetch.mask_headers)
-        print_dry_run(to_builtins(DryRunView.of(await platform.dry_runner.run(draft), masking)), output)
+        found = await platform.dry_runner.run(draft, idempotency_key=output.idempotency_key)
+        print_dry_run(to_builtins(DryRunView.of(found, masking)), output)
         return 0
-    submitted = await platform.intake.submit(draft)
+    submitted = await platform.intake.submit(draft, idempotency_key=output.idempotency_key)
     concern = draft.effective_write_concern(platform.intake.task_settings)
     waits_for_broker = platform.publishes and concern is not WriteConcern.STORE
     is_due = submitted.task.run_at is None and submitted.created
@@ -54,7 +56,9 @@ async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions
         why = platform.broker.status().error
         note = "stored; RabbitMQ has not confirmed it yet, the relay will publish it"
         click.echo(f"taskrunner: {note} ({why})" if why else f"taskrunner: {note}", err=True)
-    print_submitted(_submitted_fields(submitted), output)
+    answer = _submitted_fields(submitted)
+    print_known(answer)
+    print_submitted(answer, output)
     if not output.wait:
         return 0
     sys.stdout.flush()

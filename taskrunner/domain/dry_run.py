@@ -59,11 +59,16 @@ class TargetVerdict(Value):
 
 
 class DryRun(Value):
-    """What a submit would do. `existing_id` is the task that it would repeat, None for a new one."""
+    """What a submit would do. `existing_id` is the task that would be the answer, None for a new one.
+
+    `deduplicated`: since it holds the dedup key. `replaces_id` is the task that would lose its dedup key.
+    """
 
     task: Task
     write_concern: WriteConcern
     existing_id: str | None
+    deduplicated: bool
+    replaces_id: str | None
     attempts: Sequence[PlannedAttempt]
     target: TargetVerdict
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from operator import attrgetter, itemgetter
 
+from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import BatchRefused, FieldError, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
@@ -132,7 +133,7 @@ class RequestSubmit:
         """All or none. Raises `BatchRefused` with the numbers of the lines, and `OutsideError`."""
         read = await self._read(lines)
         refused = [(each.number, each.error) for each in read.refused if isinstance(each.error, TaskInvalid)]
-        refused += _repeated(read)
+        refused += [*_repeated(read), *_replacing(read)]
         if refused:
             raise BatchRefused(sorted(refused, key=itemgetter(0)))
         try:
@@ -199,12 +200,27 @@ def _in_order(refused: list[RefusedLine]) -> list[RefusedLine]:
 
 
 def _repeated(read: ReadLines) -> list[tuple[int, TaskInvalid]]:
-    """The lines with an id or a key of a line before: not both can be new."""
+    """The lines with an id, a key or a dedup key of a line before: not both can be new."""
     seen: dict[tuple[str, str], int] = {}
     found = []
     for number, new in zip(read.numbers, read.tasks, strict=True):
-        for name, value in (("id", new.id), ("idempotency_key", new.idempotency_key)):
+        keys = (
+            ("id", new.id),
+            ("idempotency_key", new.idempotency_key),
+            ("dedup.key", new.dedup_key),
+        )
+        for name, value in keys:
             if value is not None and (first := seen.setdefault((name, value), number)) != number:
                 message = f"is also that of task {first}; an atomic batch takes each once"
                 found.append((number, TaskInvalid([FieldError(field=name, message=message)])))
     return found
+
+
+def _replacing(read: ReadLines) -> list[tuple[int, TaskInvalid]]:
+    message = "replace cancels a task, which cannot be part of an atomic batch; use return or reject"
+    error = TaskInvalid([FieldError(field="dedup.mode", message=message)])
+    return [
+        (number, error)
+        for number, new in zip(read.numbers, read.tasks, strict=True)
+        if new.task.dedup is not None and new.task.dedup.mode is DedupMode.REPLACE
+    ]

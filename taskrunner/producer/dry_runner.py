@@ -38,6 +38,8 @@ class DryRunner:
             task=new.task,
             write_concern=new.write_concern,
             existing_id=None if foreseen.created else foreseen.id,
+            deduplicated=foreseen.deduplicated,
+            replaces_id=foreseen.replaces,
             attempts=planned_attempts(new.task),
             target=await self._check(parse_url(new.task.url)),
         )

@@ -31,6 +31,19 @@ def produce_dry_run(cli: Cli) -> None:
     assert "1 line had been submitted before" in cli.run("produce", "--file", "f", "--dry-run").stderr
 
 
+def produce_once(cli: Cli) -> None:
+    """However the options are ordered; another task under the same key is refused."""
+    words = ("produce", "--idempotency-key", "k 1", "--url", "http://a.test/", "--timeout")
+    first = cli.ok(*words, "60s", "--label", "a=1", "--label", "b=2")
+    again = cli.run(*words, "1m", "--label", "b=2", "--label", "a=1")
+    assert (again.exit_code, again.stdout) == (0, first)
+    assert "was there before; no new task was made" in again.stderr
+    other = cli.run(*words, "61s")
+    assert other.exit_code == 5
+    assert "'k 1' was used for another request" in other.stderr
+    assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL) + 1
+
+
 def produce_again(cli: Cli) -> None:
     produce_file(cli)
     assert len(cli.ok("produce", "--file", "f", "--again").split()) == 2
