@@ -129,6 +129,11 @@ class KeyReused(StateConflict):
 class DedupKeyHeld(StateConflict):
     """Another task holds the dedup key."""
 
+    @classmethod
+    def of(cls, holder: str, key: str) -> Self:
+        """`holder` is the id of that task."""
+        return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
+
 
 class BatchRefused(CallerError):
     """An atomic batch of which nothing was accepted; `refused` are the reasons by the number of the item."""

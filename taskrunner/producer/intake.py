@@ -295,4 +295,4 @@ def _held(new: NewTask, holder: str) -> DedupKeyHeld | None:
     if dedup is None or dedup.mode is DedupMode.RETURN:
         return None
     # Also for a task that is to replace the holder, if one after another took the key meanwhile.
-    return DedupKeyHeld(f"task {holder} holds the dedup key {dedup.key!r}; submit again once it has ended")
+    return DedupKeyHeld.of(holder, dedup.key)

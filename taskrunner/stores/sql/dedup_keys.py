@@ -9,6 +9,7 @@ from sqlalchemy import Executable, Select, delete, insert, select, update
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.status import LIVE, Status
+from taskrunner.stores.intake_store import AcceptAnswer, Accepted
 from taskrunner.stores.relay_store import DEDUP_AGAIN
 from taskrunner.stores.sql.fields import text
 from taskrunner.stores.sql.locked_task import DELETED
@@ -21,10 +22,11 @@ _LIVE = frozenset(status.value for status in LIVE)
 
 
 class DedupKeys:
-    """The keys of a batch: the id of the task that had each last, its status, and until when it is held."""
+    """The keys of a batch: the task that took each last, with its status, and until when it holds the key."""
 
     def __init__(self, found: dict[str, tuple[str, str | None, int]]) -> None:
         self._found = found
+        self._free: set[str] = set()
 
     @classmethod
     def of(cls, session: Session, part: Sequence[NewTask], *, locking: bool = True) -> Self:
@@ -32,36 +34,41 @@ class DedupKeys:
 
         A key that is not there is taken by inserting it, which only one of two can.
         """
-        keys = {text(task.dedup_key) for task in part if task.dedup_key is not None}
-        if not keys:
-            return cls({})
+        keys = {_key(task) for task in part}
         rows = session.fetch(lock_dedups if locking else _read_dedups, [{"dedup_key": key} for key in keys])
         # A second statement: after a wait for a lock it sees what the other one has written.
         statuses = _statuses(session, rows)
         return cls({key: (task_id, statuses.get(task_id), until_ms) for key, task_id, until_ms in rows})
 
-    def holder(self, task: NewTask) -> str | None:
-        """The id of the task that holds the dedup key of `task` when that is created."""
-        if task.dedup_key is None:
-            return None
-        task_id, status, until_ms = self._found.get(text(task.dedup_key), ("", None, 0))
-        return task_id if _holds(status, until_ms, to_ms(task.created_at)) else None
+    def judged(self, task: NewTask, accepted: Accepted) -> Accepted:
+        """The answer to a task that is created unless another one holds its key, which it has then."""
+        key = _key(task)
+        if key in self._found:
+            task_id, status, until_ms = self._found[key]
+            if _holds(status, until_ms, to_ms(task.created_at)):
+                return Accepted(id=task_id, answer=AcceptAnswer.HELD)
+            self._free.add(key)
+        self._found[key] = (task.id, Status.SCHEDULED.value, 0)
+        return accepted
 
-    def take(self, task: NewTask) -> None:
-        if task.dedup_key is not None:
-            self._found[text(task.dedup_key)] = (task.id, Status.SCHEDULED.value, 0)
+    def forget_free(self, session: Session) -> None:
+        """Make room for those who take keys that are free: only rows that are locked, and judged, may go."""
+        if self._free:
+            session.run(_forget, [{"dedup_key": key} for key in self._free])
 
 
 def hold(session: Session, created: Sequence[NewTask]) -> None:
-    """Write that these tasks hold their keys. A race for a key ends in a unique violation."""
-    taken = [
-        {"dedup_key": text(task.dedup_key), "id": task.id, "until_ms": to_ms(task.dedup_until)}
+    """Write that these tasks hold their keys, which have no row: a race ends in a unique violation."""
+    rows = [
+        {"dedup_key": _key(task), "id": task.id, "until_ms": to_ms(task.dedup_until or task.created_at)}
         for task in created
-        if task.dedup_key is not None and task.dedup_until is not None
     ]
-    if taken:
-        session.run(_forget, taken)
-        session.run(_insert, taken)
+    session.run(_insert, rows)
+
+
+def forget(session: Session, key: str) -> None:
+    """Forget a key that is locked."""
+    session.run(_forget, [{"dedup_key": text(key)}])
 
 
 def prune_dedups(session: Session, now: datetime, limit: int) -> int:
@@ -81,6 +88,11 @@ def prune_dedups(session: Session, now: datetime, limit: int) -> int:
     if held:
         session.run(_look_again, held, again=to_ms(now + DEDUP_AGAIN))
     return len(rows)
+
+
+def _key(task: NewTask) -> str:
+    """Of a task that has one."""
+    return text(task.dedup_key or "")
 
 
 def _holds(status: str | None, until_ms: int, now_ms: int) -> bool:

@@ -9,6 +9,7 @@ from taskrunner.domain.status import CLAIMABLE, Status
 from taskrunner.stores.dedup_store import DedupStore, Replaced
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
+from taskrunner.stores.sql.dedup_keys import forget
 from taskrunner.stores.sql.intake_store import judge, write
 from taskrunner.stores.sql.locked_task import lock
 from taskrunner.stores.sql.session import Session
@@ -35,6 +36,8 @@ def _replace(session: Session, new: NewTask, holder: AttemptRef, end: Mapping[st
         return Replaced(accepted=accepted)
     if waits:
         end_waiting(session, [holder], dict(end))
+    if new.dedup_key is not None:
+        forget(session, new.dedup_key)
     created = Accepted(id=new.id, answer=AcceptAnswer.CREATED)
     write(session, [new], [created])
     return Replaced(accepted=created, cancelled=waits)

@@ -65,18 +65,20 @@ def judge(session: Session, part: Sequence[NewTask], *, locking: bool = True) ->
     known = session.mapping(_existing, ids(task.id for task in part))
     keys = [{"idempotency_key": text(task.idempotency_key)} for task in part if task.idempotency_key]
     holders = {row[0]: (row[1], row[2]) for row in session.fetch(_keyed, keys)} if keys else {}
-    dedup_keys = DedupKeys.of(session, part, locking=locking)
+    keyed = [task for task in part if task.dedup_key is not None]
+    dedup_keys = DedupKeys.of(session, keyed, locking=locking) if keyed else None
     answers: list[Accepted] = []
     for task in part:
         answer = _accepted(task, known, holders)
-        if answer.answer is AcceptAnswer.CREATED and (holder := dedup_keys.holder(task)):
-            answer = Accepted(id=holder, answer=AcceptAnswer.HELD)
+        if dedup_keys is not None and answer.answer is AcceptAnswer.CREATED:
+            answer = dedup_keys.judged(task, answer)
         answers.append(answer)
         if answer.answer is AcceptAnswer.CREATED:
-            dedup_keys.take(task)
             known[task.id] = Status.SCHEDULED.value
             if task.idempotency_key:
                 holders[text(task.idempotency_key)] = (task.id, text(task.fingerprint))
+    if dedup_keys is not None and locking:
+        dedup_keys.forget_free(session)
     return answers
 
 
@@ -86,7 +88,8 @@ def write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted]
     if created:
         session.run(_insert_tasks, [_row(task) for task in created])
         session.run(_insert_encoded, [{"id": task.id, "encoded": task.encoded.decode()} for task in created])
-        hold(session, created)
+        if keyed := [task for task in created if task.dedup_key is not None]:
+            hold(session, keyed)
     for _ in created:
         session.moved(None, Status.SCHEDULED)
 

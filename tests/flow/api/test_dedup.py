@@ -220,3 +220,17 @@ async def start(api: Api, task_id: str) -> None:
     now = api.clock.now()
     ref = AttemptRef(id=task_id, attempt=1)
     await api.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c1")
+
+
+@pytest.mark.parametrize("mode", ["return", "reject", "replace"])
+async def test_running_a_schedule_by_hand(api: Api, mode: str) -> None:
+    """Who asks for a run is told that there is none, and by which task."""
+    held = (await submit(api)).json["id"]
+    schedule = {"name": "s", "cron": "@daily", "task": {"url": URL, "dedup": {"key": "k", "mode": mode}}}
+    assert (await api.ask("POST", "/schedules", json=schedule)).status == 201
+    if mode == "replace":
+        answer = await api.ask("POST", "/schedules/s/run")
+        assert (answer.status, (await api.get(f"/tasks/{held}")).json["status"]) == (202, "cancelled")
+        return
+    problem = await api.refusal(409, "dedup_key_held", "POST", "/schedules/s/run")
+    assert held in problem["detail"]
