@@ -38,8 +38,8 @@ _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 class Submitted(Value):
     """An accepted task. `created` is False when the same id or key had been submitted before.
 
-    `deduplicated`: so is it because task `id` holds the dedup key. `replaces` is the holder that a dry run
-    would replace.
+    `deduplicated`: nothing was created, since task `id` holds the dedup key. `replaces` is only for a dry
+    run: the task that would lose its dedup key.
 
     `published` is False while the broker has not confirmed it: the task is delayed, the relay will publish
     it, or its write concern does not wait for the broker. With a `refusal` nothing was accepted.
