@@ -1,7 +1,7 @@
 """The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), of routes, parameters and views."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
-from taskrunner.api.routes import Operation
+from taskrunner.api.routes import Answer, Operation
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
 from taskrunner.version import __version__
@@ -58,7 +58,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
-        views |= {each: None for each in operation.answers.values() if isinstance(each, type)}
+        answers = (each for status in operation.answers for each in operation.answers_of(status))
+        views |= {each: None for each in answers if isinstance(each, type)}
         drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
     taken, draft_schemas = models_json_schema(
@@ -87,7 +88,8 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
         "responses": {
-            str(status): _answer(status, answer, references) for status, answer in operation.answers.items()
+            str(status): _answer(status, operation.answers_of(status), references)
+            for status in operation.answers
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
@@ -116,12 +118,13 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _answer(status: int, answer: type[View] | str | None, references: References) -> Schema:
+def _answer(status: int, answers: Sequence[Answer], references: References) -> Schema:
     described: Schema = {"description": title_of(status)}
-    if isinstance(answer, str):
-        described["content"] = {answer: {"schema": {"type": "string"}}}
-    elif answer is not None:
-        described["content"] = {_JSON: {"schema": references[answer]}}
+    views = [references[each] for each in answers if isinstance(each, type)]
+    content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
+    content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
+    if content:
+        described["content"] = content
     return described
 
 
@@ -131,5 +134,7 @@ def _parameter(parameter: Parameter[Any]) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         **({"required": True} if parameter.place == "path" else {}),
+        # https://spec.openapis.org/oas/v3.1.1#style-values: one value, rather than the parameter repeated.
+        **({"style": "form", "explode": False} if parameter.comma_separated else {}),
         "schema": parameter.schema,
     }

@@ -14,7 +14,7 @@ _JSON = "application/json"
 SERVER = ("Server", "taskrunner")
 # At the end of the entity tag of a compressed answer.
 GZIP_SUFFIX = "-gzip"
-_NO_SNIFF = ("X-Content-Type-Options", "nosniff")
+NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 # Below this a client gains less than the compression costs.
 _COMPRESSED_FROM_BYTES = 4096
 
@@ -58,7 +58,7 @@ def raw_response(
 ) -> web.Response:
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
-    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), _NO_SNIFF, SERVER, *headers)
+    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), NO_SNIFF, SERVER, *headers)
     return web.Response(body=body, status=status, headers=CIMultiDict(own))
 
 

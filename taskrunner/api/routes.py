@@ -34,21 +34,30 @@ MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
 }
 
 
+Answer = type[View] | str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
-    `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
+    `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
+    several of which one is answered.
     `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
     handler of a `tagged` route answers entity tags and checks conditions on them.
     """
 
     summary: str
-    answers: Mapping[int, type[View] | str | None]
+    answers: Mapping[int, Answer | tuple[Answer, ...]]
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False
+
+    def answers_of(self, status: int) -> tuple[Answer, ...]:
+        """What may be answered with `status`."""
+        answer = self.answers[status]
+        return answer if isinstance(answer, tuple) else (answer,)
 
 
 class Routes:

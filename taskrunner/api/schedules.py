@@ -4,6 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
@@ -108,7 +109,8 @@ class ScheduleRoutes:
             ScheduleView.of(caller.shown_schedule(each), self._options.masking, prefix=prefix)
             for each in page.items
         ]
-        return json_response(SchedulePage(schedules=schedules, next_cursor=page.cursor))
+        view = SchedulePage(schedules=schedules, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         return self._response(request, await self._schedules.get(_stored_name(request)))

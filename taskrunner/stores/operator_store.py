@@ -6,6 +6,7 @@ from datetime import datetime
 
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.values import AttemptRef, Created, Due, Page
 
 ANY_TIME = Created()
@@ -35,8 +36,9 @@ class OperatorStore(ABC):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
-        """Records of one status or of all, the latest created first; of one millisecond, by descending id.
+        """Records of one status or of all by creation; of one millisecond, by id in the same direction.
 
         A `namespace` has a list of its own: the ids that begin with it (see `domain.submitter`), found
         without a look at others, and cursors that leave it out.

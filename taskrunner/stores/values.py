@@ -9,6 +9,7 @@ from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask, StoredTask
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
@@ -85,13 +86,16 @@ class Created(Value):
     after: datetime | None = None
     before: datetime | None = None
 
-    def place(self) -> Place | None:
+    def place(self, order: TaskOrder) -> Place | None:
         """The place at which a list of the span begins; it may have tasks of a millisecond too many."""
+        if order is TaskOrder.OLDEST:
+            return None if self.after is None else Place(ms=to_ms(self.after) - 1, id="")
         return None if self.before is None else Place(ms=to_ms(self.before) + 1, id="")
 
-    @property
-    def oldest_ms(self) -> int | None:
-        """The first millisecond of the span, or one before."""
+    def last_ms(self, order: TaskOrder) -> int | None:
+        """The millisecond in which a list of the span ends, or one more; None if it has no end."""
+        if order is TaskOrder.OLDEST:
+            return None if self.before is None else to_ms(self.before)
         return None if self.after is None else to_ms(self.after) - 1
 
 

@@ -7,6 +7,7 @@ from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import storable
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.redis.consumer_store import end_waiting
@@ -37,15 +38,18 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
         most = limit + LIST_SLACK
-        place = created.place() if cursor is None else Place.of_cursor(cursor, namespace=namespace)
+        place = created.place(order) if cursor is None else Place.of_cursor(cursor, namespace=namespace)
         begin = ("", "") if place is None else (place.ms, place.id)
-        oldest = "-inf" if created.oldest_ms is None else created.oldest_ms
+        last_ms = created.last_ms(order)
         statuses = list(Status) if status is None else [status]
-        lists = await self.run("list_ids", most, *begin, oldest, namespace, *statuses)
+        lists = await self.run(
+            "list_ids", most, *begin, "" if last_ms is None else last_ms, namespace, order, *statuses
+        )
         entries = ((int(ms), task_id) for found in lists for task_id, ms in pairs(found))
-        places = sorted(entries, reverse=True)[:most]
+        places = sorted(entries, reverse=order is TaskOrder.NEWEST)[:most]
         found: list[Record] = []
         for first in range(0, len(places), limit):
             part = places[first : first + limit]

@@ -11,6 +11,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.record import StoredRecord
@@ -27,7 +28,7 @@ from taskrunner.stores.sql.locked_task import (
 )
 from taskrunner.stores.sql.session import Row, Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
-from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
@@ -64,20 +65,23 @@ class SqlOperatorStore(SqlPart, OperatorStore):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
-        place = created.place() if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
-        place = place or Place(ms=_LATEST, id="")
+        newest_first = order is TaskOrder.NEWEST
+        place = created.place(order) if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
+        end = _LATEST if newest_first else -_LATEST
+        place = place or Place(ms=end, id="")
         chosen = {} if status is None else {"status": status.value}
         if namespace:
             chosen["namespace"] = namespace
-        listed = _LISTS[status is not None, bool(namespace)]
-        oldest = -_LATEST if created.oldest_ms is None else created.oldest_ms
+        listed = TASK_LISTS[status is not None, bool(namespace), order]
+        last_ms = created.last_ms(order)
         # One more than the page shows whether there is another page.
-        bounds = {"ms": place.ms, "before": place.id, "oldest": oldest}
+        bounds = {"ms": place.ms, "begin": place.id, "last": -end if last_ms is None else last_ms}
         rows = await self._connection.read(
             lambda session: session.fetch(listed, **bounds, limit=limit + 1, **chosen)
         )
-        rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=True)
+        rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=newest_first)
         following = None
         if len(rows) > limit:
             following = Place(ms=rows[limit - 1][-1], id=rows[limit - 1][-2]).cursor(namespace)
@@ -203,44 +207,35 @@ def _many_records(rows: IncomingRows) -> "Select[Any]":
     return _records().join(v, tasks.c.id == v.c.id)
 
 
-def _page(columns: Sequence[Any], status: Any, *, own: bool = False) -> "Select[Any]":
+def _page(columns: Sequence[Any], status: Any, order: TaskOrder, *, own: bool = False) -> "Select[Any]":
     """A part of the index by status and creation: that of all tasks, or of a namespace."""
-    order = tasks.c.created_at_ms, tasks.c.id
     found = select(*columns).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
     if own:
         found = found.where(of_namespace())
-    found = found.where(tasks.c.status == status, tasks.c.created_at_ms >= parameter("oldest"))
-    found = found.where(tuple_(*order) < tuple_(parameter("ms"), parameter("before", TEXT)))
-    return found.order_by(*(each.desc() for each in order)).limit(parameter("limit"))
+    place, here = tuple_(*_PLACE), tuple_(parameter("ms"), parameter("begin", TEXT))
+    if order is TaskOrder.NEWEST:
+        within = (tasks.c.created_at_ms >= parameter("last"), place < here)
+    else:
+        within = (tasks.c.created_at_ms <= parameter("last"), place > here)
+    found = found.where(tasks.c.status == status, *within)
+    return found.order_by(*_ordered(order)).limit(parameter("limit"))
 
 
-@query
-def list_by_status(_: IncomingRows) -> "Select[Any]":
-    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT))
+_PLACE = tasks.c.created_at_ms, tasks.c.id
 
 
-@query
-def list_own_by_status(_: IncomingRows) -> "Select[Any]":
-    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT), own=True)
+def _ordered(order: TaskOrder) -> list[Any]:
+    return [each.desc() if order is TaskOrder.NEWEST else each for each in _PLACE]
 
 
-@query
-def list_all(_: IncomingRows) -> "Select[Any]":
-    return _merged(own=False)
+def _list_of(order: TaskOrder, *, of_status: bool, own: bool) -> Statement:
+    def listed(_: IncomingRows) -> "Select[Any]":
+        if not of_status:
+            return _merged(order, own=own)
+        columns = (*RECORD_COLUMNS, tasks.c.created_at_ms)
+        return _page(columns, parameter("status", TEXT), order, own=own)
 
-
-@query
-def list_own(_: IncomingRows) -> "Select[Any]":
-    return _merged(own=True)
-
-
-# By whether there is one status, and whether there is a namespace.
-_LISTS = {
-    (True, False): list_by_status,
-    (True, True): list_own_by_status,
-    (False, False): list_all,
-    (False, True): list_own,
-}
+    return query(listed)
 
 
 def of_namespace() -> Any:
@@ -248,15 +243,23 @@ def of_namespace() -> Any:
     return tasks.c.namespace == parameter("namespace", TEXT)
 
 
-def _merged(*, own: bool) -> "Select[Any]":
+def _merged(order: TaskOrder, *, own: bool) -> "Select[Any]":
     """The pages of all statuses, merged: an index for this list alone would cost each change of a status."""
     names = [literal(status.value, literal_execute=True) for status in Status]
-    pages = [_page((tasks.c.id,), name, own=own).subquery() for name in names]
+    pages = [_page((tasks.c.id,), name, order, own=own).subquery() for name in names]
     latest = union_all(*(select(page.c.id) for page in pages)).subquery("latest")
     found = select(*RECORD_COLUMNS, tasks.c.created_at_ms).join(latest, latest.c.id == tasks.c.id)
     found = found.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-    found = found.order_by(tasks.c.created_at_ms.desc(), tasks.c.id.desc())
-    return found.limit(parameter("limit"))
+    return found.order_by(*_ordered(order)).limit(parameter("limit"))
+
+
+# By whether there is one status, whether there is a namespace, and the order.
+TASK_LISTS = {
+    (of_status, own, order): _list_of(order, of_status=of_status, own=own)
+    for of_status in (True, False)
+    for own in (True, False)
+    for order in TaskOrder
+}
 
 
 @statement

@@ -39,6 +39,7 @@ LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
 SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
     "tasks list": (ALL, "failed", {"red", "pale"}),
+    "tasks export": (ALL, "failed", {"red", "pale"}),
     "tasks cancel": ({"new", "old"}, "queued", set()),
     "tasks requeue": ({"red", "pale"}, "failed", {"red", "pale"}),
     "tasks delete": (ALL, "failed", {"red", "pale"}),
@@ -49,6 +50,7 @@ SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
 CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--queue": ("high", {"red", "new"}),
     "--label": ("team=red", {"red", "new"}),
+    "--label-text": ("RE", {"red", "new"}),
     "--host": ("a.test", {"red", "new"}),
     "--handler": ("other", set()),
     "--outcome": ("http_error", {"red"}),
@@ -114,6 +116,8 @@ def selected(cli: Cli, command: str, *words: str) -> int:
     """How many a command selects."""
     if command.endswith("list"):
         return len(lines(cli.ok(*command.split(), "--json", *words)))
+    if command.endswith("export"):
+        return len(lines(cli.ok(*command.split(), *words)))
     return int(cli.ok(*command.split(), "--dry-run", *words).split()[0])
 
 
@@ -215,6 +219,18 @@ def dry(command: str) -> Case:
     return case
 
 
+def in_order(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        words = (*command.split(), *(["--json"] if command.endswith("list") else []))
+        newest_first = [task["created_at"] for task in lines(cli.ok(*words))]
+        assert [task["created_at"] for task in lines(cli.ok(*words, "--sort", "created_at"))] == sorted(
+            newest_first
+        )
+        assert newest_first == sorted(newest_first, reverse=True)
+
+    return case
+
+
 def selecting_cases() -> dict[str, Case]:
     found: dict[str, Case] = {}
     for command, (_, status, left) in SELECTING.items():
@@ -222,6 +238,10 @@ def selecting_cases() -> dict[str, Case]:
             found[f"{command} {option}"] = condition(command, option, value, chosen)
         if status:
             found[f"{command} --status"] = condition(command, "--status", status, left)
+        if command.startswith("tasks ") and command.endswith(("list", "export")):
+            found[f"{command} --sort"] = in_order(command)
+        if command.endswith("export"):
+            continue
         found[f"{command} --limit"] = limited(command)
         if not command.endswith("list"):
             found |= {f"{command} {option}": dry(command) for option in ("--dry-run", "--all")}
