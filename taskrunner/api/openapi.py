@@ -21,6 +21,8 @@ _JSON = "application/json"
 _RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+# Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.
+_CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
@@ -96,7 +98,10 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
     scopes = list(ROUTES[method, path].scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
     described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    if method == "GET":
+        described["responses"]["304"] = {"description": title_of(304)}
+    conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]

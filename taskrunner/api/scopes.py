@@ -56,6 +56,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/hosts"): READ_SHARED,
     ("GET", "/hosts/{host}"): READ_SHARED,
     ("POST", "/hosts/{host}/reset"): OPERATE_SHARED,
+    ("GET", "/hosts/{pattern}/limit"): READ_SHARED,
     ("PUT", "/hosts/{pattern}/limit"): OPERATE_SHARED,
     ("PATCH", "/hosts/{pattern}/limit"): OPERATE_SHARED,
     ("DELETE", "/hosts/{pattern}/limit"): OPERATE_SHARED,

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from taskrunner.api.accept import NDJSON, wants_lines
 from taskrunner.api.access import Caller, caller_of
+from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.line_stream import LineStreams
 from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, FIELDS, LIMIT, SORT, TASK_CONDITIONS, VIEW
@@ -63,6 +64,7 @@ class TaskListRoutes:
         cursor, limit = query.get(CURSOR), query.get(LIMIT)
         lines = wants_lines(request.headers.get("Accept", ""))
         if lines:
+            refuse_conditions(request)
             query.refuse_if_given(LIMIT, "is for pages; a stream has all tasks that match")
         query.refuse_if_wrong()
         page = await query.with_cursor(lambda: self._page(asked, _EXPORT_PAGE if lines else limit, cursor))

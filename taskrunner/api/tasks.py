@@ -5,7 +5,6 @@ import asyncio
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
-from taskrunner.api.entity_tags import tagged_response
 from taskrunner.api.parameters import FIELDS, IDEMPOTENCY_KEY, TASK_ID, TRACEPARENT, VIEW
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
@@ -41,10 +40,9 @@ _SUBMIT = Operation(
 )
 _READ = Operation(
     summary="A task and all that is known of it.",
-    answers={200: (TaskView, TaskPart), 304: None},
+    answers={200: (TaskView, TaskPart)},
     parameters=(FIELDS, VIEW),
-    problems=(400, 404, 412, 503),
-    tagged=True,
+    problems=(400, 404, 503),
 )
 _BODY = Operation(
     summary="The fetched bytes: text as text/plain, anything else as application/octet-stream.",
@@ -121,7 +119,7 @@ class TaskRoutes:
         record = await self._record(stored_id(request))
         body = await self._inline_body(record) if members is None or "result" in members else None
         view = self._view(request, record, body)
-        return tagged_response(request, view if members is None else part_of(view, members))
+        return json_response(view if members is None else part_of(view, members))
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))

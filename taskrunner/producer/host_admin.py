@@ -45,6 +45,14 @@ class HostLimitEntry(Value):
     given: bool
 
 
+# Raises if the limit (None: there is none) is not to be changed.
+HostLimitCheck = Callable[[HostLimitEntry | None], None]
+
+
+def _allow(_: HostLimitEntry | None) -> None:
+    """The check of a change without a condition."""
+
+
 class HostAdmin:
     """`configured` and `settings` come from this process's configuration; consumers should have the same."""
 
@@ -88,42 +96,69 @@ class HostAdmin:
             for pattern, limit in sorted(limits.items())
         ]
 
-    async def set_limit(self, pattern: str, fields: Any) -> HostLimitEntry:
+    async def limit(self, pattern: str) -> HostLimitEntry:
+        """The limit of a pattern, set or configured. Raises `HostLimitInvalid` and `HostLimitUnknown`."""
+        spelt = _checked(check_pattern, pattern)
+        known = self._limit_in(await self._store.host_limits(), spelt)
+        if known is None:
+            raise _unknown(spelt)
+        return known
+
+    async def set_limit(self, pattern: str, fields: Any, *, check: HostLimitCheck = _allow) -> HostLimitEntry:
         """Set the limit of a pattern; consumers read it within about a second. Raises `HostLimitInvalid`."""
         limit = read_document(fields) if isinstance(fields, bytes) else read_limit(fields)
-        return await self._save_limit(_checked(check_pattern, pattern), limit)
+        return await self._change_limit(pattern, lambda _: limit, check)
 
-    async def patch_limit(self, pattern: str, patch: bytes) -> HostLimitEntry:
+    async def patch_limit(
+        self, pattern: str, patch: bytes, *, check: HostLimitCheck = _allow
+    ) -> HostLimitEntry:
         """Change what a JSON merge patch (RFC 7396) names in the limit of a pattern, set or configured.
 
         Raises `HostLimitInvalid` and `HostLimitUnknown`.
         """
+
+        def check_known(known: HostLimitEntry | None) -> None:
+            if known is None:
+                raise _unknown(_checked(check_pattern, pattern))
+            check(known)
+
+        return await self._change_limit(pattern, lambda known: read_document(patch, known), check_known)
+
+    async def remove_limit(self, pattern: str, *, check: HostLimitCheck = _allow) -> None:
+        """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
         spelt = _checked(check_pattern, pattern)
         for _ in range(_MAX_TRIES):
             stored = await self._store.host_limits()
-            known = HostLimits(self._configured, read_limits(stored)).limits.get(spelt)
-            if known is None:
-                raise HostLimitUnknown(f"no limit was set for {spelt}, and none is configured; PUT sets one")
-            limit = read_document(patch, known)
+            if spelt not in stored:
+                known = "; the configuration has one, change it there" if spelt in self._configured else ""
+                raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
+            check(self._limit_in(stored, spelt))
+            if await self._store.change_host_limit(spelt, None, expected=stored[spelt]):
+                await self._forget_wait_times(spelt)
+                return
+        raise _contended(spelt)
+
+    async def _change_limit(
+        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: HostLimitCheck
+    ) -> HostLimitEntry:
+        """`check` sees the limit that the change replaces, so that nothing can come between."""
+        spelt = _checked(check_pattern, pattern)
+        for _ in range(_MAX_TRIES):
+            stored = await self._store.host_limits()
+            known = self._limit_in(stored, spelt)
+            check(known)
+            limit = change(None if known is None else known.limit)
             _check_room(spelt, stored)
             if await self._store.change_host_limit(spelt, limit.encode(), expected=stored.get(spelt)):
                 await self._forget_wait_times(spelt)
                 return HostLimitEntry(pattern=spelt, limit=limit, given=True)
-        raise StateConflict(f"the limit of {spelt} is being changed by others; try again")
+        raise _contended(spelt)
 
-    async def _save_limit(self, spelt: str, limit: HostLimit) -> HostLimitEntry:
-        _check_room(spelt, await self._store.host_limits())
-        await self._store.save_host_limit(spelt, limit.encode())
-        await self._forget_wait_times(spelt)
-        return HostLimitEntry(pattern=spelt, limit=limit, given=True)
-
-    async def remove_limit(self, pattern: str) -> None:
-        """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
-        spelt = _checked(check_pattern, pattern)
-        if not await self._store.remove_host_limit(spelt):
-            known = "; the configuration has one, change it there" if spelt in self._configured else ""
-            raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
-        await self._forget_wait_times(spelt)
+    def _limit_in(self, stored: Mapping[str, bytes], spelt: str) -> HostLimitEntry | None:
+        """The limit of a pattern in force while these are stored."""
+        given = read_limits(stored)
+        limit = HostLimits(self._configured, given).limits.get(spelt)
+        return None if limit is None else HostLimitEntry(pattern=spelt, limit=limit, given=spelt in given)
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and end its back-pressure. Raises `HostLimitInvalid` for an invalid name."""
@@ -204,6 +239,14 @@ def _check_room(pattern: str, given: Mapping[str, bytes]) -> None:
             f"{len(given)} limits are set, and no more than {MAX_LIMITS} may be; "
             "remove some, or limit many hosts by one pattern"
         )
+
+
+def _unknown(pattern: str) -> HostLimitUnknown:
+    return HostLimitUnknown(f"no limit was set for {pattern}, and none is configured; PUT sets one")
+
+
+def _contended(pattern: str) -> StateConflict:
+    return StateConflict(f"the limit of {pattern} is being changed by others; try again")
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:

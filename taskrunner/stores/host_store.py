@@ -58,19 +58,11 @@ class HostStore(ABC):
         """Up to `limit` states that are not void, those with the latest `until` first."""
 
     @abstractmethod
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        """Keep the limit of a pattern, in place of an earlier one."""
-
-    @abstractmethod
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
-        """Keep the limit of a pattern where the stored one is `expected` (None: there is none), else False.
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
+        """Keep the limit of a pattern, or none, where the stored one is `expected` (None: none), else False.
 
         A change that is repeated, its answer lost, counts as made.
         """
-
-    @abstractmethod
-    async def remove_host_limit(self, pattern: str) -> bool:
-        """Remove the limit of a pattern; False where there was none."""
 
     @abstractmethod
     async def host_limits(self) -> Mapping[str, bytes]:

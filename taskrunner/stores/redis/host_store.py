@@ -36,14 +36,8 @@ class RedisHostStore(RedisPart, HostStore):
         found = await self.run("live_hosts", to_ms(now), limit)
         return [_entry(host.decode(), entry) for host, entry in pairs(found)]
 
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        await self._connection.call("HSET", f"{self._prefix}host-limits", pattern, encoded)
-
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
-        return bool(await self.run("change_host_limit", storable(pattern), expected or "", encoded))
-
-    async def remove_host_limit(self, pattern: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}host-limits", storable(pattern)))
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
+        return bool(await self.run("change_host_limit", storable(pattern), expected or "", encoded or ""))
 
     async def host_limits(self) -> Mapping[str, bytes]:
         found = await self._connection.call("HGETALL", f"{self._prefix}host-limits")

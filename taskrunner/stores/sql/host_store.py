@@ -33,16 +33,9 @@ class SqlHostStore(SqlPart, HostStore):
         found = [_HOST.value(row) for row in rows]
         return sorted(found, key=lambda entry: (-to_ms(entry.until), entry.host))
 
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        def save(session: Session) -> None:
-            session.run(_delete_limit, chosen=text(pattern))
-            session.run(_insert_limit, chosen=text(pattern), limit=encoded.decode())
-
-        await self._connection.write(save)
-
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
         """A race with another process for a new pattern ends in a unique violation, and is tried again."""
-        fresh = encoded.decode()
+        fresh = None if encoded is None else encoded.decode()
 
         def change(session: Session) -> bool:
             row = session.first(_lock_limit, chosen=text(pattern))
@@ -52,16 +45,11 @@ class SqlHostStore(SqlPart, HostStore):
             if found != (None if expected is None else expected.decode()):
                 return False
             session.run(_delete_limit, chosen=text(pattern))
-            session.run(_insert_limit, chosen=text(pattern), limit=fresh)
+            if fresh is not None:
+                session.run(_insert_limit, chosen=text(pattern), limit=fresh)
             return True
 
         return await self._connection.write(change)
-
-    async def remove_host_limit(self, pattern: str) -> bool:
-        removed = await self._connection.write(
-            lambda session: session.run(_delete_limit, chosen=text(pattern))
-        )
-        return removed > 0
 
     async def host_limits(self) -> Mapping[str, bytes]:
         found = await self._connection.read(lambda session: session.mapping(_limits))

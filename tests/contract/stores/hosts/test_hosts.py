@@ -121,15 +121,18 @@ async def test_live_states_are_listed_and_others_go(store: Store) -> None:
 
 
 async def test_limits_go_by_pattern(store: Store) -> None:
-    """The last one given counts, and one is removed once."""
+    """The last one given counts, and one is removed only by who knows it."""
     assert await store.host_limits() == {}
-    await store.save_host_limit("*", b'{"rate":1.0}')
-    await store.save_host_limit("*.a.test:8443", b'{"concurrency":1}')
-    await store.save_host_limit("*", b'{"rate":2.0}')
-    assert await store.host_limits() == {"*": b'{"rate":2.0}', "*.a.test:8443": b'{"concurrency":1}'}
-    assert await store.remove_host_limit("*")
-    assert not await store.remove_host_limit("*")
-    assert list(await store.host_limits()) == ["*.a.test:8443"]
+    first, second, other = b'{"rate":1.0}', b'{"rate":2.0}', b'{"concurrency":1}'
+    assert await store.change_host_limit("*", first, expected=None)
+    assert await store.change_host_limit("*.a.test:8443", other, expected=None)
+    assert await store.change_host_limit("*", second, expected=first)
+    assert await store.host_limits() == {"*": second, "*.a.test:8443": other}
+    assert not await store.change_host_limit("*", None, expected=first)
+    assert not await store.change_host_limit("*.a.test:8443", None, expected=None)
+    assert await store.change_host_limit("*", None, expected=second)
+    assert await store.change_host_limit("*", None, expected=second)
+    assert await store.host_limits() == {"*.a.test:8443": other}
 
 
 async def test_a_limit_is_changed_only_from_what_was_read(store: Store) -> None:
