@@ -65,6 +65,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/resume"): OPERATE_SHARED,
     ("GET", "/keys"): ADMIN,
     ("POST", "/keys"): ADMIN,
+    ("GET", "/keys/{key}"): ADMIN,
     ("POST", "/keys/{key}/revoke"): ADMIN,
     ("POST", "/keys/{key}/rotate"): ADMIN,
     ("PATCH", "/keys/{key}"): ADMIN,

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.api_key import Scope
+from tests.contract.stores.harness import NOW
 from tests.flow.api.harness import Api
+from tests.flow.api.test_access import bearer
 
 CRON: dict[str, Any] = {"cron": "0 4 * * *", "task": {"url": "http://example.com/"}}
 
@@ -126,6 +129,39 @@ async def test_of_many_changes_of_one_limit_one_is_made(api: Api) -> None:
         answers = await asyncio.gather(*changes)
         assert len([answer for answer in answers if answer.status in {200, 204}]) == 1
         assert {answer.status for answer in answers} <= {200, 204, 404, 412}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/keys/web", {"rate": "5/s"}),
+        ("POST", "/keys/web/rotate", {}),
+        ("POST", "/keys/web/revoke", None),
+    ],
+)
+async def test_a_key_is_changed_as_it_was_seen(api: Api, method: str, path: str, body: Any) -> None:
+    """Its use is a change, too: the answer shows it."""
+    await api.make_key("web", Scope.READ)
+    boss = bearer(await api.make_key("boss", Scope.ADMIN))
+    tag = (await api.ask("GET", "/keys/web", headers=boss)).headers["ETag"]
+    used = {"web": NOW}
+    for given in ('"x"', f"W/{tag}"):
+        await api.refusal(
+            412, "precondition_failed", method, path, json=body, headers={**boss, "If-Match": given}
+        )
+    await api.store.note_api_key_uses(used)
+    await api.refusal(412, "precondition_failed", method, path, json=body, headers={**boss, "If-Match": tag})
+    read = await api.ask("GET", "/keys/web", headers=boss)
+    assert read.headers["ETag"] != tag
+    as_seen = {**boss, "If-Match": read.headers["ETag"]}
+    changed = await api.ask(method, path, json=body, headers=as_seen)
+    assert changed.status == 200
+    await api.refusal(412, "precondition_failed", method, path, json=body, headers=as_seen)
+    if "ETag" in changed.headers:
+        again = await api.ask("GET", "/keys/web", headers=boss)
+        assert (again.headers["ETag"], again.content) == (changed.headers["ETag"], changed.content)
+    await api.refusal(404, "api_key_unknown", "GET", "/keys/nobody", headers=boss)
+    await api.refusal(404, "api_key_unknown", "GET", "/keys/No.Key", headers=boss)
 
 
 async def test_what_is_not_there_is_told_before_a_condition(api: Api) -> None:
