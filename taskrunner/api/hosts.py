@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from taskrunner.api.entity_tags import condition_of, tagged_response
-from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT
+from taskrunner.api.next_page import next_page
+from taskrunner.api.parameters import CURSOR, HOST, HOST_LIMIT, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -16,7 +17,7 @@ from taskrunner.producer.host_admin import HostAdmin, HostLimitCheck
 _LIST = Operation(
     summary="Hosts with tasks that are limited or in trouble, and all limits.",
     answers={200: HostList},
-    parameters=(LIMIT,),
+    parameters=(LIMIT, CURSOR),
     problems=(400, 503),
 )
 _READ = Operation(
@@ -75,11 +76,13 @@ class HostRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
-        limit = query.get(LIMIT)
+        limit, cursor = query.get(LIMIT), query.get(CURSOR)
         query.refuse_if_wrong()
-        hosts = [HostDetail.of(each) for each in await self._hosts.list(limit=limit)]
+        page = await query.with_cursor(lambda: self._hosts.list(limit=limit, cursor=cursor))
+        hosts = [HostDetail.of(each) for each in page.items]
         limits = [HostLimitView.of(each) for each in await self._hosts.limits()]
-        return json_response(HostList(hosts=hosts, limits=limits))
+        view = HostList(hosts=hosts, limits=limits, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         return json_response(HostDetail.of(await self._hosts.show(path_value(request, HOST))))

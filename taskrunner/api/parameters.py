@@ -26,8 +26,8 @@ _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x
 _STORED_NAME = with_namespace(NAME_PATTERN)
 # RFC 8259 section 6, in a length that a number needs.
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
-# Long enough for the ids that a gradual requeue watches.
-_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
+# Long enough for the ids that a gradual requeue watches; with the brackets of IPv6 hosts.
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/\[\]-]{1,4096}")
 # What `read_filter` takes.
 _LABEL = {"type": "string", "pattern": "^[^=]"}
 _TIME = {

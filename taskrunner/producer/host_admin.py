@@ -7,7 +7,7 @@ from typing import Any
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
-from taskrunner.domain.clock import Clock
+from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.errors import (
     FieldError,
     HostLimitInvalid,
@@ -24,8 +24,9 @@ from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, host_view
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value, replace
-from taskrunner.stores.base import Snooze, Store
+from taskrunner.stores.base import Page, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
+from taskrunner.stores.values import Place
 
 # Consumers change the state of a busy host all the time, and each change makes one of these tries fail.
 _MAX_TRIES = 100
@@ -74,12 +75,21 @@ class HostAdmin:
         """Replace the limits of the configuration."""
         self._configured = limits
 
-    async def list(self, *, limit: int) -> Sequence[HostView]:
-        """Limited hosts that have tasks, and hosts in trouble."""
+    async def list(self, *, limit: int, cursor: str | None = None) -> Page[HostView]:
+        """Limited hosts that have tasks, and hosts in trouble. Raises `ValueError` for a foreign cursor.
+
+        A host whose state changes between two pages may be in both or in none.
+        """
+        after = None if cursor is None else Place.of_cursor(cursor)
         limits = await self._limits_in_force()
         now = self._clock.now()
-        entries = await self._store.live_hosts(now=now, limit=limit)
-        return [host_view(entry.host, self._state(entry), limits, now) for entry in entries]
+        # One more than the page shows whether there is another page.
+        found = await self._store.live_hosts(now=now, limit=limit + 1, after=after)
+        entries = found[:limit]
+        return Page(
+            items=[host_view(entry.host, self._state(entry), limits, now) for entry in entries],
+            cursor=_place(entries[-1]).cursor() if len(found) > limit else None,
+        )
 
     async def show(self, host: str) -> HostView:
         """One host, known or not. Raises `HostLimitInvalid` for an invalid host name."""
@@ -230,6 +240,10 @@ class HostAdmin:
 
     async def _limits_in_force(self) -> HostLimits:
         return HostLimits(self._configured, read_limits(await self._store.host_limits()))
+
+
+def _place(entry: HostEntry) -> Place:
+    return Place(ms=to_ms(entry.until), id=entry.host)
 
 
 def _check_room(pattern: str, given: Mapping[str, bytes]) -> None:

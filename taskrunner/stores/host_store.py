@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.value import Value
+from taskrunner.stores.values import Place
 
 
 class HostEntry(Value):
@@ -54,8 +55,13 @@ class HostStore(ABC):
         """Their states, in this order; None for a host that has none."""
 
     @abstractmethod
-    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
-        """Up to `limit` states that are not void, those with the latest `until` first."""
+    async def live_hosts(
+        self, *, now: datetime, limit: int, after: Place | None = None
+    ) -> Sequence[HostEntry]:
+        """Up to `limit` states that are not void, by `until`, then by host, both descending.
+
+        They begin behind the place `after` of this order, which is made of an `until` and a host.
+        """
 
     @abstractmethod
     async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:

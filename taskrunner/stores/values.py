@@ -43,9 +43,9 @@ class Due(StoredTask):
 
 
 class Place(Value):
-    """A place in a list of tasks or dead letters, which are ordered by a time, then by `kind`, then by `id`.
+    """A place in a list, which is ordered by a time, then by `kind`, then by `id`.
 
-    `kind` is `t` for a task and `m` for a message in a list of dead letters, and empty in a list of tasks.
+    `kind` is `t` for a task and `m` for a message in a list of dead letters, and empty in other lists.
     """
 
     ms: int

@@ -8,8 +8,11 @@ import pytest
 
 from taskrunner.api.views.task_part import BASIC_FIELDS, TASK_FIELDS
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.host_state import HostState, encode_state
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.status import Status
+from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.contract.stores.harness import NOW, entry, make_task, message
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
@@ -166,6 +169,13 @@ async def test_links_lead_through_every_list(api: Api, prefix: str) -> None:
     await bring(api, 5)
     await api.store.add_dead_messages([message(f"m{number}") for number in range(5)], retention=60)
     for number in range(5):
+        entry = HostEntry(
+            host=f"[2001:db8::{number}]:8080",
+            version="1",
+            encoded=encode_state(HostState()),
+            until=SystemClock().now() + timedelta(hours=1 + number // 2),
+        )
+        await api.store.write_hosts([HostEdit(entry=entry, expected=None)], now=SystemClock().now())
         cron = {"name": f"s{number}", "cron": "0 4 * * *", "task": {"url": "http://a.test/"}}
         await api.ask("POST", "/schedules", json=cron)
         await api.ask("DELETE", f"/schedules/s{number}") if number > 2 else None
@@ -175,6 +185,7 @@ async def test_links_lead_through_every_list(api: Api, prefix: str) -> None:
         ("/tasks?limit=1&cursor=99999999999999:x&label_text=o%20d%26&label_text=", "", 0),
         ("/dead-letters?limit=2", "dead_letters", 5),
         ("/schedules?limit=2", "schedules", 3),
+        ("/hosts?limit=2", "hosts", 5),
         ("/audit?limit=1&action=schedules.delete", "entries", 2),
     ):
         if not name:
