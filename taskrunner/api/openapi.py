@@ -48,6 +48,10 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
             "title": "taskrunner",
             "version": __version__,
             "summary": "A durable queue for outbound HTTP.",
+            "description": (
+                "Objects in answers may get further members; clients ignore those that they do not know. "
+                "Requests are strict: a member or query parameter that is not described is refused."
+            ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,

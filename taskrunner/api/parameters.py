@@ -47,7 +47,7 @@ class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
     A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
-    One that is `comma_separated` has a list as its one value.
+    One that is `comma_separated` has a list as its value.
     """
 
     name: str
@@ -58,6 +58,10 @@ class Parameter(Generic[Type]):
     place: Literal["query", "header", "path"] = "query"
     repeatable: bool = False
     comma_separated: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return self.repeatable or self.comma_separated
 
 
 def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:

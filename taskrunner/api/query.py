@@ -59,14 +59,15 @@ class Query:
                 break
             if name not in known:
                 self._wrong(name, "unknown parameter" + did_you_mean(name, known))
-            elif not known[name].repeatable and len(self._given.getall(name)) > 1:
+            elif len(self._given.getall(name)) > 1 and not known[name].is_list:
                 self._wrong(name, "is given more than once")
 
     def get(self, parameter: Parameter[Type]) -> Type:
         """The value of a parameter, or its default if it is missing or wrong."""
-        given = self._given.get(parameter.name)
-        if given is None:
+        if parameter.name not in self._given:
             return parameter.default
+        # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
+        given = ",".join(self._given.getall(parameter.name))
         try:
             return parameter.read(given)
         except ValueError as exc:
