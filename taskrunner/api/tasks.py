@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.entity_tags import condition_of
 from taskrunner.api.parameters import FIELDS, IDEMPOTENCY_KEY, TASK_ID, TRACEPARENT, VIEW
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
@@ -17,7 +18,7 @@ from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.cancellation import Cancellation, TaskCheck
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Store
 
@@ -53,11 +54,13 @@ _CANCEL = Operation(
     summary="Cancel a task that has not ended; a running fetch is cut.",
     answers={200: TaskView},
     problems=(404, 409, 503),
+    tagged=True,
 )
 _DELETE = Operation(
     summary="Delete a task with its result and history; a running fetch is cut.",
     answers={204: None},
-    problems=(404, 503),
+    problems=(404, 409, 503),
+    tagged=True,
 )
 
 
@@ -131,12 +134,22 @@ class TaskRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """200 with the cancelled task. A request body is ignored."""
-        return json_response(self._view(request, await self._cancellation.cancel(stored_id(request))))
+        record = await self._cancellation.cancel(stored_id(request), check=self._check(request))
+        return json_response(self._view(request, record))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once the task is removed."""
-        await self._cancellation.delete(stored_id(request))
+        await self._cancellation.delete(stored_id(request), check=self._check(request))
         return empty_response()
+
+    def _check(self, request: web.Request) -> TaskCheck | None:
+        """The condition of the request, to be checked on the state that a change replaces."""
+        condition = condition_of(request)
+
+        async def check(record: Record) -> None:
+            condition.check(self._view(request, record, await self._inline_body(record)))
+
+        return check if condition.is_given else None
 
     def _view(self, request: web.Request, record: Record, body: bytes | None = None) -> TaskView:
         shown = caller_of(request).shown_record(record)

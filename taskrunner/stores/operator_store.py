@@ -53,15 +53,30 @@ class OperatorStore(ABC):
 
     @abstractmethod
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
-        """Like `ConsumerStore.fail`, but to `cancelled`. A running task is cancelled by settling it."""
+        """Like `ConsumerStore.fail`, but to `cancelled`. A running task is cancelled by settling it.
+
+        With `seen`, only a task in just this state, see `seen_state`.
+        """
 
     @abstractmethod
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
-        """Remove tasks with their bodies; False where there is no such task, or not with `status`.
+        """Remove tasks with their bodies; False where there is no such task, or not with `status`, or `seen`.
 
         The ids are remembered as deleted for `retention` seconds: a claim is `STALE`, so that a late delivery
         is not adopted, and accepting such an id is a `CONFLICT`.

@@ -80,6 +80,15 @@ class Place(Value):
         return f"{self.ms}:{kind}{self.id.removeprefix(namespace)}"
 
 
+def seen_state(record: Record) -> str:
+    """The state in which somebody has seen a task: whatever changes in its record changes this, too.
+
+    `cancel` and `delete` take it for a change of just this state.
+    """
+    due = "" if record.due is None else to_ms(record.due)
+    return f"{record.status} {record.attempt} {to_ms(record.updated_at)} {due} {record.snoozes}"
+
+
 class Created(Value):
     """A span of creation, `before` excluded; None is open."""
 

@@ -66,18 +66,30 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         return dict(zip(Status, await self.run("count", *Status), strict=True))
 
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         reason = Status.CANCELLED.value
-        end = (Status.CANCELLED, to_ms(now), reason, error, retention_ms(retention), "")
+        end = (Status.CANCELLED, to_ms(now), reason, error, retention_ms(retention), seen or "")
         return await end_waiting(self, refs, end)
 
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         kept_ms = retention_ms(retention)
         answers = await self.run_batch(
-            "delete", ids, lambda part: [self.token(), kept_ms, status or "", *part]
+            "delete", ids, lambda part: [self.token(), kept_ms, status or "", seen or "", *part]
         )
         return list(map(bool, answers))
 

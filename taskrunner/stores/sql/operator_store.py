@@ -91,20 +91,42 @@ class SqlOperatorStore(SqlPart, OperatorStore):
         return await self._connection.read(read_counts)
 
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         cancellation = ending(Status.CANCELLED, Status.CANCELLED, error, now, retention)
-        return await self._change(refs, lambda session, part: end_waiting(session, part, cancellation))
+
+        def cancel(session: Session, part: Sequence[AttemptRef]) -> list[bool]:
+            if not _are_as_seen(session, [ref.id for ref in part], seen):
+                return [False] * len(part)
+            return end_waiting(session, part, cancellation)
+
+        return await self._change(refs, cancel)
 
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         """Leaves a row without an encoded task, which no read shows."""
         now_ms = to_ms(now)
         kept_until_ms = now_ms + retention_ms(retention)
-        return await self._change(
-            ids, lambda session, part: _delete(session, part, status, now_ms, kept_until_ms)
-        )
+
+        def remove(session: Session, part: Sequence[str]) -> list[bool]:
+            if not _are_as_seen(session, part, seen):
+                return [False] * len(part)
+            return _delete(session, part, status, now_ms, kept_until_ms)
+
+        return await self._change(ids, remove)
 
     async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         now_ms, due_ms = to_ms(now), to_ms(due)
@@ -142,6 +164,16 @@ def record(row: Row) -> Record:
             encode(Attempt(number=stored.attempt, started_at=from_ms(started_ms), consumer=consumer))
         )
     return stored.decode(lines)
+
+
+def _are_as_seen(session: Session, part: Sequence[str], seen: str | None) -> bool:
+    """Whether the tasks, locked from now on, are in the state `seen`; None is any."""
+    if seen is None:
+        return True
+    lock_by_id(session, part)
+    rows = session.fetch(_states, ids(part))
+    found = [" ".join("" if each is None else str(each) for each in row) for row in rows]
+    return found == [seen] * len(part)
 
 
 def _delete(
@@ -205,6 +237,14 @@ def _one_record(_: IncomingRows) -> "Select[Any]":
 def _many_records(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     return _records().join(v, tasks.c.id == v.c.id)
+
+
+@query
+def _states(rows: IncomingRows) -> "Select[Any]":
+    """As `seen_state` writes them."""
+    v = rows(tasks.c.id)
+    columns = (tasks.c.status, tasks.c.attempt, tasks.c.updated_ms, tasks.c.due_ms, tasks.c.snoozes)
+    return select(*columns).join(v, tasks.c.id == v.c.id)
 
 
 def _page(columns: Sequence[Any], status: Any, order: TaskOrder, *, own: bool = False) -> "Select[Any]":

@@ -1,14 +1,19 @@
 """Entity tags: 304 for what a client has, 412 for a change of what it has not seen."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.outcome import Response
+from taskrunner.domain.status import Status
+from taskrunner.stores.base import AttemptRef, Snooze
 from tests.contract.stores.harness import NOW
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
+from tests.flow.api.test_isolation import OWN
 
 CRON: dict[str, Any] = {"cron": "0 4 * * *", "task": {"url": "http://example.com/"}}
 
@@ -164,6 +169,71 @@ async def test_a_key_is_changed_as_it_was_seen(api: Api, method: str, path: str,
     await api.refusal(404, "api_key_unknown", "GET", "/keys/No.Key", headers=boss)
 
 
+CHANGES = (("POST", "/tasks/a/cancel", 200), ("DELETE", "/tasks/a", 204))
+
+
+@pytest.mark.parametrize(("method", "path", "status"), CHANGES)
+async def test_a_task_is_changed_as_it_was_seen(api: Api, method: str, path: str, status: int) -> None:
+    """Neither by a tag of an earlier state, nor by that of a part of it."""
+    await api.submit(id="a")
+    earlier = (await api.get("/tasks/a")).headers["ETag"]
+    part = (await api.get("/tasks/a?view=basic")).headers["ETag"]
+    await api.store.snooze([Snooze(id="a", attempt=1, due=NOW)], now=api.clock.now())
+    tag = (await api.get("/tasks/a")).headers["ETag"]
+    for given in (earlier, part, f"W/{tag}", '"x"'):
+        await api.refusal(412, "precondition_failed", method, path, headers={"If-Match": given})
+    for given in ("*", tag):
+        await api.refusal(412, "precondition_failed", method, path, headers={"If-None-Match": given})
+    assert (await api.get("/tasks/a")).headers["ETag"] == tag
+    answer = await api.ask(method, path, headers={"If-Match": f'"x", {tag}'})
+    assert answer.status == status
+    if status == 200:
+        # The same tag names the cancelled task no more, and `*` any.
+        await api.refusal(412, "precondition_failed", method, path, headers={"If-Match": tag})
+        assert (await api.ask(method, path, headers={"If-Match": "*"})).status == 200
+    else:
+        await api.refusal(404, "task_unknown", method, path, headers={"If-Match": tag})
+
+
+async def test_a_task_with_a_result_is_deleted_as_it_was_seen(api: Api) -> None:
+    """Its tag is that of the answer with the text of its body; another text is another tag."""
+    for task_id, body in (("a", b"one"), ("b", b"two")):
+        await api.submit(id=task_id)
+        result = Response(status=200, body=body, size_bytes=3, content_type="text/plain")
+        await api.finish(task_id, Status.SUCCEEDED, result)
+    tags = [(await api.get(f"/tasks/{each}")).headers["ETag"] for each in "ab"]
+    await api.refusal(412, "precondition_failed", "DELETE", "/tasks/a", headers={"If-Match": tags[1]})
+    await api.refusal(409, "state_conflict", "POST", "/tasks/a/cancel", headers={"If-Match": tags[1]})
+    assert (await api.ask("DELETE", "/tasks/a", headers={"If-Match": tags[0]})).status == 204
+
+
+@pytest.mark.parametrize(("method", "path", "status"), CHANGES)
+async def test_a_running_task_is_changed_as_it_was_seen(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    await api.submit(id="a")
+    now = api.clock.now()
+    attempt = AttemptRef(id="a", attempt=1)
+    await api.store.claim([attempt], now=now, lease_until=now + timedelta(seconds=30), consumer="c")
+    tag = (await api.get("/tasks/a")).headers["ETag"]
+    await api.store.renew([attempt], lease_until=now + timedelta(seconds=60))
+    await api.refusal(412, "precondition_failed", method, path, headers={"If-Match": tag})
+    tag = (await api.get("/tasks/a")).headers["ETag"]
+    assert (await api.ask(method, path, headers={"If-Match": tag})).status == status
+
+
+async def test_a_task_of_others_has_no_condition(api: Api) -> None:
+    """404 as for one that never was, whatever the tag."""
+    keys = {name: bearer(await api.make_key(name, *OWN)) for name in ("mine", "theirs")}
+    await api.ask("POST", "/tasks", json={"url": "http://a.test/", "id": "a"}, headers=keys["theirs"])
+    tag = (await api.ask("GET", "/tasks/a", headers=keys["theirs"])).headers["ETag"]
+    for method, path, _ in CHANGES:
+        for given in (tag, "*", '"x"'):
+            await api.refusal(404, "task_unknown", method, path, headers={**keys["mine"], "If-Match": given})
+    answer = await api.ask("DELETE", "/tasks/a", headers={**keys["theirs"], "If-Match": tag})
+    assert answer.status == 204
+
+
 async def test_what_is_not_there_is_told_before_a_condition(api: Api) -> None:
     """RFC 9110 13.2.1: a condition is for what would be a success without it."""
     given = {"If-Match": '"x"'}
@@ -180,9 +250,8 @@ async def test_other_changes_refuse_a_condition(api: Api, name: str, given: str)
     """They could not check it in one step with the change, and ignoring it would lose an update."""
     await api.submit(id="a", delay=60)
     for method, path in (
-        ("POST", "/tasks/a/cancel"),
-        ("DELETE", "/tasks/a"),
         ("POST", "/tasks/cancel?all=true"),
+        ("POST", "/dead-letters/a/requeue"),
         ("POST", "/pause?all=true"),
         ("POST", "/hosts/h.test/reset"),
     ):
