@@ -18,10 +18,10 @@ from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.consumer_store import settle_attempts, start_attempts
 from taskrunner.stores.sql.dead_letter_store import failed_tasks, own_failed_tasks
 from taskrunner.stores.sql.locked_task import lock_tasks, set_due
-from taskrunner.stores.sql.operator_store import TASK_LISTS
 from taskrunner.stores.sql.relay_store import lock_due, lock_outlived, set_queued
 from taskrunner.stores.sql.statement import Statement
 from taskrunner.stores.sql.tables import metadata
+from taskrunner.stores.sql.task_lists import TASK_LISTS
 from tests.tools.stores import sql_store, sqlite_url
 
 # In both orders: those of a status, of all or of a namespace, and those of a namespace in every status.

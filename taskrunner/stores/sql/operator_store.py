@@ -4,20 +4,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, delete, insert, literal, null, select, tuple_, union_all
+from sqlalchemy import (
+    Executable,
+    Select,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+)
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.codec import encode
-from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
-from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
 from taskrunner.stores.sql.counts import read_counts
-from taskrunner.stores.sql.fields import TableFields, text
+from taskrunner.stores.sql.fields import text
 from taskrunner.stores.sql.locked_task import (
     DELETED,
     delete_bodies,
@@ -26,17 +32,16 @@ from taskrunner.stores.sql.locked_task import (
     read_encoded,
     update_tasks,
 )
-from taskrunner.stores.sql.session import Row, Session, ids
+from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
-from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
+from taskrunner.stores.sql.task_lists import RECORD_COLUMNS, TASK_LISTS, record
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
-_RECORD = TableFields(StoredRecord, tasks, encoded_tasks)
 # Sorts behind every id, in UTF-8 as in code points.
 LAST_ID = "\U0010ffff"
 _LATEST = 2**62
-RECORD_COLUMNS = (*_RECORD.columns, tasks.c.attempts, tasks.c.started_ms, tasks.c.consumer, tasks.c.id)
 
 
 class SqlOperatorStore(SqlPart, OperatorStore):
@@ -154,18 +159,6 @@ def _read_many(session: Session, part: Sequence[str]) -> list[Record]:
     return [record(row) for row in session.fetch(_many_records, ids(part))]
 
 
-def record(row: Row) -> Record:
-    """The record in a row of `RECORD_COLUMNS`."""
-    attempts, started_ms, consumer, _ = row[len(_RECORD.names) :]
-    stored = _RECORD.value(row)
-    lines = attempts.encode().splitlines()
-    if stored.status is Status.RUNNING:
-        lines.append(
-            encode(Attempt(number=stored.attempt, started_at=from_ms(started_ms), consumer=consumer))
-        )
-    return stored.decode(lines)
-
-
 def _are_as_seen(session: Session, part: Sequence[str], seen: str | None) -> bool:
     """Whether the tasks, locked from now on, are in the state `seen`; None is any."""
     if seen is None:
@@ -245,61 +238,6 @@ def _states(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.id)
     columns = (tasks.c.status, tasks.c.attempt, tasks.c.updated_ms, tasks.c.due_ms, tasks.c.snoozes)
     return select(*columns).join(v, tasks.c.id == v.c.id)
-
-
-def _page(columns: Sequence[Any], status: Any, order: TaskOrder, *, own: bool = False) -> "Select[Any]":
-    """A part of the index by status and creation: that of all tasks, or of a namespace."""
-    found = select(*columns).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-    if own:
-        found = found.where(of_namespace())
-    place, here = tuple_(*_PLACE), tuple_(parameter("ms"), parameter("begin", TEXT))
-    if order is TaskOrder.NEWEST:
-        within = (tasks.c.created_at_ms >= parameter("last"), place < here)
-    else:
-        within = (tasks.c.created_at_ms <= parameter("last"), place > here)
-    found = found.where(tasks.c.status == status, *within)
-    return found.order_by(*_ordered(order)).limit(parameter("limit"))
-
-
-_PLACE = tasks.c.created_at_ms, tasks.c.id
-
-
-def _ordered(order: TaskOrder) -> list[Any]:
-    return [each.desc() if order is TaskOrder.NEWEST else each for each in _PLACE]
-
-
-def _list_of(order: TaskOrder, *, of_status: bool, own: bool) -> Statement:
-    def listed(_: IncomingRows) -> "Select[Any]":
-        if not of_status:
-            return _merged(order, own=own)
-        columns = (*RECORD_COLUMNS, tasks.c.created_at_ms)
-        return _page(columns, parameter("status", TEXT), order, own=own)
-
-    return query(listed)
-
-
-def of_namespace() -> Any:
-    """The condition that keeps to the indices of the parameter `namespace`."""
-    return tasks.c.namespace == parameter("namespace", TEXT)
-
-
-def _merged(order: TaskOrder, *, own: bool) -> "Select[Any]":
-    """The pages of all statuses, merged: an index for this list alone would cost each change of a status."""
-    names = [literal(status.value, literal_execute=True) for status in Status]
-    pages = [_page((tasks.c.id,), name, order, own=own).subquery() for name in names]
-    latest = union_all(*(select(page.c.id) for page in pages)).subquery("latest")
-    found = select(*RECORD_COLUMNS, tasks.c.created_at_ms).join(latest, latest.c.id == tasks.c.id)
-    found = found.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-    return found.order_by(*_ordered(order)).limit(parameter("limit"))
-
-
-# By whether there is one status, whether there is a namespace, and the order.
-TASK_LISTS = {
-    (of_status, own, order): _list_of(order, of_status=of_status, own=own)
-    for of_status in (True, False)
-    for own in (True, False)
-    for order in TaskOrder
-}
 
 
 @statement

@@ -19,6 +19,7 @@ from tests.flow.cli.command_cases import (
     elsewhere,
     host_limit,
     hosts_limit,
+    in_order,
     pausing,
     produce_again,
     produce_file,
@@ -215,18 +216,6 @@ def dry(command: str) -> Case:
         before = cli.ok("tasks", "list", "--json"), cli.ok("dead-letters", "list", "--json")
         assert f"{len(SELECTING[command][0])} would be" in cli.ok(*command.split(), "--all", "--dry-run")
         assert before == (cli.ok("tasks", "list", "--json"), cli.ok("dead-letters", "list", "--json"))
-
-    return case
-
-
-def in_order(command: str) -> Case:
-    def case(cli: Cli) -> None:
-        words = (*command.split(), *(["--json"] if command.endswith("list") else []))
-        newest_first = [task["created_at"] for task in lines(cli.ok(*words))]
-        assert [task["created_at"] for task in lines(cli.ok(*words, "--sort", "created_at"))] == sorted(
-            newest_first
-        )
-        assert newest_first == sorted(newest_first, reverse=True)
 
     return case
 
