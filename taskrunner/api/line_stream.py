@@ -5,7 +5,6 @@ of its own (RFC 9112 section 8), and a proxy may speak HTTP/1.0 to us.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -19,9 +18,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import OutsideError
 from taskrunner.stores.base import Page
 
-Item = TypeVar("Item")
-
-# Of one process. Each holds a page of tasks, and slow clients stay for long.
+# Of one process. Each holds a page of lines, and slow clients stay for long.
 _MAX_STREAMS = 20
 _TOO_MANY = Problem(
     status=503,
@@ -55,11 +52,10 @@ class LineStreams:
     async def answer(
         self,
         request: web.Request,
-        first: Page[Item],
-        read: Callable[[str], Awaitable[Page[Item]]],
-        show: Callable[[Item], object],
+        first: Page[bytes],
+        read: Callable[[str], Awaitable[Page[bytes]]],
     ) -> web.StreamResponse:
-        """All items from the page `first` on. Nothing of the store is held while the client reads slowly."""
+        """All lines from the page `first` on. Nothing else is held while the client reads slowly."""
         if self._running >= _MAX_STREAMS:
             raise RequestRefused(_TOO_MANY)
         response = web.StreamResponse()
@@ -72,7 +68,7 @@ class LineStreams:
         try:
             await response.prepare(request)
             if request.method != "HEAD":
-                await _send(request, response, first, read, show)
+                await _send(request, response, first, read)
             return response
         finally:
             self._running -= 1
@@ -81,15 +77,14 @@ class LineStreams:
 async def _send(
     request: web.Request,
     response: web.StreamResponse,
-    page: Page[Item],
-    read: Callable[[str], Awaitable[Page[Item]]],
-    show: Callable[[Item], object],
+    page: Page[bytes],
+    read: Callable[[str], Awaitable[Page[bytes]]],
 ) -> None:
     count, complete = 0, False
     try:
         while True:
             # Waits while the client has not read what was sent before, and raises once it has gone.
-            await response.write(b"".join(encode(show(item)) + b"\n" for item in page.items))
+            await response.write(b"".join(line + b"\n" for line in page.items))
             count += len(page.items)
             cursor = page.cursor
             if cursor is None:

@@ -18,7 +18,7 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.task import TaskPage, TaskView
 from taskrunner.api.views.task_part import TaskPartPage, part_of
-from taskrunner.domain.record import Record
+from taskrunner.domain.codec import encode
 from taskrunner.domain.task_filter import TaskFilter, TaskOrder
 from taskrunner.domain.value import Value
 from taskrunner.producer.search import Search
@@ -67,23 +67,25 @@ class TaskListRoutes:
             refuse_conditions(request)
             query.refuse_if_given(LIMIT, "is for pages; a stream has all tasks that match")
         query.refuse_if_wrong()
-        page = await query.with_cursor(lambda: self._page(asked, _EXPORT_PAGE if lines else limit, cursor))
         prefix = prefix_of(request)
         if lines:
-            return await self._streams.answer(
-                request,
-                page,
-                lambda following: self._page(asked, _EXPORT_PAGE, following),
-                lambda record: self._shown(record, asked, caller, prefix),
-            )
-        tasks = [self._shown(record, asked, caller, prefix) for record in page.items]
+
+            async def read(cursor: str | None) -> Page[bytes]:
+                page = await self._page(asked, caller, prefix, limit=_EXPORT_PAGE, cursor=cursor)
+                return Page(items=[encode(task) for task in page.items], cursor=page.cursor)
+
+            return await self._streams.answer(request, await query.with_cursor(lambda: read(cursor)), read)
+        page = await query.with_cursor(lambda: self._page(asked, caller, prefix, limit=limit, cursor=cursor))
         kind = TaskPage if asked.members is None else TaskPartPage
-        view = kind(tasks=tasks, next_cursor=page.cursor)
+        view = kind(tasks=page.items, next_cursor=page.cursor)
         return json_response(view, headers=(("Vary", "Accept"), *next_page(request, page.cursor)))
 
-    async def _page(self, asked: TaskQuery, limit: int, cursor: str | None) -> Page[Record]:
-        return await self._search.tasks(asked.selection, limit=limit, cursor=cursor, order=asked.order)
-
-    def _shown(self, record: Record, asked: TaskQuery, caller: Caller, prefix: str) -> Any:
-        view = TaskView.of(caller.shown_record(record), self._options.masking, prefix=prefix)
-        return view if asked.members is None else part_of(view, asked.members)
+    async def _page(
+        self, asked: TaskQuery, caller: Caller, prefix: str, *, limit: int, cursor: str | None
+    ) -> Page[Any]:
+        """The tasks as they are shown."""
+        found = await self._search.tasks(asked.selection, limit=limit, cursor=cursor, order=asked.order)
+        masking, members = self._options.masking, asked.members
+        views = (TaskView.of(caller.shown_record(record), masking, prefix=prefix) for record in found.items)
+        shown = [view if members is None else part_of(view, members) for view in views]
+        return Page(items=shown, cursor=found.cursor)
