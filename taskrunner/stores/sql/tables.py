@@ -176,5 +176,5 @@ _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key
 Index("taskrunner_dedups_look", dedups.c.look_ms)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
-Index("taskrunner_hosts_until", hosts.c.until_ms)
+Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

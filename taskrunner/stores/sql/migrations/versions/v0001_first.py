@@ -90,7 +90,7 @@ def _create_indices() -> None:
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
-        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
+        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",
     ):
         op.execute(f"CREATE {index}")
 
