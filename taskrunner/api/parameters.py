@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown
+from taskrunner.domain.errors import KeyUnknown, OperationUnknown, ScheduleUnknown, TaskUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
@@ -23,9 +23,7 @@ Type = TypeVar("Type")
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
 # Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
 _STORED_NAME = with_namespace(NAME_PATTERN)
-# RFC 8259 section 6, in a length that a number needs.
-_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
-# Long enough for the ids that a gradual requeue watches.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
 # What `read_filter` takes.
 _LABEL = {"type": "string", "pattern": "^[^=]"}
@@ -75,21 +73,6 @@ def _flag(name: str, description: str) -> Parameter[bool]:
 
     schema = {"type": "boolean", "default": False}
     return Parameter(name=name, description=description, schema=schema, read=read, default=False)
-
-
-def _number(
-    name: str, description: str, *, what: str, bounds: Mapping[str, float]
-) -> Parameter[float | None]:
-    def read(text: str) -> float:
-        if not _JSON_NUMBER.fullmatch(text) or not within(float(text)):
-            raise ValueError(f"must be {what}, got {shown(text)}")
-        return float(text)
-
-    def within(value: float) -> bool:
-        return bounds["minimum"] <= value <= bounds["maximum"]
-
-    schema = {"type": "number", **bounds}
-    return Parameter(name=name, description=description, schema=schema, read=read, default=None)
 
 
 def _repeatable(name: str, description: str, items: Mapping[str, object]) -> Parameter[str]:
@@ -155,6 +138,12 @@ def _read_key_name(text: str) -> str:
     return text
 
 
+def _read_operation_id(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise OperationUnknown(f"no operation can have the id {shown(text)}")
+    return text
+
+
 def _read_attempt_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise TaskUnknown("attempts have numbers, from 1 on")
@@ -176,6 +165,7 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+OPERATION_ID = _path("operation", "The id of an operation.", _pattern(_UUID), _read_operation_id, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
 )
@@ -195,7 +185,8 @@ HOST_LIMIT = _path(
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
-    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
+    each.name: each
+    for each in (TASK_ID, SCHEDULE_NAME, API_KEY, OPERATION_ID, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
@@ -237,25 +228,7 @@ AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
     for name, meaning in AUDIT_CONDITIONS.items()
 )
 
-BULK_LIMIT = _whole_number(
-    "limit", "The largest number to change in one request.", least=1, most=1000, default=1000
-)
-DRY_RUN = _flag("dry_run", "Only count them.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
-EVERYTHING = _flag("all", "Everything; required when no condition is given. Conditions hold with it, too.")
-BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)
-RATE = _number(
-    "rate",
-    "How many become due per second; by default all at once.",
-    what="items a second, from 0.001 to 999999, such as 10 or 0.5",
-    bounds={"minimum": 0.001, "maximum": 999_999},
-)
-STOP_AT = _number(
-    "stop_at",
-    "Do nothing when more than this percentage of those requeued before are known to have failed again.",
-    what="a percentage from 0 to 100",
-    bounds={"minimum": 0, "maximum": 100},
-)
 
 QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
 LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", _LABEL)

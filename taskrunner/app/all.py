@@ -24,6 +24,7 @@ from taskrunner.app.services import (
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
 from taskrunner.producer.broker_refill import BrokerRefill, end_leases
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.runtime.filelock import FileLock, LockTaken
 from taskrunner.runtime.signals import Signals
 
@@ -85,6 +86,7 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
         refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
+        await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         if not platform.broker.durable:
             refill = BrokerRefill(platform.store, platform.publisher, platform.events)
             await stack.enter_async_context(running(refill))

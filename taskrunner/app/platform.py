@@ -1,5 +1,6 @@
 """The platform: the store, the broker, and the services that every command uses."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 
@@ -19,6 +20,8 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -70,7 +73,17 @@ class Platform:
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
-        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
+        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
+        self.operations = OperationAdmin(self.store, self.clock)
+        self.operation_runs = OperationRuns(
+            self.store,
+            self.bulk_actions,
+            self.audit,
+            self.events,
+            self.clock,
+            # A name that no other process has: only the process that holds a lease may go on.
+            name=f"{config.workers.name}-{secrets.token_hex(4)}",
+        )
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:

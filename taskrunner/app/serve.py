@@ -23,6 +23,7 @@ from taskrunner.app.services import (
 )
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.runtime.signals import Signals
 
@@ -46,6 +47,7 @@ async def serve(config: Config, *, read: Read) -> int:
         refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
+        await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         signals.on_hangup = Reload(platform, monitor, read)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
@@ -62,6 +64,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         requeue=platform.requeue,
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
+        operations=platform.operations,
         hosts=platform.hosts,
         explainer=platform.explainer,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),

@@ -22,6 +22,7 @@ COMMANDS = {
     "task": ("task", "Show, cancel or delete tasks by id."),
     "tasks": ("tasks", "List, cancel, requeue or delete tasks that match conditions."),
     "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
+    "operations": ("operations", "Show or abort what runs on many tasks."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
     "keys": ("keys", "Create, list, revoke or rotate API keys."),
     "audit": ("audit", "Show who did what to how many."),

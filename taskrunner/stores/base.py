@@ -22,6 +22,8 @@ from taskrunner.stores.intake_store import Accepted as Accepted
 from taskrunner.stores.intake_store import IntakeStore as IntakeStore
 from taskrunner.stores.lifecycle import StoreLifecycle as StoreLifecycle
 from taskrunner.stores.lifecycle import StoreStatus as StoreStatus
+from taskrunner.stores.operation_store import OperationStore as OperationStore
+from taskrunner.stores.operation_store import StoredOperation as StoredOperation
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
 from taskrunner.stores.rate_store import RateAnswer as RateAnswer
 from taskrunner.stores.rate_store import RateAsk as RateAsk
@@ -46,6 +48,7 @@ class Store(
     ApiKeyStore,
     AuditStore,
     RateStore,
+    OperationStore,
     InspectionStore,
 ):
     """All parts of a store.

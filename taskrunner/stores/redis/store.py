@@ -12,6 +12,7 @@ from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
+from taskrunner.stores.redis.operation_store import RedisOperationStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
 from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
@@ -33,6 +34,7 @@ class RedisStore(
     RedisApiKeyStore,
     RedisAuditStore,
     RedisRateStore,
+    RedisOperationStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

@@ -10,6 +10,7 @@ from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
+from taskrunner.stores.sql.operation_store import SqlOperationStore
 from taskrunner.stores.sql.operator_store import SqlOperatorStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
@@ -29,6 +30,7 @@ class SqlStore(
     SqlApiKeyStore,
     SqlAuditStore,
     SqlRateStore,
+    SqlOperationStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

@@ -123,6 +123,15 @@ audit = Table(
     Column("encoded", Text, nullable=False),
 )
 
+operations = Table(
+    "taskrunner_operations",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),  # none while it is live
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",
@@ -166,5 +175,6 @@ _partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
+Index("taskrunner_operations_ended", operations.c.ended_at_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

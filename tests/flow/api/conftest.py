@@ -40,6 +40,9 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -106,11 +109,14 @@ async def api(
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
+    runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
         intake=intake,
         requeue=requeue,
         cancellation=cancellation,
-        bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
+        bulk_actions=bulk_actions,
+        operations=OperationAdmin(store, clock),
         hosts=hosts,
         explainer=Explainer(store, broker, hosts, trail, clock),
         schedules=ScheduleAdmin(store, intake, clock),
@@ -126,9 +132,11 @@ async def api(
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
+    await runner.start()
     async with aiohttp.ClientSession() as session:
         yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
     await server.stop()
+    await runner.stop()
     await publisher.drain()
     await broker.stop()
     await store.stop()
