@@ -12,6 +12,7 @@ from taskrunner.api.batch import BatchRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.explanation import ExplanationRoutes
+from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
@@ -30,6 +31,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -52,6 +54,7 @@ def build_api(
     operations: OperationAdmin,
     hosts: HostAdmin,
     explainer: Explainer,
+    fleet: Fleet,
     store: Store,
     health: Health,
     stats: Stats,
@@ -76,6 +79,7 @@ def build_api(
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
+    FleetRoutes(fleet).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, OperationUnknown, ScheduleUnknown, TaskUnknown
+from taskrunner.domain.errors import KeyUnknown, OperationUnknown, QueueUnknown, ScheduleUnknown, TaskUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
+from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter, read_moment
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN
 
@@ -138,6 +139,12 @@ def _read_key_name(text: str) -> str:
     return text
 
 
+def _read_queue_name(text: str) -> str:
+    if text not in set(Priority):
+        raise QueueUnknown(f"no queue has the name {shown(text)}; there are {', '.join(Priority)}")
+    return text
+
+
 def _read_operation_id(text: str) -> str:
     if not _UUID.fullmatch(text):
         raise OperationUnknown(f"no operation can have the id {shown(text)}")
@@ -165,6 +172,9 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+QUEUE_NAME = _path(
+    "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
+)
 OPERATION_ID = _path("operation", "The id of an operation.", _pattern(_UUID), _read_operation_id, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
@@ -186,7 +196,10 @@ HOST_LIMIT = _path(
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
-    for each in (TASK_ID, SCHEDULE_NAME, API_KEY, OPERATION_ID, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
+    for each in (
+        *(TASK_ID, SCHEDULE_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE),
+    )
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
@@ -229,6 +242,15 @@ AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
 )
 
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
+
+RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))
+SINCE: Parameter[datetime | None] = Parameter(
+    name="since",
+    description="A time (RFC 3339), or an age such as 15m; by default everything that is kept.",
+    schema=_TIME,
+    read=lambda text: read_moment(text, datetime.now(UTC)),
+    default=None,
+)
 
 QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
 LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", _LABEL)

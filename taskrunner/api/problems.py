@@ -19,7 +19,7 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `key_invalid` | the same for an API key to create |
 | 422 | `operation_invalid` | the same for an operation |
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
-| 404 | `api_key_unknown`, `operation_unknown` | |
+| 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
@@ -59,6 +59,7 @@ from taskrunner.domain.errors import (
     OperationInvalid,
     OperationUnknown,
     OutsideError,
+    QueueUnknown,
     ScheduleInvalid,
     ScheduleUnknown,
     StateConflict,
@@ -106,6 +107,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
     OperationUnknown: "operation_unknown",
+    QueueUnknown: "queue_unknown",
 }
 
 # RFC 9110 section 15; Python has older names.

@@ -51,6 +51,8 @@ class Query:
         given = self._given.get(parameter.name)
         if given is None:
             return parameter.default
+        if parameter.name.endswith(_TIMES):
+            given = _with_plus(given)
         try:
             return parameter.read(given)
         except ValueError as exc:

@@ -8,6 +8,7 @@ from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.reporting import reports_running
 from taskrunner.app.serve import api_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
@@ -59,6 +60,7 @@ async def run_all(
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(_services_running(platform, alone=lock is not None))
+        await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         monitor.health.open()
         code = await when_ready(api.port) if when_ready else None

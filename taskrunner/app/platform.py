@@ -15,6 +15,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -44,6 +45,8 @@ class Platform:
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
         self.config = config
         self.publishes = publishes
+        # A name that no other process has: only the process that holds a lease may go on.
+        self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
         self.store = make_store(config, self.events)
@@ -70,6 +73,7 @@ class Platform:
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
@@ -81,8 +85,7 @@ class Platform:
             self.audit,
             self.events,
             self.clock,
-            # A name that no other process has: only the process that holds a lease may go on.
-            name=f"{config.workers.name}-{secrets.token_hex(4)}",
+            name=self.process_name,
         )
 
     @asynccontextmanager

@@ -17,6 +17,7 @@
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── KeyUnknown              no API key has this name
     │   ├── OperationUnknown        no operation has this id
+    │   ├── QueueUnknown            no queue has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
     │       └── KeyReused           an Idempotency-Key came with another request before
@@ -125,6 +126,10 @@ class KeyUnknown(CallerError):
 
 class OperationUnknown(CallerError):
     """No operation has this id: it never was, or its retention is over."""
+
+
+class QueueUnknown(CallerError):
+    """No queue has this name."""
 
 
 class StateConflict(CallerError):

@@ -1,6 +1,6 @@
 """Events: what has happened. Services emit them; logs, metrics and traces listen."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.outcome import Outcome
@@ -24,6 +24,7 @@ class TasksPublished(Event):
 
     count: int
     by_relay: bool
+    queues: Mapping[str, int]
 
 
 class PublishFailed(Event):

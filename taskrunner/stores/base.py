@@ -15,6 +15,8 @@ from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
 from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
+from taskrunner.stores.fleet_store import FleetStore as FleetStore
+from taskrunner.stores.fleet_store import StoredFigures as StoredFigures
 from taskrunner.stores.host_store import HostStore as HostStore
 from taskrunner.stores.inspection_store import InspectionStore as InspectionStore
 from taskrunner.stores.intake_store import AcceptAnswer as AcceptAnswer
@@ -49,6 +51,7 @@ class Store(
     AuditStore,
     RateStore,
     OperationStore,
+    FleetStore,
     InspectionStore,
 ):
     """All parts of a store.

@@ -1,105 +1,29 @@
-"""Operations do everything that matches, whoever dies, to what was there when they were made."""
+"""Operations do everything that matches, to what was there when they were made."""
 
-import itertools
 from typing import Any
 
 import pytest
 
-from taskrunner.brokers.base import Publication
-from taskrunner.domain.audit import Actor, AuditFilter, AuditSource
-from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
-from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import StateConflict, StoreUnavailable
-from taskrunner.domain.events import DeadLetterCollected, LoopFailed, TaskSettled
+from taskrunner.domain.bulk_operation import OperationStatus
+from taskrunner.domain.errors import StateConflict
+from taskrunner.domain.events import LoopFailed, TaskSettled
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
-from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
-from taskrunner.producer.operation_run import LEASE, OperationRun, OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
-from taskrunner.stores.base import Store
-from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
-from tests.tools.severed import Cut, severable
-
-ACTOR = Actor(source=AuditSource.API, key="ops")
-
-
-def runs(runner: LocalRunner, name: str = "one", store: Store | None = None) -> OperationRuns:
-    store = store or runner.store
-    trail = AuditTrail(store, runner.events, runner.clock)
-    actions = runner.make_bulk_action(store)
-    return OperationRuns(store, actions, trail, runner.events, runner.clock, name=name)
-
-
-async def create(runner: LocalRunner, **fields: Any) -> BulkOperation:
-    made = await OperationAdmin(runner.store, runner.clock).create(
-        BulkOperationDraft.from_json(encode(fields)), ACTOR
-    )
-    return made.operation
-
-
-async def found(runner: LocalRunner, operation: BulkOperation) -> BulkOperation:
-    return await OperationAdmin(runner.store, runner.clock).find(operation.id)
-
-
-async def take(
-    runner: LocalRunner, operation: BulkOperation, by: OperationRuns | None = None
-) -> OperationRun:
-    stored = await runner.store.operation(operation.id)
-    assert stored is not None
-    taken = await (by or runs(runner)).take(stored)
-    assert taken is not None
-    return taken
-
-
-async def resumed(runner: LocalRunner, run: OperationRun, store: Store) -> OperationRun:
-    """The run, over a line that a test cuts."""
-    stored = await runner.store.operation(run.operation.id)
-    assert stored is not None
-    return OperationRun(runs(runner, store=store), stored)
-
-
-async def finish(
-    runner: LocalRunner, operation: BulkOperation, by: OperationRuns | None = None
-) -> BulkOperation:
-    """Run it to its end, moving the clock as the run asks for."""
-    run = await take(runner, operation, by)
-    while (pause := await run.advance()) is not None:
-        runner.clock.advance(pause)
-    return await found(runner, operation)
-
-
-async def failed(runner: LocalRunner, count: int, **fields: Any) -> list[str]:
-    before = len(runner.told(TaskSettled))
-    runner.target.script(http_error(404))
-    ids = [(await runner.submit(max_attempts=1, **fields)).id for _ in range(count)]
-    await runner.heard(TaskSettled, before + count)
-    return ids
-
-
-async def message(runner: LocalRunner) -> str:
-    """A message that nobody can read, collected."""
-    runner.collect()
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=b"no task", task_id="")])
-    (collected,) = await runner.heard(DeadLetterCollected)
-    return collected.id
-
-
-def counts(operation: BulkOperation) -> tuple[int, int, int, int]:
-    progress = operation.progress
-    return progress.matched, progress.done, progress.skipped, progress.failed
-
-
-async def statuses(runner: LocalRunner, ids: list[str]) -> list[Status]:
-    return [await runner.status(task_id) for task_id in ids]
-
-
-async def audited(runner: LocalRunner) -> list[tuple[str, str, int | None]]:
-    trail = AuditTrail(runner.store, runner.events, runner.clock)
-    page = await trail.list(AuditFilter(), limit=50, cursor=None)
-    return [(entry.action, entry.target, entry.count) for entry in page.items]
+from tests.flow.local_runner import OK, LocalRunner
+from tests.flow.operations import (
+    audited,
+    counts,
+    create,
+    failed,
+    finish,
+    found,
+    message,
+    runs,
+    statuses,
+    take,
+)
 
 
 async def test_live_tasks_are_cancelled_whatever_their_status(runner: LocalRunner) -> None:
@@ -187,133 +111,6 @@ async def test_dead_letters_are_deleted(runner: LocalRunner) -> None:
     assert counts(ended) == (3, 3, 0, 0)
     assert (await runner.store.list_dead_letters(limit=10, cursor=None)).items == []
     assert [await runner.store.get(task_id) for task_id in ids] == [None, None]
-
-
-@pytest.mark.parametrize("method", ["save_operation", "requeue"])
-async def test_a_step_that_is_repeated_requeues_nothing_twice(runner: LocalRunner, method: str) -> None:
-    """What it has requeued may have failed again before another process goes on."""
-    await runner.consumer()
-    ids = await failed(runner, 4)
-    runner.clock.advance(1)
-    operation = await create(runner, action="requeue", all=True)
-    store, _ = severable(runner.store, method, Cut.BEFORE if method == "save_operation" else Cut.AFTER)
-    dying = await resumed(runner, await take(runner, operation), store)
-    with pytest.raises(StoreUnavailable):
-        await dying.advance()
-    await runner.later(max(LEASE, HOLD) + 1)
-    await runner.heard(TaskSettled, 8)
-
-    ended = await finish(runner, operation, runs(runner, "two"))
-
-    assert ended.status is OperationStatus.COMPLETED
-    await runner.later(HOLD)
-    assert [len((await runner.record(task_id)).attempts) for task_id in ids] == [2] * 4
-
-
-async def test_a_step_whose_answer_was_lost_requeues_nothing_twice(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same process repeats it as well."""
-    await runner.consumer()
-    ids = await failed(runner, 4)
-    runner.clock.advance(1)
-    run = await take(runner, await create(runner, action="requeue", all=True))
-    requeue = type(runner.store).requeue
-
-    async def unheard(*args: Any, **options: Any) -> Any:
-        await requeue(*args, **options)
-        raise StoreUnavailable("cut")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(type(runner.store), "requeue", unheard)
-        with pytest.raises(StoreUnavailable):
-            await run.advance()
-    await runner.later(HOLD)
-    await runner.heard(TaskSettled, 8)
-    while (pause := await run.advance()) is not None:
-        runner.clock.advance(pause)
-    assert [len((await runner.record(task_id)).attempts) for task_id in ids] == [2] * 4
-
-
-@pytest.mark.parametrize("cut", list(Cut))
-@pytest.mark.parametrize("method", ["cancel", "save_operation"])
-async def test_another_process_goes_on_after_the_lease(runner: LocalRunner, method: str, cut: Cut) -> None:
-    """Wherever the first one died, everything is done; nobody is in its way before the lease ends."""
-    ids = [(await runner.submit(delay=60)).id for _ in range(4)]
-    operation = await create(runner, action="cancel", all=True, rate=2)
-    store, severed = severable(runner.store, method, cut)
-    first = await take(runner, operation)
-    dying = await resumed(runner, first, store)
-    with pytest.raises(StoreUnavailable):
-        await dying.advance()
-    assert severed.severed
-    second = OperationRunner(runs(runner, "two"))
-    await second.turn()
-    assert (await found(runner, operation)).runner == first.operation.runner
-
-    runner.clock.advance(LEASE + 1)
-    for _ in range(20):
-        runner.clock.advance(await second.turn())
-
-    ended = await found(runner, operation)
-    assert ended.status is OperationStatus.COMPLETED
-    assert await statuses(runner, ids) == [Status.CANCELLED] * 4
-    assert ended.progress.done in {2, 4}
-
-
-async def test_a_save_whose_answer_was_lost_is_repeated(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the same process: no step is done twice, and none is counted twice."""
-    for _ in range(3):
-        await runner.submit(delay=60)
-    operation = await create(runner, action="cancel", all=True, rate=1)
-    run = await take(runner, operation)
-    save, calls = type(runner.store).save_operation, itertools.count()
-
-    async def answered_every_other_time(*args: Any, **options: Any) -> bool:
-        saved = await save(*args, **options)
-        if next(calls) % 2 == 0:
-            raise StoreUnavailable("cut")
-        return saved
-
-    monkeypatch.setattr(type(runner.store), "save_operation", answered_every_other_time)
-    lost = 0
-    pause: float | None = 0.0
-    while pause is not None:
-        try:
-            pause = await run.advance()
-            runner.clock.advance(pause or 0.0)
-        except StoreUnavailable:
-            lost += 1
-    ended = await found(runner, operation)
-    assert (ended.status, counts(ended)) == (OperationStatus.COMPLETED, (3, 3, 0, 0))
-    assert lost >= 3
-
-
-async def test_two_processes_do_not_share_an_operation(runner: LocalRunner) -> None:
-    """Both look at the same time; the one that is too late for the lease leaves it alone."""
-    operation = await create(runner, action="cancel", all=True)
-    stored = await runner.store.operation(operation.id)
-    assert stored is not None
-    taken = [await runs(runner, name).take(stored) for name in ("one", "two")]
-    assert [each is not None for each in taken] == [True, False]
-
-
-async def test_who_lost_the_lease_stops(runner: LocalRunner) -> None:
-    """A process that stood still for longer than its lease must not go on beside another."""
-    for _ in range(6):
-        await runner.submit(delay=60)
-    operation = await create(runner, action="cancel", all=True, rate=1)
-    slow = await take(runner, operation)
-    await slow.advance()
-    runner.clock.advance(LEASE + 1)
-    second = await take(runner, operation, runs(runner, "two"))
-    await second.advance()
-    done = (await found(runner, operation)).progress.done
-
-    assert await slow.advance() is None
-    assert (await found(runner, operation)).progress.done == done
 
 
 async def test_a_rate_is_kept(runner: LocalRunner) -> None:

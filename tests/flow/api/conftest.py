@@ -35,6 +35,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
@@ -109,6 +110,7 @@ async def api(
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    explainer = Explainer(store, broker, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
@@ -118,7 +120,8 @@ async def api(
         bulk_actions=bulk_actions,
         operations=OperationAdmin(store, clock),
         hosts=hosts,
-        explainer=Explainer(store, broker, hosts, trail, clock),
+        explainer=explainer,
+        fleet=Fleet(store, broker, explainer, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,

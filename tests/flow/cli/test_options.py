@@ -30,6 +30,7 @@ from tests.flow.cli.command_cases import (
     schedule_option,
     schedule_url,
 )
+from tests.flow.cli.fleet_cases import FLEET_CASES
 from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
 from tests.flow.cli.key_cases import KEY_CASES
 from tests.flow.cli.operation_cases import OPERATION_CASES, UNKNOWN
@@ -258,7 +259,14 @@ def task_cases() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    found = {**selecting_cases(), **task_cases(), **KEY_CASES, **AUDIT_CASES, **OPERATION_CASES}
+    found = {
+        **selecting_cases(),
+        **task_cases(),
+        **KEY_CASES,
+        **AUDIT_CASES,
+        **OPERATION_CASES,
+        **FLEET_CASES,
+    }
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)
