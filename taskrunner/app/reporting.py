@@ -1,18 +1,17 @@
 """What a long-lived process reports to the store."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import running
-from taskrunner.domain.worker_report import WorkerReport
-from taskrunner.producer.process_reporter import ProcessReporter
+from taskrunner.producer.process_reporter import ProcessReporter, SelfDescribing
 
 
 @asynccontextmanager
 async def reports_running(
-    platform: Platform, monitor: Monitor, workers: Callable[[], WorkerReport] | None = None
+    platform: Platform, monitor: Monitor, workers: SelfDescribing | None = None
 ) -> AsyncIterator[None]:
     """Report inside. `workers` describes the consumer of this process, if it has one."""
     reporter = ProcessReporter(

@@ -169,7 +169,8 @@ class Metrics:
 
     def _published(self, event: events.TasksPublished) -> None:
         self._add("published", event.count)
-        self._published_by_queue.update(event.queues)
+        for queue in event.queues:
+            self._published_by_queue[queue] += 1
         if event.by_relay:
             self._add("published_by_relay", event.count)
 

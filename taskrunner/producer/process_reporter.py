@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Protocol
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
@@ -21,6 +22,15 @@ VALID = 6.0
 _MOST_WAITING = 120
 
 
+class SelfDescribing(Protocol):
+    """A consumer. Its threads are asked for every second, its report for every call of the store."""
+
+    @property
+    def threads(self) -> int: ...
+
+    def __call__(self) -> WorkerReport: ...
+
+
 class ProcessReporter(Service):
     """`counted` answers the figures since the start of the process, `depth` the ready messages."""
 
@@ -33,7 +43,7 @@ class ProcessReporter(Service):
         process: str,
         counted: Callable[[], Figures],
         depth: Callable[[], Awaitable[int | None]],
-        workers: Callable[[], WorkerReport] | None,
+        workers: SelfDescribing | None,
     ) -> None:
         super().__init__("process reporter", events)
         self._store = store
@@ -72,7 +82,7 @@ class ProcessReporter(Service):
         figures = replace(
             counted.since(self._before),
             depth=self._depth_now,
-            workers=None if workers is None else workers().threads,
+            workers=None if workers is None else workers.threads,
         )
         self._before = counted
         self._seconds.append(self._stored(SECOND, second, figures))

@@ -4,7 +4,6 @@ Only this module publishes. The broker's confirm comes first and the store's mar
 between them the task is still due, the relay publishes it once more, and the fences drop the duplicate.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -99,7 +98,7 @@ class Publisher:
         self._last_publish_failed = False
         pairs = zip(batch, answers, strict=True)
         confirmed = [task for task, answer in pairs if answer is PublishAnswer.CONFIRMED]
-        queues = Counter[str](task.queue for task in confirmed)
+        queues = [task.queue for task in confirmed]
         self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay, queues=queues))
         if len(confirmed) < len(batch):
             first_failure = next(answer for answer in answers if answer is not PublishAnswer.CONFIRMED)
