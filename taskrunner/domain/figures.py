@@ -10,13 +10,15 @@ DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 SECOND, MINUTE = 1, 60
 # How many of each resolution are kept.
 KEPT: Mapping[int, int] = {SECOND: 600, MINUTE: 1440}
+# Seconds by which the last samples of processes that run may differ.
+_LATE = 5
 
 
 class Figures(Value):
     """Counts of events; `durations` are attempts per bucket, the last for those longer than all.
 
     `published` and `begun` are counts per queue: what came into it and went out. `depth` (ready messages) and
-    `workers` are as they were at the end, None where the process does not know.
+    `workers` are as they were at `sampled_at`, in seconds since 1970; None where the process does not know.
     """
 
     submitted: int = 0
@@ -29,6 +31,7 @@ class Figures(Value):
     durations: tuple[int, ...] = ()
     depth: int | None = None
     workers: int | None = None
+    sampled_at: int = 0
 
     def since(self, before: "Figures") -> "Figures":
         """What was counted after `before`, of the same process."""
@@ -43,6 +46,7 @@ class Figures(Value):
             durations=_per_bucket([self.durations], minus=before.durations),
             depth=self.depth,
             workers=self.workers,
+            sampled_at=self.sampled_at,
         )
 
     def percentile(self, share: float) -> float | None:
@@ -71,9 +75,14 @@ def in_sequence(several: Sequence[Figures]) -> Figures:
 
 
 def at_once(several: Sequence[Figures]) -> Figures:
-    """Those of several processes at the same time. All see the same queues, and each has its own workers."""
-    depths = [each.depth for each in several if each.depth is not None]
-    workers = [each.workers for each in several if each.workers is not None]
+    """Those of several processes at the same time. All see the same queues, and each has its own workers.
+
+    A process that ended before the others, such as one that was replaced, has no workers any more.
+    """
+    latest = max((each.sampled_at for each in several), default=0)
+    present = [each for each in several if each.sampled_at >= latest - _LATE]
+    depths = [each.depth for each in present if each.depth is not None]
+    workers = [each.workers for each in present if each.workers is not None]
     return _added(several, depth=max(depths) if depths else None, workers=sum(workers) if workers else None)
 
 
@@ -89,6 +98,7 @@ def _added(several: Sequence[Figures], *, depth: int | None, workers: int | None
         durations=_per_bucket(each.durations for each in several),
         depth=depth,
         workers=workers,
+        sampled_at=max((each.sampled_at for each in several), default=0),
     )
 
 

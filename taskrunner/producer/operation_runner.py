@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from taskrunner.domain.errors import OutsideError
 from taskrunner.producer.operation_run import MOST_RUNS, OperationRun, OperationRuns
-from taskrunner.runtime.service import Service
+from taskrunner.runtime.service import FAULT_PAUSE, Service
 
 # Seconds between two looks for operations.
 _LOOK = 0.5
@@ -26,7 +26,11 @@ class OperationRunner(Service):
             self._look_at = clock.monotonic() + _LOOK
         pauses = [self._look_at - clock.monotonic()]
         for operation_id, run in list(self._taken.items()):
-            pause = await run.advance()
+            try:
+                pause = await run.advance()
+            except OutsideError:
+                # The adapter has told; what fails for one operation must not keep others waiting.
+                pause = FAULT_PAUSE
             if pause is None:
                 del self._taken[operation_id]
             else:

@@ -83,6 +83,7 @@ class ProcessReporter(Service):
             counted.since(self._before),
             depth=self._depth_now,
             workers=None if workers is None else workers.threads,
+            sampled_at=second,
         )
         self._before = counted
         self._seconds.append(self._stored(SECOND, second, figures))

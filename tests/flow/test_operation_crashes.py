@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.bulk_operation import OperationStatus
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
+from taskrunner.domain.errors import StoreRefused, StoreUnavailable
 from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.status import Status
+from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_run import LEASE
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import HOLD, LocalRunner
@@ -141,3 +142,30 @@ async def test_who_lost_the_lease_stops(runner: LocalRunner) -> None:
 
     assert await slow.advance() is None
     assert (await found(runner, operation)).progress.done == done
+
+
+async def test_what_fails_for_one_keeps_no_other_waiting(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may refuse one operation's tasks again and again."""
+    for name in ("bad", "good"):
+        await runner.submit(delay=600, labels={"of": name})
+    bad = await create(runner, action="cancel", filter={"label": ["of=bad"]})
+    good = await create(runner, action="cancel", filter={"label": ["of=good"]})
+    step = BulkActions.step
+
+    async def refused(self: BulkActions, operation: BulkOperation, size: int) -> Any:
+        if operation.id == bad.id:
+            raise StoreRefused("no")
+        return await step(self, operation, size)
+
+    monkeypatch.setattr(BulkActions, "step", refused)
+    service = OperationRunner(runs(runner))
+    for _ in range(3):
+        runner.clock.advance(await service.turn())
+    assert (await found(runner, good)).status is OperationStatus.COMPLETED
+    assert (await found(runner, bad)).is_live
+    monkeypatch.undo()
+    runner.clock.advance(await service.turn())
+    await service.turn()
+    assert (await found(runner, bad)).status is OperationStatus.COMPLETED

@@ -20,6 +20,7 @@ FIGURES = st.builds(
     durations=st.one_of(st.just(()), st.tuples(st.integers(1, 9), *[COUNT] * len(DURATION_BUCKETS))),
     depth=st.none() | COUNT,
     workers=st.none() | COUNT,
+    sampled_at=st.just(100),
 )
 
 
@@ -62,3 +63,12 @@ def test_percentiles_are_bounds_of_buckets(
     for each in durations:
         counts[bucket(each)] += 1
     assert Figures(durations=tuple(counts)).percentile(share) == expected
+
+
+def test_a_process_that_was_replaced_has_no_workers() -> None:
+    """Within a minute, the one before and the one after a restart are no two; their counts add up."""
+    before = Figures(submitted=1, workers=5, depth=900, sampled_at=70)
+    after = Figures(submitted=2, workers=6, depth=4, sampled_at=100)
+    beside = Figures(submitted=4, workers=7, depth=3, sampled_at=98)
+    merged = at_once([before, after, beside])
+    assert (merged.submitted, merged.workers, merged.depth, merged.sampled_at) == (7, 13, 4, 100)
