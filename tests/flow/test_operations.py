@@ -7,6 +7,7 @@ import pytest
 from taskrunner.domain.bulk_operation import OperationStatus
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import LoopFailed, TaskSettled
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
@@ -259,3 +260,16 @@ async def test_there_is_a_most_of_live_operations(runner: LocalRunner) -> None:
         await create(runner, action="cancel", all=True)
     await finish(runner, several[0])
     await create(runner, action="cancel", all=True)
+
+
+async def test_ended_operations_go_after_their_retention(runner: LocalRunner) -> None:
+    """A younger one stays, and so does one that has not ended, however old it is."""
+    live = await create(runner, action="cancel", all=True)
+    old = await finish(runner, await create(runner, action="cancel", all=True))
+    runner.clock.advance(RetentionSettings().operations - 60)
+    young = await finish(runner, await create(runner, action="cancel", all=True))
+    runner.clock.advance(120)
+    await runner.make_cleaner().turn()
+    page = await OperationAdmin(runner.store, runner.clock).list(limit=9, cursor=None)
+    assert {each.id for each in page.items} == {live.id, young.id}
+    assert old.id not in {live.id, young.id}
