@@ -1,43 +1,21 @@
 """The routes for operations: make one, list, read and abort them."""
 
-from typing import Any
-
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import actor_of, change_of
-from taskrunner.api.parameters import CURSOR, LIMIT, OPERATION_ID, TASK_CONDITIONS
+from taskrunner.api.operation_request import OperationRequest
+from taskrunner.api.parameters import CURSOR, LIMIT, OPERATION_ID
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.operation import OperationPage, OperationView
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.producer.operation_admin import OperationAdmin
 
 # A thousand of the longest ids.
 _MAX_REQUEST_BYTES = 256 * 1024
-_FILTER = {
-    "type": "object",
-    "description": "Conditions, as in the queries of lists; all must hold.",
-    "additionalProperties": False,
-    "minProperties": 1,
-    "properties": {each.name: {"description": each.description, **each.schema} for each in TASK_CONDITIONS},
-}
-
-
-class OperationRequest(BulkOperationDraft):
-    """What to do, and to what: give one of `filter`, `ids` and `all`."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
-        """With the conditions, which are described once, as query parameters."""
-        schema = handler.resolve_ref_schema(handler(core_schema))
-        schema["properties"]["filter"] = {"anyOf": [_FILTER, {"type": "null"}], "default": None}
-        return schema
-
-
 _LIST = Operation(
     summary="Operations on many tasks, the newest first.",
     answers={200: OperationPage},

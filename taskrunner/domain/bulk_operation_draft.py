@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,6 +24,7 @@ from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFil
 from taskrunner.domain.validation import at_most, field_errors, shortened
 from taskrunner.domain.value import replace
 
+_NULL: dict[str, Any] = {"type": "null"}
 # A condition, with its value; labels are several.
 Conditions = dict[str, str | list[str]]
 
@@ -34,6 +35,18 @@ class _Part(BaseModel):
 
 class StopAtDraft(_Part):
     """Stop early: give one of both. Of requeued tasks those count that were seen to end."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={
+            "anyOf": [
+                {"required": [one], "properties": {one: {"not": _NULL}, other: _NULL}}
+                for one, other in (("percent", "failures"), ("failures", "percent"))
+            ]
+        },
+    )
 
     percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
         None, description="At more than this percentage of failures, once ten have ended."
@@ -50,7 +63,9 @@ class BulkOperationDraft(_Part):
     resource: Resource = Field(
         Resource.TASKS, description="Failed tasks are dead letters, and so are messages that are no tasks."
     )
-    filter: Conditions | None = Field(None, description="The conditions of the list, all of which must hold.")
+    filter: Annotated[Conditions, Field(min_length=1)] | None = Field(
+        None, description="The conditions of the list, all of which must hold."
+    )
     ids: Annotated[list[str], Field(min_length=1, max_length=MOST_IDS)] | None = None
     all: bool = Field(False, description="Everything that the action applies to.")
     limit: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
@@ -149,10 +164,15 @@ class BulkOperationDraft(_Part):
             for name, value in (self.filter or {}).items()
             if isinstance(value, list) and name != "label" and name in known
         ]
+        errors += [
+            FieldError(field=f"filter.{name}", message="is empty, and would match everything")
+            for name, value in (self.filter or {}).items()
+            if value == []
+        ]
         if errors:
             raise FilterInvalid(errors)
         try:
-            selected = read_filter({name: texts for name, texts in given.items() if texts}, now=now)
+            selected = read_filter(given, now=now)
         except FilterInvalid as exc:
             raise FilterInvalid([replace(each, field=f"filter.{each.field}") for each in exc.errors]) from exc
         possible = STATUSES[self.action]
