@@ -111,7 +111,7 @@ def test_queues_and_workers_are_those_of_all_processes(deploy: Deploy) -> None:
         return sum(each["submitted"] for each in points) == sum(each["started"] for each in points) == 1
 
     wait_for(counted, "both processes have reported")
-    listed = deployment.run("workers")
-    assert task_id in listed.stdout
+    listed = json.loads(deployment.run("workers", "--json").stdout)
+    assert [each["task_id"] for each in listed["running"]] == [task_id]
     consumer.kill()
     wait_for(lambda: not workers(), "the report of a consumer that was killed ends")
