@@ -34,9 +34,9 @@ _TAKEN = (
     "Prefer, X-Request-Id, X-Requested-With, traceparent, tracestate"
 )
 _SHOWN = (
-    "Content-Disposition, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, "
-    "RateLimit-Policy, Retry-After, Taskrunner-Body-Size, Taskrunner-Body-Truncated, WWW-Authenticate, "
-    "X-Request-Id"
+    "Content-Disposition, Deduplicated, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, "
+    "RateLimit, RateLimit-Policy, Retry-After, Taskrunner-Body-Size, Taskrunner-Body-Truncated, "
+    "WWW-Authenticate, X-Request-Id"
 )
 # Seconds that a browser need not ask again; none keeps it for longer than Chromium.
 _MAX_AGE = "7200"

@@ -9,19 +9,21 @@ from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.batch import BatchRoutes
-from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.explanation import ExplanationRoutes
+from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
+from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.sessions import SessionRoutes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
@@ -30,11 +32,14 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.sessions import Sessions
@@ -47,12 +52,15 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
+    dry_runner: DryRunner,
     requeue: Requeuer,
     schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
+    operations: OperationAdmin,
     hosts: HostAdmin,
     explainer: Explainer,
+    fleet: Fleet,
     store: Store,
     health: Health,
     stats: Stats,
@@ -68,11 +76,14 @@ def build_api(
     max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
-    TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    TaskRoutes(intake, dry_runner, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(
+        routes
+    )
+    TaskListRoutes(store, options).add_to(routes)
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
-    BulkActionRoutes(bulk_actions).add_to(routes)
+    OperationRoutes(operations, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
@@ -80,6 +91,7 @@ def build_api(
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
+    FleetRoutes(fleet).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app

@@ -98,7 +98,7 @@ def limit(config_path: Path | None, name: str, unlimited: bool, as_json: bool, *
     patch = KeyLimitPatch.from_fields(given or {"rate": None, "max_live_tasks": None})
 
     async def use(platform: Platform, _: Change) -> int:
-        key = await platform.key_admin.limit(name, patch)
+        key = (await platform.key_admin.limit(name, patch)).key
         if as_json:
             click.echo(encode(ApiKeyView.of_key(key)))
         else:

@@ -26,6 +26,14 @@ class NewKey(Value):
     secret: str
 
 
+# Raises if the key is not to be changed.
+KeyCheck = Callable[[KnownKey], None]
+
+
+def _allow(_: KnownKey) -> None:
+    """The check of a change without a condition."""
+
+
 class KeyAdmin:
     """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
 
@@ -75,33 +83,43 @@ class KeyAdmin:
 
     async def list(self) -> Sequence[KnownKey]:
         """All keys by name with their use, revoked ones included, and those of the configuration."""
+        known = await self._known()
+        limited = [each.key for each in known if each.key.max_live_tasks is not None]
+        counts = await self._store.count_live([namespace_for(key) for key in limited])
+        live = {key.name: count for key, count in zip(limited, counts, strict=True)}
+        return [replace(each, live_tasks=live.get(each.key.name)) for each in known]
+
+    async def get(self, name: str) -> KnownKey:
+        """One key, be it revoked or of the configuration; its use would change its entity tag."""
+        found = next((known for known in await self._known() if known.key.name == name), None)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    async def _known(self) -> Sequence[KnownKey]:
         stored = {known.key.name: known for known in await self._store.api_keys()}
         configured = {
             name: KnownKey(key=key, last_used_at=None)
             for name, key in self._configured.items()
             if name not in stored
         }
-        known = [known for _, known in sorted((stored | configured).items())]
-        limited = [each.key for each in known if each.key.max_live_tasks is not None]
-        counts = await self._store.count_live([namespace_for(key) for key in limited])
-        live = {key.name: count for key, count in zip(limited, counts, strict=True)}
-        return [replace(each, live_tasks=live.get(each.key.name)) for each in known]
+        return [known for _, known in sorted((stored | configured).items())]
 
-    async def revoke(self, name: str) -> ApiKey:
+    async def revoke(self, name: str, *, check: KeyCheck = _allow) -> KnownKey:
         """The key is refused everywhere within a second. No effect on one that is revoked."""
         return await self._change(
-            name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now())
+            name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now()), check
         )
 
-    async def limit(self, name: str, patch: KeyLimitPatch) -> ApiKey:
+    async def limit(self, name: str, patch: KeyLimitPatch, *, check: KeyCheck = _allow) -> KnownKey:
         """Change the limit of the key, everywhere within a second. Raises `KeyInvalid`."""
 
         def change(key: ApiKey) -> ApiKey:
             return check_limits(replace(key, **patch.applied(key).limits))
 
-        return await self._change(name, change)
+        return await self._change(name, change, check)
 
-    async def rotate(self, name: str, *, grace: float = 0.0) -> NewKey:
+    async def rotate(self, name: str, *, grace: float = 0.0, check: KeyCheck = _allow) -> NewKey:
         """Give the key another secret; the present one is good for `grace` more seconds."""
         secret, now = new_secret(), self._clock.now()
 
@@ -116,16 +134,22 @@ class KeyAdmin:
                 previous_until=now + timedelta(seconds=grace) if grace else None,
             )
 
-        return NewKey(key=await self._change(name, change), secret=secret)
+        return NewKey(key=(await self._change(name, change, check)).key, secret=secret)
 
-    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey], check: KeyCheck) -> KnownKey:
+        """`check` sees the key that the change replaces, so that nothing can come between but its use."""
         for _ in range(_MAX_TRIES):
-            known = next((each.key for each in await self._store.api_keys() if each.key.name == name), None)
+            known = next((each for each in await self._store.api_keys() if each.key.name == name), None)
             if known is None and name in self._configured:
                 raise StateConflict(f"key {name!r} is one of the configuration (Api.keys); change it there")
             if known is None:
-                raise KeyUnknown(f"no key has the name {name!r}; `taskrunner keys list` shows all")
-            changed = change(known)
-            if changed is known or await self._store.save_api_key(changed, expected=known):
-                return changed
+                raise _unknown(name)
+            check(known)
+            changed = change(known.key)
+            if changed is known.key or await self._store.save_api_key(changed, expected=known.key):
+                return replace(known, key=changed)
         raise StateConflict(f"key {name!r} is being changed by others; try again")
+
+
+def _unknown(name: str) -> KeyUnknown:
+    return KeyUnknown(f"no key has the name {name!r}; `taskrunner keys list` shows all")

@@ -132,7 +132,7 @@ async def test_a_trusted_proxy_may_have_ended_tls(api: Api) -> None:
     [
         ("/tasks", {"GET", "HEAD", "OPTIONS", "POST"}),
         ("/tasks/x", {"GET", "HEAD", "OPTIONS", "DELETE"}),
-        ("/tasks/cancel", {"OPTIONS", "POST"}),
+        ("/tasks/batch", {"OPTIONS", "POST"}),
         ("/api/v1/schedules/x", {"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}),
     ],
 )
@@ -179,10 +179,10 @@ async def test_no_other_origin_is_let_in(api: Api, origin: str) -> None:
     read = await api.ask("GET", "/tasks", headers=headers)
     for answer in (preflight, read):
         assert not [name for name in answer.headers if name.startswith("Access-Control-")]
-        assert "Origin" in answer.headers["Vary"]
+        assert "Origin" in ", ".join(answer.headers.getall("Vary"))
     refused = {**headers, "Sec-Fetch-Site": "cross-site"}
-    await api.refusal(403, "cross_site_request", "POST", "/tasks/cancel?all=true", headers=refused)
-    assert (await api.ask("POST", "/tasks/cancel?all=true", headers=headers)).status == 403
+    await api.refusal(403, "cross_site_request", "POST", "/pause?queue=high", headers=refused)
+    assert (await api.ask("POST", "/pause?queue=high", headers=headers)).status == 403
 
 
 @with_cors
@@ -203,7 +203,7 @@ async def test_a_page_of_a_named_origin_uses_the_api(api: Api, origin: str, site
     assert [answer.status for answer in answers] == [202, 404, 404, 401, 422]
     for answer in answers:
         assert answer.headers["Access-Control-Allow-Origin"] == origin
-        assert answer.headers["Vary"] == "Origin"
+        assert "Origin" in ", ".join(answer.headers.getall("Vary"))
         shown = answer.headers["Access-Control-Expose-Headers"].split(", ")
         assert {"ETag", "Location", "Retry-After", "RateLimit", "X-Request-Id"} <= set(shown)
         assert "Access-Control-Allow-Credentials" not in answer.headers
@@ -213,7 +213,7 @@ async def test_a_page_of_a_named_origin_uses_the_api(api: Api, origin: str, site
 async def test_a_client_that_is_no_browser_is_told_nothing(api: Api) -> None:
     """But a cache is."""
     answer = await api.get("/tasks")
-    assert (answer.status, answer.headers["Vary"]) == (200, "Origin")
+    assert (answer.status, answer.headers.getall("Vary")[-1]) == (200, "Origin")
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 

@@ -73,9 +73,9 @@ async def test_links_begin_with_the_public_url(api: Api, below: str) -> None:
 async def test_the_host_of_the_public_url_is_known(api: Api) -> None:
     """Its pages, too, with their scheme and port."""
     headers = {"Host": "tasks.example.com", "Origin": "https://tasks.example.com"}
-    assert (await api.ask("POST", "/tasks/cancel?all=true", headers=headers)).status == 200
+    assert (await api.ask("POST", "/pause?queue=high", headers=headers)).status == 200
     other = headers | {"Host": "127.0.0.1", "Origin": "https://tasks.example.com:8443"}
-    await api.refusal(403, "cross_site_request", "POST", "/tasks/cancel?all=true", headers=other)
+    await api.refusal(403, "cross_site_request", "POST", "/pause?queue=high", headers=other)
     await api.refusal(421, "host_unknown", "GET", "/tasks", headers={"Host": "other.example.com"})
 
 
@@ -115,7 +115,7 @@ async def test_the_origin_is_compared_with_what_the_browser_knows(
 ) -> None:
     """Scheme, host and port, as the proxy tells them."""
     key = bearer(await api.make_key("boss", Scope.ADMIN))
-    answer = await api.ask("POST", "/tasks/cancel?all=true", headers={**key, **told, "Origin": origin})
+    answer = await api.ask("POST", "/pause?queue=high", headers={**key, **told, "Origin": origin})
     assert answer.status == status
 
 

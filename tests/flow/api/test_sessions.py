@@ -154,14 +154,14 @@ async def test_a_change_needs_a_page_of_ours(
     sent = {name: value.format(port=api.server.port) for name, value in headers.items() if value is not None}
     options: dict[str, Any] = {"data": b'{"url": "http://example.com/"}'} if with_body else {}
     skipped = {"skip_auto_headers": ["Content-Type"]} if "Content-Type" not in sent else {}
-    path = "/tasks" if with_body else "/tasks/cancel?all=true"
+    path = "/tasks" if with_body else "/pause?queue=high"
     answer = await api.ask("POST", path, headers=sent, **options, **skipped)
     assert answer.status == (status if with_body or status != 202 else 200)
 
 
 @pytest.mark.parametrize("server_settings", [ServerSettings(cors=("http://app.localhost:3000",))])
 @pytest.mark.parametrize("site", [None, "same-site", "cross-site"])
-@pytest.mark.parametrize(("method", "path"), [("GET", "/tasks"), ("POST", "/tasks/cancel?all=true")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/tasks"), ("POST", "/pause?queue=high")])
 async def test_a_page_that_cors_lets_in_has_no_session(
     api: Api, site: str | None, method: str, path: str
 ) -> None:
