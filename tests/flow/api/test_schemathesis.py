@@ -1,7 +1,7 @@
 """schemathesis: requests from the OpenAPI document, sound and unsound, held against it, and chains of them.
 
-A few cases for each operation here; `make fuzz` tries more. Its settings, each with its reason, are in
-`tests/tools/schemathesis.toml`.
+A few cases for each operation here; `make fuzz` tries more. What the document cannot say is listed, each with
+its reason, in `tests/tools/schemathesis_hooks.py`.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ import pytest
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.domain.api_key import Scope
 from tests.flow.api.harness import Api
+from tests.tools.waiting import in_time
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "tests" / "tools" / "schemathesis.toml"
 FEW = 3
-CASES = int(os.environ.get("TASKRUNNER_FUZZ_CASES", FEW))
+CASES = int(os.environ.get("FUZZ_CASES", FEW))
+WITHIN = 100.0 * CASES
 # As many phases as fit into the time of this test; all of them for `make fuzz`.
 PHASES = {False: "examples,fuzzing,stateful", True: "coverage"}
 # Where nobody has to show a key, nothing ignores one.
@@ -49,5 +51,10 @@ async def test_answers_are_as_the_document_says(api: Api, with_key: bool, tmp_pa
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        async with in_time("schemathesis", within=WITHIN):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode == 0, output.decode(errors="replace")
