@@ -54,7 +54,7 @@ test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nod
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
 fuzz: $(STAMP) ## schemathesis: every phase, 40 cases and more for each operation, without a key and with one
-	TASKRUNNER_FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
+	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)
