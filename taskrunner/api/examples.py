@@ -30,4 +30,12 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ApiKeyDraft": {"name": "shop", "scopes": ["submit", "read"], "owner": "the shop team"},
     "KeyLimitPatch": {"rate": "50/s", "burst": 100},
     "Rotation": {"grace": "1h"},
+    "Login": {"key": "tr_…"},
+    "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
+    "WebhookDraft": {
+        "name": "ended",
+        "url": "https://example.com/hook",
+        "events": ["failed"],
+        "filter": {"queue": "high"},
+    },
 }

@@ -44,6 +44,13 @@ def as_lines(_context: Any, value: Any) -> bytes:
 
 
 @schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """A preference may be ignored, and thousands of cases that wait for a task would take days."""
+    if case.headers:
+        case.headers.pop("Prefer", None)
+
+
+@schemathesis.hook
 def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Whether a failure counts."""
     if type(failure).__name__ == "ServerError":

@@ -22,6 +22,7 @@ content_type_overrides:
   "*/*": application/octet-stream
   application/x-ndjson: text/plain
   application/jsonl: text/plain
+  text/event-stream: text/plain
 """
 # What it says of what it can only leave out: text as the body of a request.
 TEXT_BODIES = "Unsupported content type text/plain"
