@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from taskrunner.domain.api_key import NAME_PATTERN, ApiKey, Scope
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
-from taskrunner.domain.host_limit import Count, Rate
+from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
 from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
@@ -48,6 +48,8 @@ class KeyLimit(_Draft):
 
     `max_live_tasks` are tasks that have not ended, at a time.
     """
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [BURST_NEEDS_RATE]})
 
     rate: Rate | None = None
     burst: Count | None = None
