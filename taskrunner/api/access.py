@@ -176,7 +176,7 @@ class Access:
         return True
 
     async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
-        if needs.is_open or self.is_open:
+        if not (needs.scopes or needs.keyed) or self.is_open:
             return ANYBODY
         given = request.headers.getall("Authorization", ())
         if len(given) > 1:

@@ -50,10 +50,6 @@ class AnswerHeaders:
         self._origins = frozenset(options.cors)
         self._may_be_https = options.certificate is not None or bool(options.trusted_proxies)
 
-    def begin(self, request: web.BaseRequest) -> None:
-        """From now on, `complete_headers` can be called."""
-        request[_HEADERS] = self
-
     def add(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         tell_request_id(request, response)
         tell_allowance(request, response)
@@ -86,10 +82,11 @@ class AnswerHeaders:
             headers["Access-Control-Expose-Headers"] = _SHOWN
 
 
-_HEADERS = web.RequestKey("headers", AnswerHeaders)
+# The server sets it when a request begins.
+HEADERS = web.RequestKey("headers", AnswerHeaders)
 
 
 def complete_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add what is not there yet, unless the answer is on its way."""
     if not response.prepared:
-        request[_HEADERS].add(request, response)
+        request[HEADERS].add(request, response)

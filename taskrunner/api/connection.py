@@ -19,7 +19,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
-from taskrunner.api.answer_headers import AnswerHeaders, complete_headers
+from taskrunner.api.answer_headers import HEADERS, AnswerHeaders, complete_headers
 from taskrunner.api.content_coding import encode_content
 from taskrunner.api.entity_tags import conditional
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
@@ -288,7 +288,7 @@ class ConnectionServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             begin_request(request)
-            self._headers.begin(request)
+            request[HEADERS] = self._headers
             response = await self._answer(request)
             complete_headers(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.

@@ -80,7 +80,7 @@ class KeyWatch(Service):
     def used(self, key: ApiKey | None) -> ApiKey | None:
         """Remember that a key, if it is one, was used now."""
         if key is not None:
-            self._uses.note(key.name)
+            self._uses.noted[key.name] = self._clock.now()
         return key
 
     async def turn(self) -> float:

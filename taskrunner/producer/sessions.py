@@ -58,7 +58,7 @@ class Sessions(Service):
         key = self._keys.used(self._key_of(known.session))
         if key is None:
             return None
-        self._uses.note(known.session.id)
+        self._uses.noted[known.session.id] = self._clock.now()
         return known.session, key
 
     async def create(
@@ -125,5 +125,7 @@ class Sessions(Service):
         return key if key is not None and key.name == session.key else None
 
     def _last_use(self, known: KnownSession) -> datetime | None:
-        uses = [each for each in (known.last_used_at, self._uses.of(known.session.id)) if each is not None]
+        uses = [
+            each for each in (known.last_used_at, self._uses.noted.get(known.session.id)) if each is not None
+        ]
         return max(uses, default=None)
