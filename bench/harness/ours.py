@@ -69,7 +69,7 @@ class Taskrunner(Contender):
         """The API, ready to take tasks at `api_port`."""
         child = self._start_server()
         try:
-            JsonClient(self.api_port).wait_until_ok("/health", _READY_WITHIN)
+            JsonClient(self.api_port).wait_until_ok("/readyz", _READY_WITHIN)
         except BaseException:
             child.stop()
             raise
