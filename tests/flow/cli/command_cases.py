@@ -22,6 +22,11 @@ def produce_dry_run(cli: Cli) -> None:
     shown = cli.ok("produce", "--url", "http://1.1.1.1/", "--max-attempts", "2", "--dry-run")
     for told in ("nothing was submitted", "target 1.1.1.1:80 allowed", "attempts 2", "0.8 to 1 s after"):
         assert told in shown
+    dedup = ("produce", "--url", "http://1.1.1.1/", "--dedup", "k")
+    held = cli.ok(*dedup).strip()
+    assert f"answered with task {held}, which holds the dedup key" in cli.ok(*dedup, "--dry-run")
+    assert f"dedup key from task {held}" in cli.ok(*dedup, "--dedup-mode", "replace", "--dry-run")
+    cli.ok("task", "delete", held)
     (cli.folder / "f").write_text("http://a.test/\nftp://b.test/\n")
     result = cli.run("produce", "--file", "f", "--dry-run")
     assert (result.exit_code, result.stdout) == (2, "")
