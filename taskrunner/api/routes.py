@@ -42,9 +42,9 @@ class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
-    several of which one is answered.
-    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
-    handler of a `tagged` change checks conditions on entity tags; those of reads are checked for all of them.
+    several of which one is answered. `takes` is the request's body by media type, `problems` the statuses of
+    the route's own problems. The handler of a `tagged` change checks conditions on entity tags; those of
+    reads are checked for all of them.
     """
 
     summary: str
