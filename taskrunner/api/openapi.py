@@ -18,7 +18,17 @@ from taskrunner.version import __version__
 Schema = dict[str, Any]
 References = Mapping[type, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+_RESOURCES = [
+    "tasks",
+    "dead-letters",
+    "operations",
+    "schedules",
+    "hosts",
+    "pauses",
+    "queues",
+    "workers",
+    "keys",
+]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
 # Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.

@@ -10,10 +10,7 @@ from aiohttp import web
 from taskrunner.api.parameters import (
     ALL_TASKS,
     BAD_CURSOR,
-    BULK_LIMIT,
     CURSOR,
-    DRY_RUN,
-    EVERYTHING,
     FIELDS,
     LABEL,
     QUEUE,
@@ -29,22 +26,12 @@ from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.task_filter import TaskFilter, read_filter
 from taskrunner.domain.validation import MAX_FINDINGS, at_most, shortened
-from taskrunner.domain.value import Value
 
 Type = TypeVar("Type")
 
 _TIMES = ("_after", "_before", "since", "until")
 # The offset of a time, where application/x-www-form-urlencoded has made a blank of an unescaped `+`.
 _BLANK_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
-
-
-class BulkQuery(Value):
-    """What a bulk action applies to."""
-
-    selection: TaskFilter
-    limit: int
-    cursor: str | None
-    dry_run: bool
 
 
 class Query:
@@ -68,6 +55,8 @@ class Query:
             return parameter.default
         # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
         given = ",".join(self._given.getall(parameter.name))
+        if parameter.name.endswith(_TIMES):
+            given = _with_plus(given)
         try:
             return parameter.read(given)
         except ValueError as exc:
@@ -126,18 +115,6 @@ class Query:
         except FilterInvalid as exc:
             self._errors += exc.errors
             return []
-
-    def bulk(self) -> BulkQuery:
-        """What to change. A query without conditions must say `all=true`; conditions hold with it, too."""
-        selection = self.selection()
-        if not self.get(EVERYTHING) and selection.is_empty:
-            self._wrong(EVERYTHING.name, "give conditions, or all=true")
-        return BulkQuery(
-            selection=selection,
-            limit=self.get(BULK_LIMIT),
-            cursor=self.get(CURSOR),
-            dry_run=self.get(DRY_RUN),
-        )
 
     async def with_cursor(self, ask: Callable[[], Awaitable[Type]]) -> Type:
         """The answer of `ask`, which raises `ValueError` for a cursor that is not its own."""

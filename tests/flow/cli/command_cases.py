@@ -70,19 +70,6 @@ def produce_json(cli: Cli) -> None:
     assert task["created"]
 
 
-def requeue_rate(cli: Cli) -> None:
-    cli.ok("dead-letters", "requeue", "red", "pale", "--rate", "0.01")
-    due = {task["id"]: task["due_at"] for task in lines(cli.ok("tasks", "list", "--json"))}
-    assert due["pale"] > due["red"]
-
-
-def requeue_stop_at(cli: Cli) -> None:
-    words = ("--host", "a.test", "--rate", "100", "--stop-at", "50")
-    result = cli.run("dead-letters", "requeue", *words)
-    assert (result.exit_code, "have ended" in result.stderr) == (0, True)
-    assert cli.run("dead-letters", "requeue", "red", *words[2:]).exit_code == 2
-
-
 def raw(cli: Cli) -> None:
     assert cli.ok("dead-letters", "show", "message", "--raw") == '{"url": "ftp://b.test/"}'
     result = cli.run("dead-letters", "show", "red", "--raw")
@@ -187,5 +174,18 @@ def in_order(command: str) -> Case:
             newest_first
         )
         assert newest_first == sorted(newest_first, reverse=True)
+
+    return case
+
+
+def refused(words: str, option: str, value: str, message: str) -> Case:
+    """A wrong value shows that the value is used, where using a right one needs more than a command."""
+
+    def case(cli: Cli) -> None:
+        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
+        given = words.replace("schedule create s", "schedule create other")
+        result = cli.run(*given.split(), option, value)
+        assert result.exit_code == 2
+        assert message in result.output
 
     return case

@@ -29,14 +29,15 @@ from tests.flow.cli.command_cases import (
     produce_url,
     produce_wait,
     raw,
-    requeue_rate,
-    requeue_stop_at,
+    refused,
     rules,
     schedule_option,
     schedule_url,
 )
+from tests.flow.cli.fleet_cases import FLEET_CASES
 from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
 from tests.flow.cli.key_cases import KEY_CASES
+from tests.flow.cli.operation_cases import OPERATION_CASES, UNKNOWN
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
@@ -157,19 +158,6 @@ def part_option(command: str, option: str, value: str, field: str, expected: Any
     return case
 
 
-def refused(words: str, option: str, value: str, message: str) -> Case:
-    """A wrong value shows that the value is used, where using a right one needs more than a command."""
-
-    def case(cli: Cli) -> None:
-        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
-        given = words.replace("schedule create s", "schedule create other")
-        result = cli.run(*given.split(), option, value)
-        assert result.exit_code == 2
-        assert message in result.output
-
-    return case
-
-
 def named(command: str) -> tuple[str, ...]:
     """The arguments and options that a command needs."""
     needed = {
@@ -184,6 +172,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"schedule create": "s --cron @daily --url http://a.test/", "produce": "--url http://a.test/"}
     needed |= {f"schedule {name}": "s" for name in ("update", "show", "delete", "pause", "resume", "run")}
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
+    needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
@@ -277,7 +266,14 @@ def task_cases() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    found = {**selecting_cases(), **task_cases(), **KEY_CASES, **AUDIT_CASES}
+    found = {
+        **selecting_cases(),
+        **task_cases(),
+        **KEY_CASES,
+        **AUDIT_CASES,
+        **OPERATION_CASES,
+        **FLEET_CASES,
+    }
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)
@@ -298,8 +294,6 @@ def cases() -> dict[str, Case]:
         "produce --api": elsewhere,
         "produce --delay": refused(one, "--delay", "52000w", "delay: must be at most"),
         "produce --write-concern": refused(one, "--write-concern", "most", "write_concern"),
-        "dead-letters requeue --rate": requeue_rate,
-        "dead-letters requeue --stop-at": requeue_stop_at,
         "dead-letters show --raw": raw,
         "task show --attempt": attempt_format,
         "task show --format": attempt_format,

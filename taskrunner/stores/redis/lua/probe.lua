@@ -13,6 +13,7 @@ call('DEL', probe)
 call('HSET', probe, 'one', '1', 'two', '2')
 call('HGET', probe, 'one')
 call('HMGET', probe, 'one', 'two')
+call('HGETALL', probe)
 call('HDEL', probe, 'one')
 call('UNLINK', probe)
 
