@@ -179,6 +179,7 @@ async def test_links_lead_through_every_list(api: Api, prefix: str) -> None:
             until=SystemClock().now() + timedelta(hours=1 + number // 2),
         )
         await api.store.write_hosts([HostEdit(entry=entry, expected=None)], now=SystemClock().now())
+        await api.ask("POST", "/operations", json={"action": "cancel", "ids": [f"none{number}"]})
         cron = {"name": f"s{number}", "cron": "0 4 * * *", "task": {"url": "http://a.test/"}}
         await api.ask("POST", "/schedules", json=cron)
         await api.ask("DELETE", f"/schedules/s{number}") if number > 2 else None
@@ -189,6 +190,7 @@ async def test_links_lead_through_every_list(api: Api, prefix: str) -> None:
         ("/dead-letters?limit=2", "dead_letters", 5),
         ("/schedules?limit=2", "schedules", 3),
         ("/hosts?limit=2", "hosts", 5),
+        ("/operations?limit=2", "operations", 5),
         ("/audit?limit=1&action=schedules.delete", "entries", 2),
     ):
         if not name:
