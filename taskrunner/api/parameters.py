@@ -264,7 +264,7 @@ CURSOR: Parameter[str | None] = Parameter(
     default=None,
 )
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
-FIELDS = _members("fields", "The members of each task to answer; all others are left out.", TASK_FIELDS)
+FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)
 VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)

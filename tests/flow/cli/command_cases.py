@@ -181,3 +181,16 @@ def in_order(command: str) -> Case:
         assert newest_first == sorted(newest_first, reverse=True)
 
     return case
+
+
+def refused(words: str, option: str, value: str, message: str) -> Case:
+    """A wrong value shows that the value is used, where using a right one needs more than a command."""
+
+    def case(cli: Cli) -> None:
+        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
+        given = words.replace("schedule create s", "schedule create other")
+        result = cli.run(*given.split(), option, value)
+        assert result.exit_code == 2
+        assert message in result.output
+
+    return case

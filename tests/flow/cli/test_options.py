@@ -28,6 +28,7 @@ from tests.flow.cli.command_cases import (
     produce_url,
     produce_wait,
     raw,
+    refused,
     rules,
     schedule_option,
     schedule_url,
@@ -116,19 +117,6 @@ def selected(cli: Cli, command: str, *words: str) -> int:
 def condition(command: str, option: str, value: str, chosen: set[str]) -> Case:
     def case(cli: Cli) -> None:
         assert selected(cli, command, option, value) == len(SELECTING[command][0] & chosen)
-
-    return case
-
-
-def refused(words: str, option: str, value: str, message: str) -> Case:
-    """A wrong value shows that the value is used, where using a right one needs more than a command."""
-
-    def case(cli: Cli) -> None:
-        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
-        given = words.replace("schedule create s", "schedule create other")
-        result = cli.run(*given.split(), option, value)
-        assert result.exit_code == 2
-        assert message in result.output
 
     return case
 
