@@ -19,12 +19,8 @@ _BEYOND_SCHEMA = (
     # What time it is, and that one time is later than another.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(expires_at|run_at)", r"must be (in the future|later than|at most)"),
     # How long a duration in words is, and that one is as long as another.
-    (
-        r"\w+",
-        r"\w+_invalid",
-        r"(.*\.)?(timeout|delay|jitter|grace|base|cap|delays.*)",
-        r"must be (greater|at) ",
-    ),
+    (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|at least|at most) .*got '"),
+    (r"\w+", r"\w+_invalid", r"(.*\.)?cap", r"must be at least"),
     # What this installation has configured.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(tls|secret)", r"no \w+( profile)? is configured by the name"),
     # Which names IDNA 2008 allows, and which targets the SSRF policy does.
