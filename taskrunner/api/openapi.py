@@ -23,9 +23,21 @@ Schema = dict[str, Any]
 Taken = type[BaseModel] | DerivedSchema | Mapping[str, object]
 References = Mapping[type | DerivedSchema, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+_RESOURCES = [
+    "tasks",
+    "dead-letters",
+    "operations",
+    "schedules",
+    "hosts",
+    "pauses",
+    "queues",
+    "workers",
+    "keys",
+]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+# Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.
+_CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
 _TEMPLATE = Variant(
@@ -57,6 +69,10 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
             "title": "taskrunner",
             "version": __version__,
             "summary": "A durable queue for outbound HTTP.",
+            "description": (
+                "Objects in answers may get further members; clients ignore those that they do not know. "
+                "Requests are strict: a member or query parameter that is not described is refused."
+            ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
@@ -135,7 +151,10 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
     scopes = list(ROUTES[method, path].scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
     described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    if method == "GET":
+        described["responses"]["304"] = {"description": title_of(304)}
+    conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
@@ -178,5 +197,7 @@ def _parameter(parameter: Parameter[Any]) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         **({"required": True} if parameter.place == "path" else {}),
+        # https://spec.openapis.org/oas/v3.1.1#style-values: one value, rather than the parameter repeated.
+        **({"style": "form", "explode": False} if parameter.comma_separated else {}),
         "schema": parameter.schema,
     }
