@@ -11,6 +11,7 @@ import schemathesis
 _BEYOND_SCHEMA = (
     # Which parameters go together: no parameter's schema can refer to another parameter.
     (r"POST", r"bad_query", r"all", r"give "),
+    (r"GET", r"bad_query", r"fields", r"is given with view="),
     # Which tasks an action is for.
     (r"POST", r"bad_query", r"status", r"\w+ does not apply to"),
     # That a text is one which an earlier answer had, or which no earlier request had.
@@ -20,7 +21,7 @@ _BEYOND_SCHEMA = (
     (r"\w+", r"\w+_invalid", r"(.*\.)?(expires_at|run_at)", r"must be (in the future|later than|at most)"),
     # How long a duration in words is, and that one is as long as another.
     (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|at least|at most) .*got '"),
-    (r"\w+", r"\w+_invalid", r"(.*\.)?cap", r"must be at least"),
+    (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
     # What this installation has configured.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(tls|secret)", r"no \w+( profile)? is configured by the name"),
     # Which names IDNA 2008 allows, and which targets the SSRF policy does.
