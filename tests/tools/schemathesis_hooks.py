@@ -12,8 +12,6 @@ _BEYOND_SCHEMA = (
     # Which parameters go together: no parameter's schema can refer to another parameter.
     (r"POST", r"bad_query", r"all", r"give "),
     (r"GET", r"bad_query", r"fields", r"is given with view="),
-    # Which tasks an action is for.
-    (r"POST", r"bad_query", r"status", r"\w+ does not apply to"),
     # That a text is one which an earlier answer had, or which no earlier request had.
     (r"\w+", r"bad_query", r"cursor", r"is not one that this API gave out"),
     (r"POST", r"idempotency_key_reused", r"", r""),
