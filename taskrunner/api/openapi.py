@@ -108,9 +108,22 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     return references, known | {each.name: each.schema(known) for each in derived}
 
 
-def _growing(schema: Schema) -> Schema:
-    """The schema of an answer: later versions may add members, which clients ignore."""
-    return {name: each for name, each in schema.items() if (name, each) != ("additionalProperties", False)}
+def _growing(schema: Any) -> Any:
+    """The schema of an answer: later versions may add members, which clients ignore.
+
+    A member with one value is a constant: for generators of clients, an enum has texts or numbers.
+    """
+    if isinstance(schema, list):
+        return [_growing(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema in ({"enum": [True]}, {"enum": [False]}):
+        return {"const": schema["enum"][0]}
+    return {
+        name: _growing(each)
+        for name, each in schema.items()
+        if (name, each) != ("additionalProperties", False)
+    }
 
 
 def _spelt(schema: Any) -> Any:
