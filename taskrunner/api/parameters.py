@@ -241,6 +241,7 @@ AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
     for name, meaning in AUDIT_CONDITIONS.items()
 )
 
+TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would do.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
 
 RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))

@@ -56,7 +56,7 @@ class Cancellation:
         Raises `StoreUnavailable`.
         """
         now = self._clock.now()
-        waiting = [_waiting(record, now) for record in records if record.status in CLAIMABLE]
+        waiting = [waiting_ref(record, now, error=_ERROR) for record in records if record.status in CLAIMABLE]
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
@@ -91,7 +91,8 @@ class Cancellation:
         return settlement(record.task, attempt, _OUTCOME, _VERDICT, self._retention, now=now)
 
 
-def _waiting(record: Record, now: datetime) -> AttemptRef:
+def waiting_ref(record: Record, now: datetime, *, error: str) -> AttemptRef:
+    """The attempt that a task waits for, with the callback of its cancellation because of `error`."""
     task, made = record.task, record.attempt
-    callback = follow_up(task, Status.CANCELLED, attempt=made, error=_ERROR, outcome=None, now=now)
+    callback = follow_up(task, Status.CANCELLED, attempt=made, error=error, outcome=None, now=now)
     return AttemptRef(id=task.id, attempt=made + 1, follow_up=callback)

@@ -15,6 +15,8 @@ from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
 from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
+from taskrunner.stores.dedup_store import DedupStore as DedupStore
+from taskrunner.stores.dedup_store import Replaced as Replaced
 from taskrunner.stores.fleet_store import FleetStore as FleetStore
 from taskrunner.stores.fleet_store import StoredFigures as StoredFigures
 from taskrunner.stores.host_store import HostStore as HostStore
@@ -41,6 +43,7 @@ from taskrunner.stores.values import Page as Page
 class Store(
     StoreLifecycle,
     IntakeStore,
+    DedupStore,
     RelayStore,
     ConsumerStore,
     OperatorStore,

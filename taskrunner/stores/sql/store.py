@@ -7,6 +7,7 @@ from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.audit_store import SqlAuditStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
+from taskrunner.stores.sql.dedup_store import SqlDedupStore
 from taskrunner.stores.sql.fleet_store import SqlFleetStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
@@ -22,6 +23,7 @@ from taskrunner.stores.sql.sql_connection import SqlStoreConnection
 
 class SqlStore(
     SqlIntakeStore,
+    SqlDedupStore,
     SqlRelayStore,
     SqlConsumerStore,
     SqlOperatorStore,

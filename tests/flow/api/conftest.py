@@ -28,12 +28,15 @@ from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -52,6 +55,22 @@ from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
 from tests.tools.waiting import PATIENCE
+
+NAMES = {
+    "public.test": ["93.184.216.34", "2606:2800:220:1::1"],
+    "private.test": ["10.1.2.3"],
+    "mixed.test": ["93.184.216.34", "169.254.169.254"],
+    "zoned.test": ["fe80::1%eth0"],
+}
+
+
+class NamesOfTests(Network):
+    """Looks names up in a table of its own."""
+
+    def resolve(self, host: str) -> list[str]:
+        if host not in NAMES:
+            raise OSError(f"no such name: {host}")
+        return NAMES[host]
 
 
 @pytest.fixture
@@ -115,6 +134,7 @@ async def api(
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
         intake=intake,
+        dry_runner=DryRunner(intake, TargetCheck(None, NamesOfTests()).check),
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=bulk_actions,
