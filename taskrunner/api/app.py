@@ -22,6 +22,7 @@ from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
@@ -73,6 +74,7 @@ def build_api(
     TaskRoutes(intake, dry_runner, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(
         routes
     )
+    TaskListRoutes(store, options).add_to(routes)
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)

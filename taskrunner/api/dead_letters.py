@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, DEAD_LETTER_CONDITIONS, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import prefix_of
@@ -66,7 +67,8 @@ class DeadLetterRoutes:
         )
         prefix = prefix_of(request)
         letters = [DeadLetterView.of(caller.shown_letter(each), prefix=prefix) for each in page.items]
-        return json_response(DeadLetterPage(dead_letters=letters, next_cursor=page.cursor))
+        view = DeadLetterPage(dead_letters=letters, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         caller, letter_id = caller_of(request), stored_id(request)

@@ -1,22 +1,27 @@
 """The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), of routes, parameters and views."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from taskrunner.api.draft_schemas import DerivedSchema, Variant
+from taskrunner.api.examples import EXAMPLES
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
-from taskrunner.api.routes import Operation
+from taskrunner.api.routes import Answer, Operation
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
+from taskrunner.domain.schedule_draft import PER_RUN_FIELDS, TEMPLATE
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.version import __version__
 
 Schema = dict[str, Any]
-References = Mapping[type, Schema]
+Taken = type[BaseModel] | DerivedSchema | Mapping[str, object]
+References = Mapping[type | DerivedSchema, Schema]
 _JSON = "application/json"
 _RESOURCES = [
     "tasks",
@@ -31,8 +36,16 @@ _RESOURCES = [
 ]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+# Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.
+_CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
+_TEMPLATE = Variant(
+    name=TEMPLATE,
+    draft=TaskDraft,
+    description="A task of `POST /tasks`, without the fields that the schedule sets for each run.",
+    without=PER_RUN_FIELDS,
+)
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
 _SCHEMES: Schema = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, `tr_…`."},
@@ -56,6 +69,10 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
             "title": "taskrunner",
             "version": __version__,
             "summary": "A durable queue for outbound HTTP.",
+            "description": (
+                "Objects in answers may get further members; clients ignore those that they do not know. "
+                "Requests are strict: a member or query parameter that is not described is refused."
+            ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
@@ -67,18 +84,33 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     """How to refer to each view and draft, and the definitions of all."""
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
+    derived: dict[DerivedSchema, None] = {}
     for operation in operations:
-        for answer in operation.answers.values():
-            views |= dict.fromkeys(_views(answer))
-        drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
+        answers = (each for status in operation.answers for each in operation.answers_of(status))
+        views |= {each: None for each in answers if isinstance(each, type)}
+        for taken in operation.takes.values():
+            if isinstance(taken, type):
+                drafts[taken] = None
+            elif not isinstance(taken, Mapping):
+                derived[taken] = drafts[taken.draft] = None
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
-    taken, draft_schemas = models_json_schema(
+    given, draft_schemas = models_json_schema(
         [(draft, "validation") for draft in drafts], ref_template=_REF.format("{model}")
     )
-    references: dict[type, Schema] = dict(zip(views, shown, strict=True))
-    references |= {draft: taken[draft, "validation"] for draft in drafts}
+    references: dict[type | DerivedSchema, Schema] = dict(zip(views, shown, strict=True))
+    references |= {draft: given[draft, "validation"] for draft in drafts}
+    references |= {each: {"$ref": _REF.format(each.name)} for each in derived}
     # Both know the enums, by the same names.
-    return references, {**_spelt(draft_schemas.get("$defs", {})), **view_schemas}
+    growing = {name: _growing(schema) for name, schema in view_schemas.items()}
+    known = {**_spelt(draft_schemas.get("$defs", {})), **growing}
+    if "TaskDraft" in known:
+        known[TEMPLATE] = _TEMPLATE.schema(known)
+    return references, known | {each.name: each.schema(known) for each in derived}
+
+
+def _growing(schema: Schema) -> Schema:
+    """The schema of an answer: later versions may add members, which clients ignore."""
+    return {name: each for name, each in schema.items() if (name, each) != ("additionalProperties", False)}
 
 
 def _spelt(schema: Any) -> Any:
@@ -98,24 +130,25 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
         "responses": {
-            str(status): _answer(status, answer, references) for status, answer in operation.answers.items()
+            str(status): _answer(status, operation.answers_of(status), references)
+            for status in operation.answers
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     scopes = list(ROUTES[method, path].scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
     described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    if method == "GET":
+        described["responses"]["304"] = {"description": title_of(304)}
+    conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
     if parameters:
         described["parameters"] = [_parameter(each) for each in parameters]
     if operation.takes:
-        content = {
-            kind: {"schema": references[taken] if isinstance(taken, type) else taken}
-            for kind, taken in operation.takes.items()
-        }
+        content = {kind: _content(taken, references) for kind, taken in operation.takes.items()}
         described["requestBody"] = {"required": True, "content": content}
     return described
 
@@ -127,21 +160,21 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _views(answer: type[View] | tuple[type[View], ...] | str | None) -> tuple[type[View], ...]:
-    """The views of a JSON answer."""
-    if isinstance(answer, tuple):
-        return answer
-    return (answer,) if isinstance(answer, type) else ()
+def _content(taken: Taken, references: References) -> Schema:
+    if isinstance(taken, Mapping):
+        return {"schema": taken}
+    reference = references[taken]
+    name = reference["$ref"].rpartition("/")[2]
+    return {"schema": reference, **({"example": EXAMPLES[name]} if name in EXAMPLES else {})}
 
 
-def _answer(
-    status: int, answer: type[View] | tuple[type[View], ...] | str | None, references: References
-) -> Schema:
+def _answer(status: int, answers: Sequence[Answer], references: References) -> Schema:
     described: Schema = {"description": title_of(status)}
-    if isinstance(answer, str):
-        described["content"] = {answer: {"schema": {"type": "string"}}}
-    elif views := [references[view] for view in _views(answer)]:
-        described["content"] = {_JSON: {"schema": views[0] if len(views) == 1 else {"oneOf": views}}}
+    views = [references[each] for each in answers if isinstance(each, type)]
+    content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
+    content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
+    if content:
+        described["content"] = content
     return described
 
 
@@ -151,5 +184,7 @@ def _parameter(parameter: Parameter[Any]) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         **({"required": True} if parameter.place == "path" else {}),
+        # https://spec.openapis.org/oas/v3.1.1#style-values: one value, rather than the parameter repeated.
+        **({"style": "form", "explode": False} if parameter.comma_separated else {}),
         "schema": parameter.schema,
     }

@@ -1,20 +1,28 @@
 """Parameters: one description of each, which checks requests and stands in the OpenAPI document."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
+from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
 from taskrunner.domain.errors import KeyUnknown, OperationUnknown, QueueUnknown, ScheduleUnknown, TaskUnknown
-from taskrunner.domain.messages import shown
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter, read_moment
+from taskrunner.domain.task_filter import (
+    CONDITIONS,
+    LETTER_CONDITIONS,
+    MAX_LABEL_TEXT,
+    TaskFilter,
+    TaskOrder,
+    read_moment,
+)
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN
 
@@ -25,7 +33,8 @@ _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x
 # Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
 _STORED_NAME = with_namespace(NAME_PATTERN)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
+# With the brackets of IPv6 hosts.
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/\[\]-]{1,4096}")
 # What `read_filter` takes.
 _LABEL = {"type": "string", "pattern": "^[^=]"}
 _TIME = {
@@ -45,6 +54,7 @@ class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
     A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    One that is `comma_separated` has a list as its value.
     """
 
     name: str
@@ -54,6 +64,11 @@ class Parameter(Generic[Type]):
     default: Type
     place: Literal["query", "header", "path"] = "query"
     repeatable: bool = False
+    comma_separated: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return self.repeatable or self.comma_separated
 
 
 def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
@@ -93,7 +108,28 @@ def _condition(name: str, meaning: str) -> Parameter[str]:
     schema: dict[str, object] = {"type": "string", **({"enum": known} if known else {"minLength": 1})}
     if name == "created_by":
         schema |= _pattern(KEY_NAME)
+    if name == "label_text":
+        schema["maxLength"] = MAX_LABEL_TEXT
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
+
+
+def _members(name: str, description: str, known: Collection[str]) -> Parameter[tuple[str, ...] | None]:
+    """Some of the `known` names, separated by commas."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(text.split(",")))
+        unknown = next((each for each in names if each not in known), None)
+        if unknown is not None:
+            raise ValueError(
+                f"must be names of members, separated by commas; there is no {shown(unknown)}"
+                f"{did_you_mean(unknown, known)}"
+            )
+        return names
+
+    schema = {"type": "array", "items": {"type": "string", "enum": list(known)}, "minItems": 1}
+    return Parameter(
+        name=name, description=description, schema=schema, read=read, default=None, comma_separated=True
+    )
 
 
 def choice(name: str, description: str, known: tuple[str, ...]) -> Parameter[str]:
@@ -205,7 +241,7 @@ PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
     name="Idempotency-Key",
     description="A request repeated with the same key is the same task.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    schema={"type": "string", "pattern": f"^(?:{_KEY.pattern})$"},
     read=_read_key,
     default=None,
     place="header",
@@ -227,6 +263,9 @@ CURSOR: Parameter[str | None] = Parameter(
     read=_read_cursor,
     default=None,
 )
+SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
+FIELDS = _members("fields", "The members of each task to answer; all others are left out.", TASK_FIELDS)
+VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)
 

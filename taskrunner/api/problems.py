@@ -27,6 +27,7 @@ error is shown only as an id, under which the log has the rest.
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
+| 503 | `too_many_streams` | as many lists as can be are being streamed |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 
@@ -150,9 +151,9 @@ class Problem:
     def title(self) -> str:
         return title_of(self.status)
 
-    def encode(self, request_id: str) -> bytes:
-        """The JSON body of the answer to that request."""
-        view = ProblemView(
+    def view(self, request_id: str) -> ProblemView:
+        """What the answer to that request shows."""
+        return ProblemView(
             type="about:blank",
             title=self.title,
             status=self.status,
@@ -162,7 +163,10 @@ class Problem:
             instance=self.instance or UNSET,
             errors=self.errors or UNSET,
         )
-        return codec.encode(view)
+
+    def encode(self, request_id: str) -> bytes:
+        """The JSON body of the answer to that request."""
+        return codec.encode(self.view(request_id))
 
 
 class RequestRefused(CallerError):

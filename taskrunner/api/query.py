@@ -11,12 +11,15 @@ from taskrunner.api.parameters import (
     ALL_TASKS,
     BAD_CURSOR,
     CURSOR,
+    FIELDS,
     LABEL,
     QUEUE,
     TASK_CONDITIONS,
+    VIEW,
     Parameter,
 )
 from taskrunner.api.problems import refuse
+from taskrunner.api.views.task_part import BASIC_FIELDS
 from taskrunner.domain.audit import AUDIT_CONDITIONS, AuditFilter, read_audit_filter
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import did_you_mean
@@ -43,14 +46,15 @@ class Query:
                 break
             if name not in known:
                 self._wrong(name, "unknown parameter" + did_you_mean(name, known))
-            elif not known[name].repeatable and len(self._given.getall(name)) > 1:
+            elif len(self._given.getall(name)) > 1 and not known[name].is_list:
                 self._wrong(name, "is given more than once")
 
     def get(self, parameter: Parameter[Type]) -> Type:
         """The value of a parameter, or its default if it is missing or wrong."""
-        given = self._given.get(parameter.name)
-        if given is None:
+        if parameter.name not in self._given:
             return parameter.default
+        # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
+        given = ",".join(self._given.getall(parameter.name))
         if parameter.name.endswith(_TIMES):
             given = _with_plus(given)
         try:
@@ -74,6 +78,20 @@ class Query:
         except FilterInvalid as exc:
             self._errors += exc.errors
             return TaskFilter()
+
+    def members(self) -> Sequence[str] | None:
+        """The members of a task to answer; None for all."""
+        fields = self.get(FIELDS)
+        if self.get(VIEW) != "basic":
+            return fields
+        if fields is not None:
+            self._wrong(FIELDS.name, "is given with view=basic; give one of the two")
+        return BASIC_FIELDS
+
+    def refuse_if_given(self, parameter: Parameter[Any], reason: str) -> None:
+        """Note `reason` as what is wrong with a parameter that does not go with the rest of the request."""
+        if parameter.name in self._given:
+            self._wrong(parameter.name, reason)
 
     def audit(self) -> AuditFilter:
         """The audit entries that the conditions select."""

@@ -3,12 +3,14 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
 from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
@@ -19,10 +21,23 @@ from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
 from taskrunner.producer.schedule_admin import ScheduleAdmin, ScheduleCheck
 
 _JSON = "application/json"
+NEW_SCHEDULE = Variant(
+    name="NewSchedule",
+    draft=ScheduleDraft,
+    description="A cron schedule, with its name.",
+    required=("name",),
+)
+SCHEDULE_FIELDS = Variant(
+    name="ScheduleFields",
+    draft=ScheduleDraft,
+    description="A cron schedule, whose name is in the path.",
+    without=("name",),
+)
+SCHEDULE_PATCH = Patch(draft=ScheduleDraft, without=("name",))
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
-    takes={_JSON: ScheduleDraft},
+    takes={_JSON: NEW_SCHEDULE},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
@@ -33,25 +48,29 @@ _LIST = Operation(
 )
 _READ = Operation(
     summary="A schedule.",
-    answers={200: ScheduleView, 304: None},
-    problems=(400, 404, 412, 503),
-    tagged=True,
+    answers={200: ScheduleView},
+    problems=(400, 404, 503),
 )
 _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
     answers={200: ScheduleView, 201: ScheduleView},
-    takes={_JSON: ScheduleDraft},
+    takes={_JSON: SCHEDULE_FIELDS},
     problems=(400, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
-    takes=MERGE_PATCH,
+    takes=merge_patch(SCHEDULE_PATCH),
     problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
-_DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
+_DELETE = Operation(
+    summary="Remove a schedule; its tasks go on.",
+    answers={204: None},
+    problems=(400, 404, 409, 412, 503),
+    tagged=True,
+)
 _PAUSE = Operation(
     summary="Run no slot until the schedule is resumed.",
     answers={200: ScheduleView},
@@ -108,7 +127,8 @@ class ScheduleRoutes:
             ScheduleView.of(caller.shown_schedule(each), self._options.masking, prefix=prefix)
             for each in page.items
         ]
-        return json_response(SchedulePage(schedules=schedules, next_cursor=page.cursor))
+        view = SchedulePage(schedules=schedules, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         return self._response(request, await self._schedules.get(_stored_name(request)))
@@ -137,7 +157,7 @@ class ScheduleRoutes:
         return self._response(request, await self._schedules.patch(name, raw, check=self._check(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._schedules.delete(_stored_name(request))
+        await self._schedules.delete(_stored_name(request), check=self._check(request))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
@@ -168,7 +188,7 @@ class ScheduleRoutes:
         view = self._view(request, schedule)
         location = f"{prefix_of(request)}/schedules/{view.name}"
         headers = (("Location", location),) if status == 201 else ()
-        return tagged_response(request, view, status=status, headers=headers)
+        return tagged_response(view, status=status, headers=headers)
 
     def _view(self, request: web.Request, schedule: Schedule) -> ScheduleView:
         shown = caller_of(request).shown_schedule(schedule)

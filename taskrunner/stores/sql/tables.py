@@ -203,5 +203,5 @@ Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
 Index("taskrunner_operations_ended", operations.c.ended_at_ms)
 Index("taskrunner_figures_until", figures.c.until_ms)
-Index("taskrunner_hosts_until", hosts.c.until_ms)
+Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

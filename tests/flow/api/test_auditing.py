@@ -31,7 +31,7 @@ async def prepare(api: Api, boss: dict[str, str]) -> None:
     for task_id in ("red", "pale"):
         await api.finish(task_id, Status.FAILED)
     assert (await api.ask("POST", "/schedules", json=CRON, headers=boss)).status == 201
-    await api.store.save_host_limit("h.test", b'{"concurrency":1}')
+    await api.store.change_host_limit("h.test", b'{"concurrency":1}', expected=None)
     await api.store.pause("queue:low", now=api.clock.now())
 
 

@@ -123,7 +123,9 @@ async def test_lists_are_of_the_key(api: Api, keys: dict[str, dict[str, str]], p
         assert b"theirs" not in answer.content.replace(b"cursor=theirs", b"")
 
 
-@pytest.mark.parametrize("path", ["/stats", "/metrics", "/hosts", "/hosts/example.com", "/pauses", "/keys"])
+@pytest.mark.parametrize(
+    "path", ["/stats", "/metrics", "/hosts", "/hosts/a.test", "/hosts/a.test/limit", "/pauses", "/keys"]
+)
 async def test_what_is_of_all_is_not_shown(api: Api, keys: dict[str, dict[str, str]], path: str) -> None:
     """Numbers tell as well."""
     await api.refusal(403, "scope_missing", "GET", path, headers=keys["mine"])

@@ -164,3 +164,15 @@ def data_folder(cli: Cli) -> None:
 def elsewhere(cli: Cli) -> None:
     result = cli.run("produce", "--url", "http://a.test/", "--api", "http://127.0.0.1:1")
     assert (result.exit_code, "cannot reach the API" in result.stderr) == (3, True)
+
+
+def in_order(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        words = (*command.split(), *(["--json"] if command.endswith("list") else []))
+        newest_first = [task["created_at"] for task in lines(cli.ok(*words))]
+        assert [task["created_at"] for task in lines(cli.ok(*words, "--sort", "created_at"))] == sorted(
+            newest_first
+        )
+        assert newest_first == sorted(newest_first, reverse=True)
+
+    return case

@@ -19,6 +19,7 @@ from tests.flow.cli.command_cases import (
     elsewhere,
     host_limit,
     hosts_limit,
+    in_order,
     pausing,
     produce_again,
     produce_dry_run,
@@ -41,6 +42,7 @@ LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
 SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
     "tasks list": (ALL, "failed", {"red", "pale"}),
+    "tasks export": (ALL, "failed", {"red", "pale"}),
     "tasks cancel": ({"new", "old"}, "queued", set()),
     "tasks requeue": ({"red", "pale"}, "failed", {"red", "pale"}),
     "tasks delete": (ALL, "failed", {"red", "pale"}),
@@ -51,6 +53,7 @@ SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
 CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--queue": ("high", {"red", "new"}),
     "--label": ("team=red", {"red", "new"}),
+    "--label-text": ("RE", {"red", "new"}),
     "--host": ("a.test", {"red", "new"}),
     "--handler": ("other", set()),
     "--outcome": ("http_error", {"red"}),
@@ -122,6 +125,8 @@ def selected(cli: Cli, command: str, *words: str) -> int:
     """How many a command selects."""
     if command.endswith("list"):
         return len(lines(cli.ok(*command.split(), "--json", *words)))
+    if command.endswith("export"):
+        return len(lines(cli.ok(*command.split(), *words)))
     return int(cli.ok(*command.split(), "--dry-run", *words).split()[0])
 
 
@@ -233,6 +238,10 @@ def selecting_cases() -> dict[str, Case]:
             found[f"{command} {option}"] = condition(command, option, value, chosen)
         if status:
             found[f"{command} --status"] = condition(command, "--status", status, left)
+        if command.startswith("tasks ") and command.endswith(("list", "export")):
+            found[f"{command} --sort"] = in_order(command)
+        if command.endswith("export"):
+            continue
         found[f"{command} --limit"] = limited(command)
         if not command.endswith("list"):
             found |= {f"{command} {option}": dry(command) for option in ("--dry-run", "--all")}

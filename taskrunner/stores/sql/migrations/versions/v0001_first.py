@@ -95,7 +95,7 @@ def _create_indices() -> None:
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
         "INDEX taskrunner_operations_ended ON taskrunner_operations (ended_at_ms)",
         "INDEX taskrunner_figures_until ON taskrunner_figures (until_ms)",
-        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
+        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",
     ):
         op.execute(f"CREATE {index}")
 
