@@ -54,7 +54,8 @@ class Query:
         if parameter.name not in self._given:
             return parameter.default
         # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
-        given = ",".join(self._given.getall(parameter.name))
+        values = self._given.getall(parameter.name)
+        given = ",".join(values) if parameter.is_list else values[0]
         if parameter.name.endswith(_TIMES):
             given = _with_plus(given)
         try:
