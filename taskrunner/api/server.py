@@ -85,6 +85,8 @@ class WebServer:
         if runner is not None:
             if self._listener is not None:
                 self._listener.close()
+            # What only ends when something happens is told to end now; the runner below tells it again.
+            await self._app_runner.app.shutdown()
             if self._server is not None:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
             await runner.cleanup()

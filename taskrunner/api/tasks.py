@@ -6,13 +6,22 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.entity_tags import tagged_response
-from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
+from taskrunner.api.parameters import (
+    CURSOR,
+    IDEMPOTENCY_KEY,
+    LIMIT,
+    PREFER,
+    TASK_CONDITIONS,
+    TASK_ID,
+    TRACEPARENT,
+)
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.task import TaskPage, TaskView, as_text
+from taskrunner.api.waiting import Waited, Waiting
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
@@ -29,14 +38,15 @@ _SAFE_HEADERS = (
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
+_REPLAYED = ("Idempotency-Replayed", "true")
 
 # Checking more takes longer than the loop's other clients should wait.
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={202: TaskView},
+    answers={200: TaskView, 202: TaskView},
     takes={"application/json": TaskDraft},
-    parameters=(IDEMPOTENCY_KEY, TRACEPARENT),
+    parameters=(IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
@@ -48,6 +58,7 @@ _LIST = Operation(
 _READ = Operation(
     summary="A task and all that is known of it.",
     answers={200: TaskView, 304: None},
+    parameters=(PREFER,),
     problems=(400, 404, 412, 503),
     tagged=True,
 )
@@ -76,6 +87,7 @@ class TaskRoutes:
         intake: Intake,
         cancellation: Cancellation,
         store: Store,
+        waiting: Waiting,
         options: ApiSettings,
         *,
         max_request_bytes: int,
@@ -83,6 +95,7 @@ class TaskRoutes:
         self._intake = intake
         self._cancellation = cancellation
         self._store = store
+        self._waiting = waiting
         self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
@@ -99,7 +112,8 @@ class TaskRoutes:
         """202 once the store has the task.
 
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
-        first answer did, with the task as it is now, and `Idempotency-Replayed: true`.
+        first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A client that prefers
+        to wait gets 200 with the result, unless the task takes longer.
         """
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
@@ -115,6 +129,8 @@ class TaskRoutes:
             _traced(draft, request), idempotency_key=key, submitter=caller.submitter
         )
         location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
+        if "Prefer" in request.headers:
+            return await self._answer_in_time(submitted, location, request)
         if not submitted.created:
             return await self._replay(submitted, location, request)
         task = caller.shown_task(submitted.task)
@@ -133,8 +149,14 @@ class TaskRoutes:
         return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        record = await self._record(stored_id(request))
-        return tagged_response(request, self._view(request, record, await self._inline_body(record)))
+        task_id, waited = stored_id(request), Waited()
+        if "Prefer" in request.headers:
+            waited = await self._waiting.until_ended(request, task_id)
+            if waited.applied:
+                await self._waiting.check_again(request)
+        record = waited.record or await self._record(task_id)
+        view = self._view(request, record, await self._inline_body(record))
+        return tagged_response(request, view, headers=waited.applied)
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))
@@ -173,12 +195,31 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _replay(
+    async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
+    ) -> web.Response:
+        """200 with the result if there is one within the time for which the client prefers to wait."""
+        waited = await self._waiting.until_ended(request, submitted.id)
+        headers = (location, *waited.applied, *(() if submitted.created else (_REPLAYED,)))
+        if waited.record is not None:
+            view = self._view(request, waited.record, await self._inline_body(waited.record))
+            return json_response(view, status=200, headers=headers)
+        if not submitted.created:
+            return await self._replay(submitted, location, request, waited)
+        task = caller_of(request).shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
+        return json_response(view, status=202, headers=headers)
+
+    async def _replay(
+        self,
+        submitted: Submitted,
+        location: tuple[str, str],
+        request: web.Request,
+        waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
     ) -> web.Response:
         record = await self._record(submitted.id)
         view = self._view(request, record, await self._inline_body(record))
-        return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+        return json_response(view, status=202, headers=(location, *waited.applied, _REPLAYED))
 
 
 def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:

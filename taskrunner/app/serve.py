@@ -24,6 +24,7 @@ from taskrunner.app.services import (
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.runtime.signals import Signals
 
 
@@ -57,6 +58,7 @@ async def serve(config: Config, *, read: Read) -> int:
 async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
+    feed = TaskFeed(platform.store, platform.events, platform.clock)
     api = build_api(
         intake=platform.intake,
         requeue=platform.requeue,
@@ -64,6 +66,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         bulk_actions=platform.bulk_actions,
         hosts=platform.hosts,
         explainer=platform.explainer,
+        feed=feed,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
@@ -77,5 +80,5 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         ),
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)
-    async with server_running(api, platform, config.api, settings, "Api") as server:
+    async with running(feed), server_running(api, platform, config.api, settings, "Api") as server:
         yield server

@@ -88,6 +88,18 @@ class ApiSection(Section):
         le=MIB,
         description="a fetched text of up to this size is part of the task's JSON",
     )
+    max_wait: Seconds = Field(
+        _API.max_wait, description="the longest wait for a result that a client gets by Prefer: wait"
+    )
+    max_waits: int = Field(
+        _API.max_waits, ge=0, le=100_000, description="at a time; others are answered at once"
+    )
+    max_streams: int = Field(
+        _API.max_streams, ge=0, le=100_000, description="streams of events at a time; others get 503"
+    )
+    max_streams_per_key: int = Field(
+        _API.max_streams_per_key, ge=0, le=100_000, description="of one API key; others get 429"
+    )
 
 
 class MonitorSection(Section):

@@ -80,8 +80,9 @@ def _write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted
     if created:
         session.run(_insert_tasks, [_row(task) for task in created])
         session.run(_insert_encoded, [{"id": task.id, "encoded": task.encoded.decode()} for task in created])
-    for _ in created:
+    for task in created:
         session.moved(None, Status.SCHEDULED)
+        session.changed(task.id, Status.SCHEDULED)
 
 
 def _accepted(task: NewTask, known: dict[str, str], holders: dict[str, tuple[str, str]]) -> Accepted:

@@ -123,6 +123,26 @@ audit = Table(
     Column("encoded", Text, nullable=False),
 )
 
+# At most one row; while there is one, changes of status are logged. Before its start the log may lack some.
+change_log = Table(
+    "taskrunner_change_log",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("start_major", BigInteger, nullable=False),
+    Column("start_minor", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("secret", Text, nullable=False),
+)
+
+changes = Table(
+    "taskrunner_changes",
+    metadata,
+    Column("minor", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("major", BigInteger, nullable=False),  # see `change_store`
+    Column("id", Text, nullable=False),
+    Column("status", Text),  # none for a deleted task
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",
@@ -166,5 +186,6 @@ _partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
+Index("taskrunner_changes_order", changes.c.major, changes.c.minor)
 Index("taskrunner_hosts_until", hosts.c.until_ms)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

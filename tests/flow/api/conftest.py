@@ -1,6 +1,7 @@
 """The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import fakeredis
@@ -44,6 +45,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
@@ -69,8 +71,17 @@ def access_settings() -> AccessSettings:
 
 
 @pytest.fixture
+def api_options() -> dict[str, Any]:
+    """Limits other than the default ones."""
+    return {}
+
+
+@pytest.fixture
 async def api(
-    request_timeout: float, keepalive_timeout: float, access_settings: AccessSettings
+    request_timeout: float,
+    keepalive_timeout: float,
+    access_settings: AccessSettings,
+    api_options: dict[str, Any],
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -106,12 +117,15 @@ async def api(
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    feed = TaskFeed(store, events, clock)
+    await feed.start()
     app = build_api(
         intake=intake,
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
         hosts=hosts,
+        feed=feed,
         explainer=Explainer(store, broker, hosts, trail, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
@@ -121,14 +135,15 @@ async def api(
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=trail,
-        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
+        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, feed, seen)
     await server.stop()
+    await feed.stop()
     await publisher.drain()
     await broker.stop()
     await store.stop()

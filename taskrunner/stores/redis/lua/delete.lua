@@ -23,6 +23,7 @@ for i = 4, #ARGV do
     remove(INDEX .. state[1], id)
     remove(DEAD, 't:' .. id)
     remove(RETENTION, 't:' .. id)
+    changed(id, '')
     seen[id] = true
     done = 1
   elseif state[2] == token and not seen[id] then

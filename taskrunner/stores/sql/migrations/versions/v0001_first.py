@@ -52,12 +52,20 @@ def _create_tables() -> None:
     _table("api_keys", "name", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("key_rates", "name", (_BIG, "arrival_us"))
     _table("audit", "id", (_TEXT, "encoded"))
+    _table("change_log", "name", (_BIG, "start_major start_minor until_ms"), (_TEXT, "secret"))
     sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "taskrunner_counts",
         sa.Column("seq", sequence, primary_key=True, autoincrement=True),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("delta", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "taskrunner_changes",
+        sa.Column("minor", sequence, primary_key=True, autoincrement=True),
+        sa.Column("major", sa.BigInteger, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("status", sa.Text),
     )
 
 
@@ -88,6 +96,7 @@ def _create_indices() -> None:
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
+        "INDEX taskrunner_changes_order ON taskrunner_changes (major, minor)",
         "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
     ):
         op.execute(f"CREATE {index}")

@@ -1,0 +1,128 @@
+"""The streams of many tasks: those that ask for the same share one search and one text for each event."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from taskrunner.api.event_stream import EventStream, gap
+from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.codec import encode
+from taskrunner.domain.submitter import namespace_of
+from taskrunner.domain.task_filter import TaskFacts, TaskFilter, task_facts
+from taskrunner.domain.value import replace
+from taskrunner.producer.task_feed import TaskNews
+
+# How a caller is shown an event.
+Show = Callable[[TaskNews], bytes]
+# The condition by which a group is found: a label, a label of any value, or a host; None for another one.
+Key = tuple[str, ...] | None
+
+
+@dataclass(slots=True, eq=False)
+class EventGroup:
+    """Streams with the same conditions, whose callers see the same. `prefix` is that of links."""
+
+    selection: TaskFilter
+    prefix: str
+    show: Show
+    streams: dict[EventStream, None] = field(default_factory=dict)
+
+    @property
+    def view(self) -> tuple[str, str]:
+        """Groups with the same view are shown the same events."""
+        return self.selection.namespace, self.prefix
+
+
+class EventGroups:
+    """See `FeedListener`."""
+
+    def __init__(self, event_id: Callable[[ChangeId], str]) -> None:
+        self._event_id = event_id
+        self._groups: dict[bytes, EventGroup] = {}
+        self._by_key: dict[Key, dict[EventGroup, None]] = {}
+        self._namespaces: frozenset[str] = frozenset()
+
+    def add(self, stream: EventStream, selection: TaskFilter, prefix: str, show: Show) -> None:
+        name = encode((selection, prefix))
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = EventGroup(selection, prefix, show)
+            self._by_key.setdefault(_key(selection), {})[group] = None
+            self._know_namespaces()
+        group.streams[stream] = None
+
+    def remove(self, stream: EventStream, selection: TaskFilter, prefix: str) -> None:
+        name = encode((selection, prefix))
+        group = self._groups.get(name)
+        if group is None or stream not in group.streams:
+            return
+        del group.streams[stream]
+        if not group.streams:
+            del self._groups[name]
+            others = self._by_key[_key(selection)]
+            del others[group]
+            if not others:
+                del self._by_key[_key(selection)]
+            self._know_namespaces()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._groups
+
+    def wants(self, change: Change) -> bool:
+        return "" in self._namespaces or namespace_of(change.task_id) in self._namespaces
+
+    def tell(self, news: Sequence[TaskNews]) -> Iterable[Callable[[], None]]:
+        offered: dict[EventGroup, list[bytes]] = {}
+        for each in news:
+            if self.wants(each.change):
+                shown: dict[tuple[str, str], bytes] = {}
+                for group in self._groups_for(each):
+                    if group.view not in shown:
+                        shown[group.view] = group.show(each)
+                    offered.setdefault(group, []).append(shown[group.view])
+        for group, events in offered.items():
+            text = b"".join(events)
+            for stream in group.streams:
+                yield partial(stream.offer, text)
+
+    def lose(self, place: ChangeId) -> Iterable[Callable[[], None]]:
+        text = gap(self._event_id(place))
+        for group in self._groups.values():
+            for stream in group.streams:
+                yield partial(stream.offer, text)
+
+    def _groups_for(self, news: TaskNews) -> Iterator[EventGroup]:
+        facts = facts_of(news)
+        keys: list[Key] = [None]
+        if facts is not None:
+            keys += [("label", name, value) for name, value in facts.labels.items()]
+            keys += [("label", name) for name in facts.labels]
+            keys += [("host", host) for host in facts.hosts if host is not None]
+        for key in keys:
+            for group in self._by_key.get(key, ()):
+                if selects(group.selection, news, facts):
+                    yield group
+
+    def _know_namespaces(self) -> None:
+        self._namespaces = frozenset(group.selection.namespace for group in self._groups.values())
+
+
+def facts_of(news: TaskNews) -> TaskFacts | None:
+    """Of the task when it came to that status; None of one that is gone."""
+    if news.record is None:
+        return None
+    return replace(task_facts(news.record), status=news.change.status)
+
+
+def selects(selection: TaskFilter, news: TaskNews, facts: TaskFacts | None) -> bool:
+    """Of a task that is gone nothing is known: it is for those that want all."""
+    if facts is not None:
+        return selection.matches(facts)
+    return selection.is_empty and news.change.task_id.startswith(selection.namespace)
+
+
+def _key(selection: TaskFilter) -> Key:
+    for name, value in selection.labels.items():
+        return ("label", name) if value is None else ("label", name, value)
+    return None if selection.host is None else ("host", selection.host)
