@@ -1,0 +1,123 @@
+"""Groups of streams: each event reaches the streams whose conditions it meets, and no others."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskrunner.api.event_groups import EventGroups
+from taskrunner.api.event_stream import EventStream
+from taskrunner.api.task_stream import news_after
+from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Priority
+from taskrunner.domain.task_filter import TaskFilter, task_facts
+from taskrunner.domain.value import replace
+from taskrunner.producer.task_feed import TaskNews
+from tests.contract.stores.harness import NOW, make_task
+
+NAMES = st.sampled_from(["a", "b"])
+LABELS = st.dictionaries(NAMES, NAMES, max_size=2)
+HOSTS = st.sampled_from(["one.test", "two.test"])
+SPACES = st.sampled_from(["", "mine~", "theirs~"])
+FILTERS = st.builds(
+    TaskFilter,
+    namespace=SPACES,
+    status=st.none() | st.sampled_from(Status),
+    queue=st.none() | st.sampled_from(["high", "low"]),
+    labels=st.dictionaries(NAMES, st.none() | NAMES, max_size=2),
+    host=st.none() | HOSTS,
+)
+
+
+class Collecting(EventStream):
+    """A stream without a client."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+
+    def offer(self, sent: bytes) -> None:
+        self.got += sent.decode().split()
+
+
+@st.composite
+def news(draw: Any) -> TaskNews:
+    task_id = draw(SPACES) + draw(NAMES)
+    task = make_task(
+        id=task_id,
+        url=f"https://{draw(HOSTS)}/",
+        labels=draw(LABELS),
+        priority=draw(st.sampled_from([Priority.HIGH, Priority.LOW])),
+    )
+    record = Record(
+        task=task,
+        status=draw(st.sampled_from(Status)),
+        attempt=0,
+        attempt_limit=3,
+        due=None,
+        attempts=(),
+        result=None,
+        error=None,
+        updated_at=NOW,
+        finished_at=None,
+        kept_until=None,
+    )
+    status = draw(st.sampled_from(Status) | st.none())
+    change = Change(id=ChangeId(draw(st.integers(1, 10**6)), 0), task_id=task_id, status=status)
+    return TaskNews(change=change, record=None if status is None else record)
+
+
+def wanted(selection: TaskFilter, each: TaskNews) -> bool:
+    """The rule in one line, without groups and keys."""
+    if each.record is None:
+        return selection.is_empty and each.change.task_id.startswith(selection.namespace)
+    return selection.matches(replace(task_facts(each.record), status=each.change.status))
+
+
+def show(each: TaskNews) -> bytes:
+    return b"%d\n" % each.change.id.major
+
+
+@given(st.lists(FILTERS, min_size=1, max_size=6), st.lists(news(), max_size=6))
+def test_streams_get_what_they_select(selections: list[TaskFilter], told: list[TaskNews]) -> None:
+    """In order; a stream that is removed gets nothing, and nothing of it is left."""
+    groups = EventGroups(str)
+    streams = [(Collecting(), selection) for selection in selections]
+    gone = Collecting()
+    for stream, selection in streams:
+        groups.add(stream, selection, "", show)
+    groups.add(gone, selections[0], "", show)
+    groups.remove(gone, selections[0], "")
+    for call in groups.tell(told):
+        call()
+    for stream, selection in streams:
+        expected = [str(each.change.id.major) for each in told if wanted(selection, each)]
+        assert stream.got == expected
+        groups.remove(stream, selection, "")
+    assert groups.is_empty
+    assert gone.got == []
+    assert not groups.wants(Change(id=ChangeId(1, 0), task_id="a", status=None))
+
+
+def of(*statuses: Status) -> list[TaskNews]:
+    return [
+        TaskNews(change=Change(id=ChangeId(number, 0), task_id="a", status=status), record=None)
+        for number, status in enumerate(statuses)
+    ]
+
+
+S, Q, R, D = Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.SUCCEEDED
+
+
+def test_what_was_seen_is_not_told_again() -> None:
+    """A record may be newer than the place of the log from which the changes come."""
+    cases: list[tuple[Status, list[Status], list[Status]]] = [
+        (Q, [], []),
+        (Q, [R, D], [R, D]),
+        (R, [Q, R, D], [D]),
+        (R, [Q, R], []),
+        (Q, [S, Q, R], [R]),
+    ]
+    for seen, told, left in cases:
+        assert [each.change.status for each in news_after(seen, of(*told))] == left
