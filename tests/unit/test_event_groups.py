@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from taskrunner.api.event_groups import EventGroups
 from taskrunner.api.event_stream import EventStream
-from taskrunner.api.task_stream import news_after
 from taskrunner.domain.change import Change, ChangeId
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
@@ -15,6 +14,7 @@ from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskFilter, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.task_follower import news_after
 from tests.contract.stores.harness import NOW, make_task
 
 NAMES = st.sampled_from(["a", "b"])
