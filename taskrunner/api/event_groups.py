@@ -17,12 +17,18 @@ Show = Callable[[TaskNews], bytes]
 # The condition by which a group is found: a label, a label of any value, or a host; None for another one.
 Key = tuple[str, ...] | None
 
+_MOST_UNWANTED = 20_000
+
 
 @dataclass(slots=True, eq=False)
 class EventGroup:
-    """Streams with the same conditions, whose callers see the same. `prefix` is that of links."""
+    """Streams with the same conditions, whose callers see the same. `prefix` is that of links.
+
+    `lasting` are the conditions on what never changes of a task.
+    """
 
     selection: TaskFilter
+    lasting: TaskFilter
     prefix: str
     show: Show
     streams: dict[EventStream, None] = field(default_factory=dict)
@@ -41,14 +47,17 @@ class EventGroups:
         self._groups: dict[bytes, EventGroup] = {}
         self._by_key: dict[Key, dict[EventGroup, None]] = {}
         self._namespaces: frozenset[str] = frozenset()
+        # Tasks that no group will ever want: their records need not be read for each change.
+        self._unwanted: dict[str, None] = {}
 
     def add(self, stream: EventStream, selection: TaskFilter, prefix: str, show: Show) -> None:
         name = encode((selection, prefix))
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = EventGroup(selection, prefix, show)
+            group = self._groups[name] = EventGroup(selection, _lasting(selection), prefix, show)
             self._by_key.setdefault(_key(selection), {})[group] = None
             self._know_namespaces()
+            self._unwanted.clear()
         group.streams[stream] = None
 
     def remove(self, stream: EventStream, selection: TaskFilter, prefix: str) -> None:
@@ -70,6 +79,8 @@ class EventGroups:
         return not self._groups
 
     def wants(self, change: Change) -> bool:
+        if change.task_id in self._unwanted:
+            return False
         return "" in self._namespaces or namespace_of(change.task_id) in self._namespaces
 
     def tell(self, news: Sequence[TaskNews]) -> Iterable[Callable[[], None]]:
@@ -77,7 +88,7 @@ class EventGroups:
         for each in news:
             if self.wants(each.change):
                 shown: dict[tuple[str, str], bytes] = {}
-                for group in self._groups_for(each):
+                for group in self._select(each):
                     if group.view not in shown:
                         shown[group.view] = group.show(each)
                     offered.setdefault(group, []).append(shown[group.view])
@@ -92,17 +103,24 @@ class EventGroups:
             for stream in group.streams:
                 yield partial(stream.offer, text)
 
-    def _groups_for(self, news: TaskNews) -> Iterator[EventGroup]:
+    def _select(self, news: TaskNews) -> list[EventGroup]:
         facts = facts_of(news)
+        found = list(self._candidates(facts))
+        selected = [group for group in found if selects(group.selection, news, facts)]
+        if facts is not None and not selected and not any(group.lasting.matches(facts) for group in found):
+            if len(self._unwanted) >= _MOST_UNWANTED:
+                del self._unwanted[next(iter(self._unwanted))]
+            self._unwanted[news.change.task_id] = None
+        return selected
+
+    def _candidates(self, facts: TaskFacts | None) -> Iterator[EventGroup]:
         keys: list[Key] = [None]
         if facts is not None:
             keys += [("label", name, value) for name, value in facts.labels.items()]
             keys += [("label", name) for name in facts.labels]
             keys += [("host", host) for host in facts.hosts if host is not None]
         for key in keys:
-            for group in self._by_key.get(key, ()):
-                if selects(group.selection, news, facts):
-                    yield group
+            yield from self._by_key.get(key, ())
 
     def _know_namespaces(self) -> None:
         self._namespaces = frozenset(group.selection.namespace for group in self._groups.values())
@@ -120,6 +138,12 @@ def selects(selection: TaskFilter, news: TaskNews, facts: TaskFacts | None) -> b
     if facts is not None:
         return selection.matches(facts)
     return selection.is_empty and news.change.task_id.startswith(selection.namespace)
+
+
+def _lasting(selection: TaskFilter) -> TaskFilter:
+    return replace(
+        selection, status=None, outcome=None, reason=None, finished_after=None, finished_before=None
+    )
 
 
 def _key(selection: TaskFilter) -> Key:

@@ -35,12 +35,14 @@ _OF_TASK = Operation(
     answers={200: CONTENT_TYPE, 204: None},
     parameters=_RESUME,
     problems=(400, 404, 429, 503),
+    event=TaskEventView,
 )
 _OF_ALL = Operation(
     summary="Events of the tasks that the conditions select, as their status changes.",
     answers={200: CONTENT_TYPE},
     parameters=(*TASK_CONDITIONS, *_RESUME),
     problems=(400, 429, 503),
+    event=TaskEventView,
 )
 
 

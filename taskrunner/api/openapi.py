@@ -59,6 +59,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
         views |= {each: None for each in operation.answers.values() if isinstance(each, type)}
+        views |= {} if operation.event is None else {operation.event: None}
         drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
     taken, draft_schemas = models_json_schema(
@@ -87,7 +88,8 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
         "responses": {
-            str(status): _answer(status, answer, references) for status, answer in operation.answers.items()
+            str(status): _answer(status, answer, operation, references)
+            for status, answer in operation.answers.items()
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
@@ -116,13 +118,25 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _answer(status: int, answer: type[View] | str | None, references: References) -> Schema:
+def _answer(
+    status: int, answer: type[View] | str | None, operation: Operation, references: References
+) -> Schema:
     described: Schema = {"description": title_of(status)}
     if isinstance(answer, str):
         described["content"] = {answer: {"schema": {"type": "string"}}}
+        if operation.event is not None:
+            # OpenAPI 3.1 cannot describe the parts of a stream; 3.2 has `itemSchema` for that.
+            described["content"][answer]["x-itemSchema"] = _event_schema(references[operation.event])
     elif answer is not None:
         described["content"] = {_JSON: {"schema": references[answer]}}
     return described
+
+
+def _event_schema(data: Schema) -> Schema:
+    """As OpenAPI 3.2 describes it: https://spec.openapis.org/oas/v3.2.0.html#server-sent-event-streams"""
+    content = {"type": "string", "contentMediaType": _JSON, "contentSchema": data}
+    text = {"type": "string"}
+    return {"type": "object", "properties": {"event": text, "id": text, "data": content}}
 
 
 def _parameter(parameter: Parameter[Any]) -> Schema:

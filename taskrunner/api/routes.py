@@ -40,7 +40,8 @@ class Operation:
 
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
     `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
-    handler of a `tagged` route answers entity tags and checks conditions on them.
+    handler of a `tagged` route answers entity tags and checks conditions on them. `event` is the data of the
+    events in an answer that is a stream of them.
     """
 
     summary: str
@@ -49,6 +50,7 @@ class Operation:
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False
+    event: type[View] | None = None
 
 
 class Routes:

@@ -307,3 +307,17 @@ async def test_a_slow_reader_is_cut(api: Api, monkeypatch: pytest.MonkeyPatch) -
             await api.submit(id=f"t{number}", **large)
         assert len(await quick.take(number)) == number
     writer.close()
+
+
+async def test_the_document_describes_events(api: Api) -> None:
+    """The data of an event is as the view that the document names."""
+    document = (await api.get("/openapi.json")).json
+    for path in ("/events", "/tasks/{id}/events"):
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
+        data = content["x-itemSchema"]["properties"]["data"]
+        assert data["contentSchema"] == {"$ref": "#/components/schemas/TaskEventView"}
+    assert set(document["components"]["schemas"]["TaskEventView"]["required"]) == {
+        "task_id",
+        "status",
+        "task",
+    }
