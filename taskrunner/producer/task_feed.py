@@ -31,7 +31,7 @@ _PART = 1000
 _TOLD_AT_ONCE = 50
 # How many clients that have come back read the log at a time.
 _REPLAYS = 4
-_READY_PATIENCE = 5.0
+READY_PATIENCE = 5.0
 
 
 class TaskNews(Value):
@@ -124,7 +124,7 @@ class TaskFeed(Service):
     async def wait_ready(self) -> None:
         """Until there is a `place`. Call it while `kept_running`. Raises `StoreUnavailable`."""
         try:
-            async with asyncio.timeout(_READY_PATIENCE):
+            async with asyncio.timeout(READY_PATIENCE):
                 await self._ready.wait()
         except TimeoutError:
             raise StoreUnavailable("the log of changes is in the store, which does not answer") from None
