@@ -16,6 +16,7 @@ from taskrunner.api.problems import Problem, RequestRefused, refuse
 from taskrunner.api.scopes import Needs
 from taskrunner.api.settings import ApiSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.file_limit import affordable_connections
 
 # Seconds between two looks at all of them.
 LOOK = 1.0
@@ -37,6 +38,8 @@ class LiveRequests:
     def __init__(self, access: Access, options: ApiSettings) -> None:
         self._access = access
         self._options = options
+        # The other connections are for those who do not wait.
+        self._most = max(1, affordable_connections(options.max_connections) * 4 // 5)
         self._waits: dict[LiveRequest, tuple[web.Request, Needs]] = {}
         self._streams: dict[LiveRequest, tuple[web.Request, Needs]] = {}
         self._streams_of: Counter[str | None] = Counter()
@@ -69,7 +72,7 @@ class LiveRequests:
     @contextmanager
     def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> Iterator[bool]:
         """Whether there is a place for this wait, which it has inside."""
-        if self._closed or len(self._waits) >= self._options.max_waits:
+        if self._closed or self._is_crowded() or len(self._waits) >= self._options.max_waits:
             yield False
             return
         self._waits[wait] = request, needs
@@ -103,8 +106,11 @@ class LiveRequests:
                 Problem(status=429, code="too_many_streams", detail=detail, headers={"Retry-After": "10"})
             )
         most = self._options.max_streams
-        if len(self._streams) >= most:
-            detail = f"this server has {most} streams of events, which is the most (Api.max_streams)"
+        if len(self._streams) >= most or self._is_crowded():
+            detail = (
+                f"this server has {len(self._streams)} streams of events and {len(self._waits)} waits, "
+                "which is the most (Api.max_streams, and four fifths of Api.max_connections)"
+            )
             raise RequestRefused(
                 Problem(status=503, code="too_many_streams", detail=detail, headers={"Retry-After": "10"})
             )
@@ -113,6 +119,9 @@ class LiveRequests:
         """Raises `RequestRefused` for a caller that could not make the request again."""
         if not await self._access.still_admits(request, needs):
             raise refuse(401, "key_unknown", "this API key was revoked, or lost a scope, during the request")
+
+    def _is_crowded(self) -> bool:
+        return len(self._streams) + len(self._waits) >= self._most
 
     async def _look(self) -> None:
         while True:

@@ -80,7 +80,7 @@ class ApiSection(Section):
         _SERVER.max_connections,
         ge=1,
         le=100_000,
-        description="open at a time; the usual limit of a process is 1024 file descriptors",
+        description="open at a time; fewer if the limit of open files does not allow so many",
     )
     inline_body_bytes: int = Field(
         _API.inline_body_bytes,

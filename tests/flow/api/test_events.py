@@ -258,6 +258,18 @@ async def test_a_process_has_only_so_many_streams(api: Api) -> None:
         assert "Api.max_streams" in refusal["detail"]
 
 
+@pytest.mark.parametrize("api_options", [{"max_connections": 3}])
+async def test_others_have_room_beside_streams_and_waits(api: Api) -> None:
+    """Both together take four fifths of the connections: here, two of three."""
+    async with events_of(api, "/events") as reader, events_of(api, "/events"):
+        await reader.begin()
+        await api.refusal(503, "too_many_streams", "GET", "/events")
+        answer = await api.ask(
+            "POST", "/tasks", json={"url": "http://example.com/"}, headers={"Prefer": "wait=50"}
+        )
+        assert (answer.status, "Preference-Applied" in answer.headers) == (202, False)
+
+
 @pytest.mark.parametrize("api_options", [{"max_streams_per_key": 1}])
 async def test_a_key_has_only_so_many_streams(api: Api) -> None:
     """Another key has its own."""
