@@ -20,6 +20,7 @@ from taskrunner.runtime.file_limit import affordable_connections
 
 # Seconds between two looks at all of them.
 LOOK = 1.0
+_AT_ONCE = 20
 
 
 class LiveRequest(Protocol):
@@ -124,13 +125,17 @@ class LiveRequests:
         return len(self._streams) + len(self._waits) >= self._most
 
     async def _look(self) -> None:
+        """At a few at a time: a look at thousands at once would make others wait."""
         while True:
-            await asyncio.sleep(LOOK)
-            for live, (request, needs) in (*self._waits.items(), *self._streams.items()):
-                if await self._may_go_on(request, needs):
-                    live.look()
-                else:
-                    live.end()
+            everyone = [*self._waits.items(), *self._streams.items()]
+            parts = [everyone[at : at + _AT_ONCE] for at in range(0, len(everyone), _AT_ONCE)] or [[]]
+            for part in parts:
+                for live, (request, needs) in part:
+                    if await self._may_go_on(request, needs):
+                        live.look()
+                    else:
+                        live.end()
+                await asyncio.sleep(LOOK / len(parts))
 
     async def _may_go_on(self, request: web.Request, needs: Needs) -> bool:
         transport = request.transport

@@ -27,7 +27,7 @@ _IDLE = 60.0
 _KEEP_LOG = timedelta(minutes=5)
 _KEEP_INTERVAL = 20.0
 # Changes per read, and watchers told before other work gets its turn.
-_PART = 1000
+_PART = 200
 _TOLD_AT_ONCE = 50
 # How many clients that have come back read the log at a time.
 _REPLAYS = 4
