@@ -41,10 +41,9 @@ class Waiting:
 
         Not at all if it may not read the result, if there are too many waits, or if it does not ask to.
         """
-        wanted = wait_of(request.headers.getall("Prefer", ()))
-        if not wanted or not caller_of(request).may_read:
+        seconds = min(wait_of(request.headers.getall("Prefer", ())) or 0, int(self._most))
+        if not seconds or not caller_of(request).may_read:
             return Waited()
-        seconds = min(wanted, int(self._most))
         waiter = _Waiter(task_id)
         with self._live.waiting(request, waiter, READ) as admitted:
             if not admitted:

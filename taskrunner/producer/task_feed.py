@@ -153,6 +153,10 @@ class TaskFeed(Service):
                 part = await self._store.changes(after, limit=_PART)
                 if part.lost:
                     raise ChangesLost
+                if after > end:
+                    # Another process, which told the client, has read on sooner.
+                    await asyncio.sleep(INTERVAL)
+                    continue
                 changes = [change for change in part.changes if change.id <= end]
                 is_last = len(part.changes) < _PART or len(changes) < len(part.changes)
                 found = [change for change in changes if wants(change)]
