@@ -93,9 +93,8 @@ class EventGroups:
                         shown[group.view] = group.show(each)
                     offered.setdefault(group, []).append(shown[group.view])
         for group, events in offered.items():
-            text = b"".join(events)
             for stream in group.streams:
-                yield partial(stream.offer, text)
+                yield partial(stream.offer, *events)
 
     def lose(self, place: ChangeId) -> Iterable[Callable[[], None]]:
         text = gap(self._event_id(place))
@@ -119,7 +118,8 @@ class EventGroups:
             keys += [("label", name, value) for name, value in facts.labels.items()]
             keys += [("label", name) for name in facts.labels]
             keys += [("host", host) for host in facts.hosts if host is not None]
-        for key in keys:
+        # A host may have two names that are alike, with and without its port.
+        for key in dict.fromkeys(keys):
             yield from self._by_key.get(key, ())
 
     def _know_namespaces(self) -> None:

@@ -4,6 +4,7 @@ A reader that is too slow is cut off: it connects again, and gets what it has mi
 """
 
 import asyncio
+from collections import deque
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -17,8 +18,9 @@ CONTENT_TYPE = "text/event-stream"
 _RETRY_MS = 3000
 # Proxies commonly cut a connection that was silent for a minute.
 HEARTBEAT = 15.0
-# What may wait for a reader, beside the 64 KiB that its connection holds.
-MOST_PENDING_BYTES = 64 * 1024
+# What may wait for a reader, beside the 128 KiB in its connection. Readers of the same events share them.
+MOST_PENDING_BYTES = 256 * 1024
+_WRITTEN_AT_ONCE = 16 * 1024
 _HEADERS = (
     ("Content-Type", CONTENT_TYPE),
     # A cache or a proxy that keeps parts back would make it a dead stream.
@@ -57,7 +59,7 @@ class EventStream:
         self._request = request
         self._loop = asyncio.get_running_loop()
         self._response = web.StreamResponse(headers=CIMultiDict(_HEADERS))
-        self._pending: list[bytes] = []
+        self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._ended = False
         self._waiting: asyncio.Future[None] | None = None
@@ -76,15 +78,15 @@ class EventStream:
         tell_request_id(self._request, self._response)
         await self._response.prepare(self._request)
 
-    def offer(self, sent: bytes) -> None:
+    def offer(self, *events: bytes) -> None:
         """Send this as soon as the client reads. When too much waits already, its connection ends."""
         if self._ended:
             return
         if self._pending_bytes > MOST_PENDING_BYTES:
             self.cut()
             return
-        self._pending.append(sent)
-        self._pending_bytes += len(sent)
+        self._pending.extend(events)
+        self._pending_bytes += sum(map(len, events))
         self._wake()
 
     def end(self) -> None:
@@ -95,6 +97,7 @@ class EventStream:
     def cut(self) -> None:
         """End the connection now."""
         self._pending.clear()
+        self._pending_bytes = 0
         if self._request.transport is not None:
             self._request.transport.abort()
         self.end()
@@ -115,12 +118,19 @@ class EventStream:
 
     async def write_pending(self) -> None:
         """Waits for a client that reads slowly."""
-        if self._pending:
-            sent = b"".join(self._pending)
-            self._pending.clear()
-            self._pending_bytes = 0
+        while self._pending:
             self._written_at = self._loop.time()
-            await self._response.write(sent)
+            await self._response.write(self._next_part())
+
+    def _next_part(self) -> bytes:
+        """Some of what waits: a copy of all of it for each reader would be too much."""
+        events: list[bytes] = []
+        size = 0
+        while self._pending and size < _WRITTEN_AT_ONCE:
+            events.append(self._pending.popleft())
+            size += len(events[-1])
+        self._pending_bytes -= size
+        return b"".join(events)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None

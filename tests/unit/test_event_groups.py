@@ -37,8 +37,8 @@ class Collecting(EventStream):
     def __init__(self) -> None:
         self.got: list[str] = []
 
-    def offer(self, sent: bytes) -> None:
-        self.got += sent.decode().split()
+    def offer(self, *events: bytes) -> None:
+        self.got += [each.decode().strip() for each in events]
 
 
 @st.composite
