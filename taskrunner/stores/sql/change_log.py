@@ -49,9 +49,15 @@ def keep_log(session: Session, now_ms: int, until_ms: int, secret: str) -> None:
     session.run(_prolong, until=until_ms)
 
 
-def read_end(session: Session) -> tuple[ChangeLog, int]:
-    """Where the log ends for now, and the `major` by which all will have ended that has begun to write."""
-    ((start_major, _, last, oldest, following, secret),) = session.fetch(_bounds)
+def read_end(session: Session) -> tuple[ChangeLog, int] | None:
+    """Where the log ends for now, and the `major` by which all will have ended that has begun to write.
+
+    None if there is no log.
+    """
+    rows = session.fetch(_bounds)
+    if not rows:
+        return None
+    start_major, _, last, oldest, following, secret = rows[0]
     return ChangeLog(end=_end(start_major, last, oldest), secret=bytes.fromhex(secret)), following
 
 
