@@ -19,7 +19,7 @@ from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections
 
 # Seconds between two looks at all of them.
-LOOK = 1.0
+LOOK = 2.0
 _AT_ONCE = 20
 
 
@@ -30,7 +30,7 @@ class LiveRequest(Protocol):
         """Answer what there is, now."""
 
     def look(self) -> None:
-        """Called every second while it goes on."""
+        """Called every two seconds while it goes on."""
 
 
 class LiveRequests:

@@ -209,7 +209,12 @@ class TaskFeed(Service):
             asked |= ids
             records |= await self._store.get_many(list(ids))
         # From here to the first call nothing else runs: whoever joins later goes on from `place`.
-        calls = self._calls(part, place, fresh, records)
+        news = [
+            TaskNews(change=each, record=records.get(each.task_id))
+            for each in part.changes
+            if each.task_id in asked
+        ]
+        calls = self._calls(news, place, fresh, records, lost=part.lost)
         self._place = place
         for number, call in enumerate(calls, start=1):
             call()
@@ -226,13 +231,14 @@ class TaskFeed(Service):
 
     def _calls(
         self,
-        part: Changes,
+        news: Sequence[TaskNews],
         place: ChangeId,
         fresh: Iterable[TaskWatcher],
         records: Mapping[str, Record],
+        *,
+        lost: bool,
     ) -> list[Callable[[], None]]:
-        """The calls that tell this part to whoever watches now."""
-        news = [TaskNews(change=each, record=records.get(each.task_id)) for each in part.changes]
+        """The calls that tell the news to whoever watches now."""
         of_task: dict[str, list[TaskNews]] = {}
         for each in news:
             if each.change.task_id in self._watchers:
@@ -246,7 +252,7 @@ class TaskFeed(Service):
                 calls.append(partial(watcher.begin, records.get(watcher.task_id), place))
                 self._fresh.pop(watcher, None)
         for listener in self._listeners:
-            if part.lost:
+            if lost:
                 calls += listener.lose(place)
             elif news:
                 calls += listener.tell(news)
