@@ -18,9 +18,22 @@ from taskrunner.version import __version__
 Schema = dict[str, Any]
 References = Mapping[type, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+_EVENTS = "text/event-stream"
+_RESOURCES = [
+    "tasks",
+    "dead-letters",
+    "operations",
+    "schedules",
+    "hosts",
+    "pauses",
+    "queues",
+    "workers",
+    "keys",
+]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+# Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.
+_CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
@@ -46,6 +59,10 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
             "title": "taskrunner",
             "version": __version__,
             "summary": "A durable queue for outbound HTTP.",
+            "description": (
+                "Objects in answers may get further members; clients ignore those that they do not know. "
+                "Requests are strict: a member or query parameter that is not described is refused."
+            ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
@@ -58,7 +75,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
-        views |= {each: None for each in operation.answers.values() if isinstance(each, type)}
+        answers = (each for status in operation.answers for each in operation.answers_of(status))
+        views |= {each: None for each in answers if isinstance(each, type)}
         views |= {} if operation.event is None else {operation.event: None}
         drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
@@ -87,16 +105,16 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "tags": [_tag(path)],
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
-        "responses": {
-            str(status): _answer(status, answer, operation, references)
-            for status, answer in operation.answers.items()
-        },
+        "responses": {str(status): _answer(status, operation, references) for status in operation.answers},
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     scopes = list(ROUTES[method, path].scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
     described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    if method == "GET":
+        described["responses"]["304"] = {"description": title_of(304)}
+    conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
@@ -118,17 +136,17 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _answer(
-    status: int, answer: type[View] | str | None, operation: Operation, references: References
-) -> Schema:
+def _answer(status: int, operation: Operation, references: References) -> Schema:
+    answers = operation.answers_of(status)
     described: Schema = {"description": title_of(status)}
-    if isinstance(answer, str):
-        described["content"] = {answer: {"schema": {"type": "string"}}}
-        if operation.event is not None:
-            # OpenAPI 3.1 cannot describe the parts of a stream; 3.2 has `itemSchema` for that.
-            described["content"][answer]["x-itemSchema"] = _event_schema(references[operation.event])
-    elif answer is not None:
-        described["content"] = {_JSON: {"schema": references[answer]}}
+    views = [references[each] for each in answers if isinstance(each, type)]
+    content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
+    content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
+    if content:
+        described["content"] = content
+    if operation.event is not None and _EVENTS in content:
+        # OpenAPI 3.1 cannot describe the parts of a stream; 3.2 has `itemSchema` for that.
+        content[_EVENTS]["x-itemSchema"] = _event_schema(references[operation.event])
     return described
 
 
@@ -145,5 +163,7 @@ def _parameter(parameter: Parameter[Any]) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         **({"required": True} if parameter.place == "path" else {}),
+        # https://spec.openapis.org/oas/v3.1.1#style-values: one value, rather than the parameter repeated.
+        **({"style": "form", "explode": False} if parameter.comma_separated else {}),
         "schema": parameter.schema,
     }

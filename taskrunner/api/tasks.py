@@ -1,34 +1,36 @@
-"""The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
+"""The routes for tasks: submit, read, cancel, delete, and the bytes that were fetched."""
 
 import asyncio
 
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
-from taskrunner.api.entity_tags import tagged_response
+from taskrunner.api.entity_tags import condition_of
 from taskrunner.api.parameters import (
-    CURSOR,
+    FIELDS,
     IDEMPOTENCY_KEY,
-    LIMIT,
     PREFER,
-    TASK_CONDITIONS,
+    TASK_DRY_RUN,
     TASK_ID,
     TRACEPARENT,
+    VIEW,
 )
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
-from taskrunner.api.views.task import TaskPage, TaskView, as_text
+from taskrunner.api.views.dry_run import DryRunView
+from taskrunner.api.views.task import DeduplicatedView, TaskView, as_text
+from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.cancellation import Cancellation, TaskCheck
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
-from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
@@ -38,29 +40,21 @@ _SAFE_HEADERS = (
     ("Content-Security-Policy", "sandbox; default-src 'none'"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-_REPLAYED = ("Idempotency-Replayed", "true")
 
 # Checking more takes longer than the loop's other clients should wait.
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={200: TaskView, 202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView, TaskView), 202: TaskView},
     takes={"application/json": TaskDraft},
-    parameters=(IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
+    parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
     problems=(400, 408, 409, 413, 415, 422, 503),
-)
-_LIST = Operation(
-    summary="Tasks, the newest first.",
-    answers={200: TaskPage},
-    parameters=(*TASK_CONDITIONS, LIMIT, CURSOR),
-    problems=(400, 503),
 )
 _READ = Operation(
     summary="A task and all that is known of it.",
-    answers={200: TaskView, 304: None},
-    parameters=(PREFER,),
-    problems=(400, 404, 412, 503),
-    tagged=True,
+    answers={200: (TaskView, TaskPart)},
+    parameters=(FIELDS, VIEW, PREFER),
+    problems=(400, 404, 503),
 )
 _BODY = Operation(
     summary="The fetched bytes: text as text/plain, anything else as application/octet-stream.",
@@ -71,20 +65,23 @@ _CANCEL = Operation(
     summary="Cancel a task that has not ended; a running fetch is cut.",
     answers={200: TaskView},
     problems=(404, 409, 503),
+    tagged=True,
 )
 _DELETE = Operation(
     summary="Delete a task with its result and history; a running fetch is cut.",
     answers={204: None},
-    problems=(404, 503),
+    problems=(404, 409, 503),
+    tagged=True,
 )
 
 
 class TaskRoutes:
-    """`POST /tasks`, `GET /tasks`, `/tasks/{id}` and its body, cancel and delete."""
+    """`POST /tasks`, `/tasks/{id}` and its body, cancel and delete."""
 
     def __init__(
         self,
         intake: Intake,
+        dry_runner: DryRunner,
         cancellation: Cancellation,
         store: Store,
         waiting: Waiting,
@@ -93,16 +90,15 @@ class TaskRoutes:
         max_request_bytes: int,
     ) -> None:
         self._intake = intake
+        self._dry_runner = dry_runner
         self._cancellation = cancellation
         self._store = store
         self._waiting = waiting
-        self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
-        routes.get("/tasks", self.list, _LIST)
         routes.get("/tasks/{id}", self.read, _READ)
         routes.get("/tasks/{id}/body", self.body, _BODY)
         routes.post("/tasks/{id}/cancel", self.cancel, _CANCEL)
@@ -112,9 +108,11 @@ class TaskRoutes:
         """202 once the store has the task.
 
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
-        first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A client that prefers
-        to wait gets 200 with the result, unless the task takes longer.
+        first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
+        another task holds gets 200 with that one, and `Deduplicated: true`. A client that prefers to wait
+        gets 200 with the result, unless the task takes longer.
         """
+        is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
@@ -124,39 +122,33 @@ class TaskRoutes:
             draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
         else:
             draft = TaskDraft.from_json(raw, limits)
-        caller = caller_of(request)
-        submitted = await self._intake.submit(
-            _traced(draft, request), idempotency_key=key, submitter=caller.submitter
-        )
+        draft, caller = _traced(draft, request), caller_of(request)
+        if is_dry_run:
+            found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
+            return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
+        submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
         location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
         if "Prefer" in request.headers:
             return await self._answer_in_time(submitted, location, request)
         if not submitted.created:
-            return await self._replay(submitted, location, request)
+            return await self._known(submitted, location, request)
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
 
-    async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, _LIST.parameters)
-        selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
-        query.refuse_if_wrong()
-        caller = caller_of(request)
-        page = await query.with_cursor(
-            lambda: self._search.tasks(caller.selection(selection), limit=limit, cursor=cursor)
-        )
-        tasks = [self._view(request, record) for record in page.items]
-        return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
-
     async def read(self, request: web.Request) -> web.Response:
+        query = Query(request, _READ.parameters)
+        members = query.members()
+        query.refuse_if_wrong()
         task_id, waited = stored_id(request), Waited()
         if "Prefer" in request.headers:
             waited = await self._waiting.until_ended(request, task_id)
             if waited.applied:
                 await self._waiting.check_again(request)
         record = waited.record or await self._record(task_id)
-        view = self._view(request, record, await self._inline_body(record))
-        return tagged_response(request, view, headers=waited.applied)
+        body = await self._inline_body(record) if members is None or "result" in members else None
+        view = self._view(request, record, body)
+        return json_response(view if members is None else part_of(view, members), headers=waited.applied)
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))
@@ -168,12 +160,22 @@ class TaskRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """200 with the cancelled task. A request body is ignored."""
-        return json_response(self._view(request, await self._cancellation.cancel(stored_id(request))))
+        record = await self._cancellation.cancel(stored_id(request), check=self._check(request))
+        return json_response(self._view(request, record))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once the task is removed."""
-        await self._cancellation.delete(stored_id(request))
+        await self._cancellation.delete(stored_id(request), check=self._check(request))
         return empty_response()
+
+    def _check(self, request: web.Request) -> TaskCheck | None:
+        """The condition of the request, to be checked on the state that a change replaces."""
+        condition = condition_of(request)
+
+        async def check(record: Record) -> None:
+            condition.check(self._view(request, record, await self._inline_body(record)))
+
+        return check if condition.is_given else None
 
     def _view(self, request: web.Request, record: Record, body: bytes | None = None) -> TaskView:
         shown = caller_of(request).shown_record(record)
@@ -200,26 +202,38 @@ class TaskRoutes:
     ) -> web.Response:
         """200 with the result if there is one within the time for which the client prefers to wait."""
         waited = await self._waiting.until_ended(request, submitted.id)
-        headers = (location, *waited.applied, *(() if submitted.created else (_REPLAYED,)))
-        if waited.record is not None:
-            view = self._view(request, waited.record, await self._inline_body(waited.record))
-            return json_response(view, status=200, headers=headers)
         if not submitted.created:
-            return await self._replay(submitted, location, request, waited)
+            return await self._known(submitted, location, request, waited)
+        headers = (location, *waited.applied)
+        if waited.record is not None:
+            body = await self._inline_body(waited.record)
+            return json_response(self._view(request, waited.record, body), headers=headers)
         task = caller_of(request).shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=headers)
 
-    async def _replay(
+    async def _known(
         self,
         submitted: Submitted,
         location: tuple[str, str],
         request: web.Request,
         waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
     ) -> web.Response:
-        record = await self._record(submitted.id)
+        record = waited.record or await self._record(submitted.id)
         view = self._view(request, record, await self._inline_body(record))
-        return json_response(view, status=202, headers=(location, *waited.applied, _REPLAYED))
+        headers = (location, *waited.applied)
+        if submitted.deduplicated:
+            found = DeduplicatedView.copy(view, deduplicated=True)
+            return json_response(found, headers=(*headers, ("Deduplicated", "true")))
+        status = 202 if waited.record is None else 200
+        return json_response(view, status=status, headers=(*headers, ("Idempotency-Replayed", "true")))
+
+
+def _asks_for_dry_run(request: web.Request) -> bool:
+    query = Query(request, _SUBMIT.parameters)
+    is_dry_run = query.get(TASK_DRY_RUN)
+    query.refuse_if_wrong()
+    return is_dry_run
 
 
 def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:

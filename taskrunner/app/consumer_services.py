@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
+from taskrunner.app.adapters import egress_proxy
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import running
 from taskrunner.config import Config
@@ -15,11 +16,12 @@ from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.self_report import SelfReport
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
@@ -44,13 +46,18 @@ class ConsumerServices:
             if in_processes
             else ThreadPool(factory, platform.events)
         )
-        self._consumer = _make_consumer(platform, pool)
+        # A name that no earlier process had: only the process that made a claim may repeat it.
+        name = f"{config.workers.name}-{secrets.token_hex(3)}"
+        self._consumer = _make_consumer(platform, pool, name)
         self._autoscaler = Autoscaler(
             self._consumer,
             platform.broker,
             platform.events,
             config.scaling_settings(),
             interval=config.workers.interval,
+        )
+        self.report = SelfReport(
+            self._consumer, self._autoscaler, platform.clock, name=name, queues=config.workers.queues
         )
         self._collector = Collector(
             platform.store,
@@ -95,12 +102,11 @@ class ConsumerServices:
         return running(Affinity(self._events, self._consumer.pool))
 
 
-def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
+def _make_consumer(platform: Platform, pool: WorkerPool, name: str) -> Consumer:
     config = platform.config
     settings = config.workers.settings(
         ConsumerSettings,
-        # A name that no earlier process had: only the process that made a claim may repeat it.
-        name=f"{config.workers.name}-{secrets.token_hex(3)}",
+        name=name,
         weights=config.queues.weights(),
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
@@ -127,7 +133,7 @@ def _fetch_settings(config: Config) -> FetchSettings:
         FetchSettings,
         trust=find_system_trust(),
         limits=config.task_limits(),
-        proxy=EgressProxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None,
+        proxy=egress_proxy(config),
         key_passwords=read_key_passwords(section.tls),
         secrets=config.callbacks.secrets,
     )

@@ -1,24 +1,30 @@
 """The platform: the store, the broker, and the services that every command uses."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 
-from taskrunner.app.adapters import make_broker, make_store
+from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -41,6 +47,8 @@ class Platform:
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
         self.config = config
         self.publishes = publishes
+        # A name that no other process has: only the process that holds a lease may go on.
+        self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
         self.store = make_store(config, self.events)
@@ -54,9 +62,17 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
+        retention = config.retention_settings()
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, self.task_settings, hold=hold
+            self.store,
+            self.publisher,
+            self.events,
+            self.clock,
+            self.task_settings,
+            hold=hold,
+            retention=retention,
         )
+        self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
         self.hosts = HostAdmin(
@@ -67,10 +83,20 @@ class Platform:
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
-        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
+        self.cancellation = Cancellation(self.store, self.events, self.clock, retention)
+        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
+        self.operations = OperationAdmin(self.store, self.clock)
+        self.operation_runs = OperationRuns(
+            self.store,
+            self.bulk_actions,
+            self.audit,
+            self.events,
+            self.clock,
+            name=self.process_name,
+        )
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from taskrunner.domain.errors import (
     FieldsInvalid,
     HostLimitUnknown,
     KeyUnknown,
+    OperationUnknown,
     OutsideError,
     ScheduleUnknown,
     SetupError,
@@ -63,7 +64,7 @@ def exit_codes() -> Iterator[None]:
 
 def exit_code(exc: Exception) -> int:
     """The exit code for an error."""
-    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown):
+    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown | OperationUnknown):
         return NOT_FOUND
     if isinstance(exc, StateConflict):
         return CONFLICT

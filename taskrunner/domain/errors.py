@@ -9,15 +9,19 @@
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
-    │   │   └── KeyInvalid          an API key breaks a rule
+    │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── KeyUnknown              no API key has this name
+    │   ├── OperationUnknown        no operation has this id
+    │   ├── QueueUnknown            no queue has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
-    │       └── KeyReused           an Idempotency-Key came with another request before
+    │       ├── KeyReused           an Idempotency-Key came with another request before
+    │       └── DedupKeyHeld        another task holds the dedup key
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
@@ -92,6 +96,10 @@ class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
 
+class OperationInvalid(FieldsInvalid):
+    """An operation that somebody asks for breaks at least one rule."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -117,12 +125,29 @@ class KeyUnknown(CallerError):
     """No API key has this name."""
 
 
+class OperationUnknown(CallerError):
+    """No operation has this id: it never was, or its retention is over."""
+
+
+class QueueUnknown(CallerError):
+    """No queue has this name."""
+
+
 class StateConflict(CallerError):
     """The current status of the task does not allow the request."""
 
 
 class KeyReused(StateConflict):
     """An `Idempotency-Key` came with another request before."""
+
+
+class DedupKeyHeld(StateConflict):
+    """Another task holds the dedup key."""
+
+    @classmethod
+    def of(cls, holder: str, key: str) -> Self:
+        """`holder` is the id of that task."""
+        return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
 
 
 class BatchRefused(CallerError):

@@ -36,12 +36,13 @@ class Settlement(Value):
 
 
 class RetentionSettings(Value):
-    """How many seconds a finished task is kept, by status, and an audit entry."""
+    """How many seconds a finished task is kept, by status, an audit entry, and an operation that ended."""
 
     succeeded: float = 7 * 86_400.0
     failed: float = 30 * 86_400.0
     cancelled: float = 7 * 86_400.0
     audit: float = 90 * 86_400.0
+    operations: float = 7 * 86_400.0
 
     def keep(self, status: Status) -> float:
         """The retention of a terminal status in seconds, 0 for a live status."""
@@ -98,6 +99,10 @@ def settlement(
 
 def _keep(task: Task, now: datetime, seconds: float) -> float:
     until = task.keep_until
+    if task.dedup is not None and task.dedup.ttl is not None:
+        # The record is what holds the key.
+        held_until = task.dedup.held_until(task.created_at)
+        until = held_until if until is None else max(until, held_until)
     return seconds if until is None else max(seconds, (until - now).total_seconds())
 
 

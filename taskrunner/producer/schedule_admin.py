@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import ScheduleUnknown, StateConflict
+from taskrunner.domain.errors import DedupKeyHeld, ScheduleUnknown, StateConflict
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.submitter import without_namespace
@@ -106,10 +106,16 @@ class ScheduleAdmin:
             cursor=own[limit - 1].name.removeprefix(namespace) if len(own) > limit else None,
         )
 
-    async def delete(self, name: str) -> None:
-        """The tasks of the schedule stay."""
-        if not await self._store.delete_schedule(name):
-            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+    async def delete(self, name: str, *, check: ScheduleCheck = _allow) -> None:
+        """The tasks of the schedule stay. `check` sees the version that is removed."""
+        for _ in range(_MAX_TRIES):
+            found = await self._store.schedule(name)
+            if found is None:
+                raise ScheduleUnknown(f"no schedule has the name {name!r}")
+            check(decode_schedule(found.encoded))
+            if await self._store.delete_schedule(name, expected=found.version):
+                return
+        raise StateConflict(f"schedule {name!r} is being changed by others; try again")
 
     async def pause(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
         """No slot runs until `resume`; slots that pass meanwhile never run."""
@@ -122,10 +128,17 @@ class ScheduleAdmin:
         )
 
     async def run(self, name: str) -> Submitted:
-        """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
+        """Submit its task now, in addition to the slots.
+
+        Raises `TaskInvalid` if the limits have changed, and `DedupKeyHeld`: who asks for a run wants to know
+        that there is none.
+        """
         schedule = await self.get(name)
         draft = draft_of(schedule, self._intake.task_settings.limits)
-        return await self._intake.submit(draft, submitter=schedule.submitter)
+        submitted = await self._intake.submit(draft, submitter=schedule.submitter)
+        if submitted.deduplicated and draft.dedup is not None:
+            raise DedupKeyHeld.of(submitted.id, draft.dedup.key)
+        return submitted
 
     async def _change(
         self, name: str, change: Callable[[Schedule], Schedule], check: ScheduleCheck

@@ -10,9 +10,12 @@ from taskrunner.stores.redis.change_store import RedisChangeStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
+from taskrunner.stores.redis.dedup_store import RedisDedupStore
+from taskrunner.stores.redis.fleet_store import RedisFleetStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
+from taskrunner.stores.redis.operation_store import RedisOperationStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
 from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
@@ -25,6 +28,7 @@ from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limit
 
 class RedisStore(
     RedisIntakeStore,
+    RedisDedupStore,
     RedisRelayStore,
     RedisConsumerStore,
     RedisOperatorStore,
@@ -35,6 +39,8 @@ class RedisStore(
     RedisAuditStore,
     RedisRateStore,
     RedisChangeStore,
+    RedisOperationStore,
+    RedisFleetStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

@@ -47,6 +47,15 @@ encoded_tasks = Table(
     Column("encoded", Text, nullable=False),
 )
 
+dedups = Table(
+    "taskrunner_dedups",
+    metadata,
+    Column("dedup_key", _BYTEWISE, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("look_ms", BigInteger, nullable=False),  # when to see whether the key is still held
+)
+
 bodies = Table(
     "taskrunner_bodies",
     metadata,
@@ -143,6 +152,31 @@ changes = Table(
     Column("status", Text),  # none for a deleted task
 )
 
+operations = Table(
+    "taskrunner_operations",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),  # none while it is live
+)
+
+worker_reports = Table(
+    "taskrunner_worker_reports",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("encoded", Text, nullable=False),
+)
+
+figures = Table(
+    "taskrunner_figures",
+    metadata,
+    Column("place", _BYTEWISE, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("encoded", Text, nullable=False),
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",
@@ -184,8 +218,11 @@ _partial("taskrunner_tasks_retention", tasks.c.kept_until_ms, where="kept_until_
 # With the status, which is always the same here: otherwise SQLite prefers the index above, and sorts.
 _partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
+Index("taskrunner_dedups_look", dedups.c.look_ms)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
 Index("taskrunner_changes_order", changes.c.major, changes.c.minor)
-Index("taskrunner_hosts_until", hosts.c.until_ms)
+Index("taskrunner_operations_ended", operations.c.ended_at_ms)
+Index("taskrunner_figures_until", figures.c.until_ms)
+Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

@@ -29,18 +29,25 @@ from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -50,6 +57,22 @@ from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
 from tests.tools.waiting import PATIENCE
+
+NAMES = {
+    "public.test": ["93.184.216.34", "2606:2800:220:1::1"],
+    "private.test": ["10.1.2.3"],
+    "mixed.test": ["93.184.216.34", "169.254.169.254"],
+    "zoned.test": ["fe80::1%eth0"],
+}
+
+
+class NamesOfTests(Network):
+    """Looks names up in a table of its own."""
+
+    def resolve(self, host: str) -> list[str]:
+        if host not in NAMES:
+            raise OSError(f"no such name: {host}")
+        return NAMES[host]
 
 
 @pytest.fixture
@@ -119,14 +142,20 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
+    explainer = Explainer(store, broker, hosts, trail, clock)
+    bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
+    runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
         intake=intake,
+        dry_runner=DryRunner(intake, TargetCheck(None, NamesOfTests()).check),
         requeue=requeue,
         cancellation=cancellation,
-        bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
+        bulk_actions=bulk_actions,
+        operations=OperationAdmin(store, clock),
         hosts=hosts,
         feed=feed,
-        explainer=Explainer(store, broker, hosts, trail, clock),
+        explainer=explainer,
+        fleet=Fleet(store, broker, explainer, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
@@ -140,10 +169,12 @@ async def api(
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
+    await runner.start()
     async with aiohttp.ClientSession() as session:
         yield Api(app, server, store, redis, broker, health, session, intake, keys, feed, seen)
     await server.stop()
     await feed.stop()
+    await runner.stop()
     await publisher.drain()
     await broker.stop()
     await store.stop()

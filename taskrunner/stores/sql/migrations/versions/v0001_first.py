@@ -35,6 +35,7 @@ def _create_tables() -> None:
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
     _table("encoded_tasks", "id", (_TEXT, "encoded"))
+    _table("dedups", "dedup_key", (_TEXT, "id"), (_BIG, "until_ms look_ms"))
     _table("bodies", "id", (_BYTES, "body"))
     _table(
         "dead_messages",
@@ -53,6 +54,9 @@ def _create_tables() -> None:
     _table("key_rates", "name", (_BIG, "arrival_us"))
     _table("audit", "id", (_TEXT, "encoded"))
     _table("change_log", "name", (_BIG, "start_major start_minor until_ms"), (_TEXT, "secret"))
+    _table("operations", "id", (_TEXT, "version encoded"), (_BIG_OR_NULL, "ended_at_ms"))
+    _table("worker_reports", "id", (_BIG, "until_ms"), (_TEXT, "encoded"))
+    _table("figures", "place", (_BIG, "until_ms"), (_TEXT, "encoded"))
     sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "taskrunner_counts",
@@ -93,11 +97,14 @@ def _create_indices() -> None:
         "INDEX taskrunner_tasks_dead ON taskrunner_tasks (status, updated_ms, id) WHERE status = 'failed'",
         "UNIQUE INDEX taskrunner_tasks_key ON taskrunner_tasks (idempotency_key)"
         " WHERE idempotency_key IS NOT NULL",
+        "INDEX taskrunner_dedups_look ON taskrunner_dedups (look_ms)",
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
         "INDEX taskrunner_changes_order ON taskrunner_changes (major, minor)",
-        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
+        "INDEX taskrunner_operations_ended ON taskrunner_operations (ended_at_ms)",
+        "INDEX taskrunner_figures_until ON taskrunner_figures (until_ms)",
+        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",
     ):
         op.execute(f"CREATE {index}")
 
