@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 from taskrunner.config.values import read_hosts, split_commas
 from taskrunner.domain.callback import CallbackSecret
 from taskrunner.domain.messages import did_you_mean
-from taskrunner.domain.signature import read_secret
+from taskrunner.domain.signature import PREFIX, read_secret
 from taskrunner.domain.url_pattern import ANY_HOST
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,8 +42,17 @@ def _from_text(text: str) -> dict[str, dict[str, list[str]]]:
 def _secret(name: Any, given: Any) -> CallbackSecret:
     if isinstance(given, CallbackSecret):
         return given
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(_HOSTS):
-        raise ValueError(f"a secret's name must be 1 to 64 letters, digits or ._-, and not end with {_HOSTS}")
+    # Some secrets could be names, and names are shown.
+    if (
+        not isinstance(name, str)
+        or not _NAME.fullmatch(name)
+        or name.endswith(_HOSTS)
+        or name.startswith(PREFIX)
+    ):
+        raise ValueError(
+            f"a secret's name must be 1 to 64 letters, digits or ._-, not begin with {PREFIX} and "
+            f"not end with {_HOSTS}"
+        )
     if not isinstance(given, Mapping):
         raise ValueError(f"{name}: must have keys (whsec_…) and hosts, the receivers that they sign for")
     for field in given:
