@@ -117,13 +117,9 @@ class Watchers:
             await asyncio.sleep(1 / _TOLD_PER_SECOND)
 
     async def cancel_all(self) -> None:
-        conditions = {"label": "bench=watched"}
-        while True:
-            async with self._session.post(f"{self._url}/tasks/cancel", params=conditions) as response:
-                cursor = (await response.json())["next_cursor"]
-            if cursor is None:
-                return
-            conditions["cursor"] = cursor
+        body = {"action": "cancel", "filter": {"label": "bench=watched"}}
+        async with self._session.post(f"{self._url}/operations", json=body) as response:
+            response.raise_for_status()
 
     async def close(self) -> None:
         await self._session.close()

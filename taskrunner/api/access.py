@@ -167,6 +167,9 @@ class Access:
 
     async def still_admits(self, request: web.Request, needs: Needs) -> bool:
         """Whether the caller could make the request again and see as much. Waits for no service."""
+        if caller_of(request).key is None:
+            # It came from near, or everybody is let in: only the first key can change that.
+            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
         try:
             caller = await self._caller(request, needs, is_probe=True)
         except (RequestRefused, OutsideError):

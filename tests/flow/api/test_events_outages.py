@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.status import Status
 from taskrunner.producer import task_feed
@@ -84,3 +85,11 @@ async def test_a_stream_that_cannot_catch_up_ends(api: Api, monkeypatch: pytest.
                 assert await late.rest() == []
     async with events_of(api, "/events", after=place) as late:
         assert [each.seen for each in await late.take(2)] == [each.seen for each in told]
+
+
+async def test_the_first_key_ends_streams_of_nobody(api: Api) -> None:
+    """From then on a key is needed; until then nobody on this machine needs one."""
+    async with events_of(api, "/events") as reader:
+        await reader.begin()
+        await api.make_key("first", Scope.READ)
+        assert await reader.next() is None
