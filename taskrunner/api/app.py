@@ -22,6 +22,7 @@ from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
+from taskrunner.api.token_keys import TokenKeyRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -33,6 +34,7 @@ from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.stores.base import Store
@@ -57,6 +59,7 @@ def build_api(
     access: Access,
     keys: KeyAdmin,
     trail: AuditTrail,
+    token_keys: PublishedKeys,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -73,6 +76,7 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
+    TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)

@@ -73,6 +73,8 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/readyz"): OPEN,
     ("GET", "/stats"): MONITOR,
     ("GET", "/metrics"): MONITOR,
+    ("GET", "/.well-known/openid-configuration"): OPEN,
+    ("GET", "/.well-known/jwks.json"): OPEN,
     ("GET", "/"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,

@@ -20,6 +20,7 @@ from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.pause_watch import PauseWatch
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
@@ -64,6 +65,7 @@ class Platform:
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
         self.key_limiter = KeyLimiter(self.store, self.clock)
+        self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)

@@ -72,6 +72,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
         keys=platform.key_admin,
         trail=platform.audit,
+        token_keys=platform.token_keys,
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

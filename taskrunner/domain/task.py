@@ -66,6 +66,7 @@ class Task(Value):
     - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
     - `redirects`: which redirects are followed; another is the answer.
     - `tls`: the name of the TLS profile to fetch with.
+    - `auth`: the name of the credential that each attempt sends.
     - `validators`: fetch only if the target has a newer version.
     - `keep_until`: the record is kept at least until then.
     - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
@@ -94,6 +95,7 @@ class Task(Value):
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     tls: str | None = None
+    auth: str | None = None
     callback: Callback | None = None
     validators: Validators | None = None
     keep_until: AwareDatetime | None = None

@@ -56,6 +56,7 @@ TASK = Task(
     signed_by="s",
     created_by="k",
     tls="t",
+    auth="a",
     validators=Validators(url="http://a/", etag='"e"', last_modified="d", task_id="u"),
     keep_until=NOW,
     traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",

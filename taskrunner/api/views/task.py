@@ -187,6 +187,7 @@ class TaskView(View):
     labels: Mapping[str, str]
     created_by: str | None
     tls: str | None
+    auth: str | None
     validators: ValidatorsView | None
     callback: CallbackView | None
 
@@ -233,6 +234,7 @@ class TaskView(View):
             labels=task.labels,
             created_by=task.created_by,
             tls=task.tls,
+            auth=task.auth,
             validators=None if task.validators is None else ValidatorsView.of(task.validators),
             callback=None if task.callback is None else CallbackView.of(task.callback),
         )

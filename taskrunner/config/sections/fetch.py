@@ -1,9 +1,10 @@
 """How a URL is fetched."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from taskrunner.config.credentials import Credentials, Issuer
 from taskrunner.config.sections.section import KIB, MIB, Section
 from taskrunner.config.tls_profiles import TlsProfiles
 from taskrunner.config.values import (
@@ -17,6 +18,7 @@ from taskrunner.config.values import (
     TargetPatterns,
     UserAgent,
 )
+from taskrunner.domain.credential import SignedToken
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.handlers.http.settings import FetchSettings
@@ -67,6 +69,15 @@ class FetchSection(Section):
         {},
         description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",
     )
+    credentials: Annotated[Credentials, Secret()] = Field(
+        {},
+        repr=False,
+        description="by name: keys or key_file, hosts (docs/tasks.md#credentials); also as credentials_file",
+    )
+    issuer: Issuer | None = Field(
+        _FETCH.issuer,
+        description="the https URL of the API, `iss` of the tokens of credentials with a key_file",
+    )
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,
         repr=False,
@@ -87,3 +98,13 @@ class FetchSection(Section):
         description="tasks may reach this machine's loopback on any port; `dev` sets this",
     )
     ports: Ports = Field(_SSRF.ports, description="the ports that tasks may reach")
+
+    def redacted(self) -> dict[str, Any]:
+        """Of credentials, hosts, subjects and audiences are shown."""
+        values = super().redacted()
+        for name, credential in self.credentials.items():
+            shown = values["credentials"][name]
+            shown["hosts"] = list(credential.hosts)
+            if isinstance(credential, SignedToken):
+                shown["subject"], shown["audience"] = credential.subject, credential.audience
+        return values

@@ -40,6 +40,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -69,8 +70,17 @@ def access_settings() -> AccessSettings:
 
 
 @pytest.fixture
+def token_keys() -> PublishedKeys:
+    """None."""
+    return PublishedKeys(None, {})
+
+
+@pytest.fixture
 async def api(
-    request_timeout: float, keepalive_timeout: float, access_settings: AccessSettings
+    request_timeout: float,
+    keepalive_timeout: float,
+    access_settings: AccessSettings,
+    token_keys: PublishedKeys,
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -118,6 +128,7 @@ async def api(
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
+        token_keys=token_keys,
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=trail,
