@@ -8,15 +8,26 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.config.named_values import NAME, folded, read_named_values
 from taskrunner.config.signing_keys import read_keys, read_secret_hosts
-from taskrunner.domain.credential import Credential, SignedToken, SigningSecret
-from taskrunner.domain.messages import did_you_mean
+from taskrunner.domain.credential import (
+    ClientAuth,
+    Credential,
+    GrantedToken,
+    SignedToken,
+    SigningSecret,
+    is_private,
+)
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.url import parse_url
 
 _MAX_CREDENTIALS = 100
 _MAX_KEY_BYTES = 64 * 1024
 _MAX_TEXT = 1024
 # By the key that says what kind a credential is: the others that it may have.
-_KINDS = {"keys": ("hosts",), "key_file": ("hosts", "other_key_file", "subject", "audience")}
+_KINDS = {
+    "keys": ("hosts",),
+    "key_file": ("hosts", "other_key_file", "subject", "audience"),
+    "token_url": ("hosts", "client_id", "client_secret", "client_auth", "scope", "audience"),
+}
 _ALL_KEYS = tuple(dict.fromkeys([*_KINDS, *(key for keys in _KINDS.values() for key in keys)]))
 
 
@@ -41,7 +52,10 @@ def _credential(name: Any, given: Any) -> Credential:
     keys = {_known(name, str(key)): value for key, value in given.items() if value not in (None, "")}
     kinds = [kind for kind in _KINDS if kind in keys]
     if len(kinds) != 1:
-        raise ValueError(f"{name}: must have either keys (whsec_…, to sign) or a key_file (to issue tokens)")
+        raise ValueError(
+            f"{name}: must have one of keys (whsec_…, to sign), key_file (to issue tokens) and token_url "
+            "(to be granted them)"
+        )
     for key in keys:
         if key != kinds[0] and key not in _KINDS[kinds[0]]:
             raise ValueError(f"{name}.{key}: does not go with {kinds[0]}")
@@ -50,6 +64,8 @@ def _credential(name: Any, given: Any) -> Credential:
     )
     if kinds == ["keys"]:
         return SigningSecret(keys=read_keys(name, keys["keys"]), hosts=hosts)
+    if kinds == ["token_url"]:
+        return _granted(name, keys, hosts)
     other = keys.get("other_key_file")
     return SignedToken(
         hosts=hosts,
@@ -58,6 +74,24 @@ def _credential(name: Any, given: Any) -> Credential:
         subject=_text(f"{name}.subject", keys.get("subject")),
         audience=_text(f"{name}.audience", keys.get("audience")),
     )
+
+
+def _granted(name: str, keys: Mapping[str, Any], hosts: tuple[str, ...]) -> GrantedToken:
+    texts = {key: _text(f"{name}.{key}", value) or "" for key, value in keys.items() if key != "hosts"}
+    for key in ("client_id", "client_secret"):
+        if key not in texts:
+            raise ValueError(f"{name}.{key}: is required, as token_url is given")
+    how = texts.pop("client_auth", ClientAuth.BASIC).lower()
+    if how not in {*ClientAuth}:
+        raise ValueError(f"{name}.client_auth: must be one of {', '.join(ClientAuth)}, got {shown(how)}")
+    try:
+        url = parse_url(texts.pop("token_url"))
+    except ValueError as exc:
+        raise ValueError(f"{name}.token_url: {exc}") from None
+    if not is_private(url):
+        # RFC 6749 section 3.2.
+        raise ValueError(f"{name}.token_url: must be an https URL, since it gets the client_secret")
+    return GrantedToken(**texts, token_url=url.text, client_auth=ClientAuth(how), hosts=hosts)
 
 
 def _known(name: str, key: str) -> str:

@@ -5,6 +5,7 @@ task only names one. Each attempt makes its headers anew.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from taskrunner.domain.address import is_loopback
 from taskrunner.domain.messages import did_you_mean, shown
@@ -49,6 +50,24 @@ class SignedToken(Credential):
         return (self.key_pem,) if self.other_key_pem is None else (self.key_pem, self.other_key_pem)
 
 
+class ClientAuth(StrEnum):
+    """How a token endpoint learns who asks: HTTP Basic, or fields of the form (RFC 6749 section 2.3.1)."""
+
+    BASIC = "basic"
+    POST = "post"
+
+
+class GrantedToken(Credential):
+    """A token that the endpoint at `token_url` grants to our client; see `token_grants`."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    client_auth: ClientAuth = ClientAuth.BASIC
+    scope: str | None = None
+    audience: str | None = None
+
+
 class CredentialUse(Value):
     """What the check of a task needs to know of a credential, without its secrets.
 
@@ -85,12 +104,14 @@ def check_credential(name: str, url: Url, headers: Mapping[str, str], known: Cre
     """Raises `ValueError` with the reason if a task with `url` and `headers` may not name this credential."""
     check_name("credential", name, url, {each: use.hosts for each, use in known.items()})
     use = known[name]
-    if use.is_token and url.scheme != "https" and not _is_local(url):
-        # RFC 6750 section 5.3: a token that can be overheard can be used by others.
+    if use.is_token and not is_private(url):
         raise ValueError("sends a token, which needs https, and the URL is http")
     if twice := next((each for each in headers if each.lower() in use.headers), None):
         raise ValueError(f"sets the header {shown(twice)}, which the task's headers have, too: leave one out")
 
 
-def _is_local(url: Url) -> bool:
+def is_private(url: Url) -> bool:
+    """Whether nobody can overhear a request to `url`, and use its token (RFC 6750 section 5.3)."""
+    if url.scheme == "https":
+        return True
     return url.host == "localhost" or (url.address is not None and is_loopback(url.address))

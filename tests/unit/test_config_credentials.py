@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
-from taskrunner.domain.credential import SignedToken, SigningSecret
+from taskrunner.domain.credential import ClientAuth, GrantedToken, SignedToken, SigningSecret
 from taskrunner.domain.errors import ConfigInvalid
 from tests.tools.token_keys import ec_pem, ed25519_pem, pem_of, rsa_pem
 
@@ -99,8 +99,8 @@ def test_they_are_never_shown(tmp_path: Path) -> None:
     [
         ("{erp: s3cret}", "erp: must have keys"),
         ("[s3cret]", "must be"),
-        ("{erp: {hosts: a.test}}", "erp: must have either keys"),
-        (f"{{erp: {{keys: {FIRST}, key_file: key.pem, hosts: a.test}}}}", "erp: must have either keys"),
+        ("{erp: {hosts: a.test}}", "erp: must have one of"),
+        (f"{{erp: {{keys: {FIRST}, key_file: key.pem, hosts: a.test}}}}", "erp: must have one of"),
         (f"{{erp: {{keys: {FIRST}}}}}", "erp.hosts: is required"),
         ("{erp: {key_file: key.pem}}", "erp.hosts: is required"),
         ("{erp: {key_file: key.pem, hosts: 'https://a.test/'}}", "erp.hosts: must be"),
@@ -162,3 +162,60 @@ def test_no_key_signs_tasks_and_callbacks(tmp_path: Path) -> None:
     )
     assert "could forge a callback" in told
     assert SECOND.removeprefix("whsec_") not in told
+
+
+GRANTED = "token_url: https://login.test/t, client_id: me, client_secret: s3cret, hosts: a.test"
+
+
+def test_a_token_endpoint(tmp_path: Path) -> None:
+    """The secret is not shown, the rest is."""
+    config = load_text(
+        tmp_path,
+        f"Fetch: {{credentials: {{erp: {{{GRANTED}, scope: a b, audience: x, client_auth: POST}}}}}}",
+    )
+    assert config.fetch.credentials == {
+        "erp": GrantedToken(
+            token_url="https://login.test/t",
+            client_id="me",
+            client_secret="s3cret",
+            client_auth=ClientAuth.POST,
+            scope="a b",
+            audience="x",
+            hosts=("a.test",),
+        )
+    }
+    assert config.task_limits().credentials["erp"].is_token
+    shown = config.redacted()["Fetch"]["credentials"]["erp"]
+    assert shown == {
+        "token_url": "https://login.test/t",
+        "client_id": "me",
+        "client_secret": "***",
+        "client_auth": "post",
+        "scope": "a b",
+        "audience": "x",
+        "hosts": ["a.test"],
+    }
+    assert "s3cret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (GRANTED.replace("https:", "http:"), "erp.token_url: must be an https URL"),
+        (GRANTED.replace("https://login.test", "ftp://me:s3cret@login.test"), "erp.token_url: "),
+        (
+            GRANTED.replace("client_id", "client_ids"),
+            'erp.client_ids: unknown key, did you mean "client_id"',
+        ),
+        (GRANTED.replace("client_id: me, ", ""), "erp.client_id: is required"),
+        (GRANTED.replace("client_secret: s3cret, ", ""), "erp.client_secret: is required"),
+        (f"{GRANTED}, client_auth: jwt", "erp.client_auth: must be one of basic, post, got 'jwt'"),
+        (f"{GRANTED}, subject: x", "erp.subject: does not go with token_url"),
+        (f"{GRANTED}, key_file: key.pem", "erp: must have one of"),
+        (f"{GRANTED}, scope: [a, b]", "erp.scope: must be one line"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used(tmp_path: Path, given: str, told: str) -> None:
+    message = finding(tmp_path, f"Fetch: {{credentials: {{erp: {{{given}}}}}}}")
+    assert told in message
+    assert "s3cret" not in message

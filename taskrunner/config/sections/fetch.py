@@ -18,12 +18,13 @@ from taskrunner.config.values import (
     TargetPatterns,
     UserAgent,
 )
-from taskrunner.domain.credential import SignedToken
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.handlers.http.settings import FetchSettings
 
 _FETCH, _SSRF = FetchSettings(), SsrfPolicy()
+# Of a credential.
+_SHOWN = {"subject", "audience", "token_url", "client_id", "client_auth", "scope"}
 
 
 class FetchSection(Section):
@@ -72,7 +73,7 @@ class FetchSection(Section):
     credentials: Annotated[Credentials, Secret()] = Field(
         {},
         repr=False,
-        description="by name: keys or key_file, hosts (docs/tasks.md#credentials); also as credentials_file",
+        description="by name: hosts; keys, key_file or token_url (docs/tasks.md); also as credentials_file",
     )
     issuer: Issuer | None = Field(
         _FETCH.issuer,
@@ -100,11 +101,10 @@ class FetchSection(Section):
     ports: Ports = Field(_SSRF.ports, description="the ports that tasks may reach")
 
     def redacted(self) -> dict[str, Any]:
-        """Of credentials, hosts, subjects and audiences are shown."""
+        """Of credentials, what they are for is shown."""
         values = super().redacted()
         for name, credential in self.credentials.items():
             shown = values["credentials"][name]
             shown["hosts"] = list(credential.hosts)
-            if isinstance(credential, SignedToken):
-                shown["subject"], shown["audience"] = credential.subject, credential.audience
+            shown |= {key: getattr(credential, key) for key in _SHOWN & shown.keys()}
         return values

@@ -23,10 +23,13 @@ from taskrunner.handlers.http.retry_after import retry_after
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
 from taskrunner.handlers.http.target_auth import SecretMissing, TargetAuth
+from taskrunner.handlers.http.token_grants import TokenUnavailable
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+# Seconds until an attempt that got no token is made again.
+_TOKEN_PAUSE = 30.0
 # Only where a consumer is configured differently from the process that accepted the task.
 _SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
@@ -34,6 +37,10 @@ _SECRET_MISSING = Outcome(
 )
 _SECRET_NOT_FOR_HOST = FetchFailure(
     kind=OutcomeKind.BLOCKED, error="The secret or credential of the task is not for this request."
+)
+# The fault is not the target's, and the endpoint is likely to be back.
+_NO_TOKEN = Outcome(
+    kind=OutcomeKind.INTERRUPTED, retry_after=_TOKEN_PAUSE, counted=False, sent=False, of_host=False
 )
 _TLS_PROFILE_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
@@ -111,6 +118,8 @@ class HttpHandler(Handler):
             self._auth.authorize(request, task, number, time.time())
         except SecretMissing:
             return _SECRET_MISSING
+        except TokenUnavailable as exc:
+            return replace(_NO_TOKEN, error=str(exc))
         except ValueError:
             return _outcome(_SECRET_NOT_FOR_HOST)
         return request
@@ -186,6 +195,8 @@ class HttpHandler(Handler):
     ) -> Outcome:
         """A complete answer; `not_followed` says why it is the last one although it is a redirect."""
         response = self._response(exchange, request, elapsed)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self._auth.refused(task)
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         phrase = _PHRASES.get(response.status, str(response.status))
         waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()

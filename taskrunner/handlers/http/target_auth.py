@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from taskrunner.domain import signature
 from taskrunner.domain.attempt_headers import token_id
 from taskrunner.domain.credential import (
+    GrantedToken,
     SignedToken,
     SigningSecret,
     check_credential,
@@ -19,6 +20,7 @@ from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task import Task
 from taskrunner.handlers.http.http_request import HttpRequest, line_name
 from taskrunner.handlers.http.settings import FetchSettings
+from taskrunner.handlers.http.token_grants import TokenGrants
 
 if TYPE_CHECKING:
     from taskrunner.domain.signed_token import TokenKey
@@ -38,12 +40,13 @@ class TargetAuth:
         """Use the secrets and credentials of `settings` from the next attempt on."""
         self._settings = settings
         self._keys: dict[str, TokenKey] = {}
+        self._grants = TokenGrants(settings)
 
     def authorize(self, request: HttpRequest, task: Task, number: int, now: float) -> None:
         """Add what the task's secret and credential send in attempt `number`.
 
-        Raises `SecretMissing`, and `ValueError` for one that is not for this request: an AMQP client can name
-        it without intake.
+        Raises `SecretMissing`, `TokenUnavailable`, and `ValueError` for one that is not for this request: an
+        AMQP client can name it without intake.
         """
         settings = self._settings
         if task.signed_by is not None:
@@ -62,6 +65,14 @@ class TargetAuth:
             elif isinstance(credential, SignedToken):
                 token = self._issue(task.auth, credential, request, token_id(task, number), now)
                 _add(request, f"Authorization: Bearer {token}")
+            elif isinstance(credential, GrantedToken):
+                token = self._grants.token(task.auth, credential, task.timeout)
+                _add(request, f"Authorization: Bearer {token}")
+
+    def refused(self, task: Task) -> None:
+        """The target has answered 401."""
+        if task.auth is not None:
+            self._grants.forget(task.auth)
 
     def _issue(self, name: str, credential: SignedToken, request: HttpRequest, jti: str, now: float) -> str:
         from taskrunner.domain.signed_token import TokenKey, claims_of
