@@ -23,6 +23,7 @@ from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.api.token_keys import TokenKeyRoutes
+from taskrunner.api.webhooks import WebhookRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -37,6 +38,7 @@ from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to reach the next request.
@@ -60,6 +62,7 @@ def build_api(
     keys: KeyAdmin,
     trail: AuditTrail,
     token_keys: PublishedKeys,
+    webhooks: WebhookAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -76,6 +79,7 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
+    WebhookRoutes(webhooks, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown
+from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown, WebhookUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
@@ -149,6 +149,12 @@ def _read_schedule_name(text: str) -> str:
     return text
 
 
+def _read_webhook_name(text: str) -> str:
+    if not _STORED_NAME.fullmatch(text):
+        raise WebhookUnknown(f"no webhook can have the name {shown(text)}")
+    return text
+
+
 def _read_key_name(text: str) -> str:
     if not KEY_NAME.fullmatch(text):
         raise KeyUnknown(f"no API key can have the name {shown(text)}")
@@ -175,6 +181,7 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
+WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
@@ -195,7 +202,8 @@ HOST_LIMIT = _path(
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
-    each.name: each for each in (TASK_ID, SCHEDULE_NAME, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
+    each.name: each
+    for each in (TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(

@@ -63,6 +63,8 @@ from taskrunner.domain.errors import (
     TaskInvalid,
     TaskTooLarge,
     TaskUnknown,
+    WebhookInvalid,
+    WebhookUnknown,
     WriteUnconfirmed,
 )
 from taskrunner.domain.json_text import JsonUnfit
@@ -93,6 +95,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
     KeyInvalid: "key_invalid",
+    WebhookInvalid: "webhook_invalid",
 }
 
 _UNKNOWN: Mapping[type[CallerError], str] = {
@@ -100,6 +103,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     ScheduleUnknown: "schedule_unknown",
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
+    WebhookUnknown: "webhook_unknown",
 }
 
 # RFC 9110 section 15; Python has older names.
@@ -172,7 +176,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, BatchRefused):
         return _batch_refused(exc)
-    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid):
+    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid | WebhookInvalid):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)

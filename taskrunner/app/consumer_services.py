@@ -61,6 +61,7 @@ class ConsumerServices:
             platform.events,
             platform.clock,
             platform.task_settings,
+            platform.webhooks.source,
             keep=config.retention.failed,
         )
 
@@ -129,6 +130,7 @@ def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
         platform.clock,
         platform.task_settings,
         config.retention_settings(),
+        platform.webhooks.source,
         pool,
         settings,
     )

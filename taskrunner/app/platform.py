@@ -24,6 +24,7 @@ from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
+from taskrunner.producer.webhook_watch import WebhookWatch
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
 # find a queue with other arguments, and short enough for an orchestrator's first probe.
@@ -71,7 +72,10 @@ class Platform:
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, config.retention_settings())
+        self.webhooks = WebhookWatch(self.store, self.events)
+        self.cancellation = Cancellation(
+            self.store, self.events, self.clock, config.retention_settings(), self.webhooks.source
+        )
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
 
     @asynccontextmanager
@@ -119,6 +123,7 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
+        await platform.webhooks.turn()
         return await use(platform)
 
 

@@ -24,6 +24,7 @@ from taskrunner.app.services import (
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -73,6 +74,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         keys=platform.key_admin,
         trail=platform.audit,
         token_keys=platform.token_keys,
+        webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

@@ -23,6 +23,7 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -63,7 +64,7 @@ def exit_codes() -> Iterator[None]:
 
 def exit_code(exc: Exception) -> int:
     """The exit code for an error."""
-    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown):
+    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown | WebhookUnknown):
         return NOT_FOUND
     if isinstance(exc, StateConflict):
         return CONFLICT

@@ -72,4 +72,5 @@ class CallbackDraft(BaseModel):
 
     def resolve(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""
-        return Callback(**self.__dict__, **asdict(defaults))
+        given = {name: getattr(self, name) for name in CallbackDraft.model_fields}
+        return Callback(**given, **asdict(defaults))

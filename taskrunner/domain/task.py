@@ -70,6 +70,7 @@ class Task(Value):
     - `validators`: fetch only if the target has a newer version.
     - `keep_until`: the record is kept at least until then.
     - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
+    - `is_report`: it reports the end of another task; only our own callbacks do.
     - `created_by`: the API key that it was submitted with; None for the command line, and without keys.
     - `traceparent`: the trace context of the request that submitted the task.
     """
@@ -100,6 +101,7 @@ class Task(Value):
     validators: Validators | None = None
     keep_until: AwareDatetime | None = None
     signed_by: str | None = None
+    is_report: bool = False
     created_by: str | None = None
     traceparent: str | None = None
 

@@ -32,6 +32,7 @@ from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
+from taskrunner.stores.webhook_store import WebhookStore as WebhookStore
 
 
 class Store(
@@ -46,6 +47,7 @@ class Store(
     ApiKeyStore,
     AuditStore,
     RateStore,
+    WebhookStore,
     InspectionStore,
 ):
     """All parts of a store.

@@ -32,6 +32,7 @@ from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.search import Search
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
+from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 from tests.tools.waiting import PATIENCE, eventually
@@ -117,6 +118,8 @@ class LocalRunner:
         self.store = store
         self.broker = MemoryBroker(self.events)
         self.target = Target()
+        self.webhooks = WebhookWatch(store, self.events)
+        self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.requeue = Requeuer(store, self.intake, self.publisher, self.clock, hold=HOLD)
@@ -135,7 +138,7 @@ class LocalRunner:
         return Intake(store, publisher, self.events, self.clock, TaskSettingsSource(), hold=HOLD)
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, RETENTION)
+        return Cancellation(store, self.events, self.clock, RETENTION, self.webhooks.source)
 
     def make_bulk_action(self, store: Store) -> BulkActions:
         requeue = Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
@@ -150,6 +153,7 @@ class LocalRunner:
             self.clock,
             RELAY,
             RETENTION,
+            self.webhooks.source,
             lambda: self.pauses.current,
         )
 
@@ -160,12 +164,25 @@ class LocalRunner:
         )
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, RETENTION, interval=RELAY.poll_interval)
+        return Cleaner(
+            store or self.store,
+            self.events,
+            self.clock,
+            RETENTION,
+            self.webhooks.source,
+            interval=RELAY.poll_interval,
+        )
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
         Collector(
-            self.store, self.broker, self.events, self.clock, TaskSettingsSource(), keep=RETENTION.failed
+            self.store,
+            self.broker,
+            self.events,
+            self.clock,
+            TaskSettingsSource(),
+            self.webhooks.source,
+            keep=RETENTION.failed,
         ).start()
 
     async def consumer(
@@ -184,6 +201,7 @@ class LocalRunner:
             self.clock,
             TaskSettingsSource(),
             RETENTION,
+            self.webhooks.source,
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,
         )

@@ -54,6 +54,7 @@ TASK = Task(
         tls="u",
     ),
     signed_by="s",
+    is_report=True,
     created_by="k",
     tls="t",
     auth="a",

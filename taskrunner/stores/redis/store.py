@@ -20,6 +20,7 @@ from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
+from taskrunner.stores.redis.webhook_store import RedisWebhookStore
 
 
 class RedisStore(
@@ -33,6 +34,7 @@ class RedisStore(
     RedisApiKeyStore,
     RedisAuditStore,
     RedisRateStore,
+    RedisWebhookStore,
     RedisInspectionStore,
     ConnectedStore,
     Store,

@@ -16,6 +16,7 @@ from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
+from taskrunner.stores.sql.webhook_store import SqlWebhookStore
 
 
 class SqlStore(
@@ -29,6 +30,7 @@ class SqlStore(
     SqlApiKeyStore,
     SqlAuditStore,
     SqlRateStore,
+    SqlWebhookStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

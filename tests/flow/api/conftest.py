@@ -27,7 +27,9 @@ from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -45,10 +47,13 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
 from tests.tools.waiting import PATIENCE
+
+SECRETS = {"billing": ("hook.test",)}
 
 
 @pytest.fixture
@@ -99,7 +104,8 @@ async def api(
     await broker.start()
     await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskSettingsSource(), hold=10)
+    intake_settings = TaskSettingsSource(TaskSettings(limits=TaskLimits(callback_secrets=SECRETS)))
+    intake = Intake(store, publisher, events, clock, intake_settings, hold=10)
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -111,7 +117,7 @@ async def api(
         "reconnects": reconnects(broker, store),
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, RetentionSettings())
+    cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
     keys = KeyWatch(store, events, clock)
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
@@ -129,6 +135,7 @@ async def api(
         stats=Stats(parts, clock),
         metrics=metrics,
         token_keys=token_keys,
+        webhooks=WebhookAdmin(store, clock, intake_settings),
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=trail,

@@ -110,7 +110,8 @@ class Api:
         attempt = Attempt(number=ref.attempt, consumer="c1", started_at=now)
         verdict = Verdict(status=status, reason="in a test")
         assert await self.store.settle(
-            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)], now=now
+            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now, webhooks=())],
+            now=now,
         ) == [True]
 
     async def talk(self, sent: bytes) -> bytes:

@@ -23,7 +23,12 @@ def bearer(secret: str) -> dict[str, str]:
 def paths() -> list[tuple[str, str]]:
     """Every route that needs a scope, with something in the place of each parameter."""
     return [
-        (method, path.format(id="x", name="x", host="a.test", pattern="a.test", key="x", number=1, file="x"))
+        (
+            method,
+            path.format(
+                id="x", name="x", host="a.test", pattern="a.test", key="x", webhook="x", number=1, file="x"
+            ),
+        )
         for (method, path), needs in ROUTES.items()
         if needs.scopes
     ]

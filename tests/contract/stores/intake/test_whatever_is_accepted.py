@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import Envelope, decode_envelope, encode_envelope
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.rules import RuleAction, RulesUnreadable
 from taskrunner.domain.schedule_draft import ScheduleDraft
@@ -176,8 +176,10 @@ async def test_whatever_the_door_accepts_comes_out_unchanged(store: Store, field
     assert encode(record.task) == encode(task)
     assert record.task == task
 
-    report = follow_up(task, Status.FAILED, attempt=1, error="no", outcome=None, now=NOW + timedelta(days=1))
-    if report is not None:
+    end = End(
+        task=task, status=Status.FAILED, attempt=1, error="no", outcome=None, now=NOW + timedelta(days=1)
+    )
+    for report in follow_ups(end, ()):
         assert_envelope_keeps(report.task)
         assert json.loads(report.task.content or b"")
 

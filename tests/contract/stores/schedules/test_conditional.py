@@ -61,7 +61,7 @@ class Feed:
         ended = Attempt(number=number, consumer="c", started_at=now)
         verdict = decide(record.task, outcome, attempt=number, attempt_limit=1, now=now, random=0.0)
         assert await self.store.settle(
-            [settlement(record.task, ended, outcome, verdict, KEEP, now=now)], now=now
+            [settlement(record.task, ended, outcome, verdict, KEEP, now=now, webhooks=())], now=now
         ) == [True]
         return await fetch(self.store, task_id)
 
