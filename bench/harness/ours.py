@@ -67,13 +67,16 @@ class Taskrunner(Contender):
 
     def serve(self) -> Child:
         """The API, ready to take tasks at `api_port`."""
-        child = Child(self._command("serve"), log=self._log, cwd=ROOT)
+        child = self._start_server()
         try:
             JsonClient(self.api_port).wait_until_ok("/health", _READY_WITHIN)
         except BaseException:
             child.stop()
             raise
         return child
+
+    def _start_server(self) -> Child:
+        return Child(self._command("serve"), log=self._log, cwd=ROOT)
 
     def make_key(self, *limits: str) -> str:
         """A key that sees only its own tasks, with these options of `keys create`."""

@@ -76,6 +76,12 @@ class Embedded(OnSql):
         for path in self._file.parent.glob(f"{self._file.name}*"):
             path.unlink()
 
+    def _start_server(self) -> Child:
+        """With workers: a memory broker is of one process."""
+        self.wipe()
+        run(self._command("db", "upgrade"), log=self._log, cwd=ROOT)
+        return self.consume()
+
     def consume(self) -> Child:
         return Child(self._command("all"), log=self._log, cwd=ROOT)
 

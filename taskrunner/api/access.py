@@ -15,6 +15,7 @@ from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.dry_run import DryRun
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
@@ -76,6 +77,14 @@ class Caller:
     def shown_record(self, record: Record) -> Record:
         """`record` with its ids as this caller knows them."""
         return replace(record, task=self.shown_task(record.task)) if self.namespace else record
+
+    def shown_dry_run(self, found: DryRun) -> DryRun:
+        """`found` with its ids as this caller knows them."""
+        existing, replaces = (
+            None if each is None else self.shown(each) for each in (found.existing_id, found.replaces_id)
+        )
+        task = self.shown_task(found.task)
+        return replace(found, task=task, existing_id=existing, replaces_id=replaces)
 
     def shown_letter(self, letter: DeadLetter) -> DeadLetter:
         """`letter` with its id as this caller knows it."""

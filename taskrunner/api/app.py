@@ -31,6 +31,7 @@ from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
@@ -48,6 +49,7 @@ _MONITOR_REQUEST_BYTES = 4096
 def build_api(
     *,
     intake: Intake,
+    dry_runner: DryRunner,
     requeue: Requeuer,
     schedules: ScheduleAdmin,
     cancellation: Cancellation,
@@ -69,7 +71,9 @@ def build_api(
     max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
-    TaskRoutes(intake, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(routes)
+    TaskRoutes(intake, dry_runner, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(
+        routes
+    )
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
-from taskrunner.api.parameters import ATOMIC, IDEMPOTENCY_KEY
+from taskrunner.api.parameters import ATOMIC, IDEMPOTENCY_KEY, TASK_DRY_RUN
 from taskrunner.api.problems import refuse
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, read_json_body
@@ -29,7 +29,7 @@ _BATCH = Operation(
         "application/json": {"type": "array"},
         **{kind: {"type": "string", "minLength": 1} for kind in _LINES},
     },
-    parameters=(IDEMPOTENCY_KEY, ATOMIC),
+    parameters=(IDEMPOTENCY_KEY, ATOMIC, TASK_DRY_RUN),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 
@@ -49,7 +49,7 @@ class BatchRoutes:
     async def submit(self, request: web.Request) -> web.Response:
         """200 with one item for each task. Safe to repeat for tasks with ids of their own, or with a key."""
         query = Query(request, _BATCH.parameters)
-        is_atomic = query.get(ATOMIC)
+        is_atomic, is_dry_run = query.get(ATOMIC), query.get(TASK_DRY_RUN)
         query.refuse_if_wrong()
         if not request.can_read_body:
             raise _no_body()
@@ -73,12 +73,16 @@ class BatchRoutes:
         )
         if not lines:
             return json_response(BatchAnswer(items=()))
-        submit = RequestSubmit(self._intake, reader)
+        submit = RequestSubmit(self._intake, reader, dry_run=is_dry_run)
         if is_atomic:
-            done = await submit.submit_all(lines)
-            return json_response(BatchAnswer(items=items_of(done, shown=caller.shown)))
-        items = [item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)]
-        return json_response(BatchAnswer(items=items))
+            items = items_of(await submit.submit_all(lines), shown=caller.shown)
+        else:
+            items = [
+                item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)
+            ]
+        replayed = all(item.status == 202 and not item.created for item in items)
+        headers = (("Idempotency-Replayed", "true"),) if replayed and not is_dry_run else ()
+        return json_response(BatchAnswer(items=items), headers=headers)
 
 
 def _no_body() -> Exception:

@@ -58,7 +58,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
-        views |= {each: None for each in operation.answers.values() if isinstance(each, type)}
+        for answer in operation.answers.values():
+            views |= dict.fromkeys(_views(answer))
         drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
     taken, draft_schemas = models_json_schema(
@@ -116,12 +117,21 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _answer(status: int, answer: type[View] | str | None, references: References) -> Schema:
+def _views(answer: type[View] | tuple[type[View], ...] | str | None) -> tuple[type[View], ...]:
+    """The views of a JSON answer."""
+    if isinstance(answer, tuple):
+        return answer
+    return (answer,) if isinstance(answer, type) else ()
+
+
+def _answer(
+    status: int, answer: type[View] | tuple[type[View], ...] | str | None, references: References
+) -> Schema:
     described: Schema = {"description": title_of(status)}
     if isinstance(answer, str):
         described["content"] = {answer: {"schema": {"type": "string"}}}
-    elif answer is not None:
-        described["content"] = {_JSON: {"schema": references[answer]}}
+    elif views := [references[view] for view in _views(answer)]:
+        described["content"] = {_JSON: {"schema": views[0] if len(views) == 1 else {"oneOf": views}}}
     return described
 
 

@@ -249,6 +249,7 @@ BULK_LIMIT = _whole_number(
     "limit", "The largest number to change in one request.", least=1, most=1000, default=1000
 )
 DRY_RUN = _flag("dry_run", "Only count them.")
+TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would do.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
 EVERYTHING = _flag("all", "Everything; required when no condition is given. Conditions hold with it, too.")
 BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)

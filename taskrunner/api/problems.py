@@ -22,6 +22,7 @@ error is shown only as an id, under which the log has the rest.
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
 | 409, 422 | `batch_refused` | an atomic batch: `errors` begin with the number of the task |
+| 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
@@ -46,6 +47,7 @@ from taskrunner.domain.errors import (
     BatchRefused,
     BrokerUnavailable,
     CallerError,
+    DedupKeyHeld,
     FieldError,
     FieldsInvalid,
     FilterInvalid,
@@ -98,6 +100,8 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     WebhookInvalid: "webhook_invalid",
 }
 
+# The field that is in conflict with another task.
+_CONFLICTS: Mapping[type[StateConflict], str] = {KeyReused: "Idempotency-Key", DedupKeyHeld: "dedup.key"}
 _UNKNOWN: Mapping[type[CallerError], str] = {
     TaskUnknown: "task_unknown",
     ScheduleUnknown: "schedule_unknown",
@@ -185,6 +189,8 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code=unknown, detail=str(exc))
     if isinstance(exc, KeyReused):
         return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
+    if isinstance(exc, DedupKeyHeld):
+        return Problem(status=409, code="dedup_key_held", detail=str(exc))
     if isinstance(exc, StateConflict):
         return Problem(status=409, code="state_conflict", detail=str(exc))
     if isinstance(exc, CallerError):
@@ -227,12 +233,14 @@ def findings_in(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:
     """What is wrong with one task of a batch, by field."""
     if isinstance(error, TaskInvalid):
         return error.errors
-    field = "Idempotency-Key" if isinstance(error, KeyReused) else "id"
+    field = _CONFLICTS.get(type(error), "id")
     return [FieldError(field=field, message=str(error))]
 
 
 def _batch_refused(exc: BatchRefused) -> Problem:
-    is_conflict = all(type(error) is StateConflict for _, error in exc.refused)
+    is_conflict = all(
+        isinstance(error, StateConflict) and not isinstance(error, KeyReused) for _, error in exc.refused
+    )
     errors = [
         replace(found, field=f"{number}.{found.field}" if found.field else str(number))
         for number, error in exc.refused

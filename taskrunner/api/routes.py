@@ -38,13 +38,13 @@ MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
 class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
-    `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one.
-    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
-    handler of a `tagged` route answers entity tags and checks conditions on them.
+    `answers` by status: the view of a JSON answer, or one of several, the media type of another answer, None
+    for an empty one. `takes` is the request's body by media type, `problems` the statuses of the route's own
+    problems. The handler of a `tagged` route answers entity tags and checks conditions on them.
     """
 
     summary: str
-    answers: Mapping[int, type[View] | str | None]
+    answers: Mapping[int, type[View] | tuple[type[View], ...] | str | None]
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()

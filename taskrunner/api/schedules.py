@@ -67,7 +67,7 @@ _RESUME = Operation(
 _RUN = Operation(
     summary="Submit its task now, in addition to the slots.",
     answers={202: TaskView},
-    problems=(404, 422, 503),
+    problems=(404, 409, 422, 503),
 )
 
 

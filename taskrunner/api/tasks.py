@@ -6,18 +6,28 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.entity_tags import tagged_response
-from taskrunner.api.parameters import CURSOR, IDEMPOTENCY_KEY, LIMIT, TASK_CONDITIONS, TASK_ID, TRACEPARENT
+from taskrunner.api.parameters import (
+    CURSOR,
+    IDEMPOTENCY_KEY,
+    LIMIT,
+    TASK_CONDITIONS,
+    TASK_DRY_RUN,
+    TASK_ID,
+    TRACEPARENT,
+)
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
-from taskrunner.api.views.task import TaskPage, TaskView, as_text
+from taskrunner.api.views.dry_run import DryRunView
+from taskrunner.api.views.task import DeduplicatedView, TaskPage, TaskView, as_text
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
@@ -34,9 +44,9 @@ _SAFE_HEADERS = (
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView), 202: TaskView},
     takes={"application/json": TaskDraft},
-    parameters=(IDEMPOTENCY_KEY, TRACEPARENT),
+    parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
@@ -74,6 +84,7 @@ class TaskRoutes:
     def __init__(
         self,
         intake: Intake,
+        dry_runner: DryRunner,
         cancellation: Cancellation,
         store: Store,
         options: ApiSettings,
@@ -81,6 +92,7 @@ class TaskRoutes:
         max_request_bytes: int,
     ) -> None:
         self._intake = intake
+        self._dry_runner = dry_runner
         self._cancellation = cancellation
         self._store = store
         self._search = Search(store)
@@ -99,8 +111,10 @@ class TaskRoutes:
         """202 once the store has the task.
 
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
-        first answer did, with the task as it is now, and `Idempotency-Replayed: true`.
+        first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
+        another task holds gets 200 with that one, and `Deduplicated: true`.
         """
+        is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
@@ -110,13 +124,14 @@ class TaskRoutes:
             draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
         else:
             draft = TaskDraft.from_json(raw, limits)
-        caller = caller_of(request)
-        submitted = await self._intake.submit(
-            _traced(draft, request), idempotency_key=key, submitter=caller.submitter
-        )
+        draft, caller = _traced(draft, request), caller_of(request)
+        if is_dry_run:
+            found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
+            return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
+        submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
         location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
         if not submitted.created:
-            return await self._replay(submitted, location, request)
+            return await self._known(submitted, location, request)
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
@@ -173,12 +188,22 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _replay(
+    async def _known(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
         record = await self._record(submitted.id)
         view = self._view(request, record, await self._inline_body(record))
+        if submitted.deduplicated:
+            found = DeduplicatedView.copy(view, deduplicated=True)
+            return json_response(found, headers=(location, ("Deduplicated", "true")))
         return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+
+
+def _asks_for_dry_run(request: web.Request) -> bool:
+    query = Query(request, _SUBMIT.parameters)
+    is_dry_run = query.get(TASK_DRY_RUN)
+    query.refuse_if_wrong()
+    return is_dry_run
 
 
 def _traced(draft: TaskDraft, request: web.Request) -> TaskDraft:

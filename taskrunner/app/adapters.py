@@ -12,6 +12,7 @@ from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.config import Config
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.events import Events
+from taskrunner.handlers.http.settings import EgressProxy
 from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
@@ -95,3 +96,9 @@ def _redis_settings(config: Config) -> RedisSettings:
     # The URL says everything about the connection, so no password of the section goes to its server.
     bare = replace(settings, sentinel=None, user=None, password=None, db=0, tls=False)
     return replace(bare, address=config.store.url)
+
+
+def egress_proxy(config: Config) -> EgressProxy | None:
+    """The proxy that fetches go through, if there is one."""
+    section = config.fetch
+    return EgressProxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 
+from taskrunner.app.adapters import egress_proxy
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Reload
 from taskrunner.app.services import running
@@ -21,7 +22,7 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
-from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
@@ -143,7 +144,7 @@ def _fetch_settings(config: Config) -> FetchSettings:
         FetchSettings,
         trust=find_system_trust(),
         limits=config.task_limits(),
-        proxy=EgressProxy.from_url(section.proxy, resolves=section.proxy_resolves) if section.proxy else None,
+        proxy=egress_proxy(config),
         key_passwords=read_key_passwords(section.tls),
         secrets=config.callbacks.secrets,
     )

@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 
-from taskrunner.app.adapters import make_broker, make_store
+from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
@@ -56,9 +58,19 @@ class Platform:
         )
         hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
+        retention = config.retention_settings()
+        self.webhooks = WebhookWatch(self.store, self.events)
         self.intake = Intake(
-            self.store, self.publisher, self.events, self.clock, self.task_settings, hold=hold
+            self.store,
+            self.publisher,
+            self.events,
+            self.clock,
+            self.task_settings,
+            hold=hold,
+            webhooks=self.webhooks.source,
+            retention=retention,
         )
+        self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         self.pauses = PauseWatch(self.store, self.events)
         self.hosts = HostAdmin(
@@ -72,10 +84,7 @@ class Platform:
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
-        self.webhooks = WebhookWatch(self.store, self.events)
-        self.cancellation = Cancellation(
-            self.store, self.events, self.clock, config.retention_settings(), self.webhooks.source
-        )
+        self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
 
     @asynccontextmanager

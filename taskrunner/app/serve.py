@@ -60,6 +60,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
     config = platform.config
     api = build_api(
         intake=platform.intake,
+        dry_runner=platform.dry_runner,
         requeue=platform.requeue,
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,

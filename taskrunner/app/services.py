@@ -93,7 +93,15 @@ def _make_cleaner(platform: Platform) -> Cleaner:
 def make_scheduler(platform: Platform) -> Scheduler:
     config = platform.config
     settings = config.schedules.settings(SchedulerSettings, poll_interval=config.relay.poll_interval)
-    return Scheduler(platform.store, platform.events, platform.clock, platform.task_settings, settings)
+    return Scheduler(
+        platform.store,
+        platform.events,
+        platform.clock,
+        platform.task_settings,
+        settings,
+        platform.webhooks.source,
+        config.retention_settings(),
+    )
 
 
 @asynccontextmanager

@@ -27,7 +27,11 @@ _NEXT_STEPS = {
 # The fields of a response that this client reads.
 _TASK = {"id": str, "url": str, "status": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
+_FORESEEN = {"created": bool, "task": dict, "attempts": list, "target": dict}
 _ERROR = {"field": str, "message": str}
+# Of an item of a batch: a new task, or the one that holds its dedup key.
+ACCEPTED_STATUSES = (200, 202)
+_DRY_RUN = "?dry_run=true"
 
 
 class _RequestTooLarge(CallerError):
@@ -59,23 +63,33 @@ class ApiClient:
             self._session.headers["Authorization"] = f"Bearer {key}"
         self._session.headers["User-Agent"] = f"taskrunner/{__version__}"
 
-    def submit(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def submit(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
         """The `id`, `url`, `created` and `published` of the accepted task."""
-        response = self._request("POST", "/tasks", json.dumps(fields).encode(), "application/json")
+        response = self._post("/tasks", fields, idempotency_key)
         task = self._resource(response, _TASK)
-        created = "Idempotency-Replayed" not in response.headers
+        created = not {"Idempotency-Replayed", "Deduplicated"} & response.headers.keys()
         published = created and task["status"] == "queued"
         return {"id": task["id"], "url": task["url"], "created": created, "published": published}
 
-    def submit_lines(self, lines: list[bytes]) -> list[dict[str, Any]]:
+    def dry_run(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """What a submit would do, as the API answers it."""
+        return self._resource(self._post(f"/tasks{_DRY_RUN}", fields, idempotency_key), _FORESEEN)
+
+    def _post(self, path: str, fields: Mapping[str, Any], idempotency_key: str | None) -> requests.Response:
+        given = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._request("POST", path, json.dumps(fields).encode(), "application/json", headers=given)
+
+    def submit_lines(self, lines: list[bytes], *, dry_run: bool = False) -> list[dict[str, Any]]:
         """The result of each line, in order."""
+        path = f"/tasks/batch{_DRY_RUN if dry_run else ''}"
         try:
-            response = self._request("POST", "/tasks/batch", b"\n".join(lines), "application/x-ndjson")
+            response = self._request("POST", path, b"\n".join(lines), "application/x-ndjson")
         except _RequestTooLarge as exc:
             if len(lines) == 1:
                 return [{"status": 413, "errors": [{"field": "", "message": str(exc)}]}]
             half = len(lines) // 2
-            return self.submit_lines(lines[:half]) + self.submit_lines(lines[half:])
+            parts = lines[:half], lines[half:]
+            return [item for part in parts for item in self.submit_lines(part, dry_run=dry_run)]
         items: list[dict[str, Any]] = self._resource(response, {"items": list})["items"]
         if len(items) != len(lines) or not all(_is_item(item) for item in items):
             raise self._unfit(response)
@@ -92,9 +106,10 @@ class ApiClient:
         body: bytes | None = None,
         media_type: str | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         allow_unknown: bool = False,
     ) -> requests.Response:
-        headers = {} if media_type is None else {"Content-Type": media_type}
+        headers = {**(headers or {}), **({} if media_type is None else {"Content-Type": media_type})}
         try:
             response = self._session.request(
                 method, self._url + path, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
@@ -162,7 +177,7 @@ def _is_item(item: Any) -> bool:
     """Whether this is the result of one line: an accepted task, or its errors."""
     if not _has(item, {"status": int}):
         return False
-    return _has(item, _ACCEPTED) if item["status"] == 202 else _are_errors(item.get("errors"))
+    return _has(item, _ACCEPTED) if item["status"] in ACCEPTED_STATUSES else _are_errors(item.get("errors"))
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

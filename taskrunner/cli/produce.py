@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from taskrunner.app.loop import run
-from taskrunner.app.platform import produce
+from taskrunner.app.platform import operate, produce
 from taskrunner.cli import submit_to_store
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.interruption import signals_as_interrupts
@@ -16,6 +16,7 @@ from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import Config, load
 from taskrunner.domain.api_key import check_secret
+from taskrunner.domain.client_key import check_client_key
 from taskrunner.domain.task_draft import TaskDraft
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ _ON_COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
 @click.option("--run-at", metavar="TIME", help="Start no attempt before this time (RFC 3339).")
 @click.option("--expires-at", metavar="TIME", help="Start no attempt from this time on (RFC 3339).")
 @task_options
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="The same command again under this key makes no second task; a line of --file has its own.",
+)
 @click.option(
     "--write-concern", help="What to wait for: store, broker or replicated [default: Store.write_concern]."
 )
@@ -66,6 +72,9 @@ _ON_COMMAND_LINE = click.core.ParameterSource.COMMANDLINE
     is_flag=True,
     help="Submit the lines of --file as new tasks, although the same command has submitted them before.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Submit nothing; print what would be submitted, or what is wrong with it."
+)
 @json_option
 def produce_command(
     config_path: Path | None,
@@ -75,6 +84,8 @@ def produce_command(
     wait: bool,
     wait_timeout: float | None,
     again: bool,
+    dry_run: bool,
+    idempotency_key: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -89,13 +100,21 @@ def produce_command(
         raise click.UsageError("--wait-timeout needs --wait")
     if again and source is None:
         raise click.UsageError("--again is for --file; --url always submits a new task")
+    if dry_run and wait:
+        raise click.UsageError("--dry-run submits nothing that --wait could wait for; leave out one of them")
+    if idempotency_key is not None and source is not None:
+        raise click.UsageError("--idempotency-key is for --url; lines of --file can have one each, in JSON")
     if api and config_path is not None:
         raise click.UsageError("--config has no effect on --api ($TASKRUNNER_API_URL); leave out one of them")
     if key and not api and click.get_current_context().get_parameter_source("key") is _ON_COMMAND_LINE:
         raise click.UsageError("--key is for --api; store and broker have their own passwords")
     fields = task_fields(given)
     output = OutputOptions(
-        as_json=as_json, wait=wait, wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout
+        as_json=as_json,
+        wait=wait,
+        wait_timeout=_WAIT_TIMEOUT if wait_timeout is None else wait_timeout,
+        dry_run=dry_run,
+        idempotency_key=None if idempotency_key is None else _checked_key(idempotency_key),
     )
     line_ids = None if source is None or again else LineIds.of(source, fields)
     with signals_as_interrupts():
@@ -106,6 +125,13 @@ def produce_command(
     raise SystemExit(code)
 
 
+def _checked_key(key: str) -> str:
+    try:
+        return check_client_key(key)
+    except ValueError as exc:
+        raise click.UsageError(f"--idempotency-key: {exc}") from exc
+
+
 def _submit_to_store(
     config: Config,
     source: BinaryIO | None,
@@ -113,13 +139,15 @@ def _submit_to_store(
     output: OutputOptions,
     line_ids: LineIds | None,
 ) -> int:
+    # A dry run needs no broker.
+    using = operate if output.dry_run else produce
     if source is None:
         draft = TaskDraft.from_fields(fields, config.task_limits())
-        return run(produce(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
+        return run(using(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
     # Checked here, so that a wrong option is reported once and not for every line.
     base = TaskDraft.base(fields, config.task_limits())
     return run(
-        produce(
+        using(
             config,
             lambda platform: submit_to_store.submit_file(platform, source, base, output, line_ids),
         )

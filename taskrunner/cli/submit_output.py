@@ -25,11 +25,16 @@ EXIT_NOT_ENDED = 7
 
 
 class OutputOptions(Value):
-    """What to print; `wait` for the results, `wait_timeout` seconds at most."""
+    """What to print; `wait` for the results, `wait_timeout` seconds at most.
+
+    A `dry_run` submits nothing. `idempotency_key` is that of the only task.
+    """
 
     as_json: bool
     wait: bool
     wait_timeout: float
+    dry_run: bool = False
+    idempotency_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,8 +75,10 @@ class SubmitSummary:
         self.known += len(answers) - created
         self.lines = lines
         self.progress.erase()
-        for answer in answers:
-            print_submitted(answer, self.output)
+        # The ids of a dry run are those of no tasks.
+        if self.output.as_json or not self.output.dry_run:
+            for answer in answers:
+                print_submitted(answer, self.output)
         if self.output.wait:
             sys.stdout.flush()
             self.ids += [answer["id"] for answer in answers]
@@ -94,6 +101,9 @@ class SubmitSummary:
         )
 
     def _print_totals(self) -> None:
+        if self.output.dry_run:
+            self._print_foreseen()
+            return
         if self.known:
             ids = f"{_count(self.known, 'line')} had been submitted before and made no new task"
             hint = "; --again submits them once more" if self.repeatable else ""
@@ -101,6 +111,12 @@ class SubmitSummary:
         if self.refused:
             counts = f"{_count(self.refused, 'line')} refused, {_count(self.accepted, 'task')} accepted"
             click.echo(f"taskrunner: {counts}", err=True)
+
+    def _print_foreseen(self) -> None:
+        known = f", {_count(self.known, 'line')} had been submitted before" if self.known else ""
+        refused = f", {_count(self.refused, 'line')} would be refused" if self.refused else ""
+        would = f"{_count(self.accepted, 'task')} would be accepted{known}{refused}"
+        click.echo(f"taskrunner: dry run: {would}; nothing was submitted", err=True)
 
 
 def print_submitted(answer: Mapping[str, Any], output: OutputOptions) -> None:
@@ -110,6 +126,12 @@ def print_submitted(answer: Mapping[str, Any], output: OutputOptions) -> None:
         return
     shown = {**answer, "url": masked_url(answer["url"])}
     sys.stdout.write((encode(shown).decode() if output.as_json else answer["id"]) + "\n")
+
+
+def print_known(answer: Mapping[str, Any]) -> None:
+    """Say so if a submit of one task made none."""
+    if not answer["created"]:
+        click.echo(f"taskrunner: {answer['id']} was there before; no new task was made", err=True)
 
 
 def print_result(resource: Mapping[str, Any], output: OutputOptions) -> int:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeVar
 
-from taskrunner.cli.api_client import ApiClient
+from taskrunner.cli.api_client import ACCEPTED_STATUSES, ApiClient
+from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
     SubmitSummary,
+    print_known,
     print_not_ended,
     print_not_found,
     print_result,
@@ -38,7 +40,11 @@ Response = TypeVar("Response")
 
 def submit_one(client: ApiClient, fields: Mapping[str, Any], output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
-    answer = client.submit(fields)
+    if output.dry_run:
+        print_dry_run(client.dry_run(fields, idempotency_key=output.idempotency_key), output)
+        return 0
+    answer = client.submit(fields, idempotency_key=output.idempotency_key)
+    print_known(answer)
     print_submitted(answer, output)
     if not output.wait:
         return 0
@@ -80,14 +86,14 @@ def _submit_batch(
     def send() -> list[dict[str, Any]]:
         nonlocal requests
         requests += 1
-        return client.submit_lines([line for line, _ in sent])
+        return client.submit_lines([line for line, _ in sent], dry_run=summary.output.dry_run)
 
     items = _retry_while_unavailable(send)
     accepted: list[dict[str, Any]] = []
     for (number, _), (_, has_our_id), item in zip(batch, sent, items, strict=True):
-        if item["status"] == 202:
+        if item["status"] in ACCEPTED_STATUSES:
             # An earlier request of ours may have created the task.
-            created = item["created"] or (requests > 1 and has_our_id)
+            created = item["created"] or (requests > 1 and has_our_id and item["status"] == 202)
             answer = {name: item[name] for name in ("id", "url", "published")}
             accepted.append({**answer, "created": created})
         else:

@@ -9,14 +9,17 @@ from typing import Any, BinaryIO
 import click
 from msgspec import to_builtins
 
+from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
+from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.progress import Progress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
     SubmitSummary,
+    print_known,
     print_not_ended,
     print_not_found,
     print_result,
@@ -40,7 +43,12 @@ _PATIENCE = 60.0
 
 async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions) -> int:
     """Submit a task; returns the exit code."""
-    submitted = await platform.intake.submit(draft)
+    if output.dry_run:
+        masking = Masking(platform.config.fetch.mask_headers)
+        found = await platform.dry_runner.run(draft, idempotency_key=output.idempotency_key)
+        print_dry_run(to_builtins(DryRunView.of(found, masking)), output)
+        return 0
+    submitted = await platform.intake.submit(draft, idempotency_key=output.idempotency_key)
     concern = draft.effective_write_concern(platform.intake.task_settings)
     waits_for_broker = platform.publishes and concern is not WriteConcern.STORE
     is_due = submitted.task.run_at is None and submitted.created
@@ -48,7 +56,9 @@ async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions
         why = platform.broker.status().error
         note = "stored; RabbitMQ has not confirmed it yet, the relay will publish it"
         click.echo(f"taskrunner: {note} ({why})" if why else f"taskrunner: {note}", err=True)
-    print_submitted(_submitted_fields(submitted), output)
+    answer = _submitted_fields(submitted)
+    print_known(answer)
+    print_submitted(answer, output)
     if not output.wait:
         return 0
     sys.stdout.flush()
@@ -64,7 +74,9 @@ async def submit_file(
 ) -> int:
     """Submit every line that is a task and print the others as errors; returns the exit code."""
     make_id = None if line_ids is None else line_ids.id_of
-    batch_submit = BatchSubmit(platform.intake, base, patience=_PATIENCE, make_id=make_id)
+    batch_submit = BatchSubmit(
+        platform.intake, base, patience=_PATIENCE, make_id=make_id, dry_run=output.dry_run
+    )
     progress = Progress(source)
     summary = SubmitSummary(source, output, line_ids is not None, progress)
     unpublished = 0
@@ -77,7 +89,7 @@ async def submit_file(
             )
             summary.count([_submitted_fields(each) for each in done.submitted], lines=done.lines)
     why = platform.broker.status().error
-    if unpublished and why and platform.publishes:
+    if unpublished and why and platform.publishes and not output.dry_run:
         note = f"RabbitMQ has not confirmed {unpublished} of them yet, the relay will publish them"
         click.echo(f"taskrunner: {summary.accepted} stored; {note} ({why})", err=True)
     failed = await _print_results(platform, summary.ids, output)

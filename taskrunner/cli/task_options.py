@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from taskrunner.cli.options import DURATION
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
+_DEDUP_FIELDS = {"dedup_key": "key", "dedup_ttl": "ttl", "dedup_mode": "mode"}
 _CALLBACK_FIELDS = {
     "callback_url": "url",
     "callback_secret": "secret",
@@ -59,6 +60,17 @@ _OPTIONS = (
         metavar="NAME=VALUE",
         help="A label to find the task by; repeatable.",
     ),
+    click.option(
+        "--dedup", "dedup_key", metavar="KEY", help="At most one task of this key is alive at a time."
+    ),
+    click.option(
+        "--dedup-ttl", type=DURATION, help="The key is also held this long from the task's acceptance."
+    ),
+    click.option(
+        "--dedup-mode",
+        metavar="MODE",
+        help="If another task holds the key: return it (default), reject this one, or replace the other.",
+    ),
     click.option("--tls", metavar="NAME", help="The TLS profile to use (Fetch.tls)."),
     click.option("--auth", metavar="NAME", help="The credential to send (Fetch.credentials)."),
     click.option("--callback", "callback_url", metavar="URL", help="POST to this URL when the task ends."),
@@ -91,9 +103,12 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
         if value not in (None, ())
         and name not in ("headers", "labels", "data", "rules")
         and name not in _CALLBACK_FIELDS
+        and name not in _DEDUP_FIELDS
     }
-    if callback := _callback(given):
+    if callback := _group(given, _CALLBACK_FIELDS, "--callback"):
         fields["callback"] = callback
+    if dedup := _group(given, _DEDUP_FIELDS, "--dedup"):
+        fields["dedup"] = dedup
     if given["headers"]:
         fields["headers"] = _pairs(given["headers"], ":", "--header")
     if given["labels"]:
@@ -106,11 +121,12 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _callback(given: dict[str, Any]) -> dict[str, Any]:
-    callback = {field: given[name] for name, field in _CALLBACK_FIELDS.items() if given[name]}
-    if callback and "url" not in callback:
-        raise click.UsageError("--callback-secret, --callback-event and --callback-tls need --callback")
-    return callback
+def _group(given: dict[str, Any], names: Mapping[str, str], option: str) -> dict[str, Any]:
+    """A field of several options, the first of which, `option`, is needed."""
+    found = {field: given[name] for name, field in names.items() if given[name] not in (None, ())}
+    if found and next(iter(names.values())) not in found:
+        raise click.UsageError(f"the other options that begin with {option} need {option}")
+    return found
 
 
 def _pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:

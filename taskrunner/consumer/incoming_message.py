@@ -10,7 +10,7 @@ from datetime import datetime
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
 from taskrunner.domain.envelope import Envelope, decode_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable
+from taskrunner.domain.errors import EnvelopeUnreadable, FieldError, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task import Priority
@@ -53,6 +53,10 @@ def read_message(
     content = decode_envelope(_plain(message.body, message.coding), settings.limits)
     if isinstance(content, Envelope):
         return IncomingMessage(envelope=content, foreign=False)
+    if content.dedup is not None:
+        # Who publishes a message gets no answer.
+        reason = "is for tasks that are submitted through the API or the command line; leave it out"
+        raise TaskInvalid([FieldError(field="dedup", message=reason)])
     if content.priority is None and queue is not None:
         content = content.model_copy(update={"priority": Priority(queue)})
     task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)

@@ -10,11 +10,27 @@ closed: of IPv6 only 2000::/3, the range of global unicast addresses, can be pub
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+
+class AddressClass(StrEnum):
+    """What an address is for. Only `PUBLIC` ones are public hosts."""
+
+    PUBLIC = "public"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    SHARED = "shared"
+    LINK_LOCAL = "link_local"
+    MULTICAST = "multicast"
+    UNSPECIFIED = "unspecified"
+    METADATA = "metadata"
+    RESERVED = "reserved"
+
 
 _SPECIAL = (
     "0.0.0.0/8",  # this network, RFC 791; 0.0.0.0 reaches this machine
@@ -117,6 +133,16 @@ class Ranges:
         return index >= 0 and number <= self._ends[address.version][index]
 
 
+# Of the special addresses, those that are not merely reserved.
+_CLASSES: Mapping[AddressClass, Ranges] = {
+    AddressClass.LOOPBACK: Ranges(map(ip_network, ("127.0.0.0/8", "::1/128"))),
+    AddressClass.PRIVATE: Ranges(
+        map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
+    ),
+    AddressClass.SHARED: Ranges([IPv4Network("100.64.0.0/10")]),
+    AddressClass.LINK_LOCAL: Ranges(map(ip_network, ("169.254.0.0/16", "fe80::/10"))),
+    AddressClass.MULTICAST: Ranges(map(ip_network, ("224.0.0.0/4", "ff00::/8"))),
+}
 _SPECIAL_RANGES = Ranges(ip_network(each) for each in _SPECIAL)
 _NEVER_RANGES = Ranges(ip_network(each) for each in _NEVER)
 
@@ -131,6 +157,19 @@ def is_never_reached(address: Address) -> bool:
     if address in _NEVER_RANGES:
         return True
     return address.version == 6 and any(each in _NEVER_RANGES for each in embedded(address))
+
+
+def class_of(address: Address) -> AddressClass:
+    """The class of an address, or of an IPv4 address which an IPv6 address may stand for."""
+    if not is_special(address):
+        return AddressClass.PUBLIC
+    meant = (address, *embedded(address))
+    if any(int(each) == 0 for each in meant):
+        return AddressClass.UNSPECIFIED
+    if is_never_reached(address):
+        return AddressClass.METADATA
+    found = (kind for kind, ranges in _CLASSES.items() if any(each in ranges for each in meant))
+    return next(found, AddressClass.RESERVED)
 
 
 def is_loopback(address: Address) -> bool:

@@ -19,7 +19,8 @@
     │   ├── KeyUnknown              no API key has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
-    │       └── KeyReused           an Idempotency-Key came with another request before
+    │       ├── KeyReused           an Idempotency-Key came with another request before
+    │       └── DedupKeyHeld        another task holds the dedup key
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
     │   ├── BrokerUnavailable       RabbitMQ cannot be reached, or did not confirm in time
     │   ├── StoreUnavailable        the store cannot be reached, or cannot take writes
@@ -133,6 +134,15 @@ class StateConflict(CallerError):
 
 class KeyReused(StateConflict):
     """An `Idempotency-Key` came with another request before."""
+
+
+class DedupKeyHeld(StateConflict):
+    """Another task holds the dedup key."""
+
+    @classmethod
+    def of(cls, holder: str, key: str) -> Self:
+        """`holder` is the id of that task."""
+        return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
 
 
 class BatchRefused(CallerError):

@@ -4,6 +4,7 @@ The order of members, the case of header names, the spelling of a number, and wh
 left out make no difference (draft-ietf-httpapi-idempotency-key-header, section 2.4).
 """
 
+import base64
 import hashlib
 import json
 from decimal import Decimal
@@ -24,7 +25,7 @@ def fingerprint(task: Task, *, given_id: str | None, delay: float | None, write_
     The times of a delay count from the request, and each request may be a span of its own.
     """
     timeless = replace(task, id=given_id or "", run_at=None if delay else task.run_at)
-    parts = [_meaning(timeless), f"{delay or 0:g}".encode(), write_concern.encode()]
+    parts = [_meaning(timeless), repr(float(delay or 0)).encode(), write_concern.encode()]
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
@@ -40,17 +41,28 @@ def is_same_request(task: Task, known: Task) -> bool:
 
 def _meaning(task: Task) -> bytes:
     headers = {name.lower(): value for name, value in task.headers.items()}
-    body = task.body
+    body, body_base64 = _body(task)
     if body is not None and "json" in headers.get("content-type", "").lower():
         body = _canonical(body)
     fields = _written_out(task) | {
         "headers": headers,
         "body": body,
+        "body_base64": body_base64,
         "retry_on": sorted({*task.retry_on}),
         "fail_on": sorted({*task.fail_on}),
     }
     del fields["created_at"], fields["traceparent"]
     return _SORTED.encode(fields)
+
+
+def _body(task: Task) -> tuple[str | None, str | None]:
+    """The body as text where its bytes are: a target cannot tell in which of two fields they were given."""
+    if task.body_base64 is None:
+        return task.body, None
+    try:
+        return base64.b64decode(task.body_base64).decode(), None
+    except UnicodeDecodeError:
+        return None, task.body_base64
 
 
 def _written_out(value: Any) -> Any:

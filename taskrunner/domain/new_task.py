@@ -36,7 +36,8 @@ class NewTask(StoredTask):
 
     `fingerprint` identifies the request that carried `idempotency_key`: the same key with another
     fingerprint is a conflict. `attempt` is above 0 only for a task whose record was lost; the attempt limit
-    is then at least one more. `write_concern` is what the acceptance waits for.
+    is then at least one more. `write_concern` is what the acceptance waits for. `dedup_key` is that of the
+    task, as the store has it; None for a task that is accepted whoever holds its key.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class NewTask(StoredTask):
     idempotency_key: str | None = None
     fingerprint: str = ""
     write_concern: WriteConcern = WriteConcern.BROKER
+    dedup_key: str | None = None
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class NewTask(StoredTask):
         idempotency_key: str | None = None,
         fingerprint: str = "",
         write_concern: WriteConcern = WriteConcern.BROKER,
+        dedup_key: str | None = None,
     ) -> Self:
         return cls(
             id=task.id,
@@ -66,6 +69,7 @@ class NewTask(StoredTask):
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
             write_concern=write_concern,
+            dedup_key=dedup_key,
         )
 
     @property
@@ -80,6 +84,12 @@ class NewTask(StoredTask):
     def namespace(self) -> str | None:
         """How the id begins if only one API key and operators see it."""
         return namespace_of(self.id) or None
+
+    @property
+    def dedup_until(self) -> datetime | None:
+        """The end of the time for which the task holds its dedup key, although it may have ended."""
+        dedup = self.task.dedup if self.dedup_key is not None else None
+        return None if dedup is None else dedup.held_until(self.created_at)
 
     @property
     def deadline(self) -> datetime | None:

@@ -107,6 +107,10 @@ def settlement(
 
 def _keep(task: Task, now: datetime, seconds: float) -> float:
     until = task.keep_until
+    if task.dedup is not None and task.dedup.ttl is not None:
+        # The record is what holds the key.
+        held_until = task.dedup.held_until(task.created_at)
+        until = held_until if until is None else max(until, held_until)
     return seconds if until is None else max(seconds, (until - now).total_seconds())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from taskrunner.domain.address import (
@@ -17,6 +18,25 @@ from taskrunner.domain.address import (
 from taskrunner.domain.url import Url
 
 _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+class DialRefusal(StrEnum):
+    """Why an address may not be dialled.
+
+    - `NEVER`: a metadata service, or 0.0.0.0; no setting allows it.
+    - `PORT`: the port is not among Fetch.ports.
+    - `NOT_PUBLIC`: Fetch.allow_private does not list the address.
+    - `OWN_ADDRESS`: it is one of this machine's.
+    - `OWN_SERVICE`: the broker or the store of taskrunner.
+    - `ZONE`: it is valid only on one network interface.
+    """
+
+    NEVER = "never_allowed"
+    PORT = "port"
+    NOT_PUBLIC = "not_public"
+    OWN_ADDRESS = "own_address"
+    OWN_SERVICE = "own_service"
+    ZONE = "zone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +86,24 @@ class SsrfPolicy:
             return f"names port {port}, which is not among Fetch.ports"
         return None
 
-    def allows(self, host: str, address: Address, port: int, is_own: Callable[[Address], bool]) -> bool:
-        """Whether `address`, to which `host` resolves, may be dialled; `is_own` knows our own addresses.
+    def dial_refusal(
+        self, host: str, address: Address, port: int, is_own: Callable[[Address], bool]
+    ) -> DialRefusal | None:
+        """Why `address`, to which `host` resolves, may not be dialled; `is_own` knows our own addresses.
 
         The endpoints are not checked here, since they may be host names.
         """
         if is_never_reached(address):
-            return False
+            return DialRefusal.NEVER
         if self.allow_loopback and is_loopback(address):
-            return True
+            return None
         if port not in self._ports:
-            return False
+            return DialRefusal.PORT
         if self._covers(address) or _folded(host) in self._names:
-            return True
-        return not is_special(address) and not is_own(address)
+            return None
+        if is_special(address):
+            return DialRefusal.NOT_PUBLIC
+        return DialRefusal.OWN_ADDRESS if is_own(address) else None
 
     def _covers(self, address: Address) -> bool:
         """Whether an operator allows the address and every IPv4 address embedded in it."""

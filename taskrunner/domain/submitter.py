@@ -15,7 +15,7 @@ from taskrunner.domain.value import Value, replace
 
 # In no id and no name that a client can give.
 MARK = "~"
-# In no Idempotency-Key that a client can send.
+# In no Idempotency-Key and no dedup key that a client can send.
 KEY_MARK = "\t"
 _NAMESPACE = rf"(?:{NAME_PATTERN.pattern}{MARK})?"
 
@@ -39,14 +39,22 @@ class Submitter(Value):
         """The inverse of `stored`, also for ids and names in a sentence."""
         return text.replace(self.namespace, "") if self.isolated else text
 
-    def stored_key(self, idempotency_key: str | None) -> str | None:
-        if idempotency_key is None or not self.isolated:
-            return idempotency_key
-        return f"{self.name}{KEY_MARK}{idempotency_key}"
+    def stored_key(self, key: str | None) -> str | None:
+        """An Idempotency-Key or a dedup key as the store has it: an isolated submitter meets only its own."""
+        if key is None or not self.isolated:
+            return key
+        return f"{self.name}{KEY_MARK}{key}"
 
     def owned(self, task: Task) -> Task:
         """`task` as one of this submitter."""
         return replace(task, id=self.stored(task.id), created_by=self.name)
+
+
+def stored_dedup_key(task: Task, submitter: Submitter | None) -> str | None:
+    """The dedup key of a task, as the store has it."""
+    if task.dedup is None or submitter is None:
+        return None if task.dedup is None else task.dedup.key
+    return submitter.stored_key(task.dedup.key)
 
 
 def with_namespace(pattern: re.Pattern[str]) -> re.Pattern[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.dedup import Dedup
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules, RulesUnreadable
 from taskrunner.domain.task_limits import COUNT_LIMIT
@@ -60,6 +61,7 @@ class Task(Value):
     - `timeout`: seconds for one attempt, redirects included.
     - `run_at`: None for as soon as possible.
     - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
+    - `dedup`: at most one task of a key.
     - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text.
     - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
     - `rules_unreadable`: what happens if a rule needs a document that cannot be read.
@@ -95,6 +97,7 @@ class Task(Value):
     redirects: Redirects = Redirects.FOLLOW
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    dedup: Dedup | None = None
     tls: str | None = None
     auth: str | None = None
     callback: Callback | None = None

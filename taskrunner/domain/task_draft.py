@@ -22,6 +22,7 @@ from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
 from taskrunner.domain.credential import CredentialUse, check_credential
+from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
@@ -98,6 +99,7 @@ class TaskDraft(BaseModel):
     delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
+    dedup: DedupDraft | None = None
     timeout: Duration | None = Field(default=None, gt=0)
     max_attempts: WholeNumber | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None
@@ -302,6 +304,7 @@ class TaskDraft(BaseModel):
         fields["created_at"] = now
         fields["run_at"] = run_at
         fields["retry"] = self.retry.resolve(defaults.retry) if self.retry else defaults.retry
+        fields["dedup"] = self.dedup.resolve() if self.dedup else None
         fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
         return Task(**fields)
 

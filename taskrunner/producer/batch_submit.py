@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from operator import attrgetter, itemgetter
 
+from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import BatchRefused, FieldError, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
@@ -40,7 +41,7 @@ class SubmittedBatch(Value):
 class BatchSubmit:
     """Submits the lines of a stream. `patience` is how many seconds to wait for an unavailable store.
 
-    Repeating a batch is safe: its ids are made before.
+    Repeating a batch is safe: its ids are made before. A `dry_run` only says what would be accepted.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class BatchSubmit:
         *,
         patience: float,
         make_id: Callable[[int, bytes], str] | None = None,
+        dry_run: bool = False,
     ) -> None:
         self._intake = intake
         self._base, self._make_id = base, make_id
         self._patience = patience
+        self._accept = intake.foresee if dry_run else intake.submit_many
 
     async def submit(self, lines: Iterable[bytes]) -> AsyncIterator[SubmittedBatch]:
         """Yield each batch once it is accepted. Raises `StoreUnavailable` after `patience` seconds."""
@@ -85,7 +88,7 @@ class BatchSubmit:
         backoff = Backoff()
         while True:
             try:
-                return await self._intake.submit_many(prepared)
+                return await self._accept(prepared)
             except StoreUnavailable:
                 if loop.time() >= give_up:
                     raise
@@ -93,11 +96,15 @@ class BatchSubmit:
 
 
 class RequestSubmit:
-    """Submits the lines of one request, in parts that leave the event loop time for others."""
+    """Submits the lines of one request, in parts that leave the event loop time for others.
 
-    def __init__(self, intake: Intake, reader: BatchReader) -> None:
+    A `dry_run` only says what would be accepted, each task looked at alone.
+    """
+
+    def __init__(self, intake: Intake, reader: BatchReader, *, dry_run: bool = False) -> None:
         self._intake = intake
         self._reader = reader
+        self._dry_run = dry_run
         # Both are fair: parts are read in order, and accepted in order, as if they were one.
         self._reading, self._accepting = asyncio.Lock(), asyncio.Lock()
         self._outage: OutsideError | None = None
@@ -126,14 +133,23 @@ class RequestSubmit:
         """All or none. Raises `BatchRefused` with the numbers of the lines, and `OutsideError`."""
         read = await self._read(lines)
         refused = [(each.number, each.error) for each in read.refused if isinstance(each.error, TaskInvalid)]
-        refused += _repeated(read)
+        refused += [*_repeated(read), *_replacing(read)]
         if refused:
             raise BatchRefused(sorted(refused, key=itemgetter(0)))
         try:
-            submitted = await self._intake.submit_all(read.tasks)
+            submitted = await self._accept_all(read.tasks)
         except BatchRefused as exc:
             raise BatchRefused([(read.numbers[place], error) for place, error in exc.refused]) from exc
         return _answered(read, submitted, lines[-1][0])
+
+    async def _accept_all(self, tasks: Sequence[NewTask]) -> list[Submitted]:
+        if not self._dry_run:
+            return await self._intake.submit_all(tasks)
+        foreseen = await self._intake.foresee(tasks)
+        refused = [(place, each.refusal) for place, each in enumerate(foreseen) if each.refusal]
+        if refused:
+            raise BatchRefused(refused)
+        return foreseen
 
     def _unless_lost(self, done: SubmittedBatch, is_first: bool) -> SubmittedBatch:
         if is_first and self._outage is not None and not done.submitted:
@@ -150,6 +166,8 @@ class RequestSubmit:
             async with self._accepting:
                 if self._outage is not None:
                     raise self._outage
+                if self._dry_run:
+                    return _answered(read, await self._intake.foresee(read.tasks), last)
                 answers = await self._intake.accept(read.tasks)
             return _answered(read, await self._intake.complete(read.tasks, answers), last)
         except OutsideError as exc:
@@ -182,12 +200,27 @@ def _in_order(refused: list[RefusedLine]) -> list[RefusedLine]:
 
 
 def _repeated(read: ReadLines) -> list[tuple[int, TaskInvalid]]:
-    """The lines with an id or a key of a line before: not both can be new."""
+    """The lines with an id, a key or a dedup key of a line before: not both can be new."""
     seen: dict[tuple[str, str], int] = {}
     found = []
     for number, new in zip(read.numbers, read.tasks, strict=True):
-        for name, value in (("id", new.id), ("idempotency_key", new.idempotency_key)):
+        keys = (
+            ("id", new.id),
+            ("idempotency_key", new.idempotency_key),
+            ("dedup.key", new.dedup_key),
+        )
+        for name, value in keys:
             if value is not None and (first := seen.setdefault((name, value), number)) != number:
                 message = f"is also that of task {first}; an atomic batch takes each once"
                 found.append((number, TaskInvalid([FieldError(field=name, message=message)])))
     return found
+
+
+def _replacing(read: ReadLines) -> list[tuple[int, TaskInvalid]]:
+    message = "replace cancels a task, which cannot be part of an atomic batch; use return or reject"
+    error = TaskInvalid([FieldError(field="dedup.mode", message=message)])
+    return [
+        (number, error)
+        for number, new in zip(read.numbers, read.tasks, strict=True)
+        if new.task.dedup is not None and new.task.dedup.mode is DedupMode.REPLACE
+    ]

@@ -66,7 +66,11 @@ class Cancellation:
         """
         now = self._clock.now()
         webhooks = self._webhooks.in_force
-        waiting = [_waiting(record, now, webhooks) for record in records if record.status in CLAIMABLE]
+        waiting = [
+            waiting_ref(record, now, webhooks, error=_ERROR)
+            for record in records
+            if record.status in CLAIMABLE
+        ]
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
@@ -109,7 +113,8 @@ class Cancellation:
         )
 
 
-def _waiting(record: Record, now: datetime, webhooks: Sequence[Webhook]) -> AttemptRef:
+def waiting_ref(record: Record, now: datetime, webhooks: Sequence[Webhook], *, error: str) -> AttemptRef:
+    """The attempt that a task waits for, with the reports of its cancellation because of `error`."""
     task, made = record.task, record.attempt
-    end = End(task=task, status=Status.CANCELLED, attempt=made, error=_ERROR, outcome=None, now=now)
+    end = End(task=task, status=Status.CANCELLED, attempt=made, error=error, outcome=None, now=now)
     return AttemptRef(id=task.id, attempt=made + 1, follow_ups=follow_ups(end, webhooks))

@@ -4,21 +4,25 @@ A task is accepted once the store has its record and due entry. Publishing it he
 publishes what the fast path leaves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import BatchRefused, KeyReused, StateConflict
+from taskrunner.domain.dedup import DedupMode
+from taskrunner.domain.errors import BatchRefused, DedupKeyHeld, KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.record import Record
-from taskrunner.domain.submitter import KEY_MARK, Submitter
+from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.submitter import KEY_MARK, Submitter, stored_dedup_key
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
-from taskrunner.domain.value import Value
+from taskrunner.domain.value import Value, replace
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
@@ -29,8 +33,14 @@ _BATCH = 500
 BATCH_KEY_MARK = "\n"
 
 
+_KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
+
+
 class Submitted(Value):
     """An accepted task. `created` is False when the same id or key had been submitted before.
+
+    `deduplicated`: nothing was created, since task `id` holds the dedup key. `replaces` is only for a dry
+    run: the task that would lose its dedup key.
 
     `published` is False while the broker has not confirmed it: the task is delayed, the relay will publish
     it, or its write concern does not wait for the broker. With a `refusal` nothing was accepted.
@@ -40,6 +50,8 @@ class Submitted(Value):
     task: Task
     created: bool
     published: bool
+    deduplicated: bool = False
+    replaces: str | None = None
     refusal: StateConflict | None = None
 
 
@@ -55,6 +67,8 @@ class Intake:
         task_settings: TaskSettingsSource,
         *,
         hold: float,
+        webhooks: WebhookSource,
+        retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen, so it may be shared
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -63,6 +77,7 @@ class Intake:
         self._hold = timedelta(seconds=hold)
         self._task_settings = task_settings
         self._replication = Replication(store)
+        self._deduplication = Deduplication(store, events, clock, retention, webhooks)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
     @property
@@ -88,6 +103,7 @@ class Intake:
             if idempotency_key
             else "",
             write_concern=concern,
+            dedup_key=stored_dedup_key(task, submitter),
         )
 
     def _due(self, now: datetime) -> datetime:
@@ -98,8 +114,8 @@ class Intake:
     ) -> Submitted:
         """Accept one task, in a batch with whatever else is being submitted.
 
-        Raises `TaskInvalid`, `KeyReused`, `StateConflict` (the id is that of another or a deleted task),
-        `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
+        Raises `TaskInvalid`, `KeyReused`, `DedupKeyHeld`, `StateConflict` (the id is of another or a
+        deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
         new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
@@ -107,6 +123,8 @@ class Intake:
         if is_replicated:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
+        if accepted.answer is AcceptAnswer.HELD:
+            (accepted,) = await self._deduplication.settle([new], [accepted])
         (refusal,) = await self._refusals([new], [accepted])
         if refusal is not None:
             raise refusal
@@ -115,7 +133,13 @@ class Intake:
             await self._replication.confirm([accepted.id])
         created = accepted.answer is AcceptAnswer.CREATED
         published = created and _runs_at_once(new) and await self._publish(new)
-        return Submitted(id=accepted.id, task=new.task, created=created, published=published)
+        return Submitted(
+            id=accepted.id,
+            task=new.task,
+            created=created,
+            published=published,
+            deduplicated=accepted.answer is AcceptAnswer.HELD,
+        )
 
     async def _publish(self, new: NewTask) -> bool:
         if new.write_concern is WriteConcern.STORE:
@@ -155,22 +179,22 @@ class Intake:
             left = [number for number in left if number not in known]
         return await self.complete(batch, [answers[number] for number in range(len(batch))])
 
-    async def foresee(self, new: NewTask) -> str | None:
-        """The id of the task that `new` would repeat, None if it would be a new one. Writes nothing.
-
-        Raises as `submit` does.
-        """
-        await self._check_replicas([new])
-        (accepted,) = await self._store.foresee([new])
-        (refusal,) = await self._refusals([new], [accepted])
-        if refusal is not None:
-            raise refusal
-        return None if accepted.answer is AcceptAnswer.CREATED else accepted.id
+    async def foresee(self, batch: Sequence[NewTask]) -> list[Submitted]:
+        """What `submit_many` would answer, if nothing was published. Writes nothing. Raises as it does."""
+        await self._check_replicas(batch)
+        answers = await self._store.foresee(batch)
+        foreseen = self._answered(batch, answers, await self._refusals(batch, answers), published=set())
+        return [
+            replace(each, id=new.id, created=True, deduplicated=False, replaces=each.id, refusal=None)
+            if is_replacing(new, answer)
+            else each
+            for new, answer, each in zip(batch, answers, foreseen, strict=True)
+        ]
 
     async def accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
         """The first half of `submit_many`. Of two with the same id or key, that of the first call wins."""
         await self._check_replicas(batch)
-        return await self._accept(batch)
+        return await self._deduplication.settle(batch, await self._accept(batch))
 
     async def complete(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> list[Submitted]:
         """The second half: publish what is new, and find out what the other answers mean."""
@@ -190,23 +214,33 @@ class Intake:
                 self._publisher.publish_later(new)
         if awaited:
             unpublished |= {new.id for new in await self._publisher.publish(awaited, by_relay=False)}
-        refusals = await self._refusals(batch, answers)
+        published = {new.id for new in ready}.difference(unpublished)
+        return self._answered(batch, answers, await self._refusals(batch, answers), published)
+
+    @staticmethod
+    def _answered(
+        batch: Sequence[NewTask],
+        answers: Sequence[Accepted],
+        refusals: Sequence[StateConflict | None],
+        published: Set[str],
+    ) -> list[Submitted]:
         return [
             Submitted(
                 id=answer.id,
                 task=new.task,
-                created=is_created,
-                published=is_created and _runs_at_once(new) and answer.id not in unpublished,
+                created=answer.answer is AcceptAnswer.CREATED,
+                published=answer.answer is AcceptAnswer.CREATED and answer.id in published,
+                deduplicated=answer.answer is AcceptAnswer.HELD,
                 refusal=refusal,
             )
-            for new, answer, is_created, refusal in zip(batch, answers, created, refusals, strict=True)
+            for new, answer, refusal in zip(batch, answers, refusals, strict=True)
         ]
 
     async def _refusals(
         self, batch: Sequence[NewTask], answers: Sequence[Accepted]
     ) -> list[StateConflict | None]:
         """Why each was not accepted although the store can be reached; None if it was, now or before."""
-        existing = {answer.id: None for answer in answers if answer.answer is AcceptAnswer.EXISTS}
+        existing = {answer.id: None for answer in answers if answer.answer in _KNOWN}
         known = await self._store.get_many(list(existing)) if existing else {}
         return [
             _refusal(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
@@ -247,6 +281,8 @@ def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateCon
         return KeyReused(
             f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
         )
+    if accepted.answer is AcceptAnswer.HELD and (held := _held(new, accepted.id)):
+        return held
     if known is None:
         return StateConflict(
             f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"
@@ -254,3 +290,11 @@ def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateCon
     if accepted.id == new.id and not is_same_request(new.task, known.task):
         return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
     return None
+
+
+def _held(new: NewTask, holder: str) -> DedupKeyHeld | None:
+    dedup = new.task.dedup
+    if dedup is None or dedup.mode is DedupMode.RETURN:
+        return None
+    # Also for a task that is to replace the holder, if one after another took the key meanwhile.
+    return DedupKeyHeld.of(holder, dedup.key)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import ScheduleUnknown, StateConflict
+from taskrunner.domain.errors import DedupKeyHeld, ScheduleUnknown, StateConflict
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.submitter import without_namespace
@@ -122,10 +122,17 @@ class ScheduleAdmin:
         )
 
     async def run(self, name: str) -> Submitted:
-        """Submit its task now, in addition to the slots. Raises `TaskInvalid` if the limits have changed."""
+        """Submit its task now, in addition to the slots.
+
+        Raises `TaskInvalid` if the limits have changed, and `DedupKeyHeld`: who asks for a run wants to know
+        that there is none.
+        """
         schedule = await self.get(name)
         draft = draft_of(schedule, self._intake.task_settings.limits)
-        return await self._intake.submit(draft, submitter=schedule.submitter)
+        submitted = await self._intake.submit(draft, submitter=schedule.submitter)
+        if submitted.deduplicated and draft.dedup is not None:
+            raise DedupKeyHeld.of(submitted.id, draft.dedup.key)
+        return submitted
 
     async def _change(
         self, name: str, change: Callable[[Schedule], Schedule], check: ScheduleCheck

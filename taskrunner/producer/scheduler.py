@@ -20,15 +20,19 @@ from taskrunner.domain.schedule import (
     slot_delay,
     slot_task_id,
 )
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.submitter import stored_dedup_key
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.validators import validators_after
 from taskrunner.domain.value import replace
+from taskrunner.domain.webhook import WebhookSource
+from taskrunner.producer.deduplication import Deduplication
 from taskrunner.producer.schedule_admin import draft_of, stored_form
 from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import NewTask, Store, StoredSchedule
+from taskrunner.stores.base import AcceptAnswer, NewTask, Store, StoredSchedule
 
 _BATCH = 100
 # How long the record of a run outlives the next slot, so that a late run still finds its validators.
@@ -47,12 +51,15 @@ class Scheduler(Service):
         clock: Clock,
         task_settings: TaskSettingsSource,
         settings: SchedulerSettings,
+        webhooks: WebhookSource,
+        retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen, so it may be shared
     ) -> None:
         super().__init__("scheduler", events)
         self._store = store
         self._clock = clock
         self._task_settings = task_settings
         self._settings = settings
+        self._deduplication = Deduplication(store, events, clock, retention, webhooks)
 
     async def turn(self) -> float:
         now = self._clock.now()
@@ -70,8 +77,10 @@ class Scheduler(Service):
         tasks: list[NewTask] = []
         try:
             planned = await self._plan(schedule, now)
-            tasks = await self._tasks(schedule, planned, now)
-            schedule = _advanced(schedule, planned, tasks)
+            planned_tasks = await self._tasks(schedule, planned, now)
+            tasks = [each for each in planned_tasks if each.dedup_key is None]
+            accepted = await self._accept([each for each in planned_tasks if each.dedup_key is not None])
+            schedule = _advanced(schedule, planned, [*accepted, *tasks])
         except TaskInvalid as exc:
             schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
         except ValueError as exc:
@@ -82,6 +91,22 @@ class Scheduler(Service):
             and tasks
         ):
             self._events.emit(TasksAccepted(count=len(tasks)))
+
+    async def _accept(self, tasks: Sequence[NewTask]) -> list[NewTask]:
+        """Accept tasks with a dedup key before their schedule advances; those that are there then.
+
+        Their ids are those of their slots: a scheduler that dies in between, or a second one, accepts none
+        twice.
+        """
+        if not tasks:
+            return []
+        answers = await self._store.accept(tasks)
+        created = sum(each.answer is AcceptAnswer.CREATED for each in answers)
+        if created:
+            self._events.emit(TasksAccepted(count=created))
+        answers = await self._deduplication.settle(tasks, answers)
+        there = {each.id for each in answers if each.answer in {AcceptAnswer.CREATED, AcceptAnswer.EXISTS}}
+        return [new for new in tasks if new.id in there]
 
     async def _plan(self, schedule: Schedule, now: datetime) -> SlotPlan:
         planned = plan(schedule, now=now, grace=self._settings.grace, catch_up=self._settings.catch_up)
@@ -107,7 +132,7 @@ class Scheduler(Service):
                 task = schedule.submitter.owned(task)
             if schedule.conditional:
                 task = _conditional(task, previous, planned.next_at)
-            tasks.append(NewTask.of(task, due=run_at))
+            tasks.append(NewTask.of(task, due=run_at, dedup_key=stored_dedup_key(task, schedule.submitter)))
         return tasks
 
     async def _previous_run(self, schedule: Schedule) -> Record | None:

@@ -15,6 +15,8 @@ from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
 from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
+from taskrunner.stores.dedup_store import DedupStore as DedupStore
+from taskrunner.stores.dedup_store import Replaced as Replaced
 from taskrunner.stores.host_store import HostStore as HostStore
 from taskrunner.stores.inspection_store import InspectionStore as InspectionStore
 from taskrunner.stores.intake_store import AcceptAnswer as AcceptAnswer
@@ -38,6 +40,7 @@ from taskrunner.stores.webhook_store import WebhookStore as WebhookStore
 class Store(
     StoreLifecycle,
     IntakeStore,
+    DedupStore,
     RelayStore,
     ConsumerStore,
     OperatorStore,

@@ -18,6 +18,7 @@ class AcceptAnswer(StrEnum):
     CREATED = "created"
     EXISTS = "exists"  # the same id, or the same key and fingerprint: nothing was written
     CONFLICT = "conflict"  # the same key with another fingerprint, or a deleted id: nothing was written
+    HELD = "held"  # another task holds the dedup key: nothing was written
 
 
 class Accepted(Value):
@@ -39,7 +40,7 @@ class IntakeStore(ABC):
         """As `accept`, in one atomic step for all: unless each is `CREATED`, nothing is written.
 
         The answers are then those that each would get alone. No two of the tasks, of which there are at most
-        `ATOMIC_TASKS`, have the same id or key.
+        `ATOMIC_TASKS`, have the same id, key or dedup key.
         """
 
     @abstractmethod

@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskrunner.stores.values import AttemptRef, Due
+
+# A key whose task has ended costs a few bytes, and is nobody's in spite of them.
+DEDUP_AGAIN = timedelta(minutes=1)
 
 
 class RelayStore(ABC):
@@ -39,4 +42,8 @@ class RelayStore(ABC):
 
     @abstractmethod
     async def prune(self, *, now: datetime, limit: int) -> int:
-        """Remove what has outlived its retention from every index, at most `limit`; answers how many."""
+        """Remove what has outlived its retention from every index; answers how many.
+
+        At most `limit` tasks and messages, and as many dedup keys that no task holds any more: a task without
+        a ttl holds its key until it ends, which is looked for after `DEDUP_AGAIN`.
+        """

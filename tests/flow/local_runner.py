@@ -135,7 +135,15 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskSettingsSource(), hold=HOLD)
+        return Intake(
+            store,
+            publisher,
+            self.events,
+            self.clock,
+            TaskSettingsSource(),
+            hold=HOLD,
+            webhooks=self.webhooks.source,
+        )
 
     def make_cancellation(self, store: Store) -> Cancellation:
         return Cancellation(store, self.events, self.clock, RETENTION, self.webhooks.source)
@@ -160,7 +168,12 @@ class LocalRunner:
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
         settings = SchedulerSettings(catch_up=CATCH_UP)
         return Scheduler(
-            store or self.store, self.events, clock or self.clock, TaskSettingsSource(), settings
+            store or self.store,
+            self.events,
+            clock or self.clock,
+            TaskSettingsSource(),
+            settings,
+            self.webhooks.source,
         )
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:

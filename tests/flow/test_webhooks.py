@@ -12,6 +12,7 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
@@ -143,6 +144,22 @@ async def test_a_cancel_is_reported(runner: LocalRunner, cut: Cut) -> None:
     with pytest.raises(StoreUnavailable):
         await runner.make_cancellation(store).cancel("task")
     await runner.cancellation.cancel("task")
+    assert await told(runner) == ["task.cancelled"]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_task_that_another_one_replaces_is_reported(runner: LocalRunner, cut: Cut) -> None:
+    """By the dedup key; once, also if whoever replaced it died at the write."""
+    await subscribe(runner)
+    dedup = {"key": "k", "mode": "replace"}
+    await runner.submit(id="first", delay=60, dedup=dedup)
+    store, _ = severable(runner.store, "replace", cut)
+    fields = {"url": "http://target.test/", "id": "second", "dedup": dedup}
+    draft = TaskDraft.from_fields(fields, TaskLimits())
+    with pytest.raises(StoreUnavailable):
+        await runner.make_intake(store).submit(draft)
+    await runner.intake.submit(draft)
+    assert await runner.status("first") is Status.CANCELLED
     assert await told(runner) == ["task.cancelled"]
 
 

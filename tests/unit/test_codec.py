@@ -9,6 +9,7 @@ import pytest
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.codec import Decoder, encode, pack, storable
+from taskrunner.domain.dedup import Dedup, DedupMode
 from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
@@ -33,6 +34,7 @@ TASK = Task(
     created_at=NOW,
     run_at=NOW,
     expires_at=NOW,
+    dedup=Dedup(key="k", ttl=60.0, mode=DedupMode.REJECT),
     retry_on=(404, 410),
     fail_on=(503,),
     retry_unsafe=True,

@@ -143,3 +143,9 @@ def test_any_bytes_are_a_task_or_unreadable(body: bytes, coding: str | None) -> 
     """Nothing else is raised, whatever a foreign client sends."""
     with suppress(EnvelopeUnreadable, TaskInvalid):
         assert read(body, coding).foreign
+
+
+def test_a_message_with_dedup_is_refused_with_the_reason() -> None:
+    """Who publishes gets no answer that could name the task which holds the key."""
+    with pytest.raises(TaskInvalid, match="dedup: is for tasks that are submitted through the API"):
+        read(b'{"url":"http://target.test/x","dedup":{"key":"k"}}')

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from taskrunner.domain.address import Address
-from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.ssrf_policy import DialRefusal, SsrfPolicy
 from taskrunner.domain.url import parse_url
 
 
@@ -15,7 +15,7 @@ def is_not_own(address: Address) -> bool:
 
 
 def allows(ssrf_policy: SsrfPolicy, address: str, *, host: str = "a.example", port: int = 80) -> bool:
-    return ssrf_policy.allows(host, ip_address(address), port, is_not_own)
+    return ssrf_policy.dial_refusal(host, ip_address(address), port, is_not_own) is None
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_loopback_is_open_on_any_port_and_nothing_else_is() -> None:
 def test_an_address_of_our_own_is_private() -> None:
     """It is refused even if it is public; an operator can open it like any other."""
     own = ip_address("93.184.216.34")
-    assert not SsrfPolicy().allows("a.example", own, 80, own.__eq__)
-    assert SsrfPolicy(allow_private=("93.184.216.34",)).allows("a.example", own, 80, own.__eq__)
-    assert SsrfPolicy(allow_private=("a.example",)).allows("a.example", own, 80, own.__eq__)
+    assert SsrfPolicy().dial_refusal("a.example", own, 80, own.__eq__) is DialRefusal.OWN_ADDRESS
+    assert SsrfPolicy(allow_private=("93.184.216.34",)).dial_refusal("a.example", own, 80, own.__eq__) is None
+    assert SsrfPolicy(allow_private=("a.example",)).dial_refusal("a.example", own, 80, own.__eq__) is None
 
 
 def test_our_own_services_are_refused() -> None:

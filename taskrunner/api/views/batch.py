@@ -15,14 +15,14 @@ from taskrunner.producer.intake import Submitted
 
 
 class BatchItem(View):
-    """The result of one task of a batch: the `status` of `POST /tasks`, with the `id` (202) or `errors`.
+    """The result of one task of a batch: the `status` of `POST /tasks`, with the `id` (200, 202) or `errors`.
 
-    `line` counts from 1. `created` is false for an id or a key that existed before. `code` is that of the
-    problem which `POST /tasks` would answer. 503: send this task again.
+    200: the task `id` holds the dedup key. `line` counts from 1. `created` is false for an id or a key that
+    existed before. `code` is that of the problem which `POST /tasks` would answer. 503: send this task again.
     """
 
     line: int
-    status: Literal[202, 400, 409, 413, 422, 503]
+    status: Literal[200, 202, 400, 409, 413, 422, 503]
     code: str | None
     id: str | None
     url: str | None
@@ -34,7 +34,7 @@ class BatchItem(View):
     def of_accepted(cls, line: int, submitted: Submitted, *, shown: Callable[[str], str]) -> Self:
         return cls(
             line=line,
-            status=202,
+            status=200 if submitted.deduplicated else 202,
             code=None,
             id=shown(submitted.id),
             url=masked_url(submitted.task.url),

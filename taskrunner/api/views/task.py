@@ -1,10 +1,11 @@
 """The views of a task, its attempts in short, and its result."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
+from taskrunner.domain.dedup import Dedup, DedupMode
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -145,6 +146,18 @@ class ValidatorsView(View):
         return cls.copy(validators, url=masked_url(validators.url))
 
 
+class DedupView(View):
+    """The key that no other task may have meanwhile; `ttl` in seconds."""
+
+    key: str
+    ttl: float | None
+    mode: DedupMode
+
+    @classmethod
+    def of(cls, dedup: Dedup) -> Self:
+        return cls.copy(dedup)
+
+
 class TaskView(View):
     """A task and all that is known of it. Headers that may be secret are masked.
 
@@ -186,6 +199,7 @@ class TaskView(View):
     rules_unreadable: RulesUnreadable
     labels: Mapping[str, str]
     created_by: str | None
+    dedup: DedupView | None
     tls: str | None
     auth: str | None
     validators: ValidatorsView | None
@@ -233,6 +247,7 @@ class TaskView(View):
             rules_unreadable=task.rules_unreadable,
             labels=task.labels,
             created_by=task.created_by,
+            dedup=None if task.dedup is None else DedupView.of(task.dedup),
             tls=task.tls,
             auth=task.auth,
             validators=None if task.validators is None else ValidatorsView.of(task.validators),
@@ -256,6 +271,12 @@ class TaskView(View):
             kept_until=None,
         )
         return cls.of(record, masking)
+
+
+class DeduplicatedView(TaskView):
+    """The task that holds the dedup key of the one that was submitted, which was not accepted."""
+
+    deduplicated: Literal[True]
 
 
 class TaskPage(View):

@@ -13,7 +13,7 @@ here: literal addresses, names such as localhost and those of metadata services,
 from collections.abc import Callable
 
 from taskrunner.domain.address import Address, embedded, is_loopback, parse_address
-from taskrunner.domain.ssrf_policy import SsrfPolicy
+from taskrunner.domain.ssrf_policy import DialRefusal, SsrfPolicy
 from taskrunner.domain.url import Url
 from taskrunner.handlers.http.network import LookupAnswer, LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.settings import EgressProxy
@@ -109,12 +109,20 @@ class SsrfGuard:
         """
         plan = self._plans.get((url.host, url.port))
         proxy_answer = None if self._proxy is None else self._look_up_proxy(self._proxy, timeout)
-        answer = None
-        if url.address is None and (self._proxy is None or not self._proxy.resolves):
-            answer = self._network.look_up(url.host, timeout, self._is_cancelled)
+        answer = self._look_up(url, timeout)
         if plan is not None and plan.answer is answer and plan.proxy_answer is proxy_answer:
             return plan
         return self._make_plan(url, answer, proxy_answer, timeout)
+
+    def examine(self, url: Url, timeout: float) -> list[tuple[Address | None, DialRefusal | None]]:
+        """Every address of the host, with the reason if it is refused, as `plan_dial` would find them.
+
+        An address of None has no plain form, or is for the proxy to find. Raises as `plan_dial` does, but no
+        `TargetRefused`.
+        """
+        found = self._found(url, self._look_up(url, timeout))
+        refusals = self._refusals(url, found, timeout)
+        return list(zip(found or (None,), refusals, strict=True))
 
     def allows_dial(
         self, plan: DialPlan, socket_address: tuple[str, int, *tuple[int, ...]], timeout: float
@@ -130,7 +138,13 @@ class SsrfGuard:
             return is_proxy_port and plan.proxy_answer is not None and address in plan.proxy_answer
         if socket_address[1] != plan.port or address not in plan.addresses:
             return False
-        return self._allows(plan.host, address, plan.port, timeout)
+        return self._refusal(plan.host, address, plan.port, timeout) is None
+
+    def _look_up(self, url: Url, timeout: float) -> LookupAnswer | None:
+        """None for a URL with an address, and where the proxy resolves names."""
+        if url.address is not None or (self._proxy is not None and self._proxy.resolves):
+            return None
+        return self._network.look_up(url.host, timeout, self._is_cancelled)
 
     def _look_up_proxy(self, proxy: EgressProxy, timeout: float) -> LookupAnswer:
         if self._proxy_literal is not None:
@@ -147,28 +161,37 @@ class SsrfGuard:
     def _make_plan(
         self, url: Url, answer: LookupAnswer | None, proxy_answer: LookupAnswer | None, timeout: float
     ) -> DialPlan:
-        found = answer if url.address is None else (url.address,)
-        if found is None and url.port not in self._ssrf_policy.ports:
-            # The proxy resolves the name, so beside the name itself only the port can be checked here.
+        found = self._found(url, answer)
+        if any(self._refusals(url, found, timeout)):
             raise TargetRefused
         addresses = tuple(each for each in found or () if each is not None)
-        if found is not None and len(addresses) != len(found):
-            raise TargetRefused
-        if not all(self._allows(url.host, each, url.port, timeout) for each in addresses):
-            raise TargetRefused
         if len(self._plans) >= _CACHED_PLANS:
             self._plans.clear()
         plan = self._plans[url.host, url.port] = DialPlan(url, answer, addresses, self._proxy, proxy_answer)
         return plan
 
-    def _allows(self, host: str, address: Address, port: int, timeout: float) -> bool:
-        if not self._ssrf_policy.allows(host, address, port, self._is_own):
-            return False
-        return not any(
+    @staticmethod
+    def _found(url: Url, answer: LookupAnswer | None) -> LookupAnswer | None:
+        return answer if url.address is None else (url.address,)
+
+    def _refusals(self, url: Url, found: LookupAnswer | None, timeout: float) -> list[DialRefusal | None]:
+        """Why each address is refused, and a single entry if the proxy resolves the name."""
+        if found is None:
+            # Beside the name itself only the port can be checked here.
+            return [None if url.port in self._ssrf_policy.ports else DialRefusal.PORT]
+        return [self._refusal(url.host, each, url.port, timeout) for each in found]
+
+    def _refusal(self, host: str, address: Address | None, port: int, timeout: float) -> DialRefusal | None:
+        if address is None:
+            return DialRefusal.ZONE
+        if refusal := self._ssrf_policy.dial_refusal(host, address, port, self._is_own):
+            return refusal
+        is_own_service = any(
             self._is_endpoint(address, endpoint, timeout)
             for endpoint, its_port in self._ssrf_policy.endpoints
             if its_port == port
         )
+        return DialRefusal.OWN_SERVICE if is_own_service else None
 
     def _is_endpoint(self, address: Address, endpoint: str, timeout: float) -> bool:
         """Whether `address` reaches the host `endpoint`, where one of our own services listens.

@@ -65,7 +65,7 @@ class HashFields(StoredFields[V], Generic[V]):
 NEW_TASK = HashFields(
     NewTask,
     without={"task", "write_concern", "snoozes"},
-    properties=("max_attempts", "created_at", "deadline"),
+    properties=("max_attempts", "created_at", "deadline", "dedup_until"),
 )
 SETTLEMENT = HashFields(Settlement, without={"keep", "follow_ups"})
 DUE = HashFields(Due)

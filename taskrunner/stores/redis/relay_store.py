@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.redis.fields import DUE, Argument
 from taskrunner.stores.redis.redis_connection import BATCH_BYTES, RedisPart
-from taskrunner.stores.relay_store import RelayStore
+from taskrunner.stores.relay_store import DEDUP_AGAIN, RelayStore
 from taskrunner.stores.values import AttemptRef, Due
 
 
@@ -33,7 +33,7 @@ class RedisRelayStore(RedisPart, RelayStore):
         return DUE.values(await self.run("past_deadline", to_ms(now), limit, BATCH_BYTES))
 
     async def prune(self, *, now: datetime, limit: int) -> int:
-        return int(await self.run("prune", to_ms(now), limit))
+        return int(await self.run("prune", to_ms(now), limit, to_ms(now + DEDUP_AGAIN)))
 
 
 def attempts(refs: Sequence[AttemptRef]) -> list[Argument]:

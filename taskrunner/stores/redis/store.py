@@ -9,6 +9,7 @@ from taskrunner.stores.redis.audit_store import RedisAuditStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
+from taskrunner.stores.redis.dedup_store import RedisDedupStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
@@ -25,6 +26,7 @@ from taskrunner.stores.redis.webhook_store import RedisWebhookStore
 
 class RedisStore(
     RedisIntakeStore,
+    RedisDedupStore,
     RedisRelayStore,
     RedisConsumerStore,
     RedisOperatorStore,

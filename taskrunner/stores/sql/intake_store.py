@@ -10,6 +10,7 @@ from taskrunner.domain.errors import WriteUnconfirmed
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.status import Status
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted, IntakeStore
+from taskrunner.stores.sql.dedup_keys import DedupKeys, hold
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.locked_task import DELETED
 from taskrunner.stores.sql.session import Session, ids, parts
@@ -29,7 +30,7 @@ class SqlIntakeStore(SqlPart, IntakeStore):
         return await self._connection.write(lambda session: _accept_all(session, tasks))
 
     async def foresee(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
-        return await self._connection.read(lambda session: _judge(session, tasks))
+        return await self._connection.read(lambda session: judge(session, tasks, locking=False))
 
     async def check_replicas(self) -> None:
         await self._connection.check_replicas()
@@ -47,39 +48,48 @@ class SqlIntakeStore(SqlPart, IntakeStore):
 
 def accept(session: Session, part: Sequence[NewTask]) -> list[Accepted]:
     """A race with another process for an id or a key ends in a unique violation, and is tried again."""
-    answers = _judge(session, part)
-    _write(session, part, answers)
+    answers = judge(session, part)
+    write(session, part, answers)
     return answers
 
 
 def _accept_all(session: Session, tasks: Sequence[NewTask]) -> list[Accepted]:
-    answers = _judge(session, tasks)
+    answers = judge(session, tasks)
     if all(each.answer is AcceptAnswer.CREATED for each in answers):
-        _write(session, tasks, answers)
+        write(session, tasks, answers)
     return answers
 
 
-def _judge(session: Session, part: Sequence[NewTask]) -> list[Accepted]:
-    """The answer to each, as if those before it were written."""
+def judge(session: Session, part: Sequence[NewTask], *, locking: bool = True) -> list[Accepted]:
+    """The answer to each, as if those before it were written; `locking` what the answers depend on."""
     known = session.mapping(_existing, ids(task.id for task in part))
     keys = [{"idempotency_key": text(task.idempotency_key)} for task in part if task.idempotency_key]
     holders = {row[0]: (row[1], row[2]) for row in session.fetch(_keyed, keys)} if keys else {}
+    keyed = [task for task in part if task.dedup_key is not None]
+    dedup_keys = DedupKeys.of(session, keyed, locking=locking) if keyed else None
     answers: list[Accepted] = []
     for task in part:
-        answers.append(_accepted(task, known, holders))
-        if answers[-1].answer is AcceptAnswer.CREATED:
+        answer = _accepted(task, known, holders)
+        if dedup_keys is not None and answer.answer is AcceptAnswer.CREATED:
+            answer = dedup_keys.judged(task, answer)
+        answers.append(answer)
+        if answer.answer is AcceptAnswer.CREATED:
             known[task.id] = Status.SCHEDULED.value
             if task.idempotency_key:
                 holders[text(task.idempotency_key)] = (task.id, text(task.fingerprint))
+    if dedup_keys is not None and locking:
+        dedup_keys.forget_free(session)
     return answers
 
 
-def _write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+def write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
     pairs = zip(part, answers, strict=True)
     created = [task for task, accepted in pairs if accepted.answer is AcceptAnswer.CREATED]
     if created:
         session.run(_insert_tasks, [_row(task) for task in created])
         session.run(_insert_encoded, [{"id": task.id, "encoded": task.encoded.decode()} for task in created])
+        if keyed := [task for task in created if task.dedup_key is not None]:
+            hold(session, keyed)
     for _ in created:
         session.moved(None, Status.SCHEDULED)
 

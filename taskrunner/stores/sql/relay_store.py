@@ -13,6 +13,7 @@ from taskrunner.domain.value import replace
 from taskrunner.stores.relay_store import RelayStore
 from taskrunner.stores.sql.counts import fold_counts
 from taskrunner.stores.sql.dead_letter_store import prune_dead_messages
+from taskrunner.stores.sql.dedup_keys import prune_dedups
 from taskrunner.stores.sql.fields import TableFields
 from taskrunner.stores.sql.host_store import prune_hosts
 from taskrunner.stores.sql.locked_task import (
@@ -110,7 +111,8 @@ class SqlRelayStore(SqlPart, RelayStore):
 
         def prune(session: Session) -> int:
             removed = _prune_tasks(session, now_ms, limit)
-            return removed + prune_dead_messages(session, now_ms, limit - removed)
+            removed += prune_dead_messages(session, now_ms, limit - removed)
+            return max(removed, prune_dedups(session, now, limit))
 
         return await self._connection.write(prune)
 

@@ -7,6 +7,7 @@ from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.audit_store import SqlAuditStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
+from taskrunner.stores.sql.dedup_store import SqlDedupStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
@@ -21,6 +22,7 @@ from taskrunner.stores.sql.webhook_store import SqlWebhookStore
 
 class SqlStore(
     SqlIntakeStore,
+    SqlDedupStore,
     SqlRelayStore,
     SqlConsumerStore,
     SqlOperatorStore,

@@ -47,6 +47,15 @@ encoded_tasks = Table(
     Column("encoded", Text, nullable=False),
 )
 
+dedups = Table(
+    "taskrunner_dedups",
+    metadata,
+    Column("dedup_key", _BYTEWISE, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("look_ms", BigInteger, nullable=False),  # when to see whether the key is still held
+)
+
 bodies = Table(
     "taskrunner_bodies",
     metadata,
@@ -171,6 +180,7 @@ _partial("taskrunner_tasks_retention", tasks.c.kept_until_ms, where="kept_until_
 # With the status, which is always the same here: otherwise SQLite prefers the index above, and sorts.
 _partial("taskrunner_tasks_dead", tasks.c.status, tasks.c.updated_ms, tasks.c.id, where="status = 'failed'")
 _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key IS NOT NULL", unique=True)
+Index("taskrunner_dedups_look", dedups.c.look_ms)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms)

@@ -30,12 +30,15 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
+from taskrunner.handlers.http.network import Network
+from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
@@ -54,6 +57,22 @@ from tests.flow.api.harness import Api
 from tests.tools.waiting import PATIENCE
 
 SECRETS = {"billing": ("hook.test",)}
+
+NAMES = {
+    "public.test": ["93.184.216.34", "2606:2800:220:1::1"],
+    "private.test": ["10.1.2.3"],
+    "mixed.test": ["93.184.216.34", "169.254.169.254"],
+    "zoned.test": ["fe80::1%eth0"],
+}
+
+
+class NamesOfTests(Network):
+    """Looks names up in a table of its own."""
+
+    def resolve(self, host: str) -> list[str]:
+        if host not in NAMES:
+            raise OSError(f"no such name: {host}")
+        return NAMES[host]
 
 
 @pytest.fixture
@@ -105,7 +124,7 @@ async def api(
     await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
     intake_settings = TaskSettingsSource(TaskSettings(limits=TaskLimits(callback_secrets=SECRETS)))
-    intake = Intake(store, publisher, events, clock, intake_settings, hold=10)
+    intake = Intake(store, publisher, events, clock, intake_settings, hold=10, webhooks=WebhookSource(()))
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -124,6 +143,7 @@ async def api(
     trail = AuditTrail(store, events, clock)
     app = build_api(
         intake=intake,
+        dry_runner=DryRunner(intake, TargetCheck(None, NamesOfTests()).check),
         requeue=requeue,
         cancellation=cancellation,
         bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),

@@ -1,7 +1,9 @@
 """The client of `produce --api` with a key: what a good one may do, and what is told of another."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ URL = "http://example.com/"
 USES: dict[str, Callable[[ApiClient], Any]] = {
     "submit": lambda client: client.submit({"url": URL}),
     "submit_lines": lambda client: client.submit_lines([URL.encode()]),
+    "dry_run": lambda client: client.dry_run({"url": URL}),
     "task": lambda client: client.task("x"),
 }
 
@@ -56,6 +59,7 @@ async def test_another_key_is_refused(api: Api, use: str) -> None:
     [
         ("submit", Scope.READ, "submit"),
         ("submit_lines", Scope.READ, "submit"),
+        ("dry_run", Scope.READ, "submit"),
         ("task", Scope.SUBMIT, "read"),
     ],
 )
@@ -79,3 +83,16 @@ async def test_a_good_key(api: Api) -> None:
         found = await asyncio.to_thread(client.task, "mine")
         assert found is not None
         assert found["created_by"] == "web"
+
+
+async def test_a_submit_that_makes_no_task_says_so(api: Api) -> None:
+    """A repetition by key, and a task whose dedup key is held."""
+    client = client_of(api)
+    keyed = partial(client.submit, {"url": URL}, idempotency_key="k")
+    first, again = [await asyncio.to_thread(keyed) for _ in range(2)]
+    assert (first["created"], again["created"], again["id"]) == (True, False, first["id"])
+    fields = {"url": URL, "delay": 60, "dedup": {"key": "d"}}
+    holder, other = [await asyncio.to_thread(client.submit, fields) for _ in range(2)]
+    assert (holder["created"], other["created"], other["id"]) == (True, False, holder["id"])
+    (item,) = await asyncio.to_thread(client.submit_lines, [json.dumps(fields).encode()])
+    assert (item["status"], item["created"], item["id"]) == (200, False, holder["id"])

@@ -80,6 +80,12 @@ SAID = {
             {"url": URL, "run_at": "2027-01-01T00:00:00Z"},
             {"url": URL, "run_at": "2027-01-01T01:00:00.0+01:00"},
         ),
+        ({"url": URL, "body": "hé"}, {"url": URL, "body_base64": "aMOp"}),
+        (
+            {"url": URL, "body": {"a": 1.0}},
+            {"url": URL, "body_base64": "eyJhIjoxfQ==", "headers": {"content-type": "application/json"}},
+        ),
+        ({"url": URL, "delay": 90}, {"url": URL, "delay": "1m30s"}),
         ({"url": URL, "callback": {"url": URL}}, {"url": URL, "callback": {"events": EVERY, "url": URL}}),
     ],
 )
@@ -100,6 +106,8 @@ async def test_the_same_meaning_is_the_same_request(api: Api, first: Any, again:
         {**SAID, "headers": {"X-A": "2", "X-B": "1"}},
         {**SAID, "body": ""},
         {**SAID, "body": [1]},
+        {**SAID, "body_base64": "/w=="},
+        {**SAID, "dedup": {"key": "k"}},
         {**SAID, "delay": 1},
         {**SAID, "id": "mine"},
         {**SAID, "write_concern": "store"},
@@ -120,3 +128,54 @@ async def test_a_key_stays_taken_when_its_task_is_deleted(api: Api) -> None:
     problem = await api.refusal(409, "state_conflict", "POST", "/tasks", json=SAID, headers=headers)
     assert "deleted" in problem["detail"]
     await api.refusal(422, "idempotency_key_reused", "POST", "/tasks", json={"url": URL}, headers=headers)
+
+
+async def test_one_dedup_in_two_spellings_is_the_same_request(api: Api) -> None:
+    headers = {"Idempotency-Key": "k"}
+    spelt = [{"key": "k", "ttl": 60}, {"mode": "RETURN", "ttl": "1m", "key": "k"}]
+    answers = [
+        await api.ask("POST", "/tasks", json={"url": URL, "dedup": each}, headers=headers) for each in spelt
+    ]
+    assert [answer.status for answer in answers] == [202, 202]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ({"delay": 1_234_567}, {"delay": 1_234_568}),
+        ({"delay": 0.1234567}, {"delay": 0.1234568}),
+        ({"body_base64": "/w=="}, {"body_base64": "/g=="}),
+        ({"dedup": {"key": "k"}}, {"dedup": {"key": "k", "ttl": 1}}),
+        ({"timeout": 1.0000001}, {"timeout": 1.0000002}),
+    ],
+)
+async def test_values_that_differ_a_little_are_other_requests(api: Api, first: Any, other: Any) -> None:
+    options: Any = {"headers": {"Idempotency-Key": "k"}}
+    assert (await api.ask("POST", "/tasks", json={"url": URL, **first}, **options)).status == 202
+    await api.refusal(422, "idempotency_key_reused", "POST", "/tasks", json={"url": URL, **other}, **options)
+
+
+async def test_a_batch_repeated_whole_is_told_by_its_header(api: Api) -> None:
+    """Each item is the task of the first time; the header is there when no item is new."""
+    headers = {"Idempotency-Key": "k"}
+    sent = [
+        {"url": URL, "timeout": 60},
+        {"url": URL, "idempotency_key": "own", "labels": {"a": "1", "b": "2"}},
+    ]
+    same = [
+        {"timeout": 60.0, "url": URL},
+        {"labels": {"b": "2", "a": "1"}, "idempotency_key": "own", "url": "HTTP://example.com:80/"},
+    ]
+    first = await api.ask("POST", "/tasks/batch", json=sent, headers=headers)
+    again = await api.ask("POST", "/tasks/batch", json=same, headers=headers)
+    more = await api.ask("POST", "/tasks/batch", json=[*same, URL], headers=headers)
+    ids = [item["id"] for item in first.json["items"]]
+    assert [(item["status"], item["id"], item["created"]) for item in again.json["items"]] == [
+        (202, each, False) for each in ids
+    ]
+    assert [item["id"] for item in more.json["items"]][:2] == ids
+    told = ["Idempotency-Replayed" in answer.headers for answer in (first, again, more)]
+    assert told == [False, True, False]
+    alone = await api.ask("POST", "/tasks", json={"url": URL}, headers={"Idempotency-Key": "own"})
+    assert alone.status == 422

@@ -13,6 +13,37 @@ def produce_file(cli: Cli) -> None:
     assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL) + 2
 
 
+def produce_dry_run(cli: Cli) -> None:
+    """Of one task and of many; nothing is submitted, and what is wrong is told with exit code 2."""
+    found = lines(
+        cli.ok("produce", "--url", "http://1.1.1.1/", "--max-attempts", "2", "--dry-run", "--json")
+    )[0]
+    assert (found["created"], found["target"]["state"], len(found["attempts"])) == (True, "allowed", 2)
+    shown = cli.ok("produce", "--url", "http://1.1.1.1/", "--max-attempts", "2", "--dry-run")
+    for told in ("nothing was submitted", "target 1.1.1.1:80 allowed", "attempts 2", "0.8 to 1 s after"):
+        assert told in shown
+    (cli.folder / "f").write_text("http://a.test/\nftp://b.test/\n")
+    result = cli.run("produce", "--file", "f", "--dry-run")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1 task would be accepted, 1 line would be refused; nothing was submitted" in result.stderr
+    assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL)
+    cli.run("produce", "--file", "f")
+    assert "1 line had been submitted before" in cli.run("produce", "--file", "f", "--dry-run").stderr
+
+
+def produce_once(cli: Cli) -> None:
+    """However the options are ordered; another task under the same key is refused."""
+    words = ("produce", "--idempotency-key", "k 1", "--url", "http://a.test/", "--timeout")
+    first = cli.ok(*words, "60s", "--label", "a=1", "--label", "b=2")
+    again = cli.run(*words, "1m", "--label", "b=2", "--label", "a=1")
+    assert (again.exit_code, again.stdout) == (0, first)
+    assert "was there before; no new task was made" in again.stderr
+    other = cli.run(*words, "61s")
+    assert other.exit_code == 5
+    assert "'k 1' was used for another request" in other.stderr
+    assert len(lines(cli.ok("tasks", "list", "--json"))) == len(ALL) + 1
+
+
 def produce_again(cli: Cli) -> None:
     produce_file(cli)
     assert len(cli.ok("produce", "--file", "f", "--again").split()) == 2

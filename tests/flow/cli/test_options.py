@@ -21,8 +21,10 @@ from tests.flow.cli.command_cases import (
     hosts_limit,
     pausing,
     produce_again,
+    produce_dry_run,
     produce_file,
     produce_json,
+    produce_once,
     produce_url,
     produce_wait,
     raw,
@@ -72,8 +74,14 @@ TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
     "--timeout": ("1m5s", "timeout", 65.0),
     "--label": ("a=b", "labels", {"a": "b"}),
 }
+DEDUP = ("--dedup", "k")
+DEDUP_OPTIONS: dict[str, tuple[str, str, Any]] = {
+    "--dedup": ("other", "key", "other"),
+    "--dedup-ttl": ("2m", "ttl", 120.0),
+    "--dedup-mode": ("reject", "mode", "reject"),
+}
 CALLBACK = ("--callback", "https://hook.test/")
-CALLBACK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
+CALLBACK_OPTIONS: dict[str, tuple[str, str, Any]] = {
     "--callback": ("https://hook.test/", "url", "https://hook.test/"),
     "--callback-event": ("failed", "events", ["failed"]),
 }
@@ -133,11 +141,13 @@ def task_option(command: str, option: str, value: str, field: str, expected: Any
     return case
 
 
-def callback_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
-    words = (option, value) if option == "--callback" else (*CALLBACK, option, value)
+def part_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
+    """An option for a part of a field; the option that the field begins with is given with it."""
+    group, base = ("dedup", DEDUP) if option in DEDUP_OPTIONS else ("callback", CALLBACK)
+    words = (option, value) if option == base[0] else (*base, option, value)
 
     def case(cli: Cli) -> None:
-        assert task_of(cli, command, *words)["callback"][field] == expected
+        assert task_of(cli, command, *words)[group][field] == expected
 
     return case
 
@@ -233,8 +243,8 @@ def task_cases() -> dict[str, Case]:
     for command in ("produce", "schedule create", "schedule update"):
         for option, (value, field, expected) in TASK_OPTIONS.items():
             found[f"{command} {option}"] = task_option(command, option, value, field, expected)
-        for option, (value, field, expected) in CALLBACK_OPTIONS.items():
-            found[f"{command} {option}"] = callback_option(command, option, value, field, expected)
+        for option, (value, field, expected) in (CALLBACK_OPTIONS | DEDUP_OPTIONS).items():
+            found[f"{command} {option}"] = part_option(command, option, value, field, expected)
         words = f"{command} {' '.join(named(command))}"
         with_hook = f"{words} {' '.join(CALLBACK)}"
         found[f"{command} --tls"] = refused(words, "--tls", "nobody", "nobody")
@@ -272,6 +282,8 @@ def cases() -> dict[str, Case]:
         "produce --url": produce_url,
         "produce --file": produce_file,
         "produce --again": produce_again,
+        "produce --dry-run": produce_dry_run,
+        "produce --idempotency-key": produce_once,
         "produce --wait": produce_wait,
         "produce --wait-timeout": produce_wait,
         "produce --json": produce_json,

@@ -1,6 +1,6 @@
--- Uses create.
+-- Uses create, holders.
 -- ARGV: token; each, all or none; then for each task the values of NEW_TASK.
--- Answers for each task: created | exists | conflict, and the stored id ('' for its own).
+-- Answers for each task: created | exists | conflict | held, and the stored id ('' for its own).
 -- With `all`, nothing is written unless each is created, with `none` never; then no id and no key comes twice.
 
 local token, mode = ARGV[1], ARGV[2]
@@ -8,23 +8,10 @@ local answers, size = {}, 0
 local seen, fresh = {}, {}
 local is_whole = true
 
--- The id and the fingerprint that hold a key, as long as that task has a record.
-local function holder(key)
-  local value = key ~= '' and call('GET', KEY .. key)
-  if not value then
-    return nil
-  end
-  local id, fingerprint = string.match(value, '^(%S*) (.*)$')
-  if id and call('EXISTS', TASK .. id) == 1 then
-    return id, fingerprint
-  end
-  return nil
-end
-
 -- The answer for the task at `i`, the stored id, and whether the task is still to be written.
 local function judge(i)
   local id = ARGV[i]
-  local held_by, held_for = holder(ARGV[i + NEW_TASK.idempotency_key])
+  local held_by, held_for = key_holder(ARGV[i + NEW_TASK.idempotency_key])
   if held_by and held_for ~= ARGV[i + NEW_TASK.fingerprint] then
     return 'conflict', held_by
   elseif held_by and held_by ~= id then
@@ -32,6 +19,11 @@ local function judge(i)
   end
   local writer = call('HGET', TASK .. id, 'token')
   if not writer then
+    local dedup = ARGV[i + NEW_TASK.dedup_key]
+    local dedup_held_by = dedup ~= '' and dedup_holder(dedup, ARGV[i + NEW_TASK.created_at_ms])
+    if dedup_held_by then
+      return 'held', dedup_held_by
+    end
     return 'created', '', true
   elseif writer == token and not seen[id] then
     return 'created', '' -- this very call was sent again, its first answer got lost

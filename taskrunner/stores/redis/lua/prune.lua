@@ -1,4 +1,6 @@
--- ARGV: now, most. Answers how many were removed. A record is mostly gone by its TTL already.
+-- Uses holders.
+-- ARGV: now, most, when to look again at a dedup key that is still held. Answers how many were removed, at most twice as
+-- many. A record is mostly gone by its TTL already.
 
 local members = call('ZRANGEBYSCORE', RETENTION, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 
@@ -30,5 +32,15 @@ for _, member in ipairs(members) do
   remove(RETENTION, member)
 end
 
+local keys = call('ZRANGEBYSCORE', DEDUP_ENDS, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for _, key in ipairs(keys) do
+  if dedup_holder(key, ARGV[1]) then
+    add(DEDUP_ENDS, ARGV[3], key)
+  else
+    call('HDEL', DEDUPS, key)
+    remove(DEDUP_ENDS, key)
+  end
+end
+
 flush()
-return #members
+return math.max(#members, #keys)

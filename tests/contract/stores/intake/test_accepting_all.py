@@ -11,7 +11,7 @@ from taskrunner.stores.base import AcceptAnswer, Store
 from taskrunner.stores.intake_store import ATOMIC_BYTES, ATOMIC_TASKS
 from tests.contract.stores.harness import KEEP, NOW, bring, entries, entry, fetch, make_task
 
-CREATED, EXISTS, CONFLICT = AcceptAnswer
+CREATED, EXISTS, CONFLICT, HELD = AcceptAnswer
 
 
 async def _known_id(store: Store) -> NewTask:

@@ -13,6 +13,7 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.task import Validators
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
@@ -30,7 +31,9 @@ class Feed:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = ManualClock()
-        self._scheduler = Scheduler(store, Events(), self.clock, TaskSettingsSource(), SchedulerSettings())
+        self._scheduler = Scheduler(
+            store, Events(), self.clock, TaskSettingsSource(), SchedulerSettings(), WebhookSource(())
+        )
 
     async def create(self, *, conditional: bool = True) -> None:
         draft = ScheduleDraft.from_fields(

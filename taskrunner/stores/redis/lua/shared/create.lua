@@ -7,6 +7,7 @@ end
 
 -- A new task, from the values of NEW_TASK that begin at `i` in ARGV ('' for none).
 local function create(id, i, token)
+  local dedup = ARGV[i + NEW_TASK.dedup_key]
   local key, deadline = ARGV[i + NEW_TASK.idempotency_key], ARGV[i + NEW_TASK.deadline_ms]
   local fields = {
     'encoded', ARGV[i + NEW_TASK.encoded], 'queue', ARGV[i + NEW_TASK.queue],
@@ -17,6 +18,11 @@ local function create(id, i, token)
   if key ~= '' then
     append(fields, 'idempotency_key', key)
     call('SET', KEY .. key, id .. ' ' .. ARGV[i + NEW_TASK.fingerprint])
+  end
+  if dedup ~= '' then
+    local ends = ARGV[i + NEW_TASK.dedup_until_ms]
+    call('HSET', DEDUPS, dedup, id .. ' ' .. ends)
+    add(DEDUP_ENDS, ends, dedup)
   end
   if deadline ~= '' then
     append(fields, 'deadline_ms', deadline)

@@ -35,6 +35,7 @@ def _create_tables() -> None:
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),
     )
     _table("encoded_tasks", "id", (_TEXT, "encoded"))
+    _table("dedups", "dedup_key", (_TEXT, "id"), (_BIG, "until_ms look_ms"))
     _table("bodies", "id", (_BYTES, "body"))
     _table(
         "dead_messages",
@@ -86,6 +87,7 @@ def _create_indices() -> None:
         "INDEX taskrunner_tasks_dead ON taskrunner_tasks (status, updated_ms, id) WHERE status = 'failed'",
         "UNIQUE INDEX taskrunner_tasks_key ON taskrunner_tasks (idempotency_key)"
         " WHERE idempotency_key IS NOT NULL",
+        "INDEX taskrunner_dedups_look ON taskrunner_dedups (look_ms)",
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",

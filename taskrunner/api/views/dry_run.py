@@ -1,0 +1,35 @@
+"""The view of a dry run."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from taskrunner.api.views.task import TaskView
+from taskrunner.api.views.view import View
+from taskrunner.domain.dry_run import DryRun, PlannedAttempt, TargetVerdict
+from taskrunner.domain.masking import Masking
+from taskrunner.domain.write_concern import WriteConcern
+
+
+class DryRunView(View):
+    """What a submit would do; nothing was stored.
+
+    `created` is false if it would be answered with the task `existing_id`, which the id, the Idempotency-Key
+    or the dedup key (`deduplicated`) belongs to. `replaces_id` is the task that would lose its dedup key, and
+    be cancelled if it still waits then. `task` has all fields with their defaults filled in; its id is a new
+    one each time, unless the task gives one. `attempts` are the times at which attempts would start if all
+    before them failed.
+    """
+
+    created: bool
+    existing_id: str | None
+    deduplicated: bool
+    replaces_id: str | None
+    task: TaskView
+    write_concern: WriteConcern
+    attempts: Sequence[PlannedAttempt]
+    target: TargetVerdict
+
+    @classmethod
+    def of(cls, found: DryRun, masking: Masking) -> Self:
+        task = TaskView.of_accepted(found.task, masking, published=False)
+        return cls.copy(found, created=found.existing_id is None, task=task)
