@@ -9,18 +9,20 @@ from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.batch import BatchRoutes
-from taskrunner.api.bulk_actions import BulkActionRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.explanation import ExplanationRoutes
+from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
+from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
+from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
 from taskrunner.api.token_keys import TokenKeyRoutes
 from taskrunner.api.webhooks import WebhookRoutes
@@ -33,9 +35,11 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -54,8 +58,10 @@ def build_api(
     schedules: ScheduleAdmin,
     cancellation: Cancellation,
     bulk_actions: BulkActions,
+    operations: OperationAdmin,
     hosts: HostAdmin,
     explainer: Explainer,
+    fleet: Fleet,
     store: Store,
     health: Health,
     stats: Stats,
@@ -74,10 +80,11 @@ def build_api(
     TaskRoutes(intake, dry_runner, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(
         routes
     )
+    TaskListRoutes(store, options).add_to(routes)
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
-    BulkActionRoutes(bulk_actions).add_to(routes)
+    OperationRoutes(operations, options).add_to(routes)
     PauseRoutes(store, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
@@ -86,6 +93,7 @@ def build_api(
     WebhookRoutes(webhooks, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
+    FleetRoutes(fleet).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import AUDIT_PARAMETERS, CURSOR, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.responses import json_response
@@ -32,4 +33,5 @@ class AuditRoutes:
         query.refuse_if_wrong()
         page = await self._trail.list(wanted, limit=limit, cursor=cursor)
         entries = [AuditEntryView.of(entry) for entry in page.items]
-        return json_response(AuditPage(entries=entries, next_cursor=page.cursor))
+        view = AuditPage(entries=entries, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))

@@ -44,14 +44,15 @@ def audited(handler: Handler, action: str, trail: AuditTrail) -> Handler:
         if request.query.get("dry_run") == "true":
             request[_CHANGE] = Change()
             return await handler(request)
-        async with trail.recording(_actor(request), action, _target(request)) as change:
+        async with trail.recording(actor_of(request), action, _target(request)) as change:
             request[_CHANGE] = change
             return await handler(request)
 
     return answer
 
 
-def _actor(request: web.Request) -> Actor:
+def actor_of(request: web.Request) -> Actor:
+    """Who makes this request, and from where."""
     return Actor(
         source=AuditSource.API,
         key=caller_of(request).name,

@@ -19,12 +19,14 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
+from taskrunner.api.content_coding import encode_content
+from taskrunner.api.entity_tags import conditional
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
 from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of, tell_request_id
 from taskrunner.api.request_parts import RequestParts
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
-from taskrunner.api.responses import compress_if_asked, problem_response, unasked_problem
+from taskrunner.api.responses import problem_response, unasked_problem
 from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.events import Events, RequestDenied, RequestFailed
 
@@ -289,7 +291,7 @@ class ConnectionServer(web.Server):
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
-            compress_if_asked(response, request.headers.get("Accept-Encoding"))
+            await encode_content(request, response)
             return response
         finally:
             protocol = request.protocol
@@ -305,7 +307,7 @@ class ConnectionServer(web.Server):
                 response.force_close()
                 return response
             self._guard.check(request)
-            return await self._handle_in_app(request)
+            return await conditional(request, await self._handle_in_app(request))
         except web.HTTPException as exc:
             if exc.status < 400:
                 tell_request_id(request, exc)

@@ -1,107 +1,149 @@
 """Entity tags (RFC 9110 8.8.3) and the conditions on them.
 
-A tag is strong: it is made of the bytes of the representation, so that equal tags mean equal answers. Only
-routes whose `Operation` is `tagged` take conditions; every other route refuses them.
+A tag is strong: it is made of the bytes of the representation, so that equal tags mean equal answers.
+`fields`, `view` and each coding give other bytes and another tag. `conditional` gives every read its tag and
+checks its conditions. A change checks them in one step with the change if its `Operation` is `tagged`; others
+refuse them.
 """
 
+import asyncio
 import hashlib
 import re
 from typing import Any
 
 from aiohttp import web
 
+from taskrunner.api.content_coding import SUFFIXES, coding_for, tag_of_coded, tell_choice
 from taskrunner.api.problems import refuse
-from taskrunner.api.responses import GZIP_SUFFIX, raw_response
+from taskrunner.api.responses import json_response
 from taskrunner.domain.codec import encode
 from taskrunner.domain.messages import shown
 
 # RFC 9110 13.1: what a client may want to hold before anything is changed.
-_CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
+CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 # RFC 9110 8.8.3 and 5.6.1: a list of tags, whose elements may be empty.
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*")
 _ANY = "*"
-
-
-def tag_of(view: Any) -> str:
-    """The tag of the answer that shows `view`."""
-    return _tag(encode(view))
+_READS = frozenset({"GET", "HEAD"})
+# Of the content, which a 304 does not have.
+_OF_CONTENT = frozenset({"Content-Type", "Content-Length"})
+# Hashing more takes longer than the loop's other clients should wait: 0.3 ms.
+_LARGE_BYTES = 256 * 1024
 
 
 class Condition:
-    """What `If-Match` demands of the state that a change replaces."""
+    """What `If-Match` and `If-None-Match` demand: each lists tags, `*` alone for any, or is None."""
 
-    def __init__(self, tags: tuple[str, ...] | None) -> None:
-        self._tags = tags
+    def __init__(self, wanted: tuple[str, ...] | None, known: tuple[str, ...] | None) -> None:
+        self._wanted = wanted
+        self._known = known
 
     @property
     def is_given(self) -> bool:
-        return self._tags is not None
+        return self._wanted is not None or self._known is not None
+
+    def is_wanted(self, tag: str | None) -> bool:
+        """Whether `If-Match` holds (RFC 9110 13.1.1): by the strong comparison, in which no weak tag matches.
+
+        `tag` is None where there is nothing.
+        """
+        return self._wanted is None or (tag is not None and (self._wanted == (_ANY,) or tag in self._wanted))
+
+    def is_new(self, tag: str | None) -> bool:
+        """Whether `If-None-Match` holds (RFC 9110 13.1.2): by the weak comparison."""
+        if self._known is None or tag is None:
+            return True
+        return self._known != (_ANY,) and tag not in {known.removeprefix("W/") for known in self._known}
 
     def check(self, view: Any) -> None:
-        """`view` shows the state, None if there is nothing. Raises `RequestRefused` (412)."""
-        if self._tags is None:
+        """For a change: `view` shows the state, None if there is nothing. Raises `RequestRefused` (412)."""
+        if not self.is_given:
             return
-        # RFC 9110 13.1.1: by the strong comparison, in which no weak tag matches.
-        if view is None or not (self._tags == (_ANY,) or tag_of(view) in self._tags):
-            raise refuse(
-                412,
-                "precondition_failed",
-                "If-Match: this has changed since it was read; read it again and repeat the change",
-            )
+        tag = None if view is None else _tag(encode(view))
+        # In this order: RFC 9110 13.2.2.
+        if not self.is_wanted(tag):
+            raise _failed("If-Match: this has changed since it was read; read it again and repeat the change")
+        if not self.is_new(tag):
+            raise _failed("If-None-Match: this is there already; read it, and change it with If-Match")
 
 
 def condition_of(request: web.Request) -> Condition:
     """The condition of a change. Raises `RequestRefused` for one that cannot be checked."""
-    for name in _CONDITIONS[1:]:
-        if name in request.headers:
-            raise refuse(412, "precondition_failed", f"{name}: a change takes only If-Match; leave it out")
-    return Condition(_tags(request, "If-Match"))
+    if "If-Unmodified-Since" in request.headers:
+        raise _failed("If-Unmodified-Since: there are no dates here, only entity tags; send If-Match")
+    # Each coding of the same state has a tag of its own, and all of them name the state.
+    wanted, known = (_without_codings(_tags(request, name)) for name in CONDITIONS[:2])
+    return Condition(wanted, known)
 
 
 def tagged_response(
-    request: web.Request, view: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
+    view: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
 ) -> web.Response:
-    """`view` as JSON with its tag; for a read, 304 if the client has it already. Raises `RequestRefused`."""
-    body = encode(view)
-    own = (("ETag", _tag(body)), *headers)
-    if request.method in {"GET", "HEAD"}:
-        Condition(_tags(request, "If-Match")).check(view)
-        known = _tags(request, "If-None-Match") or ()
-        # RFC 9110 13.1.2: by the weak comparison.
-        if known == (_ANY,) or _tag(body) in {tag.removeprefix("W/") for tag in known}:
-            response = raw_response(b"", 304, "application/json", own)
-            del response.headers["Content-Type"]
-            return response
-    return raw_response(body, status, "application/json", own)
+    """For a change: the new state as JSON with its tag."""
+    return json_response(view, status=status, headers=(("ETag", _tag(encode(view))), *headers))
+
+
+async def conditional(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """The answer to a read with its tag; 304 if the client has it already. Raises `RequestRefused` (412)."""
+    # RFC 9110 13.2.1: conditions are for what would be a success.
+    if request.method not in _READS or type(response) is not web.Response or response.status != 200:
+        return response
+    body = response.body if isinstance(response.body, bytes) else b""
+    plain = await asyncio.to_thread(_tag, body) if len(body) > _LARGE_BYTES else _tag(body)
+    coding = coding_for(request, response)
+    tag = tag_of_coded(plain, coding)
+    condition = Condition(_tags(request, "If-Match"), _tags(request, "If-None-Match"))
+    if not condition.is_wanted(tag):
+        raise _failed("If-Match: this has changed since it was read; read it again")
+    if condition.is_new(tag):
+        response.headers["ETag"] = plain
+        return response
+    # RFC 9110 15.4.5: what a 200 would say of the representation, for the cache.
+    tell_choice(response, coding)
+    kept = [(name, value) for name, value in response.headers.items() if name not in _OF_CONTENT]
+    return web.Response(status=304, headers=[*kept, ("ETag", tag)])
 
 
 def refuse_conditions(request: web.Request) -> None:
-    """For a route without entity tags. A read that wants anything but nothing is answered in full."""
-    reads = request.method in {"GET", "HEAD"}
-    for name in _CONDITIONS:
+    """For a change that cannot check conditions in one step with the change, and for a stream.
+
+    A read that wants anything but what the client has is answered in full.
+    """
+    reads = request.method in _READS
+    for name in CONDITIONS:
         given = request.headers.get(name)
         if given is None or (reads and (name != "If-Match" or given == _ANY)):
             continue
-        raise refuse(
-            412,
-            "precondition_failed",
-            f"{name}: no entity tags here, so the condition cannot be checked; leave the header out",
-        )
+        raise _failed(f"{name}: cannot be checked here in one step with the answer; leave the header out")
 
 
-def _tags(request: web.Request, name: str) -> tuple[str, ...] | None:
+def _failed(detail: str) -> Exception:
+    return refuse(412, "precondition_failed", detail)
+
+
+def _tags(request: web.BaseRequest, name: str) -> tuple[str, ...] | None:
     """The tags that a header lists, `("*",)` for any, None where there is no header."""
-    given = ",".join(request.headers.getall(name, []))
     if name not in request.headers:
         return None
-    if given.strip() == _ANY:
+    given = ",".join(request.headers.getall(name))
+    if given.strip(" \t") == _ANY:
         return (_ANY,)
     if not _LIST.fullmatch(given):
         raise refuse(
             400, "bad_header", f'{name}: must be * or a list of entity tags such as "abc", got {shown(given)}'
         )
-    return tuple(tag.replace(f'{GZIP_SUFFIX}"', '"') for tag in re.findall(_TAG, given))
+    return tuple(re.findall(_TAG, given))
+
+
+def _without_codings(tags: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if tags is None:
+        return None
+    found = []
+    for tag in tags:
+        suffix = next((each for each in SUFFIXES if tag.endswith(f'{each}"')), "")
+        found.append(f'{tag[: -len(suffix) - 1]}"' if suffix else tag)
+    return tuple(found)
 
 
 def _tag(body: bytes) -> str:

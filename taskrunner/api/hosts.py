@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from taskrunner.api.entity_tags import tagged_response
-from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT
+from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.next_page import next_page
+from taskrunner.api.parameters import CURSOR, HOST, HOST_LIMIT, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -11,19 +12,23 @@ from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.producer.host_admin import HostAdmin
+from taskrunner.producer.host_admin import HostAdmin, HostLimitCheck
 
 _LIST = Operation(
     summary="Hosts with tasks that are limited or in trouble, and all limits.",
     answers={200: HostList},
-    parameters=(LIMIT,),
+    parameters=(LIMIT, CURSOR),
     problems=(400, 503),
 )
 _READ = Operation(
     summary="The state of a host.",
-    answers={200: HostDetail, 304: None},
-    problems=(400, 412, 422, 503),
-    tagged=True,
+    answers={200: HostDetail},
+    problems=(400, 422, 503),
+)
+_READ_LIMIT = Operation(
+    summary="The limit of a host or pattern, set by the API or configured.",
+    answers={200: HostLimitView},
+    problems=(404, 422, 503),
 )
 _RESET = Operation(
     summary="Close the circuit breaker of a host and end a slowdown.",
@@ -34,16 +39,21 @@ _SET = Operation(
     summary="Limit a host, or each that matches a pattern (*.example.com, *); a rate is 10/s, 90/m, 5/h.",
     answers={200: HostLimitView},
     takes={"application/json": HostLimit},
-    problems=(400, 408, 413, 415, 422, 503),
+    problems=(400, 408, 409, 413, 415, 422, 503),
+    tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names in a limit, and keep the rest; null removes it.",
     answers={200: HostLimitView},
     takes=MERGE_PATCH,
-    problems=(400, 404, 408, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    tagged=True,
 )
 _REMOVE = Operation(
-    summary="Remove a limit that was set by the API.", answers={204: None}, problems=(404, 422, 503)
+    summary="Remove a limit that was set by the API.",
+    answers={204: None},
+    problems=(404, 409, 422, 503),
+    tagged=True,
 )
 
 
@@ -59,42 +69,53 @@ class HostRoutes:
         routes.get("/hosts", self.list, _LIST)
         routes.get("/hosts/{host}", self.read, _READ)
         routes.post("/hosts/{host}/reset", self.reset, _RESET)
+        routes.get("/hosts/{pattern}/limit", self.read_limit, _READ_LIMIT)
         routes.put("/hosts/{pattern}/limit", self.set_limit, _SET)
         routes.patch("/hosts/{pattern}/limit", self.patch_limit, _PATCH)
         routes.delete("/hosts/{pattern}/limit", self.remove_limit, _REMOVE)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
-        limit = query.get(LIMIT)
+        limit, cursor = query.get(LIMIT), query.get(CURSOR)
         query.refuse_if_wrong()
-        hosts = [HostDetail.of(each) for each in await self._hosts.list(limit=limit)]
+        page = await query.with_cursor(lambda: self._hosts.list(limit=limit, cursor=cursor))
+        hosts = [HostDetail.of(each) for each in page.items]
         limits = [HostLimitView.of(each) for each in await self._hosts.limits()]
-        return json_response(HostList(hosts=hosts, limits=limits))
+        view = HostList(hosts=hosts, limits=limits, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        view = HostDetail.of(await self._hosts.show(path_value(request, HOST)))
-        return tagged_response(request, view)
+        return json_response(HostDetail.of(await self._hosts.show(path_value(request, HOST))))
 
     async def reset(self, request: web.Request) -> web.Response:
         return json_response(HostDetail.of(await self._hosts.reset(path_value(request, HOST))))
 
+    async def read_limit(self, request: web.Request) -> web.Response:
+        return json_response(HostLimitView.of(await self._hosts.limit(path_value(request, HOST_LIMIT))))
+
     async def set_limit(self, request: web.Request) -> web.Response:
         raw = await self._body(request)
-        return json_response(
-            HostLimitView.of(await self._hosts.set_limit(path_value(request, HOST_LIMIT), raw))
-        )
+        pattern = path_value(request, HOST_LIMIT)
+        limit = await self._hosts.set_limit(pattern, raw, check=_check(request))
+        return tagged_response(HostLimitView.of(limit))
 
     async def patch_limit(self, request: web.Request) -> web.Response:
         raw = await self._body(request)
-        return json_response(
-            HostLimitView.of(await self._hosts.patch_limit(path_value(request, HOST_LIMIT), raw))
-        )
+        pattern = path_value(request, HOST_LIMIT)
+        limit = await self._hosts.patch_limit(pattern, raw, check=_check(request))
+        return tagged_response(HostLimitView.of(limit))
 
     async def remove_limit(self, request: web.Request) -> web.Response:
-        await self._hosts.remove_limit(path_value(request, HOST_LIMIT))
+        await self._hosts.remove_limit(path_value(request, HOST_LIMIT), check=_check(request))
         return empty_response()
 
     async def _body(self, request: web.Request) -> bytes:
         return await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
+
+
+def _check(request: web.Request) -> HostLimitCheck:
+    """The condition of the request, to be checked on the limit that a change replaces."""
+    condition = condition_of(request)
+    return lambda known: condition.check(None if known is None else HostLimitView.of(known))

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.audited import change_of
+from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.parameters import API_KEY
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import json_response
@@ -10,11 +11,12 @@ from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.api_key import ApiKeyList, ApiKeyView, NewApiKeyView
 from taskrunner.domain.api_key_draft import ApiKeyDraft, KeyLimitPatch, Rotation
-from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_admin import KeyAdmin, KeyCheck
 
 _MAX_REQUEST_BYTES = 16 * 1024
 _JSON = "application/json"
 _LIST = Operation(summary="All API keys, without their secrets.", answers={200: ApiKeyList}, problems=(503,))
+_READ = Operation(summary="An API key, without its secret.", answers={200: ApiKeyView}, problems=(404, 503))
 _CREATE = Operation(
     summary="Make an API key. The answer alone has its secret.",
     answers={201: NewApiKeyView},
@@ -26,20 +28,25 @@ _LIMIT = Operation(
     answers={200: ApiKeyView},
     takes=dict.fromkeys(MERGE_PATCH, KeyLimitPatch),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    tagged=True,
 )
 _REVOKE = Operation(
-    summary="Refuse a key from now on, for ever.", answers={200: ApiKeyView}, problems=(404, 409, 503)
+    summary="Refuse a key from now on, for ever.",
+    answers={200: ApiKeyView},
+    problems=(404, 409, 503),
+    tagged=True,
 )
 _ROTATE = Operation(
     summary="Give a key another secret.",
     answers={200: NewApiKeyView},
     takes={_JSON: Rotation},
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    tagged=True,
 )
 
 
 class KeyRoutes:
-    """`GET /keys`, `POST /keys`, `PATCH /keys/{key}`, `/keys/{key}/revoke` and `/keys/{key}/rotate`."""
+    """`/keys`, `/keys/{key}`, its `revoke` and its `rotate`."""
 
     def __init__(self, keys: KeyAdmin, options: ApiSettings) -> None:
         self._keys = keys
@@ -48,12 +55,16 @@ class KeyRoutes:
     def add_to(self, routes: Routes) -> None:
         routes.get("/keys", self.list, _LIST)
         routes.post("/keys", self.create, _CREATE)
+        routes.get("/keys/{key}", self.read, _READ)
         routes.patch("/keys/{key}", self.limit, _LIMIT)
         routes.post("/keys/{key}/revoke", self.revoke, _REVOKE)
         routes.post("/keys/{key}/rotate", self.rotate, _ROTATE)
 
     async def list(self, _: web.Request) -> web.Response:
         return json_response(ApiKeyList(keys=[ApiKeyView.of(known) for known in await self._keys.list()]))
+
+    async def read(self, request: web.Request) -> web.Response:
+        return json_response(ApiKeyView.of(await self._keys.get(path_value(request, API_KEY))))
 
     async def create(self, request: web.Request) -> web.Response:
         draft = ApiKeyDraft.from_json(await self._body(request))
@@ -66,15 +77,24 @@ class KeyRoutes:
 
     async def limit(self, request: web.Request) -> web.Response:
         patch = KeyLimitPatch.from_json(await self._body(request))
-        return json_response(ApiKeyView.of_key(await self._keys.limit(path_value(request, API_KEY), patch)))
+        name = path_value(request, API_KEY)
+        return tagged_response(ApiKeyView.of(await self._keys.limit(name, patch, check=_check(request))))
 
     async def revoke(self, request: web.Request) -> web.Response:
-        return json_response(ApiKeyView.of_key(await self._keys.revoke(path_value(request, API_KEY))))
+        name = path_value(request, API_KEY)
+        return tagged_response(ApiKeyView.of(await self._keys.revoke(name, check=_check(request))))
 
     async def rotate(self, request: web.Request) -> web.Response:
         rotation = Rotation.from_json(await self._body(request))
-        made = await self._keys.rotate(path_value(request, API_KEY), grace=rotation.grace)
+        name = path_value(request, API_KEY)
+        made = await self._keys.rotate(name, grace=rotation.grace, check=_check(request))
         return json_response(NewApiKeyView.of_key(made.key, secret=made.secret))
 
     async def _body(self, request: web.Request) -> bytes:
         return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
+
+
+def _check(request: web.Request) -> KeyCheck:
+    """The condition of the request, to be checked on the key that a change replaces."""
+    condition = condition_of(request)
+    return lambda known: condition.check(ApiKeyView.of(known))

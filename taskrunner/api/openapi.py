@@ -1,7 +1,7 @@
 """The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), of routes, parameters and views."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
-from taskrunner.api.routes import Operation
+from taskrunner.api.routes import Answer, Operation
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
 from taskrunner.version import __version__
@@ -18,9 +18,21 @@ from taskrunner.version import __version__
 Schema = dict[str, Any]
 References = Mapping[type, Schema]
 _JSON = "application/json"
-_RESOURCES = ("tasks", "dead-letters", "schedules", "hosts", "pauses", "keys")
+_RESOURCES = [
+    "tasks",
+    "dead-letters",
+    "operations",
+    "schedules",
+    "hosts",
+    "pauses",
+    "queues",
+    "workers",
+    "keys",
+]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
+# Of every route that checks conditions on entity tags: what is no list of tags, and what does not hold.
+_CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
@@ -46,6 +58,10 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
             "title": "taskrunner",
             "version": __version__,
             "summary": "A durable queue for outbound HTTP.",
+            "description": (
+                "Objects in answers may get further members; clients ignore those that they do not know. "
+                "Requests are strict: a member or query parameter that is not described is refused."
+            ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
         "paths": paths,
@@ -58,8 +74,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
     for operation in operations:
-        for answer in operation.answers.values():
-            views |= dict.fromkeys(_views(answer))
+        answers = (each for status in operation.answers for each in operation.answers_of(status))
+        views |= {each: None for each in answers if isinstance(each, type)}
         drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
     taken, draft_schemas = models_json_schema(
@@ -88,14 +104,18 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
         "responses": {
-            str(status): _answer(status, answer, references) for status, answer in operation.answers.items()
+            str(status): _answer(status, operation.answers_of(status), references)
+            for status in operation.answers
         },
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     scopes = list(ROUTES[method, path].scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
     described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ())}):
+    if method == "GET":
+        described["responses"]["304"] = {"description": title_of(304)}
+    conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
+    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]
@@ -117,21 +137,13 @@ def _tag(path: str) -> str:
     return first if first in _RESOURCES else "service"
 
 
-def _views(answer: type[View] | tuple[type[View], ...] | str | None) -> tuple[type[View], ...]:
-    """The views of a JSON answer."""
-    if isinstance(answer, tuple):
-        return answer
-    return (answer,) if isinstance(answer, type) else ()
-
-
-def _answer(
-    status: int, answer: type[View] | tuple[type[View], ...] | str | None, references: References
-) -> Schema:
+def _answer(status: int, answers: Sequence[Answer], references: References) -> Schema:
     described: Schema = {"description": title_of(status)}
-    if isinstance(answer, str):
-        described["content"] = {answer: {"schema": {"type": "string"}}}
-    elif views := [references[view] for view in _views(answer)]:
-        described["content"] = {_JSON: {"schema": views[0] if len(views) == 1 else {"oneOf": views}}}
+    views = [references[each] for each in answers if isinstance(each, type)]
+    content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
+    content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
+    if content:
+        described["content"] = content
     return described
 
 
@@ -141,5 +153,7 @@ def _parameter(parameter: Parameter[Any]) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         **({"required": True} if parameter.place == "path" else {}),
+        # https://spec.openapis.org/oas/v3.1.1#style-values: one value, rather than the parameter repeated.
+        **({"style": "form", "explode": False} if parameter.comma_separated else {}),
         "schema": parameter.schema,
     }

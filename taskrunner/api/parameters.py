@@ -1,19 +1,35 @@
 """Parameters: one description of each, which checks requests and stands in the OpenAPI document."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
+from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, ScheduleUnknown, TaskUnknown, WebhookUnknown
-from taskrunner.domain.messages import shown
+from taskrunner.domain.errors import (
+    KeyUnknown,
+    OperationUnknown,
+    QueueUnknown,
+    ScheduleUnknown,
+    TaskUnknown,
+    WebhookUnknown,
+)
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter
+from taskrunner.domain.task_filter import (
+    CONDITIONS,
+    LETTER_CONDITIONS,
+    MAX_LABEL_TEXT,
+    TaskFilter,
+    TaskOrder,
+    read_moment,
+)
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN
 
@@ -23,10 +39,9 @@ Type = TypeVar("Type")
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
 # Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
 _STORED_NAME = with_namespace(NAME_PATTERN)
-# RFC 8259 section 6, in a length that a number needs.
-_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
-# Long enough for the ids that a gradual requeue watches.
-_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/-]{1,4096}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# With the brackets of IPv6 hosts.
+_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/\[\]-]{1,4096}")
 # What `read_filter` takes.
 _LABEL = {"type": "string", "pattern": "^[^=]"}
 _TIME = {
@@ -46,6 +61,7 @@ class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
     A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    One that is `comma_separated` has a list as its value.
     """
 
     name: str
@@ -55,6 +71,11 @@ class Parameter(Generic[Type]):
     default: Type
     place: Literal["query", "header", "path"] = "query"
     repeatable: bool = False
+    comma_separated: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return self.repeatable or self.comma_separated
 
 
 def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
@@ -77,21 +98,6 @@ def _flag(name: str, description: str) -> Parameter[bool]:
     return Parameter(name=name, description=description, schema=schema, read=read, default=False)
 
 
-def _number(
-    name: str, description: str, *, what: str, bounds: Mapping[str, float]
-) -> Parameter[float | None]:
-    def read(text: str) -> float:
-        if not _JSON_NUMBER.fullmatch(text) or not within(float(text)):
-            raise ValueError(f"must be {what}, got {shown(text)}")
-        return float(text)
-
-    def within(value: float) -> bool:
-        return bounds["minimum"] <= value <= bounds["maximum"]
-
-    schema = {"type": "number", **bounds}
-    return Parameter(name=name, description=description, schema=schema, read=read, default=None)
-
-
 def _repeatable(name: str, description: str, items: Mapping[str, object]) -> Parameter[str]:
     schema = {"type": "array", "items": items}
     return Parameter(name=name, description=description, schema=schema, read=str, default="", repeatable=True)
@@ -109,7 +115,28 @@ def _condition(name: str, meaning: str) -> Parameter[str]:
     schema: dict[str, object] = {"type": "string", **({"enum": known} if known else {"minLength": 1})}
     if name == "created_by":
         schema |= _pattern(KEY_NAME)
+    if name == "label_text":
+        schema["maxLength"] = MAX_LABEL_TEXT
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
+
+
+def _members(name: str, description: str, known: Collection[str]) -> Parameter[tuple[str, ...] | None]:
+    """Some of the `known` names, separated by commas."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(text.split(",")))
+        unknown = next((each for each in names if each not in known), None)
+        if unknown is not None:
+            raise ValueError(
+                f"must be names of members, separated by commas; there is no {shown(unknown)}"
+                f"{did_you_mean(unknown, known)}"
+            )
+        return names
+
+    schema = {"type": "array", "items": {"type": "string", "enum": list(known)}, "minItems": 1}
+    return Parameter(
+        name=name, description=description, schema=schema, read=read, default=None, comma_separated=True
+    )
 
 
 def choice(name: str, description: str, known: tuple[str, ...]) -> Parameter[str]:
@@ -161,6 +188,18 @@ def _read_key_name(text: str) -> str:
     return text
 
 
+def _read_queue_name(text: str) -> str:
+    if text not in set(Priority):
+        raise QueueUnknown(f"no queue has the name {shown(text)}; there are {', '.join(Priority)}")
+    return text
+
+
+def _read_operation_id(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise OperationUnknown(f"no operation can have the id {shown(text)}")
+    return text
+
+
 def _read_attempt_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise TaskUnknown("attempts have numbers, from 1 on")
@@ -183,6 +222,10 @@ TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
 WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+QUEUE_NAME = _path(
+    "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
+)
+OPERATION_ID = _path("operation", "The id of an operation.", _pattern(_UUID), _read_operation_id, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
 )
@@ -203,7 +246,10 @@ HOST_LIMIT = _path(
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
-    for each in (TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE)
+    for each in (
+        *(TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, OPERATION_ID, QUEUE_NAME),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE),
+    )
 }
 
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
@@ -231,6 +277,9 @@ CURSOR: Parameter[str | None] = Parameter(
     read=_read_cursor,
     default=None,
 )
+SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
+FIELDS = _members("fields", "The members of each task to answer; all others are left out.", TASK_FIELDS)
+VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)
 
@@ -245,25 +294,16 @@ AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
     for name, meaning in AUDIT_CONDITIONS.items()
 )
 
-BULK_LIMIT = _whole_number(
-    "limit", "The largest number to change in one request.", least=1, most=1000, default=1000
-)
-DRY_RUN = _flag("dry_run", "Only count them.")
 TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would do.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
-EVERYTHING = _flag("all", "Everything; required when no condition is given. Conditions hold with it, too.")
-BULK = (BULK_LIMIT, CURSOR, DRY_RUN, EVERYTHING)
-RATE = _number(
-    "rate",
-    "How many become due per second; by default all at once.",
-    what="items a second, from 0.001 to 999999, such as 10 or 0.5",
-    bounds={"minimum": 0.001, "maximum": 999_999},
-)
-STOP_AT = _number(
-    "stop_at",
-    "Do nothing when more than this percentage of those requeued before are known to have failed again.",
-    what="a percentage from 0 to 100",
-    bounds={"minimum": 0, "maximum": 100},
+
+RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))
+SINCE: Parameter[datetime | None] = Parameter(
+    name="since",
+    description="A time (RFC 3339), or an age such as 15m; by default everything that is kept.",
+    schema=_TIME,
+    read=lambda text: read_moment(text, datetime.now(UTC)),
+    default=None,
 )
 
 QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})

@@ -17,7 +17,9 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `schedule_invalid` | the same for a schedule |
 | 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
 | 422 | `key_invalid` | the same for an API key to create |
-| 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown`, `api_key_unknown` | |
+| 422 | `operation_invalid` | the same for an operation |
+| 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
+| 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
@@ -25,6 +27,7 @@ error is shown only as an id, under which the log has the rest.
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
+| 503 | `too_many_streams` | as many lists as can be are being streamed |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 
@@ -56,7 +59,10 @@ from taskrunner.domain.errors import (
     KeyInvalid,
     KeyReused,
     KeyUnknown,
+    OperationInvalid,
+    OperationUnknown,
     OutsideError,
+    QueueUnknown,
     ScheduleInvalid,
     ScheduleUnknown,
     StateConflict,
@@ -98,6 +104,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     HostLimitInvalid: "host_limit_invalid",
     KeyInvalid: "key_invalid",
     WebhookInvalid: "webhook_invalid",
+    OperationInvalid: "operation_invalid",
 }
 
 # The field that is in conflict with another task.
@@ -108,6 +115,8 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
     WebhookUnknown: "webhook_unknown",
+    OperationUnknown: "operation_unknown",
+    QueueUnknown: "queue_unknown",
 }
 
 # RFC 9110 section 15; Python has older names.
@@ -146,9 +155,9 @@ class Problem:
     def title(self) -> str:
         return title_of(self.status)
 
-    def encode(self, request_id: str) -> bytes:
-        """The JSON body of the answer to that request."""
-        view = ProblemView(
+    def view(self, request_id: str) -> ProblemView:
+        """What the answer to that request shows."""
+        return ProblemView(
             type="about:blank",
             title=self.title,
             status=self.status,
@@ -158,7 +167,10 @@ class Problem:
             instance=self.instance or UNSET,
             errors=self.errors or UNSET,
         )
-        return codec.encode(view)
+
+    def encode(self, request_id: str) -> bytes:
+        """The JSON body of the answer to that request."""
+        return codec.encode(self.view(request_id))
 
 
 class RequestRefused(CallerError):
@@ -180,7 +192,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, BatchRefused):
         return _batch_refused(exc)
-    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid | WebhookInvalid):
+    if isinstance(exc, tuple(_INVALID)):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)

@@ -10,38 +10,28 @@ from aiohttp import web
 from taskrunner.api.parameters import (
     ALL_TASKS,
     BAD_CURSOR,
-    BULK_LIMIT,
     CURSOR,
-    DRY_RUN,
-    EVERYTHING,
+    FIELDS,
     LABEL,
     QUEUE,
     TASK_CONDITIONS,
+    VIEW,
     Parameter,
 )
 from taskrunner.api.problems import refuse
+from taskrunner.api.views.task_part import BASIC_FIELDS
 from taskrunner.domain.audit import AUDIT_CONDITIONS, AuditFilter, read_audit_filter
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.task_filter import TaskFilter, read_filter
 from taskrunner.domain.validation import MAX_FINDINGS, at_most, shortened
-from taskrunner.domain.value import Value
 
 Type = TypeVar("Type")
 
 _TIMES = ("_after", "_before", "since", "until")
 # The offset of a time, where application/x-www-form-urlencoded has made a blank of an unescaped `+`.
 _BLANK_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
-
-
-class BulkQuery(Value):
-    """What a bulk action applies to."""
-
-    selection: TaskFilter
-    limit: int
-    cursor: str | None
-    dry_run: bool
 
 
 class Query:
@@ -56,14 +46,17 @@ class Query:
                 break
             if name not in known:
                 self._wrong(name, "unknown parameter" + did_you_mean(name, known))
-            elif not known[name].repeatable and len(self._given.getall(name)) > 1:
+            elif len(self._given.getall(name)) > 1 and not known[name].is_list:
                 self._wrong(name, "is given more than once")
 
     def get(self, parameter: Parameter[Type]) -> Type:
         """The value of a parameter, or its default if it is missing or wrong."""
-        given = self._given.get(parameter.name)
-        if given is None:
+        if parameter.name not in self._given:
             return parameter.default
+        # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
+        given = ",".join(self._given.getall(parameter.name))
+        if parameter.name.endswith(_TIMES):
+            given = _with_plus(given)
         try:
             return parameter.read(given)
         except ValueError as exc:
@@ -85,6 +78,20 @@ class Query:
         except FilterInvalid as exc:
             self._errors += exc.errors
             return TaskFilter()
+
+    def members(self) -> Sequence[str] | None:
+        """The members of a task to answer; None for all."""
+        fields = self.get(FIELDS)
+        if self.get(VIEW) != "basic":
+            return fields
+        if fields is not None:
+            self._wrong(FIELDS.name, "is given with view=basic; give one of the two")
+        return BASIC_FIELDS
+
+    def refuse_if_given(self, parameter: Parameter[Any], reason: str) -> None:
+        """Note `reason` as what is wrong with a parameter that does not go with the rest of the request."""
+        if parameter.name in self._given:
+            self._wrong(parameter.name, reason)
 
     def audit(self) -> AuditFilter:
         """The audit entries that the conditions select."""
@@ -110,18 +117,6 @@ class Query:
         except FilterInvalid as exc:
             self._errors += exc.errors
             return []
-
-    def bulk(self) -> BulkQuery:
-        """What to change. A query without conditions must say `all=true`; conditions hold with it, too."""
-        selection = self.selection()
-        if not self.get(EVERYTHING) and selection.is_empty:
-            self._wrong(EVERYTHING.name, "give conditions, or all=true")
-        return BulkQuery(
-            selection=selection,
-            limit=self.get(BULK_LIMIT),
-            cursor=self.get(CURSOR),
-            dry_run=self.get(DRY_RUN),
-        )
 
     async def with_cursor(self, ask: Callable[[], Awaitable[Type]]) -> Type:
         """The answer of `ask`, which raises `ValueError` for a cursor that is not its own."""

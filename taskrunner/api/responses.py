@@ -12,11 +12,7 @@ from taskrunner.domain.codec import encode
 _JSON = "application/json"
 # Without one of our own, aiohttp tells everybody which versions run here.
 SERVER = ("Server", "taskrunner")
-# At the end of the entity tag of a compressed answer.
-GZIP_SUFFIX = "-gzip"
-_NO_SNIFF = ("X-Content-Type-Options", "nosniff")
-# Below this a client gains less than the compression costs.
-_COMPRESSED_FROM_BYTES = 4096
+NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 
 
 def json_response(view: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> web.Response:
@@ -58,31 +54,5 @@ def raw_response(
 ) -> web.Response:
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
-    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), _NO_SNIFF, SERVER, *headers)
+    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), NO_SNIFF, SERVER, *headers)
     return web.Response(body=body, status=status, headers=CIMultiDict(own))
-
-
-def compress_if_asked(response: web.StreamResponse, accepted: str | None) -> None:
-    """Compress a large text for a client whose `Accept-Encoding` allows gzip (RFC 9110 12.5.3)."""
-    if type(response) is not web.Response or (response.content_length or 0) < _COMPRESSED_FROM_BYTES:
-        return
-    if response.content_type not in {_JSON, CONTENT_TYPE} and not response.content_type.startswith("text/"):
-        return
-    response.headers.add("Vary", "Accept-Encoding")
-    if accepted and _weight_of_gzip(accepted) > 0:
-        response.enable_compression(web.ContentCoding.gzip)
-        # RFC 9110 8.8.3.3: other bytes need another strong tag.
-        if tag := response.headers.get("ETag"):
-            response.headers["ETag"] = f'{tag[:-1]}{GZIP_SUFFIX}"'
-
-
-def _weight_of_gzip(accepted: str) -> float:
-    weights: dict[str, float] = {}
-    for part in accepted.lower().split(","):
-        coding, _, parameter = part.partition(";")
-        name, _, weight = parameter.partition("=")
-        try:
-            weights[coding.strip()] = float(weight) if name.strip() == "q" else 1.0
-        except ValueError:
-            weights[coding.strip()] = 0.0
-    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))

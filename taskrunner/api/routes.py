@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from taskrunner.api.access import Access, caller_of, tell_allowance
 from taskrunner.api.audited import action_of, audited, is_audited
-from taskrunner.api.entity_tags import refuse_conditions
+from taskrunner.api.entity_tags import CONDITIONS, refuse_conditions
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
@@ -34,21 +34,30 @@ MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
 }
 
 
+Answer = type[View] | str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
-    `answers` by status: the view of a JSON answer, or one of several, the media type of another answer, None
-    for an empty one. `takes` is the request's body by media type, `problems` the statuses of the route's own
-    problems. The handler of a `tagged` route answers entity tags and checks conditions on them.
+    `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
+    several of which one is answered.
+    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
+    handler of a `tagged` change checks conditions on entity tags; those of reads are checked for all of them.
     """
 
     summary: str
-    answers: Mapping[int, type[View] | tuple[type[View], ...] | str | None]
+    answers: Mapping[int, Answer | tuple[Answer, ...]]
     takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False
+
+    def answers_of(self, status: int) -> tuple[Answer, ...]:
+        """What may be answered with `status`."""
+        answer = self.answers[status]
+        return answer if isinstance(answer, tuple) else (answer,)
 
 
 class Routes:
@@ -100,7 +109,7 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
-        if not operation.tagged:
+        if method != "GET" and not operation.tagged:
             handler = _unconditional(handler)
         if is_audited(method, path):
             handler = audited(handler, action_of(method, path), self._trail)
@@ -165,10 +174,11 @@ class Routes:
 
 
 def _unconditional(handler: Handler) -> Handler:
-    """`handler` for requests without conditions on entity tags."""
+    """`handler` for changes without conditions on entity tags."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        refuse_conditions(request)
+        if any(name in request.headers for name in CONDITIONS):
+            refuse_conditions(request)
         return await handler(request)
 
     return answer

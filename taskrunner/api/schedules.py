@@ -4,6 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
@@ -33,9 +34,8 @@ _LIST = Operation(
 )
 _READ = Operation(
     summary="A schedule.",
-    answers={200: ScheduleView, 304: None},
-    problems=(400, 404, 412, 503),
-    tagged=True,
+    answers={200: ScheduleView},
+    problems=(400, 404, 503),
 )
 _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
@@ -51,7 +51,12 @@ _PATCH = Operation(
     problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
-_DELETE = Operation(summary="Remove a schedule; its tasks go on.", answers={204: None}, problems=(404, 503))
+_DELETE = Operation(
+    summary="Remove a schedule; its tasks go on.",
+    answers={204: None},
+    problems=(400, 404, 409, 412, 503),
+    tagged=True,
+)
 _PAUSE = Operation(
     summary="Run no slot until the schedule is resumed.",
     answers={200: ScheduleView},
@@ -108,7 +113,8 @@ class ScheduleRoutes:
             ScheduleView.of(caller.shown_schedule(each), self._options.masking, prefix=prefix)
             for each in page.items
         ]
-        return json_response(SchedulePage(schedules=schedules, next_cursor=page.cursor))
+        view = SchedulePage(schedules=schedules, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         return self._response(request, await self._schedules.get(_stored_name(request)))
@@ -137,7 +143,7 @@ class ScheduleRoutes:
         return self._response(request, await self._schedules.patch(name, raw, check=self._check(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._schedules.delete(_stored_name(request))
+        await self._schedules.delete(_stored_name(request), check=self._check(request))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
@@ -168,7 +174,7 @@ class ScheduleRoutes:
         view = self._view(request, schedule)
         location = f"{prefix_of(request)}/schedules/{view.name}"
         headers = (("Location", location),) if status == 201 else ()
-        return tagged_response(request, view, status=status, headers=headers)
+        return tagged_response(view, status=status, headers=headers)
 
     def _view(self, request: web.Request, schedule: Schedule) -> ScheduleView:
         shown = caller_of(request).shown_schedule(schedule)

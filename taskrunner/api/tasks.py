@@ -1,35 +1,27 @@
-"""The routes for tasks: submit, read, list, cancel, delete, and the bytes that were fetched."""
+"""The routes for tasks: submit, read, cancel, delete, and the bytes that were fetched."""
 
 import asyncio
 
 from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
-from taskrunner.api.entity_tags import tagged_response
-from taskrunner.api.parameters import (
-    CURSOR,
-    IDEMPOTENCY_KEY,
-    LIMIT,
-    TASK_CONDITIONS,
-    TASK_DRY_RUN,
-    TASK_ID,
-    TRACEPARENT,
-)
+from taskrunner.api.entity_tags import condition_of
+from taskrunner.api.parameters import FIELDS, IDEMPOTENCY_KEY, TASK_DRY_RUN, TASK_ID, TRACEPARENT, VIEW
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dry_run import DryRunView
-from taskrunner.api.views.task import DeduplicatedView, TaskPage, TaskView, as_text
+from taskrunner.api.views.task import DeduplicatedView, TaskView, as_text
+from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.cancellation import Cancellation, TaskCheck
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
-from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
@@ -49,17 +41,11 @@ _SUBMIT = Operation(
     parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
-_LIST = Operation(
-    summary="Tasks, the newest first.",
-    answers={200: TaskPage},
-    parameters=(*TASK_CONDITIONS, LIMIT, CURSOR),
-    problems=(400, 503),
-)
 _READ = Operation(
     summary="A task and all that is known of it.",
-    answers={200: TaskView, 304: None},
-    problems=(400, 404, 412, 503),
-    tagged=True,
+    answers={200: (TaskView, TaskPart)},
+    parameters=(FIELDS, VIEW),
+    problems=(400, 404, 503),
 )
 _BODY = Operation(
     summary="The fetched bytes: text as text/plain, anything else as application/octet-stream.",
@@ -70,16 +56,18 @@ _CANCEL = Operation(
     summary="Cancel a task that has not ended; a running fetch is cut.",
     answers={200: TaskView},
     problems=(404, 409, 503),
+    tagged=True,
 )
 _DELETE = Operation(
     summary="Delete a task with its result and history; a running fetch is cut.",
     answers={204: None},
-    problems=(404, 503),
+    problems=(404, 409, 503),
+    tagged=True,
 )
 
 
 class TaskRoutes:
-    """`POST /tasks`, `GET /tasks`, `/tasks/{id}` and its body, cancel and delete."""
+    """`POST /tasks`, `/tasks/{id}` and its body, cancel and delete."""
 
     def __init__(
         self,
@@ -95,13 +83,11 @@ class TaskRoutes:
         self._dry_runner = dry_runner
         self._cancellation = cancellation
         self._store = store
-        self._search = Search(store)
         self._options = options
         self._max_request_bytes = max_request_bytes
 
     def add_to(self, routes: Routes) -> None:
         routes.post("/tasks", self.submit, _SUBMIT)
-        routes.get("/tasks", self.list, _LIST)
         routes.get("/tasks/{id}", self.read, _READ)
         routes.get("/tasks/{id}/body", self.body, _BODY)
         routes.post("/tasks/{id}/cancel", self.cancel, _CANCEL)
@@ -136,20 +122,14 @@ class TaskRoutes:
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
 
-    async def list(self, request: web.Request) -> web.Response:
-        query = Query(request, _LIST.parameters)
-        selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
-        query.refuse_if_wrong()
-        caller = caller_of(request)
-        page = await query.with_cursor(
-            lambda: self._search.tasks(caller.selection(selection), limit=limit, cursor=cursor)
-        )
-        tasks = [self._view(request, record) for record in page.items]
-        return json_response(TaskPage(tasks=tasks, next_cursor=page.cursor))
-
     async def read(self, request: web.Request) -> web.Response:
+        query = Query(request, _READ.parameters)
+        members = query.members()
+        query.refuse_if_wrong()
         record = await self._record(stored_id(request))
-        return tagged_response(request, self._view(request, record, await self._inline_body(record)))
+        body = await self._inline_body(record) if members is None or "result" in members else None
+        view = self._view(request, record, body)
+        return json_response(view if members is None else part_of(view, members))
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))
@@ -161,12 +141,22 @@ class TaskRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """200 with the cancelled task. A request body is ignored."""
-        return json_response(self._view(request, await self._cancellation.cancel(stored_id(request))))
+        record = await self._cancellation.cancel(stored_id(request), check=self._check(request))
+        return json_response(self._view(request, record))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204 once the task is removed."""
-        await self._cancellation.delete(stored_id(request))
+        await self._cancellation.delete(stored_id(request), check=self._check(request))
         return empty_response()
+
+    def _check(self, request: web.Request) -> TaskCheck | None:
+        """The condition of the request, to be checked on the state that a change replaces."""
+        condition = condition_of(request)
+
+        async def check(record: Record) -> None:
+            condition.check(self._view(request, record, await self._inline_body(record)))
+
+        return check if condition.is_given else None
 
     def _view(self, request: web.Request, record: Record, body: bytes | None = None) -> TaskView:
         shown = caller_of(request).shown_record(record)

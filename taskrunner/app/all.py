@@ -8,6 +8,7 @@ from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.reporting import reports_running
 from taskrunner.app.serve import api_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
@@ -24,6 +25,7 @@ from taskrunner.app.services import (
 from taskrunner.config import Config
 from taskrunner.domain.errors import StoreUnfit
 from taskrunner.producer.broker_refill import BrokerRefill, end_leases
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.runtime.filelock import FileLock, LockTaken
 from taskrunner.runtime.signals import Signals
 
@@ -58,6 +60,7 @@ async def run_all(
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(_services_running(platform, alone=lock is not None))
+        await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         monitor.health.open()
         code = await when_ready(api.port) if when_ready else None
@@ -85,6 +88,7 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
         refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
+        await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         if not platform.broker.durable:
             refill = BrokerRefill(platform.store, platform.publisher, platform.events)
             await stack.enter_async_context(running(refill))

@@ -7,6 +7,7 @@ from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
     monitor_page_running,
@@ -36,6 +37,7 @@ async def consume(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(watches_running(platform))
         await stack.enter_async_context(relay_running(platform))
+        await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         signals.on_hangup = reload = Reload(platform, monitor, read)
         consumer.reload_with(reload)

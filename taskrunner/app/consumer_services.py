@@ -18,6 +18,7 @@ from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.processes.process_pool import ProcessPool
+from taskrunner.consumer.self_report import SelfReport
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
@@ -48,13 +49,18 @@ class ConsumerServices:
             if in_processes
             else ThreadPool(factory, platform.events)
         )
-        self._consumer = _make_consumer(platform, pool)
+        # A name that no earlier process had: only the process that made a claim may repeat it.
+        name = f"{config.workers.name}-{secrets.token_hex(3)}"
+        self._consumer = _make_consumer(platform, pool, name)
         self._autoscaler = Autoscaler(
             self._consumer,
             platform.broker,
             platform.events,
             config.scaling_settings(),
             interval=config.workers.interval,
+        )
+        self.report = SelfReport(
+            self._consumer, self._autoscaler, platform.clock, name=name, queues=config.workers.queues
         )
         self._collector = Collector(
             platform.store,
@@ -111,12 +117,11 @@ class ConsumerServices:
         return running(Affinity(self._events, self._consumer.pool))
 
 
-def _make_consumer(platform: Platform, pool: WorkerPool) -> Consumer:
+def _make_consumer(platform: Platform, pool: WorkerPool, name: str) -> Consumer:
     config = platform.config
     settings = config.workers.settings(
         ConsumerSettings,
-        # A name that no earlier process had: only the process that made a claim may repeat it.
-        name=f"{config.workers.name}-{secrets.token_hex(3)}",
+        name=name,
         weights=config.queues.weights(),
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,

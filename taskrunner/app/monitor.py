@@ -11,6 +11,7 @@ from taskrunner.api.probes import (
     task_counts,
 )
 from taskrunner.app.platform import Platform
+from taskrunner.domain.errors import TaskrunnerError
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.logs import EventLog, configure
 from taskrunner.monitor.metrics import Metrics
@@ -33,8 +34,9 @@ class Monitor:
         # The API accepts tasks without the broker, so only a consumer is not ready without it.
         self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)
         self.health.add(store.name, store_check(store), needed=True)
+        self._queues = Cached(queue_depths(broker), clock, seconds=_STATS_AGE)
         common: dict[str, Provider] = {
-            "queues": Cached(queue_depths(broker), clock, seconds=_STATS_AGE),
+            "queues": self._queues,
             "counts": Cached(task_counts(store), clock, seconds=_STATS_AGE),
             "stuck": Cached(stuck_tasks(store, clock, late=late), clock, seconds=_STATS_AGE),
             "paused": platform.pauses.describe,
@@ -46,6 +48,14 @@ class Monitor:
         self._events, self._format, self._log = platform.events, logger.format, EventLog(logger.level)
         for listener in (self.metrics, self.health, self._log):
             platform.events.subscribe(listener, listener.kinds)
+
+    async def depth(self) -> int | None:
+        """The ready messages of all queues; None while the broker does not answer."""
+        try:
+            total: int = (await self._queues())["total"]
+        except (TaskrunnerError, TimeoutError):
+            return None
+        return total
 
     def set_log_level(self, level: str) -> None:
         """Write lines of at least this level from now on."""

@@ -1,5 +1,6 @@
 """The platform: the store, the broker, and the services that every command uses."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 
@@ -16,11 +17,14 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
@@ -45,6 +49,8 @@ class Platform:
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
         self.config = config
         self.publishes = publishes
+        # A name that no other process has: only the process that holds a lease may go on.
+        self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
         self.store = make_store(config, self.events)
@@ -82,10 +88,20 @@ class Platform:
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
-        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue, self.clock)
+        self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
+        self.operations = OperationAdmin(self.store, self.clock)
+        self.operation_runs = OperationRuns(
+            self.store,
+            self.bulk_actions,
+            self.audit,
+            self.events,
+            self.clock,
+            name=self.process_name,
+        )
 
     @asynccontextmanager
     async def running(self, *, need_store: bool = False) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     make_scheduler,
     refuse_open_address,
@@ -23,6 +24,7 @@ from taskrunner.app.services import (
 )
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
@@ -47,6 +49,8 @@ async def serve(config: Config, *, read: Read) -> int:
         refuse_open_address(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
+        await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
+        await stack.enter_async_context(reports_running(platform, monitor))
         signals.on_hangup = Reload(platform, monitor, read)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
@@ -64,8 +68,10 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         requeue=platform.requeue,
         cancellation=platform.cancellation,
         bulk_actions=platform.bulk_actions,
+        operations=platform.operations,
         hosts=platform.hosts,
         explainer=platform.explainer,
+        fleet=platform.fleet,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,

@@ -10,6 +10,7 @@ import click
 from taskrunner.app.platform import Platform, operate
 from taskrunner.config import Config
 from taskrunner.domain.audit import Actor, AuditSource
+from taskrunner.domain.events import AuditLost
 from taskrunner.producer.audit_trail import Change
 
 
@@ -21,6 +22,12 @@ def command_actor() -> Actor:
     except KeyError:
         user = f"uid {os.getuid()}"
     return Actor(source=AuditSource.CLI, origin=f"{user}@{socket.gethostname()}")
+
+
+def tell_if_lost(lost: AuditLost | None) -> None:
+    """Say on stderr that an entry could not be written."""
+    if lost is not None:
+        click.echo(f"taskrunner: done, but not audited: {lost.error}", err=True)
 
 
 async def change(
@@ -41,7 +48,7 @@ async def change(
             async with platform.audit.recording(command_actor(), action, target) as changed:
                 return await use(platform, changed)
         finally:
-            if changed is not None and changed.lost is not None:
-                click.echo(f"taskrunner: done, but not audited: {changed.lost.error}", err=True)
+            if changed is not None:
+                tell_if_lost(changed.lost)
 
     return await operate(config, recorded)

@@ -1,62 +1,161 @@
-"""What the commands on many tasks share: options, paging, the loop over batches and the printed count."""
+"""What the commands on many tasks share: options, reading page by page, and their operation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from taskrunner.cli.errors import PARTLY_DONE
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import command_actor, tell_if_lost
+from taskrunner.cli.errors import FAILURE, PARTLY_DONE
 from taskrunner.cli.options import task_filter
-from taskrunner.domain.audit import conditions_target, ids_target
-from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.domain.value import Value
-from taskrunner.producer.audit_trail import Change
-from taskrunner.producer.bulk_actions import BulkResult
+from taskrunner.config import load
+from taskrunner.domain.bulk_operation import BulkOperation, OperationAction, OperationStatus, Resource
+from taskrunner.domain.bulk_operation_draft import BulkOperationDraft, StopAtDraft
+from taskrunner.domain.errors import OutsideError
+from taskrunner.producer.operation_run import OperationRun
 from taskrunner.stores.base import Page
 
 Item = TypeVar("Item")
 
 _PAGE = 500
-
-
-class BulkSelection(Value):
-    """The tasks or dead letters to act on; a `limit` of None is all that match. `target` is for the audit."""
-
-    filter: TaskFilter
-    limit: int | None
-    dry_run: bool
-    target: str
+# Seconds between two looks at an operation that another process runs.
+_LOOK = 0.5
+# Carriage return, then "erase in line" of ECMA-48.
+_ERASE = "\r\x1b[K"
 
 
 def bulk_action_options(function: Any) -> Any:
-    """`--all`, `--limit` and `--dry-run`; `read_bulk_selection` reads them."""
+    """`--all`, `--limit`, `--rate`, `--dry-run` and `--detach`; `read_draft` reads them."""
     everything = click.option("--all", "everything", is_flag=True, help="Select everything.")
     limit = click.option("--limit", type=click.IntRange(min=1), help="Act on at most this many.")
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="Act on N per second [default: as fast as possible].",
+    )
     dry_run = click.option("--dry-run", is_flag=True, help="Only print how many would be affected.")
-    return everything(limit(dry_run(function)))
+    detach = click.option(
+        "--detach", is_flag=True, help="Print the id of the operation, and leave the work to `serve`."
+    )
+    return everything(limit(rate(dry_run(detach(function)))))
 
 
-def read_bulk_selection(given: Mapping[str, Any], *, ids: Collection[str] | None = None) -> BulkSelection:
-    """What the options select. Acting on everything needs an explicit --all. Raises `FilterInvalid`.
+def read_draft(
+    action: OperationAction,
+    given: Mapping[str, Any],
+    *,
+    resource: Resource = Resource.TASKS,
+    ids: Collection[str] | None = None,
+    stop_at: StopAtDraft | None = None,
+) -> BulkOperationDraft:
+    """What the options ask for. Acting on everything needs an explicit --all. Raises `FilterInvalid`.
 
     `ids`: the ids given to a command that accepts ids instead of conditions.
     """
     rest = dict(given)
-    limit, dry_run, everything = rest.pop("limit"), rest.pop("dry_run"), rest.pop("everything")
+    limit, rate, dry_run, everything = (rest.pop(name) for name in ("limit", "rate", "dry_run", "everything"))
     selected = task_filter(rest)
     if ids and limit is not None:
         raise click.UsageError("--limit is for conditions or --all; give fewer ids")
     if bool(ids) + everything + (not selected.is_empty) != 1:
         kinds = "conditions or --all" if ids is None else "ids, conditions or --all"
         raise click.UsageError(f"give exactly one of: {kinds}")
-    target = ids_target(ids) if ids else _target(rest, limit)
-    return BulkSelection(filter=selected, limit=limit, dry_run=dry_run, target=target)
+    conditions = {name: list(texts) if name == "label" else texts[0] for name, texts in rest.items() if texts}
+    fields = {
+        "action": action,
+        "resource": resource,
+        "filter": conditions or None,
+        "ids": list(ids) if ids else None,
+        "all": everything,
+        "limit": limit,
+        "rate": rate,
+        "stop_at": stop_at,
+        "dry_run": dry_run,
+    }
+    return BulkOperationDraft.from_fields(fields)
 
 
-def _target(conditions: Mapping[str, Sequence[str]], limit: int | None) -> str:
-    given = [(name, text) for name, texts in conditions.items() for text in texts] or [("all", "true")]
-    return conditions_target([*given, *([] if limit is None else [("limit", str(limit))])])
+def run_operation(
+    config_path: Path | None, draft: BulkOperationDraft, verb: str, *, detach: bool
+) -> NoReturn:
+    """Make the operation, and do it here unless `detach`; exits."""
+
+    async def use(platform: Platform) -> int:
+        runs = platform.operation_runs
+        async with platform.audit.recording(command_actor(), "operations.create") as changed:
+            made = await platform.operations.create(
+                draft, command_actor(), runner=None if detach else runs.name
+            )
+            changed.target = made.operation.described
+            if draft.dry_run:
+                changed.add(0)
+        tell_if_lost(changed.lost)
+        if detach:
+            click.echo(made.id)
+            return 0
+        running = OperationRun(runs, made)
+        operation = await _finished(platform, running)
+        tell_if_lost(running.lost)
+        return _report(operation, verb)
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+async def _finished(platform: Platform, running: OperationRun) -> BulkOperation:
+    """Do all steps. When that is interrupted, `serve` goes on with them."""
+    shows_progress = sys.stderr.isatty()
+    operation_id = running.operation.id
+    try:
+        while (pause := await running.advance()) is not None:
+            if shows_progress:
+                progress = running.operation.progress
+                click.echo(f"{_ERASE}{progress.done} of {progress.matched}", nl=False, err=True)
+            await asyncio.sleep(pause)
+    except BaseException:
+        with suppress(OutsideError):
+            await running.release()
+        click.echo(
+            f"taskrunner: operation {operation_id} goes on in `taskrunner serve`; "
+            f"`taskrunner operations abort {operation_id}` ends it",
+            err=True,
+        )
+        raise
+    finally:
+        if shows_progress:
+            click.echo(_ERASE, nl=False, err=True)
+    operation = running.operation
+    while operation.is_live:
+        # This process was stopped for so long that another one went on.
+        await asyncio.sleep(_LOOK)
+        operation = await platform.operations.find(operation_id)
+    return operation
+
+
+def _report(operation: BulkOperation, verb: str) -> int:
+    """Print what was done; returns the exit code: `PARTLY_DONE` unless all that matched were changed."""
+    progress, sample = operation.progress, operation.progress.sample
+    if operation.dry_run:
+        click.echo(f"{progress.matched} would be {verb}")
+        return 0
+    for refusal in progress.reasons:
+        click.echo(f"taskrunner: {refusal.id}: {refusal.reason}", err=True)
+    click.echo(f"{progress.done} of {progress.matched} {verb}")
+    if operation.stop_at is not None and operation.action is OperationAction.REQUEUE:
+        click.echo(f"{sample.ended} of them have ended, {sample.failed} failed again", err=True)
+    if operation.status is not OperationStatus.COMPLETED:
+        why = "too many failed" if operation.status is OperationStatus.STOPPED else operation.error
+        click.echo(
+            f"taskrunner: operation {operation.id} {operation.status}: {why or 'by request'}", err=True
+        )
+        return FAILURE
+    return PARTLY_DONE if progress.done < progress.matched else 0
 
 
 async def iterate_pages(
@@ -85,39 +184,3 @@ async def iterate_list(
             return
         left -= 1
         yield item
-
-
-async def run_bulk_action(
-    step: Callable[[int, str | None], Awaitable[BulkResult]],
-    selection: BulkSelection,
-    change: Change,
-    *,
-    rate: float | None = None,
-) -> tuple[int, int]:
-    """Run `step` for each batch; returns how many matched and how many were changed.
-
-    With `rate`, waits until the batch has become due before the next one.
-    """
-    matched = done = 0
-    cursor: str | None = None
-    change.add(0)
-    while selection.limit is None or matched < selection.limit:
-        size = _PAGE if selection.limit is None else min(_PAGE, selection.limit - matched)
-        result = await step(size, cursor)
-        matched, done, cursor = matched + result.matched, done + len(result.ids), result.cursor
-        change.add(len(result.ids))
-        if cursor is None:
-            break
-        if rate is not None and not selection.dry_run:
-            await asyncio.sleep(result.matched / rate)
-    return matched, done
-
-
-def print_counts(verb: str, counts: tuple[int, int], selection: BulkSelection) -> int:
-    """Print the counts; returns the exit code: `PARTLY_DONE` unless all that matched were changed."""
-    matched, done = counts
-    if selection.dry_run:
-        click.echo(f"{matched} would be {verb}")
-        return 0
-    click.echo(f"{done} of {matched} {verb}")
-    return PARTLY_DONE if done < matched else 0

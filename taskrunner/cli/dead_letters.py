@@ -1,10 +1,10 @@
 """`taskrunner dead-letters`: failed tasks and unreadable messages."""
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import click
 
@@ -13,14 +13,7 @@ from taskrunner.api.views.view import pretty
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
-from taskrunner.cli.bulk_actions import (
-    BulkSelection,
-    bulk_action_options,
-    iterate_list,
-    print_counts,
-    read_bulk_selection,
-    run_bulk_action,
-)
+from taskrunner.cli.bulk_actions import bulk_action_options, iterate_list, read_draft, run_operation
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
@@ -28,6 +21,8 @@ from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.table import print_table
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
+from taskrunner.domain.bulk_operation import OperationAction, Resource
+from taskrunner.domain.bulk_operation_draft import StopAtDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
@@ -35,7 +30,6 @@ from taskrunner.domain.masking import masked_url
 from taskrunner.domain.record import DeadLetter
 from taskrunner.domain.task_filter import LETTER_CONDITIONS
 from taskrunner.producer.audit_trail import Change
-from taskrunner.producer.gradual_requeue import GradualRequeue
 
 _HEADERS = ("ID", "KIND", "AGE", "REASON", "URL")
 _letter_filter_options = filter_options(LETTER_CONDITIONS)
@@ -97,47 +91,42 @@ def show(config_path: Path | None, letter_id: str, raw: bool) -> None:
 @_letter_filter_options
 @bulk_action_options
 @click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="N",
-    help="Spread the tasks: N become due per second.",
-)
-@click.option(
     "--stop-at",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="Requeue in waves and stop when more than this percentage fails again. Needs --rate.",
+    metavar="N|N%",
+    help="Stop when more than N, or N% of those that ended, fail again. Needs --rate.",
 )
 def requeue(
     config_path: Path | None,
     ids: tuple[str, ...],
-    rate: float | None,
-    stop_at: float | None,
-    **given: tuple[str, ...],
+    stop_at: str | None,
+    detach: bool,
+    **given: Any,
 ) -> None:
     """Requeue dead letters, by id or by conditions. Tasks keep their history."""
-    if stop_at is not None and rate is None:
-        raise click.UsageError("--stop-at needs --rate, which sets the size of a wave")
-    selection = read_bulk_selection(given, ids=ids)
-    if ids and stop_at is not None:
-        raise click.UsageError("--stop-at is for conditions or --all; leave it out with ids")
+    if stop_at is not None and given["rate"] is None:
+        raise click.UsageError("--stop-at needs --rate, which sets how many are requeued at a time")
+    draft = read_draft(
+        OperationAction.REQUEUE,
+        given,
+        resource=Resource.DEAD_LETTERS,
+        ids=ids,
+        stop_at=None if stop_at is None else _read_stop_at(stop_at),
+    )
+    if draft.ids is None or draft.rate is not None or detach:
+        run_operation(config_path, draft, "requeued", detach=detach)
 
     async def use(platform: Platform, changed: Change) -> int:
-        if ids:
-            return await _requeue_ids(platform, ids, changed, rate=rate, dry_run=selection.dry_run)
-        if rate is not None and stop_at is not None and not selection.dry_run:
-            return await _requeue_in_waves(platform, selection, changed, rate, stop_at)
-        counts = await run_bulk_action(
-            lambda size, cursor: platform.bulk_actions.requeue(
-                selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run, rate=rate
-            ),
-            selection,
-            changed,
-            rate=rate,
-        )
-        return print_counts("requeued", counts, selection)
+        async def requeue_one(letter_id: str) -> str:
+            if draft.dry_run:
+                await _letter(platform, letter_id)
+                return "would be requeued"
+            return f"requeued as {await platform.requeue.requeue(letter_id)}"
 
-    _change(config_path, use, "dead-letters.requeue", selection)
+        return await act_on_ids(ids, requeue_one, changed)
+
+    raise SystemExit(
+        run(change(load(config_path), use, "dead-letters.requeue", ids_target(ids), dry_run=draft.dry_run))
+    )
 
 
 @dead_letters_command.command()
@@ -148,7 +137,7 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
 
     async def use(platform: Platform, changed: Change) -> int:
         async def delete_one(letter_id: str) -> str:
-            await platform.bulk_actions.purge_one(letter_id)
+            await platform.bulk_actions.delete_letter(letter_id)
             return "deleted"
 
         return await act_on_ids(ids, delete_one, changed)
@@ -160,31 +149,20 @@ def delete(config_path: Path | None, ids: tuple[str, ...]) -> None:
 @config_option
 @_letter_filter_options
 @bulk_action_options
-def purge(config_path: Path | None, **given: tuple[str, ...]) -> None:
+def purge(config_path: Path | None, detach: bool, **given: Any) -> None:
     """Delete all dead letters that match conditions."""
-    selection = read_bulk_selection(given)
-
-    async def use(platform: Platform, changed: Change) -> int:
-        counts = await run_bulk_action(
-            lambda size, cursor: platform.bulk_actions.purge(
-                selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
-            ),
-            selection,
-            changed,
-        )
-        return print_counts("deleted", counts, selection)
-
-    _change(config_path, use, "dead-letters.purge", selection)
+    draft = read_draft(OperationAction.DELETE, given, resource=Resource.DEAD_LETTERS)
+    run_operation(config_path, draft, "deleted", detach=detach)
 
 
-def _change(
-    config_path: Path | None,
-    use: Callable[[Platform, Change], Awaitable[int]],
-    action: str,
-    selection: BulkSelection,
-) -> NoReturn:
-    done = change(load(config_path), use, action, selection.target, dry_run=selection.dry_run)
-    raise SystemExit(run(done))
+def _read_stop_at(text: str) -> StopAtDraft:
+    number, percent = text.removesuffix("%"), text.endswith("%")
+    try:
+        return StopAtDraft(percent=float(number)) if percent else StopAtDraft(failures=int(number))
+    except ValueError:
+        raise click.UsageError(
+            f"--stop-at: must be a number of failures such as 50, or a percentage such as 20%, got {text!r}"
+        ) from None
 
 
 async def _letter(platform: Platform, letter_id: str) -> DeadLetter:
@@ -192,38 +170,6 @@ async def _letter(platform: Platform, letter_id: str) -> DeadLetter:
     if letter is None:
         raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
     return letter
-
-
-async def _requeue_ids(
-    platform: Platform, ids: tuple[str, ...], changed: Change, *, rate: float | None, dry_run: bool
-) -> int:
-    first = platform.clock.now()
-    requeued = 0
-
-    async def requeue_one(letter_id: str) -> str:
-        nonlocal requeued
-        if dry_run:
-            await _letter(platform, letter_id)
-            return "would be requeued"
-        due = None if rate is None else first + timedelta(seconds=requeued / rate)
-        task_id = await platform.requeue.requeue(letter_id, due=due)
-        requeued += 1
-        return f"requeued as {task_id}"
-
-    return await act_on_ids(ids, requeue_one, changed)
-
-
-async def _requeue_in_waves(
-    platform: Platform, selection: BulkSelection, changed: Change, rate: float, stop_at: float
-) -> int:
-    gradual_requeue = GradualRequeue(platform.bulk_actions, platform.store, stop_at=stop_at)
-    result = await gradual_requeue.run(selection.filter, rate=rate, limit=selection.limit)
-    changed.add(result.requeued)
-    click.echo(f"{result.requeued} of {result.matched} requeued")
-    click.echo(f"{result.ended} of them have ended, {result.failed} failed again", err=True)
-    if result.stopped:
-        click.echo(f"taskrunner: stopped, more than {stop_at:g} % failed again", err=True)
-    return int(result.stopped)
 
 
 def _row(letter: DeadLetter, now: datetime) -> Sequence[str]:

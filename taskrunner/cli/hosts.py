@@ -38,7 +38,7 @@ def list_hosts(config_path: Path | None, limit: int, as_json: bool) -> None:
 
     async def use(hosts: HostAdmin) -> None:
         with LineOutput() as output:
-            for host in await hosts.list(limit=limit):
+            for host in (await hosts.list(limit=limit)).items:
                 output.write(_host_line(host, as_json=as_json))
             for shown in await hosts.limits():
                 output.write(_limit_line(shown, as_json=as_json))

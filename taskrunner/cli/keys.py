@@ -98,7 +98,7 @@ def limit(
     patch = KeyLimitPatch.from_fields(given or {"rate": None})
 
     async def use(platform: Platform, _: Change) -> int:
-        key = await platform.key_admin.limit(name, patch)
+        key = (await platform.key_admin.limit(name, patch)).key
         if as_json:
             click.echo(encode(ApiKeyView.of_key(key)))
         else:

@@ -1,65 +1,86 @@
-"""`taskrunner tasks`: list, cancel, requeue or delete all tasks that match conditions."""
+"""`taskrunner tasks`: list, export, cancel, requeue or delete all tasks that match conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from taskrunner.api.views.task import TaskView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
-from taskrunner.cli.audited import change
 from taskrunner.cli.bulk_actions import (
     bulk_action_options,
     iterate_list,
-    print_counts,
-    read_bulk_selection,
-    run_bulk_action,
+    iterate_pages,
+    read_draft,
+    run_operation,
 )
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.table import print_table
 from taskrunner.config import load
+from taskrunner.domain.bulk_operation import OperationAction
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
-from taskrunner.producer.audit_trail import Change
-from taskrunner.producer.bulk_actions import BulkAction
+from taskrunner.domain.task_filter import TaskOrder
 
 _HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
+_sort_option = click.option(
+    "--sort",
+    type=click.Choice([order.value for order in TaskOrder]),
+    default=TaskOrder.NEWEST.value,
+    show_default=True,
+    help="The order: by the time of creation, descending (-) or ascending.",
+)
 
 
 @click.group(cls=CommandGroup, name="tasks")
 def tasks_command() -> None:
-    """List, cancel, requeue or delete all tasks that match conditions."""
+    """List, export, cancel, requeue or delete all tasks that match conditions."""
 
 
 @tasks_command.command(name="list")
 @config_option
 @filter_options()
+@_sort_option
 @limit_option
 @json_option
-def list_tasks(config_path: Path | None, limit: int, as_json: bool, **given: tuple[str, ...]) -> None:
+def list_tasks(
+    config_path: Path | None, sort: str, limit: int, as_json: bool, **given: tuple[str, ...]
+) -> None:
     """Print tasks, the newest first. AGE is the time since a task was accepted."""
-    wanted = task_filter(given)
+    wanted, order = task_filter(given), TaskOrder(sort)
 
     async def use(platform: Platform) -> int:
         records = iterate_list(
-            lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor), limit
+            lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor, order=order), limit
         )
         if not as_json:
             now = platform.clock.now()
             await print_table(_HEADERS, (task_row(record, now) async for record in records))
             return 0
-        masking = Masking(platform.config.fetch.mask_headers)
-        with LineOutput() as output:
-            async for record in records:
-                output.write(encode(TaskView.of(record, masking)).decode())
-        return 0
+        return await _print_lines(records, platform)
+
+    raise SystemExit(run(operate(load(config_path), use)))
+
+
+@tasks_command.command()
+@config_option
+@filter_options()
+@_sort_option
+def export(config_path: Path | None, sort: str, **given: tuple[str, ...]) -> None:
+    """Print all tasks that match as lines of JSON, with secrets masked."""
+    wanted, order = task_filter(given), TaskOrder(sort)
+
+    async def use(platform: Platform) -> int:
+        records = iterate_pages(
+            lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor, order=order), None
+        )
+        return await _print_lines(records, platform)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -68,46 +89,35 @@ def list_tasks(config_path: Path | None, limit: int, as_json: bool, **given: tup
 @config_option
 @filter_options()
 @bulk_action_options
-def cancel(config_path: Path | None, **given: tuple[str, ...]) -> None:
+def cancel(config_path: Path | None, detach: bool, **given: tuple[str, ...]) -> None:
     """Cancel live tasks. Running fetches are aborted within a second."""
-    _run_action(config_path, BulkAction.CANCEL, "cancelled", given)
+    run_operation(config_path, read_draft(OperationAction.CANCEL, given), "cancelled", detach=detach)
 
 
 @tasks_command.command()
 @config_option
 @filter_options()
 @bulk_action_options
-def requeue(config_path: Path | None, **given: tuple[str, ...]) -> None:
+def requeue(config_path: Path | None, detach: bool, **given: tuple[str, ...]) -> None:
     """Requeue failed tasks. They keep their history and get as many attempts as a new task."""
-    _run_action(config_path, BulkAction.REQUEUE, "requeued", given)
+    run_operation(config_path, read_draft(OperationAction.REQUEUE, given), "requeued", detach=detach)
 
 
 @tasks_command.command()
 @config_option
 @filter_options()
 @bulk_action_options
-def delete(config_path: Path | None, **given: tuple[str, ...]) -> None:
+def delete(config_path: Path | None, detach: bool, **given: tuple[str, ...]) -> None:
     """Delete tasks in any status, with results and history."""
-    _run_action(config_path, BulkAction.DELETE, "deleted", given)
+    run_operation(config_path, read_draft(OperationAction.DELETE, given), "deleted", detach=detach)
 
 
-def _run_action(
-    config_path: Path | None, action: BulkAction, verb: str, given: Mapping[str, tuple[str, ...]]
-) -> NoReturn:
-    selection = read_bulk_selection(given)
-
-    async def use(platform: Platform, changed: Change) -> int:
-        counts = await run_bulk_action(
-            lambda size, cursor: platform.bulk_actions.tasks(
-                action, selection.filter, limit=size, cursor=cursor, dry_run=selection.dry_run
-            ),
-            selection,
-            changed,
-        )
-        return print_counts(verb, counts, selection)
-
-    done = change(load(config_path), use, f"tasks.{action}", selection.target, dry_run=selection.dry_run)
-    raise SystemExit(run(done))
+async def _print_lines(records: AsyncIterator[Record], platform: Platform) -> int:
+    masking = Masking(platform.config.fetch.mask_headers)
+    with LineOutput() as output:
+        async for record in records:
+            output.write(encode(TaskView.of(record, masking)).decode())
+    return 0
 
 
 def task_row(record: Record, now: datetime) -> Sequence[str]:

@@ -5,7 +5,7 @@ A delivery arrives here and waits in `Backlog`. `Claimer` asks `HostGate`, claim
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -110,6 +110,11 @@ class Consumer:
     def in_flight(self) -> int:
         """How many attempts are claimed and not yet settled."""
         return len(self._in_flight)
+
+    @property
+    def attempts(self) -> Iterable[ClaimedAttempt]:
+        """Those in flight."""
+        return self._in_flight
 
     @property
     def open_queues(self) -> tuple[str, ...]:

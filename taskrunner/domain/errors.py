@@ -10,13 +10,16 @@
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
-    │   │   └── KeyInvalid          an API key breaks a rule
+    │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
+    │   ├── OperationUnknown        no operation has this id
+    │   ├── QueueUnknown            no queue has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
     │       ├── KeyReused           an Idempotency-Key came with another request before
@@ -99,6 +102,10 @@ class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
 
+class OperationInvalid(FieldsInvalid):
+    """An operation that somebody asks for breaks at least one rule."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -126,6 +133,14 @@ class WebhookUnknown(CallerError):
 
 class KeyUnknown(CallerError):
     """No API key has this name."""
+
+
+class OperationUnknown(CallerError):
+    """No operation has this id: it never was, or its retention is over."""
+
+
+class QueueUnknown(CallerError):
+    """No queue has this name."""
 
 
 class StateConflict(CallerError):

@@ -1,6 +1,6 @@
 """Events: what has happened. Services emit them; logs, metrics and traces listen."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.outcome import Outcome
@@ -20,10 +20,14 @@ class TasksAccepted(Event):
 
 
 class TasksPublished(Event):
-    """The broker confirmed envelopes. `by_relay`: by the relay, not by the fast path of the intake."""
+    """The broker confirmed envelopes, each in one of `queues`.
+
+    `by_relay`: published by the relay, not by the fast path of the intake.
+    """
 
     count: int
     by_relay: bool
+    queues: Sequence[str]
 
 
 class PublishFailed(Event):

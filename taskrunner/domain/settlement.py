@@ -38,12 +38,13 @@ class Settlement(Value):
 
 
 class RetentionSettings(Value):
-    """How many seconds a finished task is kept, by status, and an audit entry."""
+    """How many seconds a finished task is kept, by status, an audit entry, and an operation that ended."""
 
     succeeded: float = 7 * 86_400.0
     failed: float = 30 * 86_400.0
     cancelled: float = 7 * 86_400.0
     audit: float = 90 * 86_400.0
+    operations: float = 7 * 86_400.0
 
     def keep(self, status: Status) -> float:
         """The retention of a terminal status in seconds, 0 for a live status."""

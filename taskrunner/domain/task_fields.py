@@ -16,7 +16,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # The paths of these are those of the API's own verbs, so nobody could ask for such a task or dead letter.
-RESERVED_IDS = frozenset({"batch", "cancel", "delete", "purge", "requeue"})
+RESERVED_IDS = frozenset({"batch"})
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since servers disagree on its meaning.
 FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
@@ -150,5 +150,5 @@ def check_id(task_id: str) -> str:
     if not ID_PATTERN.fullmatch(task_id):
         raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
     if task_id in RESERVED_IDS:
-        raise ValueError(f"{task_id} is a verb of the API, such as POST /tasks/cancel; use another id")
+        raise ValueError(f"{task_id} is a verb of the API, such as POST /tasks/batch; use another id")
     return task_id

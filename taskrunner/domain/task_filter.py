@@ -24,11 +24,20 @@ from taskrunner.domain.value import Value, field
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+
+class TaskOrder(StrEnum):
+    """The orders in which tasks are listed, each by an index of every store; named as `sort` takes them."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+
+
 # Each condition with its help text for the command line.
 CONDITIONS: Mapping[str, str] = {
     "status": f"the status: {', '.join(Status)}",
     "queue": "high, medium or low",
     "label": "NAME=VALUE, or NAME for any value; repeatable, all must match",
+    "label_text": "a part of the name or the value of a label, in upper or lower case",
     "host": "the URL's host, on any port, or HOST:PORT",
     "handler": "the handler: http",
     "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
@@ -41,6 +50,8 @@ CONDITIONS: Mapping[str, str] = {
 }
 # A dead letter has no status: it is a failed task, or a message that was not a task.
 LETTER_CONDITIONS = tuple(name for name in CONDITIONS if name != "status")
+# Longer than any value of a label need be to be found.
+MAX_LABEL_TEXT = 100
 # The built-in handler, which runs every task.
 _HANDLER = "http"
 
@@ -71,6 +82,7 @@ class TaskFilter(Value):
     status: Status | None = None
     queue: str | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    label_text: str | None = None
     host: str | None = None
     handler: str | None = None
     outcome: OutcomeKind | None = None
@@ -100,6 +112,7 @@ class TaskFilter(Value):
                 name in facts.labels and wanted in {None, facts.labels[name]}
                 for name, wanted in self.labels.items()
             )
+            and (self.label_text is None or _has_text(facts.labels, self.label_text.casefold()))
             and _within(facts.created_at, self.created_after, self.created_before)
             and _within(facts.finished_at, self.finished_after, self.finished_before)
         )
@@ -186,6 +199,8 @@ def _value(name: str, text: str, now: datetime) -> Any:
         return read_moment(text, now)
     if not text:
         raise ValueError("must not be empty")
+    if name == "label_text" and len(text) > MAX_LABEL_TEXT:
+        raise ValueError(f"must be at most {MAX_LABEL_TEXT} characters, got {len(text)}")
     return text.lower() if name == "host" else text
 
 
@@ -216,6 +231,10 @@ def read_moment(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         message = "must be a time with an offset such as 2030-01-31T12:00:00Z, or an age such as 7d"
         raise ValueError(f"{message}, got {shown(text)}") from None
+
+
+def _has_text(labels: Mapping[str, str], folded: str) -> bool:
+    return any(folded in part.casefold() for label in labels.items() for part in label)
 
 
 def _within(moment: datetime | None, after: datetime | None, before: datetime | None) -> bool:

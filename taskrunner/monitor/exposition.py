@@ -7,7 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from taskrunner.monitor.metrics import COUNTERS, DURATION_BUCKETS, Metrics
+from taskrunner.domain.figures import DURATION_BUCKETS
+from taskrunner.monitor.metrics import COUNTERS, Metrics
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _WORKERS = ("total", "busy", "min", "max", "target")

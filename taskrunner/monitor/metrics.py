@@ -3,16 +3,14 @@
 Counters grow until the process ends. No event is kept, and no value of a task becomes a label.
 """
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskrunner.domain import events
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.figures import DURATION_BUCKETS, Figures, bucket
 from taskrunner.domain.status import Status
-
-# Seconds; from a local target to the longest timeout that a task may have.
-DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
 # The counters by their names in `/stats` and `/metrics`.
 COUNTERS = {
@@ -96,12 +94,14 @@ class Metrics:
         self._meters = {name: Meter(second) for name in COUNTERS}
         self._durations = [0] * (len(DURATION_BUCKETS) + 1)
         self._elapsed = 0.0
+        self._published_by_queue: Counter[str] = Counter()
+        self._started_by_queue: Counter[str] = Counter()
         # The key decides the type of the argument, which a dictionary type cannot express.
         self._rules: Mapping[type[events.Event], Callable[[Any], None]] = {
             events.TasksAccepted: lambda event: self._add("accepted", event.count),
             events.TasksPublished: self._published,
             events.PublishFailed: lambda event: self._add("publish_failed", event.count),
-            events.TaskStarted: lambda _: self._add("started"),
+            events.TaskStarted: self._started,
             events.TaskSettled: self._settled,
             events.SettleRefused: lambda _: self._add("settle_refused"),
             events.DeliveryDropped: lambda _: self._add("dropped"),
@@ -146,16 +146,36 @@ class Metrics:
         """Attempts per bucket of `DURATION_BUCKETS` (the last: longer than all), and their sum in seconds."""
         return list(self._durations), self._elapsed
 
+    def figures(self) -> Figures:
+        """What was counted since the start of this process."""
+        totals = self.totals()
+        return Figures(
+            submitted=totals["accepted"],
+            started=totals["started"],
+            succeeded=totals["succeeded"],
+            failed=totals["failed"],
+            retried=totals["retried"],
+            published=dict(self._published_by_queue),
+            begun=dict(self._started_by_queue),
+            durations=tuple(self._durations),
+        )
+
     def _add(self, name: str, count: int = 1) -> None:
         self._meters[name].add(count, int(self._clock.monotonic()))
 
+    def _started(self, event: events.TaskStarted) -> None:
+        self._add("started")
+        self._started_by_queue[event.task.priority] += 1
+
     def _published(self, event: events.TasksPublished) -> None:
         self._add("published", event.count)
+        for queue in event.queues:
+            self._published_by_queue[queue] += 1
         if event.by_relay:
             self._add("published_by_relay", event.count)
 
     def _settled(self, event: events.TaskSettled) -> None:
-        self._durations[bisect_left(DURATION_BUCKETS, event.elapsed)] += 1
+        self._durations[bucket(event.elapsed)] += 1
         self._elapsed += event.elapsed
         verdict = event.verdict
         if verdict.status is Status.SUCCEEDED:

@@ -1,13 +1,11 @@
-"""Bulk actions: cancel, retry, delete or requeue everything that a filter matches, a page with each call."""
+"""Bulk actions: the steps of an operation. Each cancels, requeues or deletes a page of what matches."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
 
-from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import FieldError, FilterInvalid, TaskUnknown
+from taskrunner.domain.bulk_operation import STATUSES, BulkOperation, OperationAction, Refusal, Resource
+from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
-from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.status import Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.cancellation import Cancellation
@@ -15,166 +13,158 @@ from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
 
-# The order in which a task goes through them, so that a task that moves on meanwhile is met again.
-_ORDER = (
-    Status.SCHEDULED,
-    Status.RETRYING,
-    Status.QUEUED,
-    Status.RUNNING,
-    Status.SUCCEEDED,
-    Status.FAILED,
-    Status.CANCELLED,
-)
 
+class Step(Value):
+    """What a step has done: how many matched, the ids of the tasks or letters that it changed, and refusals.
 
-class BulkAction(StrEnum):
-    """What can be done to many tasks."""
-
-    CANCEL = "cancel"
-    REQUEUE = "requeue"
-    DELETE = "delete"
-
-
-# The statuses that each action applies to, in `_ORDER`.
-STATUSES: Mapping[BulkAction, tuple[Status, ...]] = {
-    BulkAction.CANCEL: tuple(status for status in _ORDER if status in LIVE),
-    BulkAction.REQUEUE: (Status.FAILED,),
-    BulkAction.DELETE: _ORDER,
-}
-
-
-class BulkResult(Value):
-    """The result of one call: the number of matches, and the ids that the action took effect on.
-
-    The other matches changed meanwhile, or cannot be read. `cursor` asks for the next part, None at the end.
+    The other matches changed meanwhile. `cursor` is where the next step begins, None at the end.
     """
 
     matched: int
-    ids: Sequence[str]
-    cursor: str | None
+    done: Sequence[str] = ()
+    refused: Sequence[Refusal] = ()
+    cursor: str | None = None
 
 
 class BulkActions:
-    """Each call handles up to `limit` matches; a `dry_run` only counts them. All raise `StoreUnavailable`.
+    """A step that is repeated changes nothing that it has changed before."""
 
-    Methods that take a cursor raise `ValueError` for an invalid one.
-    """
-
-    def __init__(
-        self, store: Store, search: Search, cancellation: Cancellation, requeuer: Requeuer, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, search: Search, cancellation: Cancellation, requeuer: Requeuer) -> None:
         self._store = store
         self._search = search
         self._cancellation = cancellation
         self._requeuer = requeuer
-        self._clock = clock
 
-    async def tasks(
-        self,
-        action: BulkAction,
-        task_filter: TaskFilter,
-        *,
-        limit: int,
-        cursor: str | None,
-        dry_run: bool = False,
-    ) -> BulkResult:
-        """Cancel, retry or delete the tasks whose status allows it.
+    async def step(self, operation: BulkOperation, size: int) -> Step:
+        """Act on up to `size`, from the cursor of the operation's progress on. Raises `StoreUnavailable`."""
+        if operation.ids:
+            return await self._named(operation, size)
+        if operation.resource is Resource.TASKS:
+            return await self._tasks(operation, size)
+        page = await self._search.dead_letters(
+            _selected(operation), limit=size, cursor=operation.progress.cursor
+        )
+        step = await self._change_letters(operation, page.items)
+        return replace(step, cursor=page.cursor)
 
-        A task that changes its status meanwhile is left out, although `matched` counts it. Raises
-        `FilterInvalid` for a status that the action does not apply to.
-        """
-        statuses = _statuses(action, task_filter)
-        position, last = _position(cursor, statuses)
-        matched, ids = 0, list[str]()
-        for status in statuses[position:]:
-            with_status = replace(task_filter, status=status)
-            page = await self._search.tasks(with_status, limit=limit - matched, cursor=last)
-            last = None
-            matched += len(page.items)
-            if not dry_run:
-                ids += await self._apply(action, page.items, status)
-            if page.cursor is not None:
-                return BulkResult(matched=matched, ids=ids, cursor=f"{status}:{page.cursor}")
-            if matched >= limit and status is not statuses[-1]:
-                following = statuses[statuses.index(status) + 1]
-                return BulkResult(matched=matched, ids=ids, cursor=f"{following}:")
-        return BulkResult(matched=matched, ids=ids, cursor=None)
-
-    async def requeue(
-        self,
-        task_filter: TaskFilter,
-        *,
-        limit: int,
-        cursor: str | None,
-        dry_run: bool = False,
-        rate: float | None = None,
-    ) -> BulkResult:
-        """Requeue dead letters: `rate` per second, or all at once."""
-        page = await self._search.dead_letters(task_filter, limit=limit, cursor=cursor)
-        ids: list[str] = []
-        if not dry_run:
-            for due, group in _spaced(page.items, rate, self._clock.now()):
-                ids += await self._requeuer.requeue_all(group, due=due)
-        return BulkResult(matched=len(page.items), ids=ids, cursor=page.cursor)
-
-    async def purge(
-        self, task_filter: TaskFilter, *, limit: int, cursor: str | None, dry_run: bool = False
-    ) -> BulkResult:
-        """Delete dead letters: failed tasks with their records, messages with their bytes."""
-        page = await self._search.dead_letters(task_filter, limit=limit, cursor=cursor)
-        ids: list[str] = []
-        if not dry_run:
-            tasks = [letter.id for letter in page.items if letter.kind is DeadLetterKind.TASK]
-            ids += await self._cancellation.delete_all(tasks, status=Status.FAILED)
-            for letter in page.items:
-                if letter.kind is DeadLetterKind.MESSAGE and await self._store.remove_dead_message(letter.id):
-                    ids.append(letter.id)
-        return BulkResult(matched=len(page.items), ids=ids, cursor=page.cursor)
-
-    async def purge_one(self, letter_id: str) -> None:
-        """Delete one dead letter. Raises `TaskUnknown`."""
+    async def delete_letter(self, letter_id: str) -> None:
+        """Delete one dead letter. Raises `TaskUnknown`, `StoreUnavailable`."""
         letter = await self._store.dead_letter(letter_id)
         if letter is None:
-            raise TaskUnknown(f"no dead letter has the id {letter_id!r}")
-        if letter.kind is DeadLetterKind.MESSAGE:
-            await self._store.remove_dead_message(letter_id)
-        else:
-            await self._cancellation.delete_all([letter_id], status=Status.FAILED)
+            raise _letter_unknown(letter_id)
+        await self._delete_letters([letter])
 
-    async def _apply(self, action: BulkAction, records: Sequence[Record], status: Status) -> list[str]:
+    async def _named(self, operation: BulkOperation, size: int) -> Step:
+        """Tasks or dead letters by their ids. The cursor is the number of those that are done."""
+        first = int(operation.progress.cursor or 0)
+        ids = operation.ids[first : first + size]
+        following = str(first + size) if first + size < len(operation.ids) else None
+        if operation.resource is Resource.TASKS:
+            step = await self._named_tasks(operation, ids)
+        else:
+            found = [(each, await self._store.dead_letter(each)) for each in ids]
+            unknown = [
+                Refusal(id=each, reason=str(_letter_unknown(each)))
+                for each, letter in found
+                if letter is None
+            ]
+            letters = [letter for _, letter in found if letter is not None]
+            step = await self._change_letters(operation, letters)
+            step = replace(step, matched=len(ids), refused=[*unknown, *step.refused])
+        return replace(step, cursor=following)
+
+    async def _named_tasks(self, operation: BulkOperation, ids: Sequence[str]) -> Step:
+        records = await self._store.get_many(ids)
+        possible = STATUSES[operation.action]
+        refused: list[Refusal] = []
+        fit: list[Record] = []
+        for task_id in ids:
+            record = records.get(task_id)
+            if record is None:
+                refused.append(Refusal(id=task_id, reason=str(TaskUnknown.of(task_id))))
+            elif record.status not in possible:
+                reason = f"task {task_id} is {record.status}, so there is nothing to {operation.action}"
+                refused.append(Refusal(id=task_id, reason=reason))
+            elif _is_meant(operation, record):
+                fit.append(record)
+        done = [] if operation.dry_run else await self._change_tasks(operation.action, fit)
+        return Step(matched=len(ids), done=done, refused=refused)
+
+    async def _tasks(self, operation: BulkOperation, size: int) -> Step:
+        """The tasks whose status allows it, one status after the other."""
+        selected = _selected(operation)
+        possible = STATUSES[operation.action]
+        statuses = possible if selected.status is None else (selected.status,)
+        position, last = _position(operation.progress.cursor, statuses)
+        matched, done = 0, list[str]()
+        for status in statuses[position:]:
+            page = await self._search.tasks(
+                replace(selected, status=status), limit=size - matched, cursor=last
+            )
+            last = None
+            matched += len(page.items)
+            if not operation.dry_run:
+                done += await self._change_tasks(operation.action, page.items, status)
+            if page.cursor is not None:
+                return Step(matched=matched, done=done, cursor=f"{status}:{page.cursor}")
+            if matched >= size and status is not statuses[-1]:
+                following = statuses[statuses.index(status) + 1]
+                return Step(matched=matched, done=done, cursor=f"{following}:")
+        return Step(matched=matched, done=done)
+
+    async def _change_tasks(
+        self, action: OperationAction, records: Sequence[Record], status: Status | None = None
+    ) -> list[str]:
         ids = [record.task.id for record in records]
-        if action is BulkAction.CANCEL:
+        if action is OperationAction.CANCEL:
             return await self._cancellation.cancel_all(records)
-        if action is BulkAction.REQUEUE:
+        if action is OperationAction.REQUEUE:
             return await self._requeuer.requeue_tasks(ids)
         return await self._cancellation.delete_all(ids, status=status)
 
+    async def _change_letters(self, operation: BulkOperation, letters: Sequence[DeadLetter]) -> Step:
+        matched = len(letters)
+        if operation.dry_run:
+            return Step(matched=matched)
+        if operation.action is OperationAction.DELETE:
+            return Step(matched=matched, done=await self._delete_letters(letters))
+        meant = [letter for letter in letters if letter.died_at < operation.ended_before]
+        requeued = await self._requeuer.requeue_all(meant)
+        return Step(matched=matched, done=requeued.ids, refused=requeued.refused)
 
-def _statuses(action: BulkAction, task_filter: TaskFilter) -> tuple[Status, ...]:
-    possible = STATUSES[action]
-    if task_filter.status is None:
-        return possible
-    if task_filter.status not in possible:
-        message = f"{action} does not apply to {task_filter.status} tasks; possible: {', '.join(possible)}"
-        raise FilterInvalid([FieldError(field="status", message=message)])
-    return (task_filter.status,)
+    async def _delete_letters(self, letters: Sequence[DeadLetter]) -> list[str]:
+        """Failed tasks with their records, messages with their bytes."""
+        tasks = [letter.id for letter in letters if letter.kind is DeadLetterKind.TASK]
+        ids = await self._cancellation.delete_all(tasks, status=Status.FAILED)
+        for letter in letters:
+            if letter.kind is DeadLetterKind.MESSAGE and await self._store.remove_dead_message(letter.id):
+                ids.append(letter.id)
+        return ids
+
+
+def _letter_unknown(letter_id: str) -> TaskUnknown:
+    return TaskUnknown(f"no dead letter has the id {letter_id!r}")
+
+
+def _is_meant(operation: BulkOperation, record: Record) -> bool:
+    """False for a task that this operation has requeued already, and that failed again."""
+    if operation.action is not OperationAction.REQUEUE or record.finished_at is None:
+        return True
+    return record.finished_at < operation.ended_before
+
+
+def _selected(operation: BulkOperation) -> TaskFilter:
+    """The filter; of what to requeue, only what had failed when the operation was made."""
+    selected = operation.filter
+    if operation.action is not OperationAction.REQUEUE:
+        return selected
+    ends = [end for end in (selected.finished_before, operation.ended_before) if end is not None]
+    return replace(selected, finished_before=min(ends))
 
 
 def _position(cursor: str | None, statuses: tuple[Status, ...]) -> tuple[int, str | None]:
-    """Where to go on: the index of the status, and the last id in it. Raises `ValueError`."""
+    """Where to go on: the index of the status, and the last id in it."""
     if cursor is None:
         return 0, None
     status, _, last = cursor.partition(":")
     return statuses.index(Status(status)), last or None
-
-
-def _spaced(
-    letters: Sequence[DeadLetter], rate: float | None, now: datetime
-) -> Iterator[tuple[datetime | None, Sequence[DeadLetter]]]:
-    """Groups with the time at which each is due; a second's worth is one group."""
-    if rate is None:
-        yield None, letters
-        return
-    size = max(1, int(rate))
-    for first in range(0, len(letters), size):
-        yield now + timedelta(seconds=first / rate), letters[first : first + size]

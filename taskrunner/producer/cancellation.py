@@ -4,7 +4,7 @@ A waiting task is cancelled by one conditional write. A running task is cancelle
 store then refuses the worker's outcome, and the consumer, which checks for this, aborts the fetch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import Clock
@@ -18,12 +18,17 @@ from taskrunner.domain.settlement import RetentionSettings, Settlement, settleme
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.domain.webhook import Webhook, WebhookSource
 from taskrunner.stores.base import AttemptRef, Store
+from taskrunner.stores.values import seen_state
 
 # A task that changes status between our read and our write is read again; each time it has moved on.
 _TRIES = 10
 _ERROR = "cancelled by request"
 _OUTCOME = Outcome(kind=OutcomeKind.CANCELLED, error="cancelled by request while it ran")
 _VERDICT = Verdict(status=Status.CANCELLED, reason="cancelled")
+
+
+# Raises if a task in this state is not to be changed.
+TaskCheck = Callable[[Record], Awaitable[None]]
 
 
 class Cancellation:
@@ -43,8 +48,10 @@ class Cancellation:
         self._retention = retention
         self._webhooks = webhooks
 
-    async def cancel(self, task_id: str) -> Record:
+    async def cancel(self, task_id: str, *, check: TaskCheck | None = None) -> Record:
         """Cancel a task; returns its record. A cancelled task is left as it is.
+
+        `check` sees the state that is changed; only a lease may be renewed in between.
 
         Raises `TaskUnknown`, `StateConflict` (it has succeeded or failed), `StoreUnavailable`.
         """
@@ -52,15 +59,20 @@ class Cancellation:
             record = await self._store.get(task_id)
             if record is None:
                 raise TaskUnknown.of(task_id)
+            if record.status in TERMINAL - {Status.CANCELLED}:
+                raise StateConflict(f"task {task_id} has {record.status}, so there is nothing to cancel")
+            if check is not None:
+                await check(record)
             if record.status is Status.CANCELLED:
                 return record
-            if record.status in TERMINAL:
-                raise StateConflict(f"task {task_id} has {record.status}, so there is nothing to cancel")
-            await self.cancel_all([record])
+            if await self.cancel_all([record], seen=seen_state(record) if check else None):
+                check = None
         raise StateConflict(f"task {task_id} changed its status {_TRIES} times meanwhile; try again")
 
-    async def cancel_all(self, records: Sequence[Record]) -> list[str]:
-        """Cancel the tasks that are still in the state of these records; returns their ids.
+    async def cancel_all(self, records: Sequence[Record], *, seen: str | None = None) -> list[str]:
+        """Cancel the tasks whose attempts are still those of these records; returns their ids.
+
+        With `seen`, a waiting task must be in just this state, see `seen_state`.
 
         Raises `StoreUnavailable`.
         """
@@ -74,7 +86,7 @@ class Cancellation:
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
-            *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep)),
+            *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep, seen=seen)),
             *(await self._store.settle(running, now=now)),
         ]
         if any(answers):
@@ -82,18 +94,34 @@ class Cancellation:
         ids = [*(ref.id for ref in waiting), *(item.id for item in running)]
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
-    async def delete(self, task_id: str) -> None:
-        """Delete a task, whatever its status. Raises `TaskUnknown`, `StoreUnavailable`."""
-        if not await self.delete_all([task_id]):
-            raise TaskUnknown.of(task_id)
+    async def delete(self, task_id: str, *, check: TaskCheck | None = None) -> None:
+        """Delete a task, whatever its status. Raises `TaskUnknown`, `StoreUnavailable`.
 
-    async def delete_all(self, ids: Sequence[str], *, status: Status | None = None) -> list[str]:
-        """Delete tasks, with `status` only those that have it; returns their ids.
+        `check` sees the state that is deleted.
+        """
+        for _ in range(_TRIES):
+            seen = None
+            if check is not None:
+                record = await self._store.get(task_id)
+                if record is None:
+                    raise TaskUnknown.of(task_id)
+                await check(record)
+                seen = seen_state(record)
+            if await self.delete_all([task_id], seen=seen):
+                return
+            if check is None:
+                raise TaskUnknown.of(task_id)
+        raise StateConflict(f"task {task_id} changed {_TRIES} times meanwhile; try again")
+
+    async def delete_all(
+        self, ids: Sequence[str], *, status: Status | None = None, seen: str | None = None
+    ) -> list[str]:
+        """Delete tasks, with `status` or `seen` only those that are so; returns their ids.
 
         Raises `StoreUnavailable`.
         """
-        keep = self._retention.keep(Status.CANCELLED)
-        answers = await self._store.delete(ids, now=self._clock.now(), retention=keep, status=status)
+        keep, now = self._retention.keep(Status.CANCELLED), self._clock.now()
+        answers = await self._store.delete(ids, now=now, retention=keep, status=status, seen=seen)
         if any(answers):
             self._events.emit(TasksDeleted(count=sum(answers)))
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]

@@ -23,7 +23,8 @@ from taskrunner.stores.base import AttemptRef, Due, Store
 _BATCH = 1000
 # The audit is small, and looking for the newest entries costs more than looking for old ones.
 _MOST_AUDIT_ENTRIES = 100_000
-_AUDIT_INTERVAL = 60.0
+_MOST_OPERATIONS = 10_000
+_HISTORY_INTERVAL = 60.0
 # The reason of a task that failed at its deadline.
 EXPIRED = "expired"
 _ERROR = "no attempt had started by its expires_at"
@@ -48,22 +49,25 @@ class Cleaner(Service):
         self._retention = retention
         self._webhooks = webhooks
         self._interval = interval
-        self._audit_due = 0.0
+        self._history_due = 0.0
 
     async def turn(self) -> float:
         now = self._clock.now()
         expired = await self._expire(now)
         pruned = await self._store.prune(now=now, limit=_BATCH)
-        removed = await self._prune_audit(now)
+        removed = await self._prune_history(now)
         return 0.0 if max(expired, pruned, removed) >= _BATCH else self._interval
 
-    async def _prune_audit(self, now: datetime) -> int:
-        if self._clock.monotonic() < self._audit_due:
+    async def _prune_history(self, now: datetime) -> int:
+        if self._clock.monotonic() < self._history_due:
             return 0
         before = now - timedelta(seconds=self._retention.audit)
-        removed = await self._store.prune_audit(before=before, most=_MOST_AUDIT_ENTRIES, limit=_BATCH)
+        entries = await self._store.prune_audit(before=before, most=_MOST_AUDIT_ENTRIES, limit=_BATCH)
+        before = now - timedelta(seconds=self._retention.operations)
+        ended = await self._store.prune_operations(before=before, most=_MOST_OPERATIONS, limit=_BATCH)
+        removed = max(entries, ended)
         if removed < _BATCH:
-            self._audit_due = self._clock.monotonic() + _AUDIT_INTERVAL
+            self._history_due = self._clock.monotonic() + _HISTORY_INTERVAL
         return removed
 
     async def _expire(self, now: datetime) -> int:

@@ -67,7 +67,7 @@ class Explainer:
             Pause(
                 scope=scope,
                 since=begun,
-                by=await self._who_paused(scope, begun) if situation.sees_all and scope in covering else None,
+                by=await self.who_paused(scope, begun) if situation.sees_all and scope in covering else None,
             )
             for scope, begun in since.items()
         ]
@@ -102,7 +102,7 @@ class Explainer:
             return None
         return len(ended) / max((now - min(ended)).total_seconds(), 1e-3)
 
-    async def _who_paused(self, scope: str, begun: datetime) -> str | None:
+    async def who_paused(self, scope: str, begun: datetime) -> str | None:
         """The key, or else the origin, of the first entry of the audit for this pause."""
         wanted = AuditFilter(action="pause", since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
         page = await self._trail.list(wanted, limit=_MAX_ENTRIES, cursor=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
-from taskrunner.domain.clock import Clock
+from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.errors import (
     FieldError,
     HostLimitInvalid,
@@ -24,8 +24,9 @@ from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, host_view
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value, replace
-from taskrunner.stores.base import Snooze, Store
+from taskrunner.stores.base import Page, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
+from taskrunner.stores.values import Place
 
 # Consumers change the state of a busy host all the time, and each change makes one of these tries fail.
 _MAX_TRIES = 100
@@ -43,6 +44,14 @@ class HostLimitEntry(Value):
     pattern: str
     limit: HostLimit
     given: bool
+
+
+# Raises if the limit (None: there is none) is not to be changed.
+HostLimitCheck = Callable[[HostLimitEntry | None], None]
+
+
+def _allow(_: HostLimitEntry | None) -> None:
+    """The check of a change without a condition."""
 
 
 class HostAdmin:
@@ -66,12 +75,21 @@ class HostAdmin:
         """Replace the limits of the configuration."""
         self._configured = limits
 
-    async def list(self, *, limit: int) -> Sequence[HostView]:
-        """Limited hosts that have tasks, and hosts in trouble."""
+    async def list(self, *, limit: int, cursor: str | None = None) -> Page[HostView]:
+        """Limited hosts that have tasks, and hosts in trouble. Raises `ValueError` for a foreign cursor.
+
+        A host whose state changes between two pages may be in both or in none.
+        """
+        after = None if cursor is None else Place.of_cursor(cursor)
         limits = await self._limits_in_force()
         now = self._clock.now()
-        entries = await self._store.live_hosts(now=now, limit=limit)
-        return [host_view(entry.host, self._state(entry), limits, now) for entry in entries]
+        # One more than the page shows whether there is another page.
+        found = await self._store.live_hosts(now=now, limit=limit + 1, after=after)
+        entries = found[:limit]
+        return Page(
+            items=[host_view(entry.host, self._state(entry), limits, now) for entry in entries],
+            cursor=_place(entries[-1]).cursor() if len(found) > limit else None,
+        )
 
     async def show(self, host: str) -> HostView:
         """One host, known or not. Raises `HostLimitInvalid` for an invalid host name."""
@@ -88,42 +106,69 @@ class HostAdmin:
             for pattern, limit in sorted(limits.items())
         ]
 
-    async def set_limit(self, pattern: str, fields: Any) -> HostLimitEntry:
+    async def limit(self, pattern: str) -> HostLimitEntry:
+        """The limit of a pattern, set or configured. Raises `HostLimitInvalid` and `HostLimitUnknown`."""
+        spelt = _checked(check_pattern, pattern)
+        known = self._limit_in(await self._store.host_limits(), spelt)
+        if known is None:
+            raise _unknown(spelt)
+        return known
+
+    async def set_limit(self, pattern: str, fields: Any, *, check: HostLimitCheck = _allow) -> HostLimitEntry:
         """Set the limit of a pattern; consumers read it within about a second. Raises `HostLimitInvalid`."""
         limit = read_document(fields) if isinstance(fields, bytes) else read_limit(fields)
-        return await self._save_limit(_checked(check_pattern, pattern), limit)
+        return await self._change_limit(pattern, lambda _: limit, check)
 
-    async def patch_limit(self, pattern: str, patch: bytes) -> HostLimitEntry:
+    async def patch_limit(
+        self, pattern: str, patch: bytes, *, check: HostLimitCheck = _allow
+    ) -> HostLimitEntry:
         """Change what a JSON merge patch (RFC 7396) names in the limit of a pattern, set or configured.
 
         Raises `HostLimitInvalid` and `HostLimitUnknown`.
         """
+
+        def check_known(known: HostLimitEntry | None) -> None:
+            if known is None:
+                raise _unknown(_checked(check_pattern, pattern))
+            check(known)
+
+        return await self._change_limit(pattern, lambda known: read_document(patch, known), check_known)
+
+    async def remove_limit(self, pattern: str, *, check: HostLimitCheck = _allow) -> None:
+        """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
         spelt = _checked(check_pattern, pattern)
         for _ in range(_MAX_TRIES):
             stored = await self._store.host_limits()
-            known = HostLimits(self._configured, read_limits(stored)).limits.get(spelt)
-            if known is None:
-                raise HostLimitUnknown(f"no limit was set for {spelt}, and none is configured; PUT sets one")
-            limit = read_document(patch, known)
+            if spelt not in stored:
+                known = "; the configuration has one, change it there" if spelt in self._configured else ""
+                raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
+            check(self._limit_in(stored, spelt))
+            if await self._store.change_host_limit(spelt, None, expected=stored[spelt]):
+                await self._forget_wait_times(spelt)
+                return
+        raise _contended(spelt)
+
+    async def _change_limit(
+        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: HostLimitCheck
+    ) -> HostLimitEntry:
+        """`check` sees the limit that the change replaces, so that nothing can come between."""
+        spelt = _checked(check_pattern, pattern)
+        for _ in range(_MAX_TRIES):
+            stored = await self._store.host_limits()
+            known = self._limit_in(stored, spelt)
+            check(known)
+            limit = change(None if known is None else known.limit)
             _check_room(spelt, stored)
             if await self._store.change_host_limit(spelt, limit.encode(), expected=stored.get(spelt)):
                 await self._forget_wait_times(spelt)
                 return HostLimitEntry(pattern=spelt, limit=limit, given=True)
-        raise StateConflict(f"the limit of {spelt} is being changed by others; try again")
+        raise _contended(spelt)
 
-    async def _save_limit(self, spelt: str, limit: HostLimit) -> HostLimitEntry:
-        _check_room(spelt, await self._store.host_limits())
-        await self._store.save_host_limit(spelt, limit.encode())
-        await self._forget_wait_times(spelt)
-        return HostLimitEntry(pattern=spelt, limit=limit, given=True)
-
-    async def remove_limit(self, pattern: str) -> None:
-        """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
-        spelt = _checked(check_pattern, pattern)
-        if not await self._store.remove_host_limit(spelt):
-            known = "; the configuration has one, change it there" if spelt in self._configured else ""
-            raise HostLimitUnknown(f"no limit was set for {spelt}{known}")
-        await self._forget_wait_times(spelt)
+    def _limit_in(self, stored: Mapping[str, bytes], spelt: str) -> HostLimitEntry | None:
+        """The limit of a pattern in force while these are stored."""
+        given = read_limits(stored)
+        limit = HostLimits(self._configured, given).limits.get(spelt)
+        return None if limit is None else HostLimitEntry(pattern=spelt, limit=limit, given=spelt in given)
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and end its back-pressure. Raises `HostLimitInvalid` for an invalid name."""
@@ -197,6 +242,10 @@ class HostAdmin:
         return HostLimits(self._configured, read_limits(await self._store.host_limits()))
 
 
+def _place(entry: HostEntry) -> Place:
+    return Place(ms=to_ms(entry.until), id=entry.host)
+
+
 def _check_room(pattern: str, given: Mapping[str, bytes]) -> None:
     """Raises `HostLimitInvalid` if there are too many limits for one more."""
     if pattern not in given and len(given) >= MAX_LIMITS:
@@ -204,6 +253,14 @@ def _check_room(pattern: str, given: Mapping[str, bytes]) -> None:
             f"{len(given)} limits are set, and no more than {MAX_LIMITS} may be; "
             "remove some, or limit many hosts by one pattern"
         )
+
+
+def _unknown(pattern: str) -> HostLimitUnknown:
+    return HostLimitUnknown(f"no limit was set for {pattern}, and none is configured; PUT sets one")
+
+
+def _contended(pattern: str) -> StateConflict:
+    return StateConflict(f"the limit of {pattern} is being changed by others; try again")
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:

@@ -25,6 +25,14 @@ class NewKey(Value):
     secret: str
 
 
+# Raises if the key is not to be changed.
+KeyCheck = Callable[[KnownKey], None]
+
+
+def _allow(_: KnownKey) -> None:
+    """The check of a change without a condition."""
+
+
 class KeyAdmin:
     """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
 
@@ -82,22 +90,29 @@ class KeyAdmin:
         }
         return [known for _, known in sorted((stored | configured).items())]
 
-    async def revoke(self, name: str) -> ApiKey:
+    async def get(self, name: str) -> KnownKey:
+        """One key, be it revoked or of the configuration."""
+        found = next((known for known in await self.list() if known.key.name == name), None)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    async def revoke(self, name: str, *, check: KeyCheck = _allow) -> KnownKey:
         """The key is refused everywhere within a second. No effect on one that is revoked."""
         return await self._change(
-            name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now())
+            name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now()), check
         )
 
-    async def limit(self, name: str, patch: KeyLimitPatch) -> ApiKey:
+    async def limit(self, name: str, patch: KeyLimitPatch, *, check: KeyCheck = _allow) -> KnownKey:
         """Change the limit of the key, everywhere within a second. Raises `KeyInvalid`."""
 
         def change(key: ApiKey) -> ApiKey:
             limit = patch.applied(key.rate, key.burst)
             return replace(key, rate=limit.rate, burst=limit.burst)
 
-        return await self._change(name, change)
+        return await self._change(name, change, check)
 
-    async def rotate(self, name: str, *, grace: float = 0.0) -> NewKey:
+    async def rotate(self, name: str, *, grace: float = 0.0, check: KeyCheck = _allow) -> NewKey:
         """Give the key another secret; the present one is good for `grace` more seconds."""
         secret, now = new_secret(), self._clock.now()
 
@@ -112,16 +127,22 @@ class KeyAdmin:
                 previous_until=now + timedelta(seconds=grace) if grace else None,
             )
 
-        return NewKey(key=await self._change(name, change), secret=secret)
+        return NewKey(key=(await self._change(name, change, check)).key, secret=secret)
 
-    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
+    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey], check: KeyCheck) -> KnownKey:
+        """`check` sees the key that the change replaces, so that nothing can come between but its use."""
         for _ in range(_MAX_TRIES):
-            known = next((each.key for each in await self._store.api_keys() if each.key.name == name), None)
+            known = next((each for each in await self._store.api_keys() if each.key.name == name), None)
             if known is None and name in self._configured:
                 raise StateConflict(f"key {name!r} is one of the configuration (Api.keys); change it there")
             if known is None:
-                raise KeyUnknown(f"no key has the name {name!r}; `taskrunner keys list` shows all")
-            changed = change(known)
-            if changed is known or await self._store.save_api_key(changed, expected=known):
-                return changed
+                raise _unknown(name)
+            check(known)
+            changed = change(known.key)
+            if changed is known.key or await self._store.save_api_key(changed, expected=known.key):
+                return replace(known, key=changed)
         raise StateConflict(f"key {name!r} is being changed by others; try again")
+
+
+def _unknown(name: str) -> KeyUnknown:
+    return KeyUnknown(f"no key has the name {name!r}; `taskrunner keys list` shows all")

@@ -98,7 +98,8 @@ class Publisher:
         self._last_publish_failed = False
         pairs = zip(batch, answers, strict=True)
         confirmed = [task for task, answer in pairs if answer is PublishAnswer.CONFIRMED]
-        self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay))
+        queues = [task.queue for task in confirmed]
+        self._events.emit(TasksPublished(count=len(confirmed), by_relay=by_relay, queues=queues))
         if len(confirmed) < len(batch):
             first_failure = next(answer for answer in answers if answer is not PublishAnswer.CONFIRMED)
             error = _REASONS[first_failure]

@@ -106,10 +106,16 @@ class ScheduleAdmin:
             cursor=own[limit - 1].name.removeprefix(namespace) if len(own) > limit else None,
         )
 
-    async def delete(self, name: str) -> None:
-        """The tasks of the schedule stay."""
-        if not await self._store.delete_schedule(name):
-            raise ScheduleUnknown(f"no schedule has the name {name!r}")
+    async def delete(self, name: str, *, check: ScheduleCheck = _allow) -> None:
+        """The tasks of the schedule stay. `check` sees the version that is removed."""
+        for _ in range(_MAX_TRIES):
+            found = await self._store.schedule(name)
+            if found is None:
+                raise ScheduleUnknown(f"no schedule has the name {name!r}")
+            check(decode_schedule(found.encoded))
+            if await self._store.delete_schedule(name, expected=found.version):
+                return
+        raise StateConflict(f"schedule {name!r} is being changed by others; try again")
 
     async def pause(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
         """No slot runs until `resume`; slots that pass meanwhile never run."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.task_filter import TaskFilter, dead_letter_facts, task_facts
+from taskrunner.domain.task_filter import TaskFilter, TaskOrder, dead_letter_facts, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Page, Store
 from taskrunner.stores.values import Created, Place
@@ -23,7 +23,7 @@ _BATCH = 250
 
 
 class Search:
-    """The latest first: tasks by their creation, dead letters by their death.
+    """Tasks by their creation, dead letters by their death, the latest first.
 
     One call checks `max_checked` items, or a read more: some 50 ms of decoding.
     """
@@ -33,13 +33,25 @@ class Search:
         self._max_checked = max_checked
         self._batch = min(_BATCH, max_checked)
 
-    async def tasks(self, task_filter: TaskFilter, *, limit: int, cursor: str | None) -> Page[Record]:
+    async def tasks(
+        self,
+        task_filter: TaskFilter,
+        *,
+        limit: int,
+        cursor: str | None,
+        order: TaskOrder = TaskOrder.NEWEST,
+    ) -> Page[Record]:
         """Raises `StoreUnavailable`, and `ValueError` for an invalid cursor."""
         created = Created(after=task_filter.created_after, before=task_filter.created_before)
         namespace = task_filter.namespace
         return await self._scan(
             lambda size, cursor: self._store.list_tasks(
-                task_filter.status, limit=size, cursor=cursor, created=created, namespace=namespace
+                task_filter.status,
+                limit=size,
+                cursor=cursor,
+                created=created,
+                namespace=namespace,
+                order=order,
             ),
             lambda record: task_filter.matches(task_facts(record)),
             lambda record: Place.of_task(record).cursor(namespace),

@@ -17,6 +17,8 @@ from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
 from taskrunner.stores.dedup_store import DedupStore as DedupStore
 from taskrunner.stores.dedup_store import Replaced as Replaced
+from taskrunner.stores.fleet_store import FleetStore as FleetStore
+from taskrunner.stores.fleet_store import StoredFigures as StoredFigures
 from taskrunner.stores.host_store import HostStore as HostStore
 from taskrunner.stores.inspection_store import InspectionStore as InspectionStore
 from taskrunner.stores.intake_store import AcceptAnswer as AcceptAnswer
@@ -24,6 +26,8 @@ from taskrunner.stores.intake_store import Accepted as Accepted
 from taskrunner.stores.intake_store import IntakeStore as IntakeStore
 from taskrunner.stores.lifecycle import StoreLifecycle as StoreLifecycle
 from taskrunner.stores.lifecycle import StoreStatus as StoreStatus
+from taskrunner.stores.operation_store import OperationStore as OperationStore
+from taskrunner.stores.operation_store import StoredOperation as StoredOperation
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
 from taskrunner.stores.rate_store import RateAnswer as RateAnswer
 from taskrunner.stores.rate_store import RateAsk as RateAsk
@@ -51,6 +55,8 @@ class Store(
     AuditStore,
     RateStore,
     WebhookStore,
+    OperationStore,
+    FleetStore,
     InspectionStore,
 ):
     """All parts of a store.

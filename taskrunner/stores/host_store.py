@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.value import Value
+from taskrunner.stores.values import Place
 
 
 class HostEntry(Value):
@@ -54,23 +55,20 @@ class HostStore(ABC):
         """Their states, in this order; None for a host that has none."""
 
     @abstractmethod
-    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
-        """Up to `limit` states that are not void, those with the latest `until` first."""
+    async def live_hosts(
+        self, *, now: datetime, limit: int, after: Place | None = None
+    ) -> Sequence[HostEntry]:
+        """Up to `limit` states that are not void, by `until`, then by host, both descending.
 
-    @abstractmethod
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        """Keep the limit of a pattern, in place of an earlier one."""
-
-    @abstractmethod
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
-        """Keep the limit of a pattern where the stored one is `expected` (None: there is none), else False.
-
-        A change that is repeated, its answer lost, counts as made.
+        They begin behind the place `after` of this order, which is made of an `until` and a host.
         """
 
     @abstractmethod
-    async def remove_host_limit(self, pattern: str) -> bool:
-        """Remove the limit of a pattern; False where there was none."""
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
+        """Keep the limit of a pattern, or none, where the stored one is `expected` (None: none), else False.
+
+        A change that is repeated, its answer lost, counts as made.
+        """
 
     @abstractmethod
     async def host_limits(self) -> Mapping[str, bytes]:

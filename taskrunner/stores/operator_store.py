@@ -6,6 +6,7 @@ from datetime import datetime
 
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.values import AttemptRef, Created, Due, Page
 
 ANY_TIME = Created()
@@ -35,8 +36,9 @@ class OperatorStore(ABC):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
-        """Records of one status or of all, the latest created first; of one millisecond, by descending id.
+        """Records of one status or of all by creation; of one millisecond, by id in the same direction.
 
         A `namespace` has a list of its own: the ids that begin with it (see `domain.submitter`), found
         without a look at others, and cursors that leave it out.
@@ -51,15 +53,30 @@ class OperatorStore(ABC):
 
     @abstractmethod
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
-        """Like `ConsumerStore.fail`, but to `cancelled`. A running task is cancelled by settling it."""
+        """Like `ConsumerStore.fail`, but to `cancelled`. A running task is cancelled by settling it.
+
+        With `seen`, only a task in just this state, see `seen_state`.
+        """
 
     @abstractmethod
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
-        """Remove tasks with their bodies; False where there is no such task, or not with `status`.
+        """Remove tasks with their bodies; False where there is no such task, or not with `status`, or `seen`.
 
         The ids are remembered as deleted for `retention` seconds: a claim is `STALE`, so that a late delivery
         is not adopted, and accepting such an id is a `CONFLICT`.

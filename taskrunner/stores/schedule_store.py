@@ -44,5 +44,5 @@ class ScheduleStore(ABC):
         """Up to `limit` schedules whose next slot has come, the longest overdue first. Reads only."""
 
     @abstractmethod
-    async def delete_schedule(self, name: str) -> bool:
-        """Remove a schedule; its tasks stay. False when there is none of this name."""
+    async def delete_schedule(self, name: str, *, expected: str) -> bool:
+        """Remove a schedule whose stored version is `expected`, else False; its tasks stay."""

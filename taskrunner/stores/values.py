@@ -9,6 +9,7 @@ from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask, StoredTask
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
@@ -42,9 +43,9 @@ class Due(StoredTask):
 
 
 class Place(Value):
-    """A place in a list of tasks or dead letters, which are ordered by a time, then by `kind`, then by `id`.
+    """A place in a list, which is ordered by a time, then by `kind`, then by `id`.
 
-    `kind` is `t` for a task and `m` for a message in a list of dead letters, and empty in a list of tasks.
+    `kind` is `t` for a task and `m` for a message in a list of dead letters, and empty in other lists.
     """
 
     ms: int
@@ -79,19 +80,31 @@ class Place(Value):
         return f"{self.ms}:{kind}{self.id.removeprefix(namespace)}"
 
 
+def seen_state(record: Record) -> str:
+    """The state in which somebody has seen a task: whatever changes in its record changes this, too.
+
+    `cancel` and `delete` take it for a change of just this state.
+    """
+    due = "" if record.due is None else to_ms(record.due)
+    return f"{record.status} {record.attempt} {to_ms(record.updated_at)} {due} {record.snoozes}"
+
+
 class Created(Value):
     """A span of creation, `before` excluded; None is open."""
 
     after: datetime | None = None
     before: datetime | None = None
 
-    def place(self) -> Place | None:
+    def place(self, order: TaskOrder) -> Place | None:
         """The place at which a list of the span begins; it may have tasks of a millisecond too many."""
+        if order is TaskOrder.OLDEST:
+            return None if self.after is None else Place(ms=to_ms(self.after) - 1, id="")
         return None if self.before is None else Place(ms=to_ms(self.before) + 1, id="")
 
-    @property
-    def oldest_ms(self) -> int | None:
-        """The first millisecond of the span, or one before."""
+    def last_ms(self, order: TaskOrder) -> int | None:
+        """The millisecond in which a list of the span ends, or one more; None if it has no end."""
+        if order is TaskOrder.OLDEST:
+            return None if self.before is None else to_ms(self.before)
         return None if self.after is None else to_ms(self.after) - 1
 
 

@@ -148,9 +148,11 @@ class LocalRunner:
     def make_cancellation(self, store: Store) -> Cancellation:
         return Cancellation(store, self.events, self.clock, RETENTION, self.webhooks.source)
 
+    def make_requeuer(self, store: Store) -> Requeuer:
+        return Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
+
     def make_bulk_action(self, store: Store) -> BulkActions:
-        requeue = Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
-        return BulkActions(store, Search(store), self.make_cancellation(store), requeue, self.clock)
+        return BulkActions(store, Search(store), self.make_cancellation(store), self.make_requeuer(store))
 
     def make_relay(self, store: Store) -> Relay:
         return Relay(

@@ -1,7 +1,6 @@
 """Dead letters as a resource: requeued and deleted by conditions, with their history, whoever dies."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,17 +10,10 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
 from taskrunner.domain.events import DeadLetterCollected, TaskSentBack, TaskSettled
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
-from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.handlers.base import AttemptContext
-from taskrunner.producer.gradual_requeue import GradualRequeue
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
-
-ALL = TaskFilter()
 
 
 async def failed(runner: LocalRunner, count: int, **fields: Any) -> list[str]:
@@ -42,41 +34,6 @@ async def message(runner: LocalRunner) -> str:
     return collected.id
 
 
-async def test_all_that_match_are_requeued_with_their_history(runner: LocalRunner) -> None:
-    await runner.consumer()
-    red = await failed(runner, 3, labels={"team": "red"})
-    blue = await failed(runner, 1, labels={"team": "blue"})
-    runner.target.script(OK)
-    choice = TaskFilter(labels={"team": "red"})
-    counted = await runner.bulk_actions.requeue(choice, limit=10, cursor=None, dry_run=True)
-    assert (counted.matched, counted.ids) == (3, [])
-    result = await runner.bulk_actions.requeue(choice, limit=10, cursor=None)
-    assert (result.matched, set(result.ids), result.cursor) == (3, set(red), None)
-    await runner.heard(TaskSettled, 7)
-    for task_id in red:
-        record = await runner.record(task_id)
-        assert record.status is Status.SUCCEEDED
-        assert [attempt.status_code for attempt in record.attempts] == [404, 200]
-    assert await runner.status(*blue) is Status.FAILED
-
-
-async def test_a_rate_spaces_them_out_in_the_due_index(runner: LocalRunner) -> None:
-    """Nothing waits in a process: each has its time in the store."""
-    await runner.consumer()
-    ids = await failed(runner, 5)
-    runner.target.script(OK)
-    now = runner.clock.now()
-    assert len((await runner.bulk_actions.requeue(ALL, limit=10, cursor=None, rate=2)).ids) == 5
-    records = [await runner.record(task_id) for task_id in ids]
-    dues = sorted(record.due - now for record in records if record.due is not None)
-    assert dues == [timedelta(seconds=second) for second in (0, 0, 1, 1, 2)]
-    await runner.later(0)
-    await runner.heard(TaskSettled, 7)
-    assert len(runner.told(TaskSettled)) == 7
-    await runner.later(2)
-    await runner.heard(TaskSettled, 10)
-
-
 @pytest.mark.parametrize("cut", list(Cut))
 async def test_who_requeues_dies_at_the_write(runner: LocalRunner, cut: Cut) -> None:
     """They are dead letters still, or due: the relay publishes what nobody else does."""
@@ -85,7 +42,7 @@ async def test_who_requeues_dies_at_the_write(runner: LocalRunner, cut: Cut) -> 
     runner.target.script(OK)
     store, _ = severable(runner.store, "requeue", cut)
     with pytest.raises(StoreUnavailable):
-        await runner.make_bulk_action(store).requeue(ALL, limit=10, cursor=None)
+        await runner.make_requeuer(store).requeue_tasks(ids)
     if cut is Cut.BEFORE:
         assert [await runner.status(task_id) for task_id in ids] == [Status.FAILED] * 3
         return
@@ -94,68 +51,13 @@ async def test_who_requeues_dies_at_the_write(runner: LocalRunner, cut: Cut) -> 
     assert [await runner.status(task_id) for task_id in ids] == [Status.SUCCEEDED] * 3
 
 
-async def test_an_unreadable_message_stays_when_all_are_requeued(runner: LocalRunner) -> None:
-    letter_id = await message(runner)
-    result = await runner.bulk_actions.requeue(ALL, limit=10, cursor=None)
-    assert (result.matched, result.ids) == (1, [])
-    letter = await runner.store.dead_letter(letter_id)
-    assert letter is not None
-    assert (letter.kind, letter.raw) == (DeadLetterKind.MESSAGE, b"no task")
-
-
-async def test_what_matches_is_purged(runner: LocalRunner) -> None:
-    """Failed tasks with their records, messages with their bytes."""
-    letter_id = await message(runner)
-    ids = await failed(runner, 2)
-    assert (await runner.bulk_actions.purge(ALL, limit=10, cursor=None, dry_run=True)).matched == 3
-    assert set((await runner.bulk_actions.purge(ALL, limit=10, cursor=None)).ids) == {letter_id, *ids}
-    assert (await runner.store.list_dead_letters(limit=10, cursor=None)).items == []
-    assert [await runner.store.get(task_id) for task_id in ids] == [None, None]
-
-
 async def test_one_is_deleted(runner: LocalRunner) -> None:
     letter_id = await message(runner)
     (task_id,) = await failed(runner, 1)
     for gone in (letter_id, task_id):
-        await runner.bulk_actions.purge_one(gone)
+        await runner.bulk_actions.delete_letter(gone)
         with pytest.raises(TaskUnknown):
-            await runner.bulk_actions.purge_one(gone)
-
-
-async def test_parts_come_one_after_the_other(runner: LocalRunner) -> None:
-    await runner.consumer()
-    ids = await failed(runner, 5)
-    runner.target.script(OK)
-    done: list[str] = []
-    cursor: str | None = None
-    for _ in range(3):
-        result = await runner.bulk_actions.requeue(ALL, limit=2, cursor=cursor)
-        done += result.ids
-        cursor = result.cursor
-    assert (sorted(done), cursor) == (sorted(ids), None)
-
-
-async def test_a_rollout_stops_when_too_many_fail_again(runner: LocalRunner) -> None:
-    """The rest stay dead letters, and nothing has happened to them."""
-    await runner.consumer(workers=8)
-    await failed(runner, 40)
-    rolled = await GradualRequeue(runner.bulk_actions, runner.store, stop_at=50).run(ALL, rate=20, limit=None)
-    assert rolled.stopped
-    assert rolled.failed == rolled.ended >= 10
-    assert rolled.requeued < 40
-
-
-async def test_a_rollout_that_goes_well_goes_on_to_its_limit(runner: LocalRunner) -> None:
-    await runner.consumer(workers=8)
-    ids = await failed(runner, 30)
-
-    def answer(context: AttemptContext) -> Outcome:
-        return OK if context.task.id != ids[0] else http_error(404)
-
-    runner.target.answer = answer
-    rolled = await GradualRequeue(runner.bulk_actions, runner.store, stop_at=50).run(ALL, rate=25, limit=28)
-    assert (rolled.matched, rolled.requeued, rolled.stopped) == (28, 28, False)
-    assert rolled.ended >= 10
+            await runner.bulk_actions.delete_letter(gone)
 
 
 async def give_back_until_dead(runner: LocalRunner) -> None:

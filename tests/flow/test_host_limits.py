@@ -88,8 +88,8 @@ async def test_places_of_a_dead_consumer_are_free_in_time(runner: LocalRunner) -
 
 async def test_an_unreadable_limit_is_ignored(runner: LocalRunner) -> None:
     """A limit of another version stops no consumer, and the other limits hold."""
-    await runner.store.save_host_limit("*.test", b'{"moons":3}')
-    await runner.store.save_host_limit("slow.test", HostLimit(concurrency=1).encode())
+    await runner.store.change_host_limit("*.test", b'{"moons":3}', expected=None)
+    await runner.store.change_host_limit("slow.test", HostLimit(concurrency=1).encode(), expected=None)
     runner.target.gate.clear()
     await start_consumer(runner)
     for number in range(3):
@@ -178,7 +178,7 @@ async def test_limits_of_the_store_are_applied(runner: LocalRunner) -> None:
     """A limit that is set while the consumer runs holds for later tasks."""
     runner.target.gate.clear()
     await start_consumer(runner)
-    await runner.store.save_host_limit("*.test", b'{"concurrency": 1}')
+    await runner.store.change_host_limit("*.test", b'{"concurrency": 1}', expected=None)
     await runner.heard(HostLimitsChanged)
     for number in range(3):
         await runner.submit(SLOW, id=f"slow-{number}")

@@ -18,12 +18,15 @@ from taskrunner.stores.sql import schema
 from taskrunner.stores.sql.consumer_store import settle_attempts, start_attempts
 from taskrunner.stores.sql.dead_letter_store import failed_tasks, own_failed_tasks
 from taskrunner.stores.sql.locked_task import lock_tasks, set_due
-from taskrunner.stores.sql.operator_store import list_by_status, list_own, list_own_by_status
 from taskrunner.stores.sql.relay_store import lock_due, lock_outlived, set_queued
 from taskrunner.stores.sql.statement import Statement
 from taskrunner.stores.sql.tables import metadata
+from taskrunner.stores.sql.task_lists import TASK_LISTS
 from tests.tools.stores import sql_store, sqlite_url
 
+# In both orders: those of a status, of all or of a namespace, and those of a namespace in every status.
+LISTS = [built for (of_status, _, _), built in TASK_LISTS.items() if of_status]
+OWN_LISTS = [built for (_, own, _), built in TASK_LISTS.items() if own]
 HOT = [
     lock_tasks,
     start_attempts,
@@ -32,8 +35,7 @@ HOT = [
     set_due,
     lock_due,
     lock_outlived,
-    list_by_status,
-    list_own_by_status,
+    *LISTS,
     own_failed_tasks,
 ]
 
@@ -75,7 +77,7 @@ def plan_of(statement: Statement, file: Path) -> list[str]:
     return [str(row[3]) for row in plan]
 
 
-@pytest.mark.parametrize("page", [list_by_status, failed_tasks, list_own_by_status, own_failed_tasks])
+@pytest.mark.parametrize("page", [*LISTS, failed_tasks, own_failed_tasks])
 async def test_a_page_of_a_list_is_not_sorted(tmp_path: Path, page: Statement) -> None:
     """It comes from an index in its order: sorting 100,000 tasks for a page of 50 takes 100 ms."""
     async with sql_store(sqlite_url(tmp_path / "x.db")):
@@ -84,7 +86,7 @@ async def test_a_page_of_a_list_is_not_sorted(tmp_path: Path, page: Statement) -
     assert not [step for step in steps if "TEMP B-TREE" in step], steps
 
 
-@pytest.mark.parametrize("page", [list_own_by_status, own_failed_tasks, list_own])
+@pytest.mark.parametrize("page", [*OWN_LISTS, own_failed_tasks])
 async def test_a_page_of_a_namespace_passes_over_all_others(tmp_path: Path, page: Statement) -> None:
     """It comes from the index of namespaces: a tenant with ten tasks must not wait for one with a million."""
     async with sql_store(sqlite_url(tmp_path / "x.db")):

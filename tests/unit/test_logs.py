@@ -226,7 +226,7 @@ def test_a_fault_of_ours_has_its_traceback() -> None:
 def test_only_the_first_failed_publish_of_an_outage_is_a_warning() -> None:
     """During an outage each task that is handed in has one."""
     failed = PublishFailed(count=1, error="away")
-    published = TasksPublished(count=1, by_relay=True)
+    published = TasksPublished(count=1, by_relay=True, queues=())
     lines = written(failed, failed, published, failed, level="debug")
     assert [line["level"] for line in lines] == ["warning", "debug", "debug", "warning"]
     assert len(written(failed, failed, published, failed, level="warning")) == 2

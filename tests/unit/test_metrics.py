@@ -55,8 +55,8 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
     ("event", "counted"),
     [
         (TasksAccepted(count=3), {"accepted": 3}),
-        (TasksPublished(count=2, by_relay=False), {"published": 2}),
-        (TasksPublished(count=2, by_relay=True), {"published": 2, "published_by_relay": 2}),
+        (TasksPublished(count=2, by_relay=False, queues=()), {"published": 2}),
+        (TasksPublished(count=2, by_relay=True, queues=()), {"published": 2, "published_by_relay": 2}),
         (TaskStarted(task=TASK, attempt=1), {"started": 1}),
         (settled(Status.SUCCEEDED), {"succeeded": 1}),
         (settled(Status.FAILED), {"failed": 1}),

@@ -55,6 +55,9 @@ MET = [
     {"label": "team"},
     {"label": "team=red"},
     {"label": "empty="},
+    {"label_text": "red"},
+    {"label_text": "EA"},
+    {"label_text": "mpt"},
     {"host": "target.EXAMPLE"},
     {"host": "target.example:8443"},
     {"handler": "http"},
@@ -72,6 +75,8 @@ UNMET = [
     {"label": "colour"},
     {"label": "team=blue"},
     {"label": "team="},
+    {"label_text": "blue"},
+    {"label_text": "team=red"},
     {"host": "example"},
     {"host": "target.example:8080"},
     {"handler": "smtp"},
@@ -89,6 +94,8 @@ UNREADABLE = [
     ({"outcome": "bad"}, "must be one of"),
     ({"label": "=red"}, "NAME=VALUE"),
     ({"host": ""}, "must not be empty"),
+    ({"label_text": ""}, "must not be empty"),
+    ({"label_text": "a" * 101}, "must be at most 100 characters, got 101"),
     *(
         ({"created_by": name}, "must be 1 to 63 lower-case letters")
         for name in ("", "Web", "a~b", "web~", " web", "web\n", "é", "-a", "a" * 64)

@@ -1,4 +1,4 @@
-"""The views of dead letters, and of what was done to many tasks or dead letters."""
+"""The views of dead letters."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,6 @@ from taskrunner.domain.masking import masked_url
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.task import AwareDatetime, Priority
-from taskrunner.producer.bulk_actions import BulkResult
 
 
 class DeadLetterView(View):
@@ -67,37 +66,6 @@ class DeadLetterPage(View):
 
     dead_letters: Sequence[DeadLetterView]
     next_cursor: str | None
-
-
-class BulkResultView(View):
-    """How many were selected and how many of these were changed; `next_cursor` asks for the next part."""
-
-    action: str
-    dry_run: bool
-    matched: int
-    done: int
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, action: str, result: BulkResult, *, dry_run: bool) -> Self:
-        return cls(
-            action=action,
-            dry_run=dry_run,
-            matched=result.matched,
-            done=len(result.ids),
-            next_cursor=result.cursor,
-        )
-
-
-class RequeueView(BulkResultView):
-    """With `stop_at`: of a sample of the dead letters requeued before, how many ended and how many failed.
-
-    `stopped`: too many failed, so nothing was requeued. Continuing from `next_cursor` begins a new sample.
-    """
-
-    stopped: bool
-    ended: int
-    failed: int
 
 
 def _json_or_text(text: str | None) -> Any:

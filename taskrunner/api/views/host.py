@@ -66,7 +66,8 @@ class HostLimitView(View):
 
 
 class HostList(View):
-    """Hosts, starting with those whose state lasts longest, and all limits."""
+    """A part of the hosts, starting with those whose state lasts longest, and all limits."""
 
     hosts: Sequence[HostDetail]
     limits: Sequence[HostLimitView]
+    next_cursor: str | None

@@ -91,7 +91,7 @@ class LimitsSection(Section):
 
 
 class RetentionSection(Section):
-    """How long finished tasks and audit entries are kept."""
+    """How long finished tasks, audit entries and operations are kept."""
 
     succeeded: RetentionSeconds = Field(_RETENTION.succeeded, description="a succeeded task and its result")
     failed: RetentionSeconds = Field(
@@ -100,6 +100,9 @@ class RetentionSection(Section):
     cancelled: RetentionSeconds = Field(_RETENTION.cancelled, description="a cancelled task")
     audit: RetentionSeconds = Field(
         _RETENTION.audit, description="who did what, see `taskrunner audit`; at most the newest 100,000"
+    )
+    operations: RetentionSeconds = Field(
+        _RETENTION.operations, description="an operation that ended; at most the last 10,000"
     )
 
 

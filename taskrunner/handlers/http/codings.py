@@ -4,17 +4,13 @@ We decode instead of libcurl for two reasons: libcurl takes a truncated gzip bod
 count both the bytes on the wire and the decoded ones.
 """
 
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import brotli
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from taskrunner.runtime.zstd_coding import zstd
 
 ACCEPT_ENCODING = "Accept-Encoding: gzip, br, zstd"
 # About the most that a decoder may return in one step; brotli rounds it up to twice as much.

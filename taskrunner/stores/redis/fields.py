@@ -16,6 +16,7 @@ from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.settlement import Settlement
 from taskrunner.domain.value import Value
 from taskrunner.stores.fields import Convert, StoredFields
+from taskrunner.stores.operation_store import StoredOperation
 from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.schedule_store import StoredSchedule
 from taskrunner.stores.values import Due
@@ -71,6 +72,7 @@ SETTLEMENT = HashFields(Settlement, without={"keep", "follow_ups"})
 DUE = HashFields(Due)
 RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
+OPERATION = HashFields(StoredOperation)
 DEAD_MESSAGE = HashFields(
     DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "created_by", "raw"}
 )
@@ -80,6 +82,7 @@ POSITIONS = {
     "RECORD": RECORD.names,
     "DUE": DUE.names,
     "SCHEDULE": SCHEDULE.names,
+    "OPERATION": OPERATION.names,
     "DEAD_MESSAGE": DEAD_MESSAGE.names,
     "NEW_TASK": (*NEW_TASK.names, "attempt_limit"),
     "SETTLEMENT": (*SETTLEMENT.names, "number", "body", "retention_ms", "not_counted", "follow_ups"),
@@ -88,6 +91,7 @@ FIELDS = {
     "DUE_FIELDS": tuple(name for name in DUE.names if name not in {"id", "running"}),
     "RECORD_FIELDS": tuple(name for name in RECORD.names if name not in {"due_ms", "kept_until_ms"}),
     "SCHEDULE_FIELDS": tuple(name for name in SCHEDULE.names if name != "name"),
+    "OPERATION_FIELDS": tuple(name for name in OPERATION.names if name != "id"),
     "DEAD_MESSAGE_FIELDS": DEAD_MESSAGE.names,
 }
 

@@ -9,6 +9,7 @@ from taskrunner.domain.codec import storable
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
 from taskrunner.stores.redis.fields import Argument, pairs
 from taskrunner.stores.redis.redis_connection import RedisPart
+from taskrunner.stores.values import Place
 
 
 class RedisHostStore(RedisPart, HostStore):
@@ -32,18 +33,15 @@ class RedisHostStore(RedisPart, HostStore):
             None if entry is None else _entry(host, entry) for host, entry in zip(hosts, found, strict=True)
         ]
 
-    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
-        found = await self.run("live_hosts", to_ms(now), limit)
+    async def live_hosts(
+        self, *, now: datetime, limit: int, after: Place | None = None
+    ) -> Sequence[HostEntry]:
+        begin = ("", "") if after is None else (after.ms, storable(after.id))
+        found = await self.run("live_hosts", to_ms(now), limit, *begin)
         return [_entry(host.decode(), entry) for host, entry in pairs(found)]
 
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        await self._connection.call("HSET", f"{self._prefix}host-limits", pattern, encoded)
-
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
-        return bool(await self.run("change_host_limit", storable(pattern), expected or "", encoded))
-
-    async def remove_host_limit(self, pattern: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}host-limits", storable(pattern)))
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
+        return bool(await self.run("change_host_limit", storable(pattern), expected or "", encoded or ""))
 
     async def host_limits(self) -> Mapping[str, bytes]:
         found = await self._connection.call("HGETALL", f"{self._prefix}host-limits")

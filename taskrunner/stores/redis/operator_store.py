@@ -7,6 +7,7 @@ from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import storable
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.redis.consumer_store import end_waiting
@@ -37,15 +38,18 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
         most = limit + LIST_SLACK
-        place = created.place() if cursor is None else Place.of_cursor(cursor, namespace=namespace)
+        place = created.place(order) if cursor is None else Place.of_cursor(cursor, namespace=namespace)
         begin = ("", "") if place is None else (place.ms, place.id)
-        oldest = "-inf" if created.oldest_ms is None else created.oldest_ms
+        last_ms = created.last_ms(order)
         statuses = list(Status) if status is None else [status]
-        lists = await self.run("list_ids", most, *begin, oldest, namespace, *statuses)
+        lists = await self.run(
+            "list_ids", most, *begin, "" if last_ms is None else last_ms, namespace, order, *statuses
+        )
         entries = ((int(ms), task_id) for found in lists for task_id, ms in pairs(found))
-        places = sorted(entries, reverse=True)[:most]
+        places = sorted(entries, reverse=order is TaskOrder.NEWEST)[:most]
         found: list[Record] = []
         for first in range(0, len(places), limit):
             part = places[first : first + limit]
@@ -62,18 +66,30 @@ class RedisOperatorStore(RedisPart, OperatorStore):
         return dict(zip(Status, await self.run("count", *Status), strict=True))
 
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         reason = Status.CANCELLED.value
-        end = (Status.CANCELLED, to_ms(now), reason, error, retention_ms(retention), "")
+        end = (Status.CANCELLED, to_ms(now), reason, error, retention_ms(retention), seen or "")
         return await end_waiting(self, refs, end)
 
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         kept_ms = retention_ms(retention)
         answers = await self.run_batch(
-            "delete", ids, lambda part: [self.token(), kept_ms, status or "", *part]
+            "delete", ids, lambda part: [self.token(), kept_ms, status or "", seen or "", *part]
         )
         return list(map(bool, answers))
 

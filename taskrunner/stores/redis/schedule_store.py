@@ -31,5 +31,5 @@ class RedisScheduleStore(RedisPart, ScheduleStore):
     async def due_schedules(self, *, now: datetime, limit: int) -> Sequence[StoredSchedule]:
         return [SCHEDULE.value(fields) for fields in await self.run("due_schedules", to_ms(now), limit)]
 
-    async def delete_schedule(self, name: str) -> bool:
-        return bool(await self.run("delete_schedule", name))
+    async def delete_schedule(self, name: str, *, expected: str) -> bool:
+        return bool(await self.run("delete_schedule", name, expected))

@@ -11,11 +11,12 @@ from taskrunner.domain.status import Status
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import TableFields, pack, text
-from taskrunner.stores.sql.operator_store import LAST_ID, RECORD_COLUMNS, of_namespace, read_record, record
+from taskrunner.stores.sql.operator_store import LAST_ID, read_record
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import dead_messages, encoded_tasks, tasks
+from taskrunner.stores.sql.task_lists import RECORD_COLUMNS, of_namespace, record
 from taskrunner.stores.values import Page, Place
 
 _LATEST = 2**62

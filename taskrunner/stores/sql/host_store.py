@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, delete, insert, select, update
+from sqlalchemy import Executable, Select, delete, insert, select, tuple_, update
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
@@ -13,8 +13,11 @@ from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import host_limits, hosts
+from taskrunner.stores.values import Place
 
 _HOST = TableFields(HostEntry, hosts)
+_PLACE = hosts.c.until_ms, hosts.c.host
+_LATEST = 2**62
 
 
 class SqlHostStore(SqlPart, HostStore):
@@ -28,21 +31,19 @@ class SqlHostStore(SqlPart, HostStore):
 
         return await self._look(hosts, look)
 
-    async def live_hosts(self, *, now: datetime, limit: int) -> Sequence[HostEntry]:
-        rows = await self._connection.read(lambda session: session.fetch(_live, now=to_ms(now), limit=limit))
+    async def live_hosts(
+        self, *, now: datetime, limit: int, after: Place | None = None
+    ) -> Sequence[HostEntry]:
+        begin = {"ms": _LATEST, "begin": ""} if after is None else {"ms": after.ms, "begin": text(after.id)}
+        rows = await self._connection.read(
+            lambda session: session.fetch(_live, now=to_ms(now), limit=limit, **begin)
+        )
         found = [_HOST.value(row) for row in rows]
-        return sorted(found, key=lambda entry: (-to_ms(entry.until), entry.host))
+        return sorted(found, key=lambda entry: (to_ms(entry.until), entry.host), reverse=True)
 
-    async def save_host_limit(self, pattern: str, encoded: bytes) -> None:
-        def save(session: Session) -> None:
-            session.run(_delete_limit, chosen=text(pattern))
-            session.run(_insert_limit, chosen=text(pattern), limit=encoded.decode())
-
-        await self._connection.write(save)
-
-    async def change_host_limit(self, pattern: str, encoded: bytes, *, expected: bytes | None) -> bool:
+    async def change_host_limit(self, pattern: str, encoded: bytes | None, *, expected: bytes | None) -> bool:
         """A race with another process for a new pattern ends in a unique violation, and is tried again."""
-        fresh = encoded.decode()
+        fresh = None if encoded is None else encoded.decode()
 
         def change(session: Session) -> bool:
             row = session.first(_lock_limit, chosen=text(pattern))
@@ -52,16 +53,11 @@ class SqlHostStore(SqlPart, HostStore):
             if found != (None if expected is None else expected.decode()):
                 return False
             session.run(_delete_limit, chosen=text(pattern))
-            session.run(_insert_limit, chosen=text(pattern), limit=fresh)
+            if fresh is not None:
+                session.run(_insert_limit, chosen=text(pattern), limit=fresh)
             return True
 
         return await self._connection.write(change)
-
-    async def remove_host_limit(self, pattern: str) -> bool:
-        removed = await self._connection.write(
-            lambda session: session.run(_delete_limit, chosen=text(pattern))
-        )
-        return removed > 0
 
     async def host_limits(self) -> Mapping[str, bytes]:
         found = await self._connection.read(lambda session: session.mapping(_limits))
@@ -126,7 +122,8 @@ def _update(rows: IncomingRows) -> Executable:
 @query
 def _live(_: IncomingRows) -> "Select[Any]":
     live = select(*_HOST.columns).where(hosts.c.until_ms > parameter("now"))
-    return live.order_by(hosts.c.until_ms.desc()).limit(parameter("limit"))
+    live = live.where(tuple_(*_PLACE) < tuple_(parameter("ms"), parameter("begin", TEXT)))
+    return live.order_by(*(each.desc() for each in _PLACE)).limit(parameter("limit"))
 
 
 @query

@@ -4,19 +4,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, delete, insert, literal, null, select, tuple_, union_all
+from sqlalchemy import (
+    Executable,
+    Select,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+)
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.codec import encode
-from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
+from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
-from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
 from taskrunner.stores.sql.counts import read_counts
-from taskrunner.stores.sql.fields import TableFields, text
+from taskrunner.stores.sql.fields import text
 from taskrunner.stores.sql.locked_task import (
     DELETED,
     delete_bodies,
@@ -25,17 +32,16 @@ from taskrunner.stores.sql.locked_task import (
     read_encoded,
     update_tasks,
 )
-from taskrunner.stores.sql.session import Row, Session, ids
+from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
+from taskrunner.stores.sql.task_lists import RECORD_COLUMNS, TASK_LISTS, record
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
 
-_RECORD = TableFields(StoredRecord, tasks, encoded_tasks)
 # Sorts behind every id, in UTF-8 as in code points.
 LAST_ID = "\U0010ffff"
 _LATEST = 2**62
-RECORD_COLUMNS = (*_RECORD.columns, tasks.c.attempts, tasks.c.started_ms, tasks.c.consumer, tasks.c.id)
 
 
 class SqlOperatorStore(SqlPart, OperatorStore):
@@ -64,20 +70,23 @@ class SqlOperatorStore(SqlPart, OperatorStore):
         cursor: str | None,
         created: Created = ANY_TIME,
         namespace: str = "",
+        order: TaskOrder = TaskOrder.NEWEST,
     ) -> Page[Record]:
-        place = created.place() if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
-        place = place or Place(ms=_LATEST, id="")
+        newest_first = order is TaskOrder.NEWEST
+        place = created.place(order) if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
+        end = _LATEST if newest_first else -_LATEST
+        place = place or Place(ms=end, id="")
         chosen = {} if status is None else {"status": status.value}
         if namespace:
             chosen["namespace"] = namespace
-        listed = _LISTS[status is not None, bool(namespace)]
-        oldest = -_LATEST if created.oldest_ms is None else created.oldest_ms
+        listed = TASK_LISTS[status is not None, bool(namespace), order]
+        last_ms = created.last_ms(order)
         # One more than the page shows whether there is another page.
-        bounds = {"ms": place.ms, "before": place.id, "oldest": oldest}
+        bounds = {"ms": place.ms, "begin": place.id, "last": -end if last_ms is None else last_ms}
         rows = await self._connection.read(
             lambda session: session.fetch(listed, **bounds, limit=limit + 1, **chosen)
         )
-        rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=True)
+        rows = sorted(rows, key=lambda row: (row[-1], row[-2]), reverse=newest_first)
         following = None
         if len(rows) > limit:
             following = Place(ms=rows[limit - 1][-1], id=rows[limit - 1][-2]).cursor(namespace)
@@ -87,20 +96,42 @@ class SqlOperatorStore(SqlPart, OperatorStore):
         return await self._connection.read(read_counts)
 
     async def cancel(
-        self, refs: Sequence[AttemptRef], *, now: datetime, error: str, retention: float
+        self,
+        refs: Sequence[AttemptRef],
+        *,
+        now: datetime,
+        error: str,
+        retention: float,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         cancellation = ending(Status.CANCELLED, Status.CANCELLED, error, now, retention)
-        return await self._change(refs, lambda session, part: end_waiting(session, part, cancellation))
+
+        def cancel(session: Session, part: Sequence[AttemptRef]) -> list[bool]:
+            if not _are_as_seen(session, [ref.id for ref in part], seen):
+                return [False] * len(part)
+            return end_waiting(session, part, cancellation)
+
+        return await self._change(refs, cancel)
 
     async def delete(
-        self, ids: Sequence[str], *, now: datetime, retention: float, status: Status | None = None
+        self,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        retention: float,
+        status: Status | None = None,
+        seen: str | None = None,
     ) -> Sequence[bool]:
         """Leaves a row without an encoded task, which no read shows."""
         now_ms = to_ms(now)
         kept_until_ms = now_ms + retention_ms(retention)
-        return await self._change(
-            ids, lambda session, part: _delete(session, part, status, now_ms, kept_until_ms)
-        )
+
+        def remove(session: Session, part: Sequence[str]) -> list[bool]:
+            if not _are_as_seen(session, part, seen):
+                return [False] * len(part)
+            return _delete(session, part, status, now_ms, kept_until_ms)
+
+        return await self._change(ids, remove)
 
     async def requeue(self, ids: Sequence[str], *, now: datetime, due: datetime) -> Sequence[Due | None]:
         now_ms, due_ms = to_ms(now), to_ms(due)
@@ -128,16 +159,14 @@ def _read_many(session: Session, part: Sequence[str]) -> list[Record]:
     return [record(row) for row in session.fetch(_many_records, ids(part))]
 
 
-def record(row: Row) -> Record:
-    """The record in a row of `RECORD_COLUMNS`."""
-    attempts, started_ms, consumer, _ = row[len(_RECORD.names) :]
-    stored = _RECORD.value(row)
-    lines = attempts.encode().splitlines()
-    if stored.status is Status.RUNNING:
-        lines.append(
-            encode(Attempt(number=stored.attempt, started_at=from_ms(started_ms), consumer=consumer))
-        )
-    return stored.decode(lines)
+def _are_as_seen(session: Session, part: Sequence[str], seen: str | None) -> bool:
+    """Whether the tasks, locked from now on, are in the state `seen`; None is any."""
+    if seen is None:
+        return True
+    lock_by_id(session, part)
+    rows = session.fetch(_states, ids(part))
+    found = [" ".join("" if each is None else str(each) for each in row) for row in rows]
+    return found == [seen] * len(part)
 
 
 def _delete(
@@ -203,60 +232,12 @@ def _many_records(rows: IncomingRows) -> "Select[Any]":
     return _records().join(v, tasks.c.id == v.c.id)
 
 
-def _page(columns: Sequence[Any], status: Any, *, own: bool = False) -> "Select[Any]":
-    """A part of the index by status and creation: that of all tasks, or of a namespace."""
-    order = tasks.c.created_at_ms, tasks.c.id
-    found = select(*columns).join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-    if own:
-        found = found.where(of_namespace())
-    found = found.where(tasks.c.status == status, tasks.c.created_at_ms >= parameter("oldest"))
-    found = found.where(tuple_(*order) < tuple_(parameter("ms"), parameter("before", TEXT)))
-    return found.order_by(*(each.desc() for each in order)).limit(parameter("limit"))
-
-
 @query
-def list_by_status(_: IncomingRows) -> "Select[Any]":
-    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT))
-
-
-@query
-def list_own_by_status(_: IncomingRows) -> "Select[Any]":
-    return _page((*RECORD_COLUMNS, tasks.c.created_at_ms), parameter("status", TEXT), own=True)
-
-
-@query
-def list_all(_: IncomingRows) -> "Select[Any]":
-    return _merged(own=False)
-
-
-@query
-def list_own(_: IncomingRows) -> "Select[Any]":
-    return _merged(own=True)
-
-
-# By whether there is one status, and whether there is a namespace.
-_LISTS = {
-    (True, False): list_by_status,
-    (True, True): list_own_by_status,
-    (False, False): list_all,
-    (False, True): list_own,
-}
-
-
-def of_namespace() -> Any:
-    """The condition that keeps to the indices of the parameter `namespace`."""
-    return tasks.c.namespace == parameter("namespace", TEXT)
-
-
-def _merged(*, own: bool) -> "Select[Any]":
-    """The pages of all statuses, merged: an index for this list alone would cost each change of a status."""
-    names = [literal(status.value, literal_execute=True) for status in Status]
-    pages = [_page((tasks.c.id,), name, own=own).subquery() for name in names]
-    latest = union_all(*(select(page.c.id) for page in pages)).subquery("latest")
-    found = select(*RECORD_COLUMNS, tasks.c.created_at_ms).join(latest, latest.c.id == tasks.c.id)
-    found = found.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id)
-    found = found.order_by(tasks.c.created_at_ms.desc(), tasks.c.id.desc())
-    return found.limit(parameter("limit"))
+def _states(rows: IncomingRows) -> "Select[Any]":
+    """As `seen_state` writes them."""
+    v = rows(tasks.c.id)
+    columns = (tasks.c.status, tasks.c.attempt, tasks.c.updated_ms, tasks.c.due_ms, tasks.c.snoozes)
+    return select(*columns).join(v, tasks.c.id == v.c.id)
 
 
 @statement

@@ -58,8 +58,9 @@ class SqlScheduleStore(SqlPart, ScheduleStore):
         rows = sorted(rows, key=lambda row: (row[-1], row[0]))
         return [_SCHEDULE.value(row) for row in rows]
 
-    async def delete_schedule(self, name: str) -> bool:
-        return await self._connection.write(lambda session: session.run(_delete, chosen=text(name))) > 0
+    async def delete_schedule(self, name: str, *, expected: str) -> bool:
+        row = {"chosen": text(name), "expected": expected}
+        return await self._connection.write(lambda session: session.run(_delete, **row)) > 0
 
 
 def _is_chosen() -> Any:
@@ -86,7 +87,7 @@ def _update(rows: IncomingRows) -> Executable:
 
 @statement
 def _delete(_: IncomingRows) -> Executable:
-    return delete(schedules).where(_is_chosen())
+    return delete(schedules).where(_is_chosen(), schedules.c.version == parameter("expected", TEXT))
 
 
 @query

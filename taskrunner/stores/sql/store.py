@@ -8,9 +8,11 @@ from taskrunner.stores.sql.audit_store import SqlAuditStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
+from taskrunner.stores.sql.fleet_store import SqlFleetStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
+from taskrunner.stores.sql.operation_store import SqlOperationStore
 from taskrunner.stores.sql.operator_store import SqlOperatorStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
@@ -33,6 +35,8 @@ class SqlStore(
     SqlAuditStore,
     SqlRateStore,
     SqlWebhookStore,
+    SqlOperationStore,
+    SqlFleetStore,
     SqlInspectionStore,
     ConnectedStore,
     Store,

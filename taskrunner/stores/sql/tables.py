@@ -139,6 +139,31 @@ audit = Table(
     Column("encoded", Text, nullable=False),
 )
 
+operations = Table(
+    "taskrunner_operations",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("encoded", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),  # none while it is live
+)
+
+worker_reports = Table(
+    "taskrunner_worker_reports",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("encoded", Text, nullable=False),
+)
+
+figures = Table(
+    "taskrunner_figures",
+    metadata,
+    Column("place", _BYTEWISE, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("encoded", Text, nullable=False),
+)
+
 # A ledger, see `counts`.
 counts = Table(
     "taskrunner_counts",
@@ -183,5 +208,7 @@ _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key
 Index("taskrunner_dedups_look", dedups.c.look_ms)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
-Index("taskrunner_hosts_until", hosts.c.until_ms)
+Index("taskrunner_operations_ended", operations.c.ended_at_ms)
+Index("taskrunner_figures_until", figures.c.until_ms)
+Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

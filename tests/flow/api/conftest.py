@@ -40,11 +40,15 @@ from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.explainer import Explainer
+from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import OperationRuns
+from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -141,14 +145,19 @@ async def api(
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    explainer = Explainer(store, broker, hosts, trail, clock)
+    bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
+    runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
         intake=intake,
         dry_runner=DryRunner(intake, TargetCheck(None, NamesOfTests()).check),
         requeue=requeue,
         cancellation=cancellation,
-        bulk_actions=BulkActions(store, Search(store), cancellation, requeue, clock),
+        bulk_actions=bulk_actions,
+        operations=OperationAdmin(store, clock),
         hosts=hosts,
-        explainer=Explainer(store, broker, hosts, trail, clock),
+        explainer=explainer,
+        fleet=Fleet(store, broker, explainer, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
@@ -164,9 +173,11 @@ async def api(
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
+    await runner.start()
     async with aiohttp.ClientSession() as session:
         yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
     await server.stop()
+    await runner.stop()
     await publisher.drain()
     await broker.stop()
     await store.stop()

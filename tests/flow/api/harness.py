@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,7 +70,7 @@ class Api:
         async with self.session.request(method, url, **options) as response:
             content = await response.read()
             answer = Answer(response.status, response.headers, content)
-            if content and "json" in response.content_type:
+            if content and re.search(r"[/+]json$", response.content_type):
                 answer.json = await response.json(content_type=None)
             return answer
 

@@ -25,7 +25,7 @@ async def put(api: Api, host: str, state: HostState) -> None:
 async def test_a_limit_is_set_changed_and_removed(api: Api) -> None:
     """By pattern, beside those of the configuration; the most specific one counts for a host."""
     configured = {**NOBODY, "pattern": "*.config.test", "rate": 2.5, "source": "config"}
-    assert (await api.get("/hosts")).json == {"hosts": [], "limits": [configured]}
+    assert (await api.get("/hosts")).json == {"hosts": [], "limits": [configured], "next_cursor": None}
     answer = await api.ask("PUT", "/hosts/*.Test/limit", json={"rate": "90/m", "concurrency": 4})
     given = {**NOBODY, "pattern": "*.test", "rate": 1.5, "concurrency": 4, "source": "api"}
     assert (answer.status, answer.json) == (200, given)

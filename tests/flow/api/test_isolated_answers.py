@@ -102,36 +102,6 @@ async def test_refused_items_of_a_batch(api: Api, keys: Keys) -> None:
         assert b"mine" not in each.content
 
 
-@pytest.mark.parametrize("place", ["1:t:x", "1:t:theirs~x"])
-async def test_a_requeue_tells_nothing_of_tasks_that_a_cursor_names(api: Api, keys: Keys, place: str) -> None:
-    """The cursor of a gradual requeue names tasks that are counted as they end: only the caller's own."""
-    others = await theirs(api, keys)
-    await mine(api, keys, Status.FAILED)
-    for task_id in (*others, "mine~theirs~x"):
-        cursor = f"{place}|0|0|{task_id}"
-        path = f"/dead-letters/requeue?all=true&stop_at=50&cursor={cursor}"
-        answer = await api.ask("POST", path, headers=keys["mine"])
-        assert (answer.status, answer.json["ended"], answer.json["failed"]) == (200, 0, 0)
-        assert b"theirs" not in answer.content
-
-
-async def test_a_gradual_requeue_goes_on_over_own_tasks(api: Api, keys: Keys) -> None:
-    """Its cursor has their ids as the key knows them, and counts them."""
-    await theirs(api, keys)
-    ids = [await mine(api, keys, Status.FAILED) for _ in range(4)]
-    path = "/dead-letters/requeue?all=true&limit=2&stop_at=50"
-    first = (await api.ask("POST", path, headers=keys["mine"])).json
-    assert (first["matched"], first["done"], "~" in first["next_cursor"]) == (2, 2, False)
-    again = [task_id for task_id in ids if task_id in first["next_cursor"]]
-    assert again
-    for task_id in again:
-        await api.finish(f"mine~{task_id}", Status.SUCCEEDED)
-    more = f"{path}&cursor={first['next_cursor']}"
-    second = (await api.ask("POST", more, headers=keys["mine"])).json
-    assert (second["matched"], second["ended"], second["failed"]) == (2, len(again), 0)
-    assert second["next_cursor"] is None
-
-
 @pytest.mark.parametrize("name", ["aaa", "theirs", "zzz"])
 async def test_pages_of_schedules(api: Api, keys: Keys, name: str) -> None:
     """No cursor where the own ones end, whoever else has some; nor does one lead anywhere else."""

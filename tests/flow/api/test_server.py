@@ -14,7 +14,7 @@ from taskrunner.domain.task_fields import RESERVED_IDS
 from tests.flow.api.harness import HEAD, Api, hasty, problem
 
 URL = "http://example.com/"
-VERBS = ("batch", "cancel", "delete", "requeue")
+VERBS = ("batch",)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,10 @@ async def test_an_unknown_path_is_a_problem(api: Api, path: str) -> None:
         ("PUT", "/tasks", "GET, HEAD, OPTIONS, POST"),
         ("POST", "/api/v1/tasks/x", "DELETE, GET, HEAD, OPTIONS"),
         ("GET", "/dead-letters/x/requeue", "OPTIONS, POST"),
-        ("PUT", "/tasks/cancel", "OPTIONS, POST"),
         ("DELETE", "/dead-letters", "GET, HEAD, OPTIONS"),
         ("QUERY", "/tasks", "GET, HEAD, OPTIONS, POST"),
         *((method, f"/tasks/{verb}", "OPTIONS, POST") for method in ("GET", "DELETE") for verb in VERBS),
-        *(("GET", f"/api/v1/dead-letters/{verb}", "OPTIONS, POST") for verb in ("requeue", "purge")),
+        ("DELETE", "/api/v1/operations", "GET, HEAD, OPTIONS, POST"),
     ],
 )
 async def test_a_method_that_is_not_for_a_path_tells_which_are(

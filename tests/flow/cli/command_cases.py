@@ -70,19 +70,6 @@ def produce_json(cli: Cli) -> None:
     assert task["created"]
 
 
-def requeue_rate(cli: Cli) -> None:
-    cli.ok("dead-letters", "requeue", "red", "pale", "--rate", "0.01")
-    due = {task["id"]: task["due_at"] for task in lines(cli.ok("tasks", "list", "--json"))}
-    assert due["pale"] > due["red"]
-
-
-def requeue_stop_at(cli: Cli) -> None:
-    words = ("--host", "a.test", "--rate", "100", "--stop-at", "50")
-    result = cli.run("dead-letters", "requeue", *words)
-    assert (result.exit_code, "have ended" in result.stderr) == (0, True)
-    assert cli.run("dead-letters", "requeue", "red", *words[2:]).exit_code == 2
-
-
 def raw(cli: Cli) -> None:
     assert cli.ok("dead-letters", "show", "message", "--raw") == '{"url": "ftp://b.test/"}'
     result = cli.run("dead-letters", "show", "red", "--raw")
@@ -177,3 +164,15 @@ def data_folder(cli: Cli) -> None:
 def elsewhere(cli: Cli) -> None:
     result = cli.run("produce", "--url", "http://a.test/", "--api", "http://127.0.0.1:1")
     assert (result.exit_code, "cannot reach the API" in result.stderr) == (3, True)
+
+
+def in_order(command: str) -> Case:
+    def case(cli: Cli) -> None:
+        words = (*command.split(), *(["--json"] if command.endswith("list") else []))
+        newest_first = [task["created_at"] for task in lines(cli.ok(*words))]
+        assert [task["created_at"] for task in lines(cli.ok(*words, "--sort", "created_at"))] == sorted(
+            newest_first
+        )
+        assert newest_first == sorted(newest_first, reverse=True)
+
+    return case

@@ -67,7 +67,7 @@ def test_an_update_keeps_the_method(cli: Cli) -> None:
     assert '"method":"PUT"' in cli.ok("schedule", "update", "s", "--data", "x", "--json")
 
 
-def test_bulk_actions_have_their_own_code_for_parts(cli: Cli) -> None:
+def test_operations_have_their_own_code_for_parts(cli: Cli) -> None:
     """The message of the dead letters cannot be requeued, the tasks can."""
     result = cli.run("dead-letters", "requeue", "--all")
     assert (result.exit_code, result.stdout) == (6, "2 of 3 requeued\n")

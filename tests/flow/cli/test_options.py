@@ -19,6 +19,7 @@ from tests.flow.cli.command_cases import (
     elsewhere,
     host_limit,
     hosts_limit,
+    in_order,
     pausing,
     produce_again,
     produce_dry_run,
@@ -28,19 +29,20 @@ from tests.flow.cli.command_cases import (
     produce_url,
     produce_wait,
     raw,
-    requeue_rate,
-    requeue_stop_at,
     rules,
     schedule_option,
     schedule_url,
 )
+from tests.flow.cli.fleet_cases import FLEET_CASES
 from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
 from tests.flow.cli.key_cases import KEY_CASES
+from tests.flow.cli.operation_cases import OPERATION_CASES, UNKNOWN
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
 SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
     "tasks list": (ALL, "failed", {"red", "pale"}),
+    "tasks export": (ALL, "failed", {"red", "pale"}),
     "tasks cancel": ({"new", "old"}, "queued", set()),
     "tasks requeue": ({"red", "pale"}, "failed", {"red", "pale"}),
     "tasks delete": (ALL, "failed", {"red", "pale"}),
@@ -51,6 +53,7 @@ SELECTING: Mapping[str, tuple[set[str], str, set[str]]] = {
 CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--queue": ("high", {"red", "new"}),
     "--label": ("team=red", {"red", "new"}),
+    "--label-text": ("RE", {"red", "new"}),
     "--host": ("a.test", {"red", "new"}),
     "--handler": ("other", set()),
     "--outcome": ("http_error", {"red"}),
@@ -122,6 +125,8 @@ def selected(cli: Cli, command: str, *words: str) -> int:
     """How many a command selects."""
     if command.endswith("list"):
         return len(lines(cli.ok(*command.split(), "--json", *words)))
+    if command.endswith("export"):
+        return len(lines(cli.ok(*command.split(), *words)))
     return int(cli.ok(*command.split(), "--dry-run", *words).split()[0])
 
 
@@ -179,6 +184,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"schedule create": "s --cron @daily --url http://a.test/", "produce": "--url http://a.test/"}
     needed |= {f"schedule {name}": "s" for name in ("update", "show", "delete", "pause", "resume", "run")}
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
+    needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
@@ -232,6 +238,10 @@ def selecting_cases() -> dict[str, Case]:
             found[f"{command} {option}"] = condition(command, option, value, chosen)
         if status:
             found[f"{command} --status"] = condition(command, "--status", status, left)
+        if command.startswith("tasks ") and command.endswith(("list", "export")):
+            found[f"{command} --sort"] = in_order(command)
+        if command.endswith("export"):
+            continue
         found[f"{command} --limit"] = limited(command)
         if not command.endswith("list"):
             found |= {f"{command} {option}": dry(command) for option in ("--dry-run", "--all")}
@@ -269,7 +279,14 @@ def task_cases() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    found = {**selecting_cases(), **task_cases(), **KEY_CASES, **AUDIT_CASES}
+    found = {
+        **selecting_cases(),
+        **task_cases(),
+        **KEY_CASES,
+        **AUDIT_CASES,
+        **OPERATION_CASES,
+        **FLEET_CASES,
+    }
     for name, value in SERVICES.items():
         command, _, option = name.rpartition(" ")
         found[name] = refused(command, option, value, option)
@@ -290,8 +307,6 @@ def cases() -> dict[str, Case]:
         "produce --api": elsewhere,
         "produce --delay": refused(one, "--delay", "52000w", "delay: must be at most"),
         "produce --write-concern": refused(one, "--write-concern", "most", "write_concern"),
-        "dead-letters requeue --rate": requeue_rate,
-        "dead-letters requeue --stop-at": requeue_stop_at,
         "dead-letters show --raw": raw,
         "task show --attempt": attempt_format,
         "task show --format": attempt_format,

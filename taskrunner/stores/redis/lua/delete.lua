@@ -1,16 +1,18 @@
--- ARGV: token, retention of the ids in ms, the status that the tasks must have ('' for any), then ids.
+-- Uses seen.
+-- ARGV: token, retention of the ids in ms, the status that the tasks must have ('' for any), the state in which they
+-- must be ('' for any), then ids.
 -- Answers 1 for each that was removed, else 0.
 
-local token, retention, expected = GONE .. ARGV[1], ARGV[2], ARGV[3]
+local token, retention, expected, seen_as = GONE .. ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local answers = {}
 local seen = {}
 
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local id = ARGV[i]
   local task = TASK .. id
   local state = call('HMGET', task, 'status', 'token', 'idempotency_key')
   local done = 0
-  if state[1] and (expected == '' or state[1] == expected) then
+  if state[1] and (expected == '' or state[1] == expected) and (seen_as == '' or is_as_seen(id, seen_as)) then
     -- First, since a server that is out of memory lets a script go on that has freed some.
     call('UNLINK', task)
     call('HSET', task, 'token', token)

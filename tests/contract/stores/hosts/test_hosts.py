@@ -3,10 +3,14 @@
 import asyncio
 from datetime import datetime, timedelta
 
+import pytest
+
+from taskrunner.domain.clock import to_ms
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
+from taskrunner.stores.values import Place
 from tests.contract.stores.harness import DAY, NOW, Backend, bring, claim, fetch, ref
 
 HOUR = timedelta(hours=1)
@@ -120,16 +124,40 @@ async def test_live_states_are_listed_and_others_go(store: Store) -> None:
     assert {entry.host for entry in await store.live_hosts(now=NOW, limit=10)} == {"4.test", "new.test"}
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 9])
+async def test_live_hosts_go_on_behind_a_place(store: Store, limit: int) -> None:
+    """Of one moment by descending host, also if the one at the place has gone; each is there once."""
+    for number, name in enumerate(("a.test", "b.test", "B.test:1", "c.test", "d.test")):
+        await write(store, state(name, until=NOW + HOUR * (1 + number // 3)))
+    expected = ["d.test", "c.test", "b.test", "a.test", "B.test:1"]
+    found: list[str] = []
+    after: Place | None = None
+    while True:
+        entries = await store.live_hosts(now=NOW, limit=limit, after=after)
+        found += [entry.host for entry in entries]
+        if len(entries) < limit:
+            break
+        after = Place(ms=to_ms(entries[-1].until), id=entries[-1].host)
+    assert found == expected
+    gone = Place(ms=to_ms(NOW + HOUR), id="aa.test")
+    assert [entry.host for entry in await store.live_hosts(now=NOW, limit=9, after=gone)] == expected[3:]
+    void = await store.live_hosts(now=NOW + HOUR, limit=9, after=Place(ms=to_ms(NOW + 9 * HOUR), id=""))
+    assert [entry.host for entry in void] == expected[:2]
+
+
 async def test_limits_go_by_pattern(store: Store) -> None:
-    """The last one given counts, and one is removed once."""
+    """The last one given counts, and one is removed only by who knows it."""
     assert await store.host_limits() == {}
-    await store.save_host_limit("*", b'{"rate":1.0}')
-    await store.save_host_limit("*.a.test:8443", b'{"concurrency":1}')
-    await store.save_host_limit("*", b'{"rate":2.0}')
-    assert await store.host_limits() == {"*": b'{"rate":2.0}', "*.a.test:8443": b'{"concurrency":1}'}
-    assert await store.remove_host_limit("*")
-    assert not await store.remove_host_limit("*")
-    assert list(await store.host_limits()) == ["*.a.test:8443"]
+    first, second, other = b'{"rate":1.0}', b'{"rate":2.0}', b'{"concurrency":1}'
+    assert await store.change_host_limit("*", first, expected=None)
+    assert await store.change_host_limit("*.a.test:8443", other, expected=None)
+    assert await store.change_host_limit("*", second, expected=first)
+    assert await store.host_limits() == {"*": second, "*.a.test:8443": other}
+    assert not await store.change_host_limit("*", None, expected=first)
+    assert not await store.change_host_limit("*.a.test:8443", None, expected=None)
+    assert await store.change_host_limit("*", None, expected=second)
+    assert await store.change_host_limit("*", None, expected=second)
+    assert await store.host_limits() == {"*.a.test:8443": other}
 
 
 async def test_a_limit_is_changed_only_from_what_was_read(store: Store) -> None:

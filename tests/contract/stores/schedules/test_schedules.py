@@ -46,7 +46,9 @@ async def test_a_change_needs_the_version_it_knows(store: Store) -> None:
     assert await store.save_schedule(later, expected="v1")
     assert not await store.save_schedule(stored(version="v3"), expected="v1")
     assert await store.schedule("report") == later
-    assert await store.delete_schedule("report")
+    assert not await store.delete_schedule("report", expected="v1")
+    assert await store.schedule("report") == later
+    assert await store.delete_schedule("report", expected="v2")
     assert not await store.save_schedule(stored(version="v3"), expected="v2")
     assert await store.schedule("report") is None
 
@@ -132,8 +134,8 @@ async def test_a_paused_schedule_is_no_longer_due(store: Store) -> None:
 async def test_deleting(store: Store) -> None:
     """It is gone from everywhere, once, and its name is free."""
     await add(store, stored())
-    assert await store.delete_schedule("report")
-    assert not await store.delete_schedule("report")
+    assert await store.delete_schedule("report", expected="v1")
+    assert not await store.delete_schedule("report", expected="v1")
     assert not await store.due_schedules(now=NOW, limit=9)
     assert (await store.list_schedules(limit=9, cursor=None)).items == []
     await add(store, stored(version="v9"))

@@ -54,6 +54,9 @@ def _create_tables() -> None:
     _table("api_keys", "name", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("key_rates", "name", (_BIG, "arrival_us"))
     _table("audit", "id", (_TEXT, "encoded"))
+    _table("operations", "id", (_TEXT, "version encoded"), (_BIG_OR_NULL, "ended_at_ms"))
+    _table("worker_reports", "id", (_BIG, "until_ms"), (_TEXT, "encoded"))
+    _table("figures", "place", (_BIG, "until_ms"), (_TEXT, "encoded"))
     sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "taskrunner_counts",
@@ -91,7 +94,9 @@ def _create_indices() -> None:
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
-        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms)",
+        "INDEX taskrunner_operations_ended ON taskrunner_operations (ended_at_ms)",
+        "INDEX taskrunner_figures_until ON taskrunner_figures (until_ms)",
+        "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",
     ):
         op.execute(f"CREATE {index}")
 

@@ -1,0 +1,66 @@
+"""The routes for what runs: `GET /queues`, `/queues/{queue}`, `/workers`, `/stats/history`."""
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from taskrunner.api.parameters import QUEUE_NAME, RESOLUTION, SINCE
+from taskrunner.api.query import Query
+from taskrunner.api.requests import path_value
+from taskrunner.api.responses import json_response
+from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.views.fleet import HistoryView, PointView, QueueList, QueueView, WorkerList, WorkerView
+from taskrunner.domain.figures import KEPT, MINUTE, SECOND
+from taskrunner.producer.fleet import Fleet
+
+_QUEUES = Operation(
+    summary="The queues: how full they are, and who serves them.", answers={200: QueueList}, problems=(503,)
+)
+_QUEUE = Operation(summary="One queue.", answers={200: QueueView}, problems=(404, 503))
+_WORKERS = Operation(
+    summary="The consumers, and what each runs now.", answers={200: WorkerList}, problems=(503,)
+)
+_HISTORY = Operation(
+    summary="What happened in each second of ten minutes, or in each minute of a day.",
+    answers={200: HistoryView},
+    parameters=(RESOLUTION, SINCE),
+    problems=(400, 503),
+)
+
+
+class FleetRoutes:
+    """What all tasks together are doing."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def add_to(self, routes: Routes) -> None:
+        routes.get("/queues", self.queues, _QUEUES)
+        routes.get("/queues/{queue}", self.queue, _QUEUE)
+        routes.get("/workers", self.workers, _WORKERS)
+        routes.get("/stats/history", self.history, _HISTORY)
+
+    async def queues(self, _: web.Request) -> web.Response:
+        now = datetime.now(UTC)
+        return json_response(
+            QueueList(queues=[QueueView.of(each, now) for each in await self._fleet.queues()])
+        )
+
+    async def queue(self, request: web.Request) -> web.Response:
+        name, now = path_value(request, QUEUE_NAME), datetime.now(UTC)
+        (found,) = [each for each in await self._fleet.queues() if each.name == name]
+        return json_response(QueueView.of(found, now))
+
+    async def workers(self, _: web.Request) -> web.Response:
+        return json_response(WorkerList(workers=list(map(WorkerView.of, await self._fleet.workers()))))
+
+    async def history(self, request: web.Request) -> web.Response:
+        """By default all that is kept."""
+        query = Query(request, _HISTORY.parameters)
+        resolution, since = query.get(RESOLUTION), query.get(SINCE)
+        query.refuse_if_wrong()
+        seconds = SECOND if resolution == "1s" else MINUTE
+        now = int(datetime.now(UTC).timestamp())
+        first = now - KEPT[seconds] * seconds if since is None else int(since.timestamp())
+        found = await self._fleet.history(seconds=seconds, first=first, last=now)
+        return json_response(HistoryView(resolution=seconds, points=list(map(PointView.of, found))))

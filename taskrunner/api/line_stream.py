@@ -1,0 +1,114 @@
+"""Streams of lines: a whole list as NDJSON, read from the store page by page while the client takes it.
+
+The last line says whether the stream is complete; a stream without it was cut. Only a chunked body has an end
+of its own (RFC 9112 section 8), and a proxy may speak HTTP/1.0 to us.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from taskrunner.api.accept import NDJSON
+from taskrunner.api.access import tell_allowance
+from taskrunner.api.problems import Problem, ProblemView, RequestRefused, problem_of
+from taskrunner.api.request_ids import request_id_of, tell_request_id
+from taskrunner.api.responses import NO_SNIFF, SERVER
+from taskrunner.api.views.view import View
+from taskrunner.domain.codec import encode
+from taskrunner.domain.errors import OutsideError
+from taskrunner.stores.base import Page
+
+# Of one process. Each holds a page of lines, and slow clients stay for long.
+_MAX_STREAMS = 20
+_TOO_MANY = Problem(
+    status=503,
+    code="too_many_streams",
+    detail=f"{_MAX_STREAMS} streams are being sent, and no more can be; send the request again later",
+    headers={"Retry-After": "10"},
+)
+
+
+class StreamEnd(View):
+    """How a stream of `count` lines ended. One with a `problem` goes on from `next_cursor`, if it has one."""
+
+    count: int
+    complete: bool
+    next_cursor: str | None
+    problem: ProblemView | None
+
+
+class LastLine(View):
+    """The last line of a stream."""
+
+    end: StreamEnd
+
+
+class LineStreams:
+    """Sends lists as lines, a bounded number at a time."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def answer(
+        self,
+        request: web.Request,
+        first: Page[bytes],
+        read: Callable[[str], Awaitable[Page[bytes]]],
+    ) -> web.StreamResponse:
+        """All lines from the page `first` on. Nothing else is held while the client reads slowly."""
+        if self._running >= _MAX_STREAMS:
+            raise RequestRefused(_TOO_MANY)
+        response = web.StreamResponse()
+        response.headers.update(
+            (("Content-Type", NDJSON), ("Cache-Control", "no-store"), ("Vary", "Accept"), NO_SNIFF, SERVER)
+        )
+        tell_request_id(request, response)
+        tell_allowance(request, response)
+        self._running += 1
+        try:
+            await response.prepare(request)
+            if request.method != "HEAD":
+                await _send(request, response, first, read)
+            return response
+        finally:
+            self._running -= 1
+
+
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    page: Page[bytes],
+    read: Callable[[str], Awaitable[Page[bytes]]],
+) -> None:
+    count, complete = 0, False
+    try:
+        while True:
+            # Waits while the client has not read what was sent before, and raises once it has gone.
+            await response.write(b"".join(line + b"\n" for line in page.items))
+            count += len(page.items)
+            cursor = page.cursor
+            if cursor is None:
+                break
+            if request.transport is None:
+                raise ConnectionResetError("the client has gone")
+            try:
+                page = await read(cursor)
+            except OutsideError as exc:
+                await response.write(_last_line(count, cursor, _problem(exc, request)))
+                return
+        await response.write(_last_line(count, None, None))
+        complete = True
+    finally:
+        # Without its last chunk, the body is incomplete also by HTTP. What was written is still sent.
+        if not complete and request.transport is not None:
+            request.transport.close()
+
+
+def _last_line(count: int, cursor: str | None, problem: ProblemView | None) -> bytes:
+    end = StreamEnd(count=count, complete=problem is None, next_cursor=cursor, problem=problem)
+    return encode(LastLine(end=end)) + b"\n"
+
+
+def _problem(exc: OutsideError, request: web.Request) -> ProblemView | None:
+    problem = problem_of(exc)
+    return None if problem is None else problem.view(request_id_of(request))

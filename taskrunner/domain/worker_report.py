@@ -1,0 +1,49 @@
+"""The report of a consumer: what its workers do, told to the store every two seconds."""
+
+from datetime import datetime
+
+from taskrunner.domain.task import Priority
+from taskrunner.domain.value import Value
+
+
+class RunningAttempt(Value):
+    """An attempt that a consumer has claimed."""
+
+    task_id: str
+    attempt: int
+    queue: Priority
+    host: str
+    since: datetime
+
+
+class WorkerProcessReport(Value):
+    """A process of workers. `pid` is None while it is being replaced."""
+
+    pid: int | None
+    losses: int
+    last_loss: str | None
+
+
+class WorkerReport(Value):
+    """A consumer. `threads` are its workers, between `min_threads` and `max_threads`.
+
+    `target` and `last_decision` are the autoscaler's. `running` are the longest of the `in_flight` attempts.
+    """
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    since: datetime
+    reported_at: datetime
+    queues: tuple[Priority, ...]
+    threads: int
+    busy: int
+    min_threads: int
+    max_threads: int
+    target: int
+    last_decision: str | None
+    backlog: int
+    in_flight: int
+    processes: tuple[WorkerProcessReport, ...]
+    running: tuple[RunningAttempt, ...]

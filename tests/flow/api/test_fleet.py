@@ -1,0 +1,177 @@
+"""Queues, workers and history over HTTP: what all tasks together do, for keys that see all."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.brokers.base import Publication
+from taskrunner.domain.api_key import Scope
+from taskrunner.domain.figures import Figures
+from taskrunner.domain.task import Priority
+from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
+from taskrunner.stores.base import StoredFigures
+from tests.flow.api.harness import Api
+from tests.flow.api.test_access import bearer
+
+PATHS = ["/queues", "/queues/low", "/workers", "/stats/history"]
+
+
+async def report(
+    api: Api, figures: list[StoredFigures] | None = None, *, workers: bool = False, **changes: Any
+) -> None:
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "id": "c-1",
+        "host": "box",
+        "pid": 7,
+        "version": "1",
+        "since": now - timedelta(hours=1),
+        "reported_at": now,
+        "queues": (Priority.HIGH, Priority.LOW),
+        "threads": 5,
+        "busy": 1,
+        "min_threads": 5,
+        "max_threads": 50,
+        "target": 6,
+        "last_decision": "queue depth 10",
+        "backlog": 3,
+        "in_flight": 1,
+        "processes": (WorkerProcessReport(pid=8, losses=0, last_loss=None),),
+        "running": (
+            RunningAttempt(
+                task_id="mine~x",
+                attempt=2,
+                queue=Priority.LOW,
+                host="a.test",
+                since=now - timedelta(seconds=9),
+            ),
+        ),
+    }
+    made = WorkerReport(**(fields | changes)) if workers else None
+    await api.store.report(made, figures or [], now=now, until=now + timedelta(seconds=60))
+
+
+def figures(at: int, process: str, count: int, *, seconds: int = 1, **more: Any) -> StoredFigures:
+    counted = Figures(
+        submitted=count, started=count, published={"low": count}, begun={"low": count, "high": 1}, **more
+    )
+    return StoredFigures(seconds=seconds, start=at, process=process, figures=counted)
+
+
+async def test_workers_say_what_they_run(api: Api) -> None:
+    """Each consumer with its threads, and for how long each attempt has run."""
+    assert (await api.get("/workers")).json == {"workers": []}
+    await report(api, workers=True)
+    await report(api, workers=True, id="c-2", running=(), in_flight=0)
+    first, second = (await api.get("/workers")).json["workers"]
+    assert (first["id"], second["id"], first["threads"], first["target"]) == ("c-1", "c-2", 5, 6)
+    assert first["processes"] == [{"pid": 8, "losses": 0, "last_loss": None}]
+    (attempt,) = first["running"]
+    assert (attempt["task_id"], attempt["attempt"], attempt["host"]) == ("mine~x", 2, "a.test")
+    assert attempt["seconds"] == pytest.approx(9, abs=0.1)
+    assert second["running"] == []
+
+
+async def test_queues_say_how_full_they_are(api: Api) -> None:
+    """Messages, the oldest task, rates, who serves it, and who paused it."""
+    boss = bearer(await api.make_key("boss", Scope.ADMIN))
+    task = {"url": "http://example.com/", "priority": "low"}
+    await api.ask("POST", "/tasks", json=task, headers=boss)
+    await api.ask("POST", "/pause?queue=low", headers=boss)
+    now = int(datetime.now(UTC).timestamp())
+    seconds = [figures(now - ago, process, 2) for ago in range(20) for process in ("a", "b")]
+    await report(api, seconds, workers=True)
+
+    answer = await api.ask("GET", "/queues", headers=boss)
+
+    queues = {each["name"]: each for each in answer.json["queues"]}
+    assert set(queues) == set(Priority)
+    low, medium = queues["low"], queues["medium"]
+    assert (low["ready"], low["served_by"], medium["served_by"]) == (1, ["c-1"], [])
+    assert 0 <= low["oldest_age"] < 60
+    assert medium["oldest_age"] is None
+    assert low["rate_in"] == pytest.approx(4, abs=0.5)
+    assert (low["paused"]["scope"], low["paused"]["by"], medium["paused"]) == ("queue:low", "boss", None)
+    one = await api.ask("GET", "/queues/low", headers=boss)
+    assert one.json.keys() == low.keys()
+    assert one.json["ready"] == 1
+
+
+async def test_the_whole_pause_holds_each_queue(api: Api) -> None:
+    await api.ask("POST", "/pause?all=true")
+    queues = (await api.get("/queues")).json["queues"]
+    assert {each["paused"]["scope"] for each in queues} == {"all"}
+
+
+async def test_queues_are_shown_without_the_broker(api: Api) -> None:
+    """What only the broker knows is null."""
+    await api.broker.publish([Publication(queue=Priority.LOW, body=b"{}", task_id="x")])
+    await api.broker.stop()
+    queues = (await api.get("/queues")).json["queues"]
+    assert {(each["ready"], each["consumers"]) for each in queues} == {(None, None)}
+
+
+async def test_history_adds_up_processes(api: Api) -> None:
+    """In order, with gaps where nobody reported, and percentiles of all."""
+    now = int(datetime.now(UTC).timestamp())
+    counts = (0,) * 3 + (98, 0, 0, 2) + (0,) * 9
+    await report(
+        api,
+        [
+            figures(now - 9, "a", 1, depth=4, workers=5, durations=counts),
+            figures(now - 9, "b", 2, depth=3, workers=6),
+            figures(now - 5, "a", 3),
+            figures(now - 3600, "a", 7),
+        ],
+    )
+    history = (await api.get("/stats/history?resolution=1s")).json
+    assert history["resolution"] == 1
+    first, second = history["points"]
+    assert datetime.fromisoformat(first["at"]).timestamp() == now - 9
+    assert (first["submitted"], first["depth"], first["workers"]) == (3, 4, 11)
+    assert (first["p50"], first["p95"], first["p99"]) == (0.05, 0.05, 0.5)
+    assert (second["submitted"], second["depth"], second["p50"]) == (3, None, None)
+
+
+async def test_history_has_minutes_of_a_day(api: Api) -> None:
+    now = int(datetime.now(UTC).timestamp())
+    minute = now - now % 60
+    places = [minute - ago * 60 for ago in (0, 1, 59, 1439, 1440, 2000)]
+    await report(api, [figures(each, "a", 1, seconds=60) for each in places])
+    history = (await api.get("/stats/history?resolution=1m")).json
+    assert [datetime.fromisoformat(each["at"]).timestamp() for each in history["points"]] == places[3::-1]
+    hour = (await api.get("/stats/history?resolution=1m&since=1h")).json
+    assert len(hour["points"]) == 3
+    at = datetime.fromtimestamp(minute - 60, UTC).isoformat()
+    assert len((await api.get(f"/stats/history?resolution=1m&since={at}")).json["points"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("resolution=2s", "resolution"),
+        ("since=yesterday", "since"),
+        ("until=1h", "until"),
+        ("since=1h&since=2h", "since"),
+    ],
+)
+async def test_a_wrong_question_is_refused(api: Api, query: str, field: str) -> None:
+    problem = await api.refusal(400, "bad_query", "GET", f"/stats/history?{query}")
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_an_unknown_queue_is_a_problem(api: Api) -> None:
+    problem = await api.refusal(404, "queue_unknown", "GET", "/queues/urgent")
+    assert "there are high, medium, low" in problem["detail"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_who_sees_only_its_own_sees_none_of_it(api: Api, path: str) -> None:
+    """Numbers and ids tell what others do."""
+    mine = bearer(await api.make_key("mine", Scope.SUBMIT, Scope.READ, Scope.OPERATE))
+    await report(api, workers=True)
+    problem = await api.refusal(403, "scope_missing", "GET", path, headers=mine)
+    assert "read:all" in problem["detail"]
+    reader = bearer(await api.make_key("reader", Scope.READ, Scope.READ_ALL))
+    assert (await api.ask("GET", path, headers=reader)).status == 200

@@ -1,0 +1,65 @@
+"""What the commands show of queues and consumers."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from taskrunner.app.platform import Platform
+from taskrunner.config import load
+from taskrunner.domain.duration import duration_text
+from taskrunner.domain.task import Priority
+from taskrunner.domain.worker_report import RunningAttempt, WorkerReport
+from tests.flow.cli.harness import Case, Cli, lines
+
+
+async def _report(cli: Cli) -> None:
+    platform = Platform(load(environ=cli.environment), publishes=False)
+    now = datetime.now(UTC)
+    attempt = RunningAttempt(
+        task_id="red", attempt=1, queue=Priority.LOW, host="a.test", since=now - timedelta(seconds=90)
+    )
+    report = WorkerReport(
+        id="c-1",
+        host="box",
+        pid=7,
+        version="1",
+        since=now - timedelta(hours=2),
+        reported_at=now,
+        queues=(Priority.HIGH, Priority.LOW),
+        threads=5,
+        busy=1,
+        min_threads=5,
+        max_threads=50,
+        target=6,
+        last_decision=None,
+        backlog=0,
+        in_flight=1,
+        processes=(),
+        running=(attempt,),
+    )
+    async with platform.running(need_store=True):
+        await platform.store.report(report, [], now=now, until=now + timedelta(hours=1))
+
+
+def queues(cli: Cli) -> None:
+    """Without a broker, what only the broker knows is unknown."""
+    cli.ok("pause", "--queue", "low")
+    asyncio.run(_report(cli))
+    low = {each["name"]: each for each in lines(cli.ok("queues", "--json"))}["low"]
+    assert (low["ready"], low["served_by"], low["paused"]["scope"]) == (None, ["c-1"], "queue:low")
+    header, *rows = cli.ok("queues").splitlines()
+    assert header.split() == ["QUEUE", "READY", "OLDEST", "IN/S", "OUT/S", "CONSUMERS", "PAUSED"]
+    assert [row.split()[0] for row in rows] == ["high", "medium", "low"]
+    assert rows[2].split()[1:6] == ["?", "-", "0.0", "0.0", "?"]
+    assert "since 20" in rows[2]
+
+
+def workers(cli: Cli) -> None:
+    assert cli.ok("workers").split() == ["ID", "HOST", "UP", "BUSY", "TARGET", "QUEUES", "LONGEST"]
+    asyncio.run(_report(cli))
+    (worker,) = lines(cli.ok("workers", "--json"))
+    assert (worker["id"], worker["running"][0]["task_id"]) == ("c-1", "red")
+    (_, row) = cli.ok("workers").splitlines()
+    assert row.split() == ["c-1", "box", "2h", "1/5", "6", "high,low", duration_text(90), "red"]
+
+
+FLEET_CASES: dict[str, Case] = {"queues --json": queues, "workers --json": workers}
