@@ -192,7 +192,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, BatchRefused):
         return _batch_refused(exc)
-    if isinstance(exc, tuple(_INVALID)):
+    if isinstance(exc, FieldsInvalid) and isinstance(exc, tuple(_INVALID)):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)
