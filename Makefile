@@ -11,7 +11,7 @@ WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/tes
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check format test test-latest test-cluster chaos bench lock upgrade clean
+.PHONY: help venv run run-servers demo check format test test-latest test-cluster fuzz chaos bench lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
+
+fuzz: $(STAMP) ## schemathesis: every phase, 40 cases and more for each operation, without a key and with one
+	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)

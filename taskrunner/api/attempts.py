@@ -4,6 +4,7 @@ from aiohttp import web
 
 from taskrunner.api import curl, har
 from taskrunner.api.access import stored_id
+from taskrunner.api.har import HttpArchive
 from taskrunner.api.parameters import ATTEMPT_NUMBER, TASK_ID, Parameter, choice
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value
@@ -20,13 +21,13 @@ _LIST_FORMAT = choice("format", _FORMATS, ("json", "har"))
 _FORMAT = choice("format", _FORMATS, ("json", "har", "curl"))
 _LIST = Operation(
     summary="All attempts of a task: requests, answers, times.",
-    answers={200: AttemptList},
+    answers={200: (AttemptList, HttpArchive)},
     parameters=(_LIST_FORMAT,),
     problems=(400, 404, 503),
 )
 _READ = Operation(
     summary="One attempt of a task.",
-    answers={200: AttemptDetail},
+    answers={200: (AttemptDetail, HttpArchive, "text/plain")},
     parameters=(_FORMAT,),
     problems=(400, 404, 503),
 )

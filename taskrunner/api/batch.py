@@ -26,8 +26,17 @@ _BATCH = Operation(
     summary=f"Submit up to {_BATCH_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
     answers={200: BatchAnswer},
     takes={
-        "application/json": {"type": "array"},
-        **{kind: {"type": "string", "minLength": 1} for kind in _LINES},
+        # Each element is judged by itself, and its fault is told in its item.
+        "application/json": {
+            "type": "array",
+            "items": {},
+            "description": "URLs, or objects as POST /tasks takes, which may have an idempotency_key.",
+            "examples": [["https://example.com/", {"url": "https://example.com/", "idempotency_key": "a"}]],
+        },
+        **{
+            kind: {"type": "string", "minLength": 1, "examples": ['{"url": "https://example.com/"}\n']}
+            for kind in _LINES
+        },
     },
     parameters=(IDEMPOTENCY_KEY, ATOMIC, TASK_DRY_RUN),
     problems=(400, 408, 409, 413, 415, 422, 503),

@@ -3,7 +3,7 @@
 http://www.softwareishard.com/blog/har-12-spec/
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
@@ -11,9 +11,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 from taskrunner.api.views.attempt import AttemptDetail, RequestView
 from taskrunner.api.views.task import HopView
+from taskrunner.api.views.view import View
 from taskrunner.version import __version__
 
 Entry = dict[str, Any]
+
+
+class HttpArchive(View):
+    """An HTTP Archive 1.2; `log` is as its specification says."""
+
+    log: Mapping[str, Any]
+
+
 _NONE = -1
 _NO_RESPONSE: Entry = {
     "status": 0,
@@ -29,18 +38,13 @@ _NO_RESPONSE: Entry = {
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def archive(attempts: Sequence[AttemptDetail]) -> Entry:
+def archive(attempts: Sequence[AttemptDetail]) -> HttpArchive:
     """The archive of `attempts`, with an entry for each request. A running attempt has no entry yet."""
     entries = [
         entry for attempt in attempts if attempt.finished_at is not None for entry in _entries(attempt)
     ]
-    return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "taskrunner", "version": __version__},
-            "entries": entries,
-        }
-    }
+    creator = {"name": "taskrunner", "version": __version__}
+    return HttpArchive(log={"version": "1.2", "creator": creator, "entries": entries})
 
 
 def _entries(attempt: AttemptDetail) -> Iterator[Entry]:

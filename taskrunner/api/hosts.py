@@ -2,18 +2,20 @@
 
 from aiohttp import web
 
+from taskrunner.api.draft_schemas import Patch, merge_patch
 from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, HOST, HOST_LIMIT, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.producer.host_admin import HostAdmin, HostLimitCheck
 
+LIMIT_PATCH = Patch(draft=HostLimit)
 _LIST = Operation(
     summary="Hosts with tasks that are limited or in trouble, and all limits.",
     answers={200: HostList},
@@ -45,7 +47,7 @@ _SET = Operation(
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names in a limit, and keep the rest; null removes it.",
     answers={200: HostLimitView},
-    takes=MERGE_PATCH,
+    takes=merge_patch(LIMIT_PATCH),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )

@@ -3,11 +3,12 @@
 from aiohttp import web
 
 from taskrunner.api.audited import change_of
+from taskrunner.api.draft_schemas import merge_patch
 from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.parameters import API_KEY
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import json_response
-from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.api_key import ApiKeyList, ApiKeyView, NewApiKeyView
 from taskrunner.domain.api_key_draft import ApiKeyDraft, KeyLimitPatch, Rotation
@@ -26,7 +27,7 @@ _CREATE = Operation(
 _LIMIT = Operation(
     summary="Change the limit of a key's requests: a JSON merge patch (RFC 7396) of rate and burst.",
     answers={200: ApiKeyView},
-    takes=dict.fromkeys(MERGE_PATCH, KeyLimitPatch),
+    takes=merge_patch(KeyLimitPatch),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )

@@ -8,15 +8,20 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from taskrunner.api.draft_schemas import DerivedSchema, Variant
+from taskrunner.api.examples import EXAMPLES
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
 from taskrunner.api.routes import Answer, Operation
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
+from taskrunner.domain.schedule_draft import PER_RUN_FIELDS, TEMPLATE
+from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.version import __version__
 
 Schema = dict[str, Any]
-References = Mapping[type, Schema]
+Taken = type[BaseModel] | DerivedSchema | Mapping[str, object]
+References = Mapping[type | DerivedSchema, Schema]
 _JSON = "application/json"
 _RESOURCES = [
     "tasks",
@@ -35,6 +40,12 @@ _KEY_PROBLEMS = (401, 403)
 _CONDITION_PROBLEMS = (400, 412)
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _REF = "#/components/schemas/{}"
+_TEMPLATE = Variant(
+    name=TEMPLATE,
+    draft=TaskDraft,
+    description="A task of `POST /tasks`, without the fields that the schedule sets for each run.",
+    without=PER_RUN_FIELDS,
+)
 # https://spec.openapis.org/oas/v3.1.1#security-scheme-object
 _SCHEMES: Schema = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, `tr_…`."},
@@ -73,18 +84,33 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     """How to refer to each view and draft, and the definitions of all."""
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
+    derived: dict[DerivedSchema, None] = {}
     for operation in operations:
         answers = (each for status in operation.answers for each in operation.answers_of(status))
         views |= {each: None for each in answers if isinstance(each, type)}
-        drafts |= {each: None for each in operation.takes.values() if isinstance(each, type)}
+        for taken in operation.takes.values():
+            if isinstance(taken, type):
+                drafts[taken] = None
+            elif not isinstance(taken, Mapping):
+                derived[taken] = drafts[taken.draft] = None
     shown, view_schemas = msgspec.json.schema_components(views, ref_template=_REF.format("{name}"))
-    taken, draft_schemas = models_json_schema(
+    given, draft_schemas = models_json_schema(
         [(draft, "validation") for draft in drafts], ref_template=_REF.format("{model}")
     )
-    references: dict[type, Schema] = dict(zip(views, shown, strict=True))
-    references |= {draft: taken[draft, "validation"] for draft in drafts}
+    references: dict[type | DerivedSchema, Schema] = dict(zip(views, shown, strict=True))
+    references |= {draft: given[draft, "validation"] for draft in drafts}
+    references |= {each: {"$ref": _REF.format(each.name)} for each in derived}
     # Both know the enums, by the same names.
-    return references, {**_spelt(draft_schemas.get("$defs", {})), **view_schemas}
+    growing = {name: _growing(schema) for name, schema in view_schemas.items()}
+    known = {**_spelt(draft_schemas.get("$defs", {})), **growing}
+    if "TaskDraft" in known:
+        known[TEMPLATE] = _TEMPLATE.schema(known)
+    return references, known | {each.name: each.schema(known) for each in derived}
+
+
+def _growing(schema: Schema) -> Schema:
+    """The schema of an answer: later versions may add members, which clients ignore."""
+    return {name: each for name, each in schema.items() if (name, each) != ("additionalProperties", False)}
 
 
 def _spelt(schema: Any) -> Any:
@@ -122,10 +148,7 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
     if parameters:
         described["parameters"] = [_parameter(each) for each in parameters]
     if operation.takes:
-        content = {
-            kind: {"schema": references[taken] if isinstance(taken, type) else taken}
-            for kind, taken in operation.takes.items()
-        }
+        content = {kind: _content(taken, references) for kind, taken in operation.takes.items()}
         described["requestBody"] = {"required": True, "content": content}
     return described
 
@@ -135,6 +158,14 @@ def _tag(path: str) -> str:
     if first in {"pause", "resume"}:
         return "pauses"
     return first if first in _RESOURCES else "service"
+
+
+def _content(taken: Taken, references: References) -> Schema:
+    if isinstance(taken, Mapping):
+        return {"schema": taken}
+    reference = references[taken]
+    name = reference["$ref"].rpartition("/")[2]
+    return {"schema": reference, **({"example": EXAMPLES[name]} if name in EXAMPLES else {})}
 
 
 def _answer(status: int, answers: Sequence[Answer], references: References) -> Schema:

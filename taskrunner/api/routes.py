@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from taskrunner.api.access import Access, caller_of, tell_allowance
 from taskrunner.api.audited import action_of, audited, is_audited
+from taskrunner.api.draft_schemas import DerivedSchema
 from taskrunner.api.entity_tags import CONDITIONS, refuse_conditions
 from taskrunner.api.handler import Handler
 from taskrunner.api.parameters import Parameter
@@ -27,13 +28,6 @@ from taskrunner.domain.errors import CallerError
 from taskrunner.producer.audit_trail import AuditTrail
 
 PREFIXES = ("", "/api/v1")
-# What a PATCH takes: a JSON merge patch (RFC 7396), by either name.
-MERGE_PATCH: Mapping[str, Mapping[str, object]] = {
-    "application/merge-patch+json": {"type": "object"},
-    "application/json": {"type": "object"},
-}
-
-
 Answer = type[View] | str | None
 
 
@@ -42,14 +36,14 @@ class Operation:
     """The OpenAPI description of a route, beside those of the parameters in its path.
 
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
-    several of which one is answered.
-    `takes` is the request's body by media type, `problems` the statuses of the route's own problems. The
-    handler of a `tagged` change checks conditions on entity tags; those of reads are checked for all of them.
+    several of which one is answered. `takes` is the request's body by media type, `problems` the statuses of
+    the route's own problems. The handler of a `tagged` change checks conditions on entity tags; those of
+    reads are checked for all of them.
     """
 
     summary: str
     answers: Mapping[int, Answer | tuple[Answer, ...]]
-    takes: Mapping[str, type[BaseModel] | Mapping[str, object]] = field(default_factory=dict)
+    takes: Mapping[str, type[BaseModel] | DerivedSchema | Mapping[str, object]] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False

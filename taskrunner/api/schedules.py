@@ -3,13 +3,14 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
 from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
-from taskrunner.api.routes import MERGE_PATCH, Operation, Routes
+from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
@@ -20,10 +21,23 @@ from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
 from taskrunner.producer.schedule_admin import ScheduleAdmin, ScheduleCheck
 
 _JSON = "application/json"
+NEW_SCHEDULE = Variant(
+    name="NewSchedule",
+    draft=ScheduleDraft,
+    description="A cron schedule, with its name.",
+    required=("name",),
+)
+SCHEDULE_FIELDS = Variant(
+    name="ScheduleFields",
+    draft=ScheduleDraft,
+    description="A cron schedule, whose name is in the path.",
+    without=("name",),
+)
+SCHEDULE_PATCH = Patch(draft=ScheduleDraft, without=("name",))
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
-    takes={_JSON: ScheduleDraft},
+    takes={_JSON: NEW_SCHEDULE},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
@@ -40,14 +54,14 @@ _READ = Operation(
 _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
     answers={200: ScheduleView, 201: ScheduleView},
-    takes={_JSON: ScheduleDraft},
+    takes={_JSON: SCHEDULE_FIELDS},
     problems=(400, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
-    takes=MERGE_PATCH,
+    takes=merge_patch(SCHEDULE_PATCH),
     problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )

@@ -20,8 +20,8 @@ DEAD_KEY = "dead"
 # RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there
 # is no dead letter exchange, as behind the dead letters: https://www.rabbitmq.com/docs/quorum-queues
 _NO_LIMIT = 1_000_000_000
-# RabbitMQ's reasons for what a policy does to our queues: https://www.rabbitmq.com/docs/dlx
-POLICY_REASONS = frozenset({"expired", "maxlen"})
+# The reasons for which RabbitMQ, not a consumer, dead-letters a message: https://www.rabbitmq.com/docs/dlx
+BROKER_REASONS = frozenset({"expired", "maxlen", "delivery_limit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,12 @@ class Topology:
     @property
     def declarations(self) -> Sequence[QueueDeclaration]:
         """The dead letter queue comes first: no other queue may exist without it."""
-        endless: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT}
+        # A full queue must refuse dead letters, which then stay where they were, rather than drop the oldest.
+        endless: dict[str, str | int] = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": _NO_LIMIT,
+            "x-overflow": "reject-publish",
+        }
         dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, endless)
         # At-least-once dead lettering requires reject-publish:
         # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering

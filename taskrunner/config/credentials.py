@@ -17,6 +17,7 @@ from taskrunner.domain.credential import (
     is_private,
 )
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.signature import PREFIX
 from taskrunner.domain.url import parse_url
 
 _MAX_CREDENTIALS = 100
@@ -45,8 +46,11 @@ def read_credentials(value: Any) -> Any:
 def _credential(name: Any, given: Any) -> Credential:
     if isinstance(given, Credential):
         return given
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError("a credential's name must be 1 to 64 letters, digits or ._-")
+    # Some secrets could be names, and names are shown.
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith(PREFIX):
+        raise ValueError(
+            f"a credential's name must be 1 to 64 letters, digits or ._-, not beginning with {PREFIX}"
+        )
     if not isinstance(given, Mapping):
         raise ValueError(f"{name}: must have keys such as key_file and hosts")
     keys = {_known(name, str(key)): value for key, value in given.items() if value not in (None, "")}

@@ -13,7 +13,7 @@ from taskrunner.config.named_values import NAME
 from taskrunner.config.values import read_hosts, split_commas
 from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.messages import did_you_mean
-from taskrunner.domain.signature import read_secret
+from taskrunner.domain.signature import PREFIX, read_secret
 from taskrunner.domain.url_pattern import ANY_HOST
 
 _MAX_KEYS = 2
@@ -45,8 +45,17 @@ def _from_text(text: str) -> dict[str, dict[str, list[str]]]:
 def _secret(name: Any, given: Any) -> SigningSecret:
     if isinstance(given, SigningSecret):
         return given
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith(_HOSTS):
-        raise ValueError(f"a secret's name must be 1 to 64 letters, digits or ._-, and not end with {_HOSTS}")
+    # Some secrets could be names, and names are shown.
+    if (
+        not isinstance(name, str)
+        or not NAME.fullmatch(name)
+        or name.endswith(_HOSTS)
+        or name.startswith(PREFIX)
+    ):
+        raise ValueError(
+            f"a secret's name must be 1 to 64 letters, digits or ._-, not begin with {PREFIX} and "
+            f"not end with {_HOSTS}"
+        )
     if not isinstance(given, Mapping):
         raise ValueError(f"{name}: must have keys (whsec_…) and hosts, the receivers that they sign for")
     for field in given:

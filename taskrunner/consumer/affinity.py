@@ -6,6 +6,7 @@ processor time on one processor and 0.58 ms on four (see `docs/decisions/one-pro
 compute outside the lock, as TLS handshakes do, cost more than that and get all processors.
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -98,8 +99,11 @@ class _Binding:
             self._pid, self._before, self._current = pid, None, None
         try:
             self._choose(pid, allowed)
-        except (FileNotFoundError, ProcessLookupError):
-            self._before = None  # the process has just ended
+        except OSError as exc:
+            # The process has just ended, or there is no descriptor left to look with.
+            if exc.errno not in {errno.ENOENT, errno.ESRCH, errno.EMFILE, errno.ENFILE}:
+                raise
+            self._before = None
 
     def _choose(self, pid: int, allowed: frozenset[int]) -> None:
         before = self._before

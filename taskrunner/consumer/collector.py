@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from taskrunner.brokers.base import Broker, DeadDelivery
-from taskrunner.brokers.topology import POLICY_REASONS
+from taskrunner.brokers.topology import BROKER_REASONS
 from taskrunner.consumer.incoming_message import IncomingMessage, read_message
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
 from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.record import BY_POLICY, DeadLetter, DeadLetterKind
+from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -24,10 +24,9 @@ from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
 
 _PREFETCH = 50
 _BATCH = 50
-# The reasons for which RabbitMQ, not a consumer, dead-letters a message (https://www.rabbitmq.com/docs/dlx),
-# each with the pause before the task is published again. Without a pause after a policy's reason, a queue of
-# length 0 would make tasks circulate.
-_BY_THE_BROKER = {"delivery_limit": 0.0, **dict.fromkeys(POLICY_REASONS, 5.0)}
+# Seconds before a task whose message the broker removed is published again: without them, a queue of length 0
+# would make tasks circulate. A message reaches the delivery limit only after pauses of its own.
+_PAUSES = {**dict.fromkeys(BROKER_REASONS, 5.0), "delivery_limit": 0.0}
 _Content = IncomingMessage | EnvelopeUnreadable
 
 
@@ -93,7 +92,7 @@ class Collector:
         content = self._read(dead)
         if isinstance(content, IncomingMessage):
             # A time to live that a foreign client gave its own message is its wish.
-            if dead.reason in _BY_THE_BROKER and not (content.foreign and dead.expires):
+            if dead.reason in BROKER_REASONS and not (content.foreign and dead.expires):
                 await self._send_back(content.envelope, dead.reason)
                 return
             if not content.foreign and await self._fail(content.envelope, dead):
@@ -129,9 +128,8 @@ class Collector:
         wrong with the task. A task that kills its workers has been claimed, so its attempts are counted.
         """
         task, now = envelope.task, self._clock.now()
-        pause = _BY_THE_BROKER[reason]
-        due = now + timedelta(seconds=pause)
-        why = f"{BY_POLICY}{reason}" if pause else None
+        due = now + timedelta(seconds=_PAUSES[reason])
+        why = f"{BY_BROKER}{reason}"
         snooze = Snooze(id=task.id, attempt=envelope.attempt, due=due, waits_for=why)
         if not all(await self._store.snooze([snooze], now=now)):
             # Makes the record of a task that the store has lost or never had; leaves one that it has.

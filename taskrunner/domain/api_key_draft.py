@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from taskrunner.domain.api_key import NAME_PATTERN, Scope
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
-from taskrunner.domain.host_limit import Count, Rate
+from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
 from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
@@ -44,6 +44,8 @@ class _Draft(BaseModel):
 
 class KeyLimit(_Draft):
     """How many requests a key may make: `rate` per second (or 90/m, 5/h), `burst` at once after a rest."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [BURST_NEEDS_RATE]})
 
     rate: Rate | None = None
     burst: Count | None = None

@@ -26,6 +26,16 @@ class Constraint:
         return make(source) | self._bounds
 
 
+class Described:
+    """Members of the field's JSON Schema that say what other constraints check."""
+
+    def __init__(self, **members: Any) -> None:
+        self._members = members
+
+    def __get_pydantic_json_schema__(self, schema: Schema, make: MakeSchema) -> Schema:
+        return {**make(schema), **self._members}
+
+
 class Before:
     """`change` converts the given value before it is checked."""
 

@@ -21,7 +21,7 @@ from taskrunner.domain.host_admission import (
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.pauses import ALL, Pauses
-from taskrunner.domain.record import BY_POLICY, Record
+from taskrunner.domain.record import BY_BROKER, Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value
 
@@ -207,7 +207,7 @@ def _until_due(situation: Situation) -> Reason:
     waits_for = record.waits_for
     if waits_for is not None and waits_for_host(waits_for, host):
         return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
-    if waits_for is not None and waits_for.startswith(BY_POLICY):
+    if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
         return Reason(code=ReasonCode.BROKER_POLICY, text=text, until=due)
     if waits_for is not None:

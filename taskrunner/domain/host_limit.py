@@ -17,9 +17,17 @@ from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.value import Value
 
-_RATE_PATTERN = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:/(s|m|h))?"
-_RATE = re.compile(_RATE_PATTERN)
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:/(s|m|h))?")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOST_RATE = 100_000
+# For JSON Schema, in ECMA 262: the texts above 0 and up to the most, by unit.
+RATE_PATTERN = (
+    r"^\s*(?=[0-9.]*[1-9])(?:"
+    r"(?:0{0,4}[0-9]{1,5}(?:\.[0-9]{1,6})?|0{0,3}100000(?:\.0{1,6})?)(?:/s)?"
+    r"|(?:0{0,2}[0-5]?[0-9]{1,6}(?:\.[0-9]{1,6})?|0{0,2}6000000(?:\.0{1,6})?)/m"
+    r"|(?:(?:[0-2]?[0-9]{1,8}|3[0-5][0-9]{7})(?:\.[0-9]{1,6})?|360000000(?:\.0{1,6})?)/h"
+    r")\s*$"
+)
 _PARTS = re.compile(r"[\s,;]+")
 
 
@@ -45,16 +53,21 @@ def _read_count(given: Any) -> Any:
 Count = Annotated[WholeNumber, Field(ge=1, le=100_000), BeforeValidator(_read_count)]
 _GIVEN = {"not": {"type": "null"}}
 # What `_check` demands, in JSON Schema.
-_DEMANDS: dict[str, Any] = {
-    "anyOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("concurrency", "rate")],
+BURST_NEEDS_RATE: dict[str, Any] = {
     "if": {"required": ["burst"], "properties": {"burst": _GIVEN}},
     "then": {"required": ["rate"], "properties": {"rate": _GIVEN}},
 }
+_DEMANDS: dict[str, Any] = {
+    "anyOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("concurrency", "rate")],
+    **BURST_NEEDS_RATE,
+}
 Rate = Annotated[
     float,
-    Field(gt=0, le=100_000, allow_inf_nan=False),
+    Field(gt=0, le=_MOST_RATE, allow_inf_nan=False),
     BeforeValidator(
-        _read_rate, json_schema_input_type=float | Annotated[str, Field(pattern=rf"^\s*{_RATE_PATTERN}\s*$")]
+        _read_rate,
+        json_schema_input_type=Annotated[float, Field(gt=0, le=_MOST_RATE)]
+        | Annotated[str, Field(pattern=RATE_PATTERN)],
     ),
 ]
 

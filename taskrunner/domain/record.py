@@ -31,8 +31,8 @@ class Attempt(Value):
     response: Response | None = None
 
 
-# How `waits_for` begins while a task waits since a policy of the broker removed its message.
-BY_POLICY = "the broker, whose policy removed its message: "
+# How `waits_for` begins while a task waits since the broker removed its message, by a policy or a limit.
+BY_BROKER = "the broker, which removed its message: "
 
 
 class Record(Value):

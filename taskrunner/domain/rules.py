@@ -12,11 +12,11 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
 
-from taskrunner.domain.constraints import After, Before, Constraint, MakeSchema, Schema, whole
+from taskrunner.domain.constraints import After, Before, Constraint, Described, MakeSchema, Schema, whole
 from taskrunner.domain.json_document import MISSING, BodyUnreadable, read_document
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
-from taskrunner.domain.task_fields import check_header_name
+from taskrunner.domain.task_fields import TOKEN, check_header_name
 from taskrunner.domain.value import Value
 
 MAX_RULES = 20
@@ -30,6 +30,11 @@ _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_\u0080-\U0010FFFF][A-Za-z0-9_\u0080-\U0010FFFF]*)"""
     r"""|\[(?P<index>0|-?[1-9][0-9]{0,8})\]"""
     r"""|\[(?:'(?P<single>[^'"\\]*)'|"(?P<double>[^'"\\]*)")\]"""
+)
+# For JSON Schema, in ECMA 262: what `parse_path` reads.
+PATH_PATTERN = (
+    r"^\$(?:\.[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*|\[(?:0|-?[1-9][0-9]{0,8})\]"
+    rf"|\['[^'\"\\]*'\]|\[\"[^'\"\\]*\"\]){{0,{_MAX_STEPS}}}$"
 )
 
 Status = Annotated[int, Constraint(ge=200, le=999), Before(whole)]
@@ -106,6 +111,14 @@ class _OneOrMore(Before):
 _Listed = _OneOrMore(_listed)
 _ListedOrNone = _OneOrMore(_listed_or_none)
 _Some = After(_checked_values)
+_NotEmpty = Described(minItems=1)
+# What `When` demands.
+_NOTHING: Schema = {"enum": [None, []]}
+_OneCondition = Described(
+    anyOf=[
+        {"required": [name], "properties": {name: {"not": _NOTHING}}} for name in ("status", "header", "json")
+    ]
+)
 
 
 class RuleAction(StrEnum):
@@ -120,8 +133,10 @@ class RuleAction(StrEnum):
 class HeaderCondition(Value):
     """The header is present; with `equals`, it has one of these values."""
 
-    name: Annotated[str, Constraint(max_length=256), After(_checked_name)]
-    equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some] | None, _ListedOrNone] = None
+    name: Annotated[
+        str, Constraint(max_length=256), After(_checked_name), Described(pattern=f"^{TOKEN.pattern}$")
+    ]
+    equals: Annotated[Annotated[tuple[Text, ...], _Bounded, _Some, _NotEmpty] | None, _ListedOrNone] = None
 
     def holds(self, response: Response) -> bool:
         name = self.name.lower()
@@ -132,8 +147,8 @@ class HeaderCondition(Value):
 class JsonCondition(Value):
     """The body is JSON and has a value at `path`; with `equals`, one of these."""
 
-    path: Annotated[Text, After(_checked_path)]
-    equals: Annotated[Annotated[tuple[Scalar, ...], _Bounded, _Some] | None, _Listed] = None
+    path: Annotated[Text, After(_checked_path), Described(pattern=PATH_PATTERN)]
+    equals: Annotated[Annotated[tuple[Scalar, ...], _Bounded, _Some, _NotEmpty] | None, _Listed] = None
 
     def __post_init__(self) -> None:
         parse_path(self.path)
@@ -160,7 +175,7 @@ class When(Value):
 class Rule(Value):
     """`then` is the result for an answer that meets `when`."""
 
-    when: When
+    when: Annotated[When, _OneCondition]
     then: RuleAction
 
     def holds(self, response: Response, body: "JsonBody") -> bool:

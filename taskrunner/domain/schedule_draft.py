@@ -24,14 +24,12 @@ from taskrunner.domain.validators import CONDITIONS, METHODS
 # Shorter than a task id: the ids of a schedule's tasks begin with its name.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Fields that the schedule sets for each run. Nobody waits for an answer, so no write concern either.
-_PER_RUN_FIELDS = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
+PER_RUN_FIELDS = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
 _DAY = 86_400.0
-# By its name among the schemas of the API.
-_TASK_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "allOf": [{"$ref": "#/components/schemas/TaskDraft"}],
-    "properties": dict.fromkeys(_PER_RUN_FIELDS, False),
-}
+# By its name among the schemas of the API, which `api.openapi` makes: a `TaskDraft` without those fields.
+TEMPLATE = "TaskTemplate"
+# pydantic would look for a bare `$ref` among its own.
+_TASK_SCHEMA: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{TEMPLATE}"}]}
 
 
 class ScheduleDraft(BaseModel):
@@ -96,7 +94,7 @@ class ScheduleDraft(BaseModel):
                 FieldError(
                     field=f"task.{name}", message="is set for each run and cannot be given in a schedule"
                 )
-                for name in _PER_RUN_FIELDS
+                for name in PER_RUN_FIELDS
                 if name in given
             ]
             errors = errors or self._condition_errors(TaskDraft.from_json(self.task, limits))

@@ -7,18 +7,18 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 
-_PREFIX = "whsec_"
+PREFIX = "whsec_"
 _MIN_BYTES, _MAX_BYTES = 24, 64
 
 
 def read_secret(text: str) -> bytes:
     """The key of a secret such as `whsec_MfKQ…`. Raises `ValueError` that does not contain the secret."""
-    if not text.startswith(_PREFIX):
-        raise ValueError(f"a secret must begin with {_PREFIX}")
+    if not text.startswith(PREFIX):
+        raise ValueError(f"a secret must begin with {PREFIX}")
     try:
-        key = b64decode(text.removeprefix(_PREFIX), validate=True)
+        key = b64decode(text.removeprefix(PREFIX), validate=True)
     except ValueError:
-        raise ValueError(f"what follows {_PREFIX} must be base64") from None
+        raise ValueError(f"what follows {PREFIX} must be base64") from None
     if not _MIN_BYTES <= len(key) <= _MAX_BYTES:
         raise ValueError(f"a secret must be {_MIN_BYTES} to {_MAX_BYTES} random bytes in base64")
     return key

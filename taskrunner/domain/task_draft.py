@@ -36,7 +36,7 @@ from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
-from taskrunner.domain.trace import read_traceparent
+from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import Url, parse_url
 from taskrunner.domain.url_pattern import ANY_HOST
 from taskrunner.domain.validation import excess, field_errors, limits_of
@@ -114,7 +114,7 @@ class TaskDraft(BaseModel):
     tls: ProfileName = None
     auth: str | None = None
     callback: CallbackDraft | None = None
-    traceparent: str | None = None
+    traceparent: Annotated[str, Field(json_schema_extra={"pattern": TRACEPARENT_PATTERN})] | None = None
 
     @classmethod
     def from_json(cls, raw: bytes | str, limits: TaskLimits) -> Self:

@@ -7,6 +7,12 @@ import hashlib
 import re
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# For JSON Schema: what `read_traceparent` reads.
+TRACEPARENT_PATTERN = (
+    r"^\s*(?!ff)(?!.{3}0{32})(?!.{36}0{16})"
+    r"(?:00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|(?!00)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)"
+    r"\s*$"
+)
 # All zeros are invalid; the version digit prevents that in a trace id, the attempt number in a span id.
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # "Sampled": otherwise a target that follows our flag would record nothing.

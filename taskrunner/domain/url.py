@@ -30,10 +30,21 @@ _NAME = re.compile(rf"(?=.{{1,254}}\Z)(?!.{{254}}(?<!\.)\Z){_LABEL}(?:\.{_LABEL}
 _ANY_LABEL = r"[^\x00-,./:-@\[-^`{-\x7f]{1,63}"
 _TOP_LABEL = r"[0-9]{0,62}[^\x00-,./-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]{0,62}"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-HOST_PATTERN = (
-    rf"(?:(?:{_ANY_LABEL}\.)*{_TOP_LABEL}\.?|(?:{_OCTET}\.){{3}}{_OCTET}\.?|\[[0-9A-Fa-f:.]{{2,45}}\])"
+_IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_H16 = "[0-9A-Fa-f]{1,4}"
+_LS32 = f"(?:{_H16}:{_H16}|{_IPV4})"
+# RFC 3986 section 3.2.2: what may stand on the right of "::", from most to nothing, and then on its left.
+_RIGHTS = (*(f"(?:{_H16}:){{{count}}}{_LS32}" for count in range(5, -1, -1)), _H16, "")
+_LEFTS = ("", *(f"(?:(?:{_H16}:){{0,{count}}}{_H16})?" for count in range(7)))
+_IPV6 = "|".join(
+    [
+        f"(?:{_H16}:){{6}}{_LS32}",
+        *(f"{left}::{right}" for left, right in zip(_LEFTS, _RIGHTS, strict=True)),
+    ]
 )
-PORT_PATTERN = r"(?::[1-9][0-9]{0,4})?"
+HOST_PATTERN = rf"(?:(?:{_ANY_LABEL}\.)*{_TOP_LABEL}\.?|{_IPV4}\.?|\[(?:{_IPV6})\])"
+_PORT = "6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}"
+PORT_PATTERN = rf"(?::(?:{_PORT}))?"
 URL_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://{HOST_PATTERN}{PORT_PATTERN}(?:[/?#][!-\[\]-~]*)?$"
 # Only ASCII: str.lower would turn the Kelvin sign into a k.
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.record import BY_POLICY
+from taskrunner.domain.record import BY_BROKER
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
@@ -247,18 +247,21 @@ class Doctor:
         return [Finding(kind="surplus_messages", message=message, remedy=remedy, count=surplus, notice=True)]
 
     async def _policies(self) -> list[Finding]:
-        """Waiting tasks among the latest that the broker dead-lettered by a policy; they go on."""
+        """Waiting tasks among the latest that the broker dead-lettered by a policy or a limit; they go on."""
         found: list[str] = []
         for status in (Status.SCHEDULED, Status.QUEUED):
             page = await self._store.list_tasks(status, limit=_PAGE, cursor=None)
-            found += [each.task.id for each in page.items if (each.waits_for or "").startswith(BY_POLICY)]
+            found += [each.task.id for each in page.items if (each.waits_for or "").startswith(BY_BROKER)]
         if not found:
             return []
         message = (
-            "waiting tasks whose messages the broker expired or dropped by a policy, such as "
-            f"{', '.join(found[:_EXAMPLES])}"
+            "waiting tasks whose messages the broker expired, dropped, or gave up as returned too often, "
+            f"such as {', '.join(found[:_EXAMPLES])}"
         )
-        remedy = "exempt our queues from message-ttl and max-length (rabbitmqctl list_policies)"
+        remedy = (
+            "exempt our queues from message-ttl, max-length and delivery-limit "
+            "(rabbitmqctl list_policies, list_operator_policies)"
+        )
         return [Finding(kind="broker_policy", message=message, remedy=remedy, count=len(found))]
 
 

@@ -154,9 +154,9 @@ async def test_a_cancelled_task_leaves_nothing_to_do(runner: LocalRunner) -> Non
     assert (finding.kind, finding.count, finding.is_left) == ("surplus_messages", 1, False)
 
 
-@pytest.mark.parametrize(("reason", "expected"), [("expired", 2), ("maxlen", 2), ("delivery_limit", 0)])
+@pytest.mark.parametrize(("reason", "expected"), [("expired", 2), ("maxlen", 2), ("delivery_limit", 2)])
 async def test_a_policy_that_hurts_is_told(runner: LocalRunner, reason: str, expected: int) -> None:
-    """By the tasks that it sent back. A delivery limit is ours, and hurts nobody."""
+    """By the tasks that it sent back."""
     for _ in range(2):
         await runner.submit()
     runner.collect()

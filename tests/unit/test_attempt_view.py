@@ -156,7 +156,7 @@ def test_an_archive_has_what_the_format_asks_for() -> None:
 
 def test_an_archive_leaves_out_what_runs() -> None:
     running = replace(RECORD, attempts=(Attempt(number=1, started_at=NOW),), result=None)
-    assert har.archive([detail(1, running)])["log"]["entries"] == []
+    assert har.archive([detail(1, running)]).log["entries"] == []
 
 
 def test_a_command_is_one_to_the_shell() -> None:
@@ -194,7 +194,7 @@ def test_every_request_of_a_redirected_attempt_is_told() -> None:
         ("POST", "http://a.test/p?q=1&api_key=***", 303),
         ("GET", "http://a.test/login?token=***", 200),
     ]
-    entries = har.archive([told])["log"]["entries"]
+    entries = har.archive([told]).log["entries"]
     assert [(e["request"]["method"], e["request"]["url"], e["response"]["status"]) for e in entries] == shown
     assert entries[0]["response"]["redirectURL"] == "http://a.test/login?token=***"
     assert entries[0]["request"]["headers"]
@@ -206,7 +206,7 @@ def test_a_hop_without_an_answer_is_the_last_entry() -> None:
     late = replace(RECORD.attempts[1], hops=hops)
     told = detail(2, replace(RECORD, attempts=(RECORD.attempts[0], late, RECORD.attempts[2])))
 
-    entries = har.archive([told])["log"]["entries"]
+    entries = har.archive([told]).log["entries"]
     assert [(e["request"]["url"], e["response"]["status"]) for e in entries] == [
         ("http://a.test/p?q=1&api_key=***", 307),
         ("http://b.test/", 0),

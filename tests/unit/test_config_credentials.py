@@ -114,6 +114,7 @@ def test_they_are_never_shown(tmp_path: Path) -> None:
         ("{erp: {key_file: short.pem, hosts: a.test}}", "1024 bits"),
         ("{erp: {key_file: key.pem, other_key_file: junk.pem, hosts: a.test}}", "erp.other_key_file: "),
         ("{a b: {key_file: key.pem, hosts: a.test}}", "a credential's name"),
+        (f"{{{FIRST.strip('=')}: {{key_file: key.pem, hosts: a.test}}}}", "not beginning with whsec_"),
     ],
 )
 def test_what_cannot_be_used_is_told_without_the_secret(tmp_path: Path, credentials: str, told: str) -> None:

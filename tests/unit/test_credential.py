@@ -111,5 +111,5 @@ def test_readers_see_the_name() -> None:
     detail = AttemptDetail.of_record(record, 1, Masking(), user_agent="x")
     assert detail.request.auth == "secret"
     assert "# Without the headers of the credential secret" in curl.command(detail, timeout=1)
-    [entry] = har.archive([detail])["log"]["entries"]
+    [entry] = har.archive([detail]).log["entries"]
     assert "the credential secret" in entry["comment"]

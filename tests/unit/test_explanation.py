@@ -19,7 +19,7 @@ from taskrunner.domain.host_admission import (
 )
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import BY_POLICY, Attempt, Record
+from taskrunner.domain.record import BY_BROKER, Attempt, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
@@ -160,10 +160,10 @@ CASES: dict[ReasonCode, tuple[Record, dict[str, Any], dict[str, Any], str]] = {
     ),
     ReasonCode.SLOW_HOST: (waiting(SLOW), {}, {"until": SOON, "host": HOST}, "share of the workers is busy"),
     ReasonCode.BROKER_POLICY: (
-        record(Status.SCHEDULED, due=SOON, waits_for=f"{BY_POLICY}expired"),
+        record(Status.SCHEDULED, due=SOON, waits_for=f"{BY_BROKER}expired"),
         {},
         {"until": SOON},
-        "whose policy removed its message: expired. It is published again at 2026-01-01T12:00:30Z.",
+        "which removed its message: expired. It is published again at 2026-01-01T12:00:30Z.",
     ),
     ReasonCode.BROKER_AWAY: (QUEUED, {"broker_error": "refused", "queue": None}, {}, "is away: refused."),
     ReasonCode.BROKER_BLOCKED: (

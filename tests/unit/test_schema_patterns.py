@@ -8,18 +8,53 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskrunner.domain.duration import DURATION_PATTERN, read_duration
+from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.host_limit import RATE_PATTERN, read_limit
 from taskrunner.domain.host_name import check_host_name, check_pattern
+from taskrunner.domain.rules import PATH_PATTERN, parse_path
 from taskrunner.domain.timetable import check_cron, cron_pattern
+from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
 
 HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"
 LIMIT = rf"^(?:(?:\*\.)?{HOST_PATTERN}|\*){PORT_PATTERN}$"
 CRON = cron_pattern()
+# Each place of "::", and what RFC 3986 lets stand on its sides.
+ADDRESSES = (
+    "::",
+    "::1",
+    "1::",
+    "1:2:3:4:5:6:7::",
+    "1::3:4:5:6:7:8",
+    "1:2:3:4:5:6:7:8",
+    "1:2:3:4:5:6:192.0.2.1",
+    "::ffff:192.0.2.1",
+    "1:2::5:192.0.2.1",
+    "ABCD:ef01::2345",
+)
+
+
+def check_traceparent(text: str) -> None:
+    if read_traceparent(text) is None:
+        raise ValueError(f"{text!r} is to be ignored")
+
+
+def check_rate(text: str) -> None:
+    try:
+        read_limit({"rate": text})
+    except HostLimitInvalid as exc:
+        raise ValueError(f"{text!r}: {exc.errors}") from exc
+
+
+VERSIONS = (("00", "00"), ("01", "01-more"), ("fe", "ff"))
 RULES: dict[str, tuple[str, Callable[[str], object]]] = {
     "cron": (CRON, check_cron),
     "duration": (DURATION_PATTERN, read_duration),
     "host": (HOST, check_host_name),
     "limit": (LIMIT, check_pattern),
+    "path": (PATH_PATTERN, parse_path),
+    "rate": (RATE_PATTERN, check_rate),
+    "traceparent": (TRACEPARENT_PATTERN, check_traceparent),
     "url": (URL_PATTERN, parse_url),
 }
 
@@ -35,6 +70,10 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
         *(("duration", text) for text in ("90", "1h30m", "1.5h", " 5m ", "250ms", "1e3", "2w1d", "+5", "5.")),
         *(("host", text) for text in ("example.com", "a_b.-c-:8443", "3com.2x", "bücher.example", "中.test")),
         *(("host", text) for text in ("192.0.2.1", "[2001:db8::1]:80", "example.com.", "localhost")),
+        *(("host", f"[{address}]:65535") for address in ADDRESSES),
+        *(("path", text) for text in ("$", "$.a_1[0]['b c'][-1]", '$["x"].中', "$[''].ü9", "$" + ".a" * 16)),
+        *(("rate", text) for text in ("1", "0.000001/h", " 90/m ", "100000", "6000000.0/m", "360000000/h")),
+        *(("traceparent", f"{version}-{'1' * 32}-{'a' * 16}-{rest}") for version, rest in VERSIONS),
         *(("limit", text) for text in ("*", "*:80", "*.example.com", "*.com:8443", "[::1]")),
         *(("url", text) for text in ("http://a", "HTTPS://EXAMPLE.com:443/?x#y", "https://bücher.example./")),
         *(
@@ -68,6 +107,23 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
             ("host", text)
             for text in ("", "0", "a b", "a/b", "a:0", "*.a", "1.2.3", "256.1.1.1", "a..b", "u@a")
         ),
+        *(
+            ("host", f"[{text}]")
+            for text in ("1:2", "1::2::3", "::1.2.3", "1:2:3:4:5:6:7:8:9", ":1", "12345::")
+        ),
+        *(("host", text) for text in ("a:65536", "a:99999", "a:080")),
+        *(("path", text) for text in ("", "a", "$.", "$.1", "$[01]", "$..a", "$[*]", "$" + ".a" * 17)),
+        *(
+            ("rate", text)
+            for text in ("0", "0.000/m", "100001", "6000001/m", "360000001/h", "1/d", "-1", ".5")
+        ),
+        *(
+            ("traceparent", text)
+            for text in ("", "00", f"ff-{'1' * 32}-{'a' * 16}-01", f"00-{'0' * 32}-{'a' * 16}-01")
+        ),
+        ("traceparent", f"00-{'1' * 32}-{'0' * 16}-01"),
+        ("traceparent", f"00-{'1' * 32}-{'a' * 16}-01-x"),
+        ("traceparent", f"00-{'A' * 32}-{'a' * 16}-01"),
         *(("limit", text) for text in ("", "0", "*.*", "a.*", "*.", "**")),
         *(("url", text) for text in ("", "ftp://a/", "http:///", "http://a b/", "http://u@a/", "http://a/ü")),
         *(("url", text) for text in ("http://0/", "http://a:0/", "http://a\\b", "//a/", "http://a/ ", "a")),

@@ -1,5 +1,6 @@
 """Errors of the SQL drivers: every one is told with its code and words, and known ones with what to do."""
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -147,3 +148,22 @@ def test_an_unknown_code_of_sqlite_is_told(tmp_path: Path) -> None:
     assert found is not None
     assert "(SQLITE_RANGE: column index out of range)" in found.message
     assert (found.unknown, found.answers) == ("SQLITE_RANGE", True)
+
+
+@pytest.mark.parametrize(("code", "name"), [(14, "SQLITE_CANTOPEN"), (778, "SQLITE_IOERR_WRITE")])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_its_folder(
+    code: int, name: str, number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It will be opened again, so the store is not unfit."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, "Too many open files")
+
+    database = SqliteFile(path=tmp_path / "x.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        found = fault(sqlite_error(code, name, "unable to open database file"), database)
+    assert found is not None
+    assert found.message.endswith("has no file descriptors left (ulimit -n)")
+    assert (found.unfit, found.answers) == (False, False)

@@ -7,8 +7,17 @@ from pika import exceptions
 from taskrunner.brokers import topology
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError, TopologyConflict
 
-# AMQP reply codes that dialling again does not help: access refused, and not allowed (no such vhost).
-_REFUSALS = frozenset({403, 530})
+# What an operator can do about the replies that dialling again does not help; a limit is told by its text.
+# https://www.rabbitmq.com/docs/channels#error-reply-codes
+_REMEDIES = {
+    403: "see the rights of its user: rabbitmqctl list_permissions",
+    405: "another connection has it for itself: end that one, or set Rabbit.exchange to another name",
+    530: "check the user, password and virtual host in Rabbit.addr",
+    540: "this RabbitMQ lacks or forbids what taskrunner needs: see its log, and deprecated features",
+}
+_CREDENTIALS = _REMEDIES[530]
+_LIMIT = "raise the limit: rabbitmqctl list_vhost_limits, list_user_limits"
+_LIMITED = re.compile(r"\blimit\b.*\breached\b|\breached\b.*\blimit\b", re.DOTALL)
 # pika keeps only the repr of a close that came during the handshake.
 _QUOTED_CLOSE = re.compile(r"""ConnectionClosedByBroker: \((?P<code>\d+)\) (['"])(?P<text>.*)\2""", re.DOTALL)
 
@@ -23,16 +32,16 @@ def translate(exc: BaseException) -> TaskrunnerError:
     if isinstance(cause, TaskrunnerError):
         return cause
     text = _text(cause)
-    if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 406:
-        return topology.parse_conflict(text) or BrokerUnavailable(text)
-    if isinstance(cause, exceptions.ChannelClosedByBroker) and cause.reply_code == 403:
-        return AccessRefused(f"{text}; see the rights of its user: rabbitmqctl list_permissions")
-    refused = isinstance(
-        cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError
-    ) or (isinstance(cause, exceptions.ConnectionClosedByBroker) and cause.reply_code in _REFUSALS)
-    if refused:
-        return AccessRefused(f"{text}; check the user, password and virtual host in Rabbit.addr")
-    return BrokerUnavailable(text)
+    if isinstance(cause, exceptions.ProbableAuthenticationError | exceptions.ProbableAccessDeniedError):
+        return AccessRefused(f"{text}; {_CREDENTIALS}")
+    if not isinstance(cause, exceptions.ConnectionClosedByBroker | exceptions.ChannelClosedByBroker):
+        return BrokerUnavailable(text)
+    if cause.reply_code == 406 and (conflict := topology.parse_conflict(text)) is not None:
+        return conflict
+    remedy = _LIMIT if _LIMITED.search(text) else _REMEDIES.get(cause.reply_code)
+    if cause.reply_code == 403 and isinstance(cause, exceptions.ConnectionClosedByBroker):
+        remedy = _CREDENTIALS
+    return BrokerUnavailable(text) if remedy is None else AccessRefused(f"{text}; {remedy}")
 
 
 def needs_operator(error: TaskrunnerError) -> bool:

@@ -21,6 +21,7 @@ from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
 from taskrunner.handlers.http.retry_after import retry_after
 from taskrunner.handlers.http.settings import FetchSettings
+from taskrunner.handlers.http.shortage import Shortage
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
 from taskrunner.handlers.http.target_auth import SecretMissing, TargetAuth
 from taskrunner.handlers.http.token_grants import TokenUnavailable
@@ -97,9 +98,12 @@ class HttpHandler(Handler):
             return replace(outcome, sent=self._sent, hops=self._all_hops(outcome.response))
         except Exception as exc:  # noqa: BLE001 - the boundary: a worker's thread must survive everything
             found = shortage.of_exception(exc)
-            return self._recover(context, exc) if found is None else shortage.outcome(found)
+            return self._recover(context, exc) if found is None else self._interrupted(found)
         finally:
             self._sockets.end_attempt()
+            if self._network.is_short:
+                # What we keep for the next attempt is what others lack, the store among them.
+                self._renew_engines()
 
     def close(self) -> None:
         self._engines.close()
@@ -227,7 +231,7 @@ class HttpHandler(Handler):
         if failure.kind is OutcomeKind.BLOCKED:
             return _outcome(failure)  # even the timings could reveal what is behind the address
         if exchange.shortage is not None:
-            return shortage.outcome(exchange.shortage)
+            return self._interrupted(exchange.shortage)
         address = self._engine.address()
         if exchange.head.status < 200:
             timings = self._engine.timings(self._lookup_seconds, elapsed)
@@ -258,6 +262,16 @@ class HttpHandler(Handler):
     def _make_engine(self, profile: str | None) -> FetchEngine:
         return FetchEngine(self._settings, self._guard, self._network, self._sockets, profile)
 
+    def _interrupted(self, found: Shortage) -> Outcome:
+        self._network.note_shortage()
+        return shortage.outcome(found)
+
+    def _renew_engines(self) -> None:
+        """Close all connections, and whatever else the engines hold open."""
+        self._engines.close()
+        self._engines = ProfileEngines(self._make_engine)
+        self._engine = self._engines.get(None)
+
     def _recover(self, context: AttemptContext, exc: Exception) -> Outcome:
         """Log a bug of ours, and make new engines: the handles may be in any state.
 
@@ -267,9 +281,7 @@ class HttpHandler(Handler):
         name = type(exc).__name__
         where = "".join(traceback.format_tb(exc.__traceback__))
         _log.error("the fetch of task %s failed with %s\n%s", context.task.id, name, where)
-        self._engines.close()
-        self._engines = ProfileEngines(self._make_engine)
-        self._engine = self._engines.get(None)
+        self._renew_engines()
         return Outcome(kind=OutcomeKind.INTERRUPTED, error=f"taskrunner failed internally ({name}).")
 
 

@@ -24,6 +24,8 @@ _CACHED_NAMES = 4096
 # Threads that look names up at the same time: a name server that never answers must not use up the machine's
 # threads.
 _MAX_LOOKUPS = 256
+# A shortage is met again and again; after this time without one, it is over.
+_SHORT_SECONDS = 60.0
 # How often a waiting attempt checks whether it was cancelled.
 _CANCEL_POLL = 0.25
 
@@ -59,9 +61,19 @@ class Network:
 
     def __init__(self) -> None:
         self.http1_hosts = Http1Hosts()
+        self._short_until = 0.0
         self._cache: dict[str, tuple[float, LookupAnswer]] = {}
         self._running: dict[str, _Lookup] = {}
         self._changed = threading.Condition()
+
+    def note_shortage(self) -> None:
+        """An attempt met a shortage of this machine."""
+        self._short_until = time.monotonic() + _SHORT_SECONDS
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an attempt met a shortage lately."""
+        return self._short_until > 0.0 and time.monotonic() < self._short_until
 
     def look_up(self, host: str, timeout: float, is_cancelled: Callable[[], bool]) -> LookupAnswer:
         """Every address of `host`, in the order in which to dial them.

@@ -5,12 +5,12 @@ pause; `/health` tells it.
 """
 
 import errno
-import os
 import socket
 
 import pycurl
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.runtime.descriptors import open_and_close
 
 # Seconds until the next attempt; `retry.decide` doubles them while the shortage lasts.
 PAUSE = 5.0
@@ -80,14 +80,10 @@ def of_connect(number: int, *, is_ipv6: bool) -> Shortage | None:
 
 def of_descriptors() -> Shortage | None:
     """Whether descriptors have run out: libraries report that as a name or a certificate not found."""
-    opened: list[int] = []
     try:
-        opened.extend(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(_SPARE_DESCRIPTORS))
+        open_and_close(_SPARE_DESCRIPTORS)
     except OSError as exc:
         return of_exception(exc)
-    finally:
-        for each in opened:
-            os.close(each)
     return None
 
 

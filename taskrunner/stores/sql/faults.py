@@ -1,5 +1,6 @@
 """Turns the drivers' errors into messages for people, and tells which of them are outages."""
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskrunner.runtime.descriptors import open_and_close
 from taskrunner.stores.connection import Fault
 from taskrunner.stores.sql.settings import Database, SqliteFile
 
@@ -25,7 +27,10 @@ _SQLITE: dict[int, tuple[str, bool, bool]] = {
     15: ("is locked in a way that SQLite cannot resolve; is it on a network file system?", False, False),
     26: ("is not a database: give the path of another file; this one was not touched", False, True),
 }
-_IO_ERROR, _FULL = 10, 13
+_IO_ERROR, _FULL, _CANNOT_OPEN = 10, 13, 14
+# A database in WAL mode has three files.
+_FILES = 3
+_NO_DESCRIPTORS = ("cannot be opened: this process has no file descriptors left (ulimit -n)", False, False)
 _UNLOCKABLE = ("cannot be locked by SQLite: is it on a network file system?", False, False)
 # SQLITE_IOERR_UNLOCK, _RDLOCK, _CHECKRESERVEDLOCK, _LOCK, _SHMLOCK.
 _SQLITE_EXTENDED = dict.fromkeys((2058, 2314, 3594, 3850, 5130), _UNLOCKABLE)
@@ -108,6 +113,8 @@ def _sqlite(exc: sqlite3.Error, where: str, path: Path) -> Fault:
         known = _SQLITE_EXTENDED.get(code) or _SQLITE.get(code & 0xFF)
         if code & 0xFF == _IO_ERROR and _disk_is_full(path):
             known = _SQLITE[_FULL]
+        if code & 0xFF in {_IO_ERROR, _CANNOT_OPEN} and not _has_descriptors():
+            known = _NO_DESCRIPTORS
     if known is not None:
         reason, answers, unfit = known
         return Fault(message=f"{where} {reason}", answers=answers, unfit=unfit)
@@ -124,6 +131,14 @@ def _disk_is_full(path: Path) -> bool:
         return os.statvfs(path.parent).f_bavail == 0
     except OSError:
         return False
+
+
+def _has_descriptors() -> bool:
+    try:
+        open_and_close(_FILES)
+    except OSError as exc:
+        return exc.errno not in {errno.EMFILE, errno.ENFILE}
+    return True
 
 
 def _postgres(state: str, exc: BaseException, where: str) -> Fault:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from taskrunner.brokers.base import PublishAnswer
+from taskrunner.brokers.base import DeadDelivery, PublishAnswer
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.domain.errors import BrokerUnavailable
 from tests.contract.brokers.harness import Inbox, RabbitBackend, messages
@@ -16,14 +16,16 @@ from tests.tools.waiting import PATIENCE, eventually
 
 
 @asynccontextmanager
-async def policy(backend: RabbitBackend, definition: str) -> AsyncIterator[None]:
+async def policy(
+    backend: RabbitBackend, definition: str, *, kind: str = "policy", queue: str = "medium"
+) -> AsyncIterator[None]:
     name = f"policy-{backend.topology.exchange}"
-    pattern = f"^{re.escape(backend.topology.amqp_name('medium'))}$"
-    await control("set_policy", name, pattern, definition, "--apply-to", "queues")
+    pattern = f"^{re.escape(backend.topology.amqp_name(queue))}$"
+    await control(f"set_{kind}", name, pattern, definition, "--apply-to", "queues")
     try:
         yield
     finally:
-        await control("clear_policy", name)
+        await control(f"clear_{kind}", name)
 
 
 @asynccontextmanager
@@ -116,3 +118,84 @@ async def test_missing_rights_are_named(
     assert re.search(named, text)
     if not declared:
         await unstarted.start()
+
+
+@pytest.mark.parametrize("kind", ["policy", "operator_policy"])
+async def test_a_policy_that_lowers_the_delivery_limit_is_told(unstarted: RabbitBackend, kind: str) -> None:
+    """The lowest of policy, operator policy and argument counts."""
+    await unstarted.start(delivery_limit=50)
+    inbox = Inbox()
+    async with policy(unstarted, '{"delivery-limit":1}', kind=kind):
+        await unstarted.broker.publish(messages(1))
+        unstarted.broker.consume(["medium"], 1, lambda delivery: unstarted.broker.release([delivery]))
+        unstarted.broker.consume_dead_letters(10, inbox.take_dead)
+        (dead,) = await inbox.wait_dead(1)
+    assert (dead.reason, dead.queue) == ("delivery_limit", "medium")
+    (warning,) = [each for each in unstarted.broker.status().warnings if "policies" in each]
+    assert unstarted.topology.amqp_name("medium") in warning
+    assert "delivery-limit under 50" in warning
+
+
+@pytest.mark.parametrize(
+    ("definition", "named"),
+    [
+        ('{"max-length-bytes":30}', "max-length-bytes"),
+        ('{"max-length":1,"overflow":"drop-head"}', "overflow"),
+    ],
+)
+async def test_a_policy_that_drops_or_refuses_is_told(
+    unstarted: RabbitBackend, definition: str, named: str
+) -> None:
+    """A policy's overflow goes before ours, so that RabbitMQ drops rather than refuses."""
+    await unstarted.start()
+    inbox = Inbox()
+    unstarted.broker.consume_dead_letters(10, inbox.take_dead)
+    async with policy(unstarted, definition):
+
+        async def told() -> bool:
+            await unstarted.broker.publish(messages(5))
+            return any(named in each for each in unstarted.broker.status().warnings)
+
+        await eventually(told)
+
+
+async def test_a_dead_letter_may_come_back_for_ever(unstarted: RabbitBackend) -> None:
+    """RabbitMQ 4 drops what came back more than 20 times, from a queue that states no limit."""
+    await unstarted.start()
+    inbox, returns = Inbox(), 0
+    unstarted.broker.consume(["medium"], 1, lambda delivery: unstarted.broker.reject([delivery]))
+
+    def give_back(dead: DeadDelivery) -> None:
+        nonlocal returns
+        returns += 1
+        if returns <= 45:
+            unstarted.broker.release([dead])
+        else:
+            inbox.take_dead(dead)
+
+    unstarted.broker.consume_dead_letters(1, give_back)
+    (sent,) = messages(1)
+    await unstarted.broker.publish([sent])
+    (dead,) = await inbox.wait_dead(1)
+    assert (dead.body, dead.reason) == (sent.body, "rejected")
+
+
+async def test_full_dead_letters_lose_none(unstarted: RabbitBackend) -> None:
+    """A policy limits their length: RabbitMQ keeps what they refuse, and hands it over later."""
+    # Milliseconds after which RabbitMQ hands over again what was refused; by default 3 minutes.
+    timeout = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 500)."
+    await control("eval", timeout)
+    await unstarted.start()
+    inbox = Inbox()
+    sent = messages(20)
+    async with policy(unstarted, '{"max-length":2}', queue="dead"):
+        unstarted.broker.consume(["medium"], 20, lambda delivery: unstarted.broker.reject([delivery]))
+        await unstarted.broker.publish(sent)
+        await unstarted.wait_depth(0)
+        unstarted.broker.consume_dead_letters(1, inbox.take_dead)
+
+        async def all_came() -> bool:
+            unstarted.broker.ack(inbox.dead)
+            return {dead.body for dead in inbox.dead} == {each.body for each in sent}
+
+        await eventually(all_came)

@@ -162,3 +162,22 @@ def test_a_thread_that_cannot_start_is_ours(monkeypatch: pytest.MonkeyPatch) -> 
         patched.setattr(threading.Thread, "start", refuse)
         assert_not_charged(run(network, NAMED), "thread")
     assert run(network, NAMED).kind is OutcomeKind.DNS_ERROR
+
+
+@pytest.mark.parametrize(("is_short", "connections"), [(False, 1), (True, 3)])
+def test_what_others_lack_is_not_kept_for_the_next_attempt(
+    is_short: bool, connections: int, hostile: Hostile
+) -> None:
+    """While some attempt meets a shortage, every worker closes its connections after each attempt."""
+    network = Network()
+    handler = HttpHandler(FetchSettings(limits=LOOPBACK), SocketWatch(), network)
+    url = hostile.url(behaviours.answer)
+    if is_short:
+        network.note_shortage()
+    try:
+        for number in range(1, 4):
+            outcome = handler.run(AttemptContext(task=make_task(url), number=number))
+            assert outcome.kind is OutcomeKind.OK
+    finally:
+        handler.close()
+    assert hostile.ledger.connections == connections

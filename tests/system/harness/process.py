@@ -1,6 +1,7 @@
 """A taskrunner process: started with its configuration in the environment, watched, and ended by signals."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def run(
 
 
 class TaskrunnerProcess:
-    """A `serve` or `consume` that was started; its output is in `log`."""
+    """A `serve` or `consume` that was started; its output is in `log`. `descriptors` is its `ulimit -n`."""
 
     def __init__(
         self,
@@ -61,10 +62,17 @@ class TaskrunnerProcess:
         settings: Mapping[str, object],
         words: Sequence[str] = (),
         launcher: Sequence[str] = ("taskrunner",),
+        descriptors: int | None = None,
     ) -> None:
         self.name = log.stem
         self.port = port
         self.log = log
+
+        def prepare() -> None:
+            end_with_parent()  # a test run that is killed leaves nothing behind
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command(verb, *words, launcher=launcher),
@@ -73,7 +81,7 @@ class TaskrunnerProcess:
                 stderr=output,
                 env=environment(settings),
                 cwd=log.parent,
-                preexec_fn=end_with_parent,  # a test run that is killed leaves nothing behind
+                preexec_fn=prepare,
             )
 
     @property

@@ -1,4 +1,4 @@
-"""What the door accepts, every later stage accepts, unchanged: envelope, record, callback, schedule."""
+"""What the door accepts, every later stage accepts, unchanged: envelope, record, callback, schedule, HAR."""
 
 import base64
 import json
@@ -8,10 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from taskrunner.api.har import archive
+from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import Envelope, decode_envelope, encode_envelope
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.follow_up import End, follow_ups
+from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.rules import RuleAction, RulesUnreadable
 from taskrunner.domain.schedule_draft import ScheduleDraft
@@ -21,10 +24,16 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.stores.base import Store
-from tests.contract.stores.harness import NOW, entry, fetch
+from tests.contract.stores.harness import NOW, claim, entry, fetch, ref, settle, settling
 
-LIMITS = TaskLimits()
+# `anywhere` needs to be named, `bound` is for one host; of each a secret and a TLS profile.
+LIMITS = TaskLimits(
+    callback_secrets={"anywhere": ("*",), "bound": ("example.com",)},
+    tls_profiles={"anywhere": (), "bound": ("example.com",)},
+)
 TASK_SETTINGS = TaskSettings(limits=LIMITS)
+
+MASKING = Masking()
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 URLS = st.sampled_from(
@@ -99,7 +108,11 @@ RETRIES = st.fixed_dictionaries(
         "delays": st.lists(SECONDS, min_size=1, max_size=4),
     },
 )
-EVENTS = st.lists(st.sampled_from(["succeeded", "failed"]), min_size=1, unique=True)
+EVENTS = st.lists(st.sampled_from(["succeeded", "failed", "cancelled"]), min_size=1, unique=True)
+CONFIGURED = st.sampled_from(["anywhere", "bound"])
+CALLBACKS = st.fixed_dictionaries(
+    {"url": URLS}, optional={"events": EVENTS, "secret": CONFIGURED, "tls": CONFIGURED}
+)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "method": st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
     "headers": st.dictionaries(
@@ -122,22 +135,35 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "rules_unreadable": st.sampled_from([each.value for each in RulesUnreadable]),
     "labels": st.dictionaries(NAMES, TEXT, max_size=3),
-    "callback": st.fixed_dictionaries(
-        {"url": URLS},
-        optional={"events": st.lists(st.sampled_from(["succeeded", "failed"]), min_size=1, unique=True)},
-    ),
+    "tls": CONFIGURED,
+    "callback": CALLBACKS,
     "traceparent": st.just("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 }
 STARTS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}), st.fixed_dictionaries({"run_at": TIMES}), st.fixed_dictionaries({"delay": SECONDS})
 )
+
+
+def fitting(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields without names of secrets and profiles that are not for their URL, which the door refuses."""
+    url = fields["url"]
+    bound_fits, is_https = url.startswith("https://example.com/"), url.startswith("https:")
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if not (name in {"secret", "tls"} and value == "bound" and not bound_fits)
+        and not (name == "tls" and not is_https)
+    }
+    return {**kept, "callback": fitting(kept["callback"])} if "callback" in kept else kept
+
+
 GIVEN = st.builds(
     lambda url, fields, body, start: {"url": url, **fields, **body, **start},
     URLS,
     st.fixed_dictionaries({}, optional=FIELDS),
     BODIES,
     STARTS,
-)
+).map(fitting)
 _PER_RUN = ("run_at", "delay", "expires_at", "traceparent")
 
 
@@ -162,6 +188,24 @@ def assert_envelope_keeps(task: Task) -> None:
     assert encode(read.task) == encode(task)
 
 
+async def assert_archive_keeps(store: Store, task: Task) -> None:
+    """After an attempt, the HAR has the request as it was given, with what may be secret masked."""
+    await claim(store, [ref(task.id)])
+    if task.expires_at is not None and task.expires_at <= NOW:
+        return  # no attempt starts after the deadline
+    assert await settle(store, settling(task.id, 1, Status.FAILED))
+    record = await fetch(store, task.id)
+    assert encode(record.task) == encode(task)
+    detail = AttemptDetail.of_record(record, 1, MASKING, user_agent="agent")
+    (kept,) = json.loads(encode(archive([detail])))["log"]["entries"]
+    request = kept["request"]
+    assert (request["method"], request["url"]) == (task.method, masked_url(task.url))
+    assert request["bodySize"] == len(task.content or b"")
+    assert kept["comment"].startswith(f"task {task.id}, attempt 1: ")
+    sent = {each["name"]: each["value"] for each in request["headers"]}
+    assert sent.items() >= MASKING.headers(task.headers).items()
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GIVEN)
 async def test_whatever_the_door_accepts_comes_out_unchanged(store: Store, fields: dict[str, Any]) -> None:
@@ -182,6 +226,10 @@ async def test_whatever_the_door_accepts_comes_out_unchanged(store: Store, field
     for report in follow_ups(end, ()):
         assert_envelope_keeps(report.task)
         assert json.loads(report.task.content or b"")
+        assert task.callback is not None
+        assert (report.task.signed_by, report.task.tls) == (task.callback.secret, task.callback.tls)
+
+    await assert_archive_keeps(store, task)
 
     template = {name: value for name, value in fields.items() if name not in _PER_RUN}
     draft = ScheduleDraft.from_json(json.dumps({"cron": "@daily", "task": template}), LIMITS)

@@ -1,0 +1,41 @@
+"""Examples of what requests take, for the OpenAPI document: by the name of the schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_TASK = {
+    "url": "https://example.com/hook",
+    "method": "POST",
+    "headers": {"X-Order": "42"},
+    "body": {"order": 42},
+    "delay": "10m",
+    "max_attempts": 5,
+    "labels": {"team": "shop"},
+}
+_SCHEDULE = {
+    "cron": "0 8 * * 1-5",
+    "time_zone": "Europe/Berlin",
+    "task": {"url": "https://example.com/report"},
+}
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "TaskDraft": _TASK,
+    "NewSchedule": {"name": "daily-report", **_SCHEDULE},
+    "ScheduleFields": _SCHEDULE,
+    "ScheduleDraftPatch": {
+        "cron": "0 9 * * *",
+        "task": {"headers": {"X-Report": "daily", "X-Old": None}},
+    },
+    "HostLimit": {"concurrency": 4, "rate": "90/m"},
+    "HostLimitPatch": {"rate": "10/s", "burst": None},
+    "ApiKeyDraft": {"name": "shop", "scopes": ["submit", "read"], "owner": "the shop team"},
+    "KeyLimitPatch": {"rate": "50/s", "burst": 100},
+    "Rotation": {"grace": "1h"},
+    "Login": {"key": "tr_…"},
+    "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
+    "WebhookDraft": {
+        "name": "ended",
+        "url": "https://example.com/hook",
+        "events": ["failed"],
+        "filter": {"queue": "high"},
+    },
+}

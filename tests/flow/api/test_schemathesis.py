@@ -1,0 +1,60 @@
+"""schemathesis: requests from the OpenAPI document, sound and unsound, held against it, and chains of them.
+
+A few cases for each operation here; `make fuzz` tries more. What the document cannot say is listed, each with
+its reason, in `tests/tools/schemathesis_hooks.py`.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.domain.api_key import Scope
+from tests.flow.api.harness import Api
+from tests.tools.waiting import in_time
+
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "tests" / "tools" / "schemathesis.toml"
+FEW = 3
+CASES = int(os.environ.get("FUZZ_CASES", FEW))
+WITHIN = 100.0 * CASES
+# As many phases as fit into the time of this test; all of them for `make fuzz`.
+PHASES = {False: "examples,fuzzing,stateful", True: "coverage"}
+# Where nobody has to show a key, nothing ignores one.
+OPEN = ("--exclude-checks", "ignored_auth")
+
+
+@pytest.fixture
+def access_settings(with_key: bool) -> AccessSettings:
+    return AccessSettings(auth=Auth.KEYS if with_key else Auth.LOOPBACK)
+
+
+@pytest.mark.parametrize("with_key", [False, True], ids=["open", "key"])
+async def test_answers_are_as_the_document_says(api: Api, with_key: bool, tmp_path: Path) -> None:
+    """All checks, in all phases, the stateful one included."""
+    words = OPEN
+    if with_key:
+        words = ("--header", f"Authorization: Bearer {await api.make_key('fuzz', *Scope)}")
+    command = (
+        *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(CONFIG)),
+        *("run", f"http://127.0.0.1:{api.server.port}/openapi.json"),
+        *(("--phases", PHASES[with_key]) if CASES == FEW else ()),
+        *("--max-examples", str(CASES), "--generation-database", "none", "--no-color", *words),
+    )
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.tools.schemathesis_hooks"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with in_time("schemathesis", within=WITHIN):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, output.decode(errors="replace")

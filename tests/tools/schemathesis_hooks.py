@@ -1,0 +1,79 @@
+"""What schemathesis has to be told about our API, because JSON Schema and OpenAPI cannot say it."""
+
+import json
+import re
+from typing import Any
+
+import schemathesis
+
+# Refusals of requests that the document allows, by method, code, field and start of the message: what it
+# cannot say.
+_BEYOND_SCHEMA = (
+    # Which parameters go together: no parameter's schema can refer to another parameter.
+    (r"POST", r"bad_query", r"all", r"give "),
+    # Which tasks an action is for.
+    (r"POST", r"bad_query", r"status", r"\w+ does not apply to"),
+    # That a text is one which an earlier answer had, or which no earlier request had.
+    (r"\w+", r"bad_query", r"cursor", r"is not one that this API gave out"),
+    (r"POST", r"idempotency_key_reused", r"", r""),
+    # What time it is, and that one time is later than another.
+    (r"\w+", r"\w+_invalid", r"(.*\.)?(expires_at|run_at)", r"must be (in the future|later than|at most)"),
+    # How long a duration in words is, and that one is as long as another.
+    (
+        r"\w+",
+        r"\w+_invalid",
+        r"(.*\.)?(timeout|delay|jitter|grace|base|cap|delays.*)",
+        r"must be (greater|at) ",
+    ),
+    # What this installation has configured.
+    (r"\w+", r"\w+_invalid", r"(.*\.)?(tls|secret)", r"no \w+( profile)? is configured by the name"),
+    # Which names IDNA 2008 allows, and which targets the SSRF policy does.
+    (r"\w+", r"\w+_invalid", r"(.*\.)?(url|host|pattern)", r""),
+    # What a change makes of what is there.
+    (r"PATCH", r"\w+_invalid", r".*", r""),
+    # Which elements of a batch are good: by itself, each is answered in its item.
+    (r"POST", r"batch_refused", r".*", r""),
+)
+
+
+@schemathesis.serializer("application/x-ndjson", "application/jsonl")
+def as_lines(_context: Any, value: Any) -> bytes:
+    """The schema of lines is that of their text; a value of another type is a line."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "surrogatepass")
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """A preference may be ignored, and thousands of cases that wait for a task would take days."""
+    if case.headers:
+        case.headers.pop("Prefer", None)
+
+
+@schemathesis.hook
+def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> bool:
+    """Whether a failure counts."""
+    if type(failure).__name__ == "ServerError":
+        return not _needs_replicas(case, response)
+    if type(failure).__name__ != "RejectedPositiveData":
+        return True
+    problem = response.json()
+    findings = problem.get("errors") or [{"field": "", "message": problem["detail"]}]
+    return not all(
+        _is_beyond_schema(case.method, problem["code"], each["field"], each["message"]) for each in findings
+    )
+
+
+def _is_beyond_schema(method: str, code: str, field: str, message: str) -> bool:
+    return any(
+        re.fullmatch(methods, method)
+        and re.fullmatch(codes, code)
+        and re.fullmatch(fields, field)
+        and re.match(messages, message)
+        for methods, codes, fields, messages in _BEYOND_SCHEMA
+    )
+
+
+def _needs_replicas(case: Any, response: Any) -> bool:
+    """503 is the answer for a write concern whose replicas are not there."""
+    return bool(response.status_code == 503 and "replicated" in str(case.body))
