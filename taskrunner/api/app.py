@@ -26,7 +26,9 @@ from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
+from taskrunner.api.token_keys import TokenKeyRoutes
 from taskrunner.api.waiting import Waiting
+from taskrunner.api.webhooks import WebhookRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -41,9 +43,11 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to reach the next request.
@@ -71,6 +75,8 @@ def build_api(
     access: Access,
     keys: KeyAdmin,
     trail: AuditTrail,
+    token_keys: PublishedKeys,
+    webhooks: WebhookAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -95,6 +101,8 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
+    WebhookRoutes(webhooks, options).add_to(routes)
+    TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)

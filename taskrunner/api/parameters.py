@@ -11,7 +11,14 @@ from taskrunner.api.event_ids import EVENT_ID_LENGTH, read_event_id
 from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, OperationUnknown, QueueUnknown, ScheduleUnknown, TaskUnknown
+from taskrunner.domain.errors import (
+    KeyUnknown,
+    OperationUnknown,
+    QueueUnknown,
+    ScheduleUnknown,
+    TaskUnknown,
+    WebhookUnknown,
+)
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
@@ -170,6 +177,12 @@ def _read_schedule_name(text: str) -> str:
     return text
 
 
+def _read_webhook_name(text: str) -> str:
+    if not _STORED_NAME.fullmatch(text):
+        raise WebhookUnknown(f"no webhook can have the name {shown(text)}")
+    return text
+
+
 def _read_key_name(text: str) -> str:
     if not KEY_NAME.fullmatch(text):
         raise KeyUnknown(f"no API key can have the name {shown(text)}")
@@ -208,6 +221,7 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
+WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
 QUEUE_NAME = _path(
     "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
@@ -234,7 +248,7 @@ FILE = _path("file", "A file of the documentation page.", {"type": "string"}, st
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
-        *(TASK_ID, SCHEDULE_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
+        *(TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, OPERATION_ID, QUEUE_NAME),
         *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE),
     )
 }

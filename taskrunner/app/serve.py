@@ -27,6 +27,7 @@ from taskrunner.domain.masking import Masking
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -82,6 +83,8 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
         keys=platform.key_admin,
         trail=platform.audit,
+        token_keys=platform.token_keys,
+        webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

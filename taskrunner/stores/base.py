@@ -39,6 +39,7 @@ from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
+from taskrunner.stores.webhook_store import WebhookStore as WebhookStore
 
 
 class Store(
@@ -55,6 +56,7 @@ class Store(
     AuditStore,
     RateStore,
     ChangeStore,
+    WebhookStore,
     OperationStore,
     FleetStore,
     InspectionStore,

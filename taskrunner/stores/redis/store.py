@@ -24,6 +24,7 @@ from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
+from taskrunner.stores.redis.webhook_store import RedisWebhookStore
 
 
 class RedisStore(
@@ -39,6 +40,7 @@ class RedisStore(
     RedisAuditStore,
     RedisRateStore,
     RedisChangeStore,
+    RedisWebhookStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

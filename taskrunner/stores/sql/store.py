@@ -20,6 +20,7 @@ from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
+from taskrunner.stores.sql.webhook_store import SqlWebhookStore
 
 
 class SqlStore(
@@ -35,6 +36,7 @@ class SqlStore(
     SqlAuditStore,
     SqlRateStore,
     SqlChangeStore,
+    SqlWebhookStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

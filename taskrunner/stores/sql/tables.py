@@ -110,6 +110,13 @@ host_limits = Table(
     Column("encoded", Text, nullable=False),
 )
 
+webhooks = Table(
+    "taskrunner_webhooks",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+)
+
 api_keys = Table(
     "taskrunner_api_keys",
     metadata,

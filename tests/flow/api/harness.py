@@ -124,7 +124,8 @@ class Api:
         due = None if status in TERMINAL else now
         verdict = Verdict(status=status, reason="in a test", due=due)
         assert await self.store.settle(
-            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)], now=now
+            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now, webhooks=())],
+            now=now,
         ) == [True]
 
     async def talk(self, sent: bytes) -> bytes:

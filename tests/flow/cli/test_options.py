@@ -209,6 +209,7 @@ def task_cases() -> dict[str, Case]:
         words = f"{command} {' '.join(named(command))}"
         with_hook = f"{words} {' '.join(CALLBACK)}"
         found[f"{command} --tls"] = refused(words, "--tls", "nobody", "nobody")
+        found[f"{command} --auth"] = refused(words, "--auth", "nobody", "nobody")
         found[f"{command} --callback-tls"] = refused(with_hook, "--callback-tls", "nobody", "nobody")
         found[f"{command} --callback-secret"] = refused(with_hook, "--callback-secret", "nobody", "nobody")
         found[f"{command} --data"] = body(command)

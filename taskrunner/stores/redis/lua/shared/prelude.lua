@@ -18,6 +18,7 @@ local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message 
 local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<message id>" by the end of retention, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
+local WEBHOOKS = PREFIX .. 'webhooks' -- hash: webhooks by name
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local RATE = PREFIX .. 'rate:'     -- string: theoretical arrival time of the next request of an API key, us
 local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
