@@ -16,7 +16,7 @@ from taskrunner.api.rate_limits import remember_allowance, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
-from taskrunner.domain.api_key import ApiKey
+from taskrunner.domain.api_key import ApiKey, Scope
 from taskrunner.domain.console_session import ConsoleSession
 from taskrunner.domain.dry_run import DryRun
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
@@ -53,6 +53,10 @@ class Caller:
     @property
     def name(self) -> str | None:
         return None if self.key is None else self.key.name
+
+    @property
+    def may_read(self) -> bool:
+        return self.key is None or self.key.allows(Scope.READ)
 
     @property
     def namespace(self) -> str:
@@ -174,6 +178,17 @@ class Access:
         except (RequestRefused, OutsideError):
             return False
         return True
+
+    async def still_admits(self, request: web.Request, needs: Needs) -> bool:
+        """Whether the caller could make the request again and see as much. Waits for no service."""
+        if caller_of(request).key is None:
+            # It came from near, or everybody is let in: only the first key can change that.
+            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
+        try:
+            caller = await self._caller(request, needs, is_probe=True)
+        except (RequestRefused, OutsideError):
+            return False
+        return caller.namespace == caller_of(request).namespace
 
     async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
         if not (needs.scopes or needs.keyed) or self.is_open:

@@ -19,7 +19,7 @@ _CHANGE = web.RequestKey("change", Change)
 SUBMITS = frozenset({("POST", "/tasks"), ("POST", "/tasks/batch"), ("POST", "/schedules/{name}/run")})
 _VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
 # The parts of a path that differ for a caller with a namespace.
-_STORED = frozenset({"id", "name"})
+_STORED = frozenset({"id", "name", "webhook"})
 
 
 def change_of(request: web.Request) -> Change:

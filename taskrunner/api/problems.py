@@ -73,6 +73,8 @@ from taskrunner.domain.errors import (
     TaskTooLarge,
     TaskUnknown,
     TooManyLiveTasks,
+    WebhookInvalid,
+    WebhookUnknown,
     WriteUnconfirmed,
 )
 from taskrunner.domain.json_text import JsonUnfit
@@ -103,6 +105,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
     KeyInvalid: "key_invalid",
+    WebhookInvalid: "webhook_invalid",
     OperationInvalid: "operation_invalid",
 }
 
@@ -114,6 +117,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
     SessionUnknown: "session_unknown",
+    WebhookUnknown: "webhook_unknown",
     OperationUnknown: "operation_unknown",
     QueueUnknown: "queue_unknown",
 }
@@ -191,7 +195,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, BatchRefused):
         return _batch_refused(exc)
-    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid | OperationInvalid):
+    if isinstance(exc, FieldsInvalid) and isinstance(exc, tuple(_INVALID)):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)

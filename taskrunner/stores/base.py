@@ -10,6 +10,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
 from taskrunner.stores.audit_store import AuditStore as AuditStore
+from taskrunner.stores.change_store import ChangeStore as ChangeStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
@@ -40,6 +41,7 @@ from taskrunner.stores.session_store import SessionStore as SessionStore
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
+from taskrunner.stores.webhook_store import WebhookStore as WebhookStore
 
 
 class Store(
@@ -56,6 +58,8 @@ class Store(
     AuditStore,
     RateStore,
     SessionStore,
+    ChangeStore,
+    WebhookStore,
     OperationStore,
     FleetStore,
     InspectionStore,

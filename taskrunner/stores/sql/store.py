@@ -5,6 +5,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.audit_store import SqlAuditStore
+from taskrunner.stores.sql.change_store import SqlChangeStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
@@ -20,6 +21,7 @@ from taskrunner.stores.sql.schedule_store import SqlScheduleStore
 from taskrunner.stores.sql.session_store import SqlSessionStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
+from taskrunner.stores.sql.webhook_store import SqlWebhookStore
 
 
 class SqlStore(
@@ -35,6 +37,8 @@ class SqlStore(
     SqlAuditStore,
     SqlRateStore,
     SqlSessionStore,
+    SqlChangeStore,
+    SqlWebhookStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,
