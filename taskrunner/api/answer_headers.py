@@ -59,7 +59,7 @@ class AnswerHeaders:
                 headers.setdefault(name, value)
         else:
             # Most answers have none of them; this is a third of the time.
-            headers.extend(_ALL)
+            headers.update(_ALL)
         if self._may_be_https and is_https(request):
             headers["Strict-Transport-Security"] = _ONLY_TLS
         if self._origins:

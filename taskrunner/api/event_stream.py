@@ -26,7 +26,6 @@ _HEADERS = (
     # A cache or a proxy that keeps parts back would make it a dead stream.
     ("Cache-Control", "no-cache, no-store"),
     ("X-Accel-Buffering", "no"),
-    ("X-Content-Type-Options", "nosniff"),
     SERVER,
 )
 

@@ -40,20 +40,27 @@ def refuse_unsafe(answer: Answer) -> None:
     assert answer.headers["X-Request-Id"]
 
 
+async def head_of(api: Api, method: str, path: str, **options: Any) -> Answer:
+    """The head alone: some bodies are streams without an end."""
+    url = f"http://127.0.0.1:{api.server.port}{path}"
+    async with api.session.request(method, url, **options) as response:
+        return Answer(response.status, response.headers, b"")
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 async def test_every_route_has_the_headers(api: Api, route: tuple[str, str]) -> None:
     """In its answer, in the refusal of a stranger, and in one for a query or a method that it has not."""
     method, path = route
     made = (await api.submit(id="x")).json["id"]
     await api.finish(made, Status.SUCCEEDED, Response(status=200, body=b"<script>", size_bytes=8))
-    asked = re.sub(r"{(id|name|key|host|pattern|number|file)}", lambda part: _EXAMPLES[part[1]], path)
+    asked = re.sub(r"{(\w+)}", lambda part: _EXAMPLES.get(part[1], "x"), path)
     body: dict[str, Any] = {"json": {}} if method != "GET" else {}
-    refuse_unsafe(await api.ask(method, asked, **body))
-    refuse_unsafe(await api.ask("GET", f"{asked}?no_such=1"))
-    refuse_unsafe(await api.ask("QUERY", asked))
-    refuse_unsafe(await api.ask("OPTIONS", asked))
+    refuse_unsafe(await head_of(api, method, asked, **body))
+    refuse_unsafe(await head_of(api, "GET", f"{asked}?no_such=1"))
+    refuse_unsafe(await head_of(api, "QUERY", asked))
+    refuse_unsafe(await head_of(api, "OPTIONS", asked))
     await api.make_key("boss", Scope.ADMIN)
-    refuse_unsafe(await api.ask(method, asked, **body))
+    refuse_unsafe(await head_of(api, method, asked, **body))
 
 
 _EXAMPLES = {
