@@ -62,7 +62,9 @@ def test_dead_letters_are_looked_after_by_command(deployment: Deployment) -> Non
     assert (requeued.returncode, requeued.stdout) == (0, "4 of 4 requeued\n")
 
     def runs() -> bool:
-        return sorted(len(deployment.record(each)["attempts"]) for each in failed) == [1, 2, 2, 2, 2]
+        records = [deployment.record(each) for each in failed]
+        ended = {each["status"] for each in records} == {"failed"}
+        return ended and sorted(len(each["attempts"]) for each in records) == [1, 2, 2, 2, 2]
 
     wait_for(runs, "four of them ran again")
     rolled = deployment.run(

@@ -53,7 +53,7 @@ async def tasks(api: Api, key: dict[str, str], count: int = 3, **fields: Any) ->
 async def test_an_operation_runs_in_the_background(api: Api, prefix: str) -> None:
     """202 with its place; there, its progress and its end."""
     ids = await tasks(api, {}, labels={"a": "1"})
-    fields = {"action": "cancel", "filter": {"label": ["a=1"], "created_before": "0s"}, "limit": 50}
+    fields = {"action": "cancel", "filter": {"label": ["a=1"], "created_before": "0s"}, "limit": 50.0}
     made = await api.ask("POST", f"{prefix}/operations", json=fields)
     assert made.json["status"] in {"waiting", "running"}
     assert made.headers["Location"] == f"{prefix}/operations/{made.json['id']}"
