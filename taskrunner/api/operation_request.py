@@ -9,6 +9,8 @@ from taskrunner.domain.submitter import STORED_ID
 
 _NULL = {"type": "null"}
 _GIVEN = {"not": _NULL}
+# As the schema `false`, for which generators of clients have no word.
+_NEVER: dict[str, Any] = {"not": {}}
 # Conditions are described once, as parameters of lists.
 _FILTER: dict[str, Any] = {
     "type": "object",
@@ -42,7 +44,7 @@ def _unless(action: OperationAction, otherwise: dict[str, Any]) -> dict[str, Any
     return {"anyOf": [_case("action", action={"enum": others}), otherwise]}
 
 
-def _with_status(known: dict[str, Any] | bool) -> dict[str, Any]:
+def _with_status(known: dict[str, Any]) -> dict[str, Any]:
     return _case(filter={"anyOf": [_NULL, {"properties": {"status": known}}]})
 
 
@@ -57,7 +59,7 @@ _DEMANDS: list[dict[str, Any]] = [
     },
     _unless(OperationAction.CANCEL, _case(resource={"const": Resource.TASKS})),
     _unless(OperationAction.REQUEUE, {"anyOf": [_case(stop_at=_NULL), _case("rate", rate=_GIVEN)]}),
-    {"anyOf": [_case(resource={"const": Resource.TASKS}), _with_status(False)]},
+    {"anyOf": [_case(resource={"const": Resource.TASKS}), _with_status(_NEVER)]},
     *(_unless(action, _with_status({"enum": list(statuses)})) for action, statuses in STATUSES.items()),
 ]
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
+from taskrunner.api.event_ids import EVENT_ID_LENGTH, read_event_id
 from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
@@ -269,6 +270,32 @@ TRACEPARENT: Parameter[str | None] = Parameter(
     place="header",
 )
 
+
+PREFER: Parameter[str | None] = Parameter(
+    name="Prefer",
+    description="`wait=SECONDS` (RFC 7240): answer when the task has ended, or after that time.",
+    schema={"type": "string"},
+    read=str,
+    default=None,
+    place="header",
+)
+
+
+def _event_id(name: str, place: Literal["query", "header"]) -> Parameter[str | None]:
+    return Parameter(
+        name=name,
+        description="The id of the last event that the client has had: those that followed come first.",
+        schema={"type": "string", "minLength": EVENT_ID_LENGTH, "maxLength": EVENT_ID_LENGTH},
+        read=read_event_id,
+        default=None,
+        place=place,
+    )
+
+
+LAST_EVENT_ID = _event_id("Last-Event-ID", "header")
+# For tools that cannot set headers.
+LAST_EVENT_ID_QUERY = _event_id("last_event_id", "query")
+
 LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
 CURSOR: Parameter[str | None] = Parameter(
     name="cursor",
@@ -278,7 +305,7 @@ CURSOR: Parameter[str | None] = Parameter(
     default=None,
 )
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
-FIELDS = _members("fields", "The members of each task to answer; all others are left out.", TASK_FIELDS)
+FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)
 VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)

@@ -61,6 +61,7 @@ class Cleaner(Service):
     async def _prune_history(self, now: datetime) -> int:
         if self._clock.monotonic() < self._history_due:
             return 0
+        await self._store.prune_changes(now=now)
         before = now - timedelta(seconds=self._retention.audit)
         entries = await self._store.prune_audit(before=before, most=_MOST_AUDIT_ENTRIES, limit=_BATCH)
         before = now - timedelta(seconds=self._retention.operations)

@@ -10,6 +10,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
 from taskrunner.stores.audit_store import AuditStore as AuditStore
+from taskrunner.stores.change_store import ChangeStore as ChangeStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
@@ -55,6 +56,7 @@ class Store(
     AuditStore,
     RateStore,
     WebhookStore,
+    ChangeStore,
     OperationStore,
     FleetStore,
     InspectionStore,

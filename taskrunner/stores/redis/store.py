@@ -6,6 +6,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.redis.api_key_store import RedisApiKeyStore
 from taskrunner.stores.redis.audit_store import RedisAuditStore
+from taskrunner.stores.redis.change_store import RedisChangeStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
@@ -39,6 +40,7 @@ class RedisStore(
     RedisAuditStore,
     RedisRateStore,
     RedisWebhookStore,
+    RedisChangeStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

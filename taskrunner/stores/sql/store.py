@@ -5,6 +5,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.audit_store import SqlAuditStore
+from taskrunner.stores.sql.change_store import SqlChangeStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
@@ -35,6 +36,7 @@ class SqlStore(
     SqlAuditStore,
     SqlRateStore,
     SqlWebhookStore,
+    SqlChangeStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

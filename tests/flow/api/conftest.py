@@ -1,6 +1,7 @@
 """The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import fakeredis
@@ -54,6 +55,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -104,11 +106,18 @@ def token_keys() -> PublishedKeys:
 
 
 @pytest.fixture
+def api_options() -> dict[str, Any]:
+    """Limits other than the default ones."""
+    return {}
+
+
+@pytest.fixture
 async def api(
     request_timeout: float,
     keepalive_timeout: float,
     access_settings: AccessSettings,
     token_keys: PublishedKeys,
+    api_options: dict[str, Any],
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -145,6 +154,8 @@ async def api(
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    feed = TaskFeed(store, events, clock)
+    await feed.start()
     explainer = Explainer(store, broker, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
@@ -156,6 +167,7 @@ async def api(
         bulk_actions=bulk_actions,
         operations=OperationAdmin(store, clock),
         hosts=hosts,
+        feed=feed,
         explainer=explainer,
         fleet=Fleet(store, broker, explainer, clock),
         schedules=ScheduleAdmin(store, intake, clock),
@@ -168,15 +180,16 @@ async def api(
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=trail,
-        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
+        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     await runner.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, feed, seen)
     await server.stop()
+    await feed.stop()
     await runner.stop()
     await publisher.drain()
     await broker.stop()

@@ -31,6 +31,7 @@ local function create(id, i, token)
   call('HSET', TASK .. id, unpack(fields))
   add(DUE_TIMES, ARGV[i + NEW_TASK.due_ms], id)
   add(INDEX .. 'scheduled', ARGV[i + NEW_TASK.created_at_ms], id)
+  changed(id, 'scheduled')
 end
 
 -- The same for the values at `i`, unless the id is taken.
