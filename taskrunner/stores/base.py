@@ -36,6 +36,8 @@ from taskrunner.stores.rate_store import RateStore as RateStore
 from taskrunner.stores.relay_store import RelayStore as RelayStore
 from taskrunner.stores.schedule_store import ScheduleStore as ScheduleStore
 from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
+from taskrunner.stores.session_store import KnownSession as KnownSession
+from taskrunner.stores.session_store import SessionStore as SessionStore
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
@@ -55,8 +57,9 @@ class Store(
     ApiKeyStore,
     AuditStore,
     RateStore,
-    WebhookStore,
     ChangeStore,
+    WebhookStore,
+    SessionStore,
     OperationStore,
     FleetStore,
     InspectionStore,
