@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.audited import change_of
 from taskrunner.api.parameters import WEBHOOK
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -56,7 +57,8 @@ class WebhookRoutes:
         draft, caller = await self._draft(request), caller_of(request)
         if draft.name is None:
             raise WebhookInvalid([FieldError(field="name", message="is required")])
-        webhook = await self._webhooks.create(caller.stored(draft.name), draft, caller.submitter)
+        name = change_of(request).target = caller.stored(draft.name)
+        webhook = await self._webhooks.create(name, draft, caller.submitter)
         return _response(request, webhook, status=201)
 
     async def list(self, request: web.Request) -> web.Response:

@@ -173,9 +173,14 @@ async def test_who_may_not_read_is_told_nothing(api: Api, scopes: tuple[Scope, .
         await api.refusal(403, "scope_missing", method, path, json=HOOK, headers=key)
 
 
-async def test_a_deletion_is_in_the_audit(api: Api) -> None:
-    """As that of a schedule is; a webhook itself says who made it."""
+async def test_each_change_is_in_the_audit(api: Api) -> None:
+    """By the name of the webhook."""
     await api.ask("POST", "/webhooks", json=HOOK)
+    await api.ask("PUT", "/webhooks/ends", json=HOOK)
     await api.ask("DELETE", "/webhooks/ends")
     entries = (await api.get("/audit")).json["entries"]
-    assert [(each["action"], each["target"]) for each in entries] == [("webhooks.delete", "ends")]
+    assert [(each["action"], each["target"]) for each in reversed(entries)] == [
+        ("webhooks.create", "ends"),
+        ("webhooks.set", "ends"),
+        ("webhooks.delete", "ends"),
+    ]
