@@ -17,6 +17,7 @@ from taskrunner.domain.bulk_operation import (
 )
 from taskrunner.domain.errors import FieldError, FilterInvalid, OperationInvalid
 from taskrunner.domain.host_limit import Rate
+from taskrunner.domain.json_fields import WholeNumber
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.submitter import check_stored_id
@@ -51,7 +52,7 @@ class StopAtDraft(_Part):
     percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
         None, description="At more than this percentage of failures, once ten have ended."
     )
-    failures: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = Field(
+    failures: Annotated[WholeNumber, Field(ge=0, le=1_000_000_000)] | None = Field(
         None, description="At more failures than this."
     )
 
@@ -68,7 +69,7 @@ class BulkOperationDraft(_Part):
     )
     ids: Annotated[list[str], Field(min_length=1, max_length=MOST_IDS)] | None = None
     all: bool = Field(False, description="Everything that the action applies to.")
-    limit: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+    limit: Annotated[WholeNumber, Field(ge=1, le=1_000_000_000)] | None = Field(
         None, description="Act on at most this many."
     )
     rate: Rate | None = Field(None, description="How many per second; by default as fast as possible.")
