@@ -31,7 +31,7 @@ from harness.ours import Taskrunner
 from harness.peers import BullMQ, Dramatiq
 from harness.target import Target
 from harness.variants import Embedded, OnPostgres
-from scenarios import batches, depths, drains, fairness, submits
+from scenarios import batches, depths, drains, fairness, submits, watchers
 
 _ROOT = Path(__file__).parents[1]
 _RESULTS = _ROOT / "bench" / "results"
@@ -41,6 +41,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "sql": drains.sql,
     "post": submits.post,
     "keyed": submits.keyed,
+    "watchers": watchers.watchers,
     "bulk": submits.bulk,
     "batch": batches.batch,
     "fair": fairness.fair,

@@ -138,6 +138,7 @@ async def measure() -> Paths:
             server = await enter(api_running(platform, Monitor(platform, consuming=True, providers={})))
             await enter(platform.running(need_store=True))
             await platform.keys.turn()
+            await platform.webhooks.turn()
             await enter(ConsumerServices(platform, in_processes=False).running(asyncio.Event()))
             session = await enter(aiohttp.ClientSession(f"http://127.0.0.1:{server.port}"))
 

@@ -75,6 +75,11 @@ class Child:
             self._peak_rss_bytes = max(self._peak_rss_bytes, sum(each.memory_info().rss for each in family))
         return self._peak_rss_bytes
 
+    def cpu_seconds(self) -> float:
+        """What the process has used so far, in all its threads."""
+        used = psutil.Process(self.process.pid).cpu_times()
+        return float(used.user + used.system)
+
     def stop(self) -> None:
         """Ask it to end; after a minute, end it with everything that it started."""
         if self.process.poll() is None:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,18 +65,18 @@ class Taskrunner(Contender):
     def consume(self) -> Child:
         return Child(self._command("consume"), log=self._log, cwd=ROOT)
 
-    def serve(self) -> Child:
-        """The API, ready to take tasks at `api_port`."""
-        child = self._start_server()
+    def serve(self, settings: Mapping[str, str] | None = None) -> Child:
+        """The API, ready to take tasks at `api_port`; `settings` are environment variables."""
+        child = self._start_server(settings)
         try:
-            JsonClient(self.api_port).wait_until_ok("/health", _READY_WITHIN)
+            JsonClient(self.api_port).wait_until_ok("/readyz", _READY_WITHIN)
         except BaseException:
             child.stop()
             raise
         return child
 
-    def _start_server(self) -> Child:
-        return Child(self._command("serve"), log=self._log, cwd=ROOT)
+    def _start_server(self, settings: Mapping[str, str] | None = None) -> Child:
+        return Child(self._command("serve"), log=self._log, cwd=ROOT, env=settings)
 
     def make_key(self, *limits: str) -> str:
         """A key that sees only its own tasks, with these options of `keys create`."""

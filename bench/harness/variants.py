@@ -2,6 +2,7 @@
 
 import sqlite3
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,11 @@ class Embedded(OnSql):
         for path in self._file.parent.glob(f"{self._file.name}*"):
             path.unlink()
 
-    def _start_server(self) -> Child:
+    def _start_server(self, settings: Mapping[str, str] | None = None) -> Child:
         """With workers: a memory broker is of one process."""
         self.wipe()
         run(self._command("db", "upgrade"), log=self._log, cwd=ROOT)
-        return self.consume()
+        return Child(self._command("all"), log=self._log, cwd=ROOT, env=settings)
 
     def consume(self) -> Child:
         return Child(self._command("all"), log=self._log, cwd=ROOT)

@@ -80,7 +80,7 @@ def _post_once(bench: Bench, limits: Sequence[str] | None = None) -> dict[str, A
     key = None if limits is None else bench.ours.make_key(*limits)
     tell(f"taskrunner: {bench.sizes.post:,} POST /tasks")
     with bench.ours.serve() as server:
-        report = _load(bench, key)
+        report = load(bench, key)
         report["peak_rss_bytes"] = server.peak_rss_bytes()
     tell(f"  {report['rate']:,.0f} requests/s, p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms")
     # An answer that never came may stand for a task that was accepted, so there may be more, but never fewer.
@@ -89,7 +89,8 @@ def _post_once(bench: Bench, limits: Sequence[str] | None = None) -> dict[str, A
     return report
 
 
-def _load(bench: Bench, key: str | None) -> dict[str, Any]:
+def load(bench: Bench, key: str | None) -> dict[str, Any]:
+    """What `load.py` reports of its requests to a running server."""
     command = [
         *(sys.executable, str(_LOAD), "--port", str(bench.ours.api_port)),
         *("--connections", str(CONNECTIONS), "--requests", str(bench.sizes.post)),

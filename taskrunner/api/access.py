@@ -45,6 +45,10 @@ class Caller:
         return None if self.key is None else self.key.name
 
     @property
+    def may_read(self) -> bool:
+        return self.key is None or self.key.allows(Scope.READ)
+
+    @property
     def namespace(self) -> str:
         """How the ids of all tasks begin that it can see; see `Submitter`."""
         return "" if self.submitter is None else self.submitter.namespace
@@ -160,6 +164,17 @@ class Access:
         except (RequestRefused, OutsideError):
             return False
         return True
+
+    async def still_admits(self, request: web.Request, needs: Needs) -> bool:
+        """Whether the caller could make the request again and see as much. Waits for no service."""
+        if caller_of(request).key is None:
+            # It came from near, or everybody is let in: only the first key can change that.
+            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
+        try:
+            caller = await self._caller(request, needs, is_probe=True)
+        except (RequestRefused, OutsideError):
+            return False
+        return caller.namespace == caller_of(request).namespace
 
     async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
         if not needs.scopes or self.is_open:

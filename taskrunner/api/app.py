@@ -11,11 +11,13 @@ from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.batch import BatchRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
+from taskrunner.api.events import EventRoutes
 from taskrunner.api.explanation import ExplanationRoutes
 from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
 from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
+from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
@@ -24,6 +26,9 @@ from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
+from taskrunner.api.token_keys import TokenKeyRoutes
+from taskrunner.api.waiting import Waiting
+from taskrunner.api.webhooks import WebhookRoutes
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -38,12 +43,16 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.base import Store
 
 # The operators' routes take no bodies; this much is read to reach the next request.
 _MONITOR_REQUEST_BYTES = 4096
+LIVE_REQUESTS = web.AppKey("live_requests", LiveRequests)
 
 
 def build_api(
@@ -57,6 +66,7 @@ def build_api(
     operations: OperationAdmin,
     hosts: HostAdmin,
     explainer: Explainer,
+    feed: TaskFeed,
     fleet: Fleet,
     store: Store,
     health: Health,
@@ -65,16 +75,23 @@ def build_api(
     access: Access,
     keys: KeyAdmin,
     trail: AuditTrail,
+    token_keys: PublishedKeys,
+    webhooks: WebhookAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
     max_request_bytes = options.max_request_bytes
     app = web.Application(client_max_size=max_request_bytes)
     routes = Routes(app, access, trail, max_request_bytes=max_request_bytes)
-    TaskRoutes(intake, dry_runner, cancellation, store, options, max_request_bytes=max_request_bytes).add_to(
-        routes
-    )
+    live = app[LIVE_REQUESTS] = LiveRequests(access, options)
+    app.on_startup.append(live.start)
+    app.on_shutdown.append(live.stop)
+    waiting = Waiting(feed, live, options)
+    TaskRoutes(
+        intake, dry_runner, cancellation, store, waiting, options, max_request_bytes=max_request_bytes
+    ).add_to(routes)
     TaskListRoutes(store, options).add_to(routes)
+    EventRoutes(feed, live, store, options).add_to(routes)
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
@@ -84,6 +101,8 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
+    WebhookRoutes(webhooks, options).add_to(routes)
+    TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)

@@ -17,7 +17,7 @@ from taskrunner.producer.audit_trail import AuditTrail, Change
 _CHANGE = web.RequestKey("change", Change)
 _VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
 # The parts of a path that differ for a caller with a namespace.
-_STORED = frozenset({"id", "name"})
+_STORED = frozenset({"id", "name", "webhook"})
 
 
 def change_of(request: web.Request) -> Change:

@@ -40,4 +40,8 @@ def _comments(attempt: AttemptDetail) -> list[str]:
         )
     if request.signed_by is not None:
         comments.append("# Without webhook-timestamp and webhook-signature, which are made for each attempt.")
+    if request.auth is not None:
+        comments.append(
+            f"# Without the headers of the credential {request.auth}, which are made for each attempt."
+        )
     return comments

@@ -88,6 +88,8 @@ def _entry(attempt: AttemptDetail) -> Entry:
 
 def _comment(attempt: AttemptDetail) -> str:
     words = f"task {attempt.task_id}, attempt {attempt.number}: {attempt.outcome}"
+    if attempt.request.auth is not None:
+        words = f"{words}, sent with the credential {attempt.request.auth}"
     return f"{words}, {attempt.error}" if attempt.error else words
 
 

@@ -1,7 +1,7 @@
 """The OpenAPI document (3.1, https://spec.openapis.org/oas/v3.1.1), of routes, parameters and views."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from taskrunner.api.draft_schemas import DerivedSchema, Variant
 from taskrunner.api.examples import EXAMPLES
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
-from taskrunner.api.routes import Answer, Operation
+from taskrunner.api.routes import Operation
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views.view import View
 from taskrunner.domain.schedule_draft import PER_RUN_FIELDS, TEMPLATE
@@ -23,6 +23,7 @@ Schema = dict[str, Any]
 Taken = type[BaseModel] | DerivedSchema | Mapping[str, object]
 References = Mapping[type | DerivedSchema, Schema]
 _JSON = "application/json"
+_EVENTS = "text/event-stream"
 _RESOURCES = [
     "tasks",
     "dead-letters",
@@ -88,6 +89,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     for operation in operations:
         answers = (each for status in operation.answers for each in operation.answers_of(status))
         views |= {each: None for each in answers if isinstance(each, type)}
+        views |= {} if operation.event is None else {operation.event: None}
         for taken in operation.takes.values():
             if isinstance(taken, type):
                 drafts[taken] = None
@@ -142,10 +144,7 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "tags": [_tag(path)],
         "operationId": "_".join([method.lower(), *(words or ["index"])]),
         "summary": operation.summary,
-        "responses": {
-            str(status): _answer(status, operation.answers_of(status), references)
-            for status in operation.answers
-        },
+        "responses": {str(status): _answer(status, operation, references) for status in operation.answers},
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
     scopes = list(ROUTES[method, path].scopes)
@@ -181,14 +180,25 @@ def _content(taken: Taken, references: References) -> Schema:
     return {"schema": reference, **({"example": EXAMPLES[name]} if name in EXAMPLES else {})}
 
 
-def _answer(status: int, answers: Sequence[Answer], references: References) -> Schema:
+def _answer(status: int, operation: Operation, references: References) -> Schema:
+    answers = operation.answers_of(status)
     described: Schema = {"description": title_of(status)}
     views = [references[each] for each in answers if isinstance(each, type)]
     content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
     content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
     if content:
         described["content"] = content
+    if operation.event is not None and _EVENTS in content:
+        # OpenAPI 3.1 cannot describe the parts of a stream; 3.2 has `itemSchema` for that.
+        content[_EVENTS]["x-itemSchema"] = _event_schema(references[operation.event])
     return described
+
+
+def _event_schema(data: Schema) -> Schema:
+    """As OpenAPI 3.2 describes it: https://spec.openapis.org/oas/v3.2.0.html#server-sent-event-streams"""
+    content = {"type": "string", "contentMediaType": _JSON, "contentSchema": data}
+    text = {"type": "string"}
+    return {"type": "object", "properties": {"event": text, "id": text, "data": content}}
 
 
 def _parameter(parameter: Parameter[Any]) -> Schema:

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import actor_of, change_of
+from taskrunner.api.next_page import next_page
 from taskrunner.api.operation_request import OperationRequest
 from taskrunner.api.parameters import CURSOR, LIMIT, OPERATION_ID
 from taskrunner.api.query import Query
@@ -75,7 +76,8 @@ class OperationRoutes:
         caller = caller_of(request)
         page = await self._operations.list(namespace=caller.namespace, limit=limit, cursor=cursor)
         shown = [OperationView.of(each, caller.shown) for each in page.items]
-        return json_response(OperationPage(operations=shown, next_cursor=page.cursor))
+        view = OperationPage(operations=shown, next_cursor=page.cursor)
+        return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
         caller, operation_id = caller_of(request), path_value(request, OPERATION_ID)

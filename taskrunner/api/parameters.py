@@ -7,10 +7,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
+from taskrunner.api.event_ids import EVENT_ID_LENGTH, read_event_id
 from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
-from taskrunner.domain.errors import KeyUnknown, OperationUnknown, QueueUnknown, ScheduleUnknown, TaskUnknown
+from taskrunner.domain.errors import (
+    KeyUnknown,
+    OperationUnknown,
+    QueueUnknown,
+    ScheduleUnknown,
+    TaskUnknown,
+    WebhookUnknown,
+)
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
@@ -169,6 +177,12 @@ def _read_schedule_name(text: str) -> str:
     return text
 
 
+def _read_webhook_name(text: str) -> str:
+    if not _STORED_NAME.fullmatch(text):
+        raise WebhookUnknown(f"no webhook can have the name {shown(text)}")
+    return text
+
+
 def _read_key_name(text: str) -> str:
     if not KEY_NAME.fullmatch(text):
         raise KeyUnknown(f"no API key can have the name {shown(text)}")
@@ -207,6 +221,7 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
 
 TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
+WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
 QUEUE_NAME = _path(
     "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
@@ -233,7 +248,7 @@ FILE = _path("file", "A file of the documentation page.", {"type": "string"}, st
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
-        *(TASK_ID, SCHEDULE_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
+        *(TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, OPERATION_ID, QUEUE_NAME),
         *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE),
     )
 }
@@ -255,6 +270,32 @@ TRACEPARENT: Parameter[str | None] = Parameter(
     place="header",
 )
 
+
+PREFER: Parameter[str | None] = Parameter(
+    name="Prefer",
+    description="`wait=SECONDS` (RFC 7240): answer when the task has ended, or after that time.",
+    schema={"type": "string"},
+    read=str,
+    default=None,
+    place="header",
+)
+
+
+def _event_id(name: str, place: Literal["query", "header"]) -> Parameter[str | None]:
+    return Parameter(
+        name=name,
+        description="The id of the last event that the client has had: those that followed come first.",
+        schema={"type": "string", "minLength": EVENT_ID_LENGTH, "maxLength": EVENT_ID_LENGTH},
+        read=read_event_id,
+        default=None,
+        place=place,
+    )
+
+
+LAST_EVENT_ID = _event_id("Last-Event-ID", "header")
+# For tools that cannot set headers.
+LAST_EVENT_ID_QUERY = _event_id("last_event_id", "query")
+
 LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
 CURSOR: Parameter[str | None] = Parameter(
     name="cursor",
@@ -264,7 +305,7 @@ CURSOR: Parameter[str | None] = Parameter(
     default=None,
 )
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
-FIELDS = _members("fields", "The members of each task to answer; all others are left out.", TASK_FIELDS)
+FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)
 VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))
 TASK_CONDITIONS = tuple(_condition(name, meaning) for name, meaning in CONDITIONS.items())
 DEAD_LETTER_CONDITIONS = tuple(each for each in TASK_CONDITIONS if each.name in LETTER_CONDITIONS)

@@ -71,6 +71,8 @@ from taskrunner.domain.errors import (
     TaskInvalid,
     TaskTooLarge,
     TaskUnknown,
+    WebhookInvalid,
+    WebhookUnknown,
     WriteUnconfirmed,
 )
 from taskrunner.domain.json_text import JsonUnfit
@@ -101,6 +103,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     ScheduleInvalid: "schedule_invalid",
     HostLimitInvalid: "host_limit_invalid",
     KeyInvalid: "key_invalid",
+    WebhookInvalid: "webhook_invalid",
     OperationInvalid: "operation_invalid",
 }
 
@@ -111,6 +114,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     ScheduleUnknown: "schedule_unknown",
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
+    WebhookUnknown: "webhook_unknown",
     OperationUnknown: "operation_unknown",
     QueueUnknown: "queue_unknown",
 }
@@ -188,7 +192,7 @@ def problem_of(exc: BaseException) -> Problem | None:
         return exc.problem
     if isinstance(exc, BatchRefused):
         return _batch_refused(exc)
-    if isinstance(exc, TaskInvalid | ScheduleInvalid | HostLimitInvalid | KeyInvalid | OperationInvalid):
+    if isinstance(exc, FieldsInvalid) and isinstance(exc, tuple(_INVALID)):
         return _fields_invalid(exc)
     if isinstance(exc, FilterInvalid):
         return Problem(status=400, code="bad_query", detail=str(exc), errors=exc.errors)

@@ -54,7 +54,8 @@ class Query:
         if parameter.name not in self._given:
             return parameter.default
         # More than one only of a list: many clients write one as `a=x&a=y`, whatever is described.
-        given = ",".join(self._given.getall(parameter.name))
+        values = self._given.getall(parameter.name)
+        given = ",".join(values) if parameter.is_list else values[0]
         if parameter.name.endswith(_TIMES):
             given = _with_plus(given)
         try:
@@ -80,13 +81,11 @@ class Query:
             return TaskFilter()
 
     def members(self) -> Sequence[str] | None:
-        """The members of a task to answer; None for all."""
-        fields = self.get(FIELDS)
-        if self.get(VIEW) != "basic":
+        """The members of a task to answer: those of the view and of `fields`; None for all."""
+        fields, view = self.get(FIELDS), self.get(VIEW)
+        if VIEW.name not in self._given:
             return fields
-        if fields is not None:
-            self._wrong(FIELDS.name, "is given with view=basic; give one of the two")
-        return BASIC_FIELDS
+        return None if view == "full" else tuple(dict.fromkeys((*BASIC_FIELDS, *(fields or ()))))
 
     def refuse_if_given(self, parameter: Parameter[Any], reason: str) -> None:
         """Note `reason` as what is wrong with a parameter that does not go with the rest of the request."""

@@ -18,6 +18,8 @@ OPEN = Needs(())
 SUBMIT = Needs((Scope.SUBMIT,))
 READ = Needs((Scope.READ,))
 OPERATE = Needs((Scope.OPERATE,))
+# Reports tell what becomes of tasks.
+SUBSCRIBE = Needs((Scope.SUBMIT, Scope.READ))
 ADMIN = Needs((Scope.ADMIN,))
 # What belongs to no key: who sees it can tell what others do, and who changes it changes their tasks.
 READ_SHARED = Needs((Scope.READ, Scope.READ_ALL))
@@ -31,10 +33,12 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/tasks/{id}/body"): READ,
     ("GET", "/tasks/{id}/explain"): READ,
+    ("GET", "/tasks/{id}/events"): READ,
     ("GET", "/tasks/{id}/attempts"): READ,
     ("GET", "/tasks/{id}/attempts/{number}"): READ,
     ("POST", "/tasks/{id}/cancel"): OPERATE,
     ("DELETE", "/tasks/{id}"): OPERATE,
+    ("GET", "/events"): READ,
     ("GET", "/dead-letters"): READ,
     ("GET", "/dead-letters/{id}"): READ,
     ("DELETE", "/dead-letters/{id}"): OPERATE,
@@ -52,6 +56,11 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/schedules/{name}/pause"): OPERATE,
     ("POST", "/schedules/{name}/resume"): OPERATE,
     ("POST", "/schedules/{name}/run"): SUBMIT,
+    ("POST", "/webhooks"): SUBSCRIBE,
+    ("GET", "/webhooks"): READ,
+    ("GET", "/webhooks/{webhook}"): READ,
+    ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
+    ("DELETE", "/webhooks/{webhook}"): OPERATE,
     ("GET", "/hosts"): READ_SHARED,
     ("GET", "/hosts/{host}"): READ_SHARED,
     ("POST", "/hosts/{host}/reset"): OPERATE_SHARED,
@@ -78,6 +87,8 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/stats"): MONITOR,
     ("GET", "/stats/history"): MONITOR,
     ("GET", "/metrics"): MONITOR,
+    ("GET", "/.well-known/openid-configuration"): OPEN,
+    ("GET", "/.well-known/jwks.json"): OPEN,
     ("GET", "/"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,

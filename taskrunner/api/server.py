@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Events, PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.file_limit import affordable_connections
 from taskrunner.runtime.server_certificate import ServerCertificate
 
 # How often per request timeout to look for slow connections.
@@ -45,7 +47,8 @@ class WebServer:
         self.host = host
         self.port = port
         self._events = events
-        self._options = options
+        connections = affordable_connections(options.max_connections)
+        self._options = replace(options, max_connections=connections)
         self._setting = setting
         # The application's own runner starts and ends it; of its server only the handler is used.
         self._app_runner = web.AppRunner(app, access_log=None)
@@ -85,6 +88,8 @@ class WebServer:
         if runner is not None:
             if self._listener is not None:
                 self._listener.close()
+            # What only ends when something happens is told to end now; the runner below tells it again.
+            await self._app_runner.app.shutdown()
             if self._server is not None:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
             await runner.cleanup()

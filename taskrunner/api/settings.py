@@ -8,6 +8,7 @@ from taskrunner.runtime.server_certificate import CertificateFiles
 from taskrunner.version import USER_AGENT
 
 _REQUEST_TIMEOUT = 10.0
+MAX_CONNECTIONS = 2500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,8 @@ class ServerSettings:
     max_url_bytes: int = TaskLimits().max_url_bytes
     max_header_bytes: int = 16 * 1024
     max_headers: int = 100
-    # Each connection is a file descriptor, and 1,024 of them is the usual limit of a process.
-    max_connections: int = 900
+    # Each is an open file; there are fewer where the limit of the process does not allow so many.
+    max_connections: int = MAX_CONNECTIONS
     backlog: int = 1024
     hosts: tuple[str, ...] = ()
     cert_file: str | None = None
@@ -49,12 +50,20 @@ class ApiSettings:
 
     `max_request_bytes` has room for the largest body of a task in base64, `max_batch_bytes` for many tasks. A
     fetched text of up to `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`.
-    `user_agent` is what consumers send by default; `masking` hides values that may be secret.
+    A client may wait up to `max_wait` for a result. In this process at most `max_waits` do so at a time, and
+    there are at most `max_streams` of events, `max_streams_per_key` of one key; both together take at most
+    four fifths of `max_connections`. `user_agent` is what consumers send by default; `masking` hides values
+    that may be secret.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
     max_request_bytes: int = 512 * 1024
     max_batch_bytes: int = 16 * 1024 * 1024
     inline_body_bytes: int = 64 * 1024
+    max_wait: float = 60.0
+    max_waits: int = 1000
+    max_streams: int = 1000
+    max_streams_per_key: int = 1000
+    max_connections: int = MAX_CONNECTIONS
     user_agent: str = USER_AGENT
     masking: Masking = Masking()

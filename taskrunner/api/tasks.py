@@ -6,7 +6,15 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.entity_tags import condition_of
-from taskrunner.api.parameters import FIELDS, IDEMPOTENCY_KEY, TASK_DRY_RUN, TASK_ID, TRACEPARENT, VIEW
+from taskrunner.api.parameters import (
+    FIELDS,
+    IDEMPOTENCY_KEY,
+    PREFER,
+    TASK_DRY_RUN,
+    TASK_ID,
+    TRACEPARENT,
+    VIEW,
+)
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
@@ -15,6 +23,7 @@ from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
+from taskrunner.api.waiting import Waited, Waiting
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
@@ -36,15 +45,15 @@ _SAFE_HEADERS = (
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={200: (DeduplicatedView, DryRunView), 202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView, TaskView), 202: TaskView},
     takes={"application/json": TaskDraft},
-    parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT),
+    parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _READ = Operation(
     summary="A task and all that is known of it.",
     answers={200: (TaskView, TaskPart)},
-    parameters=(FIELDS, VIEW),
+    parameters=(FIELDS, VIEW, PREFER),
     problems=(400, 404, 503),
 )
 _BODY = Operation(
@@ -75,6 +84,7 @@ class TaskRoutes:
         dry_runner: DryRunner,
         cancellation: Cancellation,
         store: Store,
+        waiting: Waiting,
         options: ApiSettings,
         *,
         max_request_bytes: int,
@@ -83,6 +93,7 @@ class TaskRoutes:
         self._dry_runner = dry_runner
         self._cancellation = cancellation
         self._store = store
+        self._waiting = waiting
         self._options = options
         self._max_request_bytes = max_request_bytes
 
@@ -98,7 +109,8 @@ class TaskRoutes:
 
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
         first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
-        another task holds gets 200 with that one, and `Deduplicated: true`.
+        another task holds gets 200 with that one, and `Deduplicated: true`. A client that prefers to wait
+        gets 200 with the result, unless the task takes longer.
         """
         is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
@@ -116,6 +128,8 @@ class TaskRoutes:
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
         submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
         location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
+        if "Prefer" in request.headers:
+            return await self._answer_in_time(submitted, location, request)
         if not submitted.created:
             return await self._known(submitted, location, request)
         task = caller.shown_task(submitted.task)
@@ -126,10 +140,15 @@ class TaskRoutes:
         query = Query(request, _READ.parameters)
         members = query.members()
         query.refuse_if_wrong()
-        record = await self._record(stored_id(request))
+        task_id, waited = stored_id(request), Waited()
+        if "Prefer" in request.headers:
+            waited = await self._waiting.until_ended(request, task_id)
+            if waited.applied:
+                await self._waiting.check_again(request)
+        record = waited.record or await self._record(task_id)
         body = await self._inline_body(record) if members is None or "result" in members else None
         view = self._view(request, record, body)
-        return json_response(view if members is None else part_of(view, members))
+        return json_response(view if members is None else part_of(view, members), headers=waited.applied)
 
     async def body(self, request: web.Request) -> web.Response:
         record = await self._record(stored_id(request))
@@ -178,15 +197,36 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
-    async def _known(
+    async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
-        record = await self._record(submitted.id)
+        """200 with the result if there is one within the time for which the client prefers to wait."""
+        waited = await self._waiting.until_ended(request, submitted.id)
+        if not submitted.created:
+            return await self._known(submitted, location, request, waited)
+        headers = (location, *waited.applied)
+        if waited.record is not None:
+            body = await self._inline_body(waited.record)
+            return json_response(self._view(request, waited.record, body), headers=headers)
+        task = caller_of(request).shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
+        return json_response(view, status=202, headers=headers)
+
+    async def _known(
+        self,
+        submitted: Submitted,
+        location: tuple[str, str],
+        request: web.Request,
+        waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
+    ) -> web.Response:
+        record = waited.record or await self._record(submitted.id)
         view = self._view(request, record, await self._inline_body(record))
+        headers = (location, *waited.applied)
         if submitted.deduplicated:
             found = DeduplicatedView.copy(view, deduplicated=True)
-            return json_response(found, headers=(location, ("Deduplicated", "true")))
-        return json_response(view, status=202, headers=(location, ("Idempotency-Replayed", "true")))
+            return json_response(found, headers=(*headers, ("Deduplicated", "true")))
+        status = 202 if waited.record is None else 200
+        return json_response(view, status=status, headers=(*headers, ("Idempotency-Replayed", "true")))
 
 
 def _asks_for_dry_run(request: web.Request) -> bool:

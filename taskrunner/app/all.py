@@ -69,7 +69,7 @@ async def run_all(
             return code
         if read is not None:
             signals.on_hangup = reload = Reload(platform, monitor, read)
-            reload.add("Hosts.limits", consumer.configure)
+            consumer.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await finish_unless(signals.second, api.stop())

@@ -40,6 +40,6 @@ async def consume(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         signals.on_hangup = reload = Reload(platform, monitor, read)
-        reload.add("Hosts.limits", consumer.configure)
+        consumer.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
     return signals.exit_code

@@ -5,9 +5,11 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 
 from taskrunner.app.adapters import egress_proxy
 from taskrunner.app.platform import Platform
+from taskrunner.app.reload import Reload
 from taskrunner.app.services import running
 from taskrunner.config import Config
 from taskrunner.config.tls_profiles import read_key_passwords
@@ -40,7 +42,8 @@ class ConsumerServices:
         self._events = platform.events
         self._pauses = platform.pauses
         self._grace = config.workers.shutdown_grace
-        factory = HttpHandlerFactory(_fetch_settings(config))
+        self._fetch_settings = _fetch_settings(config)
+        factory = HttpHandlerFactory(self._fetch_settings)
         pool = (
             ProcessPool(config.workers.process_count(), factory, platform.events)
             if in_processes
@@ -65,12 +68,24 @@ class ConsumerServices:
             platform.events,
             platform.clock,
             platform.task_settings,
+            platform.webhooks.source,
             keep=config.retention.failed,
         )
 
-    def configure(self, config: Config) -> None:
-        """Apply the host limits of a configuration that was read again."""
-        self._consumer.configure_host_limits(config.hosts.limits)
+    def reload_with(self, reload: Reload) -> None:
+        """Have host limits, secrets and credentials change with a reload."""
+        reload.add("Hosts.limits", lambda config: self._consumer.configure_host_limits(config.hosts.limits))
+        for setting in ("Callbacks.secrets", "Fetch.credentials", "Fetch.issuer"):
+            reload.add(setting, self._change_credentials)
+
+    def _change_credentials(self, config: Config) -> None:
+        self._fetch_settings = replace(
+            self._fetch_settings,
+            secrets=config.callbacks.secrets,
+            credentials=config.fetch.credentials,
+            issuer=config.fetch.issuer,
+        )
+        self._consumer.pool.adopt(HttpHandlerFactory(self._fetch_settings))
 
     def providers(self) -> dict[str, Provider]:
         """The consumer's part of `/stats`."""
@@ -121,6 +136,7 @@ def _make_consumer(platform: Platform, pool: WorkerPool, name: str) -> Consumer:
         platform.clock,
         platform.task_settings,
         config.retention_settings(),
+        platform.webhooks.source,
         pool,
         settings,
     )

@@ -26,9 +26,11 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
+from taskrunner.producer.webhook_watch import WebhookWatch
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
 # find a queue with other arguments, and short enough for an orchestrator's first probe.
@@ -63,6 +65,7 @@ class Platform:
         hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
         retention = config.retention_settings()
+        self.webhooks = WebhookWatch(self.store, self.events)
         self.intake = Intake(
             self.store,
             self.publisher,
@@ -70,6 +73,7 @@ class Platform:
             self.clock,
             self.task_settings,
             hold=hold,
+            webhooks=self.webhooks.source,
             retention=retention,
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
@@ -80,13 +84,14 @@ class Platform:
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
         self.key_limiter = KeyLimiter(self.store, self.clock)
+        self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, retention)
+        self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
         self.operations = OperationAdmin(self.store, self.clock)
         self.operation_runs = OperationRuns(
@@ -143,6 +148,7 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
+        await platform.webhooks.turn()
         return await use(platform)
 
 

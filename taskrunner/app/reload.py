@@ -19,7 +19,10 @@ _NEED_RESTART = frozenset({"Limits.max_url_bytes"})
 
 
 class Reload:
-    """Applies API keys, task limits, host limits and the level of the log, and what the command adds."""
+    """Applies API keys, task limits, secrets and credentials, host limits and the level of the log.
+
+    And what the command adds.
+    """
 
     def __init__(self, platform: Platform, monitor: Monitor, read: Read) -> None:
         self._platform = platform
@@ -27,6 +30,9 @@ class Reload:
         self._applied: dict[str, Apply] = {
             "Api.keys": lambda config: platform.keys.configure(config.api_keys()),
             "Limits": self._apply_limits,
+            "Callbacks.secrets": self._apply_limits,
+            "Fetch.credentials": self._apply_credentials,
+            "Fetch.issuer": self._apply_credentials,
             "Hosts.limits": lambda config: platform.hosts.configure(config.hosts.limits),
             "Logger.level": lambda config: monitor.set_log_level(config.logger.level),
         }
@@ -45,6 +51,10 @@ class Reload:
     def _apply_limits(self, config: Config) -> None:
         self._platform.task_settings.current = config.task_settings()
 
+    def _apply_credentials(self, config: Config) -> None:
+        self._apply_limits(config)
+        self._platform.token_keys.configure(config.fetch.issuer, config.fetch.credentials)
+
     def __call__(self) -> None:
         """Read and apply. Raises nothing: the process goes on as it was."""
         events = self._platform.events
@@ -57,7 +67,7 @@ class Reload:
         changed = _changes(self._platform.config, config)
         applied = sorted({each for each in changed if self._name_of(each) is not None})
         # What needs a restart is reported at each reload until it happens, and nothing takes it over before:
-        # tasks accepted with a new callback secret could not be signed.
+        # tasks accepted with a new TLS profile could not be sent.
         self._platform.config = _with_applied(self._platform.config, config, applied)
         for name in {self._name_of(each) for each in applied}:
             if name is not None:

@@ -26,6 +26,8 @@ from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -61,6 +63,7 @@ async def serve(config: Config, *, read: Read) -> int:
 async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
+    feed = TaskFeed(platform.store, platform.events, platform.clock)
     api = build_api(
         intake=platform.intake,
         dry_runner=platform.dry_runner,
@@ -70,6 +73,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         operations=platform.operations,
         hosts=platform.hosts,
         explainer=platform.explainer,
+        feed=feed,
         fleet=platform.fleet,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
@@ -79,10 +83,12 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
         keys=platform.key_admin,
         trail=platform.audit,
+        token_keys=platform.token_keys,
+        webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)
-    async with server_running(api, platform, config.api, settings, "Api") as server:
+    async with running(feed), server_running(api, platform, config.api, settings, "Api") as server:
         yield server

@@ -72,6 +72,7 @@ def make_relay(platform: Platform) -> Relay:
         platform.clock,
         config.relay.settings(RelaySettings, lease=config.workers.lease),
         config.retention_settings(),
+        platform.webhooks.source,
         lambda: platform.pauses.current,
     )
 
@@ -79,7 +80,14 @@ def make_relay(platform: Platform) -> Relay:
 def _make_cleaner(platform: Platform) -> Cleaner:
     config = platform.config
     retention, interval = config.retention_settings(), config.relay.poll_interval
-    return Cleaner(platform.store, platform.events, platform.clock, retention, interval=interval)
+    return Cleaner(
+        platform.store,
+        platform.events,
+        platform.clock,
+        retention,
+        platform.webhooks.source,
+        interval=interval,
+    )
 
 
 def make_scheduler(platform: Platform) -> Scheduler:
@@ -91,21 +99,23 @@ def make_scheduler(platform: Platform) -> Scheduler:
         platform.clock,
         platform.task_settings,
         settings,
+        platform.webhooks.source,
         config.retention_settings(),
     )
 
 
 @asynccontextmanager
 async def watches_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch pauses and API keys inside; they are known from the start if the store answers.
+    """Watch pauses, API keys and webhooks inside; they are known from the start if the store answers.
 
     Raises `ConfigInvalid` for a configured key that has the name of a stored one.
     """
     with suppress(OutsideError):
         await platform.pauses.turn()
         await platform.keys.turn()
+        await platform.webhooks.turn()
     platform.keys.check_names(platform.keys.configured)
-    async with running(platform.pauses), running(platform.keys):
+    async with running(platform.pauses), running(platform.keys), running(platform.webhooks):
         yield
 
 

@@ -20,10 +20,9 @@ def print_dry_run(answer: Mapping[str, Any], output: OutputOptions) -> None:
 def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     task, target = answer["task"], answer["target"]
     yield f"{task['method']} {task['url']}"
-    if answer["created"]:
-        yield f"would be a new task with write concern {answer['write_concern']}; nothing was submitted"
-    else:
-        yield f"would be answered with task {answer['existing_id']}, which was submitted before"
+    yield _answer(answer)
+    if answer["replaces_id"]:
+        yield f"would take the dedup key from task {answer['replaces_id']}, cancelled unless it runs"
     yield f"target {target['host']}:{target['port']} {target['state']}"
     for each in target["addresses"]:
         refused = f" refused: {each['refusal']}" if each["refusal"] else ""
@@ -33,6 +32,13 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
         after = f", {_span(each['delay_min'], each['delay_max'])} s after the one before"
         start = _span(each["earliest"], each["latest"])
         yield f"  {each['number']}. {start}{after if each['number'] > 1 else ''}"
+
+
+def _answer(answer: Mapping[str, Any]) -> str:
+    if answer["created"]:
+        return f"would be a new task with write concern {answer['write_concern']}; nothing was submitted"
+    why = "holds the dedup key" if answer["deduplicated"] else "was submitted before"
+    return f"would be answered with task {answer['existing_id']}, which {why}"
 
 
 def _span(first: str | float, last: str | float) -> str:

@@ -24,6 +24,7 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -34,6 +35,14 @@ NOT_FOUND = 4
 CONFLICT = 5
 PARTLY_DONE = 6
 INTERRUPTED = 130
+_UNKNOWN = (
+    TaskUnknown,
+    ScheduleUnknown,
+    HostLimitUnknown,
+    KeyUnknown,
+    OperationUnknown,
+    WebhookUnknown,
+)
 
 
 @contextmanager
@@ -64,7 +73,7 @@ def exit_codes() -> Iterator[None]:
 
 def exit_code(exc: Exception) -> int:
     """The exit code for an error."""
-    if isinstance(exc, TaskUnknown | ScheduleUnknown | HostLimitUnknown | KeyUnknown | OperationUnknown):
+    if isinstance(exc, _UNKNOWN):
         return NOT_FOUND
     if isinstance(exc, StateConflict):
         return CONFLICT

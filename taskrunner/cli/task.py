@@ -15,6 +15,7 @@ from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.watch import watch_command
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
 from taskrunner.domain.codec import encode
@@ -27,7 +28,10 @@ _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 @click.group(cls=CommandGroup, name="task")
 def task_command() -> None:
-    """Show, explain, cancel or delete tasks by id."""
+    """Show, explain, watch, cancel or delete tasks by id."""
+
+
+task_command.add_command(watch_command)
 
 
 @task_command.command()

@@ -72,6 +72,7 @@ _OPTIONS = (
         help="If another task holds the key: return it (default), reject this one, or replace the other.",
     ),
     click.option("--tls", metavar="NAME", help="The TLS profile to use (Fetch.tls)."),
+    click.option("--auth", metavar="NAME", help="The credential to send (Fetch.credentials)."),
     click.option("--callback", "callback_url", metavar="URL", help="POST to this URL when the task ends."),
     click.option(
         "--callback-secret", metavar="NAME", help="The secret that signs the callback (Callbacks.secrets)."

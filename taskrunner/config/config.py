@@ -22,6 +22,7 @@ from taskrunner.domain.address import is_loopback, parse_address
 from taskrunner.domain.api_key import ApiKey, Scope, configured_key, read_scopes
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.circuit_breaker import BreakerSettings
+from taskrunner.domain.credential import use_of
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.scaling import ScalingSettings
@@ -86,6 +87,7 @@ class Config(BaseModel):
             ssrf_policy=self.ssrf_policy(),
             callback_secrets={name: secret.hosts for name, secret in self.callbacks.secrets.items()},
             tls_profiles={name: profile.hosts for name, profile in self.fetch.tls.items()},
+            credentials={name: use_of(each) for name, each in self.fetch.credentials.items()},
         )
 
     def ssrf_policy(self) -> SsrfPolicy:

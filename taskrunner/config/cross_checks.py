@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from taskrunner.config.config import Config
 from taskrunner.config.keys import Key
+from taskrunner.domain.credential import SignedToken, SigningSecret
 from taskrunner.domain.write_concern import WriteConcern
 
 
@@ -82,6 +83,8 @@ def find_contradictions(config: Config) -> list[Contradiction]:
         *_unkept_concern(config),
         *_many_addresses(config),
         *_needless_tls_files(config),
+        *_no_issuer(config),
+        *_shared_keys(config),
         *(found for rule in _RULES if (found := _check(config, rule))),
     ]
 
@@ -111,6 +114,26 @@ def _needless_tls_files(config: Config) -> list[Contradiction]:
         for name in ("key_file", "client_ca_file")
         if getattr(config.api, name) is not None
     ]
+
+
+def _no_issuer(config: Config) -> list[Contradiction]:
+    tokens = [name for name, each in config.fetch.credentials.items() if isinstance(each, SignedToken)]
+    if not tokens or config.fetch.issuer is not None:
+        return []
+    message = f"{tokens[0]} issues tokens, which name Fetch.issuer: set it to the https URL of the API"
+    return [Contradiction(keys=(_key("Fetch.issuer"), _key("Fetch.credentials")), message=message)]
+
+
+def _shared_keys(config: Config) -> list[Contradiction]:
+    of_callbacks = {key for secret in config.callbacks.secrets.values() for key in secret.keys}
+    for name, each in config.fetch.credentials.items():
+        if isinstance(each, SigningSecret) and of_callbacks & {*each.keys}:
+            message = (
+                f"{name} has a key of Callbacks.secrets: whoever may submit a task could forge a callback"
+            )
+            keys = (_key("Callbacks.secrets"), _key("Fetch.credentials"))
+            return [Contradiction(keys=keys, message=message)]
+    return []
 
 
 def value_of(config: Config, key: Key) -> object:

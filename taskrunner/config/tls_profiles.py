@@ -1,6 +1,5 @@
 """`Fetch.tls`: reads the profiles, and checks that their files can be used."""
 
-import re
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BeforeValidator
 
-from taskrunner.config.values import read_hosts, split_commas
+from taskrunner.config.named_values import NAME, folded, read_named_values
+from taskrunner.config.values import read_hosts
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.tls_profile import TlsProfile
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_PROFILES = 100
 _MAX_PASSWORD_BYTES = 4096
 _KEYS = tuple(each.name for each in msgspec.structs.fields(TlsProfile))
@@ -23,7 +22,7 @@ _KEYS = tuple(each.name for each in msgspec.structs.fields(TlsProfile))
 def read_profiles(value: Any) -> Any:
     """The profiles of a mapping of mappings, or of the text `NAME.KEY=VALUE, …`. Raises `ValueError`."""
     if isinstance(value, str):
-        value = _from_text(value)
+        value = read_named_values(value, ("hosts",), "internal.ca_file=/etc/ca.pem")
     if not isinstance(value, Mapping):
         raise ValueError("must be names, each with keys such as ca_file and cert_file")
     if len(value) > _MAX_PROFILES:
@@ -49,35 +48,16 @@ def read_key_passwords(profiles: Mapping[str, TlsProfile]) -> dict[str, str]:
     return passwords
 
 
-def _from_text(text: str) -> dict[str, dict[str, Any]]:
-    named: dict[str, dict[str, Any]] = {}
-    for part in split_commas(text):
-        place, found, value = part.partition("=")
-        name, _, key = place.rpartition(".")
-        if not found or not name:
-            raise ValueError(
-                "must be NAME.KEY=VALUE, several with commas, such as internal.ca_file=/etc/ca.pem"
-            )
-        keys = named.setdefault(name, {})
-        if _folded(key) == "hosts":
-            keys.setdefault("hosts", []).append(value)
-        elif key in keys:
-            raise ValueError(f"{name}.{key} is given twice; keep one")
-        else:
-            keys[key] = value
-    return named
-
-
 def _profile(name: str, keys: Any) -> TlsProfile:
     if isinstance(keys, TlsProfile):
         return keys
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ValueError("a profile's name must be 1 to 64 letters, digits or ._-")
     if not isinstance(keys, Mapping):
         raise ValueError(f"{name}: must have keys such as ca_file and cert_file")
     given: dict[str, Any] = {}
     for key, value in keys.items():
-        known = next((each for each in _KEYS if _folded(each) == _folded(key)), None)
+        known = next((each for each in _KEYS if folded(each) == folded(key)), None)
         if known is None:
             raise ValueError(f"{name}.{key}: unknown key{did_you_mean(key, _KEYS)}")
         if value in (None, ""):
@@ -173,10 +153,6 @@ def _refuse_no_key(name: str, profile: TlsProfile, cert: str, known: str | None)
             raise ValueError(f"{label} is locked: give its password in a key_password_file") from None
         path = profile.key_password_file
         raise ValueError(f"{name}.key_password_file: {path} does not open {key}") from None
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", "").casefold()
 
 
 TlsProfiles = Annotated[dict[str, TlsProfile], BeforeValidator(read_profiles)]

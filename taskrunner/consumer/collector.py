@@ -12,11 +12,12 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
@@ -39,6 +40,7 @@ class Collector:
         events: Events,
         clock: Clock,
         tasks: TaskSettingsSource,
+        webhooks: WebhookSource,
         *,
         keep: float,
     ) -> None:
@@ -47,6 +49,7 @@ class Collector:
         self._events = events
         self._clock = clock
         self._task_settings = tasks
+        self._webhooks = webhooks
         self._keep = keep
         self._batcher: Batcher[DeadDelivery, None] = Batcher(self._store_group, limit=_BATCH)
 
@@ -104,10 +107,16 @@ class Collector:
         if record is None:
             return False
         now, error = self._clock.now(), _broker_says(dead)
-        following = follow_up(
-            record.task, Status.FAILED, attempt=record.attempt, error=error, outcome=None, now=now
+        end = End(
+            task=record.task,
+            status=Status.FAILED,
+            attempt=record.attempt,
+            error=error,
+            outcome=None,
+            now=now,
         )
-        ref = AttemptRef(id=record.task.id, attempt=envelope.attempt, follow_up=following)
+        following = follow_ups(end, self._webhooks.in_force)
+        ref = AttemptRef(id=record.task.id, attempt=envelope.attempt, follow_ups=following)
         await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
         self._events.emit(DeadLetterCollected(id=envelope.task.id, reason=dead.reason))
         return True

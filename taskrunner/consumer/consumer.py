@@ -31,6 +31,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
@@ -52,6 +53,7 @@ class Consumer:
         clock: Clock,
         task_settings: TaskSettingsSource,
         retention: RetentionSettings,
+        webhooks: WebhookSource,
         pool: WorkerPool,
         settings: ConsumerSettings,
     ) -> None:
@@ -73,7 +75,7 @@ class Consumer:
         )
         gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
         self._claimer = self._make_claimer(store, gate)
-        self._settler = self._make_settler(store, retention)
+        self._settler = self._make_settler(store, retention, webhooks)
         self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
 
     def _make_claimer(self, store: Store, gate: HostGate) -> Claimer:
@@ -90,13 +92,14 @@ class Consumer:
             pool=self.pool,
         )
 
-    def _make_settler(self, store: Store, retention: RetentionSettings) -> Settler:
+    def _make_settler(self, store: Store, retention: RetentionSettings, webhooks: WebhookSource) -> Settler:
         return Settler(
             store,
             self._broker,
             self._events,
             self._clock,
             retention,
+            webhooks,
             consumer=self._settings.name,
             in_flight=self._in_flight,
             host_watch=self._host_watch,

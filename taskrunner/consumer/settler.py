@@ -20,7 +20,8 @@ from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, settlement
+from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import ConsumerStore
@@ -40,6 +41,7 @@ class Settler:
         events: Events,
         clock: Clock,
         retention: RetentionSettings,
+        webhooks: WebhookSource,
         *,
         consumer: str,
         in_flight: InFlight,
@@ -51,6 +53,7 @@ class Settler:
         self._events = events
         self._clock = clock
         self._retention = retention
+        self._webhooks = webhooks
         self._consumer = consumer
         self._in_flight = in_flight
         self._host_watch = host_watch
@@ -99,18 +102,34 @@ class Settler:
     async def _write(
         self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> Sequence[bool]:
-        settlements = [
-            settlement(
-                attempt.task, self._record(attempt, now), attempt.outcome, verdict, self._retention, now=now
-            )
-            for attempt, verdict in zip(group, verdicts, strict=True)
-        ]
-        backoff = Backoff()
+        backoff, settlements = Backoff(), list[Settlement]()
         while True:
             try:
+                # Made once: another try must not report the end by another id.
+                settlements = settlements or self._settlements(group, verdicts, now)
                 return await self._store.settle(settlements, now=now)
             except StoreUnavailable:
                 await asyncio.sleep(backoff.next())
+
+    def _settlements(
+        self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
+    ) -> list[Settlement]:
+        # Mostly there are none; `in_force` says that they are not known.
+        webhooks = self._webhooks.known
+        if webhooks is None:
+            webhooks = self._webhooks.in_force
+        return [
+            settlement(
+                attempt.task,
+                self._record(attempt, now),
+                attempt.outcome,
+                verdict,
+                self._retention,
+                now=now,
+                webhooks=webhooks,
+            )
+            for attempt, verdict in zip(group, verdicts, strict=True)
+        ]
 
     def _record(self, attempt: ClaimedAttempt, now: datetime) -> Attempt:
         return Attempt(

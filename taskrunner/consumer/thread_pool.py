@@ -44,6 +44,9 @@ class ThreadPool(WorkerGroup):
         self._started = True
         self._threads.resize(self._target)
 
+    def adopt(self, factory: HandlerFactory) -> None:
+        self._factory.adopt(factory)
+
     def resize(self, target: int) -> None:
         self._target = target
         if self._started:

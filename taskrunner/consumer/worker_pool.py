@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from taskrunner.consumer.in_flight import ClaimedAttempt
+from taskrunner.handlers.base import HandlerFactory
 
 OnFinished = Callable[[ClaimedAttempt], None]
 
@@ -81,6 +82,10 @@ class WorkerPool(ABC):
     @abstractmethod
     async def start(self, on_finished: OnFinished) -> None:
         """Called once, before the first `submit`; `resize` may come earlier."""
+
+    @abstractmethod
+    def adopt(self, factory: HandlerFactory) -> None:
+        """Have the handlers take over what can change while they run; see `HandlerFactory.adopt`."""
 
     @abstractmethod
     def submit(self, attempt: ClaimedAttempt) -> None:

@@ -19,6 +19,11 @@ def identity(task: Task, attempt: int) -> dict[str, str]:
     }
 
 
+def token_id(task: Task, attempt: int) -> str:
+    """An id that no other attempt of any task has."""
+    return f"{task.id}.{attempt}"
+
+
 def request_headers(task: Task, attempt: int, user_agent: str) -> dict[str, str]:
     """All headers; those of the task overrule ours, except the reserved ones."""
     given = {name.lower() for name in task.headers} - RESERVED

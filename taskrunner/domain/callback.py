@@ -4,34 +4,13 @@ from typing import Annotated
 
 import msgspec
 
-from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.task_limits import COUNT_LIMIT, SecretHosts
-from taskrunner.domain.url import Url
-from taskrunner.domain.url_pattern import covers
+from taskrunner.domain.task_limits import COUNT_LIMIT
 from taskrunner.domain.value import Value
 
 # In the order of the status table.
 EVENTS = tuple(status for status in Status if status in TERMINAL)
-
-
-class CallbackSecret(Value):
-    """`keys` sign callbacks to `hosts` (patterns of `url_pattern`) and to no others.
-
-    Two keys while one replaces the other: both sign.
-    """
-
-    keys: tuple[str, ...]
-    hosts: tuple[str, ...]
-
-
-def check_secret(name: str, url: Url, known: SecretHosts) -> None:
-    """Raises `ValueError` with the reason if a callback to `url` may not be signed with this secret."""
-    if name not in known:
-        raise ValueError(f"no secret is configured by the name {shown(name)}{did_you_mean(name, known)}")
-    if not any(covers(pattern, url) for pattern in known[name]):
-        raise ValueError(f"names a secret that is not for the host {shown(url.host)}, port {url.port}")
 
 
 class CallbackDefaults(Value):

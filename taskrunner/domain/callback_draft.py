@@ -6,7 +6,8 @@ from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from taskrunner.domain import task_fields
-from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults, check_secret
+from taskrunner.domain.callback import EVENTS, Callback, CallbackDefaults
+from taskrunner.domain.credential import check_name
 from taskrunner.domain.json_fields import OrNull, UrlText
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.status import Status
@@ -52,7 +53,7 @@ class CallbackDraft(BaseModel):
     def _secret(cls, value: str | None, info: ValidationInfo) -> str | None:
         # An unusable URL has its own finding.
         if value is not None and (url := info.data.get("url")) is not None:
-            check_secret(value, parse_url(url), limits_of(info).callback_secrets)
+            check_name("secret", value, parse_url(url), limits_of(info).callback_secrets)
         return value
 
     @field_validator("events", mode="before", json_schema_input_type=_Events | None)
@@ -71,4 +72,5 @@ class CallbackDraft(BaseModel):
 
     def resolve(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""
-        return Callback(**self.__dict__, **asdict(defaults))
+        given = {name: getattr(self, name) for name in CallbackDraft.model_fields}
+        return Callback(**given, **asdict(defaults))

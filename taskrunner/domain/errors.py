@@ -9,12 +9,14 @@
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
+    │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
     │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
+    │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
@@ -92,6 +94,10 @@ class HostLimitInvalid(FieldsInvalid):
     """A host limit, or its pattern, breaks at least one rule."""
 
 
+class WebhookInvalid(FieldsInvalid):
+    """A webhook breaks at least one rule."""
+
+
 class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
@@ -119,6 +125,10 @@ class ScheduleUnknown(CallerError):
 
 class HostLimitUnknown(CallerError):
     """The API has set no limit for this pattern; configured limits are changed in the configuration."""
+
+
+class WebhookUnknown(CallerError):
+    """No webhook has this name."""
 
 
 class KeyUnknown(CallerError):

@@ -1,49 +1,77 @@
-"""The follow-up of a finished task: the task that sends its callback, stored in the same step as the end.
+"""Follow-ups of a finished task: the tasks that report its end, stored in the same step as the end.
 
-A follow-up never has a callback of its own.
+One is for the callback of the task, and one for each webhook that it matches. The end of a report is reported
+to nobody.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from taskrunner.domain.callback import EVENTS, Callback
 from taskrunner.domain.masking import masked_url, strip_urls
 from taskrunner.domain.new_task import NewTask, new_task_id
 from taskrunner.domain.outcome import Outcome, Response
 from taskrunner.domain.status import Status
 from taskrunner.domain.submitter import namespace_of, without_namespace
 from taskrunner.domain.task import Redirects, Task
+from taskrunner.domain.task_filter import facts_at_end
+from taskrunner.domain.value import Value
+from taskrunner.domain.webhook import Webhook
 
-# The label by which the callbacks of a task are found.
-LABEL = "callback"
+# The labels by which the reports of a task, and those of a webhook, are found.
+LABEL, WEBHOOK_LABEL = "callback", "webhook"
 
 
-def follow_up(
-    task: Task,
-    status: Status,
-    *,
-    attempt: int,
-    error: str | None,
-    outcome: Outcome | None,
-    now: datetime,
-) -> NewTask | None:
-    """The task that reports that `task` became `status`; None if no callback asks for this status.
+class End(Value):
+    """The end of `task` as `status`; `outcome` is that of attempt number `attempt`, None without one."""
 
-    `outcome` is that of attempt number `attempt`, None for an end without an attempt.
-    """
-    callback = task.callback
-    if callback is None or status not in callback.events:
-        return None
-    task_id = namespace_of(task.id) + new_task_id()
-    payload = _payload(task, status, attempt=attempt, error=error, outcome=outcome, now=now)
-    caller = Task(
+    task: Task
+    status: Status
+    attempt: int
+    error: str | None
+    outcome: Outcome | None
+    now: datetime
+
+
+def follow_ups(end: End, webhooks: Sequence[Webhook]) -> tuple[NewTask, ...]:
+    """The tasks that report `end`, to whoever asked for it."""
+    task = end.task
+    if end.status not in EVENTS or task.is_report:
+        return ()
+    found = []
+    if task.callback is not None and end.status in task.callback.events:
+        found.append(_report(end, task.callback, None))
+    if webhooks:
+        last = None if end.outcome is None else end.outcome.kind
+        facts = facts_at_end(task, end.status, outcome=last, now=end.now)
+        found += [
+            _report(end, webhook.callback, webhook)
+            for webhook in webhooks
+            if end.status in webhook.callback.events and webhook.task_filter.matches(facts)
+        ]
+    return tuple(found)
+
+
+def _report(end: End, callback: Callback, webhook: Webhook | None) -> NewTask:
+    """It belongs to whoever asked for it: the submitter of the task, or that of the webhook."""
+    task, now = end.task, end.now
+    namespace = namespace_of(task.id if webhook is None else webhook.name)
+    task_id = namespace + new_task_id()
+    # Who sees all tasks knows them by their whole ids.
+    known_as = without_namespace(task.id) if namespace or webhook is None else task.id
+    labels = {LABEL: known_as}
+    if webhook is not None:
+        labels[WEBHOOK_LABEL] = without_namespace(webhook.name)
+    report = Task(
         id=task_id,
         url=callback.url,
         method="POST",
         # Standard Webhooks: the id is the same at every attempt. Time and signature are added on sending.
         headers={"Content-Type": "application/json", "webhook-id": without_namespace(task_id)},
-        body=orjson.dumps(payload, option=orjson.OPT_UTC_Z).decode(),
+        body=orjson.dumps(_payload(end, known_as), option=orjson.OPT_UTC_Z).decode(),
         priority=task.priority,
         timeout=callback.timeout,
         max_attempts=callback.max_attempts,
@@ -52,37 +80,37 @@ def follow_up(
         retry_unsafe=True,
         # Only a 2xx to the request that carried body and signature delivers it.
         redirects=Redirects.KEEP,
-        labels={LABEL: without_namespace(task.id)},
+        labels=labels,
         created_at=now,
         signed_by=callback.secret,
+        is_report=True,
         tls=callback.tls,
-        created_by=task.created_by,
+        created_by=task.created_by if webhook is None else webhook.created_by,
         traceparent=task.traceparent,
     )
-    return NewTask.of(caller, due=now)
+    return NewTask.of(report, due=now)
 
 
-def _payload(
-    task: Task, status: Status, *, attempt: int, error: str | None, outcome: Outcome | None, now: datetime
-) -> dict[str, Any]:
+def _payload(end: End, known_as: str) -> dict[str, Any]:
     """The field names are those of the task. Headers and body are left out, since they may be secret."""
+    task, outcome = end.task, end.outcome
     response = None if outcome is None else outcome.response
     return {
-        "type": f"task.{status}",
-        "timestamp": now,
+        "type": f"task.{end.status}",
+        "timestamp": end.now,
         "data": {
-            "id": without_namespace(task.id),
-            "status": status,
+            "id": known_as,
+            "status": end.status,
             "url": masked_url(task.url),
             "method": task.method,
             "priority": task.priority,
             "labels": task.labels,
-            "attempt": attempt,
+            "attempt": end.attempt,
             "max_attempts": task.max_attempts,
             "created_at": task.created_at,
-            "finished_at": now,
+            "finished_at": end.now,
             "outcome": None if outcome is None else outcome.kind,
-            "error": None if error is None else strip_urls(error),
+            "error": None if end.error is None else strip_urls(end.error),
             "result": None if response is None else _result(response),
         },
     }

@@ -1,8 +1,9 @@
 """A settlement: what the store writes when an attempt has ended."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Attempt
@@ -10,6 +11,7 @@ from taskrunner.domain.retry import EXHAUSTED, NOT_RETRYABLE, Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value, replace
+from taskrunner.domain.webhook import Webhook
 
 # The most header bytes that are kept with each attempt: a task may have a hundred attempts.
 _MAX_HEADERS_BYTES = 2048
@@ -21,7 +23,7 @@ class Settlement(Value):
     `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
     `counted` raises the task's attempt limit by one. `keep` is the retention of a terminal status in
     seconds. `result` has the body to store, already cut to its limit. `reason` is set if the outcome does
-    not explain why the task failed. `follow_up` is accepted in the same step.
+    not explain why the task failed. `follow_ups` are accepted in the same step.
     """
 
     id: str
@@ -32,7 +34,7 @@ class Settlement(Value):
     reason: str | None = None
     result: Response | None
     keep: float
-    follow_up: NewTask | None = None
+    follow_ups: tuple[NewTask, ...] = ()
 
 
 class RetentionSettings(Value):
@@ -61,8 +63,12 @@ def settlement(
     retention: RetentionSettings,
     *,
     now: datetime,
+    webhooks: Sequence[Webhook],
 ) -> Settlement:
-    """What to write for `attempt`, which ended `now`, by its outcome and the verdict."""
+    """What to write for `attempt`, which ended `now`, by its outcome and the verdict.
+
+    `webhooks` are those in force.
+    """
     response = outcome.response
     ended = replace(
         attempt,
@@ -86,13 +92,16 @@ def settlement(
         reason=_reason(outcome, verdict),
         result=response,
         keep=_keep(task, now, retention.keep(verdict.status)),
-        follow_up=follow_up(
-            task,
-            verdict.status,
-            attempt=attempt.number,
-            error=error,
-            outcome=outcome,
-            now=now,
+        follow_ups=follow_ups(
+            End(
+                task=task,
+                status=verdict.status,
+                attempt=attempt.number,
+                error=error,
+                outcome=outcome,
+                now=now,
+            ),
+            webhooks,
         ),
     )
 

@@ -68,9 +68,11 @@ class Task(Value):
     - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
     - `redirects`: which redirects are followed; another is the answer.
     - `tls`: the name of the TLS profile to fetch with.
+    - `auth`: the name of the credential that each attempt sends.
     - `validators`: fetch only if the target has a newer version.
     - `keep_until`: the record is kept at least until then.
     - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
+    - `is_report`: it reports the end of another task; only our own callbacks do.
     - `created_by`: the API key that it was submitted with; None for the command line, and without keys.
     - `traceparent`: the trace context of the request that submitted the task.
     """
@@ -97,10 +99,12 @@ class Task(Value):
     expires_at: AwareDatetime | None = None
     dedup: Dedup | None = None
     tls: str | None = None
+    auth: str | None = None
     callback: Callback | None = None
     validators: Validators | None = None
     keep_until: AwareDatetime | None = None
     signed_by: str | None = None
+    is_report: bool = False
     created_by: str | None = None
     traceparent: str | None = None
 

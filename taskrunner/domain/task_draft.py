@@ -21,6 +21,7 @@ from pydantic import (
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
+from taskrunner.domain.credential import CredentialUse, check_credential
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
@@ -37,6 +38,7 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import Url, parse_url
+from taskrunner.domain.url_pattern import ANY_HOST
 from taskrunner.domain.validation import excess, field_errors, limits_of
 from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
@@ -110,6 +112,7 @@ class TaskDraft(BaseModel):
     write_concern: WriteConcern | None = None
     labels: Annotated[dict[str, str], OrNull()] = Field(default_factory=dict)
     tls: ProfileName = None
+    auth: str | None = None
     callback: CallbackDraft | None = None
     traceparent: Annotated[str, Field(json_schema_extra={"pattern": TRACEPARENT_PATTERN})] | None = None
 
@@ -147,7 +150,11 @@ class TaskDraft(BaseModel):
     def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
         """The fields that many tasks share, checked without a URL; `with_url` adds one."""
         anywhere = dict.fromkeys(limits.tls_profiles, ())
-        lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere)
+        uses = {
+            name: CredentialUse(hosts=(ANY_HOST,), headers=use.headers)
+            for name, use in limits.credentials.items()
+        }
+        lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere, credentials=uses)
         return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
 
     @classmethod
@@ -164,6 +171,11 @@ class TaskDraft(BaseModel):
         self._check_profile("tls", self.tls, checked, limits)
         if self.callback is not None:
             self._check_profile("callback.tls", self.callback.tls, parse_url(self.callback.url), limits)
+        if self.auth is not None:
+            try:
+                check_credential(self.auth, checked, self.headers, limits.credentials)
+            except ValueError as exc:
+                raise TaskInvalid([FieldError(field="auth", message=str(exc))]) from exc
         return self.model_copy(update={"url": checked.text})
 
     @staticmethod
@@ -227,6 +239,15 @@ class TaskDraft(BaseModel):
     @classmethod
     def _labels(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         task_fields.check_labels(value, limits_of(info))
+        return value
+
+    @field_validator("auth")
+    @classmethod
+    def _auth(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # Unusable URLs and headers have their own findings.
+        if value is not None and (url := info.data.get("url")) is not None:
+            headers = info.data.get("headers", {})
+            check_credential(value, parse_url(url), headers, limits_of(info).credentials)
         return value
 
     @field_validator("traceparent")

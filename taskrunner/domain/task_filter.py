@@ -18,7 +18,7 @@ from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
+from taskrunner.domain.task import Priority, Task
 from taskrunner.domain.url import DEFAULT_PORTS
 from taskrunner.domain.value import Value, field
 
@@ -135,6 +135,22 @@ def task_facts(record: Record) -> TaskFacts:
     )
 
 
+def facts_at_end(task: Task, status: Status, *, outcome: OutcomeKind | None, now: datetime) -> TaskFacts:
+    """The facts of a task that ends `now`. The reason is known to the store alone."""
+    return TaskFacts(
+        id=task.id,
+        created_by=task.created_by,
+        status=status,
+        queue=task.priority,
+        labels=task.labels,
+        hosts=_hosts(task.url),
+        outcome=outcome,
+        reason=None,
+        created_at=task.created_at,
+        finished_at=now,
+    )
+
+
 def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
     """The facts of a dead letter. A message has no labels, outcome or creation time."""
     return TaskFacts(
@@ -158,7 +174,7 @@ def read_filter(given: Mapping[str, Sequence[str]], *, now: datetime) -> TaskFil
     for name, values in given.items():
         try:
             if name == "label":
-                fields["labels"] = dict(_label(value) for value in values)
+                fields["labels"] = dict(map(read_label, values))
             elif len(values) > 1:
                 raise ValueError("is given more than once")
             else:
@@ -195,7 +211,8 @@ def _choice(kind: type[Choice], text: str) -> Choice:
         raise ValueError(f"must be one of {', '.join(kind)}, got {shown(text)}") from None
 
 
-def _label(text: str) -> tuple[str, str | None]:
+def read_label(text: str) -> tuple[str, str | None]:
+    """The name and the value of a condition on labels; None for any value. Raises `ValueError`."""
     name, has_value, value = text.partition("=")
     if not name:
         raise ValueError(f"must be NAME=VALUE or NAME, got {shown(text)}")

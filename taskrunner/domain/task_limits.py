@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from taskrunner.domain.credential import CredentialUses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
 from taskrunner.domain.value import Value, field
@@ -17,7 +18,7 @@ class TaskLimits(Value):
     """Upper bounds, checked when a task is submitted. Durations are seconds.
 
     `ssrf_policy` says which targets are allowed. `callback_secrets` are the names of the configured secrets,
-    `tls_profiles` those of the TLS profiles, both with their hosts.
+    `tls_profiles` those of the TLS profiles, both with their hosts. `credentials` are what tasks may send.
     """
 
     max_url_bytes: int = 8 * 1024
@@ -33,3 +34,4 @@ class TaskLimits(Value):
     ssrf_policy: SsrfPolicy = SsrfPolicy()
     callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)
+    credentials: CredentialUses = field(default_factory=dict)

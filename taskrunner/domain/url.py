@@ -70,6 +70,11 @@ class Url(Value):
         return self.text[self.text.index("/", 8) :]
 
     @property
+    def origin_text(self) -> str:
+        """The origin as text (RFC 6454 section 6.2)."""
+        return self.text[: self.text.index("/", 8)]
+
+    @property
     def origin(self) -> tuple[str, str, int]:
         """Scheme, host and port (RFC 6454)."""
         return self.scheme, self.host, self.port

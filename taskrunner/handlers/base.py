@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.task import Task
@@ -46,6 +47,12 @@ class HandlerFactory(ABC):
     @abstractmethod
     def make_handler(self) -> Handler:
         """Called in the worker's thread."""
+
+    def adopt(self, other: Self) -> None:  # noqa: B027 - most have nothing that can change
+        """Take over from `other` what can change while workers run: attempts that begin later have it.
+
+        Called after `start`, in the same process.
+        """
 
     @abstractmethod
     def stop(self) -> None:

@@ -10,12 +10,13 @@ from datetime import datetime
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, TasksCancelled, TasksDeleted
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
+from taskrunner.domain.webhook import Webhook, WebhookSource
 from taskrunner.stores.base import AttemptRef, Store
 from taskrunner.stores.values import seen_state
 
@@ -33,11 +34,19 @@ TaskCheck = Callable[[Record], Awaitable[None]]
 class Cancellation:
     """Cancels and deletes. The id of a deleted task is remembered for the retention of a cancelled task."""
 
-    def __init__(self, store: Store, events: Events, clock: Clock, retention: RetentionSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        retention: RetentionSettings,
+        webhooks: WebhookSource,
+    ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._retention = retention
+        self._webhooks = webhooks
 
     async def cancel(self, task_id: str, *, check: TaskCheck | None = None) -> Record:
         """Cancel a task; returns its record. A cancelled task is left as it is.
@@ -68,7 +77,12 @@ class Cancellation:
         Raises `StoreUnavailable`.
         """
         now = self._clock.now()
-        waiting = [waiting_ref(record, now, error=_ERROR) for record in records if record.status in CLAIMABLE]
+        webhooks = self._webhooks.in_force
+        waiting = [
+            waiting_ref(record, now, webhooks, error=_ERROR)
+            for record in records
+            if record.status in CLAIMABLE
+        ]
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
         answers = [
@@ -116,11 +130,19 @@ class Cancellation:
         now = self._clock.now()
         last = record.attempts[-1]
         attempt = Attempt(number=record.attempt, consumer=last.consumer, started_at=last.started_at)
-        return settlement(record.task, attempt, _OUTCOME, _VERDICT, self._retention, now=now)
+        return settlement(
+            record.task,
+            attempt,
+            _OUTCOME,
+            _VERDICT,
+            self._retention,
+            now=now,
+            webhooks=self._webhooks.in_force,
+        )
 
 
-def waiting_ref(record: Record, now: datetime, *, error: str) -> AttemptRef:
-    """The attempt that a task waits for, with the callback of its cancellation because of `error`."""
+def waiting_ref(record: Record, now: datetime, webhooks: Sequence[Webhook], *, error: str) -> AttemptRef:
+    """The attempt that a task waits for, with the reports of its cancellation because of `error`."""
     task, made = record.task, record.attempt
-    callback = follow_up(task, Status.CANCELLED, attempt=made, error=error, outcome=None, now=now)
-    return AttemptRef(id=task.id, attempt=made + 1, follow_up=callback)
+    end = End(task=task, status=Status.CANCELLED, attempt=made, error=error, outcome=None, now=now)
+    return AttemptRef(id=task.id, attempt=made + 1, follow_ups=follow_ups(end, webhooks))

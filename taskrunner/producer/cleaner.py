@@ -10,11 +10,12 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 
@@ -33,12 +34,20 @@ class Cleaner(Service):
     """One turn expires and prunes a batch each; the next turn follows at once while there is more."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, retention: RetentionSettings, *, interval: float
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        retention: RetentionSettings,
+        webhooks: WebhookSource,
+        *,
+        interval: float,
     ) -> None:
         super().__init__("cleaner", events)
         self._store = store
         self._clock = clock
         self._retention = retention
+        self._webhooks = webhooks
         self._interval = interval
         self._history_due = 0.0
 
@@ -52,6 +61,7 @@ class Cleaner(Service):
     async def _prune_history(self, now: datetime) -> int:
         if self._clock.monotonic() < self._history_due:
             return 0
+        await self._store.prune_changes(now=now)
         before = now - timedelta(seconds=self._retention.audit)
         entries = await self._store.prune_audit(before=before, most=_MOST_AUDIT_ENTRIES, limit=_BATCH)
         before = now - timedelta(seconds=self._retention.operations)
@@ -65,7 +75,7 @@ class Cleaner(Service):
         """Fail a batch of expired tasks; returns its size."""
         expired = [(due, _task(due)) for due in await self._store.past_deadline(now=now, limit=_BATCH)]
         refs = [
-            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_up=_follow_up(due, task, now))
+            AttemptRef(id=due.id, attempt=due.attempt + 1, follow_ups=self._follow_ups(due, task, now))
             for due, task in expired
         ]
         keep = self._retention.failed
@@ -77,15 +87,15 @@ class Cleaner(Service):
                 self._events.emit(TaskExpired(id=due.id, attempts=due.attempt, task=task, error=_ERROR))
         return len(expired)
 
+    def _follow_ups(self, due: Due, task: Task | None, now: datetime) -> tuple[NewTask, ...]:
+        if task is None:
+            return ()  # nobody can read who wants to know
+        end = End(task=task, status=Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)
+        return follow_ups(end, self._webhooks.in_force)
+
 
 def _task(due: Due) -> Task | None:
     try:
         return decode_task(due.encoded)
     except EnvelopeUnreadable:
         return None  # the task must end all the same
-
-
-def _follow_up(due: Due, task: Task | None, now: datetime) -> NewTask | None:
-    if task is None:
-        return None  # its callback cannot be read
-    return follow_up(task, Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)

@@ -10,6 +10,7 @@ from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.events import Events, TasksAccepted, TasksCancelled
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.cancellation import waiting_ref
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
@@ -21,11 +22,19 @@ _ERROR = "replaced by a task with the same dedup key"
 class Deduplication:
     """Replaces tasks. `retention` is that of what it cancels."""
 
-    def __init__(self, store: Store, events: Events, clock: Clock, retention: RetentionSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        retention: RetentionSettings,
+        webhooks: WebhookSource,
+    ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._retention = retention
+        self._webhooks = webhooks
 
     async def settle(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> Sequence[Accepted]:
         """`answers` of the store, with each task that may replace the holder of its key in its place.
@@ -49,7 +58,7 @@ class Deduplication:
                 now = self._clock.now()
                 replaced = await self._store.replace(
                     new,
-                    waiting_ref(record, now, error=_ERROR),
+                    waiting_ref(record, now, self._webhooks.in_force, error=_ERROR),
                     now=now,
                     error=_ERROR,
                     retention=self._retention.keep(Status.CANCELLED),

@@ -20,6 +20,7 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import Value, replace
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
@@ -66,6 +67,7 @@ class Intake:
         task_settings: TaskSettingsSource,
         *,
         hold: float,
+        webhooks: WebhookSource,
         retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen, so it may be shared
     ) -> None:
         self._store = store
@@ -75,7 +77,7 @@ class Intake:
         self._hold = timedelta(seconds=hold)
         self._task_settings = task_settings
         self._replication = Replication(store)
-        self._deduplication = Deduplication(store, events, clock, retention)
+        self._deduplication = Deduplication(store, events, clock, retention, webhooks)
         self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH)
 
     @property

@@ -19,6 +19,7 @@ from taskrunner.domain.pauses import Pauses
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import Status
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.settings import RelaySettings
@@ -39,6 +40,7 @@ class Relay(Service):
         clock: Clock,
         settings: RelaySettings,
         retention: RetentionSettings,
+        webhooks: WebhookSource,
         pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         super().__init__("relay", events)
@@ -49,6 +51,7 @@ class Relay(Service):
         self._clock = clock
         self._settings = settings
         self._retention = retention
+        self._webhooks = webhooks
         self._store_was_away = False
         self._reconnects = store.status().reconnects
         self._rescue_from = clock.monotonic()
@@ -157,4 +160,12 @@ class Relay(Service):
             random=random.random(),
         )
         attempt = due.running or Attempt(number=due.attempt, started_at=now)
-        return settlement(task, attempt, outcome, verdict, self._retention, now=now)
+        return settlement(
+            task,
+            attempt,
+            outcome,
+            verdict,
+            self._retention,
+            now=now,
+            webhooks=self._webhooks.in_force,
+        )

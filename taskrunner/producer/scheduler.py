@@ -27,6 +27,7 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.validators import validators_after
 from taskrunner.domain.value import replace
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.deduplication import Deduplication
 from taskrunner.producer.schedule_admin import draft_of, stored_form
 from taskrunner.producer.settings import SchedulerSettings
@@ -50,6 +51,7 @@ class Scheduler(Service):
         clock: Clock,
         task_settings: TaskSettingsSource,
         settings: SchedulerSettings,
+        webhooks: WebhookSource,
         retention: RetentionSettings = RetentionSettings(),  # noqa: B008 - frozen, so it may be shared
     ) -> None:
         super().__init__("scheduler", events)
@@ -57,7 +59,7 @@ class Scheduler(Service):
         self._clock = clock
         self._task_settings = task_settings
         self._settings = settings
-        self._deduplication = Deduplication(store, events, clock, retention)
+        self._deduplication = Deduplication(store, events, clock, retention, webhooks)
 
     async def turn(self) -> float:
         now = self._clock.now()

@@ -10,6 +10,7 @@ from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
 from taskrunner.stores.audit_store import AuditStore as AuditStore
+from taskrunner.stores.change_store import ChangeStore as ChangeStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
@@ -38,6 +39,7 @@ from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
+from taskrunner.stores.webhook_store import WebhookStore as WebhookStore
 
 
 class Store(
@@ -53,6 +55,8 @@ class Store(
     ApiKeyStore,
     AuditStore,
     RateStore,
+    ChangeStore,
+    WebhookStore,
     OperationStore,
     FleetStore,
     InspectionStore,

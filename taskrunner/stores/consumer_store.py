@@ -63,7 +63,7 @@ class ConsumerStore(ABC):
 
     @abstractmethod
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
-        """End attempts, each in one atomic step with the task that follows it.
+        """End attempts, each in one atomic step with the tasks that follow it.
 
         False, and nothing written, for a task that no longer runs this attempt.
         """

@@ -21,13 +21,13 @@ _LETTER_PLACE = re.compile(r"(-?\d{1,15}):([tm]):(.*)", re.DOTALL)
 class AttemptRef(Value):
     """An attempt of a task: for `mark_queued` the next one, for `renew` the one that runs.
 
-    `follow_up` is for `fail` and `cancel`: a task that is accepted in the same atomic step, if they take
+    `follow_ups` are for `fail` and `cancel`: tasks that are accepted in the same atomic step, if they take
     effect. `snoozes` is for `mark_queued`: how often the task had been snoozed when it was published.
     """
 
     id: str
     attempt: int
-    follow_up: NewTask | None = None
+    follow_ups: tuple[NewTask, ...] = ()
     snoozes: int = 0
 
 

@@ -32,6 +32,7 @@ from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.search import Search
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
+from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 from tests.tools.waiting import PATIENCE, eventually
@@ -117,6 +118,8 @@ class LocalRunner:
         self.store = store
         self.broker = MemoryBroker(self.events)
         self.target = Target()
+        self.webhooks = WebhookWatch(store, self.events)
+        self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)
         self.requeue = Requeuer(store, self.intake, self.publisher, self.clock, hold=HOLD)
@@ -132,10 +135,18 @@ class LocalRunner:
 
     def make_intake(self, store: Store, publisher: Publisher | None = None) -> Intake:
         publisher = publisher or self.make_publisher(store)
-        return Intake(store, publisher, self.events, self.clock, TaskSettingsSource(), hold=HOLD)
+        return Intake(
+            store,
+            publisher,
+            self.events,
+            self.clock,
+            TaskSettingsSource(),
+            hold=HOLD,
+            webhooks=self.webhooks.source,
+        )
 
     def make_cancellation(self, store: Store) -> Cancellation:
-        return Cancellation(store, self.events, self.clock, RETENTION)
+        return Cancellation(store, self.events, self.clock, RETENTION, self.webhooks.source)
 
     def make_requeuer(self, store: Store) -> Requeuer:
         return Requeuer(store, self.make_intake(store), self.make_publisher(store), self.clock, hold=HOLD)
@@ -152,22 +163,41 @@ class LocalRunner:
             self.clock,
             RELAY,
             RETENTION,
+            self.webhooks.source,
             lambda: self.pauses.current,
         )
 
     def make_scheduler(self, store: Store | None = None, clock: ManualClock | None = None) -> Scheduler:
         settings = SchedulerSettings(catch_up=CATCH_UP)
         return Scheduler(
-            store or self.store, self.events, clock or self.clock, TaskSettingsSource(), settings
+            store or self.store,
+            self.events,
+            clock or self.clock,
+            TaskSettingsSource(),
+            settings,
+            self.webhooks.source,
         )
 
     def make_cleaner(self, store: Store | None = None) -> Cleaner:
-        return Cleaner(store or self.store, self.events, self.clock, RETENTION, interval=RELAY.poll_interval)
+        return Cleaner(
+            store or self.store,
+            self.events,
+            self.clock,
+            RETENTION,
+            self.webhooks.source,
+            interval=RELAY.poll_interval,
+        )
 
     def collect(self) -> None:
         """Start to move the broker's dead letters into the store."""
         Collector(
-            self.store, self.broker, self.events, self.clock, TaskSettingsSource(), keep=RETENTION.failed
+            self.store,
+            self.broker,
+            self.events,
+            self.clock,
+            TaskSettingsSource(),
+            self.webhooks.source,
+            keep=RETENTION.failed,
         ).start()
 
     async def consumer(
@@ -186,6 +216,7 @@ class LocalRunner:
             self.clock,
             TaskSettingsSource(),
             RETENTION,
+            self.webhooks.source,
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
             settings,
         )

@@ -20,6 +20,7 @@ from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.schedule_admin import ScheduleAdmin, stored_form
+from tests.tools.token_keys import ec_pem
 
 SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()
 
@@ -54,18 +55,50 @@ def test_what_needs_a_restart_takes_no_part(tmp_path: Path, platform: Platform) 
             "Store": {"url": platform.config.store.url},
             "Rabbit": {"addr": "memory://"},
             "Limits": {"max_headers": 3, "max_url_bytes": 1000},
-            "Callbacks": {"secrets": {"new": {"keys": [SECRET], "hosts": "*"}}},
-            "Fetch": {"ports": [81]},
+            "Fetch": {"ports": [81], "tls": {"new": {"ca_file": "ca.pem"}}},
         },
     )
     assert isinstance(event, ConfigReloaded)
     assert event.changed == ("Limits.max_headers",)
-    assert event.need_restart == ("Callbacks.secrets", "Fetch.ports", "Limits.max_url_bytes")
+    assert event.need_restart == ("Fetch.ports", "Fetch.tls", "Limits.max_url_bytes")
     limits = platform.intake.task_settings.limits
     assert limits.max_headers == 3
     assert limits.max_url_bytes == TaskLimits().max_url_bytes
-    assert limits.callback_secrets == {}
+    assert limits.tls_profiles == {}
     assert 81 not in limits.ssrf_policy.ports
+
+
+def test_secrets_and_credentials_change(tmp_path: Path, platform: Platform) -> None:
+    """What tasks may name, and the keys that are published: a new text of a key file is a change, too."""
+    (tmp_path / "key.pem").write_text(ec_pem())
+    config = {
+        "Store": {"url": platform.config.store.url},
+        "Rabbit": {"addr": "memory://"},
+        "Callbacks": {"secrets": {"new": {"keys": [SECRET], "hosts": "*"}}},
+        "Fetch": {
+            "issuer": "https://tasks.example",
+            "credentials": {"erp": {"key_file": "key.pem", "hosts": ["erp.example"]}},
+        },
+    }
+    event = reload(platform, tmp_path, config)
+    assert isinstance(event, ConfigReloaded)
+    assert (event.changed, event.need_restart) == (
+        ("Callbacks.secrets", "Fetch.credentials", "Fetch.issuer"),
+        (),
+    )
+    limits = platform.intake.task_settings.limits
+    assert (limits.callback_secrets, [*limits.credentials]) == ({"new": ("*",)}, ["erp"])
+    assert platform.token_keys.issuer == "https://tasks.example"
+    [before] = platform.token_keys.keys
+    (tmp_path / "key.pem").write_text(ec_pem())
+    event = reload(platform, tmp_path, config)
+    assert isinstance(event, ConfigReloaded)
+    assert event.changed == ("Fetch.credentials",)
+    [after] = platform.token_keys.keys
+    assert before["kid"] != after["kid"]
+    (tmp_path / "key.pem").write_text("junk")
+    assert isinstance(reload(platform, tmp_path, config), ConfigRefused)
+    assert platform.token_keys.keys == [after]
 
 
 def test_a_finding_changes_nothing(tmp_path: Path, platform: Platform) -> None:

@@ -15,6 +15,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import replace
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule
@@ -274,7 +275,9 @@ async def test_a_template_that_is_no_longer_allowed(runner: LocalRunner) -> None
     """The slot passes, the schedule and the log say why, and the next slot is tried."""
     await create(runner, task={**TASK, "timeout": 600})
     narrow = TaskSettingsSource(TaskSettings(limits=TaskLimits(max_timeout=60)))
-    scheduler = Scheduler(runner.store, runner.events, runner.clock, narrow, SchedulerSettings())
+    scheduler = Scheduler(
+        runner.store, runner.events, runner.clock, narrow, SchedulerSettings(), WebhookSource(())
+    )
     runner.clock.advance(HOUR)
     await scheduler.turn()
     schedule = await runner.schedules.get("report")

@@ -20,11 +20,14 @@ MARK = "s3cretMarkS3cretMark"
 # Nobody listens there.
 AWAY = "127.0.0.1:1"
 HOOK = "whsec_" + b64encode(MARK.encode() * 2).decode()
+SIGNS = "whsec_" + b64encode(MARK.encode() * 3).decode()
 KEY = f"tr_{MARK * 2}x"
 Settings = Mapping[str, object]
 
 SIGNING: Settings = {
     "CALLBACKS__SECRETS": f"hook={HOOK}, hook.hosts=*",
+    "FETCH__CREDENTIALS": f"signed.keys={SIGNS}, signed.hosts=*, granted.token_url=https://login.test/, "
+    f"granted.client_id=me, granted.client_secret={MARK}, granted.hosts=a.test",
     "API__KEYS": f"ops={KEY}",
 }
 
@@ -61,9 +64,8 @@ COMMANDS = (
 
 def in_every_form(text: str) -> bool:
     """Whether `text` has a secret, as it was given or as its bytes are used."""
-    return any(
-        form in text for form in (MARK, HOOK.removeprefix("whsec_"), b64encode(MARK.encode()).decode())
-    )
+    signing = (each.removeprefix("whsec_") for each in (HOOK, SIGNS))
+    return any(form in text for form in (MARK, *signing, b64encode(MARK.encode()).decode()))
 
 
 @pytest.fixture

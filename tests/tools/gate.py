@@ -14,17 +14,21 @@ class GateHandlerFactory(HandlerFactory):
     """`folder` gets a file per begun attempt, named after its task; the file `open` lets all attempts end.
 
     A URL of `big` answers with a megabyte at once, `log` logs a warning, `kill` kills the process, `short`
-    meets a shortage, and an attempt of `heed` ends when it is cancelled.
+    meets a shortage, an attempt of `heed` ends when it is cancelled, and the error of `word` is the `word`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, word: str = "") -> None:
         self.folder = folder
+        self.word = word
 
     def start(self) -> None:
         """Nothing is shared."""
 
     def make_handler(self) -> Handler:
-        return _Gate(self.folder)
+        return _Gate(self)
+
+    def adopt(self, other: "GateHandlerFactory") -> None:
+        self.word = other.word
 
     def stop(self) -> None:
         """Nothing is shared."""
@@ -38,8 +42,9 @@ class GateHandlerFactory(HandlerFactory):
 
 
 class _Gate(Handler):
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, factory: GateHandlerFactory) -> None:
+        self._factory = factory
+        self._folder = factory.folder
 
     def run(self, context: AttemptContext) -> Outcome:
         what = context.task.url.rpartition("/")[2]
@@ -48,6 +53,8 @@ class _Gate(Handler):
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "log":
             logging.getLogger("gate").warning("task %s began", context.task.id)
+        if what == "word":
+            return Outcome(kind=OutcomeKind.OK, error=self._factory.word)
         if what == "short":
             return Outcome(kind=OutcomeKind.INTERRUPTED, error="no threads", counted=False, shortage=True)
         if what == "big":

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
-from taskrunner.domain.callback import CallbackSecret
+from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.errors import ConfigInvalid
 
 FIRST, SECOND, THIRD = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2, 3))
 SECRETS = {
-    "billing": CallbackSecret(keys=(FIRST, SECOND), hosts=("hooks.test", "*.hooks.test:8443")),
-    "other": CallbackSecret(keys=(THIRD,), hosts=("*",)),
+    "billing": SigningSecret(keys=(FIRST, SECOND), hosts=("hooks.test", "*.hooks.test:8443")),
+    "other": SigningSecret(keys=(THIRD,), hosts=("*",)),
 }
 
 

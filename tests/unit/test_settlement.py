@@ -27,7 +27,7 @@ def verdict(status: Status) -> Verdict:
 @pytest.mark.parametrize("status", [Status.RETRYING, Status.FAILED])
 def test_the_head_of_an_answer_stays_in_the_line(status: Status) -> None:
     """The next attempt's result takes the place of this one's, also that of a requeued task."""
-    item = settlement(TASK, ENDED, OUTCOME, verdict(status), RetentionSettings(), now=NOW)
+    item = settlement(TASK, ENDED, OUTCOME, verdict(status), RetentionSettings(), now=NOW, webhooks=())
     assert item.attempt.response == replace(RESPONSE, body=b"")
     assert (item.attempt.address, item.result) == ("203.0.113.1:80", RESPONSE)
 
@@ -41,6 +41,7 @@ def test_a_success_is_the_last_there_is() -> None:
         verdict(Status.SUCCEEDED),
         RetentionSettings(),
         now=NOW,
+        webhooks=(),
     )
     assert (item.attempt.response, item.result) == (None, RESPONSE)
 
@@ -49,7 +50,9 @@ def test_a_line_has_room_for_some_headers() -> None:
     """A task may have a hundred attempts, each with 64 KiB of headers."""
     flood = tuple((f"x-{number}", "y" * 500) for number in range(100))
     outcome = replace(OUTCOME, response=replace(RESPONSE, headers=flood))
-    line = settlement(TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW).attempt
+    line = settlement(
+        TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW, webhooks=()
+    ).attempt
     assert line.response is not None
     assert line.response.headers == flood[:4]
 
@@ -59,7 +62,7 @@ def test_an_attempt_without_an_answer_has_its_times() -> None:
     outcome = Outcome(kind=OutcomeKind.TIMEOUT, error="late", timings=timings)
     assert (
         settlement(
-            TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW
+            TASK, ENDED, outcome, verdict(Status.RETRYING), RetentionSettings(), now=NOW, webhooks=()
         ).attempt.timings
         == timings
     )

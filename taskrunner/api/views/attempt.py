@@ -15,13 +15,17 @@ PhaseName = Literal["redirects", "dns", "connect", "tls", "wait", "receive"]
 
 
 class RequestView(View):
-    """What was sent. Headers that may be secret are masked, the body is not shown."""
+    """What was sent. Headers that may be secret are masked, the body is not shown.
+
+    `auth` and `signed_by` name what added headers that are made for each attempt.
+    """
 
     method: str
     url: str
     headers: Sequence[HeaderView]
     body_size: int
     signed_by: str | None
+    auth: str | None
 
     @classmethod
     def of(cls, record: Record, attempt: int, masking: Masking, *, user_agent: str) -> Self:

@@ -201,6 +201,7 @@ class TaskView(View):
     created_by: str | None
     dedup: DedupView | None
     tls: str | None
+    auth: str | None
     validators: ValidatorsView | None
     callback: CallbackView | None
 
@@ -248,6 +249,7 @@ class TaskView(View):
             created_by=task.created_by,
             dedup=None if task.dedup is None else DedupView.of(task.dedup),
             tls=task.tls,
+            auth=task.auth,
             validators=None if task.validators is None else ValidatorsView.of(task.validators),
             callback=None if task.callback is None else CallbackView.of(task.callback),
         )

@@ -1,9 +1,10 @@
 """How a URL is fetched."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from taskrunner.config.credentials import Credentials, Issuer
 from taskrunner.config.sections.section import KIB, MIB, Section
 from taskrunner.config.tls_profiles import TlsProfiles
 from taskrunner.config.values import (
@@ -22,6 +23,8 @@ from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.handlers.http.settings import FetchSettings
 
 _FETCH, _SSRF = FetchSettings(), SsrfPolicy()
+# Of a credential.
+_SHOWN = {"subject", "audience", "token_url", "client_id", "client_auth", "scope"}
 
 
 class FetchSection(Section):
@@ -67,6 +70,15 @@ class FetchSection(Section):
         {},
         description="by name: ca_file, cert_file, key_file, key_password_file, hosts (docs/configuration.md)",
     )
+    credentials: Annotated[Credentials, Secret()] = Field(
+        {},
+        repr=False,
+        description="by name: hosts; keys, key_file or token_url (docs/tasks.md); also as credentials_file",
+    )
+    issuer: Issuer | None = Field(
+        _FETCH.issuer,
+        description="the https URL of the API, `iss` of the tokens of credentials with a key_file",
+    )
     proxy: Annotated[ProxyUrl | None, Secret()] = Field(
         None,
         repr=False,
@@ -87,3 +99,12 @@ class FetchSection(Section):
         description="tasks may reach this machine's loopback on any port; `dev` sets this",
     )
     ports: Ports = Field(_SSRF.ports, description="the ports that tasks may reach")
+
+    def redacted(self) -> dict[str, Any]:
+        """Of credentials, what they are for is shown."""
+        values = super().redacted()
+        for name, credential in self.credentials.items():
+            shown = values["credentials"][name]
+            shown["hosts"] = list(credential.hosts)
+            shown |= {key: getattr(credential, key) for key in _SHOWN & shown.keys()}
+        return values

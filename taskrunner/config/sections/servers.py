@@ -80,13 +80,25 @@ class ApiSection(Section):
         _SERVER.max_connections,
         ge=1,
         le=100_000,
-        description="open at a time; the usual limit of a process is 1024 file descriptors",
+        description="open at a time; fewer if the limit of open files does not allow so many",
     )
     inline_body_bytes: int = Field(
         _API.inline_body_bytes,
         ge=0,
         le=MIB,
         description="a fetched text of up to this size is part of the task's JSON",
+    )
+    max_wait: Seconds = Field(
+        _API.max_wait, description="the longest wait for a result that a client gets by Prefer: wait"
+    )
+    max_waits: int = Field(
+        _API.max_waits, ge=0, le=100_000, description="at a time; others are answered at once"
+    )
+    max_streams: int = Field(
+        _API.max_streams, ge=0, le=100_000, description="streams of events at a time; others get 503"
+    )
+    max_streams_per_key: int = Field(
+        _API.max_streams_per_key, ge=0, le=100_000, description="of one API key; others get 429"
     )
 
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from taskrunner.config.callback_secrets import CallbackSecrets
 from taskrunner.config.sections.section import DAY, KIB, MIB, Section
+from taskrunner.config.signing_keys import CallbackSecrets
 from taskrunner.config.values import (
     Bytes,
     Delays,

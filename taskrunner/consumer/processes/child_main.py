@@ -30,6 +30,7 @@ class ChildWorkers:
     """Worker threads behind a socket."""
 
     def __init__(self, sock: socket.socket, factory: HandlerFactory) -> None:
+        self._factory = factory
         self._threads: WorkerThreads[AssignedAttempt] = WorkerThreads(factory.make_handler, self._on_outcome)
         self._by_ticket: dict[int, AssignedAttempt] = {}
         self._sender = ReplySender(sock, is_busy=lambda: bool(self._by_ticket))
@@ -60,6 +61,8 @@ class ChildWorkers:
                 self.reply(Reply.WITHDRAWN, taken)
             case (Command.CHECK,):
                 self._check()
+            case (Command.ADOPT, pickled):
+                self._factory.adopt(_unpickled(pickled))
 
     def reply(self, kind: Reply, *fields: object) -> None:
         """Send a frame to the parent; called in any thread."""
@@ -116,12 +119,17 @@ def _end_with(parent: int) -> None:
 
 def _start(sock: socket.socket, command: Frame) -> ChildWorkers:
     _, pickled, log_level = command
-    factory: HandlerFactory = pickle.loads(pickled)  # noqa: S301 - from our own parent
+    factory = _unpickled(pickled)
     workers = ChildWorkers(sock, factory)
     logging.basicConfig(level=log_level, format="%(message)s", handlers=[_ParentLogHandler(workers)])
     factory.start()
     workers.reply(Reply.READY)
     return workers
+
+
+def _unpickled(pickled: bytes) -> HandlerFactory:
+    factory: HandlerFactory = pickle.loads(pickled)  # noqa: S301 - from our own parent
+    return factory
 
 
 def _receive(sock: socket.socket) -> bytes:

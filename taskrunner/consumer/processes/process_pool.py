@@ -58,6 +58,10 @@ class ProcessPool(WorkerPool):
         for process in self._processes:
             await process.start(on_finished)
 
+    def adopt(self, factory: HandlerFactory) -> None:
+        for process in self._processes:
+            process.adopt(factory)
+
     def submit(self, attempt: ClaimedAttempt) -> None:
         min(self._processes, key=_full_and_load).submit(attempt)
 

@@ -19,7 +19,10 @@ _TROUBLE_FROM = 3
 
 
 class Restarter(Service):
-    """One turn is the life of one child. `on_lost` gets pid and cause of each death that we did not want."""
+    """One turn is the life of one child. `on_lost` gets pid and cause of each death that we did not want.
+
+    `factory` is pickled.
+    """
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class Restarter(Service):
         on_lost: Callable[[int | None, str], None],
     ) -> None:
         super().__init__("workers", events)
-        self._factory = pickle.dumps(factory)
+        self.factory = pickle.dumps(factory)
         self._on_reply = on_reply
         self._on_lost = on_lost
         self._child: ChildProcess | None = None
@@ -62,6 +65,10 @@ class Restarter(Service):
             return f"the worker process died {self._losses_in_a_row} times in a row, last by {self.last_loss}"
         return None
 
+    def adopt(self, factory: HandlerFactory) -> None:
+        """Start later children with this factory, too."""
+        self.factory = pickle.dumps(factory)
+
     def check(self) -> None:
         """Kill a child that hangs as a whole."""
         if self._child is not None:
@@ -70,7 +77,7 @@ class Restarter(Service):
     async def turn(self) -> float:
         child = self._child = ChildProcess(self._on_reply)
         try:
-            await child.start(self._factory, logging.getLogger().getEffectiveLevel())
+            await child.start(self.factory, logging.getLogger().getEffectiveLevel())
             if self.stopping:
                 child.kill()
             cause = await child.wait()

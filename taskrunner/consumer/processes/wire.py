@@ -24,6 +24,7 @@ class Command(IntEnum):
     CANCEL = 4  # tickets
     RENEW = 5  # tickets, lease_ends
     CHECK = 6  # replace workers that hang, and answer
+    ADOPT = 7  # the pickled HandlerFactory, of which handlers take over what can change
 
 
 class Reply(IntEnum):

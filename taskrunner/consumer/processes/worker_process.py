@@ -81,6 +81,12 @@ class WorkerProcess(WorkerGroup):
         await super().start(on_finished)
         await self._restarter.start()
 
+    def adopt(self, factory: HandlerFactory) -> None:
+        self._restarter.adopt(factory)
+        # At once: attempts that are sent later have it.
+        if (child := self._restarter.ready_child) is not None:
+            child.send(encode_frame(Command.ADOPT, self._restarter.factory))
+
     def resize(self, target: int) -> None:
         self._target = target
         self._send(encode_frame(Command.RESIZE, target))
@@ -168,6 +174,8 @@ class WorkerProcess(WorkerGroup):
                 # At least one worker, for unsent attempts: the target may have become 0 meanwhile. The
                 # second command lets that worker leave after them.
                 child.send(encode_frame(Command.RESIZE, max(self._target, 1)))
+                # It may have changed since the child was started with it.
+                child.send(encode_frame(Command.ADOPT, self._restarter.factory))
                 self._send(encode_frame(Command.RESIZE, self._target))
             case (Reply.WRITTEN_OFF, ticket, started, elapsed, worker):
                 if (attempt := self._by_ticket.get(ticket)) is not None:

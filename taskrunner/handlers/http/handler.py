@@ -15,7 +15,7 @@ from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.diagnosis import BLOCKED, UNRESOLVED, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.fetch_engine import FetchEngine
-from taskrunner.handlers.http.http_request import HttpRequest, first_request, sign
+from taskrunner.handlers.http.http_request import HttpRequest, first_request
 from taskrunner.handlers.http.network import LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.profile_engines import ProfileEngines
 from taskrunner.handlers.http.redirects import next_request
@@ -23,17 +23,25 @@ from taskrunner.handlers.http.retry_after import retry_after
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.shortage import Shortage
 from taskrunner.handlers.http.ssrf_guard import DialPlan, ProxyUnresolved, SsrfGuard, TargetRefused
+from taskrunner.handlers.http.target_auth import SecretMissing, TargetAuth
+from taskrunner.handlers.http.token_grants import TokenUnavailable
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+# Seconds until an attempt that got no token is made again.
+_TOKEN_PAUSE = 30.0
 # Only where a consumer is configured differently from the process that accepted the task.
 _SECRET_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
-    error="This consumer has no secret of the name that signs the callback.",
+    error="This consumer has no secret or credential of the name that the task gives.",
 )
 _SECRET_NOT_FOR_HOST = FetchFailure(
-    kind=OutcomeKind.BLOCKED, error="The secret that signs the callback is not for this host."
+    kind=OutcomeKind.BLOCKED, error="The secret or credential of the task is not for this request."
+)
+# The fault is not the target's, and the endpoint is likely to be back.
+_NO_TOKEN = Outcome(
+    kind=OutcomeKind.INTERRUPTED, retry_after=_TOKEN_PAUSE, counted=False, sent=False, of_host=False
 )
 _TLS_PROFILE_MISSING = Outcome(
     kind=OutcomeKind.INTERRUPTED,
@@ -53,11 +61,19 @@ class HttpHandler(Handler):
     """The handler of one worker, which keeps connections from attempt to attempt.
 
     All workers share one `watch`, which its owner has started: it ends cancelled and stalled attempts within
-    `worker_sockets.WATCH_INTERVAL`. They should share a `network` too, which caches name look-ups.
+    `worker_sockets.WATCH_INTERVAL`. They should share a `network` too, which caches name look-ups, and an
+    `auth`, which makes the headers that prove who asks.
     """
 
-    def __init__(self, settings: FetchSettings, watch: SocketWatch, network: Network | None = None) -> None:
+    def __init__(
+        self,
+        settings: FetchSettings,
+        watch: SocketWatch,
+        network: Network | None = None,
+        auth: TargetAuth | None = None,
+    ) -> None:
         self._settings = settings
+        self._auth = auth or TargetAuth(settings)
         self._watch = watch
         self._sockets = watch.add_worker(first_byte=settings.first_byte_timeout, idle=settings.idle_timeout)
         self._network = network or Network()
@@ -100,10 +116,14 @@ class HttpHandler(Handler):
             request = first_request(task, number, self._settings)
         except ValueError:
             return _outcome(BLOCKED)
+        if task.signed_by is None and task.auth is None:
+            return request
         try:
-            sign(request, task, self._settings, int(time.time()))
-        except KeyError:
+            self._auth.authorize(request, task, number, time.time())
+        except SecretMissing:
             return _SECRET_MISSING
+        except TokenUnavailable as exc:
+            return replace(_NO_TOKEN, error=str(exc))
         except ValueError:
             return _outcome(_SECRET_NOT_FOR_HOST)
         return request
@@ -179,6 +199,8 @@ class HttpHandler(Handler):
     ) -> Outcome:
         """A complete answer; `not_followed` says why it is the last one although it is a redirect."""
         response = self._response(exchange, request, elapsed)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self._auth.refused(task)
         is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
         phrase = _PHRASES.get(response.status, str(response.status))
         waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()

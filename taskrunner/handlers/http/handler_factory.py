@@ -1,5 +1,6 @@
 """Makes the HTTP handlers of one process, which share name look-ups and the watch over their sockets."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskrunner.handlers.base import Handler, HandlerFactory
@@ -7,6 +8,7 @@ from taskrunner.handlers.http.settings import FetchSettings
 
 if TYPE_CHECKING:
     from taskrunner.handlers.http.network import Network
+    from taskrunner.handlers.http.target_auth import TargetAuth
     from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 
@@ -18,6 +20,7 @@ class HttpHandlerFactory(HandlerFactory):
 
     _watch: "SocketWatch"  # from `start` on
     _network: "Network"
+    _auth: "TargetAuth"
 
     def __init__(self, settings: FetchSettings) -> None:
         self._settings = settings
@@ -27,15 +30,24 @@ class HttpHandlerFactory(HandlerFactory):
 
     def start(self) -> None:
         from taskrunner.handlers.http.network import Network
+        from taskrunner.handlers.http.target_auth import TargetAuth
         from taskrunner.handlers.http.worker_sockets import SocketWatch
 
-        self._watch, self._network = SocketWatch(), Network()
+        self._watch, self._network, self._auth = SocketWatch(), Network(), TargetAuth(self._settings)
         self._watch.start()
 
     def make_handler(self) -> Handler:
         from taskrunner.handlers.http.handler import HttpHandler
 
-        return HttpHandler(self._settings, self._watch, self._network)
+        return HttpHandler(self._settings, self._watch, self._network, self._auth)
+
+    def adopt(self, other: "HttpHandlerFactory") -> None:
+        """Secrets and credentials can change."""
+        theirs = other._settings
+        self._settings = replace(
+            self._settings, secrets=theirs.secrets, credentials=theirs.credentials, issuer=theirs.issuer
+        )
+        self._auth.configure(self._settings)
 
     def stop(self) -> None:
         self._watch.stop()

@@ -5,9 +5,8 @@ libcurl adds `Host`, `Content-Length` and `Accept: */*`. Its `Expect` and `Conte
 
 from dataclasses import dataclass
 
-from taskrunner.domain import signature, task_fields
+from taskrunner.domain import task_fields
 from taskrunner.domain.attempt_headers import RESERVED, identity
-from taskrunner.domain.callback import check_secret
 from taskrunner.domain.retry import may_repeat
 from taskrunner.domain.submitter import check_stored_id
 from taskrunner.domain.task import Redirects, Task, Validators
@@ -26,7 +25,7 @@ _ANSWERED_BY_304 = frozenset({"if-none-match", "if-modified-since"})
 
 @dataclass(slots=True, kw_only=True)
 class HttpRequest:
-    """Not changed once made and signed; not frozen, since that costs time with each (see `domain.value`).
+    """Not changed once made and authorized; not frozen, since that costs time with each (see `domain.value`).
 
     `header_lines` are in libcurl's spelling, see `header_line`. `content` None means no body. Every method
     but HEAD takes one (a body of HEAD has no meaning by RFC 9110 9.3.2 and is not sent).
@@ -105,23 +104,6 @@ def _profile(task: Task, url: Url, limits: TaskLimits) -> str | None:
         return profile_for(url, limits.tls_profiles)
     check_profile(task.tls, url, limits.tls_profiles)
     return task.tls
-
-
-def sign(request: HttpRequest, task: Task, settings: FetchSettings, timestamp: int) -> None:
-    """Sign a callback with the time `timestamp`.
-
-    Raises `KeyError` for an unknown secret, and `ValueError` for one that is not for this host: an AMQP
-    client can name it without intake. The signature goes to no other origin (see `redirects`).
-    """
-    if task.signed_by is not None:
-        secret = settings.secrets[task.signed_by]
-        check_secret(task.signed_by, request.url, {task.signed_by: secret.hosts})
-        signed = signature.sign(secret.keys, task.id, timestamp, request.content or b"")
-        request.header_lines = [
-            *request.header_lines,
-            f"webhook-timestamp: {timestamp}",
-            f"webhook-signature: {signed}",
-        ]
 
 
 def header_line(name: str, value: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from taskrunner.domain.callback import CallbackSecret
+from taskrunner.domain.credential import Credential, SigningSecret
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.tls_profile import TlsProfile
 from taskrunner.version import USER_AGENT
@@ -66,7 +66,8 @@ class FetchSettings:
     (patterns). `trust` applies to targets whose TLS profile has no `ca_file`.
 
     With a `proxy`, nothing else is dialled. `tls` holds the TLS profiles by name, `key_passwords` the
-    passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks.
+    passwords of their keys. `limits.ssrf_policy` says which targets are allowed. `secrets` sign callbacks,
+    `credentials` are what tasks may send; `issuer` is that of tokens.
     """
 
     connect_timeout: float = 10.0
@@ -84,4 +85,6 @@ class FetchSettings:
     proxy: EgressProxy | None = None
     tls: Mapping[str, TlsProfile] = field(default_factory=dict)
     key_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, CallbackSecret] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, SigningSecret] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, Credential] = field(default_factory=dict, repr=False)
+    issuer: str | None = None

@@ -54,7 +54,7 @@ class RedisConsumerStore(RedisPart, ConsumerStore):
     async def settle(self, settlements: Sequence[Settlement], *, now: datetime) -> Sequence[bool]:
         def arguments(part: Sequence[Settlement]) -> list[Argument]:
             rows = [_settlement(item) for item in part]
-            return with_follow_ups([self.token(), to_ms(now)], rows, [item.follow_up for item in part])
+            return with_follow_ups([self.token(), to_ms(now)], rows, [item.follow_ups for item in part])
 
         return list(map(bool, await self.run_batch("settle", settlements, arguments, body_bytes)))
 
@@ -88,7 +88,7 @@ async def end_waiting(store: RedisPart, refs: Sequence[AttemptRef], end: Sequenc
 
     def arguments(part: Sequence[AttemptRef]) -> list[Argument]:
         rows = [(ref.id, ref.attempt) for ref in part]
-        return with_follow_ups([store.token(), *end], rows, [ref.follow_up for ref in part])
+        return with_follow_ups([store.token(), *end], rows, [ref.follow_ups for ref in part])
 
     return list(map(bool, await store.run_batch("end_waiting", refs, arguments)))
 

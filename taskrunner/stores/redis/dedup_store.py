@@ -17,13 +17,13 @@ class RedisDedupStore(RedisPart, DedupStore):
     async def replace(
         self, new: NewTask, holder: AttemptRef, *, now: datetime, error: str, retention: float
     ) -> Replaced:
-        tasks, place = [new], ""
         header: list[Argument] = [self.token(), to_ms(now), storable(error), retention_ms(retention)]
         header += [holder.id, holder.attempt]
-        if holder.follow_up is not None:
-            # In Lua, places count from 1; before the tasks stand the header and this place.
-            place = str(len(header) + 2 + len(POSITIONS["NEW_TASK"]))
-            tasks.append(holder.follow_up)
-        answer, stored_id, cancelled = await self.run("replace", *header, place, *new_tasks(tasks))
+        # In Lua, places count from 1; before the tasks stand the header and these places.
+        size = len(POSITIONS["NEW_TASK"])
+        first = len(header) + 2 + size
+        places = " ".join(str(first + size * number) for number in range(len(holder.follow_ups)))
+        tasks = new_tasks([new, *holder.follow_ups])
+        answer, stored_id, cancelled = await self.run("replace", *header, places, *tasks)
         accepted = Accepted(id=stored_id.decode(), answer=AcceptAnswer(answer.decode()))
         return Replaced(accepted=accepted, cancelled=bool(cancelled))

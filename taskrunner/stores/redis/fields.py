@@ -6,6 +6,7 @@ Arguments are flat, since the driver packs a flat list in C and Lua reads it wit
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from taskrunner.domain.clock import from_ms, to_ms
@@ -67,7 +68,7 @@ NEW_TASK = HashFields(
     without={"task", "write_concern", "snoozes"},
     properties=("max_attempts", "created_at", "deadline", "dedup_until"),
 )
-SETTLEMENT = HashFields(Settlement, without={"keep", "follow_up"})
+SETTLEMENT = HashFields(Settlement, without={"keep", "follow_ups"})
 DUE = HashFields(Due)
 RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
@@ -84,7 +85,7 @@ POSITIONS = {
     "OPERATION": OPERATION.names,
     "DEAD_MESSAGE": DEAD_MESSAGE.names,
     "NEW_TASK": (*NEW_TASK.names, "attempt_limit"),
-    "SETTLEMENT": (*SETTLEMENT.names, "number", "body", "retention_ms", "not_counted", "follow_up"),
+    "SETTLEMENT": (*SETTLEMENT.names, "number", "body", "retention_ms", "not_counted", "follow_ups"),
 }
 FIELDS = {
     "DUE_FIELDS": tuple(name for name in DUE.names if name not in {"id", "running"}),
@@ -105,20 +106,21 @@ def new_tasks(tasks: Iterable[NewTask]) -> list[Argument]:
 
 
 def with_follow_ups(
-    header: Sequence[Argument], rows: Sequence[Sequence[Argument]], follow_ups: Sequence[NewTask | None]
+    header: Sequence[Argument], rows: Sequence[Sequence[Argument]], follow_ups: Sequence[Sequence[NewTask]]
 ) -> list[Argument]:
     """`header`, the number of `rows`, the rows, and the tasks that follow some of them.
 
-    Each row ends with the place in ARGV of the task that follows it, or ''.
+    Each row ends with the places in ARGV of the tasks that follow it, separated by spaces.
     """
     args: list[Argument] = [*header, len(rows)]
     place = len(args) + 1 + sum(len(row) + 1 for row in rows)
-    for row, follow_up in zip(rows, follow_ups, strict=True):
+    size = len(POSITIONS["NEW_TASK"])
+    for row, following in zip(rows, follow_ups, strict=True):
+        end = place + size * len(following)
         args += row
-        args.append("" if follow_up is None else place)
-        if follow_up is not None:
-            place += len(POSITIONS["NEW_TASK"])
-    return args + new_tasks(task for task in follow_ups if task is not None)
+        args.append(" ".join(map(str, range(place, end, size))))
+        place = end
+    return args + new_tasks(chain.from_iterable(follow_ups))
 
 
 def read_record(found: Sequence[Any]) -> Record:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
+from taskrunner.stores.change_store import MOST_CHANGES
 from taskrunner.stores.redis.fields import FIELDS, POSITIONS
 
 _USES = re.compile(r"-- Uses (.*)\.\n")
@@ -49,6 +50,7 @@ def _tables() -> str:
     for name, names in POSITIONS.items():
         places = (f"{each} = {place}" for place, each in enumerate(names))
         lines.append(_table(name, (*places, f"size = {len(names)}")))
+    lines.append(f"local MOST_CHANGES = '{MOST_CHANGES}'")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.redis.api_key_store import RedisApiKeyStore
 from taskrunner.stores.redis.audit_store import RedisAuditStore
+from taskrunner.stores.redis.change_store import RedisChangeStore
 from taskrunner.stores.redis.connections import Connections, MakeConnection, make_connection
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
@@ -23,6 +24,7 @@ from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
+from taskrunner.stores.redis.webhook_store import RedisWebhookStore
 
 
 class RedisStore(
@@ -37,6 +39,8 @@ class RedisStore(
     RedisApiKeyStore,
     RedisAuditStore,
     RedisRateStore,
+    RedisChangeStore,
+    RedisWebhookStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Executable, Select, and_, case, insert, null, select
@@ -102,7 +103,7 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
             if written:
                 session.run(settle_attempts, written, now=now_ms)
                 _store_bodies(session, settled)
-                _accept_follow_ups(session, [item.follow_up for item in settled])
+                _accept_follow_ups(session, [item.follow_ups for item in settled])
             return answers
 
         return await self._change(settlements, settle, body_bytes)
@@ -180,8 +181,8 @@ def _store_bodies(session: Session, settled: Sequence[Settlement]) -> None:
         session.run(_insert_bodies, rows["rows"], content=rows["content"])
 
 
-def _accept_follow_ups(session: Session, follow_ups: Sequence[NewTask | None]) -> None:
-    if tasks := [task for task in follow_ups if task is not None]:
+def _accept_follow_ups(session: Session, follow_ups: Sequence[Sequence[NewTask]]) -> None:
+    if tasks := [*chain.from_iterable(follow_ups)]:
         accept(session, tasks)
 
 
@@ -217,7 +218,7 @@ def end_waiting(
             ended.append(ref)
     if ended:
         session.run(_end_tasks, ids(ref.id for ref in ended), **end)
-        _accept_follow_ups(session, [ref.follow_up for ref in ended])
+        _accept_follow_ups(session, [ref.follow_ups for ref in ended])
     return answers
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Executable, Select, cast, delete, func, insert, select
 
+from taskrunner.domain.codec import encode
 from taskrunner.domain.status import Status
-from taskrunner.stores.sql.session import Session
+from taskrunner.stores.sql.change_log import is_logged, write_changes
+from taskrunner.stores.sql.session import Rows, Session
 from taskrunner.stores.sql.statement import IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import counts
 
@@ -19,15 +21,16 @@ FOLD_LIMIT = 10_000
 
 
 def write_counts(session: Session) -> None:
-    """Add what this transaction changed."""
+    """Add what this transaction changed; also to the log of changes, if there is one."""
     lines = [{"status": status, "delta": delta} for status, delta in session.moves.items() if delta]
-    if lines:
-        session.run(_insert_lines, lines)
+    may_be_logged = _add(session, lines) if lines else True
+    if session.changes and may_be_logged:
+        write_changes(session)
 
 
 def probe(session: Session) -> None:
     """A write that changes nothing: a line of 0."""
-    session.run(_insert_lines, [{"status": Status.QUEUED, "delta": 0}])
+    _add(session, [{"status": Status.QUEUED, "delta": 0}])
 
 
 def read_counts(session: Session) -> dict[Status, int]:
@@ -47,10 +50,17 @@ def fold_counts(session: Session) -> None:
     session.moves.update(sums)
 
 
+def _add(session: Session, lines: Rows) -> bool:
+    """Answers whether there is a log of changes: another statement would cost another round trip."""
+    row = session.first(_insert_lines, rows=encode(lines).decode())
+    return row is not None and bool(row[0])
+
+
 @statement
 def _insert_lines(rows: IncomingRows) -> Executable:
     v = rows(counts.c.status, counts.c.delta)
-    return insert(counts).from_select(["status", "delta"], select(v.c.status, v.c.delta))
+    added = insert(counts).from_select(["status", "delta"], select(v.c.status, v.c.delta))
+    return added.returning(is_logged())
 
 
 @query

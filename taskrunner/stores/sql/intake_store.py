@@ -90,8 +90,9 @@ def write(session: Session, part: Sequence[NewTask], answers: Sequence[Accepted]
         session.run(_insert_encoded, [{"id": task.id, "encoded": task.encoded.decode()} for task in created])
         if keyed := [task for task in created if task.dedup_key is not None]:
             hold(session, keyed)
-    for _ in created:
+    for task in created:
         session.moved(None, Status.SCHEDULED)
+        session.changed(task.id, Status.SCHEDULED)
 
 
 def _accepted(task: NewTask, known: dict[str, str], holders: dict[str, tuple[str, str]]) -> Accepted:

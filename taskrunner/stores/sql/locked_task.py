@@ -52,6 +52,8 @@ class LockedTask:
     def move(self, session: Session, status: Status) -> None:
         """Count the change of status; the caller's statement writes it."""
         session.moved(self.status, status)
+        if status is not self.status:
+            session.changed(self.id, status)
         self.status = status
 
 

@@ -181,6 +181,7 @@ def _delete(
         answers.append(there)
         if task is not None and there:
             session.moved(task.status, DELETED)
+            session.changed(task_id, None)
             task.status = None
             deleted.append(task_id)
     if deleted:

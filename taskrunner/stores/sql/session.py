@@ -20,12 +20,16 @@ _PART_BYTES = 16 * 1024 * 1024
 
 
 class Session:
-    """Runs statements in the transaction of `connection`; `moves` counts the tasks that changed status."""
+    """Runs statements in the transaction of `connection`; `moves` counts the tasks that changed status.
+
+    `changes` are the same in order, each with the id and the new status, None for a deleted task.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
         self.moves: Counter[str] = Counter()
+        self.changes: list[tuple[str, str | None]] = []
 
     def run(self, statement: Statement, rows: Rows | None = None, /, **parameters: Any) -> int:
         """Run a change; answers how many rows it changed."""
@@ -57,6 +61,10 @@ class Session:
             self.moves[before] -= 1
         if after is not None:
             self.moves[after] += 1
+
+    def changed(self, task_id: str, status: str | None) -> None:
+        """Log a change of status, if changes are logged."""
+        self.changes.append((task_id, status))
 
 
 def ids(found: Iterable[str]) -> list[dict[str, str]]:

@@ -33,16 +33,16 @@ Statement = Callable[[str], Executable]
 
 
 class IncomingRows:
-    """Makes a table of the rows that a statement gets as its parameter `rows`."""
+    """Makes a table of the rows that a statement gets as its parameter `rows`, in the SQL of `dialect`."""
 
     def __init__(self, dialect: str) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
 
     def __call__(self, *columns: "Column[Any]", **others: TypeEngine[Any]) -> FromClause:
         """The rows, with fields named and typed as `columns`, and `others`."""
         fields: dict[str, TypeEngine[Any]] = {each.name: each.type for each in columns} | others
         parameter = bindparam("rows", type_=Text())
-        if self._dialect == "sqlite":
+        if self.dialect == "sqlite":
             each = func.json_each(parameter).table_valued("value")
             extracted = (
                 func.json_extract(each.c.value, f"$.{name}", type_=kind).label(name)

@@ -5,6 +5,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.connection import ConnectedStore
 from taskrunner.stores.sql.api_key_store import SqlApiKeyStore
 from taskrunner.stores.sql.audit_store import SqlAuditStore
+from taskrunner.stores.sql.change_store import SqlChangeStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
@@ -19,6 +20,7 @@ from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
+from taskrunner.stores.sql.webhook_store import SqlWebhookStore
 
 
 class SqlStore(
@@ -33,6 +35,8 @@ class SqlStore(
     SqlApiKeyStore,
     SqlAuditStore,
     SqlRateStore,
+    SqlChangeStore,
+    SqlWebhookStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

@@ -110,6 +110,13 @@ host_limits = Table(
     Column("encoded", Text, nullable=False),
 )
 
+webhooks = Table(
+    "taskrunner_webhooks",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+)
+
 api_keys = Table(
     "taskrunner_api_keys",
     metadata,
@@ -130,6 +137,26 @@ audit = Table(
     metadata,
     Column("id", _BYTEWISE, primary_key=True),
     Column("encoded", Text, nullable=False),
+)
+
+# At most one row; while there is one, changes of status are logged. Before its start the log may lack some.
+change_log = Table(
+    "taskrunner_change_log",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("start_major", BigInteger, nullable=False),
+    Column("start_minor", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("secret", Text, nullable=False),
+)
+
+changes = Table(
+    "taskrunner_changes",
+    metadata,
+    Column("minor", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("major", BigInteger, nullable=False),  # see `change_store`
+    Column("id", Text, nullable=False),
+    Column("status", Text),  # none for a deleted task
 )
 
 operations = Table(
@@ -201,6 +228,7 @@ _partial("taskrunner_tasks_key", tasks.c.idempotency_key, where="idempotency_key
 Index("taskrunner_dedups_look", dedups.c.look_ms)
 Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages.c.id)
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
+Index("taskrunner_changes_order", changes.c.major, changes.c.minor)
 Index("taskrunner_operations_ended", operations.c.ended_at_ms)
 Index("taskrunner_figures_until", figures.c.until_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)

@@ -16,6 +16,7 @@ from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
+from tests.tools.gate import GateHandlerFactory
 from tests.tools.waiting import eventually
 
 
@@ -66,6 +67,20 @@ async def test_a_task_that_kills_the_process_each_time_comes_to_an_end(workers: 
     assert [outcome.counted for outcome in outcomes] == [False, False, True]
     assert outcomes[1].retry_after is not None
     assert workers.pool.trouble == "the worker process died 3 times in a row, last by signal SIGKILL"
+
+
+@pytest.mark.parametrize("when", ["starting", "running"])
+async def test_the_next_process_has_what_has_changed(workers: Bench, when: str) -> None:
+    """Also one that was started before the change and is ready after it."""
+    if when == "running":
+        await ready(workers)
+    workers.pool.adopt(GateHandlerFactory(workers.gate.folder, "changed"))
+    workers.submit("a", "word")
+    assert (await workers.ended()).outcome.error == "changed"
+    os.kill(await ready(workers), signal.SIGKILL)
+    await eventually(lambda: bool(losses(workers)) and workers.pool.room() > 0)
+    workers.submit("b", "word")
+    assert (await workers.ended()).outcome.error == "changed"
 
 
 async def test_a_process_that_hangs_as_a_whole_is_replaced(

@@ -7,6 +7,7 @@ from taskrunner.domain.events import WorkerWrittenOff
 from taskrunner.domain.outcome import OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.attempts import make_claimed
+from tests.tools.gate import GateHandlerFactory
 from tests.tools.waiting import eventually
 
 
@@ -152,3 +153,13 @@ async def test_a_shortage_is_trouble(bench: Bench) -> None:
     bench.gate.open()
     bench.submit("next")
     assert (await bench.ended()).outcome.kind is OutcomeKind.OK
+
+
+async def test_workers_take_over_what_has_changed(bench: Bench) -> None:
+    """Those that run, and attempts that are handed over right after the change."""
+    bench.submit("before", "word")
+    assert (await bench.ended()).outcome.error == ""
+    bench.pool.adopt(GateHandlerFactory(bench.gate.folder, "changed"))
+    for number in range(4):
+        bench.submit(f"t{number}", "word")
+    assert {(await bench.ended()).outcome.error for _ in range(4)} == {"changed"}

@@ -1,6 +1,7 @@
 """The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import fakeredis
@@ -27,7 +28,9 @@ from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.monitor.health import Health
@@ -47,14 +50,19 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
+from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
 from tests.tools.waiting import PATIENCE
+
+SECRETS = {"billing": ("hook.test",)}
 
 NAMES = {
     "public.test": ["93.184.216.34", "2606:2800:220:1::1"],
@@ -92,8 +100,24 @@ def access_settings() -> AccessSettings:
 
 
 @pytest.fixture
+def api_options() -> dict[str, Any]:
+    """Limits other than the default ones."""
+    return {}
+
+
+@pytest.fixture
+def token_keys() -> PublishedKeys:
+    """None."""
+    return PublishedKeys(None, {})
+
+
+@pytest.fixture
 async def api(
-    request_timeout: float, keepalive_timeout: float, access_settings: AccessSettings
+    request_timeout: float,
+    keepalive_timeout: float,
+    access_settings: AccessSettings,
+    api_options: dict[str, Any],
+    token_keys: PublishedKeys,
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -112,7 +136,8 @@ async def api(
     await broker.start()
     await store.wait_ready(PATIENCE)
     publisher = Publisher(broker, store, events, clock, forgotten_after=300)
-    intake = Intake(store, publisher, events, clock, TaskSettingsSource(), hold=10)
+    intake_settings = TaskSettingsSource(TaskSettings(limits=TaskLimits(callback_secrets=SECRETS)))
+    intake = Intake(store, publisher, events, clock, intake_settings, hold=10, webhooks=WebhookSource(()))
     health.add("redis", store_check(store), needed=True)
     health.add("rabbitmq", broker_check(broker, consuming=False), needed=False)
     health.open()
@@ -124,11 +149,13 @@ async def api(
         "reconnects": reconnects(broker, store),
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, RetentionSettings())
+    cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
     keys = KeyWatch(store, events, clock)
     await keys.turn()
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
+    feed = TaskFeed(store, events, clock)
+    await feed.start()
     explainer = Explainer(store, broker, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
@@ -140,6 +167,7 @@ async def api(
         bulk_actions=bulk_actions,
         operations=OperationAdmin(store, clock),
         hosts=hosts,
+        feed=feed,
         explainer=explainer,
         fleet=Fleet(store, broker, explainer, clock),
         schedules=ScheduleAdmin(store, intake, clock),
@@ -147,18 +175,21 @@ async def api(
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
+        token_keys=token_keys,
+        webhooks=WebhookAdmin(store, clock, intake_settings),
         access=Access(keys, access_settings, KeyLimiter(store, clock)),
         keys=KeyAdmin(store, clock),
         trail=trail,
-        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"])),
+        options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
     )
     options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     await runner.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, seen)
+        yield Api(app, server, store, redis, broker, health, session, intake, keys, feed, seen)
     await server.stop()
+    await feed.stop()
     await runner.stop()
     await publisher.drain()
     await broker.stop()

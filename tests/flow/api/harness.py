@@ -14,6 +14,8 @@ from aiohttp import web
 
 from taskrunner.api.access import Access
 from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.app import LIVE_REQUESTS
+from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.api_key import Scope
@@ -23,13 +25,14 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import Status
+from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -63,6 +66,7 @@ class Api:
     session: aiohttp.ClientSession
     intake: Intake
     keys: KeyWatch
+    feed: TaskFeed
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -87,6 +91,14 @@ class Api:
         await self.keys.turn()
         return made.secret
 
+    async def revoke_key(self, name: str) -> None:
+        await KeyAdmin(self.store, self.clock).revoke(name)
+        await self.keys.turn()
+
+    @property
+    def live(self) -> LiveRequests:
+        return self.app[LIVE_REQUESTS]
+
     async def submit(self, **task: Any) -> Answer:
         return await self.ask("POST", "/tasks", json={"url": "http://example.com/", **task})
 
@@ -109,9 +121,11 @@ class Api:
         kind = OutcomeKind.HTTP_ERROR if failed else OutcomeKind.OK
         outcome = Outcome(kind=kind, error="answered 500" if failed else None, response=response)
         attempt = Attempt(number=ref.attempt, consumer="c1", started_at=now)
-        verdict = Verdict(status=status, reason="in a test")
+        due = None if status in TERMINAL else now
+        verdict = Verdict(status=status, reason="in a test", due=due)
         assert await self.store.settle(
-            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)], now=now
+            [settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now, webhooks=())],
+            now=now,
         ) == [True]
 
     async def talk(self, sent: bytes) -> bytes:

@@ -13,6 +13,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from tests.flow.api.harness import Api
@@ -187,7 +188,9 @@ async def test_a_repeated_bulk_reads_its_records_at_once(api: Api) -> None:
 
     store = interposed(api.store, "get_many", count)
     publisher = Publisher(api.broker, api.store, Events(), api.clock, forgotten_after=300)
-    intake = Intake(store, publisher, Events(), api.clock, TaskSettingsSource(), hold=10)
+    intake = Intake(
+        store, publisher, Events(), api.clock, TaskSettingsSource(), hold=10, webhooks=WebhookSource(())
+    )
     batch = [
         intake.prepare(TaskDraft(id=f"task-{number}", url=f"{URL}{number}"), idempotency_key=None)
         for number in range(100)

@@ -250,7 +250,7 @@ async def test_other_changes_refuse_a_condition(api: Api, name: str, given: str)
     """They could not check it in one step with the change, and ignoring it would lose an update."""
     await api.submit(id="a", delay=60)
     for method, path in (
-        ("POST", "/tasks/cancel?all=true"),
+        ("POST", "/operations"),
         ("POST", "/dead-letters/a/requeue"),
         ("POST", "/pause?all=true"),
         ("POST", "/hosts/h.test/reset"),

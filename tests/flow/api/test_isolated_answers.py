@@ -203,11 +203,11 @@ async def test_a_callback_is_of_the_key_and_names_its_task(api: Api, keys: Keys)
         await api.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c1")
         attempt = Attempt(number=1, consumer="c1", started_at=now)
         outcome, verdict = Outcome(kind=OutcomeKind.OK), Verdict(status=Status.SUCCEEDED, reason="test")
-        end = settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)
-        assert end.follow_up is not None
-        payload = orjson.loads(end.follow_up.task.body or "")
+        end = settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now, webhooks=())
+        [report] = end.follow_ups
+        payload = orjson.loads(report.task.body or "")
         assert payload["data"]["id"] == "same"
-        assert "~" not in str(end.follow_up.task.headers) + str(end.follow_up.task.body)
+        assert "~" not in str(report.task.headers) + str(report.task.body)
         await api.store.settle([end], now=now)
     for name in ("mine", "theirs"):
         listed = await api.ask("GET", "/tasks?label=callback=same", headers=keys[name])

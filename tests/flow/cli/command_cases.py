@@ -22,6 +22,11 @@ def produce_dry_run(cli: Cli) -> None:
     shown = cli.ok("produce", "--url", "http://1.1.1.1/", "--max-attempts", "2", "--dry-run")
     for told in ("nothing was submitted", "target 1.1.1.1:80 allowed", "attempts 2", "0.8 to 1 s after"):
         assert told in shown
+    dedup = ("produce", "--url", "http://1.1.1.1/", "--dedup", "k")
+    held = cli.ok(*dedup).strip()
+    assert f"answered with task {held}, which holds the dedup key" in cli.ok(*dedup, "--dry-run")
+    assert f"dedup key from task {held}" in cli.ok(*dedup, "--dedup-mode", "replace", "--dry-run")
+    cli.ok("task", "delete", held)
     (cli.folder / "f").write_text("http://a.test/\nftp://b.test/\n")
     result = cli.run("produce", "--file", "f", "--dry-run")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -174,5 +179,18 @@ def in_order(command: str) -> Case:
             newest_first
         )
         assert newest_first == sorted(newest_first, reverse=True)
+
+    return case
+
+
+def refused(words: str, option: str, value: str, message: str) -> Case:
+    """A wrong value shows that the value is used, where using a right one needs more than a command."""
+
+    def case(cli: Cli) -> None:
+        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
+        given = words.replace("schedule create s", "schedule create other")
+        result = cli.run(*given.split(), option, value)
+        assert result.exit_code == 2
+        assert message in result.output
 
     return case

@@ -133,5 +133,5 @@ async def _fail(platform: Platform, name: str, kind: OutcomeKind, now: datetime)
     attempt = Attempt(number=1, consumer="c", started_at=now)
     outcome = Outcome(kind=kind, error="failed in a test", response=answered)
     verdict = Verdict(status=Status.FAILED, reason=kind.value)
-    settled = settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now)
+    settled = settlement(record.task, attempt, outcome, verdict, RetentionSettings(), now=now, webhooks=())
     assert await platform.store.settle([settled], now=now) == [True]

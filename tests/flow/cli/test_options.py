@@ -1,7 +1,6 @@
 """Every option of every command is obeyed. A new option needs a case here."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import click
 import pytest
@@ -29,14 +28,23 @@ from tests.flow.cli.command_cases import (
     produce_url,
     produce_wait,
     raw,
+    refused,
     rules,
     schedule_option,
     schedule_url,
 )
 from tests.flow.cli.fleet_cases import FLEET_CASES
-from tests.flow.cli.harness import ALL, Case, Cli, lines, task_of
+from tests.flow.cli.harness import ALL, Case, Cli, lines
 from tests.flow.cli.key_cases import KEY_CASES
 from tests.flow.cli.operation_cases import OPERATION_CASES, UNKNOWN
+from tests.flow.cli.task_cases import (
+    CALLBACK,
+    CALLBACK_OPTIONS,
+    DEDUP_OPTIONS,
+    TASK_OPTIONS,
+    part_option,
+    task_option,
+)
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
@@ -63,30 +71,6 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--created-before": ("36h", {"pale", "old"}),
     "--finished-after": ("1d", {"red"}),
     "--finished-before": ("1d", {"pale", "message"}),
-}
-TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
-    "--method": ("PUT", "method", "PUT"),
-    "--header": ("Accept: text/html", "headers", {"Accept": "text/html"}),
-    "--priority": ("low", "priority", "low"),
-    "--max-attempts": ("7", "max_attempts", 7),
-    "--retry-on": ("404", "retry_on", [404]),
-    "--fail-on": ("409", "fail_on", [409]),
-    "--retry-unsafe": ("", "retry_unsafe", True),
-    "--redirects": ("none", "redirects", "none"),
-    "--rules-unreadable": ("fail", "rules_unreadable", "fail"),
-    "--timeout": ("1m5s", "timeout", 65.0),
-    "--label": ("a=b", "labels", {"a": "b"}),
-}
-DEDUP = ("--dedup", "k")
-DEDUP_OPTIONS: dict[str, tuple[str, str, Any]] = {
-    "--dedup": ("other", "key", "other"),
-    "--dedup-ttl": ("2m", "ttl", 120.0),
-    "--dedup-mode": ("reject", "mode", "reject"),
-}
-CALLBACK = ("--callback", "https://hook.test/")
-CALLBACK_OPTIONS: dict[str, tuple[str, str, Any]] = {
-    "--callback": ("https://hook.test/", "url", "https://hook.test/"),
-    "--callback-event": ("failed", "events", ["failed"]),
 }
 SERVICES: Mapping[str, str] = {
     "serve --addr": "a b",
@@ -133,39 +117,6 @@ def selected(cli: Cli, command: str, *words: str) -> int:
 def condition(command: str, option: str, value: str, chosen: set[str]) -> Case:
     def case(cli: Cli) -> None:
         assert selected(cli, command, option, value) == len(SELECTING[command][0] & chosen)
-
-    return case
-
-
-def task_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
-    words = (option, value) if value else (option,)
-
-    def case(cli: Cli) -> None:
-        assert task_of(cli, command, *words)[field] == expected
-
-    return case
-
-
-def part_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
-    """An option for a part of a field; the option that the field begins with is given with it."""
-    group, base = ("dedup", DEDUP) if option in DEDUP_OPTIONS else ("callback", CALLBACK)
-    words = (option, value) if option == base[0] else (*base, option, value)
-
-    def case(cli: Cli) -> None:
-        assert task_of(cli, command, *words)[group][field] == expected
-
-    return case
-
-
-def refused(words: str, option: str, value: str, message: str) -> Case:
-    """A wrong value shows that the value is used, where using a right one needs more than a command."""
-
-    def case(cli: Cli) -> None:
-        cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
-        given = words.replace("schedule create s", "schedule create other")
-        result = cli.run(*given.split(), option, value)
-        assert result.exit_code == 2
-        assert message in result.output
 
     return case
 
@@ -258,6 +209,7 @@ def task_cases() -> dict[str, Case]:
         words = f"{command} {' '.join(named(command))}"
         with_hook = f"{words} {' '.join(CALLBACK)}"
         found[f"{command} --tls"] = refused(words, "--tls", "nobody", "nobody")
+        found[f"{command} --auth"] = refused(words, "--auth", "nobody", "nobody")
         found[f"{command} --callback-tls"] = refused(with_hook, "--callback-tls", "nobody", "nobody")
         found[f"{command} --callback-secret"] = refused(with_hook, "--callback-secret", "nobody", "nobody")
         found[f"{command} --data"] = body(command)

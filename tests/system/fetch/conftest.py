@@ -15,6 +15,7 @@ from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
+from taskrunner.handlers.http.target_auth import TargetAuth
 from taskrunner.handlers.http.worker_sockets import SocketWatch
 from tests.tools import behaviours
 from tests.tools.cases import Case
@@ -99,9 +100,9 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 def make_fetcher(watch: SocketWatch, ca_file: str) -> Iterator[Callable[..., Fetcher]]:
     handlers: list[HttpHandler] = []
 
-    def make(network: Network | None = None, **settings: Any) -> Fetcher:
+    def make(network: Network | None = None, auth: TargetAuth | None = None, **settings: Any) -> Fetcher:
         policy = FetchSettings(**{"trust": TrustStore(file=ca_file), "limits": LOOPBACK, **settings})
-        handler = HttpHandler(policy, watch, network)
+        handler = HttpHandler(policy, watch, network, auth)
         handlers.append(handler)
         return Fetcher(handler)
 

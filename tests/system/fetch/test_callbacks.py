@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.callback import CallbackSecret
+from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.signature import sign
 from taskrunner.domain.task import Redirects
@@ -24,9 +24,9 @@ SIGNED: Any = {"id": "msg-1", "method": "POST", "body": '{"ü": 1}', "headers": 
 def fetch(make_fetcher: Callable[..., Fetcher]) -> Fetcher:
     return make_fetcher(
         secrets={
-            "one": CallbackSecret(keys=(OLD,), hosts=("127.0.0.1",)),
-            "two": CallbackSecret(keys=(OLD, NEW), hosts=("*",)),
-            "elsewhere": CallbackSecret(keys=(OLD,), hosts=("*.example.com", "127.0.0.1:1")),
+            "one": SigningSecret(keys=(OLD,), hosts=("127.0.0.1",)),
+            "two": SigningSecret(keys=(OLD, NEW), hosts=("*",)),
+            "elsewhere": SigningSecret(keys=(OLD,), hosts=("*.example.com", "127.0.0.1:1")),
         }
     )
 
@@ -74,7 +74,7 @@ def test_a_secret_signs_only_for_its_hosts(hostile: Hostile, fetch: Fetcher) -> 
 
     assert (outcome.kind, outcome.error) == (
         OutcomeKind.BLOCKED,
-        "The secret that signs the callback is not for this host.",
+        "The secret or credential of the task is not for this request.",
     )
     assert hostile.ledger.connections == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.envelope import decode_task
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
@@ -273,8 +273,8 @@ def test_headers_that_we_add_do_not_count_against_limits(
     url = hostile.url(behaviours.answer)
     draft = TaskDraft.from_fields({"url": url, "body": {"a": 1}, "callback": {"url": url}}, narrow)
     task = draft.to_task(TaskSettings(limits=narrow), task_id="t", now=datetime.now(UTC))
-    callback = follow_up(task, Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
-    assert callback is not None
+    end = End(task=task, status=Status.SUCCEEDED, attempt=1, error=None, outcome=None, now=task.created_at)
+    [callback] = follow_ups(end, ())
 
     for each in (task, decode_task(callback.encoded)):
         assert fetch.handler.run(AttemptContext(task=each, number=1)).kind is OutcomeKind.OK

@@ -25,6 +25,7 @@ for i = 5, #ARGV do
     remove(INDEX .. state[1], id)
     remove(DEAD, 't:' .. id)
     remove(RETENTION, 't:' .. id)
+    changed(id, '')
     seen[id] = true
     done = 1
   elseif state[2] == token and not seen[id] then

@@ -1,7 +1,7 @@
 -- Uses create, retain, seen.
 -- ARGV: token, terminal status, now, reason, error, retention in ms, 1 for only those past their deadline or the state
 -- in which they must be, how many,
--- then for each task: id, number of the attempt it waits for, the place in ARGV of the task that follows it
+-- then for each task: id, number of the attempt it waits for, the places in ARGV of the tasks that follow it
 -- ('' for none); then these tasks, as `create` takes them.
 -- Answers 1 for each that got the status, 0 for each that does not wait for it.
 
@@ -20,7 +20,7 @@ for i = 9, last, 3 do
   local done = 0
   if (not seen_as or is_as_seen(id, seen_as)) and CLAIMABLE[status] and tonumber(state[2]) + 1 == tonumber(ARGV[i + 1])
       and (past_deadline or not only_past_deadline) then
-    create_if_new(tonumber(ARGV[i + 2]), token)
+    create_all(ARGV[i + 2], token)
     call('HSET', task, 'status', ending, 'reason', reason, 'error', error, 'updated_ms', now, 'token', token)
     move(id, status, ending)
     retain(id, task, ending, state[4], now, retention)

@@ -7,6 +7,7 @@ call('SET', probe, '1')
 call('GET', probe)
 call('PEXPIRE', probe, '60000')
 call('PERSIST', probe)
+call('PTTL', probe)
 call('EXISTS', probe)
 call('DEL', probe)
 
@@ -28,4 +29,10 @@ call('ZREVRANGE', probe, '0', '1')
 call('ZREVRANGEBYSCORE', probe, '+inf', '-inf')
 call('ZRANGEBYLEX', probe, '-', '+')
 call('ZREM', probe, 'one', 'two')
+call('DEL', probe)
+
+call('XADD', probe, 'MAXLEN', '~', '1', '*', 'one', '1')
+call('XRANGE', probe, '-', '+', 'COUNT', '1')
+call('XREVRANGE', probe, '+', '-', 'COUNT', '1')
+call('DEL', probe)
 return 1

@@ -1,6 +1,6 @@
 -- Uses create, retain, holders.
--- ARGV: token, now, error, retention in ms, id and next attempt of the task to replace, the place in ARGV of the task
--- that follows it ('' for none); then the new task, and the one that follows, as `create` takes them.
+-- ARGV: token, now, error, retention in ms, id and next attempt of the task to replace, the places in ARGV of the
+-- tasks that follow it ('' for none); then the new task, and those that follow, as `create` takes them.
 -- Answers created | exists | conflict | held, the stored id, and 1 if the other task was cancelled, else 0.
 
 local token, now, error, retention, replaced, attempt = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -29,7 +29,7 @@ end
 create(id, place, token)
 if waits then
   local task = TASK .. holder
-  create_if_new(tonumber(ARGV[7]), token)
+  create_all(ARGV[7], token)
   call('HSET', task, 'status', 'cancelled', 'reason', 'cancelled', 'error', error, 'updated_ms', now, 'token', token)
   move(holder, status, 'cancelled')
   retain(holder, task, 'cancelled', call('HGET', task, 'idempotency_key'), now, retention)

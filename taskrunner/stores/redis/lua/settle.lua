@@ -1,7 +1,7 @@
 -- Uses create, retain.
 -- ARGV: token, now, how many, then for each attempt the values of SETTLEMENT ('' for none); then the tasks that
 -- follow, as `create` takes them. `retention_ms` is for a terminal record, `not_counted` raises the limit, and
--- `follow_up` is the place in ARGV of the task that follows.
+-- `follow_ups` are the places in ARGV of the tasks that follow.
 -- Answers 1 for each that was written, 0 for each that no longer runs.
 
 local token, now = ARGV[1], ARGV[2]
@@ -52,7 +52,7 @@ for i = 4, last, SETTLEMENT.size do
       clear(task, given('error'), given('result'), given('body'))
     end
     move(id, 'running', status)
-    create_if_new(tonumber(given('follow_up')), token)
+    create_all(given('follow_ups'), token)
     if TERMINAL[status] then
       retain(id, task, status, state[5], now, given('retention_ms'))
     else

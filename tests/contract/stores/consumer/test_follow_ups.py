@@ -43,14 +43,14 @@ ENDS = [fail, cancel]
 
 
 def following(task_id: str, attempt: int, new: NewTask) -> AttemptRef:
-    return AttemptRef(id=task_id, attempt=attempt, follow_up=new)
+    return AttemptRef(id=task_id, attempt=attempt, follow_ups=(new,))
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED])
 async def test_it_comes_with_the_end_of_an_attempt(store: Store, status: Status) -> None:
     """It is like any accepted task: due, listed, counted, and can run."""
     task_id, new = await bring(store, Status.RUNNING), entry()
-    assert await settle(store, settling(task_id, 1, status, follow_up=new))
+    assert await settle(store, settling(task_id, 1, status, follow_ups=(new,)))
     assert await status_of(store, task_id) is status
     record = await fetch(store, new.id)
     assert (record.status, record.due, record.attempt_limit) == (Status.SCHEDULED, NOW, new.max_attempts)
@@ -74,7 +74,7 @@ async def test_it_comes_with_an_end_without_a_run(store: Store, status: Status, 
 async def test_an_end_that_is_refused_brings_none(store: Store, end: End) -> None:
     """All or nothing."""
     finished, new = await bring(store, Status.SUCCEEDED), entry()
-    assert not await settle(store, settling(finished, 1, Status.FAILED, follow_up=new))
+    assert not await settle(store, settling(finished, 1, Status.FAILED, follow_ups=(new,)))
     assert not await end(store, following(finished, 2, new))
     assert not await end(store, following("nobody", 1, new))
     assert await store.get(new.id) is None
@@ -84,8 +84,8 @@ async def test_an_end_that_is_refused_brings_none(store: Store, end: End) -> Non
 async def test_of_an_attempt_that_ends_twice_in_a_batch_one_comes(store: Store) -> None:
     task_id, first, second = await bring(store, Status.RUNNING), entry(), entry()
     items = [
-        settling(task_id, 1, Status.SUCCEEDED, follow_up=first),
-        settling(task_id, 1, Status.FAILED, follow_up=second),
+        settling(task_id, 1, Status.SUCCEEDED, follow_ups=(first,)),
+        settling(task_id, 1, Status.FAILED, follow_ups=(second,)),
     ]
     assert list(await store.settle(items, now=NOW)) == [True, False]
     assert (await store.counts())[Status.SCHEDULED] == 1
@@ -97,7 +97,8 @@ async def test_in_a_batch_each_has_its_own(store: Store) -> None:
     ids = [await bring(store, Status.RUNNING) for _ in range(7)]
     news = [entry(max_attempts=number + 1) if number % 3 else None for number in range(7)]
     items = [
-        settling(task_id, 1, Status.SUCCEEDED, follow_up=new) for task_id, new in zip(ids, news, strict=True)
+        settling(task_id, 1, Status.SUCCEEDED, follow_ups=(new,) if new else ())
+        for task_id, new in zip(ids, news, strict=True)
     ]
     assert all(await store.settle(items, now=NOW))
     for new in news:
@@ -112,12 +113,30 @@ async def test_in_a_batch_each_has_its_own(store: Store) -> None:
     assert (await store.counts())[Status.SCHEDULED] == 4 + 4
 
 
+@pytest.mark.parametrize("end", ENDS)
+async def test_an_end_brings_all_that_follow_it(store: Store, end: End) -> None:
+    """And no end of a batch brings those of another one."""
+    task_id, waiting = await bring(store, Status.RUNNING), await bring(store, Status.QUEUED)
+    many, more = [entry() for _ in range(20)], [entry() for _ in range(3)]
+    other, refused = await bring(store, Status.RUNNING), [entry(), entry()]
+    items = [
+        settling(task_id, 1, Status.SUCCEEDED, follow_ups=tuple(many)),
+        settling(other, 2, Status.SUCCEEDED, follow_ups=tuple(refused)),
+        settling(other, 1, Status.SUCCEEDED, follow_ups=(more[0],)),
+    ]
+    assert list(await store.settle(items, now=NOW)) == [True, False, True]
+    assert await end(store, AttemptRef(id=waiting, attempt=1, follow_ups=tuple(more[1:])))
+    due = {each.id for each in await store.take_due(now=NOW, limit=99, hold=1.0)}
+    assert due == {new.id for new in (*many, *more)}
+    assert [await store.get(new.id) for new in refused] == [None, None]
+
+
 async def test_more_than_one_batch_of_them(store: Store) -> None:
     size = 600
     tasks = [entry() for _ in range(size)]
     await store.accept(tasks)
     await claim(store, [ref(new.id) for new in tasks])
-    items = [settling(new.id, 1, Status.SUCCEEDED, follow_up=entry()) for new in tasks]
+    items = [settling(new.id, 1, Status.SUCCEEDED, follow_ups=(entry(),)) for new in tasks]
     assert all(await store.settle(items, now=NOW))
     counts = await store.counts()
     assert (counts[Status.SCHEDULED], counts[Status.SUCCEEDED]) == (size, size)

@@ -141,16 +141,16 @@ async def test_a_waiting_holder_is_replaced(store: Store, status: Status) -> Non
     """It is cancelled, with its callback, in the step that accepts the other."""
     holder = await hold(store, status, TTL)
     waiting = (await fetch(store, holder)).attempt + 1
-    follow_up, new = entry(), keyed(ttl=TTL)
-    found = await replace(store, new, AttemptRef(id=holder, attempt=waiting, follow_up=follow_up))
+    reports, new = (entry(), entry()), keyed(ttl=TTL)
+    found = await replace(store, new, AttemptRef(id=holder, attempt=waiting, follow_ups=reports))
     assert (found.accepted.answer, found.accepted.id, found.cancelled) == (CREATED, new.id, True)
     record = await fetch(store, holder)
     assert (record.status, record.error, record.due) == (Status.CANCELLED, "replaced", None)
     assert record.kept_until == NOW + timedelta(seconds=5 + KEEP)
-    assert (await status_of(store, new.id), await status_of(store, follow_up.id)) == (Status.SCHEDULED,) * 2
+    assert {await status_of(store, each.id) for each in (new, *reports)} == {Status.SCHEDULED}
     assert await accept(store, keyed()) == (HELD, new.id)
     counts = await store.counts()
-    assert (counts[Status.SCHEDULED], counts[Status.CANCELLED]) == (2, 1)
+    assert (counts[Status.SCHEDULED], counts[Status.CANCELLED]) == (3, 1)
 
 
 async def test_a_running_holder_runs_on_and_the_other_takes_the_key(store: Store) -> None:

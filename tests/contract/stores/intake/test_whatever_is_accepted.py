@@ -13,7 +13,7 @@ from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import Envelope, decode_envelope, encode_envelope
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.follow_up import follow_up
+from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.rules import RuleAction, RulesUnreadable
@@ -220,8 +220,10 @@ async def test_whatever_the_door_accepts_comes_out_unchanged(store: Store, field
     assert encode(record.task) == encode(task)
     assert record.task == task
 
-    report = follow_up(task, Status.FAILED, attempt=1, error="no", outcome=None, now=NOW + timedelta(days=1))
-    if report is not None:
+    end = End(
+        task=task, status=Status.FAILED, attempt=1, error="no", outcome=None, now=NOW + timedelta(days=1)
+    )
+    for report in follow_ups(end, ()):
         assert_envelope_keeps(report.task)
         assert json.loads(report.task.content or b"")
         assert task.callback is not None

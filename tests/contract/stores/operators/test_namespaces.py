@@ -186,9 +186,11 @@ async def test_a_task_that_follows_another_has_its_namespace(store: Store) -> No
     running, waiting = f"{MINE}r", f"{MINE}w"
     await bring(store, Status.RUNNING, task=make_task(id=running))
     await bring(store, Status.QUEUED, task=make_task(id=waiting))
-    item: Settlement = settling(running, 1, Status.SUCCEEDED, follow_up=entry(make_task(id=f"{MINE}after-r")))
+    item: Settlement = settling(
+        running, 1, Status.SUCCEEDED, follow_ups=(entry(make_task(id=f"{MINE}after-r")),)
+    )
     await settle(store, item)
-    gone = AttemptRef(id=waiting, attempt=1, follow_up=entry(make_task(id=f"{MINE}after-w")))
+    gone = AttemptRef(id=waiting, attempt=1, follow_ups=(entry(make_task(id=f"{MINE}after-w")),))
     await store.fail([gone], now=NOW, reason="dropped", error="gone", retention=KEEP)
     schedule = StoredSchedule(name=f"{MINE}s", version="1", encoded=b"{}", next_at=NOW)
     await store.save_schedule(schedule, expected=None, tasks=[entry(make_task(id=f"{MINE}run"))])

@@ -13,6 +13,7 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.task import Validators
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
@@ -30,7 +31,9 @@ class Feed:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = ManualClock()
-        self._scheduler = Scheduler(store, Events(), self.clock, TaskSettingsSource(), SchedulerSettings())
+        self._scheduler = Scheduler(
+            store, Events(), self.clock, TaskSettingsSource(), SchedulerSettings(), WebhookSource(())
+        )
 
     async def create(self, *, conditional: bool = True) -> None:
         draft = ScheduleDraft.from_fields(
@@ -61,7 +64,7 @@ class Feed:
         ended = Attempt(number=number, consumer="c", started_at=now)
         verdict = decide(record.task, outcome, attempt=number, attempt_limit=1, now=now, random=0.0)
         assert await self.store.settle(
-            [settlement(record.task, ended, outcome, verdict, KEEP, now=now)], now=now
+            [settlement(record.task, ended, outcome, verdict, KEEP, now=now, webhooks=())], now=now
         ) == [True]
         return await fetch(self.store, task_id)
 

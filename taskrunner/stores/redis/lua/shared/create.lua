@@ -31,11 +31,19 @@ local function create(id, i, token)
   call('HSET', TASK .. id, unpack(fields))
   add(DUE_TIMES, ARGV[i + NEW_TASK.due_ms], id)
   add(INDEX .. 'scheduled', ARGV[i + NEW_TASK.created_at_ms], id)
+  changed(id, 'scheduled')
 end
 
--- The same for the values at `i`, nil for none, unless the id is taken.
+-- The same for the values at `i`, unless the id is taken.
 local function create_if_new(i, token)
-  if i and call('EXISTS', TASK .. ARGV[i]) == 0 then
+  if call('EXISTS', TASK .. ARGV[i]) == 0 then
     create(ARGV[i], i, token)
+  end
+end
+
+-- The same for all `places`, a text of numbers.
+local function create_all(places, token)
+  for place in string.gmatch(places, '%d+') do
+    create_if_new(tonumber(place), token)
   end
 end

@@ -18,10 +18,13 @@ local DEAD = PREFIX .. 'dead'      -- sorted set: "t:<task id>" and "m:<message 
 local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<message id>" by the end of retention, ms
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
+local WEBHOOKS = PREFIX .. 'webhooks' -- hash: webhooks by name
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local RATE = PREFIX .. 'rate:'     -- string: theoretical arrival time of the next request of an API key, us
 local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
 local AUDIT_IDS = PREFIX .. 'audit-ids' -- sorted set: the same ids, all with score 0: they sort by time
+local CHANGES = PREFIX .. 'changes' -- stream: id and new status of each task that changed it; only while it is read
+local CHANGES_SECRET = PREFIX .. 'changes-secret' -- string: as old as the stream
 local OPERATION_KEY = PREFIX .. 'operation:' -- hash: an operation
 local OPERATIONS = PREFIX .. 'operations' -- sorted set: ids of operations, all with score 0: they sort by time
 local LIVE_OPERATIONS = PREFIX .. 'live-operations' -- sorted set: those that have not ended, all with score 0
@@ -43,6 +46,7 @@ local call = redis.call
 local concat, find, match = table.concat, string.find, string.match
 local adds, removals = {}, {}
 local moves, created = {}, {} -- from where to where; the score of a task that moves
+local changes = {} -- ids, each followed by its new status ('' for a task that is deleted)
 
 local function gather(lists, set)
   local list = lists[set]
@@ -65,8 +69,14 @@ local function remove(set, member)
   list[#list + 1] = member
 end
 
+local function changed(id, status)
+  local size = #changes
+  changes[size + 1], changes[size + 2] = id, status
+end
+
 local function move(id, from, to)
   if from ~= to then
+    changed(id, to)
     remove(INDEX .. from, id)
     local last = moves[#moves]
     if not last or last.from ~= from or last.to ~= to then
@@ -136,6 +146,15 @@ local function add_moved()
   end
 end
 
+-- The log is there while somebody reads it; an expired one is not made again.
+local function log_changes()
+  if #changes > 0 and call('EXISTS', CHANGES) == 1 then
+    for i = 1, #changes, 2 do
+      call('XADD', CHANGES, 'MAXLEN', '~', MOST_CHANGES, '*', changes[i], changes[i + 1])
+    end
+  end
+end
+
 -- Additions first: a server that is out of memory must refuse the first write of a script, not a later one.
 local function flush()
   add_moved()
@@ -145,4 +164,5 @@ local function flush()
   follow(removals, 1)
   send('ZADD', adds)
   send('ZREM', removals)
+  log_changes()
 end

@@ -50,9 +50,11 @@ def _create_tables() -> None:
     _table("pauses", "scope", (_BIG, "since_ms"))
     _table("hosts", "host", (_TEXT, "version encoded"), (_BIG, "until_ms"))
     _table("host_limits", "pattern", (_TEXT, "encoded"))
+    _table("webhooks", "name", (_TEXT, "encoded"))
     _table("api_keys", "name", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("key_rates", "name", (_BIG, "arrival_us"))
     _table("audit", "id", (_TEXT, "encoded"))
+    _table("change_log", "name", (_BIG, "start_major start_minor until_ms"), (_TEXT, "secret"))
     _table("operations", "id", (_TEXT, "version encoded"), (_BIG_OR_NULL, "ended_at_ms"))
     _table("worker_reports", "id", (_BIG, "until_ms"), (_TEXT, "encoded"))
     _table("figures", "place", (_BIG, "until_ms"), (_TEXT, "encoded"))
@@ -62,6 +64,13 @@ def _create_tables() -> None:
         sa.Column("seq", sequence, primary_key=True, autoincrement=True),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("delta", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "taskrunner_changes",
+        sa.Column("minor", sequence, primary_key=True, autoincrement=True),
+        sa.Column("major", sa.BigInteger, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("status", sa.Text),
     )
 
 
@@ -93,6 +102,7 @@ def _create_indices() -> None:
         "INDEX taskrunner_dead_messages_died ON taskrunner_dead_messages (died_at_ms, id)",
         "INDEX taskrunner_dead_messages_retention ON taskrunner_dead_messages (kept_until_ms)",
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
+        "INDEX taskrunner_changes_order ON taskrunner_changes (major, minor)",
         "INDEX taskrunner_operations_ended ON taskrunner_operations (ended_at_ms)",
         "INDEX taskrunner_figures_until ON taskrunner_figures (until_ms)",
         "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",

@@ -1,4 +1,7 @@
-"""`Callbacks.secrets`: reads the secrets that sign callbacks, and the hosts that each is for."""
+"""Reads secrets that sign, and the hosts that each is for.
+
+They are `Callbacks.secrets`, and the `Fetch.credentials` that have `keys`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from taskrunner.config.named_values import NAME
 from taskrunner.config.values import read_hosts, split_commas
-from taskrunner.domain.callback import CallbackSecret
+from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.signature import PREFIX, read_secret
 from taskrunner.domain.url_pattern import ANY_HOST
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_KEYS = 2
 _HOSTS = ".hosts"
 _FIELDS = ("keys", "hosts")
@@ -39,13 +42,13 @@ def _from_text(text: str) -> dict[str, dict[str, list[str]]]:
     return named
 
 
-def _secret(name: Any, given: Any) -> CallbackSecret:
-    if isinstance(given, CallbackSecret):
+def _secret(name: Any, given: Any) -> SigningSecret:
+    if isinstance(given, SigningSecret):
         return given
     # Some secrets could be names, and names are shown.
     if (
         not isinstance(name, str)
-        or not _NAME.fullmatch(name)
+        or not NAME.fullmatch(name)
         or name.endswith(_HOSTS)
         or name.startswith(PREFIX)
     ):
@@ -60,10 +63,14 @@ def _secret(name: Any, given: Any) -> CallbackSecret:
             raise ValueError(
                 f"{name}: unknown key{did_you_mean(str(field), _FIELDS)}; expected keys and hosts"
             )
-    return CallbackSecret(keys=_keys(name, given.get("keys")), hosts=_hosts(name, given.get("hosts")))
+    hosts = read_secret_hosts(
+        name, given.get("hosts"), "lets everybody who may submit a task have any URL signed"
+    )
+    return SigningSecret(keys=read_keys(name, given.get("keys")), hosts=hosts)
 
 
-def _keys(name: str, given: Any) -> tuple[str, ...]:
+def read_keys(name: str, given: Any) -> tuple[str, ...]:
+    """One key, or two while one replaces the other. Raises `ValueError` without a key."""
     keys = split_commas(given)
     if not isinstance(keys, list | tuple) or not 1 <= len(keys) <= _MAX_KEYS:
         raise ValueError(f"{name}.keys: must be 1 secret, or {_MAX_KEYS} while one replaces the other")
@@ -77,17 +84,16 @@ def _keys(name: str, given: Any) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _hosts(name: str, given: Any) -> tuple[str, ...]:
-    """Required: whoever may submit a task chooses the URL, and must not get what he likes signed."""
+def read_secret_hosts(name: str, given: Any, danger: str) -> tuple[str, ...]:
+    """Required, since whoever may submit a task chooses the URL. `danger` is what `ANY_HOST` would do."""
     patterns = split_commas(given)
     if not patterns:
         raise ValueError(
-            f"{name}.hosts: is required, such as hooks.example.com or *.example.com; "
-            f'"{ANY_HOST}" lets everybody who may submit a task have any URL signed'
+            f'{name}.hosts: is required, such as hooks.example.com or *.example.com; "{ANY_HOST}" {danger}'
         )
     if patterns == [ANY_HOST] or patterns == (ANY_HOST,):
         return (ANY_HOST,)
     return read_hosts(f"{name}.hosts", patterns)
 
 
-CallbackSecrets = Annotated[dict[str, CallbackSecret], BeforeValidator(read_secrets)]
+CallbackSecrets = Annotated[dict[str, SigningSecret], BeforeValidator(read_secrets)]

@@ -1,0 +1,144 @@
+"""Live requests: waits and streams, which stay open until something happens. Their number is bounded.
+
+They end when their client is gone, when its key is no longer good, and when the server stops.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from aiohttp import web
+
+from taskrunner.api.access import Access, caller_of
+from taskrunner.api.problems import Problem, RequestRefused, refuse
+from taskrunner.api.scopes import Needs
+from taskrunner.api.settings import ApiSettings
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
+from taskrunner.runtime.file_limit import affordable_connections
+
+# Seconds between two looks at all of them.
+LOOK = 2.0
+_AT_ONCE = 20
+
+
+class LiveRequest(Protocol):
+    """A wait or a stream."""
+
+    def end(self) -> None:
+        """Answer what there is, now."""
+
+    def look(self) -> None:
+        """Called every two seconds while it goes on."""
+
+
+class LiveRequests:
+    """Knows all that go on, of this process."""
+
+    def __init__(self, access: Access, options: ApiSettings) -> None:
+        self._access = access
+        self._options = options
+        # The other connections are for those who do not wait.
+        self._most = max(1, affordable_connections(options.max_connections) * 4 // 5)
+        self._waits: dict[LiveRequest, tuple[web.Request, Needs]] = {}
+        self._streams: dict[LiveRequest, tuple[web.Request, Needs]] = {}
+        self._streams_of: Counter[str | None] = Counter()
+        self._closed = False
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def waits(self) -> int:
+        """How many go on."""
+        return len(self._waits)
+
+    @property
+    def streams(self) -> int:
+        """How many go on."""
+        return len(self._streams)
+
+    async def start(self, _: web.Application) -> None:
+        self._closed = False
+        self._looking = asyncio.create_task(self._look(), name="live requests")
+
+    async def stop(self, _: web.Application) -> None:
+        """End all, and let none begin. Safe to call twice."""
+        self._closed = True
+        for live in (*self._waits, *self._streams):
+            live.end()
+        if self._looking is not None:
+            await cancel_and_wait(self._looking)
+            self._looking = None
+
+    @contextmanager
+    def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> Iterator[bool]:
+        """Whether there is a place for this wait, which it has inside."""
+        if self._closed or self._is_crowded() or len(self._waits) >= self._options.max_waits:
+            yield False
+            return
+        self._waits[wait] = request, needs
+        try:
+            yield True
+        finally:
+            del self._waits[wait]
+
+    @contextmanager
+    def streaming(self, request: web.Request, stream: LiveRequest, needs: Needs) -> Iterator[None]:
+        """Has a place for this stream inside. Raises `RequestRefused`."""
+        name = caller_of(request).name
+        self._refuse_if_full(name)
+        self._streams[stream] = request, needs
+        self._streams_of[name] += 1
+        try:
+            yield
+        finally:
+            del self._streams[stream]
+            self._streams_of[name] -= 1
+            if not self._streams_of[name]:
+                del self._streams_of[name]
+
+    def _refuse_if_full(self, name: str | None) -> None:
+        if self._closed:
+            raise refuse(503, "stopping", "this server stops; connect again")
+        most = self._options.max_streams_per_key
+        if name is not None and self._streams_of[name] >= most:
+            detail = f"key {name!r} has {most} streams of events, which is the most (Api.max_streams_per_key)"
+            raise RequestRefused(
+                Problem(status=429, code="too_many_streams", detail=detail, headers={"Retry-After": "10"})
+            )
+        most = self._options.max_streams
+        if len(self._streams) >= most or self._is_crowded():
+            detail = (
+                f"this server has {len(self._streams)} streams of events and {len(self._waits)} waits, "
+                "which is the most (Api.max_streams, and four fifths of Api.max_connections)"
+            )
+            raise RequestRefused(
+                Problem(status=503, code="too_many_streams", detail=detail, headers={"Retry-After": "10"})
+            )
+
+    async def check(self, request: web.Request, needs: Needs) -> None:
+        """Raises `RequestRefused` for a caller that could not make the request again."""
+        if not await self._access.still_admits(request, needs):
+            raise refuse(401, "key_unknown", "this API key was revoked, or lost a scope, during the request")
+
+    def _is_crowded(self) -> bool:
+        return len(self._streams) + len(self._waits) >= self._most
+
+    async def _look(self) -> None:
+        """At a few at a time: a look at thousands at once would make others wait."""
+        while True:
+            everyone = [*self._waits.items(), *self._streams.items()]
+            parts = [everyone[at : at + _AT_ONCE] for at in range(0, len(everyone), _AT_ONCE)] or [[]]
+            for part in parts:
+                for live, (request, needs) in part:
+                    if await self._may_go_on(request, needs):
+                        live.look()
+                    else:
+                        live.end()
+                await asyncio.sleep(LOOK / len(parts))
+
+    async def _may_go_on(self, request: web.Request, needs: Needs) -> bool:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return False
+        return await self._access.still_admits(request, needs)

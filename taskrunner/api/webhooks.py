@@ -1,0 +1,100 @@
+"""The routes for webhooks: create, list, read, change, delete."""
+
+from aiohttp import web
+
+from taskrunner.api.access import caller_of
+from taskrunner.api.parameters import WEBHOOK
+from taskrunner.api.requests import path_value, prefix_of, read_json_body
+from taskrunner.api.responses import empty_response, json_response
+from taskrunner.api.routes import Operation, Routes
+from taskrunner.api.settings import ApiSettings
+from taskrunner.api.views.webhook import WebhookList, WebhookView
+from taskrunner.domain.errors import FieldError, WebhookInvalid
+from taskrunner.domain.messages import shown
+from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.producer.webhook_admin import WebhookAdmin
+
+_JSON = "application/json"
+_MAX_REQUEST_BYTES = 32 * 1024
+_CREATE = Operation(
+    summary="Be told of the ends of all tasks that match a filter.",
+    answers={201: WebhookView},
+    takes={_JSON: WebhookDraft},
+    problems=(400, 408, 409, 413, 415, 422, 503),
+)
+_LIST = Operation(summary="All webhooks, by name.", answers={200: WebhookList}, problems=(503,))
+_READ = Operation(summary="A webhook.", answers={200: WebhookView}, problems=(404, 503))
+_PUT = Operation(
+    summary="Create a webhook of this name, or replace it.",
+    answers={200: WebhookView, 201: WebhookView},
+    takes={_JSON: WebhookDraft},
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
+)
+_DELETE = Operation(
+    summary="Remove a webhook; its reports that are on their way go on.",
+    answers={204: None},
+    problems=(404, 503),
+)
+
+
+class WebhookRoutes:
+    """`POST /webhooks`, `GET /webhooks`, and the methods of `/webhooks/{webhook}`."""
+
+    def __init__(self, webhooks: WebhookAdmin, options: ApiSettings) -> None:
+        self._webhooks = webhooks
+        self._options = options
+
+    def add_to(self, routes: Routes) -> None:
+        routes.post("/webhooks", self.create, _CREATE)
+        routes.get("/webhooks", self.list, _LIST)
+        routes.get("/webhooks/{webhook}", self.read, _READ)
+        routes.put("/webhooks/{webhook}", self.put, _PUT)
+        routes.delete("/webhooks/{webhook}", self.delete, _DELETE)
+
+    async def create(self, request: web.Request) -> web.Response:
+        draft, caller = await self._draft(request), caller_of(request)
+        if draft.name is None:
+            raise WebhookInvalid([FieldError(field="name", message="is required")])
+        webhook = await self._webhooks.create(caller.stored(draft.name), draft, caller.submitter)
+        return _response(request, webhook, status=201)
+
+    async def list(self, request: web.Request) -> web.Response:
+        found = await self._webhooks.list(caller_of(request).namespace)
+        return json_response(WebhookList(webhooks=[_view(request, each) for each in found]))
+
+    async def read(self, request: web.Request) -> web.Response:
+        return _response(request, await self._webhooks.get(_stored_name(request)))
+
+    async def put(self, request: web.Request) -> web.Response:
+        """201 for a new webhook, 200 for a changed one."""
+        stored, given = _stored_name(request), request.match_info[WEBHOOK.name]
+        draft = await self._draft(request)
+        if draft.name not in {None, given}:
+            message = f"is {shown(draft.name)}, but the path says {shown(given)}"
+            raise WebhookInvalid([FieldError(field="name", message=message)])
+        webhook, is_new = await self._webhooks.put(stored, draft, caller_of(request).submitter)
+        return _response(request, webhook, status=201 if is_new else 200)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        await self._webhooks.delete(_stored_name(request))
+        return empty_response()
+
+    async def _draft(self, request: web.Request) -> WebhookDraft:
+        raw = await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
+        return WebhookDraft.from_json(raw, self._webhooks.limits)
+
+
+def _stored_name(request: web.Request) -> str:
+    """The name in the path, as the store has it."""
+    return caller_of(request).stored(path_value(request, WEBHOOK))
+
+
+def _view(request: web.Request, webhook: Webhook) -> WebhookView:
+    return WebhookView.of(webhook, known_as=caller_of(request).shown(webhook.name))
+
+
+def _response(request: web.Request, webhook: Webhook, *, status: int = 200) -> web.Response:
+    view = _view(request, webhook)
+    location = (("Location", f"{prefix_of(request)}/webhooks/{view.name}"),) if status == 201 else ()
+    return json_response(view, status=status, headers=location)

@@ -1,0 +1,102 @@
+"""Webhook administration: create, change and delete webhooks.
+
+Each change is conditional on the webhook that it was made from.
+"""
+
+from collections.abc import Sequence
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import StateConflict, WebhookUnknown
+from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.submitter import Submitter, without_namespace
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.value import replace
+from taskrunner.domain.webhook import MAX_WEBHOOKS, Webhook
+from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.stores.base import WebhookStore
+
+# Each try failed because another change came between our read and our write.
+_MAX_TRIES = 10
+
+
+class WebhookAdmin:
+    """Every method may raise `StoreUnavailable`. `name` is that of the store."""
+
+    def __init__(self, store: WebhookStore, clock: Clock, settings: TaskSettingsSource) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+
+    @property
+    def limits(self) -> TaskLimits:
+        """What a webhook may name."""
+        return self._settings.current.limits
+
+    async def list(self, namespace: str) -> Sequence[Webhook]:
+        """Those whose names begin with `namespace`, by name."""
+        return [each for each in await self._store.webhooks() if each.name.startswith(namespace)]
+
+    async def get(self, name: str) -> Webhook:
+        """Raises `WebhookUnknown`."""
+        found = await self._find(name)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    async def create(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> Webhook:
+        """Raises `StateConflict` if the name is taken, or if there are too many."""
+        webhook = await self._new(name, draft, submitter)
+        if not await self._store.save_webhook(webhook, expected=None):
+            raise StateConflict(
+                f"there is a webhook {without_namespace(name)!r} already; change it, or delete it first"
+            )
+        return webhook
+
+    async def put(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> tuple[Webhook, bool]:
+        """Create or change a webhook; True if it is new. Raises `StateConflict`."""
+        for _ in range(_MAX_TRIES):
+            known = await self._find(name)
+            if known is None:
+                webhook = await self._new(name, draft, submitter)
+            else:
+                changed = self._made(name, draft, submitter)
+                # It stays that of its maker, whose tasks it is about.
+                kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
+                webhook = replace(
+                    changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at
+                )
+            if await self._store.save_webhook(webhook, expected=known):
+                return webhook, known is None
+        raise StateConflict(f"webhook {without_namespace(name)!r} is being changed by others; try again")
+
+    async def delete(self, name: str) -> None:
+        """Reports that are on their way go on. Raises `WebhookUnknown`."""
+        if not await self._store.delete_webhook(name):
+            raise _unknown(name)
+
+    async def _find(self, name: str) -> Webhook | None:
+        return next((each for each in await self._store.webhooks() if each.name == name), None)
+
+    async def _new(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> Webhook:
+        webhook = self._made(name, draft, submitter)
+        namespace = webhook.task_filter.namespace
+        if not NAME_PATTERN.fullmatch(name.removeprefix(namespace)):
+            raise _unknown(name)  # that of another key, which only that key can make
+        own = [each for each in await self._store.webhooks() if each.task_filter.namespace == namespace]
+        if len(own) >= MAX_WEBHOOKS and all(each.name != name for each in own):
+            raise StateConflict(f"there are {len(own)} webhooks, and at most {MAX_WEBHOOKS}: delete one")
+        return webhook
+
+    def _made(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> Webhook:
+        return draft.to_webhook(
+            name,
+            self._settings.current.defaults.callback,
+            namespace="" if submitter is None else submitter.namespace,
+            created_by=None if submitter is None else submitter.name,
+            now=self._clock.now(),
+        )
+
+
+def _unknown(name: str) -> WebhookUnknown:
+    return WebhookUnknown(f"no webhook has the name {name!r}")

@@ -1,0 +1,181 @@
+"""Webhooks over the API: made, listed, changed and deleted, each by who may, and seen by nobody else."""
+
+from typing import Any
+
+import pytest
+
+from taskrunner.domain.api_key import Scope
+from taskrunner.domain.webhook import MAX_WEBHOOKS
+from tests.flow.api.harness import Api
+from tests.flow.api.test_access import bearer
+
+HOOK = {"name": "ends", "url": "https://hook.test/in"}
+FULL = {
+    **HOOK,
+    "secret": "billing",
+    "events": ["failed", "cancelled"],
+    "filter": {
+        "label": ["team=red", "kind"],
+        "queue": "high",
+        "host": "A.test",
+        "outcome": "timeout",
+        "created_by": "web",
+    },
+    "enabled": False,
+}
+
+
+async def test_one_is_made_and_read(api: Api) -> None:
+    """With its defaults, and where it is."""
+    made = await api.ask("POST", "/webhooks", json=HOOK)
+    assert (made.status, made.headers["Location"]) == (201, "/webhooks/ends")
+    assert made.json | {"created_at": None, "updated_at": None} == {
+        "name": "ends",
+        "url": "https://hook.test/in",
+        "secret": None,
+        "tls": None,
+        "events": ["succeeded", "failed", "cancelled"],
+        "filter": {"label": [], "queue": None, "host": None, "outcome": None, "created_by": None},
+        "enabled": True,
+        "created_by": None,
+        "created_at": None,
+        "updated_at": None,
+    }
+    assert (await api.get("/webhooks/ends")).json == made.json
+    assert (await api.get("/webhooks")).json == {"webhooks": [made.json]}
+
+
+async def test_all_can_be_said(api: Api) -> None:
+    """And what was read can be sent back."""
+    made = await api.ask("POST", "/webhooks", json=FULL)
+    assert made.status == 201
+    assert made.json["filter"] == FULL["filter"] | {"host": "a.test"}  # type: ignore[operator]  # a dictionary
+    assert (made.json["events"], made.json["enabled"]) == (["failed", "cancelled"], False)
+    given = {name: made.json[name] for name in (*FULL, "tls")}
+    again = await api.ask("PUT", "/webhooks/ends", json=given)
+    assert again.status == 200
+    assert again.json | {"updated_at": None} == made.json | {"updated_at": None}
+
+
+async def test_a_put_makes_or_replaces(api: Api) -> None:
+    """When it was made stays."""
+    made = await api.ask("PUT", "/webhooks/ends", json={"url": "https://hook.test/1"})
+    changed = await api.ask("PUT", "/webhooks/ends", json={"url": "https://hook.test/2", "enabled": False})
+    assert (made.status, changed.status) == (201, 200)
+    assert (changed.json["url"], changed.json["enabled"]) == ("https://hook.test/2", False)
+    assert changed.json["created_at"] == made.json["created_at"]
+    await api.refusal(422, "webhook_invalid", "PUT", "/webhooks/ends", json={**HOOK, "name": "other"})
+
+
+async def test_one_is_deleted(api: Api) -> None:
+    await api.ask("POST", "/webhooks", json=HOOK)
+    assert (await api.ask("DELETE", "/webhooks/ends")).status == 204
+    for method in ("GET", "DELETE"):
+        await api.refusal(404, "webhook_unknown", method, "/webhooks/ends")
+    assert (await api.get("/webhooks")).json == {"webhooks": []}
+
+
+async def test_a_name_is_given_once(api: Api) -> None:
+    await api.ask("POST", "/webhooks", json=HOOK)
+    await api.refusal(409, "state_conflict", "POST", "/webhooks", json=HOOK)
+
+
+async def test_there_are_few(api: Api) -> None:
+    """Each adds a task to the end of each task. One that is there can still be changed."""
+    for number in range(MAX_WEBHOOKS):
+        await api.ask("PUT", f"/webhooks/w{number}", json={"url": "https://hook.test/"})
+    for method, path in (("POST", "/webhooks"), ("PUT", "/webhooks/ends")):
+        problem = await api.refusal(409, "state_conflict", method, path, json=HOOK)
+        assert f"at most {MAX_WEBHOOKS}" in problem["detail"]
+    assert (await api.ask("PUT", "/webhooks/w0", json={"url": "https://hook.test/x"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"name": "a b"}, "name"),
+        ({"url": "http://127.0.0.1/"}, "url"),
+        ({"url": "https://hook.test/?token=***"}, "url"),
+        ({"secret": "billig"}, "secret"),
+        ({"url": "https://evil.test/", "secret": "billing"}, "secret"),
+        ({"tls": "none"}, "tls"),
+        ({"events": ["running"]}, "events"),
+        ({"events": []}, "events"),
+        ({"enabled": "yes"}, "enabled"),
+        ({"filter": []}, "filter"),
+        ({"filter": {"label": ["=x"]}}, "filter.label"),
+        ({"filter": {"label": "team=red"}}, "filter.label"),
+        ({"filter": {"label": ["a"] * 33}}, "filter.label"),
+        ({"filter": {"queue": "urgent"}}, "filter.queue"),
+        ({"filter": {"host": ""}}, "filter.host"),
+        ({"filter": {"outcome": "bad"}}, "filter.outcome"),
+        ({"filter": {"created_by": "no name"}}, "filter.created_by"),
+        ({"filter": {"status": "failed"}}, "filter.status"),
+        ({"filter": {"created_after": "7d"}}, "filter.created_after"),
+        ({"evnts": ["failed"]}, "evnts"),
+    ],
+)
+async def test_what_cannot_be_is_refused(api: Api, changes: dict[str, Any], field: str) -> None:
+    """By the field. Conditions that the end of a task cannot be judged by are unknown."""
+    body = {**HOOK, **changes}
+    problem = await api.refusal(422, "webhook_invalid", "POST", "/webhooks", json=body)
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_a_secret_in_the_url_is_masked(api: Api) -> None:
+    made = await api.ask("POST", "/webhooks", json={**HOOK, "url": "https://hook.test/?token=s3cretMark"})
+    for answer in (made, await api.get("/webhooks"), await api.get("/webhooks/ends")):
+        assert b"s3cretMark" not in answer.content
+
+
+async def test_a_key_has_its_own(api: Api) -> None:
+    """Two keys may use one name, and neither learns of the other's; who sees all sees both."""
+    own = (Scope.SUBMIT, Scope.READ, Scope.OPERATE)
+    scopes = {"mine": own, "theirs": own, "boss": (Scope.ADMIN,)}
+    keys = {name: bearer(await api.make_key(name, *given)) for name, given in scopes.items()}
+    for name in ("mine", "theirs"):
+        hook = {**HOOK, "url": f"https://hook.test/{name}"}
+        made = await api.ask("POST", "/webhooks", json=hook, headers=keys[name])
+        assert (made.status, made.json["name"], made.json["created_by"]) == (201, "ends", name)
+    await api.ask("POST", "/webhooks", json={**HOOK, "name": "other"}, headers=keys["theirs"])
+    for path in ("/webhooks/ends", "/webhooks"):
+        assert b"theirs" not in (await api.ask("GET", path, headers=keys["mine"])).content
+    for name in ("other", "theirs~ends", "theirs~other"):
+        for method in ("GET", "DELETE", "PUT"):
+            if (method, name) == ("PUT", "other"):
+                continue
+            answer = await api.ask(
+                method,
+                f"/webhooks/{name}",
+                headers=keys["mine"],
+                **({"json": {"url": "https://hook.test/"}} if method == "PUT" else {}),
+            )
+            assert (answer.status, answer.json["code"]) == (404, "webhook_unknown")
+            assert f"no webhook has the name '{name}'" in answer.json["detail"]
+    seen = (await api.ask("GET", "/webhooks", headers=keys["boss"])).json["webhooks"]
+    assert [each["name"] for each in seen] == ["mine~ends", "theirs~ends", "theirs~other"]
+    changed = await api.ask(
+        "PUT", "/webhooks/mine~ends", json={"url": "https://hook.test/x"}, headers=keys["boss"]
+    )
+    assert (changed.status, changed.json["created_by"]) == (200, "mine")
+    body: dict[str, Any] = {"json": {"url": "https://hook.test/"}, "headers": keys["boss"]}
+    await api.refusal(404, "webhook_unknown", "PUT", "/webhooks/mine~new", **body)
+    [stored, *_] = await api.store.webhooks()
+    assert (stored.name, stored.task_filter.namespace) == ("mine~ends", "mine~")
+
+
+@pytest.mark.parametrize("scopes", [(Scope.SUBMIT,), (Scope.READ,)])
+async def test_who_may_not_read_is_told_nothing(api: Api, scopes: tuple[Scope, ...]) -> None:
+    """A report tells what became of a task."""
+    key = bearer(await api.make_key("some", *scopes))
+    for method, path in (("POST", "/webhooks"), ("PUT", "/webhooks/ends")):
+        await api.refusal(403, "scope_missing", method, path, json=HOOK, headers=key)
+
+
+async def test_a_deletion_is_in_the_audit(api: Api) -> None:
+    """As that of a schedule is; a webhook itself says who made it."""
+    await api.ask("POST", "/webhooks", json=HOOK)
+    await api.ask("DELETE", "/webhooks/ends")
+    entries = (await api.get("/audit")).json["entries"]
+    assert [(each["action"], each["target"]) for each in entries] == [("webhooks.delete", "ends")]

@@ -1,0 +1,84 @@
+"""The task feeds of several processes on one store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from taskrunner.domain.change import ChangeId
+from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.events import Events
+from taskrunner.producer.task_feed import ChangesLost, TaskFeed
+from taskrunner.stores.base import Store
+from tests.contract.stores.harness import FakeRedisBackend, entries
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    backend = FakeRedisBackend()
+    yield await backend.open()
+    await backend.close()
+
+
+def feed_of(store: Store) -> TaskFeed:
+    return TaskFeed(store, Events(), SystemClock())
+
+
+async def replayed(feed: TaskFeed, after: ChangeId) -> list[str]:
+    """The tasks whose changes a client missed that comes back to this process."""
+    found = []
+    async for news, _ in feed.replay(after, lambda _: True):
+        found += [each.change.task_id for each in news]
+    return found
+
+
+async def test_a_client_may_come_back_to_a_process_that_is_behind(store: Store) -> None:
+    """It is told nothing twice: it waits until that process knows as much as the one before."""
+    behind, ahead = feed_of(store), feed_of(store)
+    with behind.kept_running(), ahead.kept_running():
+        await behind.turn()
+        await ahead.turn()
+        made = entries(3)
+        await store.accept(made)
+        await ahead.turn()
+        assert ahead.place > behind.place
+        coming_back = asyncio.create_task(replayed(behind, ahead.place))
+        await asyncio.sleep(0)
+        assert not coming_back.done()
+        await behind.turn()
+        assert await coming_back == []
+
+
+async def test_a_client_is_told_what_it_missed(store: Store) -> None:
+    """Up to where the process is, and no further: the rest comes by the feed."""
+    feed = feed_of(store)
+    with feed.kept_running():
+        await feed.turn()
+        begun = feed.place
+        told = entries(450)
+        await store.accept(told)
+        while len(await replayed(feed, begun)) < len(told):
+            await feed.turn()
+        later = entries(3)
+        await store.accept(later)
+        assert await replayed(feed, begun) == [new.id for new in told]
+        await feed.turn()
+        assert await replayed(feed, begun) == [new.id for new in (*told, *later)]
+
+
+async def test_a_log_that_nobody_watches_is_not_read(store: Store) -> None:
+    """Without watchers a turn asks for nothing."""
+    feed = feed_of(store)
+    await feed.turn()
+    with pytest.raises(RuntimeError):
+        _ = feed.place
+    await store.accept(entries(1))
+    assert (await store.changes(ChangeId(1, 0), limit=1)).lost
+
+
+async def test_what_is_lost_is_told(store: Store) -> None:
+    feed = feed_of(store)
+    with feed.kept_running():
+        await feed.turn()
+        with pytest.raises(ChangesLost):
+            await replayed(feed, ChangeId(1, 0))
