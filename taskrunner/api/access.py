@@ -3,28 +3,33 @@
 import base64
 import binascii
 import dataclasses
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
 
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
-from taskrunner.api.rate_limits import limit_fields, too_many
+from taskrunner.api.rate_limits import remember_allowance, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
-from taskrunner.domain.address import is_loopback, parse_address
+from taskrunner.api.session_cookie import check_change, session_secret
 from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.console_session import ConsoleSession
 from taskrunner.domain.dry_run import DryRun
 from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.schedule import Schedule
-from taskrunner.domain.submitter import Submitter
+from taskrunner.domain.submitter import submitter_of
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
-from taskrunner.producer.key_limiter import Allowance, KeyLimiter
+from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.task_quota import Room, TaskQuota
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
@@ -34,11 +39,16 @@ _HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Ba
 class Caller:
     """Whom a request comes from: a key, or anybody (None), who may then do everything."""
 
-    def __init__(self, key: ApiKey | None) -> None:
+    def __init__(self, key: ApiKey | None, quota: TaskQuota | None = None) -> None:
         self.key = key
-        self.submitter = (
-            None if key is None else Submitter(name=key.name, isolated=not key.allows(Scope.READ_ALL))
-        )
+        self._quota = None if key is None or key.max_live_tasks is None else quota
+        self.submitter = None if key is None else submitter_of(key)
+
+    def room_for(self, count: int) -> AbstractAsyncContextManager[Room]:
+        """Submit so many tasks inside, and say how many are new. Raises `TooManyLiveTasks`."""
+        if self._quota is None or self.key is None:
+            return nullcontext(Room())
+        return self._quota.room_for(self.key, count)
 
     @property
     def name(self) -> str | None:
@@ -109,22 +119,18 @@ class Caller:
 
 
 ANYBODY = Caller(None)
-# RFC 7239, RFC 9110 7.6.3, and what proxies sent before these.
-_PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 _CALLER = web.RequestKey("caller", Caller)
-_ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
+_SESSION = web.RequestKey("session", ConsoleSession)
+
+
+def session_of(request: web.Request) -> ConsoleSession | None:
+    """The session that the request came with."""
+    return request.get(_SESSION)
 
 
 def caller_of(request: web.Request) -> Caller:
     """The caller that `Access` has found."""
     return request[_CALLER]
-
-
-def tell_allowance(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the limit of the caller's key, if there is one."""
-    allowance = request.get(_ALLOWANCE)
-    if allowance is not None and not response.prepared:
-        response.headers.update(limit_fields(allowance))
 
 
 def stored_id(request: web.Request) -> str:
@@ -135,11 +141,19 @@ def stored_id(request: web.Request) -> str:
 class Access:
     """Asked before the handler of each route."""
 
-    def __init__(self, keys: KeyWatch, settings: AccessSettings, limiter: KeyLimiter) -> None:
+    def __init__(
+        self,
+        keys: KeyWatch,
+        settings: AccessSettings,
+        limiter: KeyLimiter,
+        sessions: Sessions | None = None,
+        quota: TaskQuota | None = None,
+    ) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._limiter = limiter
         self._settings = settings
-        self._caller_with = lru_cache(maxsize=1024)(Caller)
+        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quota))
 
     @property
     def is_open(self) -> bool:
@@ -155,7 +169,7 @@ class Access:
         allowance = await self._limiter.take(key)
         if allowance is not None and not allowance.granted:
             raise too_many(key, allowance)
-        request[_ALLOWANCE] = allowance
+        remember_allowance(request, allowance)
 
     async def sees_details(self, request: web.Request) -> bool:
         """Whether the caller may see the details of an open monitoring route. Waits for no service."""
@@ -177,23 +191,21 @@ class Access:
         return caller.namespace == caller_of(request).namespace
 
     async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
-        if not needs.scopes or self.is_open:
+        if needs.is_open or self.is_open:
             return ANYBODY
         given = request.headers.getall("Authorization", ())
         if len(given) > 1:
             # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
             raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
-        if not given:
-            if self._is_open(request, needs):
-                return ANYBODY
-            raise _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
-        secret = _secret_in(given[0])
-        key = None
-        if secret is not None:
-            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
-        if key is None:
-            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
-            raise _unauthorized(request, "key_unknown", detail)
+        if given:
+            key = await self._key_in(request, given[0], is_probe=is_probe)
+        else:
+            found = await self._key_of_session(request, is_probe=is_probe)
+            if found is None:
+                if self._is_open(request, needs):
+                    return ANYBODY
+                raise _without_key(request)
+            key = found
         missing = [scope for scope in needs.scopes if not key.allows(scope)]
         if missing:
             raise RequestRefused(
@@ -205,12 +217,33 @@ class Access:
             )
         return self._caller_with(key)
 
+    async def _key_in(self, request: web.Request, authorization: str, *, is_probe: bool) -> ApiKey:
+        secret = _secret_in(authorization)
+        key = None
+        if secret is not None:
+            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
+        if key is None:
+            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            raise _unauthorized(request, "key_unknown", detail)
+        return key
+
+    async def _key_of_session(self, request: web.Request, *, is_probe: bool) -> ApiKey | None:
+        secret = None if self._sessions is None else session_secret(request)
+        if secret is None or self._sessions is None:
+            return None
+        found = self._sessions.find_known(secret) if is_probe else await self._sessions.find(secret)
+        if found is None:
+            return None
+        check_change(request)
+        request[_SESSION], key = found
+        return key
+
     def _is_open(self, request: web.Request, needs: Needs) -> bool:
         """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
         keys = self._keys
         if needs.monitor and not self._settings.monitor:
             return True
-        if not _is_near(request):
+        if not is_near(request):
             return False
         if needs.monitor and not keys.is_needed:
             # Also while the store, which has the keys, is away: then operators need these most.
@@ -222,14 +255,6 @@ class Access:
         if not keys.is_known and not keys.is_needed:
             raise StoreUnavailable("the API keys are in the store, which has not answered yet")
         return not keys.is_needed
-
-
-def _is_near(request: web.Request) -> bool:
-    """Whether the request comes from this machine, and not by a proxy on it from another one."""
-    if any(name in request.headers for name in _PROXIED):
-        return False
-    address = parse_address(request.remote or "")
-    return address is not None and is_loopback(address)
 
 
 def _secret_in(authorization: str) -> str | None:
@@ -245,6 +270,12 @@ def _secret_in(authorization: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return password or None
+
+
+def _without_key(request: web.Request) -> RequestRefused:
+    if session_secret(request) is not None:
+        return _unauthorized(request, "session_over", "this session has ended: sign in again")
+    return _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
 
 
 def _unauthorized(request: web.Request, code: str, detail: str) -> RequestRefused:

@@ -23,6 +23,7 @@ from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
+from taskrunner.api.sessions import SessionRoutes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.task_lists import TaskListRoutes
 from taskrunner.api.tasks import TaskRoutes
@@ -42,10 +43,12 @@ from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
+from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.base import Store
@@ -74,6 +77,8 @@ def build_api(
     metrics: Metrics,
     access: Access,
     keys: KeyAdmin,
+    key_watch: KeyWatch,
+    sessions: Sessions,
     trail: AuditTrail,
     token_keys: PublishedKeys,
     webhooks: WebhookAdmin,
@@ -100,6 +105,7 @@ def build_api(
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
+    SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)

@@ -1,20 +1,22 @@
 """Auditing of the API: what is recorded of a request that changes something.
 
-Routes that need `operate` or `admin` are audited, unless they only read. The action follows from the route:
-`POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is `hosts.limit.delete`.
+Every route is audited, unless it only reads or submits: tasks name the key that made them. The action follows
+from the route: `POST /tasks/{id}/cancel` is `tasks.cancel`, `DELETE /hosts/{pattern}/limit` is
+`hosts.limit.delete`.
 """
 
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.client_address import address_of
 from taskrunner.api.handler import Handler
 from taskrunner.api.request_ids import request_id_of
 from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.audit import Actor, AuditSource, conditions_target, ids_target
 from taskrunner.producer.audit_trail import AuditTrail, Change
 
 _CHANGE = web.RequestKey("change", Change)
+SUBMITS = frozenset({("POST", "/tasks"), ("POST", "/tasks/batch"), ("POST", "/schedules/{name}/run")})
 _VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
 # The parts of a path that differ for a caller with a namespace.
 _STORED = frozenset({"id", "name", "webhook"})
@@ -26,8 +28,7 @@ def change_of(request: web.Request) -> Change:
 
 
 def is_audited(method: str, path: str) -> bool:
-    scopes = ROUTES[method, path].scopes
-    return method != "GET" and (Scope.OPERATE in scopes or Scope.ADMIN in scopes)
+    return method != "GET" and (method, path) not in SUBMITS
 
 
 def action_of(method: str, path: str) -> str:
@@ -56,7 +57,7 @@ def actor_of(request: web.Request) -> Actor:
     return Actor(
         source=AuditSource.API,
         key=caller_of(request).name,
-        origin=request.remote,
+        origin=address_of(request),
         request_id=request_id_of(request),
     )
 

@@ -12,11 +12,11 @@ from taskrunner.api.requests import header_value, read_json_body
 from taskrunner.api.responses import json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
-from taskrunner.api.views.batch import BatchAnswer, items_of
+from taskrunner.api.views.batch import BatchAnswer, BatchItem, items_of
 from taskrunner.domain.json_text import BOM, JsonUnfit, elements
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.batch_reader import BatchReader, NumberedLine, meaningful
-from taskrunner.producer.batch_submit import RequestSubmit
+from taskrunner.producer.batch_submit import RequestSubmit, SubmittedBatch
 from taskrunner.producer.intake import Intake
 from taskrunner.stores.intake_store import ATOMIC_BYTES, ATOMIC_TASKS
 
@@ -83,15 +83,23 @@ class BatchRoutes:
         if not lines:
             return json_response(BatchAnswer(items=()))
         submit = RequestSubmit(self._intake, reader, dry_run=is_dry_run)
-        if is_atomic:
-            items = items_of(await submit.submit_all(lines), shown=caller.shown)
-        else:
-            items = [
-                item async for part in submit.submit(lines) for item in items_of(part, shown=caller.shown)
-            ]
+        async with caller.room_for(0 if is_dry_run else len(lines)) as room:
+            items: list[BatchItem] = []
+            if is_atomic:
+                done = await submit.submit_all(lines)
+                room.created = _created(done)
+                items += items_of(done, shown=caller.shown)
+            else:
+                async for part in submit.submit(lines):
+                    room.created += _created(part)
+                    items += items_of(part, shown=caller.shown)
         replayed = all(item.status == 202 and not item.created for item in items)
         headers = (("Idempotency-Replayed", "true"),) if replayed and not is_dry_run else ()
         return json_response(BatchAnswer(items=items), headers=headers)
+
+
+def _created(part: SubmittedBatch) -> int:
+    return sum(each.created for each in part.submitted)
 
 
 def _no_body() -> Exception:

@@ -19,11 +19,12 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
+from taskrunner.api.answer_headers import AnswerHeaders, complete_headers
 from taskrunner.api.content_coding import encode_content
 from taskrunner.api.entity_tags import conditional
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
-from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of, tell_request_id
+from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of
 from taskrunner.api.request_parts import RequestParts
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
 from taskrunner.api.responses import problem_response, unasked_problem
@@ -201,7 +202,8 @@ class ConnectionServer(web.Server):
         self._handle_in_app = app_server.request_handler
         self._events = events
         self._options = options
-        self._guard = RequestGuard(options.hosts)
+        self._guard = RequestGuard(options)
+        self._headers = AnswerHeaders(options)
         self._open = 0
         # Connections without a request in progress, the one that has been idle longest first.
         self._idle: dict[ClientConnection, None] = {}
@@ -286,8 +288,9 @@ class ConnectionServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             begin_request(request)
+            self._headers.begin(request)
             response = await self._answer(request)
-            tell_request_id(request, response)
+            complete_headers(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
@@ -310,7 +313,7 @@ class ConnectionServer(web.Server):
             return await conditional(request, await self._handle_in_app(request))
         except web.HTTPException as exc:
             if exc.status < 400:
-                tell_request_id(request, exc)
+                complete_headers(request, exc)
                 raise
             if other := options_response(exc, request) or await redirect_without_slash(exc, request):
                 return other

@@ -1,12 +1,13 @@
 """The routes that describe the others: `GET /`, `GET /openapi.json` and, for people, `GET /docs`."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from taskrunner.api.client_address import ROOT
 from taskrunner.api.openapi import document
 from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.parameters import FILE
@@ -45,6 +46,8 @@ class DocsRoutes:
     def __init__(self, routes: Routes, console: HtmlPage | None = None) -> None:
         self._routes = routes
         self._console = console
+        # Made when first asked for, so that a start need not wait.
+        self._document_below = lru_cache(maxsize=4)(self._document)
 
     def add_to(self, routes: Routes) -> None:
         routes.get("/", self.index, Operation(summary="All endpoints.", answers={200: IndexView}))
@@ -72,8 +75,8 @@ class DocsRoutes:
             )
         )
 
-    async def openapi(self, _: web.Request) -> web.Response:
-        return raw_response(self._document, 200, "application/json")
+    async def openapi(self, request: web.Request) -> web.Response:
+        return raw_response(self._document_below(request.get(ROOT, "")), 200, "application/json")
 
     async def docs(self, _: web.Request) -> web.Response:
         return self._page.response()
@@ -86,16 +89,12 @@ class DocsRoutes:
         place, content_type = _FILES[name]
         headers = (
             ("Content-Type", f"{content_type}; charset=utf-8"),
-            ("X-Content-Type-Options", "nosniff"),
             SERVER,
         )
         return web.FileResponse(WEB / place, headers=CIMultiDict(headers))
 
-    # Made when first asked for, so that a start need not wait.
-
-    @cached_property
-    def _document(self) -> bytes:
-        return encode(document(self._routes.operations, PREFIXES))
+    def _document(self, root: str) -> bytes:
+        return encode(document(self._routes.operations, [root + prefix for prefix in PREFIXES]))
 
     @cached_property
     def _page(self) -> HtmlPage:

@@ -9,8 +9,7 @@ from collections import deque
 from aiohttp import web
 from multidict import CIMultiDict
 
-from taskrunner.api.access import tell_allowance
-from taskrunner.api.request_ids import tell_request_id
+from taskrunner.api.answer_headers import complete_headers
 from taskrunner.api.responses import SERVER
 from taskrunner.domain.codec import encode
 
@@ -27,7 +26,6 @@ _HEADERS = (
     # A cache or a proxy that keeps parts back would make it a dead stream.
     ("Cache-Control", "no-cache, no-store"),
     ("X-Accel-Buffering", "no"),
-    ("X-Content-Type-Options", "nosniff"),
     SERVER,
 )
 
@@ -76,8 +74,7 @@ class EventStream:
 
     async def open(self) -> None:
         """Answer 200."""
-        tell_request_id(self._request, self._response)
-        tell_allowance(self._request, self._response)
+        complete_headers(self._request, self._response)
         await self._response.prepare(self._request)
 
     def offer(self, *events: bytes) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from taskrunner.api.accept import NDJSON
-from taskrunner.api.access import tell_allowance
+from taskrunner.api.answer_headers import complete_headers
 from taskrunner.api.problems import Problem, ProblemView, RequestRefused, problem_of
-from taskrunner.api.request_ids import request_id_of, tell_request_id
-from taskrunner.api.responses import NO_SNIFF, SERVER
+from taskrunner.api.request_ids import request_id_of
+from taskrunner.api.responses import SERVER
 from taskrunner.api.views.view import View
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import OutsideError
@@ -60,10 +60,9 @@ class LineStreams:
             raise RequestRefused(_TOO_MANY)
         response = web.StreamResponse()
         response.headers.update(
-            (("Content-Type", NDJSON), ("Cache-Control", "no-store"), ("Vary", "Accept"), NO_SNIFF, SERVER)
+            (("Content-Type", NDJSON), ("Cache-Control", "no-store"), ("Vary", "Accept"), SERVER)
         )
-        tell_request_id(request, response)
-        tell_allowance(request, response)
+        complete_headers(request, response)
         self._running += 1
         try:
             await response.prepare(request)

@@ -34,6 +34,7 @@ _RESOURCES = [
     "queues",
     "workers",
     "keys",
+    "sessions",
 ]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)
@@ -147,13 +148,14 @@ def _operation(method: str, path: str, operation: Operation, references: Referen
         "responses": {str(status): _answer(status, operation, references) for status in operation.answers},
     }
     problem = {CONTENT_TYPE: {"schema": references[ProblemView]}}
-    scopes = list(ROUTES[method, path].scopes)
+    needs = ROUTES[method, path]
+    scopes = list(needs.scopes)
     # The scopes of one scheme are all needed, and one of the schemes is enough. An empty list means no key.
-    described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if scopes else []
+    described["security"] = [{scheme: scopes} for scheme in _SCHEMES] if not needs.is_open else []
     if method == "GET":
         described["responses"]["304"] = {"description": title_of(304)}
     conditions = _CONDITION_PROBLEMS if method == "GET" or operation.tagged else ()
-    for status in sorted({*operation.problems, *(_KEY_PROBLEMS if scopes else ()), *conditions}):
+    for status in sorted({*operation.problems, *(() if needs.is_open else _KEY_PROBLEMS), *conditions}):
         described["responses"][str(status)] = {"description": title_of(status), "content": problem}
     described["responses"]["default"] = {"description": "Any other error", "content": problem}
     parameters = [*(PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", path)), *operation.parameters]

@@ -26,7 +26,6 @@ class HtmlPage:
         self._content = text.encode()
         self._headers = (
             ("Content-Security-Policy", policy or inline_policy(text)),
-            ("Referrer-Policy", "no-referrer"),
             ("Vary", "Accept"),
         )
 

@@ -223,6 +223,7 @@ TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _
 SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
 WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+SESSION = _path("session", "The id of a session, or current.", {"type": "string"}, str, "")
 QUEUE_NAME = _path(
     "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
 )
@@ -249,7 +250,7 @@ PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
         *(TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, OPERATION_ID, QUEUE_NAME),
-        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION),
     )
 }
 

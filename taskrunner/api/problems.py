@@ -65,12 +65,14 @@ from taskrunner.domain.errors import (
     QueueUnknown,
     ScheduleInvalid,
     ScheduleUnknown,
+    SessionUnknown,
     StateConflict,
     StoreRefused,
     StoreUnavailable,
     TaskInvalid,
     TaskTooLarge,
     TaskUnknown,
+    TooManyLiveTasks,
     WebhookInvalid,
     WebhookUnknown,
     WriteUnconfirmed,
@@ -115,6 +117,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
     WebhookUnknown: "webhook_unknown",
+    SessionUnknown: "session_unknown",
     OperationUnknown: "operation_unknown",
     QueueUnknown: "queue_unknown",
 }
@@ -199,6 +202,8 @@ def problem_of(exc: BaseException) -> Problem | None:
     unknown = next((code for kind, code in _UNKNOWN.items() if isinstance(exc, kind)), None)
     if unknown is not None:
         return Problem(status=404, code=unknown, detail=str(exc))
+    if isinstance(exc, TooManyLiveTasks):
+        return _too_many_live_tasks(exc)
     if isinstance(exc, KeyReused):
         return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
     if isinstance(exc, DedupKeyHeld):
@@ -260,6 +265,17 @@ def _batch_refused(exc: BatchRefused) -> Problem:
     ]
     status = 409 if is_conflict else 422
     return Problem(status=status, code="batch_refused", detail=str(exc), errors=at_most(errors))
+
+
+def _too_many_live_tasks(exc: TooManyLiveTasks) -> Problem:
+    """429 (RFC 6585). A policy need not have a window: draft-ietf-httpapi-ratelimit-headers section 3."""
+    headers = {
+        "RateLimit-Policy": f'"live-tasks";q={exc.limit}',
+        "RateLimit": f'"live-tasks";r={exc.free}',
+        # Tasks that have ended are counted so soon.
+        "Retry-After": "1",
+    }
+    return Problem(status=429, code="too_many_live_tasks", detail=str(exc), headers=headers)
 
 
 def _is_syntax(exc: FieldsInvalid) -> bool:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from aiohttp import web
+
 from taskrunner.api.problems import Problem, RequestRefused
 from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.host_limit import rate_text
@@ -10,6 +12,22 @@ from taskrunner.producer.key_limiter import Allowance
 
 # The name of the only policy.
 _POLICY = '"key"'
+_ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allowance)
+
+
+def remember_allowance(request: web.BaseRequest, allowance: Allowance | None) -> None:
+    """Only the check of access does so."""
+    request[_ALLOWANCE] = allowance
+
+
+def tell_allowance(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add the limit of the caller's key, if there is one, also to an error."""
+    allowance = request.get(_ALLOWANCE)
+    if allowance is not None:
+        for name, value in limit_fields(allowance).items():
+            # A refusal may have told of another limit.
+            other = response.headers.get(name)
+            response.headers[name] = value if other is None else f"{other}, {value}"
 
 
 def limit_fields(allowance: Allowance) -> Mapping[str, str]:

@@ -4,13 +4,14 @@ Nothing that a client says about a request is ignored: either we obey, or we ref
 """
 
 import ipaddress
-from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from taskrunner.api.client_address import Client, TrustedProxies, remember_client, remember_origin
 from taskrunner.api.problems import refuse
+from taskrunner.api.settings import ServerSettings
 from taskrunner.domain.masking import mask_user_info
 from taskrunner.domain.messages import shown
 
@@ -26,26 +27,82 @@ class RequestGuard:
 
     `hosts` are the names of this server beside loopback and addresses: `api.example.com`, `*.example.com`,
     or `*` for any. A page of another site can point its own name at our address (DNS rebinding), but not an
-    address, and not `localhost`.
+    address, and not `localhost`. Names that trusted proxies tell are checked in the same way.
     """
 
-    def __init__(self, hosts: Collection[str] = ()) -> None:
-        self._hosts = frozenset(hosts)
+    def __init__(self, options: ServerSettings) -> None:
+        self._hosts = frozenset(options.hosts)
+        self._cors = frozenset(options.cors)
+        self._public_url = options.public_url
+        self._public_authority = _authority_in(options.public_url) if options.public_url else None
+        self._proxies = TrustedProxies(options.trusted_proxies) if options.trusted_proxies else None
         # Clients spell the few names of a server in the same few ways.
         self._is_ours = lru_cache(maxsize=256)(self._is_ours_uncached)
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises `RequestRefused`."""
+        client = None
+        if self._proxies is not None or self._public_url is not None:
+            client = self._proxies.read(request) if self._proxies is not None else None
+            remember_client(request, client, self._public_url)
         authority = _authority(request)
-        if authority is not None and not self._is_ours(authority) and request.path not in PROBES:
-            # RFC 9110 section 4.2.4: user information is no part of a host, and may be a password.
-            host = shown(mask_user_info(f"//{authority}")[2:])
-            raise refuse(
-                421, "host_unknown", f"this server does not know the host {host}; add its name to Api.hosts"
-            )
+        if request.path not in PROBES:
+            self._check_host(authority)
+            # Both: a page whose own name leads to a proxy on this machine can set any other header.
+            if client is not None:
+                self._check_host(client.host)
+        if self._is_allowed_page(request, authority, client):
+            remember_origin(request)
+        elif request.method not in _SAFE:
+            self._refuse_other_sites(request, authority, client)
         if request.method not in _SAFE:
-            _refuse_other_sites(request, authority)
             _refuse_parts(request)
+
+    def _check_host(self, authority: str | None) -> None:
+        if authority is None or self._is_ours(authority):
+            return
+        # RFC 9110 section 4.2.4: user information is no part of a host, and may be a password.
+        host = shown(mask_user_info(f"//{authority}")[2:])
+        raise refuse(
+            421, "host_unknown", f"this server does not know the host {host}; add its name to Api.hosts"
+        )
+
+    def _is_allowed_page(
+        self, request: web.BaseRequest, authority: str | None, client: Client | None
+    ) -> bool:
+        """Whether a page of another origin, in `Api.cors`, sent the request."""
+        origin = request.headers.get("Origin") if self._cors else None
+        return origin is not None and origin in self._cors and not self._is_own(origin, authority, client)
+
+    def _refuse_other_sites(
+        self, request: web.BaseRequest, authority: str | None, client: Client | None
+    ) -> None:
+        """A browser sends a POST of a foreign page without asking us, but says where the page came from.
+
+        https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header; browsers without it send `Origin`. No
+        other client sends either.
+        """
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
+        if site is not None and site not in {"same-origin", "none"}:
+            raise refuse(
+                403,
+                "cross_site_request",
+                f"a page of another site sent this request (Sec-Fetch-Site: {shown(site)}); "
+                "only pages of this server may change anything",
+            )
+        if site is None and origin is not None and not self._is_own(origin, authority, client):
+            raise refuse(
+                403,
+                "cross_site_request",
+                f"a page of {shown(origin)} sent this request; only pages of this server may change anything",
+            )
+
+    def _is_own(self, origin: str, authority: str | None, client: Client | None) -> bool:
+        """Whether the page is one of ours, by the name that its browser knows."""
+        asked = authority if client is None or client.host is None else client.host
+        scheme = None if client is None else client.scheme
+        return _is_same(origin, asked, scheme) or _is_same(origin, self._public_authority, None)
 
     def _is_ours_uncached(self, authority: str) -> bool:
         name = _host(authority)
@@ -54,6 +111,7 @@ class RequestGuard:
         return (
             "*" in self._hosts
             or _is_local(name)
+            or (self._public_authority is not None and name == _host(self._public_authority))
             or any(name == host or _below(name, host) for host in self._hosts)
         )
 
@@ -66,47 +124,29 @@ def _authority(request: web.BaseRequest) -> str | None:
     return target.partition("://")[2].partition("/")[0].partition("?")[0]
 
 
-def _refuse_other_sites(request: web.BaseRequest, authority: str | None) -> None:
-    """A browser sends a POST of a foreign page without asking us, but says where the page came from.
-
-    https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header; browsers without it send `Origin`. No other
-    client sends either.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    if site is not None and site not in {"same-origin", "none"}:
-        raise refuse(
-            403,
-            "cross_site_request",
-            f"a page of another site sent this request (Sec-Fetch-Site: {shown(site)}); "
-            "only pages of this server may change anything",
-        )
-    if site is None and origin is not None and not _is_same(origin, authority):
-        raise refuse(
-            403,
-            "cross_site_request",
-            f"a page of {shown(origin)} sent this request; only pages of this server may change anything",
-        )
-
-
 def _refuse_parts(request: web.BaseRequest) -> None:
     # RFC 9110 14.5: a part of a resource must not be taken for the whole.
     if "Content-Range" in request.headers:
         raise refuse(400, "bad_header", "Content-Range: parts cannot be written; send the whole without it")
 
 
-def _is_same(origin: str, authority: str | None) -> bool:
-    """RFC 6454 section 5, without the scheme: a proxy may have ended TLS before us."""
+def _is_same(origin: str, authority: str | None, scheme: str | None) -> bool:
+    """RFC 6454 section 5; without a `scheme`, a proxy may have ended TLS before us."""
     try:
         parts = urlsplit(origin)
         default = _DEFAULT_PORTS[parts.scheme]
         asked = urlsplit(f"{parts.scheme}://{authority}")
-        return parts.hostname is not None and (parts.hostname, parts.port or default) == (
-            asked.hostname,
-            asked.port or default,
+        return (
+            scheme in {None, parts.scheme}
+            and parts.hostname is not None
+            and (parts.hostname, parts.port or default) == (asked.hostname, asked.port or default)
         )
     except (KeyError, ValueError):
         return False
+
+
+def _authority_in(url: str) -> str:
+    return urlsplit(url).netloc
 
 
 def _host(authority: str) -> str | None:

@@ -35,6 +35,5 @@ def request_id_of(request: web.BaseRequest) -> str:
 
 
 def tell_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Add the id to an answer. The server does so at its end; a stream does before it begins."""
-    if not response.prepared:
-        response.headers[REQUEST_ID] = request_id_of(request)
+    """Add the id to an answer."""
+    response.headers[REQUEST_ID] = request_id_of(request)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from taskrunner.api.client_address import ROOT
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import Problem, RequestRefused, refuse
 from taskrunner.api.request_codings import CODINGS, DecodedTooLarge, decode_body
@@ -18,8 +19,9 @@ _PREFIX = "/api/v1"
 
 
 def prefix_of(request: web.Request) -> str:
-    """`/api/v1` when the request came by that name of the API, else an empty string."""
-    return _PREFIX if request.path.startswith(_PREFIX) else ""
+    """What stands before the path in links: that of the public URL, and `/api/v1` if the request has it."""
+    root: str = request.get(ROOT, "")
+    return root + (_PREFIX if request.path.startswith(_PREFIX) else "")
 
 
 def path_value(request: web.Request, parameter: Parameter[Type]) -> Type:

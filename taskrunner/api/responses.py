@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
+from taskrunner.api.answer_headers import SECURITY
 from taskrunner.api.problems import CONTENT_TYPE, Problem
 from taskrunner.api.request_ids import REQUEST_ID
 from taskrunner.domain.codec import encode
@@ -12,7 +13,6 @@ from taskrunner.domain.codec import encode
 _JSON = "application/json"
 # Without one of our own, aiohttp tells everybody which versions run here.
 SERVER = ("Server", "taskrunner")
-NO_SNIFF = ("X-Content-Type-Options", "nosniff")
 
 
 def json_response(view: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> web.Response:
@@ -32,6 +32,7 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     )
     response.set_status(problem.status, problem.title)
     response.headers[REQUEST_ID] = request_id
+    response.headers.update(SECURITY)
     return response
 
 
@@ -43,6 +44,7 @@ def unasked_problem(problem: Problem, request_id: str) -> bytes:
         "Content-Type": CONTENT_TYPE,
         "Content-Length": str(len(body)),
         "Connection": "close",
+        **SECURITY,
         **problem.headers,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -54,5 +56,5 @@ def raw_response(
 ) -> web.Response:
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
-    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), NO_SNIFF, SERVER, *headers)
+    own = (("Content-Type", content_type), ("Cache-Control", "no-store"), SERVER, *headers)
     return web.Response(body=body, status=status, headers=CIMultiDict(own))

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
-from taskrunner.api.access import Access, caller_of, tell_allowance
+from taskrunner.api.access import Access, caller_of
 from taskrunner.api.audited import action_of, audited, is_audited
 from taskrunner.api.draft_schemas import DerivedSchema
 from taskrunner.api.entity_tags import CONDITIONS, refuse_conditions
@@ -126,13 +126,11 @@ class Routes:
         async def answer(request: web.Request) -> web.StreamResponse:
             await access.admit(request, needs)
             try:
-                response = await handler(request)
+                return await handler(request)
             except CallerError as exc:
                 if shown := caller_of(request).shown_refusal(exc):
                     raise shown from exc
                 raise
-            tell_allowance(request, response)
-            return response
 
         return answer
 

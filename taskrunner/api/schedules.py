@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
+from taskrunner.api.audited import change_of
 from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
 from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.next_page import next_page
@@ -114,7 +115,8 @@ class ScheduleRoutes:
         if draft.name is None:
             raise ScheduleInvalid([FieldError(field="name", message="is required")])
         caller = caller_of(request)
-        schedule = await self._schedules.create(caller.stored(draft.name), draft, created_by=caller.name)
+        change_of(request).target = name = caller.stored(draft.name)
+        schedule = await self._schedules.create(name, draft, created_by=caller.name)
         return self._response(request, schedule, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
@@ -172,7 +174,9 @@ class ScheduleRoutes:
 
     async def run(self, request: web.Request) -> web.Response:
         """202 with the task, as by `POST /tasks`."""
-        submitted = await self._schedules.run(_stored_name(request))
+        async with caller_of(request).room_for(1) as room:
+            submitted = await self._schedules.run(_stored_name(request))
+            room.created = 1
         task = caller_of(request).shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         location = ("Location", f"{prefix_of(request)}/tasks/{task.id}")

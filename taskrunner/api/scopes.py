@@ -8,13 +8,22 @@ from taskrunner.domain.api_key import Scope
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`scopes` are all needed; none means that everybody may ask. `monitor`: `Monitor.auth` decides."""
+    """`scopes` are all needed; none means that everybody may ask, or any key if it is `keyed`.
+
+    `monitor`: `Monitor.auth` decides.
+    """
 
     scopes: tuple[Scope, ...]
     monitor: bool = False
+    keyed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return not self.scopes and not self.keyed
 
 
 OPEN = Needs(())
+ANY_KEY = Needs((), keyed=True)
 SUBMIT = Needs((Scope.SUBMIT,))
 READ = Needs((Scope.READ,))
 OPERATE = Needs((Scope.OPERATE,))
@@ -80,6 +89,9 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/keys/{key}/revoke"): ADMIN,
     ("POST", "/keys/{key}/rotate"): ADMIN,
     ("PATCH", "/keys/{key}"): ADMIN,
+    ("POST", "/sessions"): OPEN,
+    ("GET", "/sessions"): ANY_KEY,
+    ("DELETE", "/sessions/{session}"): ANY_KEY,
     ("GET", "/audit"): ADMIN,
     ("GET", "/health"): OPEN,
     ("GET", "/livez"): OPEN,

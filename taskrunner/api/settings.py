@@ -19,7 +19,10 @@ class ServerSettings:
     first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
     the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
     in flight may continue after `stop`. `hosts` are the names that clients may ask for, beside loopback and
-    addresses. With `cert_file` it speaks TLS; see `CertificateFiles`.
+    addresses. `trusted_proxies` are the networks of the proxies whose `Forwarded` headers are believed.
+    `public_url` is how clients reach the server, for links. `cors` are the origins of other sites whose pages
+    may use it from a browser. With `cert_file` it speaks TLS; see
+    `CertificateFiles`.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -32,6 +35,9 @@ class ServerSettings:
     max_connections: int = MAX_CONNECTIONS
     backlog: int = 1024
     hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    public_url: str | None = None
+    cors: tuple[str, ...] = ()
     cert_file: str | None = None
     key_file: str | None = None
     client_ca_file: str | None = None

@@ -36,10 +36,7 @@ from taskrunner.stores.base import Store
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 # A fetched body is not ours: no browser may run it, guess its type, or show it as a page of ours.
-_SAFE_HEADERS = (
-    ("Content-Security-Policy", "sandbox; default-src 'none'"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
+_SANDBOX = ("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 
 # Checking more takes longer than the loop's other clients should wait.
 _LARGE_BYTES = 64 * 1024
@@ -126,8 +123,10 @@ class TaskRoutes:
         if is_dry_run:
             found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
-        submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
-        location = ("Location", f"{request.path}/{caller.shown(submitted.id)}")
+        async with caller.room_for(1) as room:
+            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
+            room.created = int(submitted.created)
+        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
         if "Prefer" in request.headers:
             return await self._answer_in_time(submitted, location, request)
         if not submitted.created:
@@ -248,7 +247,7 @@ def _body_response(task_id: str, result: Response, content: bytes) -> web.Respon
     text = _is_textual(result.content_type) and as_text(content, cut=result.truncated) is not None
     extension = "txt" if text else "bin"
     headers = (
-        *_SAFE_HEADERS,
+        _SANDBOX,
         ("Content-Disposition", f'attachment; filename="{task_id}.{extension}"'),
         ("Taskrunner-Body-Truncated", "true" if result.truncated else "false"),
         ("Taskrunner-Body-Size", str(result.size_bytes)),

@@ -86,6 +86,8 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
             await end_leases(platform.store, platform.clock)
         await stack.enter_async_context(watches_running(platform))
         refuse_open_address(platform)
+        await stack.enter_async_context(running(platform.sessions))
+        await stack.enter_async_context(running(platform.task_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.console_session import SessionSettings
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -30,6 +31,8 @@ from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
+from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_watch import WebhookWatch
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
@@ -83,6 +86,10 @@ class Platform:
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
         self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.sessions = Sessions(
+            self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
+        )
+        self.task_quota = TaskQuota(self.store, self.keys, self.events, self.clock)
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)

@@ -48,6 +48,8 @@ async def serve(config: Config, *, read: Read) -> int:
         await platform.refuse_unkept_concern()
         await stack.enter_async_context(watches_running(platform))
         refuse_open_address(platform)
+        await stack.enter_async_context(running(platform.sessions))
+        await stack.enter_async_context(running(platform.task_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
@@ -80,8 +82,16 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        access=Access(platform.keys, config.access_settings(config.api.addr), platform.key_limiter),
+        access=Access(
+            platform.keys,
+            config.access_settings(config.api.addr),
+            platform.key_limiter,
+            platform.sessions,
+            platform.task_quota,
+        ),
         keys=platform.key_admin,
+        key_watch=platform.keys,
+        sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,
         webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),

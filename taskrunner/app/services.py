@@ -176,7 +176,7 @@ async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIte
         access=access,
         trail=platform.audit,
     )
-    settings = ServerSettings(hosts=config.api.hosts)
+    settings = ServerSettings(hosts=config.api.hosts, trusted_proxies=config.api.trusted_proxies)
     async with server_running(page, platform, config.server, settings, "Server"):
         yield
 

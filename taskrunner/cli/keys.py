@@ -35,7 +35,10 @@ def _limit_options(function: Any) -> Any:
     burst = click.option(
         "--burst", type=int, metavar="N", help="Requests at once after a rest [default: a second's worth]."
     )
-    return rate(burst(function))
+    live = click.option(
+        "--max-live-tasks", type=int, metavar="N", help="Tasks at a time that have not ended."
+    )
+    return rate(burst(live(function)))
 
 
 @click.group(cls=CommandGroup, name="keys")
@@ -63,13 +66,12 @@ def create(
     scopes: tuple[str, ...],
     owner: str | None,
     expires_in: float | None,
-    rate: str | None,
-    burst: int | None,
     as_json: bool,
+    **limits: Any,
 ) -> None:
     """Make a key and print it. Nobody can show it again."""
     allowed = read_scopes(scopes)
-    limit = KeyLimit.from_fields({"rate": rate, "burst": burst})
+    limit = KeyLimit.from_fields(limits)
 
     async def use(platform: Platform, _: Change) -> int:
         until = None if expires_in is None else platform.clock.now() + timedelta(seconds=expires_in)
@@ -86,16 +88,14 @@ def create(
 @config_option
 @click.argument("name")
 @_limit_options
-@click.option("--none", "unlimited", is_flag=True, help="Remove the limit.")
+@click.option("--none", "unlimited", is_flag=True, help="Remove all limits.")
 @json_option
-def limit(
-    config_path: Path | None, name: str, rate: str | None, burst: int | None, unlimited: bool, as_json: bool
-) -> None:
-    """Limit the requests of a key. It takes effect everywhere within a second."""
-    given = {each: value for each, value in (("rate", rate), ("burst", burst)) if value is not None}
+def limit(config_path: Path | None, name: str, unlimited: bool, as_json: bool, **limits: Any) -> None:
+    """Limit the requests and tasks of a key. It takes effect everywhere within a second."""
+    given = {each: value for each, value in limits.items() if value is not None}
     if bool(given) is unlimited:
-        raise click.UsageError("give --rate, --burst or both; or only --none")
-    patch = KeyLimitPatch.from_fields(given or {"rate": None})
+        raise click.UsageError("give --rate, --burst, --max-live-tasks or several of them; or only --none")
+    patch = KeyLimitPatch.from_fields(given or {"rate": None, "max_live_tasks": None})
 
     async def use(platform: Platform, _: Change) -> int:
         key = (await platform.key_admin.limit(name, patch)).key
@@ -191,4 +191,7 @@ def _row(known: KnownKey) -> tuple[str, ...]:
 
 def _limit_text(key: ApiKey) -> str:
     limiter = key.limiter
-    return "-" if limiter is None else f"{rate_text(key.rate)} burst={limiter.burst}"
+    texts = [] if limiter is None else [f"{rate_text(key.rate)} burst={limiter.burst}"]
+    if key.max_live_tasks is not None:
+        texts.append(f"live={key.max_live_tasks}")
+    return " ".join(texts) or "-"

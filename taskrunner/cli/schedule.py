@@ -82,7 +82,7 @@ def create(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
         draft = ScheduleDraft.from_fields({"name": name, **fields}, limits)
         _print(await schedules.create(name, draft), masking, as_json=as_json)
 
-    _use(config_path, use)
+    _use(config_path, use, "schedules.create", name)
 
 
 @schedule_command.command()
@@ -110,7 +110,7 @@ def update(config_path: Path | None, name: str, as_json: bool, **given: Any) -> 
         schedule, _ = await schedules.put(name, ScheduleDraft.from_json(join(merged), limits))
         _print(schedule, masking, as_json=as_json)
 
-    _use(config_path, use)
+    _use(config_path, use, "schedules.change", name)
 
 
 @schedule_command.command("list")

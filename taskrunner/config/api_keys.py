@@ -1,15 +1,26 @@
-"""API keys of the configuration: `NAME: tr_… [SCOPE …]`, or a text of `NAME=tr_… [SCOPE …]` with commas.
+"""API keys of the configuration: `NAME: tr_… [SCOPE …] [rate=50/s] [burst=100]`, or a text with commas.
+
+In a text, a key is `NAME=tr_… …`.
 
 A finding shows nothing but names: whatever stands in a wrong place may be a key.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from taskrunner.domain.api_key import NAME_PATTERN, PREFIX, Scope, check_secret, read_scopes
+from taskrunner.domain.api_key import (
+    NAME_PATTERN,
+    PREFIX,
+    ApiKey,
+    Scope,
+    check_secret,
+    configured_key,
+    read_scopes,
+)
+from taskrunner.domain.api_key_draft import KeyLimit
 from taskrunner.domain.errors import KeyInvalid
 
 # The name of a key that is given without one.
@@ -21,7 +32,7 @@ def _split(value: Any) -> Any:
         named: dict[str, list[str]] = {}
         for part in filter(None, map(str.strip, re.split(r"[,\n]", value))):
             name, found, words = part.partition("=")
-            if not found:
+            if not found or len(name.split()) > 1:
                 name, words = _ONLY_KEY, part
             name = _check_name(name.strip())
             if name in named:
@@ -47,21 +58,50 @@ def _check(keys: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]
         _check_name(name)
         if not words:
             raise ValueError(f"{name}: must be tr_… and the scopes, if not all")
-        secret, *scopes = words
+        secret, *rest = words
         try:
             check_secret(secret)
         except ValueError as exc:
             raise ValueError(f"{name}: {exc}") from None
-        try:
-            read_scopes(scopes or [Scope.ADMIN])
-        except KeyInvalid:
-            known = ", ".join(Scope)
-            raise ValueError(f"{name}: after the key, there may be scopes: {known}") from None
+        _check_words(name, rest)
         if names.setdefault(secret, name) != name:
             raise ValueError(
                 f"{names[secret]} and {name} are the same key; `taskrunner keys generate` prints one"
             )
     return keys
+
+
+def _check_words(name: str, words: Sequence[str]) -> None:
+    """A word is not shown: it may be a key."""
+    scopes, limit = _parted(words)
+    try:
+        read_scopes(scopes or [Scope.ADMIN])
+    except KeyInvalid:
+        known = ", ".join(Scope)
+        raise ValueError(f"{name}: after the key, there may be scopes: {known}") from None
+    unknown = limit.keys() - KeyLimit.model_fields.keys()
+    if unknown or len(limit) < sum("=" in word for word in words):
+        known = "rate=50/s, burst=100, max_live_tasks=1000"
+        raise ValueError(f"{name}: after the scopes, there may be each of {known} once")
+    try:
+        key_of(name, [PREFIX, *words])
+    except KeyInvalid as exc:
+        raise ValueError(f"{name}: {exc}") from None
+
+
+def _parted(words: Sequence[str]) -> tuple[Sequence[str], Mapping[str, object]]:
+    """The scopes, and the fields of the limit."""
+    scopes = [word for word in words if "=" not in word]
+    pairs = [word.partition("=") for word in words if "=" in word]
+    return scopes, {name: int(value) if value.isdecimal() else value for name, _, value in pairs}
+
+
+def key_of(name: str, words: Sequence[str]) -> ApiKey:
+    """The key of a checked entry; it has all scopes if none is named."""
+    secret, *rest = words
+    scopes, limit = _parted(rest)
+    allowed = read_scopes(scopes) if scopes else (Scope.ADMIN,)
+    return configured_key(name, secret, allowed, **KeyLimit.from_fields(limit).limits)
 
 
 def _check_name(name: str) -> str:

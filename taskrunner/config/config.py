@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskrunner.api.access_settings import AccessSettings
+from taskrunner.config.api_keys import key_of
 from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.sections.backends import RabbitSection, RedisSection, StoreSection
 from taskrunner.config.sections.fetch import FetchSection
@@ -19,7 +20,7 @@ from taskrunner.config.sections.servers import ApiSection, LoggerSection, Monito
 from taskrunner.config.sections.tasks import CallbacksSection, LimitsSection, RetentionSection, RetrySection
 from taskrunner.config.sections.workers import QueuesSection, WorkersSection
 from taskrunner.domain.address import is_loopback, parse_address
-from taskrunner.domain.api_key import ApiKey, Scope, configured_key, read_scopes
+from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.circuit_breaker import BreakerSettings
 from taskrunner.domain.credential import use_of
@@ -61,10 +62,7 @@ class Config(BaseModel):
 
     def api_keys(self) -> tuple[ApiKey, ...]:
         """The keys that the configuration has."""
-        return tuple(
-            configured_key(name, secret, read_scopes(scopes) if scopes else (Scope.ADMIN,))
-            for name, (secret, *scopes) in self.api.keys.items()
-        )
+        return tuple(key_of(name, words) for name, words in self.api.keys.items())
 
     def access_settings(self, addr: str) -> AccessSettings:
         """Who may ask a server that listens on `addr`."""

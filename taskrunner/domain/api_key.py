@@ -62,6 +62,7 @@ class ApiKey(Value):
     previous_until: datetime | None = None
     rate: float | None = None
     burst: int | None = None
+    max_live_tasks: int | None = None
 
     @property
     def limiter(self) -> RateLimiter | None:
@@ -84,9 +85,35 @@ class ApiKey(Value):
         return (self.digest,) if self.previous_digest is None else (self.digest, self.previous_digest)
 
 
-def configured_key(name: str, secret: str, scopes: tuple[Scope, ...]) -> ApiKey:
+def configured_key(
+    name: str,
+    secret: str,
+    scopes: tuple[Scope, ...],
+    *,
+    rate: float | None = None,
+    burst: int | None = None,
+    max_live_tasks: int | None = None,
+) -> ApiKey:
     """A key of the configuration."""
-    return ApiKey(name=name, digest=digest_of(secret), hint=hint_of(secret), scopes=scopes)
+    return check_limits(
+        ApiKey(
+            name=name,
+            digest=digest_of(secret),
+            hint=hint_of(secret),
+            scopes=scopes,
+            rate=rate,
+            burst=burst,
+            max_live_tasks=max_live_tasks,
+        )
+    )
+
+
+def check_limits(key: ApiKey) -> ApiKey:
+    """Raises `KeyInvalid` for a limit that cannot be counted: only a namespace has an index of its own."""
+    if key.max_live_tasks is not None and key.allows(Scope.READ_ALL):
+        message = f"needs a key that sees only its own tasks; {key.name!r} has the scope read:all or admin"
+        raise KeyInvalid([FieldError(field="max_live_tasks", message=message)])
+    return key
 
 
 def new_secret() -> str:

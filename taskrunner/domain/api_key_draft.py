@@ -1,11 +1,11 @@
 """What a client sends to make an API key, or to rotate one."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from taskrunner.domain.api_key import NAME_PATTERN, Scope
+from taskrunner.domain.api_key import NAME_PATTERN, ApiKey, Scope
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
@@ -16,6 +16,7 @@ from taskrunner.domain.validation import field_errors
 
 # Deploying a new secret everywhere takes no longer.
 LONGEST_GRACE = 30 * 86_400.0
+LiveTasks = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class _Draft(BaseModel):
@@ -43,12 +44,21 @@ class _Draft(BaseModel):
 
 
 class KeyLimit(_Draft):
-    """How many requests a key may make: `rate` per second (or 90/m, 5/h), `burst` at once after a rest."""
+    """What a key may use: `rate` requests per second (or 90/m, 5/h), `burst` at once after a rest.
+
+    `max_live_tasks` are tasks that have not ended, at a time.
+    """
 
     model_config = ConfigDict(json_schema_extra={"allOf": [BURST_NEEDS_RATE]})
 
     rate: Rate | None = None
     burst: Count | None = None
+    max_live_tasks: LiveTasks | None = None
+
+    @property
+    def limits(self) -> Mapping[str, Any]:
+        """The fields of a key that limit it."""
+        return {name: getattr(self, name) for name in KeyLimit.model_fields}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -58,14 +68,16 @@ class KeyLimit(_Draft):
 
 
 class KeyLimitPatch(_Draft):
-    """A JSON merge patch (RFC 7396) of a limit; without a rate there is no limit."""
+    """A JSON merge patch (RFC 7396) of the limits; without a rate, requests have no limit."""
 
     rate: Rate | None = None
     burst: Count | None = None
+    max_live_tasks: LiveTasks | None = None
 
-    def applied(self, rate: float | None, burst: int | None) -> KeyLimit:
-        """The limit after the change. Raises `KeyInvalid`."""
-        fields = {"rate": rate, "burst": burst} | self.model_dump(include=self.model_fields_set)
+    def applied(self, key: ApiKey) -> KeyLimit:
+        """The limits after the change. Raises `KeyInvalid`."""
+        fields = {name: getattr(key, name) for name in KeyLimit.model_fields}
+        fields |= self.model_dump(include=self.model_fields_set)
         if fields["rate"] is None and "burst" not in self.model_fields_set:
             fields["burst"] = None
         return KeyLimit.from_fields(fields)
@@ -78,6 +90,12 @@ class ApiKeyDraft(KeyLimit):
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
     owner: Annotated[str, Field(max_length=200)] | None = None
     expires_at: Moment | None = None
+
+
+class Login(_Draft):
+    """A good key, to begin a session of the console with."""
+
+    key: str = Field(min_length=1, max_length=1000)
 
 
 class Rotation(_Draft):

@@ -18,6 +18,8 @@
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
+    │   ├── TooManyLiveTasks        an API key has as many tasks that have not ended as it may have
+    │   ├── SessionUnknown          no session of the console has this id
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
@@ -133,6 +135,19 @@ class WebhookUnknown(CallerError):
 
 class KeyUnknown(CallerError):
     """No API key has this name."""
+
+
+class TooManyLiveTasks(CallerError):
+    """An API key has as many tasks that have not ended as it may have."""
+
+    def __init__(self, message: str, *, limit: int, free: int) -> None:
+        self.limit = limit
+        self.free = free
+        super().__init__(message)
+
+
+class SessionUnknown(CallerError):
+    """No session of the console has this id."""
 
 
 class OperationUnknown(CallerError):

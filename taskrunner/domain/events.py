@@ -295,6 +295,12 @@ class ApiOpened(Event):
     address: str
 
 
+class KeyNamesClash(Event):
+    """Keys of the configuration that are named as keys of the store: tasks cannot tell them apart."""
+
+    names: tuple[str, ...]
+
+
 class StopRequested(Event):
     """A signal asked this process to stop gracefully; a second one ends it at once."""
 

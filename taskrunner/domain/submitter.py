@@ -7,7 +7,7 @@ itself neither gives nor sees the beginning.
 
 import re
 
-from taskrunner.domain.api_key import NAME_PATTERN
+from taskrunner.domain.api_key import NAME_PATTERN, ApiKey, Scope
 from taskrunner.domain.messages import shown
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_fields import ID_PATTERN
@@ -48,6 +48,16 @@ class Submitter(Value):
     def owned(self, task: Task) -> Task:
         """`task` as one of this submitter."""
         return replace(task, id=self.stored(task.id), created_by=self.name)
+
+
+def submitter_of(key: ApiKey) -> Submitter:
+    """Whoever submits with this key."""
+    return Submitter(name=key.name, isolated=not key.allows(Scope.READ_ALL))
+
+
+def namespace_for(key: ApiKey) -> str:
+    """How the ids of its tasks begin."""
+    return submitter_of(key).namespace
 
 
 def stored_dedup_key(task: Task, submitter: Submitter | None) -> str | None:

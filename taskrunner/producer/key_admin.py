@@ -6,12 +6,13 @@ Each change is conditional on the state of the key that it was made from.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from taskrunner.domain.api_key import ApiKey, Scope, check_name, digest_of, hint_of, new_secret
+from taskrunner.domain.api_key import ApiKey, Scope, check_limits, check_name, digest_of, hint_of, new_secret
 from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
+from taskrunner.domain.submitter import namespace_for
 from taskrunner.domain.value import Value, replace
-from taskrunner.stores.base import ApiKeyStore, KnownKey
+from taskrunner.stores.base import KnownKey, Store
 
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
@@ -37,7 +38,7 @@ class KeyAdmin:
     """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
 
     def __init__(
-        self, store: ApiKeyStore, clock: Clock, configured: Callable[[], Sequence[ApiKey]] = tuple
+        self, store: Store, clock: Clock, configured: Callable[[], Sequence[ApiKey]] = tuple
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,9 +71,9 @@ class KeyAdmin:
             owner=owner,
             created_at=now,
             expires_at=expires_at,
-            rate=limit.rate,
-            burst=limit.burst,
+            **limit.limits,
         )
+        check_limits(key)
         if name in self._configured or not await self._store.save_api_key(key, expected=None):
             raise StateConflict(
                 f"there is a key {name!r} already, and tasks name it for ever: rotate that one, or choose "
@@ -81,7 +82,21 @@ class KeyAdmin:
         return NewKey(key=key, secret=secret)
 
     async def list(self) -> Sequence[KnownKey]:
-        """All keys by name, revoked ones included, and those of the configuration."""
+        """All keys by name with their use, revoked ones included, and those of the configuration."""
+        known = await self._known()
+        limited = [each.key for each in known if each.key.max_live_tasks is not None]
+        counts = await self._store.count_live([namespace_for(key) for key in limited])
+        live = {key.name: count for key, count in zip(limited, counts, strict=True)}
+        return [replace(each, live_tasks=live.get(each.key.name)) for each in known]
+
+    async def get(self, name: str) -> KnownKey:
+        """One key, be it revoked or of the configuration; its use would change its entity tag."""
+        found = next((known for known in await self._known() if known.key.name == name), None)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    async def _known(self) -> Sequence[KnownKey]:
         stored = {known.key.name: known for known in await self._store.api_keys()}
         configured = {
             name: KnownKey(key=key, last_used_at=None)
@@ -89,13 +104,6 @@ class KeyAdmin:
             if name not in stored
         }
         return [known for _, known in sorted((stored | configured).items())]
-
-    async def get(self, name: str) -> KnownKey:
-        """One key, be it revoked or of the configuration."""
-        found = next((known for known in await self.list() if known.key.name == name), None)
-        if found is None:
-            raise _unknown(name)
-        return found
 
     async def revoke(self, name: str, *, check: KeyCheck = _allow) -> KnownKey:
         """The key is refused everywhere within a second. No effect on one that is revoked."""
@@ -107,8 +115,7 @@ class KeyAdmin:
         """Change the limit of the key, everywhere within a second. Raises `KeyInvalid`."""
 
         def change(key: ApiKey) -> ApiKey:
-            limit = patch.applied(key.rate, key.burst)
-            return replace(key, rate=limit.rate, burst=limit.burst)
+            return check_limits(replace(key, **patch.applied(key).limits))
 
         return await self._change(name, change, check)
 

@@ -1,23 +1,19 @@
 """The key watch knows, in every process with an API, which keys are good, and remembers their use."""
 
-import asyncio
 import hmac
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError, StoreUnavailable
-from taskrunner.domain.events import Events
+from taskrunner.domain.errors import ConfigInvalid, FieldError
+from taskrunner.domain.events import Events, KeyNamesClash
+from taskrunner.producer.last_uses import LastUses
+from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import ApiKeyStore
 
 # Seconds between two reads: a revocation takes effect everywhere within this time.
 INTERVAL = 1.0
-# An unknown key may be a new one, and is looked up at once; but reads are at least this many seconds apart.
-_LOOK_AGAIN = 0.2
-# Seconds between two writes of the last uses.
-_NOTE_INTERVAL = 30.0
 _TAKEN = "a key in the store, and tasks name it for ever; give the key of the configuration another name"
 
 
@@ -32,13 +28,9 @@ class KeyWatch(Service):
         self._clock = clock
         self._configured = tuple(configured)
         self._stored: Sequence[ApiKey] = ()
-        self._uses: dict[str, datetime] = {}
-        self._noted_at = -_NOTE_INTERVAL
-        # When the last read that has ended began, and why it failed.
-        self._read_at = -_LOOK_AGAIN
-        self._failure: OutsideError | None = None
-        # One read at a time: of two, the older might end last, and bring a revoked key back.
-        self._reading = asyncio.Lock()
+        self._uses = LastUses(store.note_api_key_uses, clock)
+        self._reads = SharedRead("the API keys", self._read, clock)
+        self._told: set[str] = set()
         self.is_known = False
         # From the first key on, and for as long as this process runs: the last one that leaves opens nothing.
         self.is_needed = False
@@ -70,60 +62,48 @@ class KeyWatch(Service):
     async def find(self, secret: str) -> ApiKey | None:
         """The good key with this secret. Raises `StoreUnavailable` if it may be one that cannot be read."""
         if digest_of(secret) not in self._by_digest:
-            await self._read_again()
+            # It may be a new one.
+            await self._reads.run_again()
         return self.find_known(secret)
 
     def find_known(self, secret: str) -> ApiKey | None:
         """As `find`, among the keys that were read before."""
-        digest = digest_of(secret)
+        return self.used(self.good_key(digest_of(secret)))
+
+    def good_key(self, digest: str) -> ApiKey | None:
+        """The good key whose secret has this SHA-256."""
         key = self._by_digest.get(digest)
-        now = self._clock.now()
         if key is None or not any(hmac.compare_digest(digest, each) for each in key.digests):
             return None
-        if not key.is_good(now, digest=digest):
-            return None
-        self._uses[key.name] = now
+        return key if key.is_good(self._clock.now(), digest=digest) else None
+
+    def used(self, key: ApiKey | None) -> ApiKey | None:
+        """Remember that a key, if it is one, was used now."""
+        if key is not None:
+            self._uses.note(key.name)
         return key
 
     async def turn(self) -> float:
-        async with self._reading:
-            await self._read()
-        now = self._clock.monotonic()
-        if self._uses and now - self._noted_at >= _NOTE_INTERVAL:
-            self._noted_at = now
-            uses, self._uses = self._uses, {}
-            try:
-                await self._store.note_api_key_uses(uses)
-            except OutsideError:
-                self._uses = uses | self._uses
-                raise
+        await self._reads.run()
+        await self._uses.write_if_due()
         return INTERVAL
 
-    async def _read_again(self) -> None:
-        """A read that begins after this call: the key may be new. Whoever guesses keys has to wait for it."""
-        asked_at = self._clock.monotonic()
-        async with self._reading:
-            if self._read_at <= asked_at:
-                await asyncio.sleep(max(0.0, self._read_at + _LOOK_AGAIN - asked_at))
-                await self._read()
-            elif self._failure is not None:
-                # Others have asked meanwhile, in vain. A 401 would tell the client that its key is bad.
-                raise StoreUnavailable(f"the API keys cannot be read: {self._failure}")
-
     async def _read(self) -> None:
-        began_at = self._clock.monotonic()
-        try:
-            stored = await self._store.api_keys()
-        except OutsideError as exc:
-            self._read_at, self._failure = began_at, exc
-            raise
-        self._read_at, self._failure = began_at, None
-        self._know([known.key for known in stored])
+        self._know([known.key for known in await self._store.api_keys()])
         self.is_known = True
+        self._tell_clash()
+
+    def _tell_clash(self) -> None:
+        """A key may get a name while the store cannot be read, or by a process with other settings."""
+        clash = {key.name for key in self._stored} & {key.name for key in self._configured}
+        if clash - self._told:
+            self._events.emit(KeyNamesClash(names=tuple(sorted(clash))))
+        self._told = clash
 
     def _know(self, stored: Sequence[ApiKey]) -> None:
         self._stored = stored
         keys = (*stored, *self._configured)
         self._by_digest = {digest: key for key in keys for digest in key.digests}
+        self.all = keys
         self.names = frozenset(key.name for key in keys)
         self.is_needed = self.is_needed or bool(keys)

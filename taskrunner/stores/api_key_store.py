@@ -12,10 +12,11 @@ decode_api_key = Decoder(ApiKey).decode
 
 
 class KnownKey(Value):
-    """A key, and when it was last used: None for never."""
+    """A key, and when it was last used: None for never. `live_tasks` are counted where they are limited."""
 
     key: ApiKey
     last_used_at: datetime | None
+    live_tasks: int | None = None
 
 
 class ApiKeyStore(ABC):

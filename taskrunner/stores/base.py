@@ -36,6 +36,8 @@ from taskrunner.stores.rate_store import RateStore as RateStore
 from taskrunner.stores.relay_store import RelayStore as RelayStore
 from taskrunner.stores.schedule_store import ScheduleStore as ScheduleStore
 from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
+from taskrunner.stores.session_store import KnownSession as KnownSession
+from taskrunner.stores.session_store import SessionStore as SessionStore
 from taskrunner.stores.values import AttemptRef as AttemptRef
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
@@ -57,6 +59,7 @@ class Store(
     RateStore,
     ChangeStore,
     WebhookStore,
+    SessionStore,
     OperationStore,
     FleetStore,
     InspectionStore,

@@ -1,4 +1,4 @@
-"""The part of a store that limits the requests of API keys, for all processes together."""
+"""The part of a store that limits the requests and tasks of API keys, for all processes together."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -25,6 +25,10 @@ class RateAnswer(Value):
 
 class RateStore(ABC):
     """Keeps a number per key, as `RateLimiter` has it, to the microsecond."""
+
+    @abstractmethod
+    async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
+        """How many tasks of each namespace have not ended."""
 
     @abstractmethod
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:

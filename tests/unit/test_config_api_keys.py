@@ -102,3 +102,38 @@ def test_keys_and_their_file_contradict_each_other(tmp_path: Path) -> None:
         )
     assert "TASKRUNNER_API__KEYS_FILE" in str(raised.value)
     assert not any(secret in str(raised.value) for secret in (KEY, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        (f"web={KEY} submit rate=50/s burst=100", (50.0, 100)),
+        (f"{KEY} submit rate=90/m", (1.5, None)),
+        (f"web={KEY} submit rate=5", (5.0, None)),
+        ({"web": f"{KEY} submit rate=5/h burst=2"}, (5 / 3600, 2)),
+        ({"web": [KEY, "submit", "rate=0.5"]}, (0.5, None)),
+    ],
+)
+def test_a_key_may_have_a_limit(tmp_path: Path, given: Any, limit: tuple[float, int | None]) -> None:
+    (key,) = loaded(tmp_path, file={"keys": given}).api_keys()
+    assert (key.rate, key.burst, key.scopes) == (*limit, (Scope.SUBMIT,))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("burst=3", "burst needs a rate"),
+        ("rate=0", "rate"),
+        ("rate=fast", "rate"),
+        ("rate=5/s burst=many", "burst"),
+        ("rate=5 rate=6", "each of rate=50/s, burst=100"),
+        (f"key={OTHER}", "each of rate=50/s, burst=100"),
+    ],
+)
+def test_a_wrong_limit_is_refused(tmp_path: Path, words: str, told: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        loaded(tmp_path, file={"keys": {"web": f"{KEY} {words}"}})
+    assert told in str(caught.value)
+    assert "web: " in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert OTHER not in str(caught.value)

@@ -9,7 +9,7 @@ import pytest
 from taskrunner.domain.api_key import ApiKey, Scope, configured_key, new_secret
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreRefused, StoreUnavailable
-from taskrunner.domain.events import Events
+from taskrunner.domain.events import Event, Events, KeyNamesClash
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.stores.base import ApiKeyStore, KnownKey
@@ -142,3 +142,17 @@ async def test_the_secret_before_a_rotation_has_its_time_of_grace(
     clock.advance(seconds)
     assert (await watch.find(SECRETS["old"]) is not None) is is_good
     assert await watch.find(SECRETS["new"]) is not None
+
+
+async def test_a_name_that_two_keys_have_is_told_once(store: HeldKeys) -> None:
+    """It may have been given while the store could not be read, or by a process with other settings."""
+    events, seen = Events(), list[Event]()
+    events.subscribe(seen.append)
+    watch = KeyWatch(store, events, SystemClock(), [OLD, NEW])
+    store.go.set()
+    both = [("new", "old")]
+    for keys, told in (([], []), ([OLD], [("old",)]), ([OLD], []), ([], []), ([OLD, NEW], both)):
+        store.keys = list(keys)
+        await watch.turn()
+        assert [event.names for event in seen if isinstance(event, KeyNamesClash)] == told
+        seen.clear()

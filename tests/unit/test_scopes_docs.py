@@ -11,7 +11,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8
 
 def words_for(needs: Needs) -> str:
     """How the table names what a route needs."""
-    scopes = " and ".join(f"`{scope}`" for scope in needs.scopes) or "no key"
+    none = "no key" if needs.is_open else "any key"
+    scopes = " and ".join(f"`{scope}`" for scope in needs.scopes) or none
     return f"{scopes}, unless `Monitor.auth` is `none`" if needs.monitor else scopes
 
 

@@ -1,7 +1,6 @@
 """The view of an API key, and what a client sends to make one."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Self
 
 from taskrunner.api.views.view import View
@@ -14,6 +13,7 @@ class ApiKeyView(View):
     """A key, without its secret: `hint` is how it begins. One of the configuration has no `created_at`.
 
     `rate` is in requests per second, `burst` in requests at once. `last_used_at` is up to half a minute late.
+    `live_tasks` is told by `GET /keys` where they are limited.
     """
 
     name: str
@@ -27,14 +27,16 @@ class ApiKeyView(View):
     last_used_at: AwareDatetime | None
     rate: float | None
     burst: int | None
+    max_live_tasks: int | None
+    live_tasks: int | None
 
     @classmethod
     def of(cls, known: KnownKey) -> Self:
-        return cls.of_key(known.key, last_used_at=known.last_used_at)
+        return cls.copy(known.key, last_used_at=known.last_used_at, live_tasks=known.live_tasks)
 
     @classmethod
-    def of_key(cls, key: ApiKey, *, last_used_at: datetime | None = None, **more: str) -> Self:
-        return cls.copy(key, last_used_at=last_used_at, **more)
+    def of_key(cls, key: ApiKey, **more: str) -> Self:
+        return cls.copy(key, last_used_at=None, live_tasks=None, **more)
 
 
 class NewApiKeyView(ApiKeyView):

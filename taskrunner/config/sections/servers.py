@@ -7,7 +7,7 @@ from pydantic import Field
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.config.api_keys import ApiKeys
-from taskrunner.config.sections.section import MIB, Section
+from taskrunner.config.sections.section import DAY, MIB, Section
 from taskrunner.config.values import (
     Bytes,
     Host,
@@ -18,8 +18,11 @@ from taskrunner.config.values import (
     SecondsOrNone,
     Secret,
 )
+from taskrunner.config.web_values import Networks, Origins, PublicUrl
+from taskrunner.domain.console_session import SessionSettings
+from taskrunner.domain.duration_field import Duration
 
-_API, _SERVER, _ACCESS = ApiSettings(), ServerSettings(), AccessSettings()
+_API, _SERVER, _ACCESS, _SESSION = ApiSettings(), ServerSettings(), AccessSettings(), SessionSettings()
 
 
 class ServerSection(Section):
@@ -42,11 +45,29 @@ class ApiSection(Section):
     keys: Annotated[ApiKeys, Secret()] = Field(
         {},
         repr=False,
-        description="NAME: tr_… and its scopes (all by default), beside the stored ones; also as keys_file",
+        description="NAME: tr_… and its scopes (all by default) and limits, beside the stored ones; also as "
+        "keys_file",
+    )
+    session_idle_timeout: Annotated[Seconds, Field(ge=60)] = Field(
+        _SESSION.session_idle_timeout, description="a session of the console ends when it is not used so long"
+    )
+    session_lifetime: Annotated[Duration, Field(ge=60, le=90 * DAY)] = Field(
+        _SESSION.session_lifetime, description="a session of the console ends so long after its login"
     )
     hosts: HostPatterns = Field(
         _SERVER.hosts,
         description="names that clients use for it, also *.example.com; loopback and addresses always work",
+    )
+    trusted_proxies: Networks = Field(
+        _SERVER.trusted_proxies,
+        description="networks of the proxies whose Forwarded and X-Forwarded-* headers are believed",
+    )
+    public_url: PublicUrl | None = Field(
+        _SERVER.public_url, description="how clients reach it, for links: https://example.com/queue"
+    )
+    cors: Origins = Field(
+        _SERVER.cors,
+        description="origins whose pages may use it from a browser, with a key: https://app.example.com",
     )
     cert_file: str | None = Field(
         _SERVER.cert_file, max_length=4096, description="the certificate and its chain in PEM; turns on TLS"

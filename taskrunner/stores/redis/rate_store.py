@@ -12,6 +12,10 @@ _US = 1_000_000
 
 
 class RedisRateStore(RedisPart, RateStore):
+    async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
+        found = await self.run_batch("count_live", namespaces, lambda part: list(part))
+        return [int(each) for each in found]
+
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
         def arguments(part: Sequence[RateAsk]) -> list[Argument]:
             args: list[Argument] = [round(now.timestamp() * _US), round(SKEW * _US)]

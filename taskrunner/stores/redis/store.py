@@ -23,6 +23,7 @@ from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
 from taskrunner.stores.redis.scripts import Scripts
+from taskrunner.stores.redis.session_store import RedisSessionStore
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
 from taskrunner.stores.redis.webhook_store import RedisWebhookStore
 
@@ -41,6 +42,7 @@ class RedisStore(
     RedisRateStore,
     RedisChangeStore,
     RedisWebhookStore,
+    RedisSessionStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

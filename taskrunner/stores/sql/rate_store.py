@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, insert, select, update
+from sqlalchemy import Executable, Select, func, insert, select, update
 
+from taskrunner.domain.status import LIVE
 from taskrunner.stores.rate_store import RateAnswer, RateAsk, RateStore
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import IncomingRows, query, statement
-from taskrunner.stores.sql.tables import key_rates
+from taskrunner.stores.sql.tables import key_rates, tasks
 
 _US = 1_000_000
 # Rounding errors must not cost a microsecond.
@@ -18,6 +19,13 @@ _SLACK = 1e-3
 
 
 class SqlRateStore(SqlPart, RateStore):
+    async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
+        rows = [{"namespace": each} for each in dict.fromkeys(namespaces)]
+        if not rows:
+            return []
+        counts = await self._connection.read(lambda session: session.mapping(_live, rows))
+        return [counts.get(each, 0) for each in namespaces]
+
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
         """A race with another process for a new key ends in a unique violation, and is tried again."""
         now_us = round(now.timestamp() * _US)
@@ -55,6 +63,14 @@ def _lock(rows: IncomingRows) -> "Select[Any]":
     v = rows(key_rates.c.name)
     found = select(key_rates.c.name, key_rates.c.arrival_us).join(v, key_rates.c.name == v.c.name)
     return found.order_by(key_rates.c.name).with_for_update(of=key_rates)
+
+
+@query
+def _live(rows: IncomingRows) -> "Select[Any]":
+    """By the index of each namespace and status."""
+    v = rows(tasks.c.namespace)
+    found = select(tasks.c.namespace, func.count()).join(v, tasks.c.namespace == v.c.namespace)
+    return found.where(tasks.c.status.in_(sorted(LIVE))).group_by(tasks.c.namespace)
 
 
 @statement

@@ -18,6 +18,7 @@ from taskrunner.stores.sql.operator_store import SqlOperatorStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
+from taskrunner.stores.sql.session_store import SqlSessionStore
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings, database
 from taskrunner.stores.sql.sql_connection import SqlStoreConnection
 from taskrunner.stores.sql.webhook_store import SqlWebhookStore
@@ -37,6 +38,7 @@ class SqlStore(
     SqlRateStore,
     SqlChangeStore,
     SqlWebhookStore,
+    SqlSessionStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

@@ -132,6 +132,14 @@ key_rates = Table(
     Column("arrival_us", BigInteger, nullable=False),
 )
 
+console_sessions = Table(
+    "taskrunner_console_sessions",
+    metadata,
+    Column("id", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+    Column("last_used_ms", BigInteger),
+)
+
 audit = Table(
     "taskrunner_audit",
     metadata,

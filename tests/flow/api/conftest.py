@@ -1,5 +1,6 @@
 """The API in this process, on the memory broker and the Redis store with fakeredis behind it."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -55,7 +56,9 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
+from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -112,12 +115,19 @@ def token_keys() -> PublishedKeys:
 
 
 @pytest.fixture
+def server_settings() -> ServerSettings:
+    """Those of a server that no proxy stands before."""
+    return ServerSettings()
+
+
+@pytest.fixture
 async def api(
     request_timeout: float,
     keepalive_timeout: float,
     access_settings: AccessSettings,
     api_options: dict[str, Any],
     token_keys: PublishedKeys,
+    server_settings: ServerSettings,
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -152,6 +162,8 @@ async def api(
     cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
     keys = KeyWatch(store, events, clock)
     await keys.turn()
+    sessions = Sessions(store, keys, events, clock)
+    quota = TaskQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
@@ -177,17 +189,23 @@ async def api(
         metrics=metrics,
         token_keys=token_keys,
         webhooks=WebhookAdmin(store, clock, intake_settings),
-        access=Access(keys, access_settings, KeyLimiter(store, clock)),
+        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, quota),
         keys=KeyAdmin(store, clock),
+        key_watch=keys,
+        sessions=sessions,
         trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
     )
-    options = ServerSettings(request_timeout=request_timeout, keepalive_timeout=keepalive_timeout)
+    options = dataclasses.replace(
+        server_settings, request_timeout=request_timeout, keepalive_timeout=keepalive_timeout
+    )
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     await runner.start()
     async with aiohttp.ClientSession() as session:
-        yield Api(app, server, store, redis, broker, health, session, intake, keys, feed, seen)
+        yield Api(
+            app, server, store, redis, broker, health, session, intake, keys, feed, sessions, quota, seen
+        )
     await server.stop()
     await feed.stop()
     await runner.stop()

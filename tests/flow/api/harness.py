@@ -32,7 +32,9 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.task_feed import TaskFeed
+from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
@@ -67,6 +69,8 @@ class Api:
     intake: Intake
     keys: KeyWatch
     feed: TaskFeed
+    sessions: Sessions
+    quota: TaskQuota
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:

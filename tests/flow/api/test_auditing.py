@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from taskrunner.api.audited import action_of, is_audited
+from taskrunner.api.audited import SUBMITS, action_of, is_audited
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import AuditLost, RequestDenied
+from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 
@@ -30,7 +32,8 @@ async def prepare(api: Api, boss: dict[str, str]) -> None:
         assert (await api.ask("POST", "/tasks", json=body, headers=boss)).status == 202
     for task_id in ("red", "pale"):
         await api.finish(task_id, Status.FAILED)
-    assert (await api.ask("POST", "/schedules", json=CRON, headers=boss)).status == 201
+    schedules = ScheduleAdmin(api.store, api.intake, api.clock)
+    await schedules.create("s", ScheduleDraft.from_fields(CRON, schedules.limits))
     await api.store.change_host_limit("h.test", b'{"concurrency":1}', expected=None)
     await api.store.pause("queue:low", now=api.clock.now())
 
@@ -50,6 +53,9 @@ async def audit(api: Api, boss: dict[str, str], query: str = "") -> Any:
         ("DELETE", "/dead-letters/red", None, "dead-letters.delete", "red", 1),
         ("DELETE", "/schedules/s", None, "schedules.delete", "s", 1),
         ("POST", "/schedules/s/pause", None, "schedules.pause", "s", 1),
+        ("POST", "/schedules", {**CRON, "name": "t"}, "schedules.create", "t", 1),
+        ("PUT", "/schedules/s", {**CRON, "cron": "0 5 * * *"}, "schedules.set", "s", 1),
+        ("PATCH", "/schedules/s", {"cron": "0 5 * * *"}, "schedules.change", "s", 1),
         ("POST", "/hosts/h.test/reset", None, "hosts.reset", "h.test", 1),
         ("PUT", "/hosts/h.test/limit", LIMIT, "hosts.limit.set", "h.test", 1),
         ("PATCH", "/hosts/h.test/limit", LIMIT, "hosts.limit.change", "h.test", 1),
@@ -212,4 +218,5 @@ def test_each_route_that_changes_something_has_an_action() -> None:
     actions = {route: action_of(*route) for route in ROUTES if is_audited(*route)}
     assert all(actions.values())
     assert actions["POST", "/keys"] == "keys.create"
+    assert {route for route in ROUTES if not is_audited(*route) and route[0] != "GET"} == SUBMITS
     assert not any(is_audited("GET", path) for method, path in ROUTES if method == "GET")

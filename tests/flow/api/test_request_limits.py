@@ -49,6 +49,27 @@ async def test_beyond_its_limit_a_key_has_to_wait(api: Api, boss: dict[str, str]
     assert (other.status, "RateLimit" in other.headers) == (200, False)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status"),
+    [
+        ("GET", "/tasks/none", {}, 404),
+        ("POST", "/tasks", {"json": {"url": "nothing"}}, 422),
+        ("POST", "/tasks", {"data": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
+        ("GET", "/tasks?no_such=1", {}, 400),
+        ("GET", "/tasks?limit=1", {}, 200),
+    ],
+)
+async def test_an_error_tells_what_is_left(
+    api: Api, boss: dict[str, str], method: str, path: str, options: dict[str, Any], status: int
+) -> None:
+    """It has cost a request, too."""
+    shop = await limited(api, boss, **SLOW)
+    answer = await api.ask(method, path, **{**options, "headers": {**shop, **options.get("headers", {})}})
+    assert answer.status == status
+    assert answer.headers["RateLimit-Policy"] == '"key";q=2;w=120'
+    assert answer.headers["RateLimit"] == '"key";r=1;t=60'
+
+
 async def test_of_many_at_once_some_get_through(api: Api, boss: dict[str, str]) -> None:
     """As many as the burst, with every route."""
     shop = await limited(api, boss, rate="1/h", burst=7)

@@ -197,7 +197,7 @@ async def test_a_fetched_body_is_safe_to_open(
     assert (answer.status, answer.content) == (200, content)
     assert answer.headers["Content-Type"] == served_as
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Taskrunner-Body-Truncated"] == "false"
 

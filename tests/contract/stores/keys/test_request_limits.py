@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.rate_limit import RateLimiter
+from taskrunner.domain.status import LIVE, Status
 from taskrunner.stores.base import RateAsk, Store
-from tests.contract.stores.harness import NOW, Backend
+from tests.contract.stores.harness import KEEP, NOW, Backend, bring, make_task
 
 TEN = RateLimiter(interval=0.1, burst=5)
 
@@ -82,3 +83,15 @@ async def test_processes_share_a_limit(backend: Backend) -> None:
     stores = [await backend.open() for _ in range(3)]
     answers = await asyncio.gather(*(granted(store, 1) for store in stores for _ in range(4)))
     assert sum(answers) == 5
+
+
+async def test_live_tasks_are_counted_by_namespace(store: Store) -> None:
+    """In every live status; those that have ended, and those of others, do not count."""
+    for status in Status:
+        await bring(store, status, task=make_task(id=f"web~{status}"))
+    await bring(store, Status.QUEUED, task=make_task(id="web2~a"))
+    await bring(store, Status.QUEUED, task=make_task(id="a"))
+    assert list(await store.count_live(["web~", "none~", "web2~", "web~"])) == [len(LIVE), 0, 1, len(LIVE)]
+    await store.delete(["web~scheduled"], now=NOW, retention=KEEP)
+    assert list(await store.count_live(["web~"])) == [len(LIVE) - 1]
+    assert list(await store.count_live([])) == []

@@ -53,6 +53,7 @@ def _create_tables() -> None:
     _table("webhooks", "name", (_TEXT, "encoded"))
     _table("api_keys", "name", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("key_rates", "name", (_BIG, "arrival_us"))
+    _table("console_sessions", "id", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("audit", "id", (_TEXT, "encoded"))
     _table("change_log", "name", (_BIG, "start_major start_minor until_ms"), (_TEXT, "secret"))
     _table("operations", "id", (_TEXT, "version encoded"), (_BIG_OR_NULL, "ended_at_ms"))

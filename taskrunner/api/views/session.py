@@ -1,0 +1,35 @@
+"""The view of a session of the console."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from taskrunner.api.views.view import View
+from taskrunner.domain.task import AwareDatetime
+from taskrunner.stores.base import KnownSession
+
+
+class SessionView(View):
+    """A session of the API key `key`. `current`: it is the one that this request came with.
+
+    `origin` is the address that it was made from, `agent` what the browser calls itself. `last_used_at` is up
+    to half a minute late. It ends at `expires_at`, with its key, or when it has not been used for a while.
+    """
+
+    id: str
+    key: str
+    created_at: AwareDatetime
+    last_used_at: AwareDatetime | None
+    expires_at: AwareDatetime
+    origin: str | None
+    agent: str | None
+    current: bool
+
+    @classmethod
+    def of(cls, known: KnownSession, *, current: bool) -> Self:
+        return cls.copy(known.session, last_used_at=known.last_used_at, current=current)
+
+
+class SessionList(View):
+    """The sessions of the key of the request, the oldest first; those of all keys for the scope `admin`."""
+
+    sessions: Sequence[SessionView]

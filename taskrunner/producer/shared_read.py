@@ -1,0 +1,48 @@
+"""A shared read: something of the store that is read at intervals, and again for whoever misses something."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError, StoreUnavailable
+
+# Reads for those who miss something are at least this many seconds apart: whoever guesses waits.
+_LOOK_AGAIN = 0.2
+
+
+class SharedRead:
+    """One read at a time: of two, the older might end last, and bring back what the newer has seen go."""
+
+    def __init__(self, what: str, read: Callable[[], Awaitable[None]], clock: Clock) -> None:
+        self._what = what
+        self._read = read
+        self._clock = clock
+        # When the last read that has ended began, and why it failed.
+        self._read_at = -_LOOK_AGAIN
+        self._failure: OutsideError | None = None
+        self._reading = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Read now."""
+        async with self._reading:
+            await self._run()
+
+    async def run_again(self) -> None:
+        """A read that begins after this call, be it one for others. Raises `StoreUnavailable`."""
+        asked_at = self._clock.monotonic()
+        async with self._reading:
+            if self._read_at <= asked_at:
+                await asyncio.sleep(max(0.0, self._read_at + _LOOK_AGAIN - asked_at))
+                await self._run()
+            elif self._failure is not None:
+                # Others have asked meanwhile, in vain. A 401 would tell the client that what it has is bad.
+                raise StoreUnavailable(f"{self._what} cannot be read: {self._failure}")
+
+    async def _run(self) -> None:
+        began_at = self._clock.monotonic()
+        try:
+            await self._read()
+        except OutsideError as exc:
+            self._read_at, self._failure = began_at, exc
+            raise
+        self._read_at, self._failure = began_at, None
