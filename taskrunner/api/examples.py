@@ -17,6 +17,7 @@ _SCHEDULE = {
     "time_zone": "Europe/Berlin",
     "task": {"url": "https://example.com/report"},
 }
+_WEBHOOK = {"url": "https://example.com/hook", "events": ["failed"], "filter": {"queue": "high"}}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "TaskDraft": _TASK,
     "NewSchedule": {"name": "daily-report", **_SCHEDULE},
@@ -32,10 +33,6 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Rotation": {"grace": "1h"},
     "Login": {"key": "tr_…"},
     "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
-    "WebhookDraft": {
-        "name": "ended",
-        "url": "https://example.com/hook",
-        "events": ["failed"],
-        "filter": {"queue": "high"},
-    },
+    "NewWebhook": {"name": "ended", **_WEBHOOK},
+    "WebhookFields": _WEBHOOK,
 }

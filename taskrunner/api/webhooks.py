@@ -4,6 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import change_of
+from taskrunner.api.draft_schemas import Variant
 from taskrunner.api.parameters import WEBHOOK
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -17,11 +18,20 @@ from taskrunner.domain.webhook_draft import WebhookDraft
 from taskrunner.producer.webhook_admin import WebhookAdmin
 
 _JSON = "application/json"
+NEW_WEBHOOK = Variant(
+    name="NewWebhook", draft=WebhookDraft, description="A webhook, with its name.", required=("name",)
+)
+WEBHOOK_FIELDS = Variant(
+    name="WebhookFields",
+    draft=WebhookDraft,
+    description="A webhook, whose name is in the path.",
+    without=("name",),
+)
 _MAX_REQUEST_BYTES = 32 * 1024
 _CREATE = Operation(
     summary="Be told of the ends of all tasks that match a filter.",
     answers={201: WebhookView},
-    takes={_JSON: WebhookDraft},
+    takes={_JSON: NEW_WEBHOOK},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(summary="All webhooks, by name.", answers={200: WebhookList}, problems=(503,))
@@ -29,7 +39,7 @@ _READ = Operation(summary="A webhook.", answers={200: WebhookView}, problems=(40
 _PUT = Operation(
     summary="Create a webhook of this name, or replace it.",
     answers={200: WebhookView, 201: WebhookView},
-    takes={_JSON: WebhookDraft},
+    takes={_JSON: WEBHOOK_FIELDS},
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
 )
 _DELETE = Operation(

@@ -95,7 +95,7 @@ class ApiKeyDraft(KeyLimit):
 class Login(_Draft):
     """A good key, to begin a session of the console with."""
 
-    key: str = Field(min_length=1, max_length=1000)
+    key: str = Field(min_length=1, max_length=1000, json_schema_extra={"pattern": "^[!-~]+$"})
 
 
 class Rotation(_Draft):

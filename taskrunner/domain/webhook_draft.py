@@ -64,7 +64,7 @@ class WebhookConditions(BaseModel):
 class WebhookDraft(CallbackDraft):
     """The fields of `POST /webhooks`: those of a callback, and which tasks it is for."""
 
-    name: str | None = None
+    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
     filter: Annotated[WebhookConditions, OrNull()] = Field(default_factory=WebhookConditions)
     enabled: Annotated[bool, OrNull()] = True
 

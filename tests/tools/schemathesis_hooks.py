@@ -15,8 +15,10 @@ _BEYOND_SCHEMA = (
     # That a text is one which an earlier answer had, or which no earlier request had.
     (r"\w+", r"bad_query", r"cursor", r"is not one that this API gave out"),
     (r"POST", r"idempotency_key_reused", r"", r""),
-    # What time it is, and that one time is later than another.
-    (r"\w+", r"\w+_invalid", r"(.*\.)?(expires_at|run_at)", r"must be (in the future|later than|at most)"),
+    # What time it is, that one time is later than another, and in which year of UTC.
+    (r"\w+", r"\w+_invalid", r".*_at", r"must (be in the future|be later than|be at most|lie between)"),
+    # Whether a schedule is there: the whole name, with the key's before it, makes none.
+    (r"PUT", r"schedule_invalid", r"name", r"must be 1 to 64"),
     # How long a duration in words is, and that one is as long as another.
     (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|at least|at most) .*got '"),
     (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
