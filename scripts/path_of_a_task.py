@@ -41,7 +41,14 @@ _BESIDE = frozenset({"autoscaler", "host watch", "lease keeper"})
 # Behind the seams of store and broker, the path has other files for each adapter.
 _ADAPTERS = ("stores/", "brokers/")
 # Used everywhere: a reader knows them after the first task.
-_GENERIC = ("domain/clock.py", "domain/codec.py", "domain/events.py", "runtime/", "monitor/")
+_GENERIC = (
+    "api/request_ids.py",
+    "domain/clock.py",
+    "domain/codec.py",
+    "domain/events.py",
+    "runtime/",
+    "monitor/",
+)
 
 
 @dataclass(kw_only=True)
