@@ -19,4 +19,5 @@ def affordable_connections(wanted: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return wanted
-    return max(1, min(wanted, soft - _OTHERS))
+    # Under a limit that is too low for both, the others get most of it: tasks need them.
+    return min(wanted, max(soft - _OTHERS, soft // 4, 1))

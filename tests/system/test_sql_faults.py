@@ -160,7 +160,6 @@ async def test_a_table_that_somebody_locks_is_an_outage(postgres_url: str) -> No
 
 async def test_a_full_disk_refuses_writes_and_heals(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was accepted stays, what was refused is not there, and space brings the store back."""
-    pages = 60
     connect = sqlite._connect
 
     def limited(file: SqliteFile, mode: str, patience: float, **flags: bool) -> sqlite3.Connection:
@@ -170,6 +169,8 @@ async def test_a_full_disk_refuses_writes_and_heals(path: Path, monkeypatch: pyt
 
     async with sql_store(sqlite_url(path)):
         pass
+    with closing(sqlite3.connect(path)) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0] + 20
     monkeypatch.setattr(sqlite, "_connect", limited)
     log: list[Event] = []
     async with sql_store(sqlite_url(path), listening(log)) as store:

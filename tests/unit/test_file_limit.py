@@ -21,7 +21,7 @@ print(affordable_connections(wanted), resource.getrlimit(resource.RLIMIT_NOFILE)
         (1024, 4096, 900, 900, 1024),
         (1024, 1024, 2500, 900, 1024),
         (256, 512, 2500, 388, 512),
-        (100, 100, 2500, 1, 100),
+        (100, 100, 2500, 25, 100),
     ],
 )
 def test_the_soft_limit_is_raised_as_far_as_needed(
