@@ -72,7 +72,7 @@ class Caller:
         return text if self.submitter is None else self.submitter.shown(text)
 
     def shown_refusal(self, refusal: CallerError) -> CallerError | None:
-        """`refusal` with the ids in it as this caller knows them; None if that is what it is."""
+        """`refusal` with the ids in it as this caller knows them; None if it has no such ids."""
         problem = problem_of(refusal) if self.namespace else None
         if problem is None:
             return None

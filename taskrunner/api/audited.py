@@ -42,9 +42,6 @@ def audited(handler: Handler, action: str, trail: AuditTrail) -> Handler:
     """`handler`, with an entry in the audit for each request that it does not refuse."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        if request.query.get("dry_run") == "true":
-            request[_CHANGE] = Change()
-            return await handler(request)
         async with trail.recording(actor_of(request), action, _target(request)) as change:
             request[_CHANGE] = change
             return await handler(request)
@@ -68,4 +65,4 @@ def _target(request: web.Request) -> str:
         return ids_target(
             caller.stored(part) if name in _STORED else part for name, part in request.match_info.items()
         )
-    return conditions_target((name, value) for name, value in request.query.items() if name != "cursor")
+    return conditions_target(request.query.items())

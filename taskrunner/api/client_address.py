@@ -126,7 +126,7 @@ class TrustedProxies:
 
 
 def remember_origin(request: web.BaseRequest) -> None:
-    """Only the request guard does so: the page that sent the request is of an origin in `Api.cors`."""
+    """Only the request guard calls this: the page that sent the request is of an origin in `Api.cors`."""
     request[_OTHER_ORIGIN] = True
 
 
@@ -136,7 +136,7 @@ def from_other_origin(request: web.BaseRequest) -> bool:
 
 
 def remember_client(request: web.BaseRequest, client: Client | None, public_url: str | None) -> None:
-    """Only the request guard does so."""
+    """Only the request guard calls this."""
     if client is not None:
         request[_CLIENT] = client
     if public_url is not None:

@@ -7,7 +7,8 @@ error is shown only as an id, under which the log has the rest.
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
-| 401 | `key_missing`, `key_unknown` | the route needs an API key; the key is unknown, expired or revoked |
+| 401 | `key_missing`, `key_unknown` | the route needs an API key, or this one is unknown, expired or revoked |
+| 401 | `session_over` | the session of the console has ended |
 | 403 | `scope_missing` | the key lacks a scope that the route needs |
 | 403 | `cross_site_request` | a page of another site made a browser send it |
 | 412 | `precondition_failed` | `If-Match` does not hold, or the route has no entity tags |
@@ -17,17 +18,18 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `schedule_invalid` | the same for a schedule |
 | 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
 | 422 | `key_invalid` | the same for an API key to create |
-| 422 | `operation_invalid` | the same for an operation |
+| 422 | `operation_invalid`, `webhook_invalid` | the same for an operation, or a webhook |
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
 | 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
+| 404 | `session_unknown`, `webhook_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
-| 429 | `rate_limited` | the key has a limit; try again after `Retry-After` seconds |
+| 429 | `rate_limited`, `too_many_live_tasks` | the key has a limit; try again after `Retry-After` seconds |
 | 409, 422 | `batch_refused` | an atomic batch: `errors` begin with the number of the task |
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
-| 503 | `too_many_streams` | as many lists as can be are being streamed |
+| 429, 503 | `too_many_streams` | all places for streams are taken: of the key, or of the process |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 

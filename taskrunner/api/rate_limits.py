@@ -16,7 +16,7 @@ _ALLOWANCE: web.RequestKey[Allowance | None] = web.RequestKey("allowance", Allow
 
 
 def remember_allowance(request: web.BaseRequest, allowance: Allowance | None) -> None:
-    """Only the check of access does so."""
+    """Only `Access` calls this."""
     request[_ALLOWANCE] = allowance
 
 

@@ -24,7 +24,6 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
-    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -41,7 +40,6 @@ _UNKNOWN = (
     HostLimitUnknown,
     KeyUnknown,
     OperationUnknown,
-    WebhookUnknown,
 )
 
 

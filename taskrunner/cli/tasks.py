@@ -52,7 +52,7 @@ def tasks_command() -> None:
 def list_tasks(
     config_path: Path | None, sort: str, limit: int, as_json: bool, **given: tuple[str, ...]
 ) -> None:
-    """Print tasks, the newest first. AGE is the time since a task was accepted."""
+    """Print tasks, by default the newest first. AGE is the time since a task was accepted."""
     wanted, order = task_filter(given), TaskOrder(sort)
 
     async def use(platform: Platform) -> int:

@@ -280,7 +280,7 @@ class DeduplicatedView(TaskView):
 
 
 class TaskPage(View):
-    """A part of a list, the newest first; `next_cursor` asks for the next part."""
+    """A part of a list, in the order of `sort`; `next_cursor` asks for the next part."""
 
     tasks: Sequence[TaskView]
     next_cursor: str | None
