@@ -7,7 +7,7 @@ error is shown only as an id, under which the log has the rest.
 | status | code | when |
 |---|---|---|
 | 400 | `bad_request`, `bad_json`, `bad_query`, `bad_header` | the request cannot be read |
-| 401 | `key_missing`, `key_unknown` | the route needs an API key, or this one is unknown, expired or revoked |
+| 401 | `key_missing`, `key_unknown` | the route needs a key; the key is unknown, expired or revoked |
 | 401 | `session_over` | the session of the console has ended |
 | 403 | `scope_missing` | the key lacks a scope that the route needs |
 | 403 | `cross_site_request` | a page of another site made a browser send it |
