@@ -256,7 +256,7 @@ async def test_a_process_that_stops_lets_another_go_on_at_once(runner: LocalRunn
 async def test_there_is_a_most_of_live_operations(runner: LocalRunner) -> None:
     """Until one of them has ended."""
     several = [await create(runner, action="cancel", all=True) for _ in range(10)]
-    with pytest.raises(StateConflict, match="10 operations have not ended"):
+    with pytest.raises(StateConflict, match="10 of your operations have not ended"):
         await create(runner, action="cancel", all=True)
     await finish(runner, several[0])
     await create(runner, action="cancel", all=True)

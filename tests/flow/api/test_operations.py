@@ -1,11 +1,13 @@
 """Operations over HTTP: made, followed, listed, aborted; a key sees and changes only its own."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.status import Status
+from taskrunner.producer import operation_admin
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.tools.waiting import eventually
@@ -245,3 +247,23 @@ async def test_a_full_house_of_others_refuses_nobody(api: Api, keys: Keys) -> No
     for _ in range(10):
         assert (await make(api, keys["theirs"], action="cancel", all=True, rate=0.01)).status in {202, 409}
     assert (await make(api, keys["mine"], action="cancel", all=True)).status == 202
+
+
+async def test_of_many_at_once_no_more_are_made(api: Api, keys: Keys) -> None:
+    await tasks(api, keys["mine"])
+    slow = {"action": "cancel", "all": True, "rate": 0.01}
+    answers = await asyncio.gather(*(make(api, keys["mine"], **slow) for _ in range(14)))
+    assert sorted(answer.status for answer in answers) == [202] * 10 + [409] * 4
+    refused = next(answer for answer in answers if answer.status == 409)
+    assert "10 of your operations have not ended yet" in refused.json["detail"]
+
+
+async def test_there_is_a_most_of_all_together(api: Api, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is not the fault of the key that is refused."""
+    monkeypatch.setattr(operation_admin, "MOST_RUNS", 2)
+    await tasks(api, keys["theirs"])
+    for _ in range(2):
+        assert (await make(api, keys["theirs"], action="cancel", all=True, rate=0.01)).status == 202
+    refused = await make(api, keys["mine"], action="cancel", all=True)
+    assert (refused.status, refused.json["code"]) == (409, "state_conflict")
+    assert refused.json["detail"].startswith("too many operations have not ended yet")
