@@ -59,9 +59,9 @@ class OperationAdmin:
         return (await self._find(operation_id, namespace)).operation
 
     async def list(self, *, namespace: str = "", limit: int, cursor: str | None) -> Page[BulkOperation]:
-        """The newest first. The cursor is the id of an operation that the namespace sees."""
+        """The newest first. In a namespace, a page may have fewer than `limit`, and a cursor."""
         found: list[BulkOperation] = []
-        while True:
+        for _ in range(_MAX_READS):
             page = await self._store.list_operations(limit=_BATCH, cursor=cursor)
             for each in page.items:
                 if not _sees(namespace, each.operation):
@@ -71,7 +71,8 @@ class OperationAdmin:
                 found.append(each.operation)
             cursor = page.cursor
             if cursor is None:
-                return Page(items=found, cursor=None)
+                break
+        return Page(items=found, cursor=cursor)
 
     async def abort(self, operation_id: str, *, namespace: str = "") -> BulkOperation:
         """Ask for its end, which follows within a second. What is done stays done.
