@@ -12,7 +12,7 @@ from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
-from taskrunner.api.rate_limits import remember_allowance, too_many
+from taskrunner.api.rate_limits import has_allowance, remember_allowance, too_many
 from taskrunner.api.requests import path_value
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
@@ -164,7 +164,8 @@ class Access:
         """Raises `RequestRefused` (400, 401, 403, 429), and `OutsideError` while no key can be known."""
         caller = request[_CALLER] = await self._caller(request, needs)
         key = caller.key
-        if key is None or key.rate is None:
+        # With `Expect: 100-continue`, a request is admitted before its body and after it, and counts once.
+        if key is None or key.rate is None or has_allowance(request):
             return
         allowance = await self._limiter.take(key)
         if allowance is not None and not allowance.granted:

@@ -74,7 +74,8 @@ class KeyRoutes:
             draft.name, tuple(draft.scopes), owner=draft.owner, expires_at=draft.expires_at, limit=draft
         )
         view = NewApiKeyView.of_key(made.key, secret=made.secret)
-        return json_response(view, status=201, headers=(("Location", f"{prefix_of(request)}/keys"),))
+        location = ("Location", f"{prefix_of(request)}/keys/{view.name}")
+        return json_response(view, status=201, headers=(location,))
 
     async def limit(self, request: web.Request) -> web.Response:
         patch = KeyLimitPatch.from_json(await self._body(request))
@@ -89,6 +90,7 @@ class KeyRoutes:
         rotation = Rotation.from_json(await self._body(request))
         name = path_value(request, API_KEY)
         made = await self._keys.rotate(name, grace=rotation.grace, check=_check(request))
+        # Without an entity tag: this answer has the secret, so it is not what a read of the key answers.
         return json_response(NewApiKeyView.of_key(made.key, secret=made.secret))
 
     async def _body(self, request: web.Request) -> bytes:

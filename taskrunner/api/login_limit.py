@@ -1,9 +1,10 @@
-"""The limit of logins: how often an address may try keys that are none, in each process."""
+"""The limit of logins: how many failed logins each process allows an address."""
 
 import math
 from collections import OrderedDict
 from ipaddress import ip_network
 
+from taskrunner.api.forwarded import plain
 from taskrunner.api.problems import Problem, RequestRefused
 from taskrunner.domain.address import parse_address
 from taskrunner.domain.clock import Clock
@@ -18,7 +19,7 @@ _IPV6_SITE = 64
 
 
 class LoginLimit:
-    """Counts the logins that fail; who has none to spare waits, also with a good key."""
+    """Counts failed logins. An address that has used up its failures must wait, even with a good key."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -45,6 +46,7 @@ class LoginLimit:
 
 def _site(address: str | None) -> str:
     parsed = parse_address(address or "")
-    if parsed is None or parsed.version == 4:
+    if parsed is None:
         return str(address)
-    return str(ip_network((parsed, _IPV6_SITE), strict=False))
+    client = plain(parsed)
+    return str(client if client.version == 4 else ip_network((client, _IPV6_SITE), strict=False))

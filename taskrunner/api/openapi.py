@@ -29,12 +29,15 @@ _RESOURCES = [
     "dead-letters",
     "operations",
     "schedules",
+    "webhooks",
+    "events",
     "hosts",
     "pauses",
     "queues",
     "workers",
     "keys",
     "sessions",
+    "audit",
 ]
 # Of every route that needs a key: no good one, and one that lacks a scope.
 _KEY_PROBLEMS = (401, 403)

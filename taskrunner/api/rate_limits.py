@@ -20,6 +20,11 @@ def remember_allowance(request: web.BaseRequest, allowance: Allowance | None) ->
     request[_ALLOWANCE] = allowance
 
 
+def has_allowance(request: web.BaseRequest) -> bool:
+    """Whether this request was taken from the limit before."""
+    return _ALLOWANCE in request
+
+
 def tell_allowance(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add the limit of the caller's key, if there is one, also to an error."""
     allowance = request.get(_ALLOWANCE)

@@ -57,7 +57,9 @@ class SessionRoutes:
         routes.delete("/sessions/{session}", self.end, _END)
 
     async def create(self, request: web.Request) -> web.Response:
-        address = address_of(request)
+        change, address = change_of(request), address_of(request)
+        # Anybody may ask: without a session, nothing has changed.
+        change.add(0)
         self._limit.check(address)
         timeout = self._options.request_timeout
         login = Login.from_json(await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=timeout))
@@ -68,7 +70,8 @@ class SessionRoutes:
         session, secret = await self._sessions.create(
             key, login.key, origin=address, agent=request.headers.get("User-Agent")
         )
-        change_of(request).target = f"{key.name} {session.id}"
+        change.target = f"{key.name} {session.id}"
+        change.add(1)
         view = SessionView.of(KnownSession(session=session, last_used_at=None), current=True)
         return json_response(view, status=201, headers=(cookie_header(request, secret),))
 

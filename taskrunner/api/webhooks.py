@@ -11,7 +11,7 @@ from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.webhook import WebhookList, WebhookView
-from taskrunner.domain.errors import FieldError, WebhookInvalid
+from taskrunner.domain.errors import FieldError, WebhookInvalid, WebhookUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.webhook import Webhook
 from taskrunner.domain.webhook_draft import WebhookDraft
@@ -80,7 +80,13 @@ class WebhookRoutes:
 
     async def put(self, request: web.Request) -> web.Response:
         """201 for a new webhook, 200 for a changed one."""
-        stored, given = _stored_name(request), request.match_info[WEBHOOK.name]
+        given = request.match_info[WEBHOOK.name]
+        try:
+            stored = _stored_name(request)
+        except WebhookUnknown as exc:
+            # A PUT makes what is not there, so it tells what a name may be.
+            message = f"must be 1 to 64 letters, digits or ._-, got {shown(given)}"
+            raise WebhookInvalid([FieldError(field="name", message=message)]) from exc
         draft = await self._draft(request)
         if draft.name not in {None, given}:
             message = f"is {shown(draft.name)}, but the path says {shown(given)}"

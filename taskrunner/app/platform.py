@@ -68,7 +68,7 @@ class Platform:
         hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
         retention = config.retention_settings()
-        self.webhooks = WebhookWatch(self.store, self.events)
+        self.webhooks = WebhookWatch(self.store, self.events, self.clock)
         self.intake = Intake(
             self.store,
             self.publisher,

@@ -74,9 +74,13 @@ class ApiKey(Value):
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it was revoked or has expired."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
     def is_good(self, now: datetime, *, digest: str) -> bool:
         """Whether the key with this digest can be used now."""
-        if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
+        if self.is_over(now):
             return False
         return digest == self.digest or (self.previous_until is not None and now < self.previous_until)
 

@@ -110,7 +110,8 @@ class Progress(Value):
 class BulkOperation(Value):
     """`filter` has the moments of its conditions; `conditions` are those as they were given.
 
-    With `ids`, in the form of the store, the filter only has the namespace. `rate` is items per second. Since
+    With `ids`, in the form of the store, the filter only has the namespace. An operation that has ended keeps
+    only how many they were, `ids_count`, since lists read every operation. `rate` is items per second. Since
     `repeats_since`, a step may have been done in part.
     """
 
@@ -120,6 +121,7 @@ class BulkOperation(Value):
     filter: TaskFilter
     conditions: tuple[tuple[str, str], ...] = ()
     ids: tuple[str, ...] = ()
+    ids_count: int = 0
     limit: int | None = None
     rate: float | None = None
     stop_at: StopAt | None = None
@@ -141,10 +143,20 @@ class BulkOperation(Value):
         return self.status in LIVE_OPERATION
 
     @property
+    def named(self) -> int:
+        """How many ids it was made for; 0 if it was not made for ids."""
+        return self.ids_count or len(self.ids)
+
+    @property
     def target(self) -> str:
-        """What it acts on, for the audit: ids, or the conditions as they are typed on a command line."""
+        """What it acts on, for the audit: ids, or the conditions as they are typed on a command line.
+
+        After its end, the number of the ids.
+        """
         if self.ids:
             return ids_target(self.ids)
+        if self.named:
+            return "1 id" if self.named == 1 else f"{self.named} ids"
         limit = [] if self.limit is None else [("limit", str(self.limit))]
         return conditions_target([*(self.conditions or [("all", "true")]), *limit])
 
@@ -199,4 +211,13 @@ class BulkOperation(Value):
         return replace(self, runner=None, leased_at=None, lease_until=None)
 
     def ended(self, status: OperationStatus, now: datetime, error: str | None = None) -> "BulkOperation":
-        return replace(self.released(), status=status, ended_at=now, error=error)
+        sample = replace(self.progress.sample, watched=())
+        return replace(
+            self.released(),
+            status=status,
+            ended_at=now,
+            error=error,
+            ids=(),
+            ids_count=self.named,
+            progress=replace(self.progress, sample=sample),
+        )

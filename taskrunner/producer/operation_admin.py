@@ -1,5 +1,6 @@
 """What operators do with operations: make, list, find and abort them."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,7 +15,9 @@ from taskrunner.stores.base import OperationStore, Page, StoredOperation
 
 # Live operations of one isolated key, or of all that see everything; and of all together.
 _MOST_LIVE = 10
+# Operations of one read, and reads of one call.
 _BATCH = 200
+_MAX_READS = 10
 _TRIES = 10
 
 
@@ -24,6 +27,9 @@ class OperationAdmin:
     def __init__(self, store: OperationStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        # Between the check and the save, no other request of this process makes one. Several processes may
+        # exceed the limits by a few.
+        self._making = asyncio.Lock()
 
     async def create(
         self,
@@ -40,14 +46,12 @@ class OperationAdmin:
         """
         now = self._clock.now()
         operation = draft.to_operation(actor, now=now, namespace=namespace, stored=stored)
-        live = await self._store.live_operations(limit=MOST_RUNS)
-        own = sum(each.operation.filter.namespace == namespace for each in live)
-        if own >= _MOST_LIVE or len(live) >= MOST_RUNS:
-            raise StateConflict(f"{own} operations have not ended yet: wait until one has, or abort one")
         if runner is not None:
             operation = operation.leased(runner, now=now, until=now + timedelta(seconds=LEASE))
         made = StoredOperation.of(operation, new_version())
-        await self._store.save_operation(made, expected=None)
+        async with self._making:
+            await self._refuse_if_full(namespace)
+            await self._store.save_operation(made, expected=None)
         return made
 
     async def find(self, operation_id: str, *, namespace: str = "") -> BulkOperation:
@@ -55,9 +59,9 @@ class OperationAdmin:
         return (await self._find(operation_id, namespace)).operation
 
     async def list(self, *, namespace: str = "", limit: int, cursor: str | None) -> Page[BulkOperation]:
-        """The newest first. The cursor is the id of an operation that the namespace sees."""
+        """The newest first. In a namespace, a page may have fewer than `limit`, and a cursor."""
         found: list[BulkOperation] = []
-        while True:
+        for _ in range(_MAX_READS):
             page = await self._store.list_operations(limit=_BATCH, cursor=cursor)
             for each in page.items:
                 if not _sees(namespace, each.operation):
@@ -67,7 +71,8 @@ class OperationAdmin:
                 found.append(each.operation)
             cursor = page.cursor
             if cursor is None:
-                return Page(items=found, cursor=None)
+                break
+        return Page(items=found, cursor=cursor)
 
     async def abort(self, operation_id: str, *, namespace: str = "") -> BulkOperation:
         """Ask for its end, which follows within a second. What is done stays done.
@@ -86,6 +91,13 @@ class OperationAdmin:
             if await self._store.save_operation(written, expected=stored.version):
                 return aborting
         raise StateConflict(f"operation {operation_id} changed {_TRIES} times meanwhile; try again")
+
+    async def _refuse_if_full(self, namespace: str) -> None:
+        live = await self._store.live_operations(limit=MOST_RUNS)
+        own = sum(each.operation.filter.namespace == namespace for each in live)
+        if own >= _MOST_LIVE or len(live) >= MOST_RUNS:
+            whose = f"{own} of your operations" if own >= _MOST_LIVE else "too many operations"
+            raise StateConflict(f"{whose} have not ended yet: wait until one has, or abort one")
 
     async def _find(self, operation_id: str, namespace: str) -> StoredOperation:
         stored = await self._store.operation(operation_id)

@@ -145,9 +145,10 @@ class OperationRun:
                 self._unsaved = stored = StoredOperation.of(aborting, new_version())
         self._version, self._unsaved = stored.version, None
         self._saved_at = self._runs.clock.monotonic()
-        self.operation = stored.operation
+        # The end takes the ids away.
+        target, self.operation = self.operation.target, stored.operation
         if not self.operation.is_live:
-            await self._audit()
+            await self._audit(target)
         return True
 
     async def _stepped(self) -> BulkOperation:
@@ -204,11 +205,11 @@ class OperationRun:
     ) -> BulkOperation:
         return operation.ended(status, self._runs.clock.now(), error)
 
-    async def _audit(self) -> None:
+    async def _audit(self, target: str) -> None:
         """As if the action had been a request of its own; a dry run changed nothing."""
         operation = self.operation
         action = f"{operation.resource}.{operation.action}"
-        async with self._runs.trail.recording(operation.actor, action, operation.target) as change:
+        async with self._runs.trail.recording(operation.actor, action, target) as change:
             change.add(operation.progress.done)
         self.lost = change.lost
 

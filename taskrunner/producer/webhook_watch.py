@@ -1,22 +1,38 @@
 """The webhook watch reads from the store, in every process that ends tasks, which webhooks are in force."""
 
+from collections.abc import Sequence
+
+from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.webhook import Webhook, WebhookSource
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import WebhookStore
+from taskrunner.stores.base import Store
 
 # Seconds between two reads: a change takes effect everywhere within this time.
 INTERVAL = 1.0
 
 
 class WebhookWatch(Service):
-    """`source` has what the last read found."""
+    """`source` has what the last read found, without the webhooks of keys that were revoked or have expired.
 
-    def __init__(self, store: WebhookStore, events: Events) -> None:
+    Keys of the configuration are not in the store, and their webhooks stay: the configuration of this process
+    need not have them.
+    """
+
+    def __init__(self, store: Store, events: Events, clock: Clock) -> None:
         super().__init__("webhook watch", events)
         self._store = store
+        self._clock = clock
         self.source = WebhookSource()
 
     async def turn(self) -> float:
-        self.source.set(await self._store.webhooks())
+        webhooks = await self._store.webhooks()
+        if any(each.created_by is not None for each in webhooks):
+            webhooks = await self._of_good_keys(webhooks)
+        self.source.set(webhooks)
         return INTERVAL
+
+    async def _of_good_keys(self, webhooks: Sequence[Webhook]) -> Sequence[Webhook]:
+        now = self._clock.now()
+        over = {known.key.name for known in await self._store.api_keys() if known.key.is_over(now)}
+        return [each for each in webhooks if each.created_by not in over]

@@ -118,7 +118,7 @@ class LocalRunner:
         self.store = store
         self.broker = MemoryBroker(self.events)
         self.target = Target()
-        self.webhooks = WebhookWatch(store, self.events)
+        self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
         self.intake = self.make_intake(store, self.publisher)

@@ -5,15 +5,19 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.bulk_operation import OperationStatus
+from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import LoopFailed, TaskSettled
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
+from taskrunner.producer import operation_admin
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import OK, LocalRunner
 from tests.flow.operations import (
+    ACTOR,
     audited,
     counts,
     create,
@@ -69,6 +73,18 @@ async def test_ids_tell_which_were_refused(runner: LocalRunner) -> None:
     assert set(reasons) == {ids[0], "never"}
     assert "is cancelled, so there is nothing to cancel" in reasons[ids[0]]
     assert "no task has the id 'never'" in reasons["never"]
+
+
+async def test_an_ended_operation_keeps_the_number_of_its_ids(runner: LocalRunner) -> None:
+    """Lists read all operations that ended, and each may name a thousand. The audit has the ids."""
+    ids = [(await runner.submit(delay=60)).id for _ in range(3)]
+    operation = await create(runner, action="cancel", ids=ids)
+    assert (operation.ids, operation.named) == (tuple(ids), 3)
+
+    ended = await finish(runner, operation)
+
+    assert (ended.ids, ended.named, ended.target) == ((), 3, "3 ids")
+    assert await audited(runner) == [("tasks.cancel", " ".join(ids), 3)]
 
 
 async def test_only_twenty_reasons_are_kept(runner: LocalRunner) -> None:
@@ -256,7 +272,7 @@ async def test_a_process_that_stops_lets_another_go_on_at_once(runner: LocalRunn
 async def test_there_is_a_most_of_live_operations(runner: LocalRunner) -> None:
     """Until one of them has ended."""
     several = [await create(runner, action="cancel", all=True) for _ in range(10)]
-    with pytest.raises(StateConflict, match="10 operations have not ended"):
+    with pytest.raises(StateConflict, match="10 of your operations have not ended"):
         await create(runner, action="cancel", all=True)
     await finish(runner, several[0])
     await create(runner, action="cancel", all=True)
@@ -273,3 +289,21 @@ async def test_ended_operations_go_after_their_retention(runner: LocalRunner) ->
     page = await OperationAdmin(runner.store, runner.clock).list(limit=9, cursor=None)
     assert {each.id for each in page.items} == {live.id, young.id}
     assert old.id not in {live.id, young.id}
+
+
+async def test_a_list_reads_so_many_at_most(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind many operations of others, the own ones follow on a later page."""
+    monkeypatch.setattr(operation_admin, "_BATCH", 2)
+    monkeypatch.setattr(operation_admin, "_MAX_READS", 2)
+    admin = OperationAdmin(runner.store, runner.clock)
+    draft = BulkOperationDraft.from_json(encode({"action": "cancel", "all": True}))
+    made = []
+    for namespace in ("mine~", *["theirs~"] * 5, "mine~"):
+        runner.clock.advance(1)
+        made.append((await admin.create(draft, ACTOR, namespace=namespace)).id)
+
+    first = await admin.list(namespace="mine~", limit=5, cursor=None)
+    second = await admin.list(namespace="mine~", limit=5, cursor=first.cursor)
+
+    assert [each.id for each in first.items] == made[-1:]
+    assert ([each.id for each in second.items], second.cursor) == (made[:1], None)

@@ -1,16 +1,19 @@
 """Webhooks: every end that one asks for is reported once, whoever ends the task and whoever dies."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, SettleRefused, TaskSettled
 from taskrunner.domain.follow_up import WEBHOOK_LABEL
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.submitter import submitter_of
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -18,6 +21,7 @@ from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.webhook_draft import WebhookDraft
 from taskrunner.handlers.base import AttemptContext
+from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error
 from tests.flow.test_deadlines import end
@@ -231,3 +235,23 @@ async def test_no_end_is_written_before_the_webhooks_are_known(runner: LocalRunn
     await runner.heard(TaskSettled)
     assert await told(runner) == ["task.succeeded"]
     assert known is not runner.webhooks.source
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_webhook_of_a_key_that_is_over_hears_nothing(runner: LocalRunner, how: str) -> None:
+    """Whoever had the key would go on to learn of tasks. Those of others go on."""
+    keys = KeyAdmin(runner.store, runner.clock)
+    admin = WebhookAdmin(runner.store, runner.clock, TaskSettingsSource())
+    draft = WebhookDraft.from_json(json.dumps({"url": TOLD}).encode(), TaskLimits())
+    expires_at = runner.clock.now() + timedelta(seconds=60) if how == "expired" else None
+    for name, end_of_key in (("web", expires_at), ("other", None)):
+        made = await keys.create(name, (Scope.ADMIN,), owner=None, expires_at=end_of_key)
+        await admin.create(name, draft, submitter_of(made.key))
+    await subscribe(runner, "nobodys")
+    assert [each.name for each in runner.webhooks.source.in_force] == ["nobodys", "other", "web"]
+    if how == "revoked":
+        await keys.revoke("web")
+    else:
+        runner.clock.advance(61)
+    await runner.webhooks.turn()
+    assert [each.name for each in runner.webhooks.source.in_force] == ["nobodys", "other"]

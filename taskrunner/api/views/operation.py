@@ -31,6 +31,7 @@ class RefusalView(View):
 class OperationView(View):
     """`filter` has a list of texts per condition; it is null for `ids` and for everything.
 
+    `ids` are null once the operation has ended; `ids_count` stays, and is null if it was not made for ids.
     `matched` is the sum of `done`, `skipped` (changed meanwhile) and `failed`; a dry run only counts it.
     `reasons` are those of the first twenty that failed. Of a sample of the requeued tasks, which `stop_at`
     needs, `requeued_ended` have ended and `requeued_failed` have failed again. `made_by` is the API key.
@@ -41,6 +42,7 @@ class OperationView(View):
     resource: Resource
     filter: Mapping[str, Sequence[str]] | None
     ids: Sequence[str] | None
+    ids_count: int | None
     limit: int | None
     rate: float | None
     stop_at: StopAtView | None
@@ -70,6 +72,7 @@ class OperationView(View):
             operation,
             filter=conditions or None,
             ids=[shown(each) for each in operation.ids] or None,
+            ids_count=operation.named or None,
             stop_at=None if stop_at is None else StopAtView.copy(stop_at),
             made_by=operation.actor.key,
             matched=progress.matched,

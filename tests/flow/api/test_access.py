@@ -223,6 +223,9 @@ async def test_keys_by_the_api(api: Api) -> None:
     asked = {"name": "web", "scopes": ["submit", "read"], "owner": "shop"}
     made = await api.ask("POST", "/keys", json=asked, headers=admin)
     assert (made.status, made.json["scopes"]) == (201, ["submit", "read"])
+    location = made.headers["Location"]
+    assert location == "/keys/web"
+    assert (await api.ask("GET", location, headers=admin)).json["name"] == "web"
     secret = made.json["secret"]
     assert secret.startswith("tr_")
     assert len(secret) >= len("tr_") + 27

@@ -89,6 +89,24 @@ async def test_each_task_of_a_batch_counts(api: Api, shop: dict[str, str], query
     assert sorted(task["id"] for task in listed.json["tasks"]) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("atomic", ["", "&atomic=true"])
+async def test_a_dry_run_of_a_batch_takes_no_room(
+    api: Api, boss: dict[str, str], shop: dict[str, str], atomic: str
+) -> None:
+    """It is answered also beyond the limit, since it adds no task."""
+
+    async def dry_run() -> None:
+        path = f"/tasks/batch?dry_run=true{atomic}"
+        assert (await api.ask("POST", path, json=[TASK, TASK], headers=shop)).status == 200
+
+    for _ in range(2):
+        await dry_run()
+    assert [(await submit(api, shop)).status for _ in range(4)] == [202, 202, 202, 429]
+    await api.ask("PATCH", "/keys/shop", json={"max_live_tasks": 1}, headers=boss)
+    await api.keys.turn()
+    await dry_run()
+
+
 async def test_a_run_of_a_schedule_counts(api: Api, shop: dict[str, str]) -> None:
     assert (await api.ask("POST", "/schedules", json=CRON, headers=shop)).status == 201
     runs = [await api.ask("POST", "/schedules/s/run", headers=shop) for _ in range(4)]

@@ -161,6 +161,17 @@ async def test_every_part_of_the_document_says_what_it_is(api: Api) -> None:
     assert schemas["ProblemView"]["required"] == ["type", "title", "status", "code", "detail", "request_id"]
 
 
+async def test_the_routes_of_a_resource_have_its_tag(api: Api) -> None:
+    """`service` is for monitoring and the pages of this server."""
+    tags: dict[str, set[str]] = {}
+    for path, methods in (await api.get("/openapi.json")).json["paths"].items():
+        for operation in methods.values():
+            tags.setdefault(operation["tags"][0], set()).add(path)
+    assert tags["webhooks"] == {"/webhooks", "/webhooks/{webhook}"}
+    assert (tags["events"], tags["audit"]) == ({"/events"}, {"/audit"})
+    assert not any(path.endswith("}") for path in tags["service"] - {"/docs/{file}"})
+
+
 async def test_every_operation_is_complete(api: Api) -> None:
     """A name, a tag, a summary, an example for each body, and the problem for each error."""
     document = (await api.get("/openapi.json")).json

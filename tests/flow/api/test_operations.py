@@ -1,11 +1,13 @@
 """Operations over HTTP: made, followed, listed, aborted; a key sees and changes only its own."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.status import Status
+from taskrunner.producer import operation_admin
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.tools.waiting import eventually
@@ -63,7 +65,7 @@ async def test_an_operation_runs_in_the_background(api: Api, prefix: str) -> Non
     assert operation["status"] == "completed"
     assert operation["filter"] == {"label": ["a=1"], "created_before": ["0s"]}
     assert [operation[name] for name in ("matched", "done", "skipped", "failed")] == [3, 3, 0, 0]
-    assert (operation["ids"], operation["made_by"], operation["error"]) == (None, None, None)
+    assert [operation[name] for name in ("ids", "ids_count", "made_by", "error")] == [None] * 4
     assert operation["created_at"] <= operation["started_at"] <= operation["ended_at"]
     assert [(await api.get(f"/tasks/{each}")).json["status"] for each in ids] == ["cancelled"] * 3
 
@@ -215,9 +217,20 @@ async def test_ids_are_those_of_the_key(api: Api, keys: Keys) -> None:
         assert [each["id"] for each in operation["reasons"]] == [asked]
         assert "mine~" not in operation["reasons"][0]["reason"]
     operation = await ended(api, await make(api, keys["mine"], action="cancel", ids=[mine]), keys["mine"])
-    assert (operation["done"], operation["ids"]) == (1, [mine])
-    seen = await api.ask("GET", f"/operations/{operation['id']}", headers=keys["boss"])
-    assert seen.json["ids"] == [f"mine~{mine}"]
+    assert (operation["done"], operation["ids"], operation["ids_count"]) == (1, None, 1)
+
+
+async def test_ids_are_told_until_the_end(api: Api, keys: Keys) -> None:
+    """In the form that the asker knows; then only how many they are."""
+    (mine,) = await tasks(api, keys["mine"], 1)
+    asked = [mine, "never"]
+    made = await make(api, keys["mine"], action="cancel", ids=asked, rate=0.01)
+    for key, ids in (("mine", asked), ("boss", [f"mine~{each}" for each in asked])):
+        seen = (await api.ask("GET", made.headers["Location"], headers=keys[key])).json
+        assert (seen["ids"], seen["ids_count"]) == (ids, 2)
+    await api.ask("POST", f"{made.headers['Location']}/abort", headers=keys["mine"])
+    operation = await ended(api, made, keys["mine"])
+    assert (operation["status"], operation["ids"], operation["ids_count"]) == ("aborted", None, 2)
 
 
 async def test_operations_of_others_are_unknown(api: Api, keys: Keys) -> None:
@@ -245,3 +258,23 @@ async def test_a_full_house_of_others_refuses_nobody(api: Api, keys: Keys) -> No
     for _ in range(10):
         assert (await make(api, keys["theirs"], action="cancel", all=True, rate=0.01)).status in {202, 409}
     assert (await make(api, keys["mine"], action="cancel", all=True)).status == 202
+
+
+async def test_of_many_at_once_no_more_are_made(api: Api, keys: Keys) -> None:
+    await tasks(api, keys["mine"])
+    slow = {"action": "cancel", "all": True, "rate": 0.01}
+    answers = await asyncio.gather(*(make(api, keys["mine"], **slow) for _ in range(14)))
+    assert sorted(answer.status for answer in answers) == [202] * 10 + [409] * 4
+    refused = next(answer for answer in answers if answer.status == 409)
+    assert "10 of your operations have not ended yet" in refused.json["detail"]
+
+
+async def test_there_is_a_most_of_all_together(api: Api, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is not the fault of the key that is refused."""
+    monkeypatch.setattr(operation_admin, "MOST_RUNS", 2)
+    await tasks(api, keys["theirs"])
+    for _ in range(2):
+        assert (await make(api, keys["theirs"], action="cancel", all=True, rate=0.01)).status == 202
+    refused = await make(api, keys["mine"], action="cancel", all=True)
+    assert (refused.status, refused.json["code"]) == (409, "state_conflict")
+    assert refused.json["detail"].startswith("too many operations have not ended yet")

@@ -83,6 +83,16 @@ async def test_of_many_at_once_some_get_through(api: Api, boss: dict[str, str]) 
     assert statuses.count(429) == 13
 
 
+async def test_a_request_that_expects_to_continue_counts_once(api: Api, boss: dict[str, str]) -> None:
+    """It is admitted before its body, and again with it."""
+    shop = await limited(api, boss, rate="1/h", burst=1)
+    for status in (202, 429):
+        answer = await api.ask(
+            "POST", "/tasks", json={"url": "http://example.com/"}, headers=shop, expect100=True
+        )
+        assert answer.status == status
+
+
 async def test_a_limit_can_be_changed(api: Api, boss: dict[str, str]) -> None:
     """A merge patch: what it does not name stays, and null removes."""
     shop = await limited(api, boss, **SLOW)

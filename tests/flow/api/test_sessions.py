@@ -1,5 +1,6 @@
 """Sessions of the console: a cookie in place of a key, for pages of this server only."""
 
+import asyncio
 import re
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -15,6 +16,7 @@ from taskrunner.producer import sessions as sessions_module
 from taskrunner.producer.key_admin import KeyAdmin
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
+from tests.tools.waiting import eventually, in_time
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
 trusting = pytest.mark.parametrize("server_settings", [ServerSettings(trusted_proxies=("127.0.0.1/32",))])
@@ -269,6 +271,32 @@ async def test_failed_logins_are_limited_by_address(api: Api) -> None:
         assert (answer.status, answer.json["code"]) == (429, "rate_limited")
         assert 1 <= int(answer.headers["Retry-After"]) <= 6
     await login(api, secret, **{"X-Forwarded-For": "2001:db8:1::1"})
+
+
+async def leave_in_the_body(api: Api, path: str, *fields: str) -> None:
+    """Send half a body, and go."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *fields)
+    expects = ("Expect: 100-continue", "Content-Length: 50", "", "")
+    writer.write("\r\n".join([*head, *expects]).encode())
+    async with in_time("the body is asked for"):
+        await reader.readuntil(b"\r\n\r\n")
+    writer.write(b'{"key": "')
+    writer.close()
+
+
+async def test_a_login_that_breaks_off_leaves_no_entry_in_the_audit(api: Api) -> None:
+    """Anybody could fill the audit. The same of a key, which came later, is an entry."""
+    boss = bearer(await admin(api))
+    await leave_in_the_body(api, "/sessions")
+    await leave_in_the_body(api, "/keys", f"Authorization: {boss['Authorization']}")
+
+    async def actions() -> list[str]:
+        entries = (await api.ask("GET", "/audit", headers=boss)).json["entries"]
+        return [each["action"] for each in entries]
+
+    await eventually(actions)
+    assert await actions() == ["keys.create"]
 
 
 async def test_a_stale_cookie_locks_nobody_out_of_an_open_server(api: Api) -> None:

@@ -67,6 +67,15 @@ async def test_a_put_makes_or_replaces(api: Api) -> None:
     await api.refusal(422, "webhook_invalid", "PUT", "/webhooks/ends", json={**HOOK, "name": "other"})
 
 
+@pytest.mark.parametrize("name", ["a%20b", "x" * 200, "%C3%A9", "a~b~c"])
+async def test_a_put_to_a_name_that_cannot_be_is_refused(api: Api, name: str) -> None:
+    """By the field, as for schedules; reads of it find nothing."""
+    body = {"url": "https://hook.test/"}
+    problem = await api.refusal(422, "webhook_invalid", "PUT", f"/webhooks/{name}", json=body)
+    assert [error["field"] for error in problem["errors"]] == ["name"]
+    await api.refusal(404, "webhook_unknown", "GET", f"/webhooks/{name}")
+
+
 async def test_one_is_deleted(api: Api) -> None:
     await api.ask("POST", "/webhooks", json=HOOK)
     assert (await api.ask("DELETE", "/webhooks/ends")).status == 204
