@@ -9,6 +9,7 @@ from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.task_event import TaskEventView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.submit_output import EXIT_FAILED
 from taskrunner.config import load
@@ -21,7 +22,7 @@ from taskrunner.producer.task_feed import TaskFeed, TaskNews
 from taskrunner.producer.task_follower import TaskFollower
 
 
-@click.command(name="watch")
+@click.command("watch", cls=Command)
 @config_option
 @click.argument("task_id", metavar="ID")
 @json_option

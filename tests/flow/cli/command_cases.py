@@ -194,3 +194,12 @@ def refused(words: str, option: str, value: str, message: str) -> Case:
         assert message in result.output
 
     return case
+
+
+def watch(cli: Cli) -> None:
+    """A task that has ended is told at once, and how it ended by the exit code."""
+    told = cli.run("task", "watch", "red", "--json")
+    assert told.exit_code == 1
+    (event,) = lines(told.stdout)
+    assert (event["status"], event["task"]["id"]) == ("failed", "red")
+    assert cli.run("task", "watch", "red").stdout.split() == ["failed"]

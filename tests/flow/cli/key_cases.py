@@ -63,6 +63,13 @@ def limit(cli: Cli) -> None:
     assert cli.run("keys", "limit", "nobody", "--rate", "1/s").exit_code == 4
 
 
+def live_tasks(cli: Cli) -> None:
+    assert made(cli, "--scope", "submit", "--max-live-tasks", "5")["max_live_tasks"] == 5
+    (changed,) = lines(cli.ok("keys", "limit", "web", "--max-live-tasks", "7", "--json"))
+    assert changed["max_live_tasks"] == 7
+    assert cli.run("keys", "limit", "web", "--max-live-tasks", "0").exit_code == 2
+
+
 KEY_CASES: Mapping[str, Case] = {
     "keys create --scope": scope,
     "keys create --owner": owner,
@@ -73,5 +80,7 @@ KEY_CASES: Mapping[str, Case] = {
     "keys limit --rate": limit,
     "keys limit --burst": limit,
     "keys limit --none": limit,
+    "keys create --max-live-tasks": live_tasks,
+    "keys limit --max-live-tasks": live_tasks,
     "produce --key": key,
 }

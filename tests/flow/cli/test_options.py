@@ -32,6 +32,7 @@ from tests.flow.cli.command_cases import (
     rules,
     schedule_option,
     schedule_url,
+    watch,
 )
 from tests.flow.cli.fleet_cases import FLEET_CASES
 from tests.flow.cli.harness import ALL, Case, Cli, lines
@@ -127,6 +128,7 @@ def named(command: str) -> tuple[str, ...]:
         "task show": "red",
         "task cancel": "new",
         "task explain": "new",
+        "task watch": "red",
         "task delete": "new",
         "hosts show": "a.test",
     }
@@ -261,6 +263,7 @@ def cases() -> dict[str, Case]:
         "dead-letters show --raw": raw,
         "task show --attempt": attempt_format,
         "task show --format": attempt_format,
+        "task watch --json": watch,
         "hosts limit set --concurrency": host_limit("--concurrency", "--concurrency", "3"),
         "hosts limit set --rate": host_limit("--burst", "--rate", "3/s", "--burst", "3"),
         "hosts limit set --burst": host_limit("--burst", "--rate", "9/s", "--burst", "3"),
