@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Self
 
 from sqlalchemy import Executable, Select, delete, insert, select, update
@@ -63,7 +64,8 @@ def hold(session: Session, created: Sequence[NewTask]) -> None:
         {"dedup_key": _key(task), "id": task.id, "until_ms": to_ms(task.dedup_until or task.created_at)}
         for task in created
     ]
-    session.run(_insert, rows)
+    # In order, like `lock_dedups`: an insert waits for another transaction's row of the same key.
+    session.run(_insert, sorted(rows, key=itemgetter("dedup_key")))
 
 
 def forget(session: Session, key: str) -> None:
