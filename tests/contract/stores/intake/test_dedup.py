@@ -258,3 +258,11 @@ async def test_the_cleaner_looks_at_no_more_keys_than_it_is_told(store: Store) -
     assert await store.prune(now=NOW + DAY, limit=3) == 3
     assert await store.prune(now=NOW + DAY, limit=3) == 2
     assert await store.prune(now=NOW + DAY, limit=3) == 0
+
+
+async def test_the_key_of_an_old_task_is_looked_at_seldom(store: Store) -> None:
+    """After a minute, then after as long as the task has outlived its ttl, and at least once an hour."""
+    await store.accept([keyed(ttl=TTL)])
+    begin = NOW + timedelta(seconds=TTL)
+    minutes = [n for n in range(200) if await store.prune(now=begin + n * DEDUP_AGAIN, limit=9)]
+    assert minutes == [0, 1, 2, 4, 8, 16, 32, 64, 124, 184]
