@@ -14,6 +14,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskI
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
+from taskrunner.domain.settlement import kept_for
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -117,7 +118,8 @@ class Collector:
         )
         following = follow_ups(end, self._webhooks.in_force)
         ref = AttemptRef(id=record.task.id, attempt=envelope.attempt, follow_ups=following)
-        await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=self._keep)
+        keep = kept_for(record.task, now, self._keep)
+        await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=keep)
         self._events.emit(DeadLetterCollected(id=envelope.task.id, reason=dead.reason))
         return True
 

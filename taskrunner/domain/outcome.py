@@ -70,7 +70,7 @@ class Hop(Value):
 class Outcome(Value):
     """The end of one attempt. `error` is a sentence for users; a success has one if a rule was not asked.
 
-    - `retry_after`: the Retry-After of the target, in seconds, or our own pause after a shortage.
+    - `retry_after`: the Retry-After of the target, in seconds, or our own pause after an uncounted attempt.
     - `retryable`: overrules the kind; None leaves the decision to the kind.
     - `counted`: False if the attempt ended through a fault of ours, which must not use up an attempt.
     - `shortage`: this machine had too little of something, which `error` names.

@@ -41,9 +41,10 @@ _ANSWERED = frozenset(
 )
 # Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
 _WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
-# A rule could throttle a task for ever: after so many uncounted attempts, further ones count.
+# A rule could throttle a task for ever, and a token may never come: after so many uncounted attempts, further
+# ones count. After a shortage of this machine none does: it is not the task's.
 MAX_UNCOUNTED = 1000
-# From 5 seconds to 160.
+# After a shortage from 5 seconds to 160, without a token from 30 to 960.
 _MOST_DOUBLINGS = 5
 # The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
@@ -75,15 +76,16 @@ def decide(
     if action is RuleAction.SUCCESS:
         return Verdict(status=Status.SUCCEEDED, reason=reason)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
-    if not outcome.counted:
-        # A pause of ours doubles: whatever ran short may be gone for hours.
-        doublings = min(attempt_limit - task.max_attempts, _MOST_DOUBLINGS) if outcome.shortage else 0
+    uncounted = attempt_limit - task.max_attempts
+    if not outcome.counted and (outcome.shortage or uncounted < MAX_UNCOUNTED):
+        # A pause of ours doubles: whatever is missing may be gone for hours.
+        doublings = min(uncounted, _MOST_DOUBLINGS) if floor else 0
         due = now + timedelta(seconds=floor * 2**doublings)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)
     if action is RuleAction.FAIL:
         return Verdict(status=Status.FAILED, reason=reason, error=error)
-    counted = action is not RuleAction.THROTTLE or attempt_limit - task.max_attempts >= MAX_UNCOUNTED
+    counted = action is not RuleAction.THROTTLE or uncounted >= MAX_UNCOUNTED
     if counted and attempt >= attempt_limit:
         return Verdict(status=Status.FAILED, reason=EXHAUSTED, error=error)
     due = now + timedelta(seconds=max(task.retry.delay(attempt, random), floor))

@@ -91,7 +91,7 @@ def settlement(
         error=error,
         reason=_reason(outcome, verdict),
         result=response,
-        keep=_keep(task, now, retention.keep(verdict.status)),
+        keep=kept_for(task, now, retention.keep(verdict.status)),
         follow_ups=follow_ups(
             End(
                 task=task,
@@ -106,7 +106,8 @@ def settlement(
     )
 
 
-def _keep(task: Task, now: datetime, seconds: float) -> float:
+def kept_for(task: Task, now: datetime, seconds: float) -> float:
+    """The retention of a task that ends `now`: `seconds`, or longer if the task must be kept longer."""
     until = task.keep_until
     if task.dedup is not None and task.dedup.ttl is not None:
         # The record is what holds the key.

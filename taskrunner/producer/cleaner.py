@@ -4,6 +4,7 @@ It needs only the store: a task ends at its deadline even if the broker is away,
 consumer runs. Any number of cleaners may run.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
@@ -12,7 +13,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.settlement import RetentionSettings, kept_for
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.webhook import WebhookSource
@@ -28,6 +29,7 @@ _HISTORY_INTERVAL = 60.0
 # The reason of a task that failed at its deadline.
 EXPIRED = "expired"
 _ERROR = "no attempt had started by its expires_at"
+_Expired = tuple[Due, Task | None]
 
 
 class Cleaner(Service):
@@ -74,18 +76,32 @@ class Cleaner(Service):
     async def _expire(self, now: datetime) -> int:
         """Fail a batch of expired tasks; returns its size."""
         expired = [(due, _task(due)) for due in await self._store.past_deadline(now=now, limit=_BATCH)]
+        keep = self._retention.failed
+        usual: list[_Expired] = []
+        longer: list[_Expired] = []
+        longest = keep
+        for due, task in expired:
+            seconds = keep if task is None else kept_for(task, now, keep)
+            (longer if seconds > keep else usual).append((due, task))
+            longest = max(longest, seconds)
+        await self._fail(usual, now, keep)
+        # Two calls at most: some of these are kept longer than they must be.
+        await self._fail(longer, now, longest)
+        return len(expired)
+
+    async def _fail(self, expired: Sequence[_Expired], now: datetime, keep: float) -> None:
+        if not expired:
+            return
         refs = [
             AttemptRef(id=due.id, attempt=due.attempt + 1, follow_ups=self._follow_ups(due, task, now))
             for due, task in expired
         ]
-        keep = self._retention.failed
         failed = await self._store.fail(
             refs, now=now, reason=EXPIRED, error=_ERROR, retention=keep, past_deadline=True
         )
         for (due, task), done in zip(expired, failed, strict=True):
             if done:
                 self._events.emit(TaskExpired(id=due.id, attempts=due.attempt, task=task, error=_ERROR))
-        return len(expired)
 
     def _follow_ups(self, due: Due, task: Task | None, now: datetime) -> tuple[NewTask, ...]:
         if task is None:

@@ -283,6 +283,8 @@ def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateCon
         )
     if accepted.answer is AcceptAnswer.HELD and (held := _held(new, accepted.id)):
         return held
+    if known is None and accepted.answer is AcceptAnswer.HELD:
+        return StateConflict(f"task {accepted.id}, which held the dedup key, is gone; submit again")
     if known is None:
         return StateConflict(
             f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"

@@ -14,7 +14,7 @@ from typing import Protocol
 from taskrunner.domain.change import Change, ChangeId, Changes
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import Events
+from taskrunner.domain.events import Events, LoopFailed
 from taskrunner.domain.record import Record
 from taskrunner.domain.value import Value
 from taskrunner.runtime.service import Service
@@ -217,7 +217,10 @@ class TaskFeed(Service):
         calls = self._calls(news, place, fresh, records, lost=part.lost)
         self._place = place
         for number, call in enumerate(calls, start=1):
-            call()
+            try:
+                call()
+            except Exception as exc:  # noqa: BLE001 - the boundary of a watcher: the others are told all the same
+                self._events.emit(LoopFailed(service=self.name, error=exc))
             if number % _TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
@@ -246,7 +249,7 @@ class TaskFeed(Service):
         calls: list[Callable[[], None]] = []
         for task_id, told in of_task.items():
             known = [watcher for watcher in self._watchers[task_id] if watcher not in self._fresh]
-            calls += [partial(watcher.tell, told) for watcher in known]
+            calls += [partial(self._tell_or_begin, watcher, told) for watcher in known]
         for watcher in fresh:
             if watcher in self._watchers.get(watcher.task_id, ()):
                 calls.append(partial(watcher.begin, records.get(watcher.task_id), place))
@@ -255,5 +258,23 @@ class TaskFeed(Service):
             if lost:
                 calls += listener.lose(place)
             elif news:
-                calls += listener.tell(news)
+                calls += self._tell_or_lose(listener, news, place)
         return calls
+
+    def _tell_or_begin(self, watcher: TaskWatcher, news: Sequence[TaskNews]) -> None:
+        try:
+            watcher.tell(news)
+        except Exception:
+            # It has missed a status, maybe the last one.
+            if watcher in self._watchers.get(watcher.task_id, ()):
+                self._fresh[watcher] = None
+            raise
+
+    def _tell_or_lose(
+        self, listener: FeedListener, news: Sequence[TaskNews], place: ChangeId
+    ) -> list[Callable[[], None]]:
+        try:
+            return list(listener.tell(news))
+        except Exception as exc:  # noqa: BLE001 - the boundary of a listener: news that it cannot show come once
+            self._events.emit(LoopFailed(service=self.name, error=exc))
+            return list(listener.lose(place))

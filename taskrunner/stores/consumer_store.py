@@ -101,5 +101,11 @@ def check_settlement(item: Settlement) -> None:
         raise ValueError(f"task {item.id}: due is set exactly for a status that is not terminal")
 
 
-def body_bytes(item: Settlement) -> int:
-    return len(item.result.body) if item.result is not None else 0
+def follow_up_bytes(item: Settlement | AttemptRef) -> int:
+    """About what the tasks that follow add to a call, by which a batch is cut into parts."""
+    return sum(len(each.encoded) for each in item.follow_ups)
+
+
+def settlement_bytes(item: Settlement) -> int:
+    """Like `follow_up_bytes`, with the body of the result."""
+    return follow_up_bytes(item) + (0 if item.result is None else len(item.result.body))

@@ -8,6 +8,8 @@ from taskrunner.stores.values import AttemptRef, Due
 
 # A key whose task has ended costs a few bytes, and is nobody's in spite of them.
 DEDUP_AGAIN = timedelta(minutes=1)
+# The longer a task outlives its ttl, the more seldom its end is looked for.
+DEDUP_SELDOM = timedelta(hours=1)
 
 
 class RelayStore(ABC):
@@ -45,5 +47,6 @@ class RelayStore(ABC):
         """Remove what has outlived its retention from every index; answers how many.
 
         At most `limit` tasks and messages, and as many dedup keys that no task holds any more: a task without
-        a ttl holds its key until it ends, which is looked for after `DEDUP_AGAIN`.
+        a ttl holds its key until it ends, which is looked for after `DEDUP_AGAIN`,
+        then after as long as the ttl is over, and at least every `DEDUP_SELDOM`.
         """

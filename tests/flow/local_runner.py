@@ -178,17 +178,17 @@ class LocalRunner:
             self.webhooks.source,
         )
 
-    def make_cleaner(self, store: Store | None = None) -> Cleaner:
+    def make_cleaner(self, store: Store | None = None, retention: RetentionSettings = RETENTION) -> Cleaner:
         return Cleaner(
             store or self.store,
             self.events,
             self.clock,
-            RETENTION,
+            retention,
             self.webhooks.source,
             interval=RELAY.poll_interval,
         )
 
-    def collect(self) -> None:
+    def collect(self, keep: float = RETENTION.failed) -> None:
         """Start to move the broker's dead letters into the store."""
         Collector(
             self.store,
@@ -197,7 +197,7 @@ class LocalRunner:
             self.clock,
             TaskSettingsSource(),
             self.webhooks.source,
-            keep=RETENTION.failed,
+            keep=keep,
         ).start()
 
     async def consumer(

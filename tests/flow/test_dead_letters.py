@@ -1,6 +1,7 @@
 """Dead letters as a resource: requeued and deleted by conditions, with their history, whoever dies."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -160,3 +161,14 @@ async def test_an_envelope_that_was_rejected_is_a_dead_letter(runner: LocalRunne
     runner.broker.dead_letter_ready(Priority.MEDIUM, "rejected")
     await runner.heard(DeadLetterCollected)
     assert (await runner.record(submitted.id)).status is Status.FAILED
+
+
+async def test_a_rejected_task_is_kept_as_long_as_its_key(runner: LocalRunner) -> None:
+    """A longer `ttl` wins over the retention of failed tasks."""
+    runner.collect(keep=60.0)
+    runner.broker.consume([Priority.MEDIUM], 1, lambda delivery: runner.broker.reject([delivery]))
+    await runner.submit(id="task", dedup={"key": "k", "ttl": 3600})
+    await runner.heard(DeadLetterCollected)
+    record = await runner.record("task")
+    assert record.status is Status.FAILED
+    assert record.kept_until == record.task.created_at + timedelta(seconds=3600)

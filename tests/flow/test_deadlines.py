@@ -8,6 +8,7 @@ from taskrunner.brokers.base import Publication
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeliveryDropped, TaskAdopted, TaskExpired, TaskSettled
 from taskrunner.domain.record import Record
+from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from tests.flow.local_runner import OK, LocalRunner, http_error
@@ -184,3 +185,23 @@ async def test_what_was_kept_long_enough_goes(runner: LocalRunner) -> None:
     await runner.later(day)
     assert await runner.store.get("task") is None
     assert sum((await runner.store.counts()).values()) == 0
+
+
+async def test_a_key_outlives_the_retention_of_its_task(runner: LocalRunner) -> None:
+    """A task that fails at its deadline holds its dedup key to the end of its `ttl`."""
+    day = 86_400
+    dedup = {"key": "k", "ttl": 30 * day}
+    # As after a change of the settings: the retention is shorter than the `ttl`.
+    cleaner = runner.make_cleaner(retention=RetentionSettings(failed=day))
+    await runner.submit(id="task", expires_at=end(runner, 60), dedup=dedup)
+    await runner.submit(id="other", expires_at=end(runner, 60))
+    runner.clock.advance(60)
+    await cleaner.turn()
+    await has_expired(runner)
+    runner.clock.advance(2 * day)
+    await cleaner.turn()
+    assert await runner.store.get("other") is None
+    assert (await runner.submit(id="next", dedup=dedup)).id == "task"
+    runner.clock.advance(28 * day)
+    await cleaner.turn()
+    assert (await runner.submit(id="next", dedup=dedup)).id == "next"

@@ -258,3 +258,17 @@ async def test_what_a_line_says_itself_wins(
     task = (await runner.record(submitted.id)).task
     assert task.run_at is not None
     assert (task.run_at.isoformat(), task.content) == expected
+
+
+async def test_the_holder_of_a_dedup_key_is_deleted_meanwhile(runner: LocalRunner) -> None:
+    """The refusal says what to do: nothing was accepted for this request, and the key is free."""
+    dedup = {"key": "k"}
+    await runner.submit(id="holder", dedup=dedup)
+    fields = {"id": "next", "url": "http://target.test/", "dedup": dedup}
+    batch = [runner.intake.prepare(TaskDraft.from_fields(fields, TaskLimits()))]
+    answers = await runner.intake.accept(batch)
+    await runner.store.delete(["holder"], now=runner.clock.now(), retention=60.0)
+    (submitted,) = await runner.intake.complete(batch, answers)
+    assert str(submitted.refusal) == "task holder, which held the dedup key, is gone; submit again"
+    (again,) = await runner.intake.submit_many(batch)
+    assert again.created

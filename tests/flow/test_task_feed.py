@@ -1,14 +1,16 @@
 """The task feeds of several processes on one store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 
 import pytest
 
-from taskrunner.domain.change import ChangeId
+from taskrunner.domain.change import Change, ChangeId
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.events import Events
-from taskrunner.producer.task_feed import ChangesLost, TaskFeed
+from taskrunner.domain.events import Event, Events, LoopFailed
+from taskrunner.domain.record import Record
+from taskrunner.producer.task_feed import ChangesLost, TaskFeed, TaskNews
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import FakeRedisBackend, entries
 
@@ -82,3 +84,73 @@ async def test_what_is_lost_is_told(store: Store) -> None:
         await feed.turn()
         with pytest.raises(ChangesLost):
             await replayed(feed, ChangeId(1, 0))
+
+
+class _Listener:
+    """Is told of all tasks; cannot show those of `unshown`."""
+
+    def __init__(self, unshown: str | None = None) -> None:
+        self.unshown = unshown
+        self.heard: list[str | ChangeId] = []
+
+    def wants(self, change: Change) -> bool:
+        return True
+
+    def tell(self, news: Sequence[TaskNews]) -> Iterable[Callable[[], None]]:
+        for each in news:
+            if each.change.task_id == self.unshown:
+                raise ValueError("cannot be shown")
+            yield partial(self.heard.append, each.change.task_id)
+
+    def lose(self, place: ChangeId) -> Iterable[Callable[[], None]]:
+        yield partial(self.heard.append, place)
+
+
+class _Watcher:
+    """Is told of one task, unless it `fails`."""
+
+    def __init__(self, task_id: str, *, fails: bool = False) -> None:
+        self.task_id = task_id
+        self.fails = fails
+        self.heard: list[str] = []
+
+    def begin(self, record: Record | None, place: ChangeId) -> None:
+        self.heard.append("begin")
+
+    def tell(self, news: Sequence[TaskNews]) -> None:
+        if self.fails:
+            raise ValueError("cannot be shown")
+        self.heard.append("news")
+
+
+async def test_a_listener_that_fails_has_a_gap(store: Store) -> None:
+    """And only that one: the others hear all, and the feed goes on behind what cannot be shown."""
+    events, made = Events(), entries(4)
+    faults: list[Event] = []
+    events.subscribe(faults.append)
+    feed = TaskFeed(store, events, SystemClock())
+    failing, other = _Listener(unshown=made[1].id), _Listener()
+    feed.listen(failing)
+    feed.listen(other)
+    await feed.turn()
+    await store.accept(made[:3])
+    await feed.turn()
+    gap = feed.place
+    await store.accept(made[3:])
+    await feed.turn()
+    assert failing.heard == [gap, made[3].id]
+    assert other.heard == [new.id for new in made]
+    assert [type(each) for each in faults] == [LoopFailed]
+
+
+async def test_a_watcher_that_fails_begins_anew(store: Store) -> None:
+    """It has missed a status. The others are told."""
+    feed, (new,) = feed_of(store), entries(1)
+    failing, other = _Watcher(new.id, fails=True), _Watcher(new.id)
+    feed.watch(failing, begin=False)
+    feed.watch(other, begin=False)
+    await feed.turn()
+    await store.accept([new])
+    await feed.turn()
+    await feed.turn()
+    assert (failing.heard, other.heard) == (["begin"], ["news"])

@@ -317,3 +317,32 @@ def test_no_task_is_throttled_for_ever() -> None:
     verdict = judged(ruled(RuleAction.THROTTLE), replace(ok(), rule=0), attempt=limit, attempt_limit=limit)
 
     assert (verdict.status, verdict.reason) == (Status.FAILED, "attempts exhausted")
+
+
+NO_TOKEN = Outcome(kind=OutcomeKind.INTERRUPTED, retry_after=30.0, counted=False, sent=False)
+
+
+@pytest.mark.parametrize("shortage", [False, True])
+def test_a_pause_of_ours_doubles(shortage: bool) -> None:
+    """Whatever is missing, a token or a resource of this machine."""
+    outcome = replace(NO_TOKEN, shortage=shortage)
+    verdicts = [judged(POST, outcome, attempt_limit=TASK.max_attempts + before) for before in (0, 1, 2, 5, 9)]
+    assert [each.due for each in verdicts] == [
+        NOW + timedelta(seconds=seconds) for seconds in (30, 60, 120, 960, 960)
+    ]
+    assert not any(each.counted for each in verdicts)
+
+
+def test_no_task_waits_for_a_token_for_ever() -> None:
+    """From a number on that no outage needs, such attempts count: its client secret is wrong."""
+    limit = TASK.max_attempts + MAX_UNCOUNTED
+    further = judged(POST, NO_TOKEN, attempt=limit - 1, attempt_limit=limit)
+    last = judged(POST, NO_TOKEN, attempt=limit, attempt_limit=limit)
+    assert (further.status, further.counted) == (Status.RETRYING, True)
+    assert (last.status, last.reason) == (Status.FAILED, "attempts exhausted")
+
+
+def test_a_shortage_of_this_machine_never_counts() -> None:
+    limit = TASK.max_attempts + MAX_UNCOUNTED
+    verdict = judged(POST, replace(NO_TOKEN, shortage=True), attempt=limit, attempt_limit=limit)
+    assert (verdict.status, verdict.counted) == (Status.RETRYING, False)

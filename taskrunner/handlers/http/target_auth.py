@@ -25,6 +25,8 @@ from taskrunner.handlers.http.token_grants import TokenGrants
 if TYPE_CHECKING:
     from taskrunner.domain.signed_token import TokenKey
 
+    _Keys = dict[str, TokenKey]
+
 
 class SecretMissing(Exception):
     """This process has no secret or credential of the name that the task has."""
@@ -38,9 +40,8 @@ class TargetAuth:
 
     def configure(self, settings: FetchSettings) -> None:
         """Use the secrets and credentials of `settings` from the next attempt on."""
-        self._settings = settings
-        self._keys: dict[str, TokenKey] = {}
-        self._grants = TokenGrants(settings)
+        # One assignment: workers read it meanwhile, and an attempt must not mix old settings with new ones.
+        self._parts: tuple[FetchSettings, _Keys, TokenGrants] = settings, {}, TokenGrants(settings)
 
     def authorize(self, request: HttpRequest, task: Task, number: int, now: float) -> None:
         """Add what the task's secret and credential send in attempt `number`.
@@ -48,7 +49,7 @@ class TargetAuth:
         Raises `SecretMissing`, `TokenUnavailable`, and `ValueError` for one that is not for this request: an
         AMQP client can name it without intake.
         """
-        settings = self._settings
+        settings, keys, grants = self._parts
         if task.signed_by is not None:
             secret = settings.secrets.get(task.signed_by)
             if secret is None:
@@ -63,32 +64,42 @@ class TargetAuth:
             if isinstance(credential, SigningSecret):
                 _sign(request, task, credential, int(now))
             elif isinstance(credential, SignedToken):
-                token = self._issue(task.auth, credential, request, token_id(task, number), now)
+                token = _issue(settings, keys, task.auth, credential, request, token_id(task, number), now)
                 _add(request, f"Authorization: Bearer {token}")
             elif isinstance(credential, GrantedToken):
-                token = self._grants.token(task.auth, credential, task.timeout)
+                token = grants.token(task.auth, credential, task.timeout)
                 _add(request, f"Authorization: Bearer {token}")
 
     def refused(self, task: Task) -> None:
         """The target has answered 401."""
         if task.auth is not None:
-            self._grants.forget(task.auth)
+            _, _, grants = self._parts
+            grants.forget(task.auth)
 
-    def _issue(self, name: str, credential: SignedToken, request: HttpRequest, jti: str, now: float) -> str:
-        from taskrunner.domain.signed_token import TokenKey, claims_of
 
-        key = self._keys.get(credential.key_pem)
-        if key is None:
-            key = self._keys[credential.key_pem] = TokenKey(credential.key_pem)
-        return key.sign(
-            claims_of(
-                issuer=self._settings.issuer or "",
-                subject=credential.subject or name,
-                audience=credential.audience or request.url.origin_text,
-                token_id=jti,
-                now=now,
-            )
+def _issue(
+    settings: FetchSettings,
+    keys: "_Keys",
+    name: str,
+    credential: SignedToken,
+    request: HttpRequest,
+    jti: str,
+    now: float,
+) -> str:
+    from taskrunner.domain.signed_token import TokenKey, claims_of
+
+    key = keys.get(credential.key_pem)
+    if key is None:
+        key = keys[credential.key_pem] = TokenKey(credential.key_pem)
+    return key.sign(
+        claims_of(
+            issuer=settings.issuer or "",
+            subject=credential.subject or name,
+            audience=credential.audience or request.url.origin_text,
+            token_id=jti,
+            now=now,
         )
+    )
 
 
 def _sign(request: HttpRequest, task: Task, secret: SigningSecret, timestamp: int) -> None:

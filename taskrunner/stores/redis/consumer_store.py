@@ -15,8 +15,9 @@ from taskrunner.stores.consumer_store import (
     Claimed,
     ConsumerStore,
     Snooze,
-    body_bytes,
     check_settlement,
+    follow_up_bytes,
+    settlement_bytes,
 )
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import SETTLEMENT, Argument, with_follow_ups
@@ -56,7 +57,7 @@ class RedisConsumerStore(RedisPart, ConsumerStore):
             rows = [_settlement(item) for item in part]
             return with_follow_ups([self.token(), to_ms(now)], rows, [item.follow_ups for item in part])
 
-        return list(map(bool, await self.run_batch("settle", settlements, arguments, body_bytes)))
+        return list(map(bool, await self.run_batch("settle", settlements, arguments, settlement_bytes)))
 
     async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
         def arguments(part: Sequence[Snooze]) -> list[Argument]:
@@ -90,7 +91,7 @@ async def end_waiting(store: RedisPart, refs: Sequence[AttemptRef], end: Sequenc
         rows = [(ref.id, ref.attempt) for ref in part]
         return with_follow_ups([store.token(), *end], rows, [ref.follow_ups for ref in part])
 
-    return list(map(bool, await store.run_batch("end_waiting", refs, arguments)))
+    return list(map(bool, await store.run_batch("end_waiting", refs, arguments, follow_up_bytes)))
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.redis.fields import DUE, Argument
 from taskrunner.stores.redis.redis_connection import BATCH_BYTES, RedisPart
-from taskrunner.stores.relay_store import DEDUP_AGAIN, RelayStore
+from taskrunner.stores.relay_store import DEDUP_AGAIN, DEDUP_SELDOM, RelayStore
 from taskrunner.stores.values import AttemptRef, Due
 
 
@@ -33,7 +33,8 @@ class RedisRelayStore(RedisPart, RelayStore):
         return DUE.values(await self.run("past_deadline", to_ms(now), limit, BATCH_BYTES))
 
     async def prune(self, *, now: datetime, limit: int) -> int:
-        return int(await self.run("prune", to_ms(now), limit, to_ms(now + DEDUP_AGAIN)))
+        pauses = [pause // timedelta(milliseconds=1) for pause in (DEDUP_AGAIN, DEDUP_SELDOM)]
+        return int(await self.run("prune", to_ms(now), limit, *pauses))
 
 
 def attempts(refs: Sequence[AttemptRef]) -> list[Argument]:

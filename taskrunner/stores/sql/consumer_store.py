@@ -18,14 +18,15 @@ from taskrunner.stores.consumer_store import (
     Claimed,
     ConsumerStore,
     Snooze,
-    body_bytes,
     check_settlement,
+    follow_up_bytes,
+    settlement_bytes,
 )
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import TableFields, pack, text
 from taskrunner.stores.sql.intake_store import accept
 from taskrunner.stores.sql.locked_task import LockedTask, delete_bodies, lock, move_due, update_tasks
-from taskrunner.stores.sql.session import Session, ids
+from taskrunner.stores.sql.session import Session, ids, parts
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, tasks
@@ -106,7 +107,7 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
                 _accept_follow_ups(session, [item.follow_ups for item in settled])
             return answers
 
-        return await self._change(settlements, settle, body_bytes)
+        return await self._change(settlements, settle, settlement_bytes)
 
     async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
         def snooze(session: Session, part: Sequence[Snooze]) -> list[bool]:
@@ -143,6 +144,7 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
         return await self._change(
             refs,
             lambda session, part: end_waiting(session, part, failure, only_past_deadline=past_deadline),
+            follow_up_bytes,
         )
 
 
@@ -182,8 +184,9 @@ def _store_bodies(session: Session, settled: Sequence[Settlement]) -> None:
 
 
 def _accept_follow_ups(session: Session, follow_ups: Sequence[Sequence[NewTask]]) -> None:
-    if tasks := [*chain.from_iterable(follow_ups)]:
-        accept(session, tasks)
+    # One task may be followed by dozens: more than one statement can carry.
+    for part in parts([*chain.from_iterable(follow_ups)], lambda each: len(each.encoded)):
+        accept(session, part)
 
 
 def ending(status: Status, reason: str, error: str, now: datetime, retention: float) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Self
 
 from sqlalchemy import Executable, Select, delete, insert, select, update
 
-from taskrunner.domain.clock import to_ms
+from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted
-from taskrunner.stores.relay_store import DEDUP_AGAIN
+from taskrunner.stores.relay_store import DEDUP_AGAIN, DEDUP_SELDOM
 from taskrunner.stores.sql.fields import text
 from taskrunner.stores.sql.locked_task import DELETED
 from taskrunner.stores.sql.session import Row, Session, ids
@@ -63,7 +64,8 @@ def hold(session: Session, created: Sequence[NewTask]) -> None:
         {"dedup_key": _key(task), "id": task.id, "until_ms": to_ms(task.dedup_until or task.created_at)}
         for task in created
     ]
-    session.run(_insert, rows)
+    # In order, like `lock_dedups`: an insert waits for another transaction's row of the same key.
+    session.run(_insert, sorted(rows, key=itemgetter("dedup_key")))
 
 
 def forget(session: Session, key: str) -> None:
@@ -78,15 +80,18 @@ def prune_dedups(session: Session, now: datetime, limit: int) -> int:
     if not rows:
         return 0
     statuses = _statuses(session, rows)
-    held: list[dict[str, str]] = []
+    held: list[dict[str, Any]] = []
     free: list[dict[str, str]] = []
     for key, task_id, until_ms in rows:
-        holds = _holds(statuses.get(task_id), until_ms, now_ms)
-        (held if holds else free).append({"dedup_key": key})
+        if _holds(statuses.get(task_id), until_ms, now_ms):
+            pause = max(DEDUP_AGAIN, min(now - from_ms(until_ms), DEDUP_SELDOM))
+            held.append({"dedup_key": key, "look_ms": to_ms(now + pause)})
+        else:
+            free.append({"dedup_key": key})
     if free:
         session.run(_forget, free)
     if held:
-        session.run(_look_again, held, again=to_ms(now + DEDUP_AGAIN))
+        session.run(_look_again, held)
     return len(rows)
 
 
@@ -150,5 +155,5 @@ def _insert(rows: IncomingRows) -> Executable:
 
 @statement
 def _look_again(rows: IncomingRows) -> Executable:
-    v = rows(dedups.c.dedup_key)
-    return update(dedups).where(dedups.c.dedup_key == v.c.dedup_key).values(look_ms=parameter("again"))
+    v = rows(dedups.c.dedup_key, dedups.c.look_ms)
+    return update(dedups).where(dedups.c.dedup_key == v.c.dedup_key).values(look_ms=v.c.look_ms)

@@ -19,6 +19,7 @@ from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.stores.consumer_store import follow_up_bytes
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
@@ -111,7 +112,7 @@ class SqlOperatorStore(SqlPart, OperatorStore):
                 return [False] * len(part)
             return end_waiting(session, part, cancellation)
 
-        return await self._change(refs, cancel)
+        return await self._change(refs, cancel, follow_up_bytes)
 
     async def delete(
         self,

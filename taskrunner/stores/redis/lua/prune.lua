@@ -1,6 +1,6 @@
 -- Uses holders.
--- ARGV: now, most, when to look again at a dedup key that is still held. Answers how many were removed, at most twice as
--- many. A record is mostly gone by its TTL already.
+-- ARGV: now, most, the shortest and the longest pause before another look at a dedup key that is still held. Answers how
+-- many were removed, at most twice as many. A record is mostly gone by its TTL already.
 
 local members = call('ZRANGEBYSCORE', RETENTION, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 
@@ -34,8 +34,11 @@ end
 
 local keys = call('ZRANGEBYSCORE', DEDUP_ENDS, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, key in ipairs(keys) do
-  if dedup_holder(key, ARGV[1]) then
-    add(DEDUP_ENDS, ARGV[3], key)
+  local holder, _, _, ends = dedup_holder(key, ARGV[1])
+  if holder then
+    local now = tonumber(ARGV[1])
+    local pause = math.max(tonumber(ARGV[3]), math.min(now - ends, tonumber(ARGV[4])))
+    add(DEDUP_ENDS, now + pause, key)
   else
     call('HDEL', DEDUPS, key)
     remove(DEDUP_ENDS, key)

@@ -8,6 +8,8 @@ import pytest
 
 from taskrunner.domain.status import CLAIMABLE, Status
 from taskrunner.stores.base import AttemptRef, NewTask, Store
+from taskrunner.stores.connection import cut
+from taskrunner.stores.consumer_store import follow_up_bytes, settlement_bytes
 from tests.contract.stores.harness import (
     DAY,
     KEEP,
@@ -16,8 +18,10 @@ from tests.contract.stores.harness import (
     attempts_made,
     bring,
     claim,
+    entries,
     entry,
     fetch,
+    make_task,
     ref,
     settle,
     settling,
@@ -140,6 +144,40 @@ async def test_more_than_one_batch_of_them(store: Store) -> None:
     assert all(await store.settle(items, now=NOW))
     counts = await store.counts()
     assert (counts[Status.SCHEDULED], counts[Status.SUCCEEDED]) == (size, size)
+
+
+@pytest.mark.parametrize("end", ["settle", "fail", "cancel"])
+async def test_dozens_follow_each_of_a_batch(store: Store, end: str) -> None:
+    """A callback and forty webhooks, each with a body, are more than one statement or script can carry."""
+    tasks = entries(50)
+    following = [tuple(entry(make_task(body="x" * 8192)) for _ in range(41)) for _ in tasks]
+    items = [
+        settling(new.id, 1, Status.SUCCEEDED, follow_ups=news)
+        for new, news in zip(tasks, following, strict=True)
+    ]
+    refs = [AttemptRef(id=item.id, attempt=1, follow_ups=item.follow_ups) for item in items]
+    await store.accept(tasks)
+    if end == "settle":
+        await claim(store, [ref(new.id) for new in tasks])
+        assert all(await store.settle(items, now=NOW))
+    elif end == "fail":
+        assert all(await store.fail(refs, now=NOW, reason="r", error="e", retention=KEEP))
+    else:
+        assert all(await store.cancel(refs, now=NOW, error="e", retention=KEEP))
+    assert (await store.counts())[Status.SCHEDULED] == 50 * 41
+
+
+def test_a_batch_is_cut_by_what_follows_it() -> None:
+    """Each part of a batch is one call, and follow-ups are most of its bytes."""
+    new = entry()
+    size = len(new.encoded)
+    refs = [AttemptRef(id=str(number), attempt=1, follow_ups=(new, new)) for number in range(4)]
+    items = [settling(each.id, 1, Status.SUCCEEDED, follow_ups=each.follow_ups) for each in refs]
+    body = len(items[0].result.body) if items[0].result is not None else 0
+    limit = 4 * size + 2 * body
+    assert [settlement_bytes(item) for item in items] == [2 * size + body] * 4
+    assert [len(part) for part in cut(refs, follow_up_bytes, item_limit=9, byte_limit=limit)] == [2, 2]
+    assert [len(part) for part in cut(items, settlement_bytes, item_limit=9, byte_limit=limit)] == [2, 2]
 
 
 async def test_of_many_that_end_a_task_one_is_followed(backend: Backend) -> None:

@@ -126,6 +126,18 @@ async def test_concurrent_submits_make_one_task(backend: Backend) -> None:
     assert (await stores[0].counts())[Status.SCHEDULED] == 1
 
 
+async def test_concurrent_batches_of_keys_in_opposite_order_make_one_task_each(backend: Backend) -> None:
+    """None of them waits for another one that waits for it."""
+    stores = [await backend.open() for _ in range(4)]
+    keys = [f"k{number}" for number in range(50)]
+    batches = [[keyed(key) for key in (keys if number % 2 else keys[::-1])] for number in range(4)]
+    answers = await asyncio.gather(
+        *(store.accept(batch) for store, batch in zip(stores, batches, strict=True))
+    )
+    assert sum(each.answer is CREATED for batch in answers for each in batch) == len(keys)
+    assert {each.answer for batch in answers for each in batch} == {CREATED, HELD}
+
+
 async def test_concurrent_submits_of_a_key_that_has_become_free_make_one_task(backend: Backend) -> None:
     """Also where the key has a row or a field already."""
     stores = [await backend.open() for _ in range(3)]
@@ -246,3 +258,11 @@ async def test_the_cleaner_looks_at_no_more_keys_than_it_is_told(store: Store) -
     assert await store.prune(now=NOW + DAY, limit=3) == 3
     assert await store.prune(now=NOW + DAY, limit=3) == 2
     assert await store.prune(now=NOW + DAY, limit=3) == 0
+
+
+async def test_the_key_of_an_old_task_is_looked_at_seldom(store: Store) -> None:
+    """After a minute, then after as long as the task has outlived its ttl, and at least once an hour."""
+    await store.accept([keyed(ttl=TTL)])
+    begin = NOW + timedelta(seconds=TTL)
+    minutes = [n for n in range(200) if await store.prune(now=begin + n * DEDUP_AGAIN, limit=9)]
+    assert minutes == [0, 1, 2, 4, 8, 16, 32, 64, 124, 184]

@@ -13,8 +13,8 @@ local function key_holder(key)
   return nil
 end
 
--- The id of the task that holds a dedup key at `now`, its status and its attempt. A task holds its key while it is
--- alive, and until the key's time unless it was cancelled or deleted.
+-- The id of the task that holds a dedup key at `now`, its status, its attempt and the key's time. A task holds its
+-- key while it is alive, and until the key's time unless it was cancelled or deleted.
 local function dedup_holder(key, now)
   local value = call('HGET', DEDUPS, key)
   if not value then
@@ -26,5 +26,5 @@ local function dedup_holder(key, now)
   if not status or status == 'cancelled' or (TERMINAL[status] and tonumber(ends) <= tonumber(now)) then
     return nil
   end
-  return id, status, state[2]
+  return id, status, state[2], tonumber(ends)
 end
