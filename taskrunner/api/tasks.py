@@ -21,13 +21,14 @@ from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dry_run import DryRunView
-from taskrunner.api.views.task import DeduplicatedView, TaskView, as_text
+from taskrunner.api.views.task import DedupHolderView, DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation, TaskCheck
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
@@ -42,7 +43,7 @@ _SANDBOX = ("Content-Security-Policy", "sandbox; default-src 'none'; frame-ances
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={200: (DeduplicatedView, DryRunView, TaskView), 202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView, TaskView, DedupHolderView), 202: TaskView},
     takes={"application/json": TaskDraft},
     parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
     problems=(400, 408, 409, 413, 415, 422, 503),
@@ -107,7 +108,8 @@ class TaskRoutes:
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
         first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
         another task holds gets 200 with that one, and `Deduplicated: true`. A client that prefers to wait
-        gets 200 with the result, unless the task takes longer.
+        gets 200 with the result, unless the task takes longer. A key without the scope `read` sees no
+        attempts and no result, and of a task that holds a dedup key only the id.
         """
         is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
@@ -218,14 +220,27 @@ class TaskRoutes:
         request: web.Request,
         waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
     ) -> web.Response:
-        record = waited.record or await self._record(submitted.id)
-        view = self._view(request, record, await self._inline_body(record))
+        caller = caller_of(request)
         headers = (location, *waited.applied)
         if submitted.deduplicated:
-            found = DeduplicatedView.copy(view, deduplicated=True)
-            return json_response(found, headers=(*headers, ("Deduplicated", "true")))
+            headers = (*headers, ("Deduplicated", "true"))
+            if not caller.may_read:
+                holder = DedupHolderView(id=caller.shown(submitted.id), deduplicated=True)
+                return json_response(holder, headers=headers)
+        record = waited.record or await self._record(submitted.id)
+        if caller.may_read:
+            view = self._view(request, record, await self._inline_body(record))
+        else:
+            view = self._view(request, _without_results(record))
+        if submitted.deduplicated:
+            return json_response(DeduplicatedView.copy(view, deduplicated=True), headers=headers)
         status = 202 if waited.record is None else 200
         return json_response(view, status=status, headers=(*headers, ("Idempotency-Replayed", "true")))
+
+
+def _without_results(record: Record) -> Record:
+    """What a key that may not read sees of a task that it submits again."""
+    return replace(record, attempts=(), result=None, error=None, reason=None)
 
 
 def _asks_for_dry_run(request: web.Request) -> bool:
