@@ -132,7 +132,7 @@ class TaskRoutes:
         if "Prefer" in request.headers:
             return await self._answer_in_time(submitted, location, request)
         if not submitted.created:
-            return await self._known(submitted, location, request)
+            return await self._known(submitted, location, request, may_read=caller.may_read)
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
@@ -201,10 +201,16 @@ class TaskRoutes:
     async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
-        """200 with the result if there is one within the time for which the client prefers to wait."""
+        """200 with the result if there is one within the time for which the client prefers to wait.
+
+        A key that was revoked meanwhile is told that the task was accepted, and no result.
+        """
         waited = await self._waiting.until_ended(request, submitted.id)
+        may_read = caller_of(request).may_read
+        if waited.applied and not await self._waiting.may_still_read(request):
+            waited, may_read = replace(waited, record=None), False
         if not submitted.created:
-            return await self._known(submitted, location, request, waited)
+            return await self._known(submitted, location, request, waited, may_read=may_read)
         headers = (location, *waited.applied)
         if waited.record is not None:
             body = await self._inline_body(waited.record)
@@ -219,16 +225,17 @@ class TaskRoutes:
         location: tuple[str, str],
         request: web.Request,
         waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
+        *,
+        may_read: bool,
     ) -> web.Response:
-        caller = caller_of(request)
         headers = (location, *waited.applied)
         if submitted.deduplicated:
             headers = (*headers, ("Deduplicated", "true"))
-            if not caller.may_read:
-                holder = DedupHolderView(id=caller.shown(submitted.id), deduplicated=True)
+            if not may_read:
+                holder = DedupHolderView(id=caller_of(request).shown(submitted.id), deduplicated=True)
                 return json_response(holder, headers=headers)
         record = waited.record or await self._record(submitted.id)
-        if caller.may_read:
+        if may_read:
             view = self._view(request, record, await self._inline_body(record))
         else:
             view = self._view(request, _without_results(record))

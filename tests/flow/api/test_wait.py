@@ -171,6 +171,28 @@ async def test_a_revoked_key_does_not_get_the_result(api: Api) -> None:
     assert (answer.status, answer.json["code"]) == (401, "key_unknown")
 
 
+@pytest.mark.parametrize("known_by", [None, "id", "dedup key"])
+async def test_a_key_revoked_during_a_submit_does_not_get_the_result(api: Api, known_by: str | None) -> None:
+    """The task was accepted, and that is all the answer tells."""
+    key = bearer(await api.make_key("web", Scope.SUBMIT, Scope.READ, Scope.READ_ALL))
+    task: dict[str, Any] = {"id": "a", "dedup": {"key": "k"}}
+    if known_by is not None:
+        body = {"url": "http://example.com/", **task}
+        assert (await api.ask("POST", "/tasks", json=body, headers=key)).status == 202
+    if known_by == "dedup key":
+        del task["id"]
+    answering = await submit_waiting(api, {**key, **LONG}, **task)
+    await api.revoke_key("web")
+    await api.finish("a", Status.SUCCEEDED, RESULT)
+    answer = await answering
+    assert (answer.status, answer.headers["Preference-Applied"]) == (
+        200 if known_by == "dedup key" else 202,
+        "wait=50",
+    )
+    assert (answer.json["id"], answer.json.get("result")) == ("a", None)
+    assert b"done" not in answer.content
+
+
 async def test_waiting_reads_the_store_once_for_all(api: Api) -> None:
     """However many wait, one read of the log serves them."""
     answers = [await submit_waiting(api, id=f"t{number}") for number in range(20)]
