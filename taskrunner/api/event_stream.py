@@ -46,9 +46,9 @@ def hello(event_id: str | None) -> bytes:
     return b"retry: %d\n%b\n" % (_RETRY_MS, _id_line(event_id))
 
 
-def head_only() -> web.Response:
-    """The answer to HEAD."""
-    return web.Response(headers=CIMultiDict(_HEADERS))
+def head_only() -> web.StreamResponse:
+    """The answer to HEAD. A `web.Response` would get the entity tag of its bytes, of which it has none."""
+    return web.StreamResponse(headers=CIMultiDict(_HEADERS))
 
 
 class EventStream:
