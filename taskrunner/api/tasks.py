@@ -24,7 +24,7 @@ from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import DedupHolderView, DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -71,6 +71,10 @@ _DELETE = Operation(
     problems=(404, 409, 503),
     tagged=True,
 )
+
+
+class _HolderDeleted(StateConflict):
+    """The task that held the dedup key was deleted before it could be shown."""
 
 
 class TaskRoutes:
@@ -125,17 +129,11 @@ class TaskRoutes:
         if is_dry_run:
             found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
-        async with caller.room_for(1) as room:
-            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
-            room.created = int(submitted.created)
-        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
-        if "Prefer" in request.headers:
-            return await self._answer_in_time(submitted, location, request)
-        if not submitted.created:
-            return await self._known(submitted, location, request, may_read=caller.may_read)
-        task = caller.shown_task(submitted.task)
-        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
-        return json_response(view, status=202, headers=(location,))
+        try:
+            return await self._submit(draft, key, request, may_wait="Prefer" in request.headers)
+        except _HolderDeleted:
+            # That frees the dedup key. The client has waited already, if it wanted to.
+            return await self._submit(draft, key, request, may_wait=False)
 
     async def read(self, request: web.Request) -> web.Response:
         query = Query(request, _READ.parameters)
@@ -198,6 +196,23 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
+    async def _submit(
+        self, draft: TaskDraft, key: str | None, request: web.Request, *, may_wait: bool
+    ) -> web.Response:
+        """Raises `_HolderDeleted`, and as `Intake.submit` does."""
+        caller = caller_of(request)
+        async with caller.room_for(1) as room:
+            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
+            room.created = int(submitted.created)
+        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
+        if may_wait:
+            return await self._answer_in_time(submitted, location, request)
+        if not submitted.created:
+            return await self._known(submitted, location, request, may_read=caller.may_read)
+        task = caller.shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
+        return json_response(view, status=202, headers=(location,))
+
     async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
@@ -234,7 +249,12 @@ class TaskRoutes:
             if not may_read:
                 holder = DedupHolderView(id=caller_of(request).shown(submitted.id), deduplicated=True)
                 return json_response(holder, headers=headers)
-        record = waited.record or await self._record(submitted.id)
+        record = waited.record or await self._store.get(submitted.id)
+        if record is None:
+            if submitted.deduplicated:
+                detail = f"task {submitted.id} held the dedup key and is deleted; send the request again"
+                raise _HolderDeleted(detail)
+            raise StateConflict.of_deleted(submitted.id)
         if may_read:
             view = self._view(request, record, await self._inline_body(record))
         else:
