@@ -138,6 +138,23 @@ async def test_there_are_only_so_many_waits(api: Api) -> None:
     assert (await third).status == 200
 
 
+@pytest.mark.parametrize("api_options", [{"max_waits_per_key": 1}])
+async def test_a_key_has_only_so_many_waits(api: Api) -> None:
+    """One more is answered at once; another key has its own, and a place that is free again is taken."""
+    one, two = [bearer(await api.make_key(name, Scope.SUBMIT, Scope.READ)) for name in ("one", "two")]
+    first = await submit_waiting(api, {**one, **LONG}, id="a")
+    answer = await (await submit_waiting(api, {**one, **LONG}, id="b"))
+    assert (answer.status, "Preference-Applied" in answer.headers) == (202, False)
+    other = await submit_waiting(api, {**two, **LONG}, id="c")
+    assert waiting(api) == 2
+    await api.finish("one~a", Status.SUCCEEDED, RESULT)
+    assert (await first).status == 200
+    again = await submit_waiting(api, {**one, **LONG}, id="d")
+    for task_id, answering in (("two~c", other), ("one~d", again)):
+        await api.finish(task_id, Status.SUCCEEDED, RESULT)
+        assert (await answering).status == 200
+
+
 async def test_a_client_that_goes_away_frees_its_place(api: Api) -> None:
     answering = await submit_waiting(api)
     answering.cancel()
