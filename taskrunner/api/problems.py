@@ -27,7 +27,7 @@ error is shown only as an id, under which the log has the rest.
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
-| 503 | `too_many_streams` | as many lists as can be are being streamed |
+| 429, 503 | `too_many_streams` | the key, or the process, has as many streams as it may have |
 | 503 | `store_unavailable`, `broker_unavailable`, … | try again after `Retry-After` seconds |
 | 500 | `internal_error` | ours; `instance` is the id in the log |
 
