@@ -95,7 +95,7 @@ def build_api(
     TaskRoutes(
         intake, dry_runner, cancellation, store, waiting, options, max_request_bytes=max_request_bytes
     ).add_to(routes)
-    TaskListRoutes(store, options).add_to(routes)
+    TaskListRoutes(store, access, options).add_to(routes)
     EventRoutes(feed, live, store, options).add_to(routes)
     BatchRoutes(intake, options).add_to(routes)
     AttemptRoutes(store, options).add_to(routes)

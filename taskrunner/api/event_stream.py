@@ -46,9 +46,9 @@ def hello(event_id: str | None) -> bytes:
     return b"retry: %d\n%b\n" % (_RETRY_MS, _id_line(event_id))
 
 
-def head_only() -> web.Response:
-    """The answer to HEAD."""
-    return web.Response(headers=CIMultiDict(_HEADERS))
+def head_only() -> web.StreamResponse:
+    """The answer to HEAD. A `web.Response` would get the entity tag of its bytes, of which it has none."""
+    return web.StreamResponse(headers=CIMultiDict(_HEADERS))
 
 
 class EventStream:
@@ -60,6 +60,8 @@ class EventStream:
         self._response = web.StreamResponse(headers=CIMultiDict(_HEADERS))
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
+        # Of these, what was offered before the answer, when there was no reader yet that could be slow.
+        self._early_bytes = 0
         self._ended = False
         self._waiting: asyncio.Future[None] | None = None
         self._written_at = self._loop.time()
@@ -81,11 +83,14 @@ class EventStream:
         """Send this as soon as the client reads. When too much waits already, its connection ends."""
         if self._ended:
             return
-        if self._pending_bytes > MOST_PENDING_BYTES:
+        if self._pending_bytes - self._early_bytes > MOST_PENDING_BYTES:
             self.cut()
             return
         self._pending.extend(events)
-        self._pending_bytes += sum(map(len, events))
+        size = sum(map(len, events))
+        self._pending_bytes += size
+        if not self._response.prepared:
+            self._early_bytes += size
         self._wake()
 
     def end(self) -> None:
@@ -96,7 +101,7 @@ class EventStream:
     def cut(self) -> None:
         """End the connection now."""
         self._pending.clear()
-        self._pending_bytes = 0
+        self._pending_bytes = self._early_bytes = 0
         if self._request.transport is not None:
             self._request.transport.abort()
         self.end()
@@ -129,6 +134,7 @@ class EventStream:
             events.append(self._pending.popleft())
             size += len(events[-1])
         self._pending_bytes -= size
+        self._early_bytes = max(0, self._early_bytes - size)
         return b"".join(events)
 
     def _wake(self) -> None:

@@ -29,6 +29,9 @@ from taskrunner.stores.base import Store
 
 # The type of the event of a task that was deleted; that of the others is the status.
 _DELETED = "deleted"
+# What waits in memory until a client that has come back to a task is answered; one that missed more gets a
+# gap. An attempt brings up to three changes.
+_MOST_MISSED = 100
 _RESUME = (LAST_EVENT_ID, LAST_EVENT_ID_QUERY)
 _OF_TASK = Operation(
     summary="Events of a task: as it is now, and as its status changes; the stream ends when the task does.",
@@ -106,6 +109,8 @@ class EventRoutes:
                 raise ChangesLost
             async for news, _ in self._feed.replay(place, lambda change: change.task_id == stream.task_id):
                 missed += news
+                if len(missed) > _MOST_MISSED:
+                    raise ChangesLost
         except ChangesLost:
             if last_id is not None:
                 stream.offer(gap(self._event_id(self._feed.place)))

@@ -43,6 +43,7 @@ class LiveRequests:
         self._most = max(1, affordable_connections(options.max_connections) * 4 // 5)
         self._waits: dict[LiveRequest, tuple[web.Request, Needs]] = {}
         self._streams: dict[LiveRequest, tuple[web.Request, Needs]] = {}
+        self._waits_of: Counter[str | None] = Counter()
         self._streams_of: Counter[str | None] = Counter()
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
@@ -73,12 +74,14 @@ class LiveRequests:
     @contextmanager
     def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> Iterator[bool]:
         """Whether there is a place for this wait, which it has inside."""
-        if self._closed or self._is_crowded() or len(self._waits) >= self._options.max_waits:
+        name = caller_of(request).name
+        if not self._has_room_to_wait(name):
             yield False
             return
         self._waits[wait] = request, needs
         try:
-            yield True
+            with _counted(self._waits_of, name):
+                yield True
         finally:
             del self._waits[wait]
 
@@ -88,14 +91,16 @@ class LiveRequests:
         name = caller_of(request).name
         self._refuse_if_full(name)
         self._streams[stream] = request, needs
-        self._streams_of[name] += 1
         try:
-            yield
+            with _counted(self._streams_of, name):
+                yield
         finally:
             del self._streams[stream]
-            self._streams_of[name] -= 1
-            if not self._streams_of[name]:
-                del self._streams_of[name]
+
+    def _has_room_to_wait(self, name: str | None) -> bool:
+        if self._closed or self._is_crowded() or len(self._waits) >= self._options.max_waits:
+            return False
+        return name is None or self._waits_of[name] < self._options.max_waits_per_key
 
     def _refuse_if_full(self, name: str | None) -> None:
         if self._closed:
@@ -118,8 +123,12 @@ class LiveRequests:
 
     async def check(self, request: web.Request, needs: Needs) -> None:
         """Raises `RequestRefused` for a caller that could not make the request again."""
-        if not await self._access.still_admits(request, needs):
+        if not await self.may_see(request, needs):
             raise refuse(401, "key_unknown", "this API key was revoked, or lost a scope, during the request")
+
+    async def may_see(self, request: web.Request, needs: Needs) -> bool:
+        """Whether the caller could ask for what needs these scopes now, and would see as much."""
+        return await self._access.still_admits(request, needs)
 
     def _is_crowded(self) -> bool:
         return len(self._streams) + len(self._waits) >= self._most
@@ -142,3 +151,15 @@ class LiveRequests:
         if transport is None or transport.is_closing():
             return False
         return await self._access.still_admits(request, needs)
+
+
+@contextmanager
+def _counted(counts: Counter[str | None], name: str | None) -> Iterator[None]:
+    """Counts one more of that name inside."""
+    counts[name] += 1
+    try:
+        yield
+    finally:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]

@@ -56,10 +56,10 @@ class ApiSettings:
 
     `max_request_bytes` has room for the largest body of a task in base64, `max_batch_bytes` for many tasks. A
     fetched text of up to `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`.
-    A client may wait up to `max_wait` for a result. In this process at most `max_waits` do so at a time, and
-    there are at most `max_streams` of events, `max_streams_per_key` of one key; both together take at most
-    four fifths of `max_connections`. `user_agent` is what consumers send by default; `masking` hides values
-    that may be secret.
+    A client may wait up to `max_wait` for a result. In this process at most `max_waits` do so at a time,
+    `max_waits_per_key` of one key, and there are at most `max_streams` of events, `max_streams_per_key` of
+    one key; both together take at most four fifths of `max_connections`. `user_agent` is what consumers send
+    by default; `masking` hides values that may be secret.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -68,8 +68,9 @@ class ApiSettings:
     inline_body_bytes: int = 64 * 1024
     max_wait: float = 60.0
     max_waits: int = 1000
+    max_waits_per_key: int = 100
     max_streams: int = 1000
-    max_streams_per_key: int = 1000
+    max_streams_per_key: int = 100
     max_connections: int = MAX_CONNECTIONS
     user_agent: str = USER_AGENT
     masking: Masking = Masking()

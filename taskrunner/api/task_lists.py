@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.accept import NDJSON, wants_lines
-from taskrunner.api.access import Caller, caller_of
+from taskrunner.api.access import Access, Caller, caller_of
 from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.line_stream import LineStreams
 from taskrunner.api.next_page import next_page
@@ -30,7 +30,7 @@ _LIST = Operation(
     summary="Tasks, the newest first. With Accept: application/x-ndjson, a stream of all that match.",
     answers={200: (TaskPage, TaskPartPage, NDJSON)},
     parameters=(*TASK_CONDITIONS, SORT, FIELDS, VIEW, LIMIT, CURSOR),
-    problems=(400, 503),
+    problems=(400, 429, 503),
 )
 
 
@@ -45,10 +45,10 @@ class TaskQuery(Value):
 class TaskListRoutes:
     """`GET /tasks`."""
 
-    def __init__(self, store: Store, options: ApiSettings) -> None:
+    def __init__(self, store: Store, access: Access, options: ApiSettings) -> None:
         self._search = Search(store)
         self._options = options
-        self._streams = LineStreams()
+        self._streams = LineStreams(access)
 
     def add_to(self, routes: Routes) -> None:
         routes.get("/tasks", self.list, _LIST)
@@ -74,7 +74,7 @@ class TaskListRoutes:
                 page = await self._page(asked, caller, prefix, limit=_EXPORT_PAGE, cursor=cursor)
                 return Page(items=[encode(task) for task in page.items], cursor=page.cursor)
 
-            return await self._streams.answer(request, await query.with_cursor(lambda: read(cursor)), read)
+            return await self._streams.answer(request, lambda: query.with_cursor(lambda: read(cursor)), read)
         page = await query.with_cursor(lambda: self._page(asked, caller, prefix, limit=limit, cursor=cursor))
         kind = TaskPage if asked.members is None else TaskPartPage
         view = kind(tasks=page.items, next_cursor=page.cursor)

@@ -21,13 +21,14 @@ from taskrunner.api.responses import empty_response, json_response, raw_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.dry_run import DryRunView
-from taskrunner.api.views.task import DeduplicatedView, TaskView, as_text
+from taskrunner.api.views.task import DedupHolderView, DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation, TaskCheck
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
@@ -42,7 +43,7 @@ _SANDBOX = ("Content-Security-Policy", "sandbox; default-src 'none'; frame-ances
 _LARGE_BYTES = 64 * 1024
 _SUBMIT = Operation(
     summary="Submit a task.",
-    answers={200: (DeduplicatedView, DryRunView, TaskView), 202: TaskView},
+    answers={200: (DeduplicatedView, DryRunView, TaskView, DedupHolderView), 202: TaskView},
     takes={"application/json": TaskDraft},
     parameters=(TASK_DRY_RUN, IDEMPOTENCY_KEY, TRACEPARENT, PREFER),
     problems=(400, 408, 409, 413, 415, 422, 503),
@@ -70,6 +71,10 @@ _DELETE = Operation(
     problems=(404, 409, 503),
     tagged=True,
 )
+
+
+class _HolderDeleted(StateConflict):
+    """The task that held the dedup key was deleted before it could be shown."""
 
 
 class TaskRoutes:
@@ -107,7 +112,8 @@ class TaskRoutes:
         A repetition (the same Idempotency-Key or id with the same content) gets the same status as the
         first answer did, with the task as it is now, and `Idempotency-Replayed: true`. A task whose dedup key
         another task holds gets 200 with that one, and `Deduplicated: true`. A client that prefers to wait
-        gets 200 with the result, unless the task takes longer.
+        gets 200 with the result, unless the task takes longer. A key without the scope `read` sees no
+        attempts and no result, and of a task that holds a dedup key only the id.
         """
         is_dry_run = bool(request.query_string) and _asks_for_dry_run(request)
         raw = await read_json_body(
@@ -123,17 +129,11 @@ class TaskRoutes:
         if is_dry_run:
             found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
-        async with caller.room_for(1) as room:
-            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
-            room.created = int(submitted.created)
-        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
-        if "Prefer" in request.headers:
-            return await self._answer_in_time(submitted, location, request)
-        if not submitted.created:
-            return await self._known(submitted, location, request)
-        task = caller.shown_task(submitted.task)
-        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
-        return json_response(view, status=202, headers=(location,))
+        try:
+            return await self._submit(draft, key, request, may_wait="Prefer" in request.headers)
+        except _HolderDeleted:
+            # That frees the dedup key. The client has waited already, if it wanted to.
+            return await self._submit(draft, key, request, may_wait=False)
 
     async def read(self, request: web.Request) -> web.Response:
         query = Query(request, _READ.parameters)
@@ -196,13 +196,36 @@ class TaskRoutes:
             return None
         return await self._content(record.task.id, result)
 
+    async def _submit(
+        self, draft: TaskDraft, key: str | None, request: web.Request, *, may_wait: bool
+    ) -> web.Response:
+        """Raises `_HolderDeleted`, and as `Intake.submit` does."""
+        caller = caller_of(request)
+        async with caller.room_for(1) as room:
+            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
+            room.created = int(submitted.created)
+        location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
+        if may_wait:
+            return await self._answer_in_time(submitted, location, request)
+        if not submitted.created:
+            return await self._known(submitted, location, request, may_read=caller.may_read)
+        task = caller.shown_task(submitted.task)
+        view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
+        return json_response(view, status=202, headers=(location,))
+
     async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request
     ) -> web.Response:
-        """200 with the result if there is one within the time for which the client prefers to wait."""
+        """200 with the result if there is one within the time for which the client prefers to wait.
+
+        A key that was revoked meanwhile is told that the task was accepted, and no result.
+        """
         waited = await self._waiting.until_ended(request, submitted.id)
+        may_read = caller_of(request).may_read
+        if waited.applied and not await self._waiting.may_still_read(request):
+            waited, may_read = replace(waited, record=None), False
         if not submitted.created:
-            return await self._known(submitted, location, request, waited)
+            return await self._known(submitted, location, request, waited, may_read=may_read)
         headers = (location, *waited.applied)
         if waited.record is not None:
             body = await self._inline_body(waited.record)
@@ -217,15 +240,34 @@ class TaskRoutes:
         location: tuple[str, str],
         request: web.Request,
         waited: Waited = Waited(),  # noqa: B008 - frozen, so a default may be shared
+        *,
+        may_read: bool,
     ) -> web.Response:
-        record = waited.record or await self._record(submitted.id)
-        view = self._view(request, record, await self._inline_body(record))
         headers = (location, *waited.applied)
         if submitted.deduplicated:
-            found = DeduplicatedView.copy(view, deduplicated=True)
-            return json_response(found, headers=(*headers, ("Deduplicated", "true")))
+            headers = (*headers, ("Deduplicated", "true"))
+            if not may_read:
+                holder = DedupHolderView(id=caller_of(request).shown(submitted.id), deduplicated=True)
+                return json_response(holder, headers=headers)
+        record = waited.record or await self._store.get(submitted.id)
+        if record is None:
+            if submitted.deduplicated:
+                detail = f"task {submitted.id} held the dedup key and is deleted; send the request again"
+                raise _HolderDeleted(detail)
+            raise StateConflict.of_deleted(submitted.id)
+        if may_read:
+            view = self._view(request, record, await self._inline_body(record))
+        else:
+            view = self._view(request, _without_results(record))
+        if submitted.deduplicated:
+            return json_response(DeduplicatedView.copy(view, deduplicated=True), headers=headers)
         status = 202 if waited.record is None else 200
         return json_response(view, status=status, headers=(*headers, ("Idempotency-Replayed", "true")))
+
+
+def _without_results(record: Record) -> Record:
+    """What a key that may not read sees of a task that it submits again."""
+    return replace(record, attempts=(), result=None, error=None, reason=None)
 
 
 def _asks_for_dry_run(request: web.Request) -> bool:

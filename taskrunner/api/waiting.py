@@ -36,6 +36,10 @@ class Waiting:
         """After a wait. Raises `RequestRefused` if the key has been revoked meanwhile."""
         await self._live.check(request, READ)
 
+    async def may_still_read(self, request: web.Request) -> bool:
+        """After a wait: False if the key has been revoked meanwhile, or may not read any more."""
+        return await self._live.may_see(request, READ)
+
     async def until_ended(self, request: web.Request, task_id: str) -> Waited:
         """Wait as long as the client prefers and we allow.
 

@@ -11,7 +11,7 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
 from taskrunner.domain.errors import ApiUnavailable, ApiUnfit, CallerError, FieldError, TaskInvalid
-from taskrunner.domain.masking import mask_user_info
+from taskrunner.domain.masking import mask_user_info, masked_url
 from taskrunner.version import __version__
 
 # Seconds to connect, and to wait for a response.
@@ -26,6 +26,8 @@ _NEXT_STEPS = {
 }
 # The fields of a response that this client reads.
 _TASK = {"id": str, "url": str, "status": str}
+# Of a task that holds a dedup key, a key that may not read is told no more.
+_HOLDER = {"id": str}
 _ACCEPTED = {"id": str, "url": str, "created": bool, "published": bool}
 _FORESEEN = {"created": bool, "task": dict, "attempts": list, "target": dict}
 _ERROR = {"field": str, "message": str}
@@ -66,10 +68,11 @@ class ApiClient:
     def submit(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
         """The `id`, `url`, `created` and `published` of the accepted task."""
         response = self._post("/tasks", fields, idempotency_key)
-        task = self._resource(response, _TASK)
+        task = self._resource(response, _HOLDER if "Deduplicated" in response.headers else _TASK)
         created = not {"Idempotency-Replayed", "Deduplicated"} & response.headers.keys()
         published = created and task["status"] == "queued"
-        return {"id": task["id"], "url": task["url"], "created": created, "published": published}
+        url = task.get("url", masked_url(fields["url"]))
+        return {"id": task["id"], "url": url, "created": created, "published": published}
 
     def dry_run(self, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
         """What a submit would do, as the API answers it."""

@@ -161,6 +161,11 @@ class QueueUnknown(CallerError):
 class StateConflict(CallerError):
     """The current status of the task does not allow the request."""
 
+    @classmethod
+    def of_deleted(cls, task_id: str) -> Self:
+        """For a request that is repeated."""
+        return cls(f"task {task_id} was accepted for this request before and is deleted; use a new id or key")
+
 
 class KeyReused(StateConflict):
     """An `Idempotency-Key` came with another request before."""

@@ -286,9 +286,7 @@ def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateCon
     if known is None and accepted.answer is AcceptAnswer.HELD:
         return StateConflict(f"task {accepted.id}, which held the dedup key, is gone; submit again")
     if known is None:
-        return StateConflict(
-            f"task {accepted.id} was accepted for this request before and is deleted; use a new id or key"
-        )
+        return StateConflict.of_deleted(accepted.id)
     if accepted.id == new.id and not is_same_request(new.task, known.task):
         return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
     return None

@@ -31,6 +31,7 @@ _PART = 200
 _TOLD_AT_ONCE = 50
 # How many clients that have come back read the log at a time.
 _REPLAYS = 4
+# Seconds until the log is given up, or that a client comes from a place ahead of it.
 READY_PATIENCE = 5.0
 
 
@@ -147,6 +148,7 @@ class TaskFeed(Service):
         When it ends, all up to `place` has been answered, and no other coroutine has run since. Raises
         `ChangesLost`, `StoreUnavailable`.
         """
+        give_up_at: float | None = None
         while after != self.place:
             async with self._replaying:
                 end = self.place
@@ -154,7 +156,12 @@ class TaskFeed(Service):
                 if part.lost:
                     raise ChangesLost
                 if after > end:
-                    # Another process, which told the client, has read on sooner.
+                    # Another process, which told the client, has read on sooner. Or the newest changes were
+                    # lost in a fail-over of the store, and this place may never come again.
+                    now = self._clock.monotonic()
+                    give_up_at = now + READY_PATIENCE if give_up_at is None else give_up_at
+                    if now >= give_up_at:
+                        raise ChangesLost
                     await asyncio.sleep(INTERVAL)
                     continue
                 changes = [change for change in part.changes if change.id <= end]

@@ -10,9 +10,11 @@ from taskrunner.domain.change import Change, ChangeId
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events, LoopFailed
 from taskrunner.domain.record import Record
+from taskrunner.producer import task_feed
 from taskrunner.producer.task_feed import ChangesLost, TaskFeed, TaskNews
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import FakeRedisBackend, entries
+from tests.tools.waiting import in_time
 
 
 @pytest.fixture
@@ -49,6 +51,20 @@ async def test_a_client_may_come_back_to_a_process_that_is_behind(store: Store) 
         assert not coming_back.done()
         await behind.turn()
         assert await coming_back == []
+
+
+async def test_a_place_that_never_comes_is_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client does not wait for ever for a feed that stays behind."""
+    monkeypatch.setattr(task_feed, "READY_PATIENCE", 0.1)
+    behind, ahead = feed_of(store), feed_of(store)
+    with behind.kept_running(), ahead.kept_running():
+        await behind.turn()
+        await ahead.turn()
+        await store.accept(entries(1))
+        await ahead.turn()
+        async with in_time("the feed gives up"):
+            with pytest.raises(ChangesLost):
+                await replayed(behind, ahead.place)
 
 
 async def test_a_client_is_told_what_it_missed(store: Store) -> None:

@@ -279,6 +279,13 @@ class DeduplicatedView(TaskView):
     deduplicated: Literal[True]
 
 
+class DedupHolderView(View):
+    """What a key without the scope `read` is told of that task: which one it is, as in a batch."""
+
+    id: str
+    deduplicated: Literal[True]
+
+
 class TaskPage(View):
     """A part of a list, in the order of `sort`; `next_cursor` asks for the next part."""
 

@@ -115,6 +115,9 @@ class ApiSection(Section):
     max_waits: int = Field(
         _API.max_waits, ge=0, le=100_000, description="at a time; others are answered at once"
     )
+    max_waits_per_key: int = Field(
+        _API.max_waits_per_key, ge=0, le=100_000, description="of one API key; others are answered at once"
+    )
     max_streams: int = Field(
         _API.max_streams, ge=0, le=100_000, description="streams of events at a time; others get 503"
     )

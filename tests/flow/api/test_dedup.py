@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.stores.base import AttemptRef
 from tests.flow.api.harness import Answer, Api
+from tests.tools.waiting import eventually
 
 URL = "http://example.com/"
 
@@ -30,6 +32,46 @@ async def test_return_answers_with_the_task_that_holds_the_key(api: Api) -> None
     assert "Deduplicated" not in first.headers
     assert "deduplicated" not in first.json
     assert (await api.store.counts())[Status.SCHEDULED] == 1
+
+
+def delete_when_read(api: Api, doomed: str) -> None:
+    """The next read of a record comes just after its task was deleted."""
+    get = api.store.get
+
+    async def deleted(task_id: str) -> Record | None:
+        api.store.get = get  # type: ignore[method-assign]  # as before
+        assert (await api.ask("DELETE", f"/tasks/{doomed}")).status == 204
+        return await get(task_id)
+
+    api.store.get = deleted  # type: ignore[method-assign]  # to delete at this moment
+
+
+async def test_a_holder_that_is_deleted_meanwhile_frees_the_key(api: Api) -> None:
+    """The new task is accepted: the answer cannot show a task that is gone."""
+    first = await submit(api)
+    delete_when_read(api, first.json["id"])
+    again = await submit(api)
+    assert (again.status, "Deduplicated" in again.headers) == (202, False)
+    assert again.json["id"] != first.json["id"]
+
+
+async def test_a_holder_that_is_deleted_during_a_wait_frees_the_key(api: Api) -> None:
+    first = await submit(api)
+    body = {"url": URL, "dedup": {"key": "k"}}
+    waiting = asyncio.create_task(api.ask("POST", "/tasks", json=body, headers={"Prefer": "wait=50"}))
+    await eventually(lambda: api.live.waits == 1)
+    assert (await api.ask("DELETE", f"/tasks/{first.json['id']}")).status == 204
+    again = await waiting
+    assert (again.status, "Deduplicated" in again.headers) == (202, False)
+
+
+async def test_a_task_that_is_deleted_while_it_is_submitted_again_is_a_conflict(api: Api) -> None:
+    """The same problem as a moment later."""
+    body = {"url": URL, "id": "a"}
+    assert (await api.submit(id="a")).status == 202
+    delete_when_read(api, "a")
+    problems = [await api.refusal(409, "state_conflict", "POST", "/tasks", json=body) for _ in range(2)]
+    assert "is deleted" in problems[0]["detail"]
 
 
 async def test_reject_names_the_task_that_holds_the_key(api: Api) -> None:

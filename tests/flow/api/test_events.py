@@ -222,6 +222,8 @@ async def test_no_cache_and_no_proxy_holds_a_stream_back(api: Api, path: str) ->
         assert "X-Request-Id" in sent
     answer = await api.ask("HEAD", path)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    assert (answer.content, "ETag" in answer.headers) == (b"", False)
+    assert "X-Request-Id" in answer.headers
 
 
 async def test_a_silent_stream_has_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

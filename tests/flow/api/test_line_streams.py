@@ -44,15 +44,18 @@ def read_lines(content: bytes) -> tuple[list[Any], Any]:
 
 
 @asynccontextmanager
-async def slow_reader(api: Api, path: str) -> AsyncIterator[asyncio.StreamReader]:
+async def slow_reader(
+    api: Api, path: str, *, key: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.StreamReader]:
     """A client with small buffers that has read the head of an answer, and nothing more yet."""
     plug = socket.socket()
     plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plug.setblocking(False)
     await asyncio.get_running_loop().sock_connect(plug, ("127.0.0.1", api.server.port))
     reader, writer = await asyncio.open_connection(sock=plug, limit=4096)
-    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n"
-    writer.write(head.encode())
+    headers = {"Host": "localhost", **LINES, **(key or {})}
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
     assert b"Transfer-Encoding: chunked" in await reader.readuntil(b"\r\n\r\n")
     try:
         yield reader
@@ -211,6 +214,40 @@ async def test_only_so_many_streams_at_a_time(api: Api) -> None:
             return (await api.ask("GET", "/tasks?status=succeeded", headers=LINES)).status == 200
 
         await eventually(is_free)
+
+
+async def test_a_key_has_only_so_many_streams(api: Api) -> None:
+    """One more is refused before anything is read; another key has its own."""
+    await bring(api, 600, labels=LARGE)
+    path = "/tasks?fields=labels"
+    one, two = [bearer(await api.make_key(name, Scope.READ, Scope.READ_ALL)) for name in ("one", "two")]
+    readers = [slow_reader(api, path, key=one) for _ in range(5)]
+    await asyncio.gather(*(each.__aenter__() for each in readers))
+    # With a cursor that no read would take.
+    asked = f"{path}&cursor=x"
+    refusal = await api.refusal(429, "too_many_streams", "GET", asked, headers={**LINES, **one})
+    assert "'one'" in refusal["detail"]
+    async with slow_reader(api, path, key=two):
+        await asyncio.gather(*(each.__aexit__(None, None, None) for each in readers))
+
+    async def is_free() -> bool:
+        answer = await api.ask("GET", "/tasks?status=succeeded", headers={**LINES, **one})
+        return answer.status == 200
+
+    await eventually(is_free)
+
+
+async def test_a_stream_ends_when_its_key_is_revoked(api: Api) -> None:
+    """Before the next page, and without the last line: it is not complete."""
+    ids = await bring(api, 900, labels=LARGE)
+    key = bearer(await api.make_key("reader", Scope.READ, Scope.READ_ALL))
+    async with slow_reader(api, "/tasks?sort=created_at&fields=id,labels", key=key) as reader:
+        await api.revoke_key("reader")
+        async with in_time("the end of the stream"):
+            content, whole = unchunked(await reader.read())
+    assert not whole
+    assert b'"end"' not in content
+    assert 0 < content.count(b"\n") < len(ids)
 
 
 async def test_a_stream_has_nothing_of_others(api: Api) -> None:

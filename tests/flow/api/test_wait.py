@@ -138,6 +138,23 @@ async def test_there_are_only_so_many_waits(api: Api) -> None:
     assert (await third).status == 200
 
 
+@pytest.mark.parametrize("api_options", [{"max_waits_per_key": 1}])
+async def test_a_key_has_only_so_many_waits(api: Api) -> None:
+    """One more is answered at once; another key has its own, and a place that is free again is taken."""
+    one, two = [bearer(await api.make_key(name, Scope.SUBMIT, Scope.READ)) for name in ("one", "two")]
+    first = await submit_waiting(api, {**one, **LONG}, id="a")
+    answer = await (await submit_waiting(api, {**one, **LONG}, id="b"))
+    assert (answer.status, "Preference-Applied" in answer.headers) == (202, False)
+    other = await submit_waiting(api, {**two, **LONG}, id="c")
+    assert waiting(api) == 2
+    await api.finish("one~a", Status.SUCCEEDED, RESULT)
+    assert (await first).status == 200
+    again = await submit_waiting(api, {**one, **LONG}, id="d")
+    for task_id, answering in (("two~c", other), ("one~d", again)):
+        await api.finish(task_id, Status.SUCCEEDED, RESULT)
+        assert (await answering).status == 200
+
+
 async def test_a_client_that_goes_away_frees_its_place(api: Api) -> None:
     answering = await submit_waiting(api)
     answering.cancel()
@@ -169,6 +186,28 @@ async def test_a_revoked_key_does_not_get_the_result(api: Api) -> None:
     await api.revoke_key("reader")
     answer = await answering
     assert (answer.status, answer.json["code"]) == (401, "key_unknown")
+
+
+@pytest.mark.parametrize("known_by", [None, "id", "dedup key"])
+async def test_a_key_revoked_during_a_submit_does_not_get_the_result(api: Api, known_by: str | None) -> None:
+    """The task was accepted, and that is all the answer tells."""
+    key = bearer(await api.make_key("web", Scope.SUBMIT, Scope.READ, Scope.READ_ALL))
+    task: dict[str, Any] = {"id": "a", "dedup": {"key": "k"}}
+    if known_by is not None:
+        body = {"url": "http://example.com/", **task}
+        assert (await api.ask("POST", "/tasks", json=body, headers=key)).status == 202
+    if known_by == "dedup key":
+        del task["id"]
+    answering = await submit_waiting(api, {**key, **LONG}, **task)
+    await api.revoke_key("web")
+    await api.finish("a", Status.SUCCEEDED, RESULT)
+    answer = await answering
+    assert (answer.status, answer.headers["Preference-Applied"]) == (
+        200 if known_by == "dedup key" else 202,
+        "wait=50",
+    )
+    assert (answer.json["id"], answer.json.get("result")) == ("a", None)
+    assert b"done" not in answer.content
 
 
 async def test_waiting_reads_the_store_once_for_all(api: Api) -> None:
