@@ -24,10 +24,11 @@ from taskrunner.producer.bulk_actions import BulkActions, Step
 from taskrunner.stores.base import Store, StoredOperation
 
 # Seconds. Another process goes on this long after the one that held the lease died.
-LEASE = 10.0
+LEASE = 30.0
 _RENEW = 3.0
-# Operations that may be live.
+# Operations that may be live, and those of them that one process runs at a time.
 MOST_RUNS = 200
+MOST_TAKEN = 20
 # What one step acts on, and with `stop_at`, so that tasks of earlier steps get the time to end.
 _PAGE = 500
 _WAVE = 100
@@ -97,6 +98,10 @@ class OperationRun:
             if now - self._saved_at >= _RENEW and not await self.save(self.operation):
                 return None
             return min(self._next_at - now, _RENEW)
+        elif now - self._saved_at >= _RENEW and not await self.save(self.operation):
+            return None  # the steps of others took as long as the lease
+        elif self.operation.status is OperationStatus.ABORTING:
+            return 0.0
         else:
             following = await self._stepped()
         if not await self.save(following) or not self.operation.is_live:

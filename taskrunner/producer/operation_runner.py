@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from taskrunner.domain.errors import OutsideError
-from taskrunner.producer.operation_run import MOST_RUNS, OperationRun, OperationRuns
+from taskrunner.producer.operation_run import MOST_RUNS, MOST_TAKEN, OperationRun, OperationRuns
 from taskrunner.runtime.service import FAULT_PAUSE, Service
 
 # Seconds between two looks for operations.
@@ -51,5 +51,5 @@ class OperationRunner(Service):
             run = self._taken.get(stored.id)
             if run is not None:
                 run.notice(stored)
-            elif (taken := await self._runs.take(stored)) is not None:
+            elif len(self._taken) < MOST_TAKEN and (taken := await self._runs.take(stored)) is not None:
                 self._taken[stored.id] = taken

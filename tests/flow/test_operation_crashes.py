@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
+from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.errors import StoreRefused, StoreUnavailable
 from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
-from taskrunner.producer.operation_run import LEASE
+from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.operation_run import LEASE, MOST_TAKEN
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import HOLD, LocalRunner
-from tests.flow.operations import counts, create, failed, finish, found, resumed, runs, statuses, take
+from tests.flow.operations import ACTOR, counts, create, failed, finish, found, resumed, runs, statuses, take
 from tests.tools.severed import Cut, severable
 
 
@@ -142,6 +144,51 @@ async def test_who_lost_the_lease_stops(runner: LocalRunner) -> None:
 
     assert await slow.advance() is None
     assert (await found(runner, operation)).progress.done == done
+    assert (await runner.store.counts())[Status.CANCELLED] == done
+
+
+async def test_an_abort_that_the_renewal_finds_ends_it_before_the_next_step(runner: LocalRunner) -> None:
+    """The steps of other operations may take long enough for somebody to ask for the end."""
+    for _ in range(3):
+        await runner.submit(delay=60)
+    operation = await create(runner, action="cancel", all=True, rate=1)
+    run = await take(runner, operation)
+    await run.advance()
+    await OperationAdmin(runner.store, runner.clock).abort(operation.id)
+    runner.clock.advance(LEASE - 1)
+
+    assert await run.advance() == 0
+    assert await run.advance() is None
+
+    ended = await found(runner, operation)
+    assert (ended.status, ended.progress.done) == (OperationStatus.ABORTED, 1)
+
+
+async def test_a_step_that_is_repeated_twice_requeues_nothing_twice(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed in between, and the second answer is lost as well."""
+    await runner.consumer()
+    ids = await failed(runner, 4)
+    runner.clock.advance(1)
+    run = await take(runner, await create(runner, action="requeue", all=True))
+    step = BulkActions.step
+
+    async def unheard(*args: Any, **options: Any) -> Any:
+        await step(*args, **options)
+        raise StoreUnavailable("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BulkActions, "step", unheard)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await run.advance()
+            await runner.heard(TaskSettled, 8)
+            runner.clock.advance(4)
+    while (pause := await run.advance()) is not None:
+        runner.clock.advance(pause)
+    await runner.later(HOLD)
+    assert [len((await runner.record(task_id)).attempts) for task_id in ids] == [2] * 4
 
 
 async def test_what_fails_for_one_keeps_no_other_waiting(
@@ -169,3 +216,16 @@ async def test_what_fails_for_one_keeps_no_other_waiting(
     runner.clock.advance(await service.turn())
     await service.turn()
     assert (await found(runner, bad)).status is OperationStatus.COMPLETED
+
+
+async def test_a_process_takes_no_more_than_it_can_keep(runner: LocalRunner) -> None:
+    """The others are for other processes, or wait until one has ended."""
+    draft = BulkOperationDraft.from_json(b'{"action": "cancel", "all": true}')
+    admin = OperationAdmin(runner.store, runner.clock)
+    made = [await admin.create(draft, ACTOR, namespace=f"n{place % 3}") for place in range(MOST_TAKEN + 1)]
+    service = OperationRunner(runs(runner))
+    await service.turn()
+    assert sum([(await found(runner, each.operation)).is_live for each in made]) == 1
+    runner.clock.advance(1)
+    await service.turn()
+    assert sum([(await found(runner, each.operation)).is_live for each in made]) == 0
