@@ -52,7 +52,8 @@ class Platform:
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
         self.config = config
         self.publishes = publishes
-        # A name that no other process has: only the process that holds a lease may go on.
+        # A name that no other process has, nor an earlier one had: only the process that holds a lease may go
+        # on, and only the one that made a claim may repeat it.
         self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
