@@ -156,8 +156,13 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
+        # Known before the first task ends; a command may run for hours.
         await platform.webhooks.turn()
-        return await use(platform)
+        await platform.webhooks.start()
+        try:
+            return await use(platform)
+        finally:
+            await platform.webhooks.stop()
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:
