@@ -6,6 +6,7 @@ Law: a step is saved before the next one begins, and only in place of what this 
 import secrets
 from datetime import timedelta
 
+from taskrunner.domain.audit import AuditEntry, audit_id_of
 from taskrunner.domain.bulk_operation import (
     MOST_REASONS,
     BulkOperation,
@@ -92,7 +93,7 @@ class OperationRun:
         if not self.operation.is_live:
             return None
         now = self._runs.clock.monotonic()
-        if self.operation.status is OperationStatus.ABORTING:
+        if self._is_aborting():
             following = self._ended(self.operation, OperationStatus.ABORTED)
         elif now < self._next_at:
             if now - self._saved_at >= _RENEW and not await self.save(self.operation):
@@ -100,7 +101,7 @@ class OperationRun:
             return min(self._next_at - now, _RENEW)
         elif now - self._saved_at >= _RENEW and not await self.save(self.operation):
             return None  # the steps of others took as long as the lease
-        elif self.operation.status is OperationStatus.ABORTING:
+        elif self._is_aborting():
             return 0.0
         else:
             following = await self._stepped()
@@ -137,6 +138,9 @@ class OperationRun:
     async def _write(self, stored: StoredOperation) -> bool:
         """A write whose answer is lost is repeated by the next call of `advance`."""
         self._unsaved = stored
+        if not stored.operation.is_live:
+            # Before the end is saved: a crash in between must not leave an operation without its entry.
+            self.lost = await self._audit(stored.operation)
         while not await self._runs.store.save_operation(stored, expected=self._version):
             found = await self._runs.store.operation(stored.id)
             if found is None or found.operation.status is not OperationStatus.ABORTING:
@@ -151,8 +155,6 @@ class OperationRun:
         self._version, self._unsaved = stored.version, None
         self._saved_at = self._runs.clock.monotonic()
         self.operation = stored.operation
-        if not self.operation.is_live:
-            await self._audit()
         return True
 
     async def _stepped(self) -> BulkOperation:
@@ -204,18 +206,34 @@ class OperationRun:
         )
         return replace(operation, progress=replace(operation.progress, sample=watched))
 
+    def _is_aborting(self) -> bool:
+        return self.operation.status is OperationStatus.ABORTING
+
     def _ended(
         self, operation: BulkOperation, status: OperationStatus, error: str | None = None
     ) -> BulkOperation:
         return operation.ended(status, self._runs.clock.now(), error)
 
-    async def _audit(self) -> None:
-        """As if the action had been a request of its own; a dry run changed nothing."""
-        operation = self.operation
-        action = f"{operation.resource}.{operation.action}"
-        async with self._runs.trail.recording(operation.actor, action, operation.target) as change:
-            change.add(operation.progress.done)
-        self.lost = change.lost
+    async def _audit(self, operation: BulkOperation) -> AuditLost | None:
+        """As if the action had been a request of its own; a dry run changed nothing.
+
+        Repeated with its end, it is the same entry.
+        """
+        if not operation.progress.done or operation.ended_at is None:
+            return None
+        actor = operation.actor
+        entry = AuditEntry(
+            id=audit_id_of(operation.id, operation.ended_at),
+            at=operation.ended_at,
+            source=actor.source,
+            key=actor.key,
+            origin=actor.origin,
+            action=f"{operation.resource}.{operation.action}",
+            target=operation.target,
+            count=operation.progress.done,
+            request_id=actor.request_id,
+        )
+        return await self._runs.trail.append(entry)
 
 
 def _size(operation: BulkOperation) -> int:

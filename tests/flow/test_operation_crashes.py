@@ -1,23 +1,31 @@
 """Whoever dies while an operation runs, another process goes on, and nothing is done twice."""
 
-import asyncio
 import itertools
 from typing import Any
 
 import pytest
 
 from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.errors import StoreRefused, StoreUnavailable
-from taskrunner.domain.events import LoopFailed, TaskSettled
+from taskrunner.domain.events import AuditLost, TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
-from taskrunner.producer.operation_run import LEASE, MOST_TAKEN
+from taskrunner.producer.operation_run import LEASE
 from taskrunner.producer.operation_runner import OperationRunner
-from taskrunner.stores.base import StoredOperation
 from tests.flow.local_runner import HOLD, LocalRunner
-from tests.flow.operations import ACTOR, counts, create, failed, finish, found, resumed, runs, statuses, take
+from tests.flow.operations import (
+    audited,
+    counts,
+    create,
+    failed,
+    finish,
+    found,
+    resumed,
+    runs,
+    statuses,
+    take,
+)
 from tests.tools.severed import Cut, severable
 
 
@@ -91,6 +99,43 @@ async def test_another_process_goes_on_after_the_lease(runner: LocalRunner, meth
     assert ended.status is OperationStatus.COMPLETED
     assert await statuses(runner, ids) == [Status.CANCELLED] * 4
     assert ended.progress.done in {2, 4}
+
+
+async def test_an_entry_whose_answer_was_lost_is_repeated(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same entry, and nobody is told that it is lost."""
+    await runner.submit(delay=60)
+    run = await take(runner, await create(runner, action="cancel", all=True))
+    append = type(runner.store).append_audit
+
+    async def unheard(*args: Any) -> None:
+        await append(*args)
+        raise StoreUnavailable("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(runner.store), "append_audit", unheard)
+        with pytest.raises(StoreUnavailable):
+            await run.advance()
+    runner.clock.advance(1)
+    assert await run.advance() is None
+    assert await audited(runner) == [("tasks.cancel", "all=true", 1)]
+    assert runner.told(AuditLost) == []
+
+
+async def test_an_end_that_nobody_saved_is_in_the_audit(runner: LocalRunner) -> None:
+    """Another process repeats the step, which finds nothing left to do."""
+    for _ in range(4):
+        await runner.submit(delay=60)
+    operation = await create(runner, action="cancel", all=True)
+    store, _ = severable(runner.store, "save_operation", Cut.BEFORE)
+    dying = await resumed(runner, await take(runner, operation), store)
+    with pytest.raises(StoreUnavailable):
+        await dying.advance()
+    runner.clock.advance(LEASE + 1)
+    ended = await finish(runner, operation, runs(runner, "two"))
+    assert ended.status is OperationStatus.COMPLETED
+    assert await audited(runner) == [("tasks.cancel", "all=true", 4)]
 
 
 async def test_a_save_whose_answer_was_lost_is_repeated(
@@ -218,85 +263,3 @@ async def test_what_fails_for_one_keeps_no_other_waiting(
     runner.clock.advance(await service.turn())
     await service.turn()
     assert (await found(runner, bad)).status is OperationStatus.COMPLETED
-
-
-async def test_a_process_takes_no_more_than_it_can_keep(runner: LocalRunner) -> None:
-    """The others are for other processes, or wait until one has ended."""
-    draft = BulkOperationDraft.from_json(b'{"action": "cancel", "all": true}')
-    admin = OperationAdmin(runner.store, runner.clock)
-    made = [await admin.create(draft, ACTOR, namespace=f"n{place % 3}") for place in range(MOST_TAKEN + 1)]
-    service = OperationRunner(runs(runner))
-    await service.turn()
-    assert sum([(await found(runner, each.operation)).is_live for each in made]) == 1
-    runner.clock.advance(1)
-    await service.turn()
-    assert sum([(await found(runner, each.operation)).is_live for each in made]) == 0
-
-
-async def test_a_fault_of_one_keeps_no_other_waiting(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever it is; the log has it, and the one that fails pauses."""
-    bad, good = [await create(runner, action="cancel", all=True, rate=0.1) for _ in range(2)]
-    save = type(runner.store).save_operation
-
-    async def broken(store: Any, stored: StoredOperation, **options: Any) -> bool:
-        if stored.id == bad.id:
-            raise ValueError("of a newer version")
-        return await save(store, stored, **options)
-
-    service = OperationRunner(runs(runner))
-    with monkeypatch.context() as patched:
-        patched.setattr(type(runner.store), "save_operation", broken)
-        for _ in range(4):
-            await service.turn()
-    assert (await found(runner, good)).status is OperationStatus.COMPLETED
-    assert [event.service for event in runner.told(LoopFailed)] == [f"operation {bad.id}"]
-    runner.clock.advance(1)
-    await service.turn()
-    assert (await found(runner, bad)).status is OperationStatus.COMPLETED
-
-
-async def test_an_operation_that_cannot_be_read_stops_none_that_was_taken(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(2):
-        await runner.submit(delay=600)
-    operation = await create(runner, action="cancel", all=True, rate=1)
-    service = OperationRunner(runs(runner))
-    await service.turn()
-
-    async def broken(*_: Any, **__: Any) -> None:
-        raise ValueError("of a newer version")
-
-    monkeypatch.setattr(type(runner.store), "live_operations", broken)
-    for _ in range(3):
-        runner.clock.advance(1)
-        await service.turn()
-    assert (await found(runner, operation)).status is OperationStatus.COMPLETED
-    assert runner.told(LoopFailed)
-
-
-async def test_a_stop_does_not_wait_for_a_step_of_each(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The steps that were not begun are for another process."""
-    for _ in range(3):
-        await create(runner, action="cancel", all=True)
-    service, step = OperationRunner(runs(runner)), BulkActions.step
-    begun, going, stopping = list[str](), asyncio.Event(), asyncio.Event()
-
-    async def slow(self: BulkActions, operation: BulkOperation, size: int) -> Any:
-        begun.append(operation.id)
-        going.set()
-        await stopping.wait()
-        return await step(self, operation, size)
-
-    monkeypatch.setattr(BulkActions, "step", slow)
-    await service.start()
-    await going.wait()
-    ended = asyncio.create_task(service.stop())
-    await asyncio.sleep(0)
-    stopping.set()
-    await ended
-    assert len(begun) == 1
