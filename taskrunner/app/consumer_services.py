@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -49,8 +48,7 @@ class ConsumerServices:
             if in_processes
             else ThreadPool(factory, platform.events)
         )
-        # A name that no earlier process had: only the process that made a claim may repeat it.
-        name = f"{config.workers.name}-{secrets.token_hex(3)}"
+        name = platform.process_name
         self._consumer = _make_consumer(platform, pool, name)
         self._autoscaler = Autoscaler(
             self._consumer,

@@ -52,7 +52,8 @@ class Platform:
     def __init__(self, config: Config, *, publishes: bool = True) -> None:
         self.config = config
         self.publishes = publishes
-        # A name that no other process has: only the process that holds a lease may go on.
+        # A name that no other process has, nor an earlier one had: only the process that holds a lease may go
+        # on, and only the one that made a claim may repeat it.
         self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
@@ -155,8 +156,13 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
+        # Known before the first task ends; a command may run for hours.
         await platform.webhooks.turn()
-        return await use(platform)
+        await platform.webhooks.start()
+        try:
+            return await use(platform)
+        finally:
+            await platform.webhooks.stop()
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

@@ -114,10 +114,7 @@ class Settler:
     def _settlements(
         self, group: Sequence[ClaimedAttempt], verdicts: Sequence[Verdict], now: datetime
     ) -> list[Settlement]:
-        # Mostly there are none; `in_force` says that they are not known.
-        webhooks = self._webhooks.known
-        if webhooks is None:
-            webhooks = self._webhooks.in_force
+        webhooks = self._webhooks.in_force
         return [
             settlement(
                 attempt.task,

@@ -103,6 +103,11 @@ def new_audit_id(at: datetime) -> str:
     return f"{start}-{groups[0]:04x}-{groups[1]:04x}-{secrets.randbits(48):012x}"
 
 
+def audit_id_of(operation_id: str, at: datetime) -> str:
+    """The id of the entry of an operation that ended at this moment: a UUIDv7 with the digits of its own."""
+    return first_audit_id(at)[:13] + operation_id[13:]
+
+
 def first_audit_id(at: datetime) -> str:
     """The first id that `new_audit_id` can give an entry of this moment."""
     digits = f"{max(0, to_ms(at)):012x}"

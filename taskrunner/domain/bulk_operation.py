@@ -205,7 +205,8 @@ class BulkOperation(Value):
 
     def repeating(self) -> "BulkOperation":
         """For a step whose end nobody saved: what it has requeued failed again since it was last saved."""
-        return replace(self, repeats_since=self.leased_at)
+        # The lease is renewed between two repetitions of one step: the first counts.
+        return replace(self, repeats_since=self.repeats_since or self.leased_at)
 
     def released(self) -> "BulkOperation":
         return replace(self, runner=None, leased_at=None, lease_until=None)

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.api_key import read_name
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
@@ -21,6 +22,7 @@ from taskrunner.domain.validation import field_errors
 from taskrunner.domain.webhook import Webhook
 
 _MAX_LABELS = 32
+_CREATED_BY = f"^(?:{KEY_NAME.pattern})$"
 
 
 class WebhookConditions(BaseModel):
@@ -35,7 +37,7 @@ class WebhookConditions(BaseModel):
     queue: Priority | None = None
     host: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     outcome: OutcomeKind | None = None
-    created_by: str | None = None
+    created_by: Annotated[str, Field(json_schema_extra={"pattern": _CREATED_BY})] | None = None
 
     @field_validator("label")
     @classmethod

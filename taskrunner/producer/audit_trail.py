@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from taskrunner.domain.audit import Actor, AuditEntry, AuditFilter, first_audit_id, new_audit_id
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import CallerError
+from taskrunner.domain.errors import CallerError, StoreUnavailable
 from taskrunner.domain.events import AuditLost, Events
 from taskrunner.stores.base import AuditStore, Page
 
@@ -52,6 +52,21 @@ class AuditTrail:
             await self._record(actor, action, change, change.count)
             raise
         await self._record(actor, action, change, 1 if change.count is None else change.count)
+
+    async def append(self, entry: AuditEntry) -> AuditLost | None:
+        """Append an entry that can be repeated; if the store refuses it, it is lost.
+
+        Raises `StoreUnavailable`; then the same call goes on.
+        """
+        try:
+            await self._store.append_audit(entry)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the action stays, whatever is wrong with its entry
+            lost = AuditLost(entry=entry, error=exc)
+            self._events.emit(lost)
+            return lost
+        return None
 
     async def list(self, wanted: AuditFilter, *, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """The newest first. With a condition, a page may have fewer than `limit` entries, and a cursor."""

@@ -6,6 +6,7 @@ Law: a step is saved before the next one begins, and only in place of what this 
 import secrets
 from datetime import timedelta
 
+from taskrunner.domain.audit import AuditEntry, audit_id_of
 from taskrunner.domain.bulk_operation import (
     MOST_REASONS,
     BulkOperation,
@@ -24,10 +25,11 @@ from taskrunner.producer.bulk_actions import BulkActions, Step
 from taskrunner.stores.base import Store, StoredOperation
 
 # Seconds. Another process goes on this long after the one that held the lease died.
-LEASE = 10.0
+LEASE = 30.0
 _RENEW = 3.0
-# Operations that may be live.
+# Operations that may be live, and those of them that one process runs at a time.
 MOST_RUNS = 200
+MOST_TAKEN = 20
 # What one step acts on, and with `stop_at`, so that tasks of earlier steps get the time to end.
 _PAGE = 500
 _WAVE = 100
@@ -91,12 +93,16 @@ class OperationRun:
         if not self.operation.is_live:
             return None
         now = self._runs.clock.monotonic()
-        if self.operation.status is OperationStatus.ABORTING:
+        if self._is_aborting():
             following = self._ended(self.operation, OperationStatus.ABORTED)
         elif now < self._next_at:
             if now - self._saved_at >= _RENEW and not await self.save(self.operation):
                 return None
             return min(self._next_at - now, _RENEW)
+        elif now - self._saved_at >= _RENEW and not await self.save(self.operation):
+            return None  # the steps of others took as long as the lease
+        elif self._is_aborting():
+            return 0.0
         else:
             following = await self._stepped()
         if not await self.save(following) or not self.operation.is_live:
@@ -132,6 +138,9 @@ class OperationRun:
     async def _write(self, stored: StoredOperation) -> bool:
         """A write whose answer is lost is repeated by the next call of `advance`."""
         self._unsaved = stored
+        if not stored.operation.is_live:
+            # Before the end is saved: a crash in between must not leave an operation without its entry.
+            self.lost = await self._audit(stored.operation, self.operation.target)
         while not await self._runs.store.save_operation(stored, expected=self._version):
             found = await self._runs.store.operation(stored.id)
             if found is None or found.operation.status is not OperationStatus.ABORTING:
@@ -145,10 +154,7 @@ class OperationRun:
                 self._unsaved = stored = StoredOperation.of(aborting, new_version())
         self._version, self._unsaved = stored.version, None
         self._saved_at = self._runs.clock.monotonic()
-        # The end takes the ids away.
-        target, self.operation = self.operation.target, stored.operation
-        if not self.operation.is_live:
-            await self._audit(target)
+        self.operation = stored.operation
         return True
 
     async def _stepped(self) -> BulkOperation:
@@ -200,18 +206,35 @@ class OperationRun:
         )
         return replace(operation, progress=replace(operation.progress, sample=watched))
 
+    def _is_aborting(self) -> bool:
+        return self.operation.status is OperationStatus.ABORTING
+
     def _ended(
         self, operation: BulkOperation, status: OperationStatus, error: str | None = None
     ) -> BulkOperation:
         return operation.ended(status, self._runs.clock.now(), error)
 
-    async def _audit(self, target: str) -> None:
-        """As if the action had been a request of its own; a dry run changed nothing."""
-        operation = self.operation
-        action = f"{operation.resource}.{operation.action}"
-        async with self._runs.trail.recording(operation.actor, action, target) as change:
-            change.add(operation.progress.done)
-        self.lost = change.lost
+    async def _audit(self, operation: BulkOperation, target: str) -> AuditLost | None:
+        """As if the action had been a request of its own; a dry run changed nothing.
+
+        Repeated with its end, it is the same entry. `target` is from before the end, which takes the ids
+        away.
+        """
+        if not operation.progress.done or operation.ended_at is None:
+            return None
+        actor = operation.actor
+        entry = AuditEntry(
+            id=audit_id_of(operation.id, operation.ended_at),
+            at=operation.ended_at,
+            source=actor.source,
+            key=actor.key,
+            origin=actor.origin,
+            action=f"{operation.resource}.{operation.action}",
+            target=target,
+            count=operation.progress.done,
+            request_id=actor.request_id,
+        )
+        return await self._runs.trail.append(entry)
 
 
 def _size(operation: BulkOperation) -> int:

@@ -9,7 +9,7 @@ from typing import Protocol
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events
-from taskrunner.domain.figures import MINUTE, SECOND, Figures, in_sequence
+from taskrunner.domain.figures import KEPT, MINUTE, SECOND, Figures, in_sequence
 from taskrunner.domain.value import replace
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.runtime.service import Service
@@ -60,7 +60,8 @@ class ProcessReporter(Service):
 
     async def turn(self) -> float:
         ended = int(self._clock.now().timestamp()) - 1
-        if ended > self._second:
+        # Not `>`: a clock that was set back would report nothing until it is where it was.
+        if ended != self._second:
             self._sample(ended)
             self._second = ended
             if ended % INTERVAL == 0:
@@ -90,6 +91,8 @@ class ProcessReporter(Service):
         minute = second - second % MINUTE
         so_far = self._minutes.get(minute)
         self._minutes[minute] = figures if so_far is None else in_sequence([so_far, figures])
+        if len(self._minutes) > KEPT[MINUTE]:
+            del self._minutes[min(self._minutes)]
 
     async def _send(self) -> None:
         now = self._clock.now()

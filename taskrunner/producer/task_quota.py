@@ -1,7 +1,8 @@
 """The task quota: how many tasks that have not ended an API key may have, in all processes together.
 
-The store counts once a second; in between, each process adds what it has accepted itself. One process never
-goes beyond a limit; `n` that accept at once may, by `n - 1` times what was free at the last count.
+The store counts once a second, or less often if that takes long; in between, each process adds what it has
+accepted itself. One process never goes beyond a limit; `n` that accept at once may, by `n - 1` times what was
+free at the last count.
 """
 
 from collections import Counter
@@ -19,8 +20,11 @@ from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import RateStore
 
-# Seconds between two counts.
+# Seconds between two counts: SQL counts the tasks one by one, which must not keep the store busy.
 _INTERVAL = 1.0
+_LONGEST_INTERVAL = 60.0
+# Between two counts pass so many times the seconds that the last one took.
+_SHARE = 20
 
 
 @dataclass
@@ -37,6 +41,8 @@ class TaskQuota(Service):
         super().__init__("task quota", events)
         self._store = store
         self._keys = keys
+        self._clock = clock
+        self._took = 0.0
         self._counts: dict[str, int] = {}
         # By namespace: accepted since the last count began, or before that and not known to be in it; and
         # those of requests under way.
@@ -66,7 +72,7 @@ class TaskQuota(Service):
     async def turn(self) -> float:
         if any(key.max_live_tasks is not None for key in self._keys.all):
             await self._reads.run()
-        return _INTERVAL
+        return min(max(_INTERVAL, _SHARE * self._took), _LONGEST_INTERVAL)
 
     def _used(self, namespace: str) -> int:
         return (
@@ -80,7 +86,9 @@ class TaskQuota(Service):
         namespaces = [namespace_for(key) for key in self._keys.all if key.max_live_tasks is not None]
         self._counting += self._accepted
         self._accepted = Counter()
+        began_at = self._clock.monotonic()
         counts = await self._store.count_live(namespaces)
+        self._took = self._clock.monotonic() - began_at
         # A failure leaves `_counting` as it is: too many is on the safe side, until the next count.
         self._counting = Counter()
         self._counts = dict(zip(namespaces, counts, strict=True))

@@ -7,13 +7,25 @@ import pytest
 
 from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.errors import StoreRefused, StoreUnavailable
-from taskrunner.domain.events import TaskSettled
+from taskrunner.domain.events import AuditLost, TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
+from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import LEASE
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import HOLD, LocalRunner
-from tests.flow.operations import counts, create, failed, finish, found, resumed, runs, statuses, take
+from tests.flow.operations import (
+    audited,
+    counts,
+    create,
+    failed,
+    finish,
+    found,
+    resumed,
+    runs,
+    statuses,
+    take,
+)
 from tests.tools.severed import Cut, severable
 
 
@@ -89,6 +101,43 @@ async def test_another_process_goes_on_after_the_lease(runner: LocalRunner, meth
     assert ended.progress.done in {2, 4}
 
 
+async def test_an_entry_whose_answer_was_lost_is_repeated(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same entry, and nobody is told that it is lost."""
+    await runner.submit(delay=60)
+    run = await take(runner, await create(runner, action="cancel", all=True))
+    append = type(runner.store).append_audit
+
+    async def unheard(*args: Any) -> None:
+        await append(*args)
+        raise StoreUnavailable("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(runner.store), "append_audit", unheard)
+        with pytest.raises(StoreUnavailable):
+            await run.advance()
+    runner.clock.advance(1)
+    assert await run.advance() is None
+    assert await audited(runner) == [("tasks.cancel", "all=true", 1)]
+    assert runner.told(AuditLost) == []
+
+
+async def test_an_end_that_nobody_saved_is_in_the_audit(runner: LocalRunner) -> None:
+    """Another process repeats the step, which finds nothing left to do."""
+    for _ in range(4):
+        await runner.submit(delay=60)
+    operation = await create(runner, action="cancel", all=True)
+    store, _ = severable(runner.store, "save_operation", Cut.BEFORE)
+    dying = await resumed(runner, await take(runner, operation), store)
+    with pytest.raises(StoreUnavailable):
+        await dying.advance()
+    runner.clock.advance(LEASE + 1)
+    ended = await finish(runner, operation, runs(runner, "two"))
+    assert ended.status is OperationStatus.COMPLETED
+    assert await audited(runner) == [("tasks.cancel", "all=true", 4)]
+
+
 async def test_a_save_whose_answer_was_lost_is_repeated(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +191,51 @@ async def test_who_lost_the_lease_stops(runner: LocalRunner) -> None:
 
     assert await slow.advance() is None
     assert (await found(runner, operation)).progress.done == done
+    assert (await runner.store.counts())[Status.CANCELLED] == done
+
+
+async def test_an_abort_that_the_renewal_finds_ends_it_before_the_next_step(runner: LocalRunner) -> None:
+    """The steps of other operations may take long enough for somebody to ask for the end."""
+    for _ in range(3):
+        await runner.submit(delay=60)
+    operation = await create(runner, action="cancel", all=True, rate=1)
+    run = await take(runner, operation)
+    await run.advance()
+    await OperationAdmin(runner.store, runner.clock).abort(operation.id)
+    runner.clock.advance(LEASE - 1)
+
+    assert await run.advance() == 0
+    assert await run.advance() is None
+
+    ended = await found(runner, operation)
+    assert (ended.status, ended.progress.done) == (OperationStatus.ABORTED, 1)
+
+
+async def test_a_step_that_is_repeated_twice_requeues_nothing_twice(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed in between, and the second answer is lost as well."""
+    await runner.consumer()
+    ids = await failed(runner, 4)
+    runner.clock.advance(1)
+    run = await take(runner, await create(runner, action="requeue", all=True))
+    step = BulkActions.step
+
+    async def unheard(*args: Any, **options: Any) -> Any:
+        await step(*args, **options)
+        raise StoreUnavailable("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BulkActions, "step", unheard)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await run.advance()
+            await runner.heard(TaskSettled, 8)
+            runner.clock.advance(4)
+    while (pause := await run.advance()) is not None:
+        runner.clock.advance(pause)
+    await runner.later(HOLD)
+    assert [len((await runner.record(task_id)).attempts) for task_id in ids] == [2] * 4
 
 
 async def test_what_fails_for_one_keeps_no_other_waiting(

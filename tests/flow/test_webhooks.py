@@ -2,11 +2,16 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskrunner.app.adapters import upgrade_store
+from taskrunner.app.platform import Platform, operate
+from taskrunner.config import load
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, SettleRefused, TaskSettled
 from taskrunner.domain.follow_up import WEBHOOK_LABEL
@@ -26,6 +31,7 @@ from taskrunner.producer.webhook_admin import WebhookAdmin
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error
 from tests.flow.test_deadlines import end
 from tests.tools.severed import Cut, severable
+from tests.tools.waiting import eventually
 
 CUTS = list(Cut)
 TOLD, OTHER = "http://told.test/", "http://other.test/"
@@ -255,3 +261,22 @@ async def test_a_webhook_of_a_key_that_is_over_hears_nothing(runner: LocalRunner
         runner.clock.advance(61)
     await runner.webhooks.turn()
     assert [each.name for each in runner.webhooks.source.in_force] == ["nobodys", "other"]
+
+
+async def test_a_long_command_learns_of_new_webhooks(tmp_path: Path) -> None:
+    """It may end tasks for hours."""
+    settings = {
+        "TASKRUNNER_STORE__URL": f"sqlite:///{tmp_path}/x.db",
+        "TASKRUNNER_RABBIT__ADDR": "memory://",
+    }
+    config = load(environ=settings, search=False)
+    await upgrade_store(config)
+
+    async def use(platform: Platform) -> int:
+        assert platform.webhooks.source.in_force == ()
+        admin = WebhookAdmin(platform.store, platform.clock, platform.task_settings)
+        await admin.put("ends", WebhookDraft.from_json(encode({"url": TOLD}), TaskLimits()), None)
+        await eventually(lambda: [each.name for each in platform.webhooks.source.in_force] == ["ends"])
+        return 3
+
+    assert await operate(config, use) == 3

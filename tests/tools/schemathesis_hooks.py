@@ -23,7 +23,7 @@ _BEYOND_SCHEMA = (
     (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|at least|at most) .*got '"),
     (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
     # What this installation has configured.
-    (r"\w+", r"\w+_invalid", r"(.*\.)?(tls|secret)", r"no \w+( profile)? is configured by the name"),
+    (r"\w+", r"\w+_invalid", r"(.*\.)?(auth|tls|secret)", r"no \w+( profile)? is configured by the name"),
     # Which names IDNA 2008 allows, and which targets the SSRF policy does.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(url|host|pattern)", r""),
     # What a change makes of what is there.

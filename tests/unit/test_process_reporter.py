@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
-from taskrunner.domain.figures import Figures
+from taskrunner.domain.figures import KEPT, MINUTE, Figures
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.process_reporter import ProcessReporter
 from taskrunner.stores.base import FleetStore, StoredFigures
@@ -122,3 +122,26 @@ async def test_minutes_are_whole(seconds: int) -> None:
     await process.reporter.stop()
     assert sum(process.store.submitted(60)) == seconds
     assert process.store.submitted(60)[0] == 60
+
+
+async def test_an_outage_of_days_collects_a_day_of_minutes() -> None:
+    """As many as are kept; the oldest go."""
+    process = Process()
+    for _ in range(KEPT[MINUTE] + 9):
+        process.total += 1
+        process.clock.advance(MINUTE)
+        await process.reporter.turn()
+    assert process.store.calls == 0
+    await process.reporter.stop()
+    assert len(process.store.submitted(MINUTE)) == KEPT[MINUTE]
+    assert process.store.kept[MINUTE, int(process.clock.now().timestamp()), "p"].submitted == 0
+
+
+async def test_a_clock_that_is_set_back_stops_no_report() -> None:
+    """Otherwise nothing is known of the process until the clock is where it was."""
+    process = Process()
+    await process.second(1)
+    process.clock.advance(-3600)
+    for _ in range(4):
+        await process.second(1)
+    assert process.store.calls == 3

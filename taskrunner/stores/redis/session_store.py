@@ -27,12 +27,7 @@ class RedisSessionStore(RedisPart, SessionStore):
             await self.run("note_session_uses", *flat)
 
     async def end_sessions(self, ids: Collection[str]) -> int:
-        """A use that is noted in between finds no session any more."""
-        if not ids:
-            return 0
-        ended = int(await self._connection.call("HDEL", f"{self._prefix}sessions", *ids))
-        await self._connection.call("HDEL", f"{self._prefix}session-uses", *ids)
-        return ended
+        return int(await self.run("end_sessions", *ids)) if ids else 0
 
 
 def _known(encoded: bytes, used: bytes | None) -> KnownSession:

@@ -1,7 +1,7 @@
 """The limit on the tasks of a key that have not ended, which all processes share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.task_quota import TaskQuota
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
+from tests.tools.clock import ManualClock
 
 TASK = {"url": "http://example.com/"}
 CRON = {"name": "s", "cron": "0 4 * * *", "task": TASK}
@@ -194,3 +195,18 @@ async def test_processes_go_beyond_by_what_was_free(api: Api, boss: dict[str, st
         with pytest.raises(TooManyLiveTasks, match="room for 0"):
             async with taken(quota, key, 1):
                 pass
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.01, 1.0), (0.5, 10.0), (30.0, 60.0)])
+async def test_a_slow_count_is_followed_by_a_long_pause(
+    api: Api, shop: dict[str, str], monkeypatch: pytest.MonkeyPatch, took: float, pause: float
+) -> None:
+    """The store has other things to do."""
+    count, clock = api.store.count_live, ManualClock()
+
+    async def slow(namespaces: Sequence[str]) -> Sequence[int]:
+        clock.advance(took)
+        return await count(namespaces)
+
+    monkeypatch.setattr(api.store, "count_live", slow)
+    assert await TaskQuota(api.store, api.keys, Events(), clock).turn() == pytest.approx(pause)

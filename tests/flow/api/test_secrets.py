@@ -26,8 +26,11 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.monitor.logs import EventLog, configure
 from tests.flow.api.harness import Api
+from tests.tools.waiting import in_time
 
 SECRET = "s3cretMark"
+# It has no end.
+STREAM = "/events"
 URL = f"http://a.example/p?token={SECRET}&sig={SECRET}&page=1#access_token={SECRET}"
 HEADERS = {
     "Authorization": f"Bearer {SECRET}",
@@ -98,11 +101,25 @@ def further_events(task: Task) -> list[Event]:
     ]
 
 
+async def event_of_all(api: Api) -> bytes:
+    """What the stream of all tasks says of a task that is submitted meanwhile."""
+    async with (
+        api.session.get(f"http://127.0.0.1:{api.server.port}{STREAM}") as response,
+        in_time("an event"),
+    ):
+        assert (await api.ask("POST", "/tasks", json=TASK)).status == 202
+        while b"data:" not in (said := await response.content.readuntil(b"\n\n")):
+            pass
+        return said
+
+
 async def every_operation(api: Api) -> list[tuple[str, str]]:
     """Every route with the ids and names of this test; those that delete come last."""
     found = []
     for endpoint in (await api.get("/")).json["endpoints"]:
         method, path = endpoint.split()
+        if path == STREAM:
+            continue
         if "/schedules/" in path:
             path = path.replace("{name}", "s")
         path = re.sub(r"\{number\}|\{attempt\}", "1", path)
@@ -129,6 +146,7 @@ async def test_no_route_no_log_and_no_metric_shows_a_secret(api: Api, log: io.By
         assert await ask("POST", "/tasks", json=task) == 422, task
         assert await ask("POST", "/tasks/batch", json=[task]) == 200
         assert await ask("POST", "/schedules", json={**SCHEDULE, "name": "u", "task": task}) == 422
+    answers.append((f"GET {STREAM}", 200, await event_of_all(api)))
     record = await api.store.get("t")
     assert record is not None
     for event in further_events(record.task):
