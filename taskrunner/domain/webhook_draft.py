@@ -22,6 +22,8 @@ from taskrunner.domain.validation import field_errors
 from taskrunner.domain.webhook import Webhook
 
 _MAX_LABELS = 32
+# What `read_label` takes.
+_Label = Annotated[str, Field(json_schema_extra={"pattern": "^[^=]"})]
 _CREATED_BY = f"^(?:{KEY_NAME.pattern})$"
 
 
@@ -33,7 +35,7 @@ class WebhookConditions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    label: Annotated[list[str], Field(max_length=_MAX_LABELS), OrNull()] = Field(default_factory=list)
+    label: Annotated[list[_Label], Field(max_length=_MAX_LABELS), OrNull()] = Field(default_factory=list)
     queue: Priority | None = None
     host: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     outcome: OutcomeKind | None = None
