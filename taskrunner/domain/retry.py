@@ -44,7 +44,7 @@ _WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
 # A rule could throttle a task for ever, and a token may never come: after so many uncounted attempts, further
 # ones count. After a shortage of this machine none does: it is not the task's.
 MAX_UNCOUNTED = 1000
-# After a shortage from 5 seconds to 160, without a token from 30 to 960.
+# From 5 seconds to 160.
 _MOST_DOUBLINGS = 5
 # The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
@@ -78,8 +78,8 @@ def decide(
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
     uncounted = attempt_limit - task.max_attempts
     if not outcome.counted and (outcome.shortage or uncounted < MAX_UNCOUNTED):
-        # A pause of ours doubles: whatever is missing may be gone for hours.
-        doublings = min(uncounted, _MOST_DOUBLINGS) if floor else 0
+        # A pause of ours doubles: whatever ran short may be gone for hours.
+        doublings = min(uncounted, _MOST_DOUBLINGS) if outcome.shortage else 0
         due = now + timedelta(seconds=floor * 2**doublings)
         return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)

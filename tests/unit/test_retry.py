@@ -322,14 +322,14 @@ def test_no_task_is_throttled_for_ever() -> None:
 NO_TOKEN = Outcome(kind=OutcomeKind.INTERRUPTED, retry_after=30.0, counted=False, sent=False)
 
 
-@pytest.mark.parametrize("shortage", [False, True])
-def test_a_pause_of_ours_doubles(shortage: bool) -> None:
-    """Whatever is missing, a token or a resource of this machine."""
+@pytest.mark.parametrize(
+    ("shortage", "pauses"), [(False, (30, 30, 30, 30, 30)), (True, (30, 60, 120, 960, 960))]
+)
+def test_a_pause_after_a_shortage_doubles(shortage: bool, pauses: tuple[int, ...]) -> None:
+    """A resource of this machine may be gone for hours; a token, or another worker process, comes sooner."""
     outcome = replace(NO_TOKEN, shortage=shortage)
     verdicts = [judged(POST, outcome, attempt_limit=TASK.max_attempts + before) for before in (0, 1, 2, 5, 9)]
-    assert [each.due for each in verdicts] == [
-        NOW + timedelta(seconds=seconds) for seconds in (30, 60, 120, 960, 960)
-    ]
+    assert [each.due for each in verdicts] == [NOW + timedelta(seconds=seconds) for seconds in pauses]
     assert not any(each.counted for each in verdicts)
 
 

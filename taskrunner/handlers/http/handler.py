@@ -29,7 +29,7 @@ from taskrunner.handlers.http.worker_sockets import SocketWatch
 
 _log = logging.getLogger(__name__)
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-# Seconds until the next attempt after one that got no token; `retry.decide` doubles them.
+# Seconds until the next attempt after one that got no token.
 _TOKEN_PAUSE = 30.0
 # Only where a consumer is configured differently from the process that accepted the task.
 _SECRET_MISSING = Outcome(

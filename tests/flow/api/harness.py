@@ -38,7 +38,7 @@ from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
-from tests.tools.waiting import in_time
+from tests.tools.waiting import eventually, in_time
 
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 # For tests of the time that a request may take.
@@ -113,6 +113,15 @@ class Api:
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json["status"] == status
         return answer.json
+
+    async def queued(self, task_id: str) -> None:
+        """Wait until a new task is marked as queued, which a consumer need not wait for."""
+
+        async def is_queued() -> bool:
+            record = await self.store.get(task_id)
+            return record is not None and record.status is Status.QUEUED
+
+        await eventually(is_queued)
 
     async def finish(self, task_id: str, status: Status, response: Response | None = None) -> None:
         """Run the next attempt of a task, as a consumer does."""

@@ -21,6 +21,7 @@ async def live(api: Api, *ids: str) -> None:
     """New tasks that have run and succeeded."""
     for task_id in ids:
         assert (await api.submit(id=task_id)).status == 202
+        await api.queued(task_id)
         await api.finish(task_id, Status.SUCCEEDED, RESULT)
 
 
@@ -149,8 +150,10 @@ async def test_conditions_select_events(api: Api, query: str, told: list[tuple[s
         async with events_of(api, f"/events?{query}") as reader:
             await reader.begin()
             await api.submit(id="a", labels={"team": "x"})
+            await api.queued("a")
             await api.finish("a", Status.SUCCEEDED, RESULT)
             await api.submit(id="b", labels={"team": "y"}, url="http://other.test/", priority="high")
+            await api.queued("b")
             await api.finish("b", Status.SUCCEEDED, RESULT)
             assert [each.seen for each in await reader.take(len(told))] == told
         begun = everything.last_id

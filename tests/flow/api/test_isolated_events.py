@@ -21,6 +21,7 @@ Keys = dict[str, dict[str, str]]
 async def live(api: Api, key: dict[str, str], name: str, task_id: str) -> None:
     """A task of that key that has run."""
     await submit(api, key, id=task_id, labels={"of": name})
+    await api.queued(f"{name}~{task_id}")
     await api.finish(f"{name}~{task_id}", Status.SUCCEEDED)
 
 
