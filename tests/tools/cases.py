@@ -118,7 +118,7 @@ CASES = [
     Case("h2_endless_continuation", PROTOCOL, True),
     Case("h2_reset", PROTOCOL, True),
     Case("h2_reset_in_body", PROTOCOL, True),
-    Case("h2_refuses_streams", PROTOCOL, True),
+    Case("h2_refuses_streams", CONNECT, True),
     Case("h2_wants_http_1", PROTOCOL),
     Case("h2_goes_away", CONNECT, True),
     Case("h2_goes_away_in_body", CONNECT, True),

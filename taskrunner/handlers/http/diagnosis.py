@@ -61,6 +61,9 @@ _HEAD_CUT = _protocol_error("The answer ended in the middle of its head.")
 _INTERIM_FLOOD = _protocol_error("The target sent too many interim (1xx) answers, and no final one.")
 _OVERSIZED_FRAMING = _final_protocol_error("The framing of the answer's body is larger than allowed.")
 _CONNECTION_LOST = _connect_error("The connection was lost before the answer was complete.")
+_NEVER_TAKEN = _connect_error(
+    "The target refused the request, or closed the connection, each time it was sent."
+)
 _UNWRITTEN = _connect_error(
     "The target closed the connection before any of the request was sent. If it uses TLS, it may require a"
     " client certificate (Fetch.tls), or not accept ours."
@@ -235,6 +238,9 @@ def _curl_failure(exchange: Exchange, attempt: int) -> FetchFailure:
         return replace(_CERTIFICATE_REFUSED, retryable=attempt < _TLS_ATTEMPTS)
     if exchange.unwritten:
         return _UNWRITTEN
+    # libcurl repeats a request that was refused (RFC 9113 8.7); this is what it says when it gives up.
+    if exchange.curl_text.startswith("Connection died, tried"):
+        return _NEVER_TAKEN
     if exchange.curl_code == pycurl.E_RECV_ERROR and _is_connection_lost(exchange.curl_text):
         return _CONNECTION_LOST
     if error := http2_faults.sentence(exchange):
@@ -303,13 +309,5 @@ def _certificate_error(text: str) -> str | None:
 def _is_connection_lost(text: str) -> bool:
     """Whether libcurl's message is about a lost connection, rather than about data received over one."""
     lowered = text.lower()
-    signs = (
-        "connection died",
-        "recv failure",
-        "send failure",
-        "ssl_read",
-        "syscall",
-        "unexpected eof",
-        "reset",
-    )
+    signs = ("recv failure", "send failure", "ssl_read", "syscall", "unexpected eof", "reset")
     return any(sign in lowered for sign in signs)
