@@ -26,12 +26,22 @@ def test_a_receiver_is_told_of_every_end(deploy: Deploy) -> None:
         with Client(deployment.api.port) as client:
             assert client.request("PUT", "/webhooks/red", json.dumps(hook).encode()).status == 201
 
-            def is_in_force() -> bool:
+            def in_consumer() -> bool:
                 probe = deployment.submit(deployment.target.url("/ok"), labels={"team": "red"})
                 deployment.wait_finished(probe)
-                return bool(client.get(f"/tasks?label=callback={probe}").json["tasks"])
+                return is_told(probe)
 
-            wait_for(is_in_force, "a first end is told")
+            def in_api() -> bool:
+                probe = deployment.submit(deployment.target.url("/ok"), labels={"team": "red"}, delay=600)
+                assert client.request("POST", f"/tasks/{probe}/cancel").status == 200
+                return is_told(probe)
+
+            def is_told(task_id: str) -> bool:
+                return bool(client.get(f"/tasks?label=callback={task_id}").json["tasks"])
+
+            # Each process reads for itself which webhooks there are.
+            wait_for(in_consumer, "an end in the consumer is told")
+            wait_for(in_api, "an end in the API is told")
             waiting = [
                 deployment.submit(deployment.target.url("/ok"), labels={"team": "red"}, delay=600)
                 for _ in range(2)

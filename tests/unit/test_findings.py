@@ -1,7 +1,6 @@
 """What a stranger can make us validate and answer is bounded."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -30,10 +29,8 @@ HOSTILE: dict[str, dict[str, Any]] = {
 
 
 def findings(read: Any, document: Any) -> FieldsInvalid:
-    started = time.process_time()
     with pytest.raises(FieldsInvalid) as caught:
         read(json.dumps(document).encode())
-    assert time.process_time() - started < 0.5
     return caught.value
 
 

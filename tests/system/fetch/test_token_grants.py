@@ -217,7 +217,7 @@ def test_an_endpoint_that_hangs_costs_no_more_than_the_attempt_has(
 
     def work(fetch: Fetcher) -> None:
         started = time.monotonic()
-        assert fetch(target, auth="erp", timeout=0.5).counted is False
+        assert fetch(target, auth="erp", timeout=2.0).counted is False
         took.append(time.monotonic() - started)
 
     threads = [threading.Thread(target=work, args=(make_fetcher(auth=auth),)) for _ in range(4)]
@@ -226,7 +226,7 @@ def test_an_endpoint_that_hangs_costs_no_more_than_the_attempt_has(
     for thread in threads:
         thread.join(60)
     assert len(took) == len(threads)
-    assert max(took) < 2.0
+    assert max(took) < 7.0  # one after the other they would take 8 s
     assert hostile.ledger.connections == 0
 
 
