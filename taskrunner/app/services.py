@@ -119,25 +119,30 @@ async def watches_running(platform: Platform) -> AsyncIterator[None]:
         yield
 
 
-def refuse_open_address(platform: Platform) -> None:
-    """Raises `ConfigInvalid` for an API that other machines reach and that everybody could use.
+def refuse_open_addresses(platform: Platform) -> None:
+    """Raises `ConfigInvalid` for a server that other machines reach and that everybody could use.
 
     One that is open by configuration is told. While the store is away its keys are not known; until they are,
-    the API answers nobody without one.
+    nobody without one is answered.
     """
-    config, keys = platform.config, platform.keys
-    access = config.access_settings(config.api.addr)
+    _refuse_open(platform, "Api.addr", platform.config.api.addr)
+    if platform.config.grpc.enabled:
+        _refuse_open(platform, "Grpc.addr", platform.config.grpc.addr)
+
+
+def _refuse_open(platform: Platform, setting: str, addr: str) -> None:
+    access, keys = platform.config.access_settings(addr), platform.keys
     if access.auth is Auth.NONE:
-        platform.events.emit(ApiOpened(address=config.api.addr))
+        platform.events.emit(ApiOpened(address=addr))
         return
     if access.local or keys.names or not keys.is_known:
         return
     message = (
-        f"{config.api.addr} can be reached from other machines, and there is no API key: make one with "
+        f"{addr} can be reached from other machines, and there is no API key: make one with "
         "`taskrunner keys create NAME --scope admin` or give Api.keys, or listen on 127.0.0.1; "
         "Api.auth: none lets everybody in"
     )
-    raise ConfigInvalid([FieldError(field="Api.addr", message=message)])
+    raise ConfigInvalid([FieldError(field=setting, message=message)])
 
 
 @asynccontextmanager
