@@ -1,28 +1,253 @@
-"""Access: which key an HTTP request came with, and whether that key may ask for its route."""
+"""Access: which key a request came with, and whether that key may have what it asks for.
 
+`Admission` knows neither HTTP nor gRPC: the faces tell it how to read their requests. `Access` is HTTP's.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import lru_cache
 
 from aiohttp import web
 
-from taskrunner.api.access_settings import AccessSettings
-from taskrunner.api.admission import Admission, Asker, Caller
+from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
-from taskrunner.api.problems import Problem, RequestRefused
-from taskrunner.api.rate_limits import has_allowance, remember_allowance
-from taskrunner.api.requests import path_value
+from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
+from taskrunner.api.rate_limits import has_allowance, remember_allowance, too_many
+from taskrunner.api.requests import path_value, secret_in
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
-from taskrunner.domain.api_key import ApiKey
+from taskrunner.domain.api_key import ApiKey, Scope
 from taskrunner.domain.console_session import ConsoleSession
-from taskrunner.domain.errors import OutsideError
-from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.domain.dry_run import DryRun
+from taskrunner.domain.errors import CallerError, OutsideError, StoreUnavailable
+from taskrunner.domain.record import DeadLetter, Record
+from taskrunner.domain.schedule import Schedule
+from taskrunner.domain.submitter import submitter_of
+from taskrunner.domain.task import Task
+from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.value import replace
+from taskrunner.producer.key_limiter import Allowance, KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
-from taskrunner.producer.task_quota import TaskQuota
+from taskrunner.producer.task_quota import Room, TaskQuota
 
-# RFC 6750 section 3 and RFC 7617 section 2. Browsers ask people for the second.
+# RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
+_HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
+
+
+class Caller:
+    """Whom a request comes from: a key, or anybody (None), who may then do everything."""
+
+    def __init__(self, key: ApiKey | None, quota: TaskQuota | None = None) -> None:
+        self.key = key
+        self._quota = None if key is None or key.max_live_tasks is None else quota
+        self.submitter = None if key is None else submitter_of(key)
+
+    def room_for(self, count: int) -> AbstractAsyncContextManager[Room]:
+        """Submit so many tasks inside, and say how many are new. Raises `TooManyLiveTasks`."""
+        if self._quota is None or self.key is None:
+            return nullcontext(Room())
+        return self._quota.room_for(self.key, count)
+
+    @property
+    def name(self) -> str | None:
+        return None if self.key is None else self.key.name
+
+    @property
+    def may_read(self) -> bool:
+        return self.key is None or self.key.allows(Scope.READ)
+
+    @property
+    def namespace(self) -> str:
+        """How the ids of all tasks begin that it can see; see `Submitter`."""
+        return "" if self.submitter is None else self.submitter.namespace
+
+    def stored(self, name: str) -> str:
+        """The id or name of the request, as the store has it."""
+        return name if self.submitter is None else self.submitter.stored(name)
+
+    def shown(self, text: str) -> str:
+        """The inverse of `stored`, also for ids and names in a sentence."""
+        return text if self.submitter is None else self.submitter.shown(text)
+
+    def shown_refusal(self, refusal: CallerError) -> CallerError | None:
+        """`refusal` with the ids in it as this caller knows them; None if it has no such ids."""
+        problem = problem_of(refusal) if self.namespace else None
+        if problem is None:
+            return None
+        errors = [replace(error, message=self.shown(error.message)) for error in problem.errors]
+        return RequestRefused(dataclasses.replace(problem, detail=self.shown(problem.detail), errors=errors))
+
+    def shown_task(self, task: Task) -> Task:
+        """`task` with its ids as this caller knows them."""
+        if not self.namespace:
+            return task
+        validators = task.validators
+        if validators is not None:
+            validators = replace(validators, task_id=self.shown(validators.task_id))
+        return replace(task, id=self.shown(task.id), validators=validators)
+
+    def shown_record(self, record: Record) -> Record:
+        """`record` with its ids as this caller knows them."""
+        return replace(record, task=self.shown_task(record.task)) if self.namespace else record
+
+    def shown_dry_run(self, found: DryRun) -> DryRun:
+        """`found` with its ids as this caller knows them."""
+        existing, replaces = (
+            None if each is None else self.shown(each) for each in (found.existing_id, found.replaces_id)
+        )
+        task = self.shown_task(found.task)
+        return replace(found, task=task, existing_id=existing, replaces_id=replaces)
+
+    def shown_letter(self, letter: DeadLetter) -> DeadLetter:
+        """`letter` with its id as this caller knows it."""
+        return replace(letter, id=self.shown(letter.id)) if self.namespace else letter
+
+    def shown_schedule(self, schedule: Schedule) -> Schedule:
+        """`schedule` with its name, and the id of its last task, as this caller knows them."""
+        if not self.namespace:
+            return schedule
+        last = schedule.last_task_id
+        return replace(
+            schedule, name=self.shown(schedule.name), last_task_id=None if last is None else self.shown(last)
+        )
+
+    def selection(self, task_filter: TaskFilter) -> TaskFilter:
+        """`task_filter` over the tasks that this caller can see."""
+        return replace(task_filter, namespace=self.namespace) if self.namespace else task_filter
+
+
+ANYBODY = Caller(None)
+
+
+class Asker(ABC):
+    """A request, as far as admission looks at it."""
+
+    @abstractmethod
+    def authorization(self) -> Sequence[str]:
+        """All `Authorization` headers."""
+
+    @abstractmethod
+    def is_near(self) -> bool:
+        """Whether it comes from this machine, and not by a proxy on it from another one."""
+
+    async def other_key(self, *, is_probe: bool) -> ApiKey | None:
+        """The key that it comes with in another way, if it has no `Authorization`."""
+        return None
+
+    def unauthorized(self, code: str, detail: str) -> RequestRefused:
+        """The refusal of a request that needs a key."""
+        return RequestRefused(Problem(status=401, code=code, detail=detail))
+
+    def without_key(self) -> RequestRefused:
+        """The refusal of a request that came with none."""
+        return self.unauthorized("key_missing", f"this needs an API key: {_HOW}")
+
+
+class Admission:
+    """Asked before each handler of a server."""
+
+    def __init__(
+        self,
+        keys: KeyWatch,
+        settings: AccessSettings,
+        limiter: KeyLimiter,
+        quota: TaskQuota | None = None,
+    ) -> None:
+        self._keys = keys
+        self._limiter = limiter
+        self._settings = settings
+        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quota))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self._settings.auth is Auth.NONE
+
+    async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
+        """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
+
+        A probe waits for no service.
+        """
+        if not (needs.scopes or needs.keyed) or self.is_open:
+            return ANYBODY
+        given = asker.authorization()
+        if len(given) > 1:
+            # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
+            raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
+        if given:
+            key = await self._key_in(asker, given[0], is_probe=is_probe)
+        else:
+            found = await asker.other_key(is_probe=is_probe)
+            if found is None:
+                if self._is_open_to(asker, needs):
+                    return ANYBODY
+                raise asker.without_key()
+            key = found
+        missing = [scope for scope in needs.scopes if not key.allows(scope)]
+        if missing:
+            raise RequestRefused(
+                Problem(
+                    status=403,
+                    code="scope_missing",
+                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
+                )
+            )
+        return self._caller_with(key)
+
+    async def take(self, caller: Caller) -> Allowance | None:
+        """Take one request from the limit of the caller's key. Raises `RequestRefused` (429)."""
+        if caller.key is None or caller.key.rate is None:
+            return None
+        allowance = await self._limiter.take(caller.key)
+        if allowance is not None and not allowance.granted:
+            raise too_many(caller.key, allowance)
+        return allowance
+
+    async def still_admits(self, asker: Asker, caller: Caller, needs: Needs) -> bool:
+        """Whether the caller could make the request again and see as much. Waits for no service."""
+        if caller.key is None:
+            # It came from near, or everybody is let in: only the first key can change that.
+            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
+        try:
+            again = await self.caller(asker, needs, is_probe=True)
+        except (RequestRefused, OutsideError):
+            return False
+        return again.namespace == caller.namespace
+
+    async def _key_in(self, asker: Asker, authorization: str, *, is_probe: bool) -> ApiKey:
+        secret = secret_in(authorization)
+        key = None
+        if secret is not None:
+            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
+        if key is None:
+            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            raise asker.unauthorized("key_unknown", detail)
+        return key
+
+    def _is_open_to(self, asker: Asker, needs: Needs) -> bool:
+        """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
+        keys = self._keys
+        if needs.monitor and not self._settings.monitor:
+            return True
+        if not asker.is_near():
+            return False
+        if needs.monitor and not keys.is_needed:
+            # Also while the store, which has the keys, is away: then operators need these most.
+            return True
+        if not self._settings.local:
+            return False
+        if self._settings.auth is Auth.LOOPBACK:
+            return True
+        if not keys.is_known and not keys.is_needed:
+            raise StoreUnavailable("the API keys are in the store, which has not answered yet")
+        return not keys.is_needed
+
+
 _CALLER = web.RequestKey("caller", Caller)
 _SESSION = web.RequestKey("session", ConsoleSession)
 

@@ -6,8 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.accept import NDJSON, wants_lines
-from taskrunner.api.access import Access, caller_of
-from taskrunner.api.admission import Caller
+from taskrunner.api.access import Access, Caller, caller_of
 from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.line_stream import LineStreams
 from taskrunner.api.next_page import next_page

@@ -1,13 +1,14 @@
 """The faces of a process: the servers that clients ask, HTTP and, unless it is turned off, gRPC."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from taskrunner.api.admission import Admission
+from taskrunner.api.access import Admission
 from taskrunner.api.app import LIVE_REQUESTS
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
@@ -62,6 +63,8 @@ async def grpc_running(
 def _make_server(
     platform: Platform, monitor: Monitor, api: web.Application, feed: TaskFeed, options: ApiSettings
 ) -> "GrpcServer":
+    # It writes lines of its own to stderr, one for each client that it does not understand.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # gRPC takes 0.1 s and 14 MB, which only this costs.
     from taskrunner.grpc.boundary import Boundary
     from taskrunner.grpc.manager import Manager

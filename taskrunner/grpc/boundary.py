@@ -10,7 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from taskrunner.api.admission import Admission
+from taskrunner.api.access import Admission
 from taskrunner.api.audited import action_of, is_audited
 from taskrunner.api.problems import Problem, internal_error, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields

@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Collection
 
 import grpc
+from google.protobuf.message import Message
 from grpc.aio import ServicerContext
-from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from taskrunner.monitor.health import Health
@@ -37,6 +38,11 @@ class HealthService(health_pb2_grpc.HealthServicer):
         if request.service not in self._services:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r} is served here")
         return HealthCheckResponse(status=self._status(request.service))
+
+    async def List(self, request: object, context: object) -> Message:  # noqa: N802 - the name of the method
+        found = {name: HealthCheckResponse(status=self._status(name)) for name in self._services}
+        answer: Message = health_pb2.HealthListResponse(statuses=found)  # type: ignore[attr-defined]  # newer than its types
+        return answer
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> None:  # noqa: N802 - the name of the method
         told: int | None = None

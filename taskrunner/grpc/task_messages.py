@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from taskrunner.api.admission import Caller
+from taskrunner.api.access import Caller
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.json_text import JsonUnfit, check_depth, elements, join

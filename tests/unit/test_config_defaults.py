@@ -21,6 +21,7 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.redis.settings import RedisSettings
@@ -29,6 +30,14 @@ from taskrunner.stores.redis.settings import RedisSettings
 CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     ("api", ServerSettings, {"max_url_bytes", "max_header_bytes", "max_headers", "backlog"}),
     ("api", ApiSettings, {"user_agent", "masking"}),
+    (
+        "grpc",
+        GrpcSettings,
+        {
+            *("max_message_bytes", "max_calls", "max_connections", "max_metadata_bytes"),
+            *("handshake_timeout", "shutdown_grace", "certificate"),
+        },
+    ),
     ("rabbit", RabbitSettings, {"addresses", "probe_timeout", "stall_after", "client_name"}),
     ("redis", RedisSettings, {"address", "replicas"}),
     (
@@ -49,7 +58,18 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
 ]
 # Settings that no class has a default for.
 ONLY_IN_SECTIONS = {
-    *("Server.addr", "Server.port", "Api.addr", "Api.port", "Monitor.auth", "Logger.level", "Logger.format"),
+    *(
+        "Server.addr",
+        "Server.port",
+        "Api.addr",
+        "Api.port",
+        "Grpc.enabled",
+        "Grpc.addr",
+        "Grpc.port",
+        "Monitor.auth",
+        "Logger.level",
+        "Logger.format",
+    ),
     *("Workers.processes", "Workers.affinity", "Workers.interval", "Workers.shutdown_grace"),
     "Fetch.proxy_resolves",
 }
