@@ -70,6 +70,6 @@ def _running(attempt: ClaimedAttempt) -> RunningAttempt:
         task_id=task.id,
         attempt=attempt.number,
         queue=task.priority,
-        host=host_of(task.url),
+        host=None if task.url is None else host_of(task.url),
         since=attempt.claimed_at,
     )

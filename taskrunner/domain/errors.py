@@ -180,6 +180,14 @@ class DedupKeyHeld(StateConflict):
         return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
 
 
+class ExecutorDisabled(StateConflict):
+    """New tasks of an executor are refused, since an operator has disabled it."""
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        return cls(f"the executor {name} is disabled; enable it, or submit the task later")
+
+
 class BatchRefused(CallerError):
     """An atomic batch of which nothing was accepted; `refused` are the reasons by the number of the item."""
 

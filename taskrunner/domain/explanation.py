@@ -202,10 +202,10 @@ def _paused(situation: Situation) -> Iterator[Reason]:
 
 def _until_due(situation: Situation) -> Reason:
     """Why a task waits that is not in its queue and not due."""
-    record, host = situation.record, host_of(situation.record.task.url)
+    record, url = situation.record, situation.record.task.url
     due = record.due or situation.now
     waits_for = record.waits_for
-    if waits_for is not None and waits_for_host(waits_for, host):
+    if waits_for is not None and url is not None and waits_for_host(waits_for, host := host_of(url)):
         return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."

@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
@@ -25,9 +26,11 @@ from taskrunner.domain.credential import CredentialUse, check_credential
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.executor import NAME_PATTERN
+from taskrunner.domain.executor_use import complete, settings_for
 from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
-from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
-from taskrunner.domain.messages import any_case
+from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
+from taskrunner.domain.messages import any_case, shown
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
@@ -44,8 +47,8 @@ from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
-_HIDDEN = frozenset({"headers", "body", "body_base64"})
-_ANY_JSON = frozenset({"body"})
+_HIDDEN = frozenset({"headers", "body", "body_base64", "data"})
+_ANY_JSON = frozenset({"body", "data"})
 # The limit of a number, and its unit.
 _LIMITED = {
     "delay": ("max_delay", " seconds"),
@@ -75,6 +78,14 @@ _BODY_SCHEMA: dict[str, Any] = {
 }
 
 
+_DATA_SCHEMA: dict[str, Any] = {
+    "description": "Any JSON, which the executor's schema describes. null is the same as no data.",
+    "default": None,
+}
+# What only a request has, and what an executor of the kind http has itself.
+_REQUEST_FIELDS = ("url", "body", "body_base64")
+
+
 class TaskDraft(BaseModel):
     """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
@@ -85,7 +96,9 @@ class TaskDraft(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: Annotated[str, WithJsonSchema(_ID_SCHEMA)] | None = None
-    url: UrlText
+    executor: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
+    data: Annotated[str | None, WithJsonSchema(_DATA_SCHEMA)] = None
+    url: UrlText | None = Field(default=None, validate_default=True)
     method: Annotated[str, Field(json_schema_extra=_METHOD_SCHEMA), OrNull()] = "GET"
     headers: Annotated[dict[str, str], OrNull()] = Field(
         default_factory=dict, json_schema_extra=_HEADERS_SCHEMA
@@ -123,13 +136,14 @@ class TaskDraft(BaseModel):
 
     @classmethod
     def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
-        """An object or array in `body` stays as it was written."""
+        """An object or array in `body`, and whatever is in `data`, stays as it was written."""
         given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
         if too_much := excess(given, _ANY_JSON):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, is_json = set_aside(given.removeprefix(BOM), "body")
+            document, has_data = set_any_aside(given.removeprefix(BOM), "data")
+            document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:
             raise TaskInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
@@ -137,6 +151,10 @@ class TaskDraft(BaseModel):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
         if is_json and draft.body is not None:
             draft.body = JsonText(draft.body)
+        if has_data and draft.data is not None:
+            draft.data = None if draft.data == "null" else JsonText(draft.data)
+        elif draft.data is not None:
+            raise TaskInvalid([FieldError(field="data", message="spell its name without escapes")])
         return draft
 
     @classmethod
@@ -191,10 +209,22 @@ class TaskDraft(BaseModel):
     def _id(cls, value: str | None) -> str | None:
         return value if value is None else task_fields.check_id(value)
 
+    @field_validator("executor")
+    @classmethod
+    def _executor(cls, value: str | None) -> str | None:
+        if value is not None and not NAME_PATTERN.fullmatch(value):
+            raise ValueError(f"must be 1 to 64 small letters, digits and single _, got {shown(value)}")
+        return value
+
     @field_validator("url")
     @classmethod
-    def _url(cls, value: str, info: ValidationInfo) -> str:
-        return task_fields.check_url(value, limits_of(info)).text
+    def _url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            return task_fields.check_url(value, limits_of(info)).text
+        # An unusable name of an executor has its own finding.
+        if info.data.get("executor", "") is None:
+            raise PydanticCustomError("missing", "is required")
+        return None
 
     @field_validator("method")
     @classmethod
@@ -212,6 +242,12 @@ class TaskDraft(BaseModel):
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str | None):
             raise ValueError("must be text, an object or an array")
+        _check_size(value.encode() if value else b"", limits_of(info))
+        return value
+
+    @field_validator("data")
+    @classmethod
+    def _data(cls, value: str | None, info: ValidationInfo) -> str | None:
         _check_size(value.encode() if value else b"", limits_of(info))
         return value
 
@@ -277,13 +313,20 @@ class TaskDraft(BaseModel):
             raise ValueError("delay and run_at are both given; give one of them")
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
+        if self.executor is None and self.data is not None:
+            raise ValueError("data is for an executor; name it in executor, or give a body")
+        if self.executor is not None and (
+            theirs := [each for each in _REQUEST_FIELDS if getattr(self, each)]
+        ):
+            raise ValueError(f"{theirs[0]} is not for a task of an executor; leave it out, and give data")
         if both := sorted({*self.retry_on} & {*self.fail_on}):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
     def effective_write_concern(self, settings: TaskSettings) -> WriteConcern:
         """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
-        concern = self.write_concern or settings.defaults.write_concern
+        defaults = settings_for(self.executor, settings).defaults
+        concern = self.write_concern or defaults.write_concern
         if concern not in settings.write_concerns:
             kept = ", ".join(each.value for each in WriteConcern if each in settings.write_concerns)
             message = f"{concern.value} cannot be kept by this store, which can: {kept}"
@@ -291,15 +334,23 @@ class TaskDraft(BaseModel):
         return concern
 
     def to_task(self, settings: TaskSettings, *, task_id: str, now: datetime) -> Task:
-        """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
+        """The complete task.
+
+        Raises `TaskInvalid` for fields that only the policy, the executor or the time make wrong,
+        `ExecutorDisabled`, and `StoreUnavailable` while the executors are not known.
+        """
         run_at = self._run_at(settings.limits, now)
-        defaults, fields = settings.defaults, self.__dict__.copy()
+        defaults, fields = settings_for(self.executor, settings).defaults, self.__dict__.copy()
         for name in _DRAFT_ONLY:
             fields.pop(name, None)
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
         fields["headers"], fields["body"] = self._content()
+        if self.executor is None:
+            del fields["data"]
+        else:
+            complete(fields, self.model_fields_set, settings.executors.for_new_task(self.executor))
         fields["id"] = self.id or task_id
         fields["created_at"] = now
         fields["run_at"] = run_at

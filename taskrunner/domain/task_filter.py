@@ -159,7 +159,7 @@ def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
         status=None,
         queue=letter.queue,
         labels=letter.labels,
-        hosts=_hosts(letter.url or ""),
+        hosts=_hosts(letter.url),
         outcome=letter.outcome,
         reason=letter.reason,
         created_at=letter.created_at,
@@ -245,8 +245,10 @@ def _within(moment: datetime | None, after: datetime | None, before: datetime | 
     return (after is None or moment >= after) and (before is None or moment < before)
 
 
-def _hosts(url: str) -> tuple[str | None, ...]:
+def _hosts(url: str | None) -> tuple[str | None, ...]:
     """The names of a URL's host: without a port, as in limits, and with its port."""
+    if url is None:
+        return ()
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)

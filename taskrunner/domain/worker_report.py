@@ -7,12 +7,12 @@ from taskrunner.domain.value import Value
 
 
 class RunningAttempt(Value):
-    """An attempt that a consumer has claimed."""
+    """An attempt that a consumer has claimed. `host` is None for a task that is no request."""
 
     task_id: str
     attempt: int
     queue: Priority
-    host: str
+    host: str | None
     since: datetime
 
 

@@ -58,7 +58,7 @@ class Explainer:
     async def _gathered(self, situation: Situation) -> Situation:
         """`situation` of a task that waits, with all that may hold it back."""
         task = situation.record.task
-        if situation.sees_all:
+        if situation.sees_all and task.url is not None:
             # The state of a host follows from the tasks of everybody.
             situation = replace(situation, host=await self._hosts.show(host_of(task.url)))
         since = await self._store.pauses()

@@ -115,7 +115,7 @@ async def test_a_foreign_message_sent_twice_is_one_task(runner: LocalRunner) -> 
 @pytest.mark.parametrize("when", ["waiting", "delayed", "retrying"])
 async def test_a_foreign_message_with_a_known_id_changes_nothing(runner: LocalRunner, when: str) -> None:
     """What is fetched under an id is what its record says, not what somebody sent under the same id."""
-    fetched: list[str] = []
+    fetched: list[str | None] = []
 
     def answer(context: AttemptContext) -> Outcome:
         fetched.append(context.task.url)

@@ -25,7 +25,7 @@ def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) 
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ({"url": None}, "url", "must be text, got null"),
+        ({"url": None}, "url", "is required"),
         ({"url": 5}, "url", "must be text, got 5"),
         ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
         ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),

@@ -55,7 +55,7 @@ class RunningAttemptView(View):
     task_id: str
     attempt: int
     queue: Priority
-    host: str
+    host: str | None
     since: AwareDatetime
     seconds: float
 

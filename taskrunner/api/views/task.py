@@ -184,7 +184,8 @@ class TaskView(View):
     kept_until: AwareDatetime | None
     snoozes: int
     waits_for: str | None
-    url: str
+    executor: str | None
+    url: str | None
     method: str
     headers: Mapping[str, str]
     body_size: int
@@ -232,6 +233,7 @@ class TaskView(View):
             kept_until=record.kept_until,
             snoozes=record.snoozes,
             waits_for=record.waits_for,
+            executor=task.executor,
             url=masked_url(task.url),
             method=task.method,
             headers=masking.headers(task.headers),

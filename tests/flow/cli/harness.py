@@ -129,7 +129,7 @@ async def _fail(platform: Platform, name: str, kind: OutcomeKind, now: datetime)
     assert record is not None
     ref = AttemptRef(id=name, attempt=1)
     await platform.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c")
-    answered = Response(status=500, url=record.task.url) if kind is OutcomeKind.HTTP_ERROR else None
+    answered = Response(status=500, url=record.task.url or "") if kind is OutcomeKind.HTTP_ERROR else None
     attempt = Attempt(number=1, consumer="c", started_at=now)
     outcome = Outcome(kind=kind, error="failed in a test", response=answered)
     verdict = Verdict(status=Status.FAILED, reason=kind.value)
