@@ -11,7 +11,7 @@ from taskrunner.domain.task import AwareDatetime
 from taskrunner.domain.value import Value, field
 from taskrunner.domain.write_concern import WriteConcern
 
-NAME_PATTERN = re.compile(r"[a-z](?:_?[a-z0-9]){0,63}")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # The handler of tasks that name no executor. Nobody may make one of this name.
 BUILT_IN = "http"
 

@@ -24,13 +24,11 @@ _HTTP_ONLY = (
 )
 
 
-def settings_for(name: str | None, settings: TaskSettings) -> TaskSettings:
+def settings_for(name: str, settings: TaskSettings) -> TaskSettings:
     """`settings` with the policies of an executor as the defaults of its tasks.
 
     Raises as `ExecutorSource.for_new_task` does.
     """
-    if name is None:
-        return settings
     executor = settings.executors.for_new_task(name)
     given: Mapping[str, Any] = {
         "timeout": executor.timeout,

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -26,17 +25,17 @@ from taskrunner.domain.credential import CredentialUse, check_credential
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.executor import NAME_PATTERN
+from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
 from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
-from taskrunner.domain.messages import any_case, shown
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_schemas import BODY_SCHEMA, HEADERS_SCHEMA, ID_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
@@ -59,51 +58,24 @@ _LIMITED = {
 _DRAFT_ONLY = ("delay", "write_concern", "idempotency_key")
 # The fields whose default is copied from `TaskDefaults` as it is.
 _DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
-_ID_SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
-    "not": {"enum": sorted(task_fields.RESERVED_IDS)},
-}
-# In any case.
-_METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
-_HEADERS_SCHEMA: dict[str, Any] = {
-    "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
-    "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
-}
-_BODY_SCHEMA: dict[str, Any] = {
-    "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
-    " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
-    "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
-    "default": None,
-}
 
 
-_DATA_SCHEMA: dict[str, Any] = {
-    "description": "Any JSON, which the executor's schema describes. null is the same as no data.",
-    "default": None,
-}
-# What only a request has, and what an executor of the kind http has itself.
-_REQUEST_FIELDS = ("url", "body", "body_base64")
-
-
-class TaskDraft(BaseModel):
+class TaskDraft(ExecutorFields):
     """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
     Unknown fields are refused, except in messages (`from_message`). The validation context is a `TaskLimits`.
     `to_task` copies each field to the field of `Task` with the same name.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR]})
 
-    id: Annotated[str, WithJsonSchema(_ID_SCHEMA)] | None = None
-    executor: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
-    data: Annotated[str | None, WithJsonSchema(_DATA_SCHEMA)] = None
+    id: Annotated[str, WithJsonSchema(ID_SCHEMA)] | None = None
     url: UrlText | None = Field(default=None, validate_default=True)
-    method: Annotated[str, Field(json_schema_extra=_METHOD_SCHEMA), OrNull()] = "GET"
+    method: Annotated[str, Field(json_schema_extra=METHOD_SCHEMA), OrNull()] = "GET"
     headers: Annotated[dict[str, str], OrNull()] = Field(
-        default_factory=dict, json_schema_extra=_HEADERS_SCHEMA
+        default_factory=dict, json_schema_extra=HEADERS_SCHEMA
     )
-    body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
+    body: Annotated[str | None, WithJsonSchema(BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,
         Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
@@ -152,7 +124,7 @@ class TaskDraft(BaseModel):
         if is_json and draft.body is not None:
             draft.body = JsonText(draft.body)
         if has_data and draft.data is not None:
-            draft.data = None if draft.data == "null" else JsonText(draft.data)
+            draft.data = JsonText(draft.data)
         elif draft.data is not None:
             raise TaskInvalid([FieldError(field="data", message="spell its name without escapes")])
         return draft
@@ -209,13 +181,6 @@ class TaskDraft(BaseModel):
     def _id(cls, value: str | None) -> str | None:
         return value if value is None else task_fields.check_id(value)
 
-    @field_validator("executor")
-    @classmethod
-    def _executor(cls, value: str | None) -> str | None:
-        if value is not None and not NAME_PATTERN.fullmatch(value):
-            raise ValueError(f"must be 1 to 64 small letters, digits and single _, got {shown(value)}")
-        return value
-
     @field_validator("url")
     @classmethod
     def _url(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -242,13 +207,7 @@ class TaskDraft(BaseModel):
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str | None):
             raise ValueError("must be text, an object or an array")
-        _check_size(value.encode() if value else b"", limits_of(info))
-        return value
-
-    @field_validator("data")
-    @classmethod
-    def _data(cls, value: str | None, info: ValidationInfo) -> str | None:
-        _check_size(value.encode() if value else b"", limits_of(info))
+        task_fields.check_size(value.encode() if value else b"", limits_of(info))
         return value
 
     @field_validator("body_base64")
@@ -259,7 +218,7 @@ class TaskDraft(BaseModel):
                 content = base64.b64decode(value, validate=True)
             except binascii.Error as exc:
                 raise ValueError(f"is not base64: {exc}") from exc
-            _check_size(content, limits_of(info))
+            task_fields.check_size(content, limits_of(info))
         return value
 
     @field_validator(*_LIMITED)
@@ -313,19 +272,15 @@ class TaskDraft(BaseModel):
             raise ValueError("delay and run_at are both given; give one of them")
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
-        if self.executor is None and self.data is not None:
-            raise ValueError("data is for an executor; name it in executor, or give a body")
-        if self.executor is not None and (
-            theirs := [each for each in _REQUEST_FIELDS if getattr(self, each)]
-        ):
-            raise ValueError(f"{theirs[0]} is not for a task of an executor; leave it out, and give data")
+        if self.executor is not None or self.data is not None:
+            self.check_one()
         if both := sorted({*self.retry_on} & {*self.fail_on}):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
     def effective_write_concern(self, settings: TaskSettings) -> WriteConcern:
         """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
-        defaults = settings_for(self.executor, settings).defaults
+        defaults = (settings if self.executor is None else settings_for(self.executor, settings)).defaults
         concern = self.write_concern or defaults.write_concern
         if concern not in settings.write_concerns:
             kept = ", ".join(each.value for each in WriteConcern if each in settings.write_concerns)
@@ -340,7 +295,8 @@ class TaskDraft(BaseModel):
         `ExecutorDisabled`, and `StoreUnavailable` while the executors are not known.
         """
         run_at = self._run_at(settings.limits, now)
-        defaults, fields = settings_for(self.executor, settings).defaults, self.__dict__.copy()
+        own = settings if self.executor is None else settings_for(self.executor, settings)
+        defaults, fields = own.defaults, self.__dict__.copy()
         for name in _DRAFT_ONLY:
             fields.pop(name, None)
         for name in _DEFAULTED:
@@ -376,8 +332,3 @@ class TaskDraft(BaseModel):
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
         return headers, str(self.body)
-
-
-def _check_size(content: bytes, limits: TaskLimits) -> None:
-    if len(content) > limits.max_body_bytes:
-        raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

@@ -113,7 +113,7 @@ def test_while_the_executors_are_not_known_a_task_may_come_again() -> None:
         ({"url": URL, "data": 1}, "data is for an executor; name it in executor, or give a body"),
         (
             {"executor": "Resize"},
-            "executor: must be 1 to 64 small letters, digits and single _, got 'Resize'",
+            "executor: must be 1 to 64 small letters, digits and _, a letter first, got 'Resize'",
         ),
         ({"executor": "resize_image", "url": URL}, "url is not for a task of an executor"),
         ({"executor": "resize_image", "body": "x"}, "body is not for a task of an executor"),
