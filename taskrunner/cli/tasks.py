@@ -128,6 +128,6 @@ def task_row(record: Record, now: datetime) -> Sequence[str]:
         task.id,
         record.status.value,
         duration_text((now - task.created_at).total_seconds()),
-        task.priority.value,
+        task.queue,
         " ".join([task.method, masked_url(task.url), *([f"({reason})"] if reason else [])]),
     )
