@@ -5,7 +5,6 @@ from typing import Any
 
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor import Executor, ExecutorKind
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
 from taskrunner.domain.value import replace
 
@@ -35,7 +34,7 @@ def settings_for(name: str, settings: TaskSettings) -> TaskSettings:
         "max_attempts": executor.max_attempts,
         "retry": executor.retry,
         "write_concern": executor.write_concern,
-        "priority": None if executor.queue is None else Priority(executor.queue),
+        "queue": executor.queue,
     }
     policies = {name: value for name, value in given.items() if value is not None}
     defaults: TaskDefaults = replace(settings.defaults, **policies)
