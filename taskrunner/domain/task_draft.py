@@ -321,7 +321,7 @@ class TaskDraft(ExecutorFields):
         if self.executor is None:
             del fields["data"]
         else:
-            complete(fields, self.model_fields_set, settings.executors.for_new_task(self.executor))
+            complete(fields, self.model_fields_set, self.executor, settings)
         fields["id"] = self.id or task_id
         fields["created_at"] = now
         fields["run_at"] = run_at

@@ -1,7 +1,7 @@
 """The task settings: the limits and defaults that turn a draft into a task."""
 
 from taskrunner.domain.callback import CallbackDefaults
-from taskrunner.domain.executor import ExecutorSource
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import Value, field

@@ -148,3 +148,15 @@ def test_an_envelope_needs_a_url_or_an_executor() -> None:
     raw = encode_envelope(encode(task).replace(b'"executor":"resize_image",', b""), 1)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.url: is required"):
         decode_envelope(raw, TaskLimits())
+
+
+def test_data_is_checked_by_the_schema_of_the_executor() -> None:
+    """Each finding has the place in the data and the rule in the schema."""
+    schema = '{"type":"object","properties":{"width":{"type":"integer"}},"required":["width"]}'
+    settings = with_executors(executor(schema=schema))
+    assert task_of('{"executor":"resize_image","data":{"width":80}}', settings).body == '{"width":80}'
+    with pytest.raises(TaskInvalid) as caught:
+        task_of('{"executor":"resize_image","data":{"width":"80"}}', settings)
+    (finding,) = caught.value.errors
+    assert (finding.field, finding.rule) == ("data/width", "/properties/width/type")
+    assert findings('{"executor":"resize_image"}', settings)[0].startswith("data: ")
