@@ -10,6 +10,7 @@ from taskrunner.app.platform import Platform
 from taskrunner.config import Config
 from taskrunner.domain.errors import ConfigInvalid
 from taskrunner.domain.events import ConfigRefused, ConfigReloaded
+from taskrunner.domain.value import replace
 
 Read = Callable[[], Config]
 Apply = Callable[[Config], None]
@@ -49,7 +50,8 @@ class Reload:
         self._applied[setting] = both
 
     def _apply_limits(self, config: Config) -> None:
-        self._platform.task_settings.current = config.task_settings()
+        source = self._platform.task_settings
+        source.current = replace(config.task_settings(), executors=source.current.executors)
 
     def _apply_credentials(self, config: Config) -> None:
         self._apply_limits(config)

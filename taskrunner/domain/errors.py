@@ -55,10 +55,15 @@ class CallerError(TaskrunnerError):
 
 
 class FieldError(Value):
-    """One finding; `field` is a dotted path such as `retry.base`."""
+    """One finding; `field` is a dotted path such as `retry.base`.
+
+    In the data of an executor it goes on with a JSON Pointer, as in `data/size/0`; `rule` is then the pointer
+    of the keyword in the executor's schema.
+    """
 
     field: str
     message: str
+    rule: str | None = None
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
@@ -178,6 +183,14 @@ class DedupKeyHeld(StateConflict):
     def of(cls, holder: str, key: str) -> Self:
         """`holder` is the id of that task."""
         return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
+
+
+class ExecutorDisabled(StateConflict):
+    """New tasks of an executor are refused, since an operator has disabled it."""
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        return cls(f"the executor {name} is disabled; enable it, or submit the task later")
 
 
 class BatchRefused(CallerError):

@@ -202,10 +202,10 @@ def _paused(situation: Situation) -> Iterator[Reason]:
 
 def _until_due(situation: Situation) -> Reason:
     """Why a task waits that is not in its queue and not due."""
-    record, host = situation.record, host_of(situation.record.task.url)
+    record, url = situation.record, situation.record.task.url
     due = record.due or situation.now
     waits_for = record.waits_for
-    if waits_for is not None and waits_for_host(waits_for, host):
+    if waits_for is not None and url is not None and waits_for_host(waits_for, host := host_of(url)):
         return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
@@ -260,7 +260,7 @@ def _to_publish(situation: Situation) -> Iterator[Reason]:
 
 def _in_queue(situation: Situation) -> Iterator[Reason]:
     """Why nobody has taken it out of its queue."""
-    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.priority
+    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.queue
     if away is not None:
         yield away
     elif queue is None:
@@ -299,7 +299,7 @@ def _broker_away(situation: Situation) -> Reason | None:
 
 def _is_queue_paused(situation: Situation) -> bool:
     """Consumers give up their subscriptions to a paused queue."""
-    return situation.record.task.priority in Pauses(each.scope for each in situation.pauses).queues
+    return Pauses(each.scope for each in situation.pauses).cover_queue(situation.record.task.queue)
 
 
 def _time(moment: datetime) -> str:

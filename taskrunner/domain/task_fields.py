@@ -145,6 +145,12 @@ def check_labels(labels: Mapping[str, str], limits: TaskLimits) -> None:
             raise ValueError(f"{shown(name)}: name and value must be 1 to {limits.max_label_bytes} bytes")
 
 
+def check_size(content: bytes, limits: TaskLimits) -> None:
+    """A body, or the data of an executor."""
+    if len(content) > limits.max_body_bytes:
+        raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")
+
+
 def check_id(task_id: str) -> str:
     """Letters, digits and `._:-`, at most 128: ids are used in URLs, keys and log lines."""
     if not ID_PATTERN.fullmatch(task_id):

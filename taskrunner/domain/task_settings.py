@@ -1,10 +1,10 @@
 """The task settings: the limits and defaults that turn a draft into a task."""
 
 from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.value import Value
+from taskrunner.domain.value import Value, field
 from taskrunner.domain.write_concern import WriteConcern
 
 
@@ -15,17 +15,18 @@ class TaskDefaults(Value):
     max_attempts: int = 5
     retry: RetryPolicy = RetryPolicy()
     retry_unsafe: bool = False
-    priority: Priority = Priority.MEDIUM
+    queue: str = "medium"
     write_concern: WriteConcern = WriteConcern.BROKER
     callback: CallbackDefaults = CallbackDefaults()
 
 
 class TaskSettings(Value):
-    """`write_concerns` are those that the configured store can keep."""
+    """`write_concerns` are those that the configured store can keep, `executors` those of the store."""
 
     limits: TaskLimits = TaskLimits()
     defaults: TaskDefaults = TaskDefaults()
     write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
+    executors: ExecutorSource = field(default_factory=ExecutorSource)
 
 
 class TaskSettingsSource:

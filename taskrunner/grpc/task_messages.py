@@ -18,7 +18,7 @@ from taskrunner.v1 import task_executor_pb2 as pb
 Kind = TypeVar("Kind", bound=Message)
 
 # Each has JSON that is passed on as it is spelt, and the member of the draft that it becomes.
-_JSON_FIELDS = {"body_json": "body"}
+_JSON_FIELDS = {"body_json": "body", "data_json": "data"}
 
 
 def draft_json(request: pb.AddTaskRequest, traceparent: str | None = None) -> bytes:

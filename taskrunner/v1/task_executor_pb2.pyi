@@ -221,6 +221,9 @@ class NewTask(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     BODY_JSON_FIELD_NUMBER: _builtins.int
+    DATA_JSON_FIELD_NUMBER: _builtins.int
+    EXECUTOR_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     DELAY_FIELD_NUMBER: _builtins.int
     RUN_AT_FIELD_NUMBER: _builtins.int
@@ -248,6 +251,12 @@ class NewTask(_message.Message):
     """Bytes to send, without a Content-Type unless `headers` have one."""
     body_json: _builtins.str
     """A JSON object or array to send, with Content-Type: application/json unless `headers` have one."""
+    data_json: _builtins.str
+    """Any JSON: what the task of an `executor` is about."""
+    executor: _builtins.str
+    """The name of an executor; left out for a task with a `url`."""
+    queue: _builtins.str
+    """At most one of these two."""
     priority: Global___Priority.ValueType
     max_attempts: _builtins.int
     retry_unsafe: _builtins.bool
@@ -293,6 +302,9 @@ class NewTask(_message.Message):
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         body: _builtins.bytes = ...,
         body_json: _builtins.str = ...,
+        data_json: _builtins.str = ...,
+        executor: _builtins.str = ...,
+        queue: _builtins.str = ...,
         priority: Global___Priority.ValueType = ...,
         delay: _duration_pb2.Duration | None = ...,
         run_at: _timestamp_pb2.Timestamp | None = ...,
@@ -314,15 +326,15 @@ class NewTask(_message.Message):
         callback: Global___Callback | None = ...,
         traceparent: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "dedup", b"dedup", "delay", b"delay", "expires_at", b"expires_at", "max_attempts", b"max_attempts", "retry", b"retry", "retry_unsafe", b"retry_unsafe", "run_at", b"run_at", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "data_json", b"data_json", "dedup", b"dedup", "delay", b"delay", "expires_at", b"expires_at", "max_attempts", b"max_attempts", "retry", b"retry", "retry_unsafe", b"retry_unsafe", "run_at", b"run_at", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "auth", b"auth", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "dedup", b"dedup", "delay", b"delay", "expires_at", b"expires_at", "fail_on", b"fail_on", "headers", b"headers", "id", b"id", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "priority", b"priority", "redirects", b"redirects", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "traceparent", b"traceparent", "url", b"url", "write_concern", b"write_concern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "auth", b"auth", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "data_json", b"data_json", "dedup", b"dedup", "delay", b"delay", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "headers", b"headers", "id", b"id", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "priority", b"priority", "queue", b"queue", "redirects", b"redirects", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "traceparent", b"traceparent", "url", b"url", "write_concern", b"write_concern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
     _WhichOneofReturnType__retry_unsafe: _TypeAlias = _typing.Literal["retry_unsafe"]  # noqa: Y015
     _WhichOneofArgType__retry_unsafe: _TypeAlias = _typing.Literal["_retry_unsafe", b"_retry_unsafe"]  # noqa: Y015
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["body", "body_json"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["body", "body_json", "data_json"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
@@ -818,11 +830,12 @@ class Task(_message.Message):
     KEPT_UNTIL_FIELD_NUMBER: _builtins.int
     SNOOZES_FIELD_NUMBER: _builtins.int
     WAITS_FOR_FIELD_NUMBER: _builtins.int
+    EXECUTOR_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     BODY_SIZE_FIELD_NUMBER: _builtins.int
-    PRIORITY_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     RETRY_FIELD_NUMBER: _builtins.int
     RETRY_ON_FIELD_NUMBER: _builtins.int
@@ -847,10 +860,11 @@ class Task(_message.Message):
     reason: _builtins.str
     snoozes: _builtins.int
     waits_for: _builtins.str
+    executor: _builtins.str
     url: _builtins.str
     method: _builtins.str
     body_size: _builtins.int
-    priority: Global___Priority.ValueType
+    queue: _builtins.str
     retry_unsafe: _builtins.bool
     redirects: Global___Redirects.ValueType
     rules_unreadable: Global___RulesUnreadable.ValueType
@@ -916,11 +930,12 @@ class Task(_message.Message):
         kept_until: _timestamp_pb2.Timestamp | None = ...,
         snoozes: _builtins.int = ...,
         waits_for: _builtins.str | None = ...,
+        executor: _builtins.str | None = ...,
         url: _builtins.str | None = ...,
         method: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         body_size: _builtins.int = ...,
-        priority: Global___Priority.ValueType = ...,
+        queue: _builtins.str = ...,
         timeout: _duration_pb2.Duration | None = ...,
         retry: Global___RetryPolicy | None = ...,
         retry_on: _abc.Iterable[_builtins.int] | None = ...,
@@ -937,9 +952,9 @@ class Task(_message.Message):
         validators: Global___Validators | None = ...,
         callback: Global___Callback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "priority", b"priority", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auth: _TypeAlias = _typing.Literal["auth"]  # noqa: Y015
     _WhichOneofArgType__auth: _TypeAlias = _typing.Literal["_auth", b"_auth"]  # noqa: Y015
@@ -947,6 +962,8 @@ class Task(_message.Message):
     _WhichOneofArgType__created_by: _TypeAlias = _typing.Literal["_created_by", b"_created_by"]  # noqa: Y015
     _WhichOneofReturnType__error: _TypeAlias = _typing.Literal["error"]  # noqa: Y015
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
+    _WhichOneofReturnType__executor: _TypeAlias = _typing.Literal["executor"]  # noqa: Y015
+    _WhichOneofArgType__executor: _TypeAlias = _typing.Literal["_executor", b"_executor"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__tls: _TypeAlias = _typing.Literal["tls"]  # noqa: Y015
@@ -961,6 +978,8 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__created_by) -> _WhichOneofReturnType__created_by | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__executor) -> _WhichOneofReturnType__executor | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @_typing.overload

@@ -118,6 +118,7 @@ class LocalRunner:
         self.store = store
         self.broker = MemoryBroker(self.events)
         self.target = Target()
+        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
@@ -140,7 +141,7 @@ class LocalRunner:
             publisher,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             hold=HOLD,
             webhooks=self.webhooks.source,
         )
@@ -173,7 +174,7 @@ class LocalRunner:
             store or self.store,
             self.events,
             clock or self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             settings,
             self.webhooks.source,
         )
@@ -195,7 +196,7 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             self.webhooks.source,
             keep=keep,
         ).start()
@@ -214,7 +215,7 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             RETENTION,
             self.webhooks.source,
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),

@@ -77,6 +77,8 @@ def first_request(task: Task, number: int, settings: FetchSettings) -> HttpReque
 
     Intake has checked every task that it accepted, but an AMQP client can publish one without intake.
     """
+    if task.url is None:
+        raise ValueError(f"a task of the executor {task.executor} has no URL")
     url = task_fields.check_url(task.url, settings.limits)
     method = task_fields.check_method(task.method)
     if task.headers:

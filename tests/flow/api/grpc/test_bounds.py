@@ -99,7 +99,7 @@ async def test_the_field_is_named(rpc: GrpcApi, fields: dict[str, Any], field: s
         ({"page_token": "no token"}, "page_token"),
         ({"page_token": "x:none"}, "page_token"),
         ({"status": 99}, "status"),
-        ({"queue": "none"}, "queue"),
+        ({"queue": "No queue"}, "queue"),
         ({"outcome": "none"}, "outcome"),
         ({"labels": {"": "x"}}, "labels"),
         ({"created_after": {"seconds": 10**15}}, "created_after"),

@@ -42,7 +42,7 @@ async def test_a_task_has_all_that_was_asked_for(rpc: GrpcApi) -> None:
     expected = {
         "method": "POST",
         "headers": {"Accept": "text/plain", "Content-Type": "application/json"},
-        "priority": "high",
+        "queue": "high",
         "max_attempts": 3,
         "timeout": 1.5,
         "retry_on": [404],
