@@ -1,5 +1,6 @@
 """The gRPC server: listens, on the event loop of the process, for the services that it is given."""
 
+import errno
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -77,13 +78,8 @@ class GrpcServer:
             await server.stop(self._options.shutdown_grace)
 
     def _listen(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> int:
-        # gRPC does not say why it cannot listen.
         try:
-            info = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            with socket.socket(info[0][0], socket.SOCK_STREAM) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                trial.bind(info[0][4])
-                trial.listen()
+            _try_to_bind(self.host, self.port)
         except OSError as exc:
             raise SetupError(why_not_listening(exc, self.host, self.port, _PORT_SETTING)) from exc
         address = shown_place((self.host, self.port))
@@ -93,6 +89,28 @@ class GrpcServer:
             return server.add_secure_port(address, credentials)
         except RuntimeError as exc:
             raise SetupError(f"cannot listen on {address} ({exc}); see {_PORT_SETTING}") from exc
+
+
+def _try_to_bind(host: str, port: int) -> None:
+    """Raises `OSError`. gRPC itself does not say why it cannot listen.
+
+    A name may have an address that the machine has not, such as that of localhost in IPv6.
+    """
+    lacking: OSError | None = None
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, _, _, place in found:
+        try:
+            with socket.socket(family, kind) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(place)
+                trial.listen()
+            return
+        except OSError as exc:
+            if exc.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                raise
+            lacking = exc
+    if lacking is not None:
+        raise lacking
 
 
 def _channel_options(options: GrpcSettings) -> Sequence[tuple[str, Any]]:
