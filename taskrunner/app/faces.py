@@ -67,12 +67,13 @@ def _make_server(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # gRPC takes 0.1 s and 14 MB, which only this costs.
     from taskrunner.grpc.boundary import Boundary
-    from taskrunner.grpc.manager import Manager
+    from taskrunner.grpc.executor_methods import ExecutorMethods
+    from taskrunner.grpc.task_methods import TaskMethods
     from taskrunner.grpc.server import GrpcServer
     from taskrunner.v1.task_executor_pb2 import DESCRIPTOR
 
     config, services = platform.config, DESCRIPTOR.services_by_name
-    manager = Manager(
+    tasks = TaskMethods(
         platform.intake,
         platform.cancellation,
         feed,
@@ -94,7 +95,7 @@ def _make_server(
         certificate=config.api.settings(ServerSettings).certificate,
     )
     return GrpcServer(
-        {services["TaskExecutorManager"]: manager},
+        {services["TaskExecutorManager"]: (tasks, ExecutorMethods(platform.executor_admin, options))},
         Boundary(admission, platform.audit, platform.events),
         monitor.health,
         config.grpc.addr,

@@ -1,7 +1,7 @@
 """The boundary of the services: each call is admitted, read, audited and answered here, or refused."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, TypeVar
 
@@ -34,19 +34,18 @@ class Boundary:
         self._trail = trail
         self._events = events
 
-    def handlers(self, service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
-        """The methods of `servicer` are called as those of the service: `AddTask` is `add_task`.
+    def handlers(self, service: ServiceDescriptor, servicers: Sequence[object]) -> grpc.GenericRpcHandler:
+        """The methods of the `servicers` are called as those of the service: `AddTask` is `add_task`.
 
         Each gets the request, or an iterator of requests, and the `Call`; it returns the answer, or is an
         iterator of answers. A KeyError here: `methods.METHODS` has to name the route of the new method.
         """
-        made = {method.name: self._handler(method, servicer) for method in service.methods}
+        made = {method.name: self._handler(method, servicers) for method in service.methods}
         return grpc.method_handlers_generic_handler(service.full_name, made)
 
-    def _handler(self, method: MethodDescriptor, servicer: object) -> "grpc.RpcMethodHandler[Any, Any]":
+    def _handler(self, method: MethodDescriptor, servicers: Sequence[object]) -> "grpc.RpcMethodHandler[Any, Any]":
         route, kind = METHODS[method.full_name], GetMessageClass(method.input_type)
-        name = "".join(f"_{each.lower()}" if each.isupper() else each for each in method.name)
-        run = getattr(servicer, name.removeprefix("_"))
+        run = _method_of(servicers, method.name)
         path = f"/{method.containing_service.full_name}/{method.name}"
         if not method.server_streaming:
 
@@ -118,6 +117,12 @@ class Boundary:
         failed = RequestFailed(id=error_id, request_id=call.request_id, method="gRPC", path=path, error=exc)
         self._events.emit(failed)
         return internal_error(error_id)
+
+
+def _method_of(servicers: Sequence[object], name: str) -> Any:
+    words = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
+    name = words.removeprefix("_")
+    return next(getattr(each, name) for each in servicers if hasattr(each, name))
 
 
 def read(kind: type[Kind], raw: bytes) -> Kind:

@@ -3,11 +3,12 @@
 Enums are named after the texts that they stand for: `STATUS_QUEUED` of `Status` is `queued`.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -17,9 +18,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from taskrunner.domain.errors import FieldError, FieldsInvalid
+from taskrunner.domain.json_text import JsonUnfit, check_depth, elements, join
 
+Kind = TypeVar("Kind", bound=Message)
 Setter = Callable[[Any, Any], None]
 
+JSON_SUFFIX = "_json"
 _NANOS = 1_000_000_000
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -32,18 +36,53 @@ def fields_of(message: Message, refusal: type[FieldsInvalid]) -> dict[str, Any]:
     return _fields_of(message, refusal, "")
 
 
+def json_document(fields: Mapping[str, Any], refusal: type[FieldsInvalid]) -> bytes:
+    """The JSON object with these fields. Of one that is called `x_json`, the text is the member `x`, as spelt.
+
+    Raises `refusal` for a text that is not one JSON value: it could add members.
+    """
+    members = {}
+    for name, value in fields.items():
+        if name.endswith(JSON_SUFFIX):
+            members[name.removesuffix(JSON_SUFFIX)] = _spelt(name, value, refusal)
+        else:
+            members[name] = json.dumps(value, ensure_ascii=False)
+    return join(members).encode()
+
+
 def fill(message: Message, source: object) -> None:
-    """Set each field of `message` to the attribute of `source` with its name, unless that is None."""
+    """Set each field of `message` to the attribute of `source` with its name, unless that is None.
+
+    `x_json` gets the text of the attribute `x`, which is a `msgspec.Raw`.
+    """
     for name, set_field in _setters(message.DESCRIPTOR):
-        value = getattr(source, name)
+        value = getattr(source, name.removesuffix(JSON_SUFFIX))
         if value is not None:
             set_field(message, value)
+
+
+def view_message(kind: type[Kind], view: object) -> Kind:
+    """A view as a message that has members of it."""
+    message = kind()
+    fill(message, view)
+    return message
 
 
 def enum_text(enum: EnumDescriptor, number: int) -> str:
     """What a value stands for; the number itself for one that this version does not know."""
     value = enum.values_by_number.get(number)
     return str(number) if value is None else value.name.removeprefix(_prefix(enum)).lower()
+
+
+def _spelt(name: str, text: str, refusal: type[FieldsInvalid]) -> str:
+    try:
+        check_depth(text.encode())
+        count = len(elements(f"[{text}]".encode()))
+    except JsonUnfit as exc:
+        raise refusal([FieldError(field=name, message=f"is no JSON: {exc}")]) from exc
+    if count != 1:
+        raise refusal([FieldError(field=name, message="must be one JSON value")])
+    return text
 
 
 def _fields_of(message: Message, refusal: type[FieldsInvalid], path: str) -> dict[str, Any]:
@@ -148,6 +187,8 @@ def _reader(field: FieldDescriptor) -> Callable[[Any], Any]:
         prefix, numbers = _prefix(field.enum_type), field.enum_type.values_by_name
         known = {name.removeprefix(prefix).lower(): each.number for name, each in numbers.items()}
         return lambda value: known[str(value)]
+    if field.name.endswith(JSON_SUFFIX):
+        return lambda value: bytes(value).decode()
     if field.type == FieldDescriptor.TYPE_BYTES:
         return lambda value: value.encode() if isinstance(value, str) else value
     if field.type == FieldDescriptor.TYPE_STRING:

@@ -15,4 +15,9 @@ METHODS: Mapping[str, Route] = {
     "taskrunner.v1.TaskExecutorManager.ListTasks": ("GET", "/tasks"),
     "taskrunner.v1.TaskExecutorManager.CancelTask": ("POST", "/tasks/{id}/cancel"),
     "taskrunner.v1.TaskExecutorManager.WatchTask": ("GET", "/tasks/{id}/events"),
+    "taskrunner.v1.TaskExecutorManager.CreateExecutor": ("POST", "/executors"),
+    "taskrunner.v1.TaskExecutorManager.GetExecutor": ("GET", "/executors/{executor}"),
+    "taskrunner.v1.TaskExecutorManager.ListExecutors": ("GET", "/executors"),
+    "taskrunner.v1.TaskExecutorManager.UpdateExecutor": ("PATCH", "/executors/{executor}"),
+    "taskrunner.v1.TaskExecutorManager.DeleteExecutor": ("DELETE", "/executors/{executor}"),
 }

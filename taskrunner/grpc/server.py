@@ -33,7 +33,7 @@ class GrpcServer:
 
     def __init__(
         self,
-        services: Mapping[ServiceDescriptor, object],
+        services: Mapping[ServiceDescriptor, Sequence[object]],
         boundary: Boundary,
         health: Health,
         host: str,
@@ -59,8 +59,8 @@ class GrpcServer:
             options=_channel_options(self._options),
             maximum_concurrent_rpcs=self._options.max_calls,
         )
-        for descriptor, servicer in self._services.items():
-            server.add_generic_rpc_handlers((self._boundary.handlers(descriptor, servicer),))
+        for descriptor, servicers in self._services.items():
+            server.add_generic_rpc_handlers((self._boundary.handlers(descriptor, servicers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         served = [each.full_name for each in self._services]
         served += [health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, _REFLECTION]

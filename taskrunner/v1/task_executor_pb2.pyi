@@ -10,6 +10,7 @@ A field that is left out has the default of the executor, or of the configuratio
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -25,6 +26,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ExecutorKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExecutorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExecutorKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXECUTOR_KIND_UNSPECIFIED: _ExecutorKind.ValueType  # 0
+    EXECUTOR_KIND_HTTP: _ExecutorKind.ValueType  # 1
+    EXECUTOR_KIND_PYTHON: _ExecutorKind.ValueType  # 2
+    EXECUTOR_KIND_REMOTE: _ExecutorKind.ValueType  # 3
+
+class ExecutorKind(_ExecutorKind, metaclass=_ExecutorKindEnumTypeWrapper): ...
+
+EXECUTOR_KIND_UNSPECIFIED: ExecutorKind.ValueType  # 0
+EXECUTOR_KIND_HTTP: ExecutorKind.ValueType  # 1
+EXECUTOR_KIND_PYTHON: ExecutorKind.ValueType  # 2
+EXECUTOR_KIND_REMOTE: ExecutorKind.ValueType  # 3
+Global___ExecutorKind: _TypeAlias = ExecutorKind  # noqa: Y015
+
+class _ManagedBy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ManagedByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ManagedBy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MANAGED_BY_UNSPECIFIED: _ManagedBy.ValueType  # 0
+    MANAGED_BY_OPERATOR: _ManagedBy.ValueType  # 1
+    MANAGED_BY_CODE: _ManagedBy.ValueType  # 2
+
+class ManagedBy(_ManagedBy, metaclass=_ManagedByEnumTypeWrapper): ...
+
+MANAGED_BY_UNSPECIFIED: ManagedBy.ValueType  # 0
+MANAGED_BY_OPERATOR: ManagedBy.ValueType  # 1
+MANAGED_BY_CODE: ManagedBy.ValueType  # 2
+Global___ManagedBy: _TypeAlias = ManagedBy  # noqa: Y015
 
 class _Status:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1377,3 +1414,453 @@ class Validators(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_modified) -> _WhichOneofReturnType__last_modified | None: ...
 
 Global___Validators: _TypeAlias = Validators  # noqa: Y015
+
+@_typing.final
+class NewExecutor(_message.Message):
+    """What an executor is to be. `url`, `method`, `headers` and `tls` are for the kind http."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SCHEMA_JSON_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    RETRY_FIELD_NUMBER: _builtins.int
+    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    WRITE_CONCERN_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    MANAGED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: Global___ExecutorKind.ValueType
+    enabled: _builtins.bool
+    description: _builtins.str
+    schema_json: _builtins.str
+    """The JSON Schema (2020-12) of the data of its tasks."""
+    url: _builtins.str
+    method: _builtins.str
+    tls: _builtins.str
+    max_attempts: _builtins.int
+    queue: _builtins.str
+    write_concern: Global___WriteConcern.ValueType
+    concurrency: _builtins.int
+    rate: _builtins.float
+    burst: _builtins.int
+    managed_by: Global___ManagedBy.ValueType
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def retry(self) -> Global___RetryDraft: ...
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def retention(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def dead_letters(self) -> Global___DeadLetterPolicy: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: Global___ExecutorKind.ValueType = ...,
+        enabled: _builtins.bool | None = ...,
+        description: _builtins.str = ...,
+        schema_json: _builtins.str = ...,
+        url: _builtins.str = ...,
+        method: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        tls: _builtins.str = ...,
+        retry: Global___RetryDraft | None = ...,
+        max_attempts: _builtins.int | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        queue: _builtins.str = ...,
+        write_concern: Global___WriteConcern.ValueType = ...,
+        concurrency: _builtins.int | None = ...,
+        rate: _builtins.float | None = ...,
+        burst: _builtins.int | None = ...,
+        retention: _duration_pb2.Duration | None = ...,
+        dead_letters: Global___DeadLetterPolicy | None = ...,
+        managed_by: Global___ManagedBy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_concurrency", b"_concurrency", "_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "_rate", b"_rate", "burst", b"burst", "concurrency", b"concurrency", "dead_letters", b"dead_letters", "enabled", b"enabled", "max_attempts", b"max_attempts", "rate", b"rate", "retention", b"retention", "retry", b"retry", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_concurrency", b"_concurrency", "_enabled", b"_enabled", "_max_attempts", b"_max_attempts", "_rate", b"_rate", "burst", b"burst", "concurrency", b"concurrency", "dead_letters", b"dead_letters", "description", b"description", "enabled", b"enabled", "headers", b"headers", "kind", b"kind", "managed_by", b"managed_by", "max_attempts", b"max_attempts", "method", b"method", "name", b"name", "queue", b"queue", "rate", b"rate", "retention", b"retention", "retry", b"retry", "schema_json", b"schema_json", "timeout", b"timeout", "tls", b"tls", "url", b"url", "write_concern", b"write_concern"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__burst: _TypeAlias = _typing.Literal["burst"]  # noqa: Y015
+    _WhichOneofArgType__burst: _TypeAlias = _typing.Literal["_burst", b"_burst"]  # noqa: Y015
+    _WhichOneofReturnType__concurrency: _TypeAlias = _typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = _typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
+    _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
+    _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
+    _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burst) -> _WhichOneofReturnType__burst | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
+
+Global___NewExecutor: _TypeAlias = NewExecutor  # noqa: Y015
+
+@_typing.final
+class Executor(_message.Message):
+    """A policy that is missing is as the configuration says; a limit that is missing is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SCHEMA_JSON_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    RETRY_FIELD_NUMBER: _builtins.int
+    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    WRITE_CONCERN_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    MANAGED_BY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: Global___ExecutorKind.ValueType
+    enabled: _builtins.bool
+    description: _builtins.str
+    schema_json: _builtins.str
+    url: _builtins.str
+    method: _builtins.str
+    tls: _builtins.str
+    max_attempts: _builtins.int
+    queue: _builtins.str
+    write_concern: Global___WriteConcern.ValueType
+    concurrency: _builtins.int
+    rate: _builtins.float
+    burst: _builtins.int
+    managed_by: Global___ManagedBy.ValueType
+    version: _builtins.int
+    """Grows by one with each change."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def retry(self) -> Global___RetryPolicy: ...
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def retention(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def dead_letters(self) -> Global___DeadLetterPolicy: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: Global___ExecutorKind.ValueType = ...,
+        enabled: _builtins.bool = ...,
+        description: _builtins.str | None = ...,
+        schema_json: _builtins.str | None = ...,
+        url: _builtins.str | None = ...,
+        method: _builtins.str | None = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        tls: _builtins.str | None = ...,
+        retry: Global___RetryPolicy | None = ...,
+        max_attempts: _builtins.int | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        queue: _builtins.str | None = ...,
+        write_concern: Global___WriteConcern.ValueType = ...,
+        concurrency: _builtins.int | None = ...,
+        rate: _builtins.float | None = ...,
+        burst: _builtins.int | None = ...,
+        retention: _duration_pb2.Duration | None = ...,
+        dead_letters: Global___DeadLetterPolicy | None = ...,
+        managed_by: Global___ManagedBy.ValueType = ...,
+        version: _builtins.int = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_concurrency", b"_concurrency", "_description", b"_description", "_max_attempts", b"_max_attempts", "_method", b"_method", "_queue", b"_queue", "_rate", b"_rate", "_schema_json", b"_schema_json", "_tls", b"_tls", "_url", b"_url", "burst", b"burst", "concurrency", b"concurrency", "created_at", b"created_at", "dead_letters", b"dead_letters", "description", b"description", "max_attempts", b"max_attempts", "method", b"method", "queue", b"queue", "rate", b"rate", "retention", b"retention", "retry", b"retry", "schema_json", b"schema_json", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_burst", b"_burst", "_concurrency", b"_concurrency", "_description", b"_description", "_max_attempts", b"_max_attempts", "_method", b"_method", "_queue", b"_queue", "_rate", b"_rate", "_schema_json", b"_schema_json", "_tls", b"_tls", "_url", b"_url", "burst", b"burst", "concurrency", b"concurrency", "created_at", b"created_at", "dead_letters", b"dead_letters", "description", b"description", "enabled", b"enabled", "headers", b"headers", "kind", b"kind", "managed_by", b"managed_by", "max_attempts", b"max_attempts", "method", b"method", "name", b"name", "queue", b"queue", "rate", b"rate", "retention", b"retention", "retry", b"retry", "schema_json", b"schema_json", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "version", b"version", "write_concern", b"write_concern"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__burst: _TypeAlias = _typing.Literal["burst"]  # noqa: Y015
+    _WhichOneofArgType__burst: _TypeAlias = _typing.Literal["_burst", b"_burst"]  # noqa: Y015
+    _WhichOneofReturnType__concurrency: _TypeAlias = _typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = _typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
+    _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
+    _WhichOneofReturnType__method: _TypeAlias = _typing.Literal["method"]  # noqa: Y015
+    _WhichOneofArgType__method: _TypeAlias = _typing.Literal["_method", b"_method"]  # noqa: Y015
+    _WhichOneofReturnType__queue: _TypeAlias = _typing.Literal["queue"]  # noqa: Y015
+    _WhichOneofArgType__queue: _TypeAlias = _typing.Literal["_queue", b"_queue"]  # noqa: Y015
+    _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
+    _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
+    _WhichOneofReturnType__schema_json: _TypeAlias = _typing.Literal["schema_json"]  # noqa: Y015
+    _WhichOneofArgType__schema_json: _TypeAlias = _typing.Literal["_schema_json", b"_schema_json"]  # noqa: Y015
+    _WhichOneofReturnType__tls: _TypeAlias = _typing.Literal["tls"]  # noqa: Y015
+    _WhichOneofArgType__tls: _TypeAlias = _typing.Literal["_tls", b"_tls"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burst) -> _WhichOneofReturnType__burst | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_attempts) -> _WhichOneofReturnType__max_attempts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__method) -> _WhichOneofReturnType__method | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue) -> _WhichOneofReturnType__queue | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__schema_json) -> _WhichOneofReturnType__schema_json | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tls) -> _WhichOneofReturnType__tls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+Global___Executor: _TypeAlias = Executor  # noqa: Y015
+
+@_typing.final
+class DeadLetterPolicy(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: _builtins.int
+    enabled: _builtins.bool
+    def __init__(
+        self,
+        *,
+        enabled: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___DeadLetterPolicy: _TypeAlias = DeadLetterPolicy  # noqa: Y015
+
+@_typing.final
+class CreateExecutorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def executor(self) -> Global___NewExecutor: ...
+    def __init__(
+        self,
+        *,
+        executor: Global___NewExecutor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["executor", b"executor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor", b"executor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateExecutorRequest: _TypeAlias = CreateExecutorRequest  # noqa: Y015
+
+@_typing.final
+class GetExecutorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExecutorRequest: _TypeAlias = GetExecutorRequest  # noqa: Y015
+
+@_typing.final
+class ListExecutorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExecutorsRequest: _TypeAlias = ListExecutorsRequest  # noqa: Y015
+
+@_typing.final
+class ListExecutorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def executors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Executor]: ...
+    def __init__(
+        self,
+        *,
+        executors: _abc.Iterable[Global___Executor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExecutorsResponse: _TypeAlias = ListExecutorsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateExecutorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Only if this is its version now."""
+    @_builtins.property
+    def executor(self) -> Global___NewExecutor:
+        """With the name of the one to change."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: one that is named here and not given is removed. Left out, all that are given."""
+
+    def __init__(
+        self,
+        *,
+        executor: Global___NewExecutor | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "executor", b"executor", "update_mask", b"update_mask", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "executor", b"executor", "update_mask", b"update_mask", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+Global___UpdateExecutorRequest: _TypeAlias = UpdateExecutorRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExecutorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    cancel: _builtins.bool
+    """Cancel its tasks that have not ended."""
+    version: _builtins.int
+    """Only if this is its version now."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        cancel: _builtins.bool = ...,
+        version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "cancel", b"cancel", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+Global___DeleteExecutorRequest: _TypeAlias = DeleteExecutorRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExecutorResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExecutorResponse: _TypeAlias = DeleteExecutorResponse  # noqa: Y015

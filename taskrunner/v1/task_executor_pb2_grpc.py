@@ -70,6 +70,31 @@ class TaskExecutorManagerStub:
                 request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.WatchTaskRequest.SerializeToString,
                 response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskEvent.FromString,
                 _registered_method=True)
+        self.CreateExecutor = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutorManager/CreateExecutor',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.CreateExecutorRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+                _registered_method=True)
+        self.GetExecutor = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutorManager/GetExecutor',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.GetExecutorRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+                _registered_method=True)
+        self.ListExecutors = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutorManager/ListExecutors',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsResponse.FromString,
+                _registered_method=True)
+        self.UpdateExecutor = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutorManager/UpdateExecutor',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateExecutorRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+                _registered_method=True)
+        self.DeleteExecutor = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutorManager/DeleteExecutor',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorResponse.FromString,
+                _registered_method=True)
 
 
 class TaskExecutorManagerServicer:
@@ -125,6 +150,39 @@ class TaskExecutorManagerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateExecutor(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExecutor(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExecutors(self, request, context):
+        """All executors, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateExecutor(self, request, context):
+        """Changes the fields that are given, and keeps the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExecutor(self, request, context):
+        """Removes an executor that has no live tasks, or cancels them before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskExecutorManagerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +220,31 @@ def add_TaskExecutorManagerServicer_to_server(servicer, server):
                     servicer.WatchTask,
                     request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.WatchTaskRequest.FromString,
                     response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskEvent.SerializeToString,
+            ),
+            'CreateExecutor': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExecutor,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.CreateExecutorRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.SerializeToString,
+            ),
+            'GetExecutor': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExecutor,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.GetExecutorRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.SerializeToString,
+            ),
+            'ListExecutors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExecutors,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsResponse.SerializeToString,
+            ),
+            'UpdateExecutor': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateExecutor,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateExecutorRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.Executor.SerializeToString,
+            ),
+            'DeleteExecutor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExecutor,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +437,141 @@ class TaskExecutorManager:
             '/taskrunner.v1.TaskExecutorManager/WatchTask',
             taskrunner_dot_v1_dot_task__executor__pb2.WatchTaskRequest.SerializeToString,
             taskrunner_dot_v1_dot_task__executor__pb2.TaskEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExecutor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutorManager/CreateExecutor',
+            taskrunner_dot_v1_dot_task__executor__pb2.CreateExecutorRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExecutor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutorManager/GetExecutor',
+            taskrunner_dot_v1_dot_task__executor__pb2.GetExecutorRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExecutors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutorManager/ListExecutors',
+            taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.ListExecutorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateExecutor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutorManager/UpdateExecutor',
+            taskrunner_dot_v1_dot_task__executor__pb2.UpdateExecutorRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.Executor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExecutor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutorManager/DeleteExecutor',
+            taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.DeleteExecutorResponse.FromString,
             options,
             channel_credentials,
             insecure,

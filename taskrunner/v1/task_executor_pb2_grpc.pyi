@@ -51,6 +51,14 @@ class TaskExecutorManagerStub:
     """Cancels a task that has not ended; a running attempt is cut."""
     WatchTask: _grpc.UnaryStreamMultiCallable[_task_executor_pb2.WatchTaskRequest, _task_executor_pb2.TaskEvent]
     """The status of a task now, then each that follows, until it ends."""
+    CreateExecutor: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.CreateExecutorRequest, _task_executor_pb2.Executor]
+    GetExecutor: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.GetExecutorRequest, _task_executor_pb2.Executor]
+    ListExecutors: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.ListExecutorsRequest, _task_executor_pb2.ListExecutorsResponse]
+    """All executors, by name."""
+    UpdateExecutor: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.UpdateExecutorRequest, _task_executor_pb2.Executor]
+    """Changes the fields that are given, and keeps the others."""
+    DeleteExecutor: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.DeleteExecutorRequest, _task_executor_pb2.DeleteExecutorResponse]
+    """Removes an executor that has no live tasks, or cancels them before."""
 
 @_typing.type_check_only
 class TaskExecutorManagerAsyncStub(TaskExecutorManagerStub):
@@ -71,6 +79,14 @@ class TaskExecutorManagerAsyncStub(TaskExecutorManagerStub):
     """Cancels a task that has not ended; a running attempt is cut."""
     WatchTask: _aio.UnaryStreamMultiCallable[_task_executor_pb2.WatchTaskRequest, _task_executor_pb2.TaskEvent]  # type: ignore[assignment]
     """The status of a task now, then each that follows, until it ends."""
+    CreateExecutor: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.CreateExecutorRequest, _task_executor_pb2.Executor]  # type: ignore[assignment]
+    GetExecutor: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.GetExecutorRequest, _task_executor_pb2.Executor]  # type: ignore[assignment]
+    ListExecutors: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.ListExecutorsRequest, _task_executor_pb2.ListExecutorsResponse]  # type: ignore[assignment]
+    """All executors, by name."""
+    UpdateExecutor: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.UpdateExecutorRequest, _task_executor_pb2.Executor]  # type: ignore[assignment]
+    """Changes the fields that are given, and keeps the others."""
+    DeleteExecutor: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.DeleteExecutorRequest, _task_executor_pb2.DeleteExecutorResponse]  # type: ignore[assignment]
+    """Removes an executor that has no live tasks, or cancels them before."""
 
 class TaskExecutorManagerServicer(metaclass=_abc_1.ABCMeta):
     """Submits, finds and cancels tasks, and manages executors."""
@@ -130,5 +146,43 @@ class TaskExecutorManagerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_task_executor_pb2.TaskEvent], _abc.AsyncIterator[_task_executor_pb2.TaskEvent]]:
         """The status of a task now, then each that follows, until it ends."""
+
+    @_abc_1.abstractmethod
+    def CreateExecutor(
+        self,
+        request: _task_executor_pb2.CreateExecutorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.Executor, _abc.Awaitable[_task_executor_pb2.Executor]]: ...
+
+    @_abc_1.abstractmethod
+    def GetExecutor(
+        self,
+        request: _task_executor_pb2.GetExecutorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.Executor, _abc.Awaitable[_task_executor_pb2.Executor]]: ...
+
+    @_abc_1.abstractmethod
+    def ListExecutors(
+        self,
+        request: _task_executor_pb2.ListExecutorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.ListExecutorsResponse, _abc.Awaitable[_task_executor_pb2.ListExecutorsResponse]]:
+        """All executors, by name."""
+
+    @_abc_1.abstractmethod
+    def UpdateExecutor(
+        self,
+        request: _task_executor_pb2.UpdateExecutorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.Executor, _abc.Awaitable[_task_executor_pb2.Executor]]:
+        """Changes the fields that are given, and keeps the others."""
+
+    @_abc_1.abstractmethod
+    def DeleteExecutor(
+        self,
+        request: _task_executor_pb2.DeleteExecutorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.DeleteExecutorResponse, _abc.Awaitable[_task_executor_pb2.DeleteExecutorResponse]]:
+        """Removes an executor that has no live tasks, or cancels them before."""
 
 def add_TaskExecutorManagerServicer_to_server(servicer: TaskExecutorManagerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

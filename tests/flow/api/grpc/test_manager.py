@@ -170,7 +170,7 @@ async def test_a_page_fits_into_a_message(rpc: GrpcApi) -> None:
     ids = [(await rpc.add(url=long)).task.id for _ in range(5)]
     seen, token, sizes = [], "", []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("taskrunner.grpc.manager._PAGE_BYTES", 20_000)
+        patch.setattr("taskrunner.grpc.task_methods._PAGE_BYTES", 20_000)
         while True:
             page = await rpc.manager.ListTasks(pb.ListTasksRequest(page_token=token))
             seen += [task.id for task in page.tasks]

@@ -1,4 +1,4 @@
-"""The service TaskExecutorManager: submits, finds, watches and cancels tasks, as the HTTP API does."""
+"""The service TaskExecutorManager, its methods for tasks: they do what the routes of the HTTP API do."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,8 @@ from taskrunner.grpc.call import Call
 from taskrunner.grpc.errors import refusal_message
 from taskrunner.grpc.incoming_tasks import IncomingTasks, NumberedRequest
 from taskrunner.grpc.live_stream import TaskWatch
-from taskrunner.grpc.task_messages import draft_json, task_message, view_message
+from taskrunner.grpc.messages import view_message
+from taskrunner.grpc.task_messages import draft_json, task_message
 from taskrunner.grpc.task_selection import bad_page_token, read_selection
 from taskrunner.producer.batch_reader import BatchReader, LineDraft, NumberedLine, RefusedLine
 from taskrunner.producer.batch_submit import RequestSubmit, SubmittedBatch
@@ -38,8 +39,8 @@ _PAGE_BYTES = 3 * 1024 * 1024
 _MOST_WAITING = 100
 
 
-class Manager:
-    """The methods of the service; see `Boundary.handlers`."""
+class TaskMethods:
+    """See `Boundary.handlers`."""
 
     def __init__(
         self,
