@@ -97,6 +97,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,
+        executors=platform.executor_admin,
         webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
         options=options,
     )
