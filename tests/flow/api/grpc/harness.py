@@ -17,7 +17,6 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.webhook import WebhookSource
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.errors import DETAILS
-from taskrunner.grpc.task_methods import TaskMethods
 from taskrunner.grpc.server import GrpcServer
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.producer.audit_trail import AuditTrail
