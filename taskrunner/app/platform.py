@@ -8,6 +8,7 @@ from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.console_session import SessionSettings
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -29,6 +30,8 @@ from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
@@ -82,6 +85,10 @@ class Platform:
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        declared = DeclaredQueues(config.queues.weights())
+        self.queues = QueueWatch(
+            self.store, self.broker if publishes else None, self.events, self.task_settings, declared
+        )
         self.pauses = PauseWatch(self.store, self.events)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
@@ -95,8 +102,9 @@ class Platform:
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
-        self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
+        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
+        self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
@@ -120,6 +128,7 @@ class Platform:
         """
         try:
             await self.store.start()
+            await self.queues.declare()
             if self.publishes:
                 await self.broker.start()
             with nullcontext() if need_store else suppress(OutsideError):
@@ -156,13 +165,16 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
-        # Known before the first task ends; a command may run for hours.
+        # Known before the first task; a command may run for hours.
         await platform.webhooks.turn()
+        await platform.queues.turn()
         await platform.webhooks.start()
+        await platform.queues.start()
         try:
             return await use(platform)
         finally:
             await platform.webhooks.stop()
+            await platform.queues.stop()
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

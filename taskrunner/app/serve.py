@@ -77,6 +77,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         explainer=platform.explainer,
         feed=feed,
         fleet=platform.fleet,
+        queues=platform.queue_admin,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,

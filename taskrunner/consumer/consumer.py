@@ -24,6 +24,7 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
 from taskrunner.domain.host_limit import HostLimit
@@ -64,9 +65,10 @@ class Consumer:
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
+        self._declared = DeclaredQueues()
         # The queues that are served and not paused.
-        self.open_queues = settings.queues
-        self.backlog = Backlog(settings.weights)
+        self.open_queues = self.served_queues
+        self.backlog = Backlog(self._declared.weights)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
@@ -118,6 +120,12 @@ class Consumer:
         """Those in flight."""
         return self._in_flight
 
+    @property
+    def served_queues(self) -> tuple[str, ...]:
+        """The queues of the settings, of those that are declared."""
+        wanted = self._settings.queues
+        return tuple(each for each in self._declared.names if wanted is None or each in wanted)
+
     async def start(self) -> None:
         await self.pool.start(self._settler.submit)
         await self._leases.start()
@@ -135,9 +143,18 @@ class Consumer:
 
     def apply_pauses(self, pauses: Pauses) -> None:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
-        before = self.open_queues
         self._snoozer.pauses = pauses
-        self.open_queues = tuple(each for each in self._settings.queues if not pauses.cover_queue(each))
+        self._open_and_close()
+
+    def apply_queues(self, declared: DeclaredQueues) -> None:
+        """The same for queues that are no longer declared, and new ones; take their weights."""
+        self._declared = declared
+        self.backlog.weights = declared.weights
+        self._open_and_close()
+
+    def _open_and_close(self) -> None:
+        before, pauses = self.open_queues, self._snoozer.pauses
+        self.open_queues = tuple(each for each in self.served_queues if not pauses.cover_queue(each))
         if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]

@@ -138,6 +138,12 @@ class PausesChanged(Event):
     scopes: tuple[str, ...]
 
 
+class QueuesChanged(Event):
+    """This process has read that other queues are declared than before."""
+
+    queues: tuple[str, ...]
+
+
 class HostLimitsChanged(Event):
     """This process has read that the API set other host limits than before."""
 

@@ -51,7 +51,7 @@ def test_another_precondition_is_no_conflict() -> None:
 def test_queues_dead_letter_at_least_once() -> None:
     """Every queue is a quorum queue whose dead letters cannot get lost on the way."""
     topology = Topology(exchange="x", delivery_limit=9)
-    dead, *queues = topology.declarations
+    dead, *queues = topology.basic_declarations
     assert dead.name == "x.dead"
     assert [queue.name for queue in queues] == ["x.high", "x.medium", "x.low"]
     for queue in queues:
