@@ -58,7 +58,7 @@ class _Queue:
 class MemoryBroker(Broker):
     """Holds at most `limit` messages in all; publishes beyond are refused.
 
-    Faults for tests: `disconnect`, `reconnect`, `block`, `unblock`, `lose`, `delete`, and three attributes
+    Faults for tests: `disconnect`, `reconnect`, `block`, `unblock`, `lose`, `delete`, and four attributes
     that stay in force until they are reset.
     """
 
@@ -86,6 +86,7 @@ class MemoryBroker(Broker):
         self._deleted: set[str] = set()
         self._delivery_scheduled = False
         self.refuse_publishes = False
+        self.refuse_queues: frozenset[str] = frozenset()
         self.answer_unknown_but_deliver = False
         self.answer_unknown_and_drop = False
 
@@ -124,14 +125,14 @@ class MemoryBroker(Broker):
 
     async def declare(self, queues: Sequence[str]) -> None:
         for queue in queues:
-            if queue not in self._queues:
+            if queue not in self._queues and queue not in self.refuse_queues:
                 self._queues[queue] = _Queue(next(self._epochs))
         self._declared = tuple(queues)
         self._raise_if_disconnected()
 
     @property
     def refused_queues(self) -> Mapping[str, str]:
-        return {}
+        return {queue: "refused by a test" for queue in self._declared if queue not in self._queues}
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         await self.try_publishing()
@@ -195,6 +196,7 @@ class MemoryBroker(Broker):
                 ready=len(self._queues[name].ready), consumers=int(self._queues[name].deliver is not None)
             )
             for name in self._declared
+            if name in self._queues
         }
 
     # Faults

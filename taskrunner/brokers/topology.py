@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskrunner.domain.errors import TopologyConflict
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queue import DEFAULT_QUEUES, is_queue_name
 
 DEAD_KEY = "dead"
 # RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there
@@ -63,8 +63,11 @@ class Topology:
         return f"{self.exchange}.{queue}"
 
     def queue_of(self, amqp_name: object) -> str | None:
-        """The inverse of `amqp_name`; None for any other value."""
-        return next((queue for queue in self.queues if self.amqp_name(queue) == amqp_name), None)
+        """The inverse of `amqp_name`, also for a queue that is no longer declared; None for another value."""
+        start = f"{self.exchange}."
+        if not isinstance(amqp_name, str) or not amqp_name.startswith(start):
+            return None
+        return amqp_name.removeprefix(start) if is_queue_name(amqp_name.removeprefix(start)) else None
 
     @property
     def rights(self) -> str:

@@ -65,10 +65,10 @@ class Consumer:
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
-        self._declared = DeclaredQueues()
-        # The queues that are served and not paused.
+        self.served_queues = self._to_serve(DeclaredQueues())
+        # Those that are not paused.
         self.open_queues = self.served_queues
-        self.backlog = Backlog(self._declared.weights)
+        self.backlog = Backlog(DeclaredQueues().weights)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
@@ -120,12 +120,6 @@ class Consumer:
         """Those in flight."""
         return self._in_flight
 
-    @property
-    def served_queues(self) -> tuple[str, ...]:
-        """The queues of the settings, of those that are declared."""
-        wanted = self._settings.queues
-        return tuple(each for each in self._declared.names if wanted is None or each in wanted)
-
     async def start(self) -> None:
         await self.pool.start(self._settler.submit)
         await self._leases.start()
@@ -148,9 +142,15 @@ class Consumer:
 
     def apply_queues(self, declared: DeclaredQueues) -> None:
         """The same for queues that are no longer declared, and new ones; take their weights."""
-        self._declared = declared
+        self.served_queues = self._to_serve(declared)
         self.backlog.weights = declared.weights
         self._open_and_close()
+
+    def _to_serve(self, declared: DeclaredQueues) -> tuple[str, ...]:
+        """The queues of the settings, of those that are declared and that the broker has."""
+        wanted = self._settings.queues
+        names = [each for each in declared.names if each not in declared.refused]
+        return tuple(each for each in names if wanted is None or each in wanted)
 
     def _open_and_close(self) -> None:
         before, pauses = self.open_queues, self._snoozer.pauses

@@ -28,6 +28,11 @@ def check_queue_name(text: str) -> str:
     return text
 
 
+def is_queue_name(text: str) -> bool:
+    """Whether a queue of tasks may have this name."""
+    return QUEUE_NAME.fullmatch(text) is not None and text not in _RESERVED
+
+
 def check_new_queue(text: str) -> str:
     """As `check_queue_name`, for a queue to declare."""
     if text in _RESERVED:

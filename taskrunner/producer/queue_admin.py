@@ -6,7 +6,6 @@ from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.declared_queues import DeclaredQueue, DeclaredQueues, QueueOrigin, StoredQueue
 from taskrunner.domain.errors import (
-    BrokerUnavailable,
     FieldError,
     OutsideError,
     QueueInvalid,
@@ -44,8 +43,8 @@ class QueueAdmin:
     async def put(self, name: str, draft: QueueDraft) -> tuple[DeclaredQueue, bool]:
         """Declare a queue, or change its weight; True if it is new.
 
-        Raises `QueueInvalid` for the name, `StateConflict` if there are too many, and `BrokerUnavailable` if
-        the broker is away or will not declare it; then nothing is stored.
+        Raises `QueueInvalid` for the name, `StateConflict` if there are too many or the broker refuses it,
+        and `BrokerUnavailable` if the broker is away; then nothing is stored.
         """
         await self._watch.turn()
         is_new = name not in self.declared.queues
@@ -91,9 +90,8 @@ class QueueAdmin:
         if self._broker is not None:
             await self._broker.declare((*self.declared.names, name))
             if name in self._broker.refused_queues:
-                raise BrokerUnavailable(
-                    f"the queue {name} was not declared: {self._broker.refused_queues[name]}"
-                )
+                reason = self._broker.refused_queues[name]
+                raise StateConflict(f"the broker refuses to declare the queue {name}: {reason}")
 
     async def _refuse_used(self, name: str) -> None:
         task_id = await self._store.live_task_in(name)

@@ -42,7 +42,7 @@ class QueueWatch(Service):
         self._listeners: list[Listener] = []
         self._lock = asyncio.Lock()
         self._turns = 0
-        self._is_configured = True
+        self._weights = declared.configured
         self._known = declared.names
         self.declared = declared
 
@@ -52,9 +52,8 @@ class QueueWatch(Service):
         listener(self.declared)
 
     def configure(self, weights: Mapping[str, int]) -> None:
-        """Replace the queues of the configuration, with the next turn."""
-        self.declared.configure(weights)
-        self._is_configured = False
+        """Replace the queues of the configuration, with the next turn: nobody uses them undeclared."""
+        self._weights = weights
         self.wake()
 
     async def declare(self) -> None:
@@ -67,8 +66,8 @@ class QueueWatch(Service):
         async with self._lock:
             self._turns += 1
             stored = tuple(await self._store.queues())
-            if stored != self.declared.stored or not self._is_configured:
-                self._is_configured = True
+            if stored != self.declared.stored or self._weights != self.declared.configured:
+                self.declared.configure(self._weights)
                 self.declared.set_stored(stored)
                 await self._apply()
             elif self._has_news():

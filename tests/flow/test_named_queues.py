@@ -125,6 +125,23 @@ async def test_a_retry_in_a_withdrawn_queue_waits(runner: LocalRunner) -> None:
     assert (await runner.status(task.id), runner.target.runs(task.id)) == (Status.SUCCEEDED, 2)
 
 
+async def test_what_the_broker_refuses_takes_no_tasks(runner: LocalRunner) -> None:
+    """As of a queue of the configuration; all others go on, and the broker is asked again."""
+    runner.broker.refuse_queues = frozenset({"reports"})
+    runner.queues.configure({**runner.queues.declared.configured, "reports": 1})
+    await runner.consumer()
+    await runner.queues.turn()
+    with pytest.raises(TaskInvalid, match="is 'reports', which is declared, but the broker refuses it"):
+        await runner.submit(queue="reports")
+    await runner.submit()
+    await runner.heard(TaskSettled)
+    runner.broker.refuse_queues = frozenset()
+    for _ in range(10):
+        await runner.queues.turn()
+    await runner.submit(queue="reports")
+    await runner.heard(TaskSettled, 2)
+
+
 async def test_full_queues_share_the_workers_by_weight(runner: LocalRunner) -> None:
     """To within a tenth, in the order in which their tasks reached the target."""
     weights = {"high": 16, "medium": 4, "low": 1, "reports": 4}

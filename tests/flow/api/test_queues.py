@@ -128,6 +128,16 @@ async def test_without_the_broker_no_queue_is_declared(api: Api) -> None:
     assert await put(api, "reports", weight=2) == 200
 
 
+async def test_a_queue_that_the_broker_refuses_is_not_declared(api: Api) -> None:
+    """The error has the broker's reason, and nothing is stored."""
+    api.broker.refuse_queues = frozenset({"reports"})
+    problem = await api.refusal(409, "state_conflict", "PUT", "/queues/reports", json={})
+    assert problem["detail"] == "the broker refuses to declare the queue reports: refused by a test"
+    await api.refusal(404, "queue_unknown", "GET", "/queues/reports")
+    bad = {"url": "http://a.test/", "queue": "reports"}
+    await api.refusal(422, "task_invalid", "POST", "/tasks", json=bad)
+
+
 async def test_why_a_task_waits_in_its_queue(api: Api) -> None:
     """Nobody serves it; or it is not declared any more."""
     await put(api, "reports")
