@@ -37,7 +37,7 @@ def fields_of(message: Message, refusal: type[FieldsInvalid]) -> dict[str, Any]:
 
 
 def json_document(fields: Mapping[str, Any], refusal: type[FieldsInvalid]) -> bytes:
-    """The JSON object with these fields. Of one that is called `x_json`, the text is the member `x`, as spelt.
+    """The JSON object with these fields. Of one called `x_json`, the text is the member `x`, as spelt.
 
     Raises `refusal` for a text that is not one JSON value: it could add members.
     """
