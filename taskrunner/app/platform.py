@@ -32,6 +32,7 @@ from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_watch import WebhookWatch
 
@@ -91,13 +92,14 @@ class Platform:
             self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
         )
         self.task_quota = TaskQuota(self.store, self.keys, self.events, self.clock)
+        self.storage_quota = StorageQuota(self.store, self.keys, self.events, self.clock)
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
-        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
+        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured, self.storage_quota)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)

@@ -24,6 +24,7 @@ from taskrunner.app.services import (
 )
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
@@ -50,6 +51,7 @@ async def serve(config: Config, *, read: Read) -> int:
         refuse_open_address(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))
+        await stack.enter_async_context(running(platform.storage_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
@@ -87,7 +89,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
             config.access_settings(config.api.addr),
             platform.key_limiter,
             platform.sessions,
-            platform.task_quota,
+            KeyQuotas(platform.task_quota, platform.storage_quota),
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,

@@ -33,6 +33,7 @@ from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.base import AttemptRef
@@ -70,6 +71,7 @@ class Api:
     keys: KeyWatch
     sessions: Sessions
     quota: TaskQuota
+    storage: StorageQuota
     feed: TaskFeed
     events: list[Event] = field(default_factory=list)
 
