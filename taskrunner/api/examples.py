@@ -35,4 +35,5 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
     "NewWebhook": {"name": "ended", **_WEBHOOK},
     "WebhookFields": _WEBHOOK,
+    "WebhookDraftPatch": {"enabled": False, "filter": {"queue": None}},
 }

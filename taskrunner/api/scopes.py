@@ -69,6 +69,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/webhooks"): READ,
     ("GET", "/webhooks/{webhook}"): READ,
     ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
+    ("PATCH", "/webhooks/{webhook}"): SUBSCRIBE,
     ("DELETE", "/webhooks/{webhook}"): OPERATE,
     ("GET", "/hosts"): READ_SHARED,
     ("GET", "/hosts/{host}"): READ_SHARED,

@@ -34,6 +34,7 @@ from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_quota import TaskQuota
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.producer.webhook_watch import WebhookWatch
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
@@ -100,6 +101,7 @@ class Platform:
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured, self.storage_quota)
+        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)

@@ -28,7 +28,6 @@ from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
-from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -96,7 +95,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,
-        webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
+        webhooks=platform.webhook_admin,
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
         ),

@@ -24,6 +24,7 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -40,6 +41,7 @@ _UNKNOWN = (
     HostLimitUnknown,
     KeyUnknown,
     OperationUnknown,
+    WebhookUnknown,
 )
 
 

@@ -18,5 +18,5 @@ class RedisWebhookStore(RedisPart, WebhookStore):
         found = dict(pairs(await self._connection.call("HGETALL", f"{self._prefix}webhooks")))
         return [decode_webhook(found[name]) for name in sorted(found)]
 
-    async def delete_webhook(self, name: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}webhooks", name))
+    async def delete_webhook(self, name: str, *, expected: Webhook) -> bool:
+        return bool(await self.run("delete_webhook", name, encode(expected)))

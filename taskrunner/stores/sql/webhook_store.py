@@ -36,12 +36,14 @@ class SqlWebhookStore(SqlPart, WebhookStore):
         rows = await self._connection.read(lambda session: session.fetch(_all))
         return sorted((decode_webhook(row[0].encode()) for row in rows), key=lambda each: each.name)
 
-    async def delete_webhook(self, name: str) -> bool:
-        return await self._connection.write(lambda session: _delete_found(session, name))
+    async def delete_webhook(self, name: str, *, expected: Webhook) -> bool:
+        before = encode(expected).decode()
+        return await self._connection.write(lambda session: _delete_found(session, name, before))
 
 
-def _delete_found(session: Session, name: str) -> bool:
-    if session.first(_lock, chosen=name) is None:
+def _delete_found(session: Session, name: str, before: str) -> bool:
+    row = session.first(_lock, chosen=name)
+    if row is None or row[0] != before:
         return False
     session.run(_delete, chosen=name)
     return True
