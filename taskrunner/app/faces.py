@@ -68,8 +68,8 @@ def _make_server(
     # gRPC takes 0.1 s and 14 MB, which only this costs.
     from taskrunner.grpc.boundary import Boundary
     from taskrunner.grpc.executor_methods import ExecutorMethods
-    from taskrunner.grpc.task_methods import TaskMethods
     from taskrunner.grpc.server import GrpcServer
+    from taskrunner.grpc.task_methods import TaskMethods
     from taskrunner.v1.task_executor_pb2 import DESCRIPTOR
 
     config, services = platform.config, DESCRIPTOR.services_by_name

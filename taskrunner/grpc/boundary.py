@@ -43,7 +43,9 @@ class Boundary:
         made = {method.name: self._handler(method, servicers) for method in service.methods}
         return grpc.method_handlers_generic_handler(service.full_name, made)
 
-    def _handler(self, method: MethodDescriptor, servicers: Sequence[object]) -> "grpc.RpcMethodHandler[Any, Any]":
+    def _handler(
+        self, method: MethodDescriptor, servicers: Sequence[object]
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
         route, kind = METHODS[method.full_name], GetMessageClass(method.input_type)
         run = _method_of(servicers, method.name)
         path = f"/{method.containing_service.full_name}/{method.name}"

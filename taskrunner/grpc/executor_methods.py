@@ -67,9 +67,7 @@ def _changes(request: pb.UpdateExecutorRequest) -> Mapping[str, Any]:
             raise ExecutorInvalid([FieldError(field="update_mask", message=message)])
     if not named:
         return given
-    return {
-        path if path in given else path.removesuffix(JSON_SUFFIX): given.get(path) for path in named
-    }
+    return {path if path in given else path.removesuffix(JSON_SUFFIX): given.get(path) for path in named}
 
 
 def _check(request: pb.UpdateExecutorRequest | pb.DeleteExecutorRequest) -> ExecutorCheck:

@@ -37,7 +37,7 @@ def fields_of(message: Message, refusal: type[FieldsInvalid]) -> dict[str, Any]:
 
 
 def json_document(fields: Mapping[str, Any], refusal: type[FieldsInvalid]) -> bytes:
-    """The JSON object with these fields. Of one that is called `x_json`, the text is the member `x`, as spelt.
+    """The JSON object with these fields. Of one called `x_json`, the text is the member `x`, as spelt.
 
     Raises `refusal` for a text that is not one JSON value: it could add members.
     """
@@ -79,7 +79,8 @@ def _spelt(name: str, text: str, refusal: type[FieldsInvalid]) -> str:
         check_depth(text.encode())
         count = len(elements(f"[{text}]".encode()))
     except JsonUnfit as exc:
-        raise refusal([FieldError(field=name, message=f"is no JSON: {exc}")]) from exc
+        # Its cause would make it a fault of the whole request.
+        raise refusal([FieldError(field=name, message=f"is no JSON: {exc}")]) from None
     if count != 1:
         raise refusal([FieldError(field=name, message="must be one JSON value")])
     return text

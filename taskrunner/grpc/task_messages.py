@@ -11,7 +11,6 @@ from taskrunner.grpc.messages import fields_of, json_document, view_message
 from taskrunner.v1 import task_executor_pb2 as pb
 
 
-
 def draft_json(request: pb.AddTaskRequest, traceparent: str | None = None) -> bytes:
     """The task as `POST /tasks` takes it. Raises `TaskInvalid` for what JSON cannot hold."""
     fields = fields_of(request.task, TaskInvalid)
