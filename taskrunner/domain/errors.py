@@ -11,6 +11,7 @@
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   ├── QueueInvalid        a queue breaks a rule
     │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
@@ -18,7 +19,9 @@
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
-    │   ├── TooManyLiveTasks        an API key has as many tasks that have not ended as it may have
+    │   ├── QuotaUsed               an API key has in the store what it may have
+    │   │   ├── TooManyLiveTasks    as many tasks that have not ended
+    │   │   └── TooManyStoredBytes  as many bytes of tasks and results
     │   ├── SessionUnknown          no session of the console has this id
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
@@ -55,10 +58,15 @@ class CallerError(TaskrunnerError):
 
 
 class FieldError(Value):
-    """One finding; `field` is a dotted path such as `retry.base`."""
+    """One finding; `field` is a dotted path such as `retry.base`.
+
+    In the data of an executor it goes on with a JSON Pointer, as in `data/size/0`; `rule` is then the pointer
+    of the keyword in the executor's schema.
+    """
 
     field: str
     message: str
+    rule: str | None = None
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
@@ -100,12 +108,20 @@ class WebhookInvalid(FieldsInvalid):
     """A webhook breaks at least one rule."""
 
 
+class ExecutorInvalid(FieldsInvalid):
+    """An executor breaks at least one rule."""
+
+
 class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
 
 class OperationInvalid(FieldsInvalid):
     """An operation that somebody asks for breaks at least one rule."""
+
+
+class QueueInvalid(FieldsInvalid):
+    """A queue that somebody declares breaks at least one rule."""
 
 
 class EnvelopeUnreadable(CallerError):
@@ -133,17 +149,29 @@ class WebhookUnknown(CallerError):
     """No webhook has this name."""
 
 
+class ExecutorUnknown(CallerError):
+    """No executor has this name."""
+
+
 class KeyUnknown(CallerError):
     """No API key has this name."""
 
 
-class TooManyLiveTasks(CallerError):
-    """An API key has as many tasks that have not ended as it may have."""
+class QuotaUsed(CallerError):
+    """An API key has in the store what it may have."""
 
     def __init__(self, message: str, *, limit: int, free: int) -> None:
         self.limit = limit
         self.free = free
         super().__init__(message)
+
+
+class TooManyLiveTasks(QuotaUsed):
+    """An API key has as many tasks that have not ended as it may have."""
+
+
+class TooManyStoredBytes(QuotaUsed):
+    """The tasks of an API key, their results included, have as many bytes as they may have."""
 
 
 class SessionUnknown(CallerError):
@@ -178,6 +206,14 @@ class DedupKeyHeld(StateConflict):
     def of(cls, holder: str, key: str) -> Self:
         """`holder` is the id of that task."""
         return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
+
+
+class ExecutorDisabled(StateConflict):
+    """New tasks of an executor are refused, since an operator has disabled it."""
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        return cls(f"the executor {name} is disabled; enable it, or submit the task later")
 
 
 class BatchRefused(CallerError):

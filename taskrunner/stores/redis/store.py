@@ -11,12 +11,14 @@ from taskrunner.stores.redis.connections import Connections, MakeConnection, mak
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
 from taskrunner.stores.redis.dedup_store import RedisDedupStore
+from taskrunner.stores.redis.executor_store import RedisExecutorStore
 from taskrunner.stores.redis.fleet_store import RedisFleetStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
 from taskrunner.stores.redis.operation_store import RedisOperationStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
+from taskrunner.stores.redis.queue_store import RedisQueueStore
 from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
 from taskrunner.stores.redis.relay_store import RedisRelayStore
@@ -43,6 +45,8 @@ class RedisStore(
     RedisSessionStore,
     RedisChangeStore,
     RedisWebhookStore,
+    RedisExecutorStore,
+    RedisQueueStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

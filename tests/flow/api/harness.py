@@ -28,11 +28,13 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.audit_trail import AuditTrail
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.base import AttemptRef
@@ -70,7 +72,9 @@ class Api:
     keys: KeyWatch
     sessions: Sessions
     quota: TaskQuota
+    storage: StorageQuota
     feed: TaskFeed
+    executors: ExecutorWatch
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -102,6 +106,12 @@ class Api:
     @property
     def live(self) -> LiveRequests:
         return self.app[LIVE_REQUESTS]
+
+    async def make_executor(self, name: str = "resize_image", **fields: Any) -> Answer:
+        """A new executor, which the API knows: of the kind python, unless `fields` say otherwise."""
+        made = await self.ask("POST", "/executors", json={"name": name, "kind": "python", **fields})
+        assert made.status == 201, made.content
+        return made
 
     async def submit(self, **task: Any) -> Answer:
         return await self.ask("POST", "/tasks", json={"url": "http://example.com/", **task})
