@@ -127,9 +127,12 @@ class LocalRunner:
         self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
-        self.pauses = PauseWatch(store, self.events, self.task_settings.current.executors)
+        self.pauses = self.make_pauses()
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
+
+    def make_pauses(self) -> PauseWatch:
+        return PauseWatch(self.store, self.events, self.task_settings.current.executors)
 
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
