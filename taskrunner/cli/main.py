@@ -25,6 +25,7 @@ COMMANDS = {
     "operations": ("operations", "Show or abort what runs on many tasks."),
     "queues": ("fleet", "Show the queues: what waits, and who serves them."),
     "workers": ("fleet", "Show the consumers, and what they run."),
+    "executors": ("executors", "List, create, change, switch or delete executors."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
     "keys": ("keys", "Create, list, revoke or rotate API keys."),
     "audit": ("audit", "Show who did what to how many."),
