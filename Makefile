@@ -11,7 +11,7 @@ WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/tes
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check format test test-latest test-cluster fuzz chaos bench lock upgrade clean
+.PHONY: help venv run run-servers demo check format test test-latest test-cluster fuzz chaos bench proto lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +53,8 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-fuzz: $(STAMP) ## schemathesis: every phase, 40 cases and more for each operation, without a key and with one
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
+fuzz: $(STAMP) ## nonsense for the API: schemathesis with every phase, without a key and with one; 5,000 gRPC requests
+	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)
@@ -62,6 +62,9 @@ chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)
 	$(BIN)/python bench/fetch.py --total 5000 --rounds 7
+
+proto: $(STAMP) ## write taskrunner/v1 from proto/
+	BIN=$(BIN) scripts/proto.sh .
 
 lock: $(STAMP) ## write requirements/*.txt from setup.cfg
 	UV=$(BIN)/uv scripts/lock.sh

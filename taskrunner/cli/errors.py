@@ -20,11 +20,13 @@ from taskrunner.domain.errors import (
     KeyUnknown,
     OperationUnknown,
     OutsideError,
+    QueueUnknown,
     ScheduleUnknown,
     SetupError,
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -42,6 +44,8 @@ _UNKNOWN = (
     KeyUnknown,
     OperationUnknown,
     ExecutorUnknown,
+    QueueUnknown,
+    WebhookUnknown,
 )
 
 
