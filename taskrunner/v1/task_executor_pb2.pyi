@@ -650,6 +650,7 @@ class ListTasksRequest(_message.Message):
 
     STATUS_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    EXECUTOR_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     LABEL_TEXT_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
@@ -665,6 +666,8 @@ class ListTasksRequest(_message.Message):
     OLDEST_FIRST_FIELD_NUMBER: _builtins.int
     status: Global___Status.ValueType
     queue: _builtins.str
+    executor: _builtins.str
+    """http for the tasks that have a URL of their own."""
     label_text: _builtins.str
     host: _builtins.str
     outcome: _builtins.str
@@ -692,6 +695,7 @@ class ListTasksRequest(_message.Message):
         *,
         status: Global___Status.ValueType = ...,
         queue: _builtins.str = ...,
+        executor: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         label_text: _builtins.str = ...,
         host: _builtins.str = ...,
@@ -708,7 +712,7 @@ class ListTasksRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "finished_after", b"finished_after", "finished_before", b"finished_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "created_by", b"created_by", "finished_after", b"finished_after", "finished_before", b"finished_before", "host", b"host", "label_text", b"label_text", "labels", b"labels", "oldest_first", b"oldest_first", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "created_by", b"created_by", "executor", b"executor", "finished_after", b"finished_after", "finished_before", b"finished_before", "host", b"host", "label_text", b"label_text", "labels", b"labels", "oldest_first", b"oldest_first", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -868,6 +872,7 @@ class Task(_message.Message):
     SNOOZES_FIELD_NUMBER: _builtins.int
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     EXECUTOR_FIELD_NUMBER: _builtins.int
+    DATA_JSON_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
@@ -898,6 +903,8 @@ class Task(_message.Message):
     snoozes: _builtins.int
     waits_for: _builtins.str
     executor: _builtins.str
+    data_json: _builtins.str
+    """What the task of an executor is about, as it was spelt; missing if it is long."""
     url: _builtins.str
     method: _builtins.str
     body_size: _builtins.int
@@ -968,6 +975,7 @@ class Task(_message.Message):
         snoozes: _builtins.int = ...,
         waits_for: _builtins.str | None = ...,
         executor: _builtins.str | None = ...,
+        data_json: _builtins.str | None = ...,
         url: _builtins.str | None = ...,
         method: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
@@ -989,14 +997,16 @@ class Task(_message.Message):
         validators: Global___Validators | None = ...,
         callback: Global___Callback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auth: _TypeAlias = _typing.Literal["auth"]  # noqa: Y015
     _WhichOneofArgType__auth: _TypeAlias = _typing.Literal["_auth", b"_auth"]  # noqa: Y015
     _WhichOneofReturnType__created_by: _TypeAlias = _typing.Literal["created_by"]  # noqa: Y015
     _WhichOneofArgType__created_by: _TypeAlias = _typing.Literal["_created_by", b"_created_by"]  # noqa: Y015
+    _WhichOneofReturnType__data_json: _TypeAlias = _typing.Literal["data_json"]  # noqa: Y015
+    _WhichOneofArgType__data_json: _TypeAlias = _typing.Literal["_data_json", b"_data_json"]  # noqa: Y015
     _WhichOneofReturnType__error: _TypeAlias = _typing.Literal["error"]  # noqa: Y015
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
     _WhichOneofReturnType__executor: _TypeAlias = _typing.Literal["executor"]  # noqa: Y015
@@ -1013,6 +1023,8 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__auth) -> _WhichOneofReturnType__auth | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__created_by) -> _WhichOneofReturnType__created_by | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__data_json) -> _WhichOneofReturnType__data_json | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
     @_typing.overload

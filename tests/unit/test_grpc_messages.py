@@ -5,14 +5,18 @@ from enum import StrEnum
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from msgspec.structs import fields as fields_of_struct
+from pydantic import BaseModel
 
 from taskrunner.api.problems import Problem
 from taskrunner.api.scopes import ROUTES
 from taskrunner.api.views import task as views
+from taskrunner.api.views.executor import ExecutorView
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.errors import FieldError
+from taskrunner.domain.executor import DeadLetterPolicy, ExecutorKind, ManagedBy
+from taskrunner.domain.executor_draft import ExecutorDraft
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import RulesUnreadable
@@ -40,11 +44,18 @@ def names(message: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("message", "draft"),
-    [("NewTask", TaskDraft), ("RetryDraft", RetryDraft), ("Dedup", DedupDraft), ("Callback", CallbackDraft)],
+    [
+        ("NewTask", TaskDraft),
+        ("NewExecutor", ExecutorDraft),
+        ("RetryDraft", RetryDraft),
+        ("Dedup", DedupDraft),
+        ("Callback", CallbackDraft),
+    ],
 )
-def test_a_message_has_the_fields_of_a_draft(message: str, draft: type[TaskDraft]) -> None:
+def test_a_message_has_the_fields_of_a_draft(message: str, draft: type[BaseModel]) -> None:
     """A field that a client may give over HTTP, it may give over gRPC."""
-    expected = {DRAFT_FORMS.get(name, name) for name in draft.model_fields}
+    given = {field.alias or name for name, field in draft.model_fields.items()}
+    expected = {DRAFT_FORMS.get(name, name) for name in given}
     spelt = {f"{name}_json" for name in names(message) if f"{name}_json" in names(message)}
     assert {name.removesuffix("_json") for name in names(message) - spelt} == expected
 
@@ -62,6 +73,8 @@ def test_a_message_has_the_fields_of_a_draft(message: str, draft: type[TaskDraft
         ("Validators", views.ValidatorsView),
         ("Dedup", views.DedupView),
         ("RetryPolicy", RetryPolicy),
+        ("Executor", ExecutorView),
+        ("DeadLetterPolicy", DeadLetterPolicy),
     ],
 )
 def test_a_message_has_the_members_of_a_view(message: str, view: type) -> None:
@@ -71,13 +84,24 @@ def test_a_message_has_the_members_of_a_view(message: str, view: type) -> None:
 
 
 def test_the_conditions_are_those_of_lists() -> None:
-    """But for the handler, of which there is one."""
+    """Labels are a map here."""
     conditions = names("ListTasksRequest") - {"page_size", "page_token", "oldest_first"}
-    assert conditions == ({*CONDITIONS} - {"label", "handler"}) | {"labels"}
+    assert conditions == ({*CONDITIONS} - {"label"}) | {"labels"}
 
 
 @pytest.mark.parametrize(
-    "kind", [Status, Priority, Strategy, DedupMode, Redirects, RulesUnreadable, WriteConcern]
+    "kind",
+    [
+        Status,
+        Priority,
+        Strategy,
+        DedupMode,
+        Redirects,
+        RulesUnreadable,
+        WriteConcern,
+        ExecutorKind,
+        ManagedBy,
+    ],
 )
 def test_an_enum_has_the_values_of_ours(kind: type[StrEnum]) -> None:
     """And 0 for one that is not given."""

@@ -14,14 +14,20 @@ from taskrunner.api.access_settings import AccessSettings
 from taskrunner.api.settings import ApiSettings
 from taskrunner.domain.events import Events
 from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.errors import DETAILS
+from taskrunner.grpc.executor_methods import ExecutorMethods
 from taskrunner.grpc.server import GrpcServer
 from taskrunner.grpc.settings import GrpcSettings
+from taskrunner.grpc.task_methods import TaskMethods
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
+from taskrunner.producer.search import Search
 from taskrunner.v1 import task_executor_pb2 as pb
 from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub
 from tests.flow.api.harness import Api
@@ -114,9 +120,12 @@ async def serving(
     """A server on the parts of `api` runs inside."""
     events = Events()
     events.subscribe(api.events.append)
-    manager = Manager(
+    cancellation = Cancellation(api.store, events, api.clock, RetentionSettings(), WebhookSource(()))
+    settings = TaskSettingsSource(api.intake.task_settings)
+    admin = ExecutorAdmin(api.store, Search(api.store), cancellation, api.clock, settings, api.executors)
+    tasks = TaskMethods(
         api.intake,
-        Cancellation(api.store, events, api.clock, RetentionSettings(), WebhookSource(())),
+        cancellation,
         api.feed,
         api.live,
         api.store,
@@ -124,12 +133,13 @@ async def serving(
         ApiSettings(),
     )
     boundary = Boundary(
-        Admission(api.keys, access, KeyLimiter(api.store, api.clock), api.quota),
+        Admission(api.keys, access, KeyLimiter(api.store, api.clock), KeyQuotas(api.quota, api.storage)),
         AuditTrail(api.store, events, api.clock),
         events,
     )
+    methods = (tasks, ExecutorMethods(admin, ApiSettings()))
     server = GrpcServer(
-        {MANAGER: manager}, boundary, api.health, "127.0.0.1", port, events=events, options=options
+        {MANAGER: methods}, boundary, api.health, "127.0.0.1", port, events=events, options=options
     )
     await server.start()
     try:
