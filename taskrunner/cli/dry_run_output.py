@@ -19,10 +19,13 @@ def print_dry_run(answer: Mapping[str, Any], output: OutputOptions) -> None:
 
 def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     task, target = answer["task"], answer["target"]
-    yield f"{task['method']} {task['url']}" if task["url"] else f"executor {task['executor']}"
+    yield f"{task['method']} {task['url']}" if task["url"] else f"data for {task['executor']}"
     yield _answer(answer)
     if answer["replaces_id"]:
         yield f"would take the dedup key from task {answer['replaces_id']}, cancelled unless it runs"
+    if executor := answer["executor"]:
+        data = "the data fits its schema" if executor["checked"] else "it has no schema"
+        yield f"executor {executor['name']} ({executor['kind']}), version {executor['version']}: {data}"
     if target is not None:
         yield f"target {target['host']}:{target['port']} {target['state']}"
     for each in target["addresses"] if target is not None else ():
