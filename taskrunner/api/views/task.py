@@ -39,11 +39,13 @@ class HeaderView(View):
 class ResponseView(View):
     """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
 
+    The result of a handler is JSON and has no `status_code`.
+
     `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
     `headers_truncated`: there were more headers than are kept.
     """
 
-    status_code: int
+    status_code: int | None
     unchanged: bool
     headers: Sequence[HeaderView]
     content_type: str | None
